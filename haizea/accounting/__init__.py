@@ -1,0 +1,1 @@
+"""What a run leaves behind: probes, counters, the results file and its export."""

@@ -1,0 +1,62 @@
+"""Hosts of a site, and sets of hosts.
+
+A set of hosts is an ``int`` used as a bit set: bit *i* stands for the host with index
+*i*. ``&``, ``|``, ``& ~`` and ``int.bit_count()`` are its operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from haizea.core.resources import Capacity, ResourceTypes
+
+HostSet = int
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine of the site. ``id`` is its index, from 0; ``name`` is what people see."""
+
+    id: int
+    name: str
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What can be leased: resource types and hosts, ``hosts[i].id == i``."""
+
+    types: ResourceTypes
+    hosts: tuple[Host, ...]
+
+    @staticmethod
+    def uniform(types: ResourceTypes, count: int, capacity: Capacity) -> Site:
+        """A site of ``count`` equal hosts called ``host-1`` to ``host-<count>``."""
+        return Site(types, tuple(Host(i, f"host-{i + 1}", capacity) for i in range(count)))
+
+
+def host_set(ids: Iterable[int]) -> HostSet:
+    """The set of the hosts with these indices."""
+    result = 0
+    for i in ids:
+        result |= 1 << i
+    return result
+
+
+def hosts_in(hosts: HostSet) -> Iterator[int]:
+    """The indices in ``hosts``, lowest first."""
+    while hosts:
+        low = hosts & -hosts
+        yield low.bit_length() - 1
+        hosts ^= low
+
+
+def lowest(hosts: HostSet, count: int) -> HostSet:
+    """The ``count`` lowest members of ``hosts`` (all of them if there are fewer)."""
+    rest = hosts
+    for _ in range(count):
+        rest &= rest - 1
+        if not rest:
+            return hosts
+    return hosts ^ rest

@@ -1,0 +1,97 @@
+"""What the configuration file says about scheduling, in the core's own words.
+
+Every default is the default of the configuration file. Rates are MB/s, bandwidth is
+Mbit/s, times are whole seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Backfilling(StrEnum):
+    """How many waiting leases hold a future reservation that others must not delay."""
+
+    OFF = "off"
+    AGGRESSIVE = "aggressive"
+    INTERMEDIATE = "intermediate"
+    CONSERVATIVE = "conservative"
+
+
+class Suspension(StrEnum):
+    """Which leases may be suspended."""
+
+    NONE = "none"
+    SERIAL_ONLY = "serial-only"
+    ALL = "all"
+
+
+class Exclusion(StrEnum):
+    """Which suspensions and resumptions must not overlap."""
+
+    LOCAL = "local"
+    GLOBAL = "global"
+
+
+class Migration(StrEnum):
+    """Whether a suspended lease may resume on other hosts."""
+
+    NO = "no"
+    YES = "yes"
+    YES_NOTRANSFER = "yes-notransfer"
+
+
+class Transfer(StrEnum):
+    """Whether an image is sent to each host of a lease or once to all of them."""
+
+    UNICAST = "unicast"
+    MULTICAST = "multicast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """How disk images get to the hosts (``lease-preparation: imagetransfer``).
+
+    ``cache_mb`` is the size of each host's image cache, 0 for no caches.
+    """
+
+    mechanism: Transfer = Transfer.UNICAST
+    avoid_redundant: bool = False
+    cache_mb: int = 0
+    bandwidth_mbps: int = 100
+    force_transfer_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged."""
+
+    backfilling: Backfilling = Backfilling.OFF
+    backfilling_reservations: int = 1
+    suspension: Suspension = Suspension.NONE
+    suspend_rate_mb_s: float = 32.0
+    resume_rate_mb_s: float = 32.0
+    override_suspend_seconds: int | None = None
+    override_resume_seconds: int | None = None
+    exclusion: Exclusion = Exclusion.LOCAL
+    migration: Migration = Migration.NO
+    migration_bandwidth_mbps: int = 100
+    scheduling_threshold_factor: float = 1.0
+    force_scheduling_threshold_seconds: int | None = None
+    shutdown_seconds: int = 0
+    enactment_overhead_seconds: int = 0
+    images: ImageSettings | None = None
+
+    @property
+    def reservations(self) -> int | None:
+        """How many waiting leases hold a future reservation; ``None`` for all of them."""
+        match self.backfilling:
+            case Backfilling.OFF:
+                return 0
+            case Backfilling.AGGRESSIVE:
+                return 1
+            case Backfilling.INTERMEDIATE:
+                return self.backfilling_reservations
+            case Backfilling.CONSERVATIVE:
+                return None
