@@ -1,0 +1,1 @@
+"""What carries decisions out, and reports what really happened."""
