@@ -1,0 +1,30 @@
+"""Host selection policies: which hosts are preferred for a lease's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from haizea.core.hosts import HostSet
+from haizea.core.lease import LeaseRequest
+from haizea.core.policy import HostView
+
+
+class Greedy:
+    """``greedy``: the emptiest hosts first, then those whose free capacity stays longest.
+
+    Fewest leases first means that few leases would have to be preempted; longest
+    unchanged first keeps hosts with little time left for the leases that need little.
+    """
+
+    def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterator[HostSet]:
+        """By number of leases, fewest first, then by next change, latest first."""
+        for group in view.by_leases(hosts):
+            yield from view.by_unchanged(group)
+
+
+class NoPolicy:
+    """``no-policy``: hosts in the order of their identifiers."""
+
+    def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterable[HostSet]:
+        """All hosts as one set, of which the lowest identifiers are taken first."""
+        return (hosts,)
