@@ -1,186 +1,327 @@
-"""The one loop: what drives a scheduler, in a simulation and in a daemon.
-
-In a turn of the loop the clock comes to the next moment at which something is due, what
-happened is handed to the scheduler, and what it decides goes to everyone concerned. All
-that differs between a simulation and a daemon is in the parts that the loop is given.
-"""
+"""Puts the parts of a run together, as a configuration says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
-from haizea.backends.base import Backend
-from haizea.clock import Clock
-from haizea.core.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.lifecycle import FINAL, State
+from haizea import __version__
+from haizea.accounting.errors import ResultsError
+from haizea.accounting.probes import Probe, make_probes
+from haizea.accounting.results import ResultsFile
+from haizea.backends.simulated import Faults, SimulatedBackend
+from haizea.clock import SimulatedClock
+from haizea.config import Config, make_site, scheduling_settings
+from haizea.config.words import ClockKind, FailureHandling, Mode, StopWhen
+from haizea.core.events import LeaseSubmitted
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+from haizea.core.policy import Policies
 from haizea.core.resources import FOREVER
+from haizea.core.scheduler import Scheduler
+from haizea.loop import (
+    EndlessInstant,
+    Observer,
+    SchedulerError,
+    Tally,
+    TraceArrivals,
+    run_loop,
+)
+from haizea.plugins import PluginError
+from haizea.policies.registry import make_policies
+from haizea.times import format_time
+from haizea.workloads import (
+    BoundWorkload,
+    ReadOptions,
+    Workload,
+    WorkloadError,
+    bind,
+    merge,
+    read,
+    read_images,
+    site_of,
+    with_images,
+    with_memory,
+    with_overheads,
+)
 
-#: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
-#: that keep on answering each other would never let the clock go on.
-MOST_ROUNDS = 10_000
+
+class RunError(Exception):
+    """A run cannot begin; the message says why and what to do about it."""
 
 
-class SchedulerError(Exception):
-    """The scheduler failed: a bug in it. Its schedule may be half changed and is not used again.
+class LeaseFailure(Exception):
+    """A lease failed, and the configuration says ``lease-failure-handling: exit-raise``."""
 
-    ``now`` is the moment, ``inputs`` what it had been told. The cause is chained.
+
+class Status(StrEnum):
+    """How a run ended; the value is the word in its results file."""
+
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    ``started`` and ``ended`` are times of the run's clock. ``states`` counts the leases
+    that were submitted, of ``total`` in all. ``message`` says why the run was not
+    completed. ``datafile`` has the results, if any were asked for.
     """
 
-    def __init__(self, now: int, inputs: Sequence[Input], cause: Exception) -> None:
-        self.now = now
-        self.inputs = tuple(inputs)
-        super().__init__(f"{type(cause).__name__}: {cause}" if str(cause) else repr(cause))
-
-
-class EndlessInstant(Exception):
-    """The scheduler and the backend keep answering each other at one instant: a bug."""
-
-
-class DrivenScheduler(Protocol):
-    """What the loop asks of a scheduler (:class:`haizea.core.scheduler.Scheduler`)."""
-
-    def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
-        """What follows from ``inputs`` and from its being ``now``."""
-
-    def next_wakeup(self) -> int | None:
-        """The next moment at which something of the plan starts or ends."""
-
-
-class Arrivals(Protocol):
-    """Where requests come from: a trace, or the inbox of a daemon."""
-
-    def next_arrival(self) -> int | None:
-        """When the next request comes, where that is known."""
-
-    def take(self, now: int) -> list[Input]:
-        """The requests that have come up to ``now`` and were not yet taken, in order."""
-
-
-class Observer(Protocol):
-    """Somebody who is told every decision: results, log, progress, a daemon's store."""
-
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """What was decided at ``now``, before it is carried out; never empty."""
-
-
-class TraceArrivals:
-    """The requests of a trace, each at the moment it was submitted.
-
-    Requests with the same moment come together, in the order given.
-    """
-
-    def __init__(self, requests: Iterable[LeaseRequest]) -> None:
-        self._requests = sorted(requests, key=lambda r: r.submitted)
-        self._next = 0
-
-    def next_arrival(self) -> int | None:
-        """When the next request is submitted; ``None`` after the last."""
-        if self._next < len(self._requests):
-            return self._requests[self._next].submitted
-        return None
-
-    def take(self, now: int) -> list[Input]:
-        """The requests submitted up to ``now``."""
-        first = last = self._next
-        requests = self._requests
-        while last < len(requests) and requests[last].submitted <= now:
-            last += 1
-        self._next = last
-        return [LeaseSubmitted(r) for r in requests[first:last]]
-
-
-class Tally:
-    """Counts leases by state as a run goes on; an observer.
-
-    ``failure`` is the first lease that failed, with the reason.
-    """
-
-    def __init__(self) -> None:
-        self.submitted = 0
-        self.finished = 0
-        self.best_effort_submitted = 0
-        self.best_effort_finished = 0
-        self.failure: tuple[int, str] | None = None
-        self._states = dict.fromkeys(State, 0)
-        self._best_effort: set[int] = set()
+    status: Status
+    started: int
+    ended: int
+    states: dict[State, int]
+    total: int
+    message: str
+    datafile: Path | None
 
     @property
-    def states(self) -> dict[State, int]:
-        """How many leases are in each state, for the states that have any."""
-        return {state: count for state, count in self._states.items() if count > 0}
-
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """Count what was decided."""
-        for decision in decisions:
-            if isinstance(decision, StateChanged):
-                self._change(decision)
-            elif isinstance(decision, LeaseAccepted):
-                self._accept(decision.request)
-
-    def _accept(self, request: LeaseRequest) -> None:
-        self.submitted += 1
-        self._states[State.NEW] += 1
-        if request.kind is Kind.BEST_EFFORT:
-            self.best_effort_submitted += 1
-            self._best_effort.add(request.id)
-
-    def _change(self, change: StateChanged) -> None:
-        self._states[change.old] -= 1
-        self._states[change.new] += 1
-        if change.new in FINAL:
-            self.finished += 1
-            if change.lease_id in self._best_effort:
-                self._best_effort.remove(change.lease_id)
-                self.best_effort_finished += 1
-            if change.new is State.FAILED and self.failure is None:
-                self.failure = (change.lease_id, change.reason)
+    def exit_status(self) -> int:
+        """The command's exit status: 0, 1 if the run failed, 130 if it was interrupted."""
+        return {Status.COMPLETE: 0, Status.INTERRUPTED: 130, Status.FAILED: 1}[self.status]
 
 
-def run_loop(
-    scheduler: DrivenScheduler,
-    clock: Clock,
-    backend: Backend,
-    arrivals: Arrivals,
-    observers: Sequence[Observer],
-    stop: Callable[[int], bool],
-) -> None:
-    """Drive ``scheduler`` until ``stop`` says that the run is over.
+class Simulation:
+    """A simulation that is ready to run, once.
 
-    ``stop`` is asked between instants, with the next moment at which something is due
-    (``FOREVER`` when nothing is). Observers are told decisions before the backend is, in
-    the order given, so that nothing is done that is not on record.
+    Making it reads all that the configuration names; :meth:`run` runs it. ``faults`` are
+    things to go wrong. ``notes`` has what the user should know of the workload, such as
+    entries that were left out.
 
-    Besides the calls it makes, a turn costs about a microsecond. Raises
-    :class:`SchedulerError` for anything that the scheduler raises, and
-    :class:`EndlessInstant` for an instant that does not end; what other parts raise
-    passes through.
+    Raises :class:`RunError` where it cannot run.
     """
-    last = clock.now()
-    rounds = 0
-    while True:
-        due = FOREVER
-        for moment in (arrivals.next_arrival(), scheduler.next_wakeup(), backend.next_event()):
-            if moment is not None and moment < due:
-                due = moment
-        if stop(due):
-            return
-        now = clock.wait_until(due)
-        inputs = arrivals.take(now)
-        if now > last or inputs:
-            last = now
-            rounds = 0
-        else:
-            rounds += 1
-            if rounds > MOST_ROUNDS:
-                raise EndlessInstant(f"nothing new arrives at {now}, yet it does not end")
-        inputs += backend.observe(now)
+
+    def __init__(self, config: Config, *, faults: Faults | None = None) -> None:
+        _check_kind(config)
+        self._config = config
+        self._policies = _policies(config)
+        self._probes = _probes(config)
+        workload = _workload(config)
+        self.site, bound = _bound(config, workload)
+        self.notes = [workload.left_out()] if workload.notes else []
+        if not bound.requests:
+            self.notes.append(f"{config.tracefile.tracefile} has no lease requests")
+        self.total = len(bound.requests)
+        self._best_effort = sum(r.kind is Kind.BEST_EFFORT for r in bound.requests)
+        _check_stop(config, self._best_effort)
+        self._workload_name = workload.name
+        self.clock = SimulatedClock(config.simulation.starttime)
+        self.tally = Tally()
+        self._backend = SimulatedBackend(bound.real_durations, faults)
+        self._arrivals = TraceArrivals(bound.requests)
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """End the run before its next instant. May be called from a signal handler."""
+        self._interrupted = True
+
+    def run(self, observers: Sequence[Observer] = ()) -> RunOutcome:
+        """Run to the end that the configuration sets, or until it is interrupted.
+
+        ``observers`` are told every decision; :attr:`tally` is up to date by then. The
+        results file is complete, under its name, when this returns; it is marked as
+        failed if this raises.
+
+        Raises :class:`RunError` before anything is simulated if the results cannot be
+        written, and :class:`haizea.accounting.errors.ResultsError` if that is found out
+        later; no results file is left then. With ``lease-failure-handling: exit-raise`` it
+        raises :class:`LeaseFailure` or :class:`haizea.loop.SchedulerError`.
+        """
+        results = self._results()
+        started = self.clock.now()
+        scheduler = Scheduler(self.site, scheduling_settings(self._config), self._policies, started)
+        everyone: list[Observer] = [self.tally, *observers]
+        if results is not None:
+            everyone.insert(0, results)
+        failed: Exception | None = None
         try:
-            decisions = scheduler.handle(now, inputs)
-        except Exception as error:
-            raise SchedulerError(now, inputs, error) from error
-        if decisions:
-            for observer in observers:
-                observer.note(now, decisions)
-            backend.enact(now, decisions)
+            run_loop(scheduler, self.clock, self._backend, self._arrivals, everyone, self._is_over)
+        except (SchedulerError, EndlessInstant) as error:
+            failed = error
+        except BaseException as error:
+            if isinstance(error, ResultsError) and results is not None:
+                results.discard()
+            elif results is not None:
+                results.finish(Status.FAILED.value, self.clock.now())
+            raise
+        status, message = self._how_it_ended(failed)
+        if results is not None:
+            results.finish(status.value, self.clock.now())
+        if status is Status.FAILED and self._handling is FailureHandling.EXIT_RAISE:
+            raise failed or LeaseFailure(message)
+        return RunOutcome(
+            status=status,
+            started=started,
+            ended=self.clock.now(),
+            states=self.tally.states,
+            total=self.total,
+            message=message,
+            datafile=self._config.accounting.datafile,
+        )
+
+    @property
+    def _handling(self) -> FailureHandling:
+        return self._config.general.lease_failure_handling
+
+    def _is_over(self, due: int) -> bool:
+        """Whether the run ends here, ``due`` being the next moment of it."""
+        tally = self.tally
+        if self._interrupted or due >= FOREVER:
+            return True
+        if tally.failure is not None and self._handling is not FailureHandling.CANCEL:
+            return True
+        match self._config.simulation.stop_when:
+            case StopWhen.ALL_LEASES_DONE:
+                return tally.finished == self.total
+            case StopWhen.BESTEFFORT_SUBMITTED:
+                return tally.best_effort_submitted == self._best_effort
+            case StopWhen.BESTEFFORT_DONE:
+                return tally.best_effort_finished == self._best_effort
+
+    def _how_it_ended(self, failed: Exception | None) -> tuple[Status, str]:
+        if isinstance(failed, SchedulerError):
+            return Status.FAILED, _bug(failed)
+        if failed is not None:
+            return Status.FAILED, f"{failed}. This is a bug in Haizea; please report it"
+        if self.tally.failure is not None and self._handling is not FailureHandling.CANCEL:
+            lease_id, reason = self.tally.failure
+            return (
+                Status.FAILED,
+                f"lease {lease_id} failed at {format_time(self.clock.now())}: {reason}"
+                f" (lease-failure-handling: {self._handling})",
+            )
+        if self._interrupted:
+            return Status.INTERRUPTED, f"interrupted at {format_time(self.clock.now())}"
+        return Status.COMPLETE, ""
+
+    def _results(self) -> ResultsFile | None:
+        accounting = self._config.accounting
+        if accounting.datafile is None:
+            return None
+        try:
+            return ResultsFile(
+                accounting.datafile,
+                self.site,
+                self._config.rows(),
+                dict(accounting.attributes),
+                self._workload_name,
+                __version__,
+                probes=self._probes,
+                start=self.clock.now(),
+            )
+        except ResultsError as error:
+            raise RunError(str(error)) from None
+
+
+def simulate(
+    config: Config, *, observers: Sequence[Observer] = (), faults: Faults | None = None
+) -> RunOutcome:
+    """Run the simulation that ``config`` describes; see :class:`Simulation` for errors."""
+    return Simulation(config, faults=faults).run(observers)
+
+
+def _check_kind(config: Config) -> None:
+    if config.general.mode is not Mode.SIMULATED:
+        raise RunError(
+            f"{config.path}: [general] mode: {config.general.mode} is not a simulation;"
+            f" set mode: {Mode.SIMULATED}"
+        )
+    if config.simulation.clock is not ClockKind.SIMULATED:
+        raise RunError(
+            f"{config.path}: [simulation] clock: {config.simulation.clock} does not run a"
+            f" trace; set clock: {ClockKind.SIMULATED}"
+        )
+
+
+def _check_stop(config: Config, best_effort: int) -> None:
+    stop_when = config.simulation.stop_when
+    if stop_when is not StopWhen.ALL_LEASES_DONE and not best_effort:
+        raise RunError(
+            f"{config.path}: [simulation] stop-when: {stop_when} would end the run before it"
+            f" begins: {config.tracefile.tracefile} has no best-effort leases;"
+            f" set stop-when: {StopWhen.ALL_LEASES_DONE}"
+        )
+
+
+def _policies(config: Config) -> Policies:
+    scheduling = config.scheduling
+    try:
+        return make_policies(
+            admission=scheduling.policy_admission,
+            preemption=scheduling.policy_preemption,
+            queue_order=scheduling.policy_queue_order,
+            host_selection=scheduling.policy_host_selection,
+        )
+    except PluginError as error:
+        raise RunError(f"{config.path}: [scheduling] {error}") from None
+
+
+def _probes(config: Config) -> list[Probe]:
+    try:
+        return make_probes(config.accounting.probes)
+    except PluginError as error:
+        raise RunError(f"{config.path}: [accounting] probes: {error}") from None
+
+
+def _workload(config: Config) -> Workload:
+    """The requests of the trace and what is added to them, as ``[tracefile]`` says."""
+    trace = config.tracefile
+    assert trace.tracefile is not None, "a configuration of a simulation names its trace"
+    swf = ReadOptions(trace.processors_per_node, dict(trace.node_capacity))
+    try:
+        workload = read(trace.tracefile, swf)
+        if trace.imagefile is not None:
+            workload = with_images(workload, read_images(trace.imagefile))
+        if trace.injectionfile is not None:
+            workload = merge(workload, read(trace.injectionfile, swf))
+    except WorkloadError as error:
+        raise RunError(str(error)) from None
+    if trace.override_memory_mb is not None:
+        workload = with_memory(workload, trace.override_memory_mb)
+    return with_overheads(
+        workload,
+        trace.add_overhead.value,
+        trace.runtime_slowdown_percent,
+        trace.bootshutdown_seconds,
+    )
+
+
+def _bound(config: Config, workload: Workload) -> tuple[Site, BoundWorkload]:
+    groups = config.simulation.resources
+    if groups:
+        site = make_site(groups)
+    elif workload.site is not None:
+        site = site_of(workload.site)
+    else:
+        raise RunError(
+            f"{config.path}: [simulation] resources: in-tracefile, but"
+            f" {config.tracefile.tracefile} does not say what hosts there are;"
+            " set resources, for example 4 CPU:100 Memory:1024"
+        )
+    try:
+        return site, bind(workload, site.types, config.simulation.starttime)
+    except WorkloadError as error:
+        raise RunError(str(error)) from None
+
+
+def _bug(error: SchedulerError) -> str:
+    """What to tell of an error in the scheduler, naming the leases it had been told of."""
+    leases = sorted(
+        {
+            event.request.id if isinstance(event, LeaseSubmitted) else event.lease_id
+            for event in error.inputs
+            if isinstance(event, LeaseSubmitted) or hasattr(event, "lease_id")
+        }
+    )
+    told = f", when it was told of lease {', '.join(map(str, leases[:10]))}" if leases else ""
+    return (
+        f"the scheduler failed at {format_time(error.now)}{told}: {error}."
+        " This is a bug in Haizea; please report it with the configuration and the trace"
+    )

@@ -26,7 +26,7 @@ from haizea.core.events import (
 from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.resources import FOREVER
-from haizea.runtime import EndlessInstant, SchedulerError, Tally, TraceArrivals, run_loop
+from haizea.loop import EndlessInstant, SchedulerError, Tally, TraceArrivals, run_loop
 
 
 def request(lease_id: int, submitted: int) -> LeaseRequest:

@@ -1,0 +1,1 @@
+"""The `haizea` command and its sub-commands."""

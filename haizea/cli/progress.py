@@ -1,0 +1,102 @@
+"""A progress bar for a terminal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from haizea.core.events import Decision
+from haizea.report import moment
+from haizea.loop import Tally
+
+_SECONDS_BETWEEN_UPDATES = 0.1
+_LEAST_BAR_COLUMNS = 10
+_MOST_BAR_COLUMNS = 40
+
+
+class ProgressBar:
+    """An observer that shows on a terminal how far a run is.
+
+    Being submitted counts for half of a lease, being finished for the other half. The bar
+    is redrawn at most ten times a second and fits the terminal's width, however narrow.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        tally: Tally,
+        total: int,
+        *,
+        columns: Callable[[], int] | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._tally = tally
+        self._total = total
+        self._columns = columns or (lambda: _columns_of(stream))
+        self._seconds = seconds
+        self._began = seconds()
+        self._next = self._began
+        self._drawn = 0
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Redraw the bar if it is time to."""
+        seconds = self._seconds()
+        if seconds >= self._next:
+            self._next = seconds + _SECONDS_BETWEEN_UPDATES
+            self._draw(self.line(now, seconds - self._began, self._columns() - 1))
+
+    def line(self, now: int, elapsed_seconds: float, columns: int) -> str:
+        """The bar after ``elapsed_seconds``, in at most ``columns`` characters.
+
+        ``now`` is the time of the run's clock. What does not fit is left out, the least
+        important first.
+        """
+        tally = self._tally
+        share = (tally.submitted + tally.finished) / (2 * self._total) if self._total else 1.0
+        rate = tally.finished / elapsed_seconds if elapsed_seconds > 0 else 0.0
+        left = f"{_clock(elapsed_seconds * (1 - share) / share)} left" if share > 0 else ""
+        percent = f"{int(share * 100):3}%"
+        details = [
+            f"{tally.finished}/{self._total} leases",
+            left,
+            f"{rate:.0f}/s",
+            moment(now),
+        ]
+        text = percent
+        for detail in filter(None, details):
+            longer = f"{text}  {detail}"
+            if len(longer) + _LEAST_BAR_COLUMNS + 3 > columns:
+                break
+            text = longer
+        room = min(columns - len(text) - 3, _MOST_BAR_COLUMNS)
+        if room < _LEAST_BAR_COLUMNS:
+            return percent[: max(columns, 0)]
+        full = int(share * room)
+        return f"[{'#' * full}{'.' * (room - full)}] {text}"
+
+    def erase(self) -> None:
+        """Leave the terminal's line empty."""
+        self._draw("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _draw(self, line: str) -> None:
+        self._stream.write("\r" + line + " " * (self._drawn - len(line)))
+        self._stream.flush()
+        self._drawn = len(line)
+
+
+def _columns_of(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # not a terminal that knows its width
+        return 80
+
+
+def _clock(seconds: float) -> str:
+    minutes, s = divmod(int(seconds + 0.5), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02}" if hours else f"{m:02}:{s:02}"

@@ -1,0 +1,186 @@
+"""The one loop: what drives a scheduler, in a simulation and in a daemon.
+
+In a turn of the loop the clock comes to the next moment at which something is due, what
+happened is handed to the scheduler, and what it decides goes to everyone concerned. All
+that differs between a simulation and a daemon is in the parts that the loop is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from haizea.backends.base import Backend
+from haizea.clock import Clock
+from haizea.core.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
+from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lifecycle import FINAL, State
+from haizea.core.resources import FOREVER
+
+#: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
+#: that keep on answering each other would never let the clock go on.
+MOST_ROUNDS = 10_000
+
+
+class SchedulerError(Exception):
+    """The scheduler failed: a bug in it. Its schedule may be half changed and is not used again.
+
+    ``now`` is the moment, ``inputs`` what it had been told. The cause is chained.
+    """
+
+    def __init__(self, now: int, inputs: Sequence[Input], cause: Exception) -> None:
+        self.now = now
+        self.inputs = tuple(inputs)
+        super().__init__(f"{type(cause).__name__}: {cause}" if str(cause) else repr(cause))
+
+
+class EndlessInstant(Exception):
+    """The scheduler and the backend keep answering each other at one instant: a bug."""
+
+
+class DrivenScheduler(Protocol):
+    """What the loop asks of a scheduler (:class:`haizea.core.scheduler.Scheduler`)."""
+
+    def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
+        """What follows from ``inputs`` and from its being ``now``."""
+
+    def next_wakeup(self) -> int | None:
+        """The next moment at which something of the plan starts or ends."""
+
+
+class Arrivals(Protocol):
+    """Where requests come from: a trace, or the inbox of a daemon."""
+
+    def next_arrival(self) -> int | None:
+        """When the next request comes, where that is known."""
+
+    def take(self, now: int) -> list[Input]:
+        """The requests that have come up to ``now`` and were not yet taken, in order."""
+
+
+class Observer(Protocol):
+    """Somebody who is told every decision: results, log, progress, a daemon's store."""
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """What was decided at ``now``, before it is carried out; never empty."""
+
+
+class TraceArrivals:
+    """The requests of a trace, each at the moment it was submitted.
+
+    Requests with the same moment come together, in the order given.
+    """
+
+    def __init__(self, requests: Iterable[LeaseRequest]) -> None:
+        self._requests = sorted(requests, key=lambda r: r.submitted)
+        self._next = 0
+
+    def next_arrival(self) -> int | None:
+        """When the next request is submitted; ``None`` after the last."""
+        if self._next < len(self._requests):
+            return self._requests[self._next].submitted
+        return None
+
+    def take(self, now: int) -> list[Input]:
+        """The requests submitted up to ``now``."""
+        first = last = self._next
+        requests = self._requests
+        while last < len(requests) and requests[last].submitted <= now:
+            last += 1
+        self._next = last
+        return [LeaseSubmitted(r) for r in requests[first:last]]
+
+
+class Tally:
+    """Counts leases by state as a run goes on; an observer.
+
+    ``failure`` is the first lease that failed, with the reason.
+    """
+
+    def __init__(self) -> None:
+        self.submitted = 0
+        self.finished = 0
+        self.best_effort_submitted = 0
+        self.best_effort_finished = 0
+        self.failure: tuple[int, str] | None = None
+        self._states = dict.fromkeys(State, 0)
+        self._best_effort: set[int] = set()
+
+    @property
+    def states(self) -> dict[State, int]:
+        """How many leases are in each state, for the states that have any."""
+        return {state: count for state, count in self._states.items() if count > 0}
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Count what was decided."""
+        for decision in decisions:
+            if isinstance(decision, StateChanged):
+                self._change(decision)
+            elif isinstance(decision, LeaseAccepted):
+                self._accept(decision.request)
+
+    def _accept(self, request: LeaseRequest) -> None:
+        self.submitted += 1
+        self._states[State.NEW] += 1
+        if request.kind is Kind.BEST_EFFORT:
+            self.best_effort_submitted += 1
+            self._best_effort.add(request.id)
+
+    def _change(self, change: StateChanged) -> None:
+        self._states[change.old] -= 1
+        self._states[change.new] += 1
+        if change.new in FINAL:
+            self.finished += 1
+            if change.lease_id in self._best_effort:
+                self._best_effort.remove(change.lease_id)
+                self.best_effort_finished += 1
+            if change.new is State.FAILED and self.failure is None:
+                self.failure = (change.lease_id, change.reason)
+
+
+def run_loop(
+    scheduler: DrivenScheduler,
+    clock: Clock,
+    backend: Backend,
+    arrivals: Arrivals,
+    observers: Sequence[Observer],
+    stop: Callable[[int], bool],
+) -> None:
+    """Drive ``scheduler`` until ``stop`` says that the run is over.
+
+    ``stop`` is asked between instants, with the next moment at which something is due
+    (``FOREVER`` when nothing is). Observers are told decisions before the backend is, in
+    the order given, so that nothing is done that is not on record.
+
+    Besides the calls it makes, a turn costs about a microsecond. Raises
+    :class:`SchedulerError` for anything that the scheduler raises, and
+    :class:`EndlessInstant` for an instant that does not end; what other parts raise
+    passes through.
+    """
+    last = clock.now()
+    rounds = 0
+    while True:
+        due = FOREVER
+        for moment in (arrivals.next_arrival(), scheduler.next_wakeup(), backend.next_event()):
+            if moment is not None and moment < due:
+                due = moment
+        if stop(due):
+            return
+        now = clock.wait_until(due)
+        inputs = arrivals.take(now)
+        if now > last or inputs:
+            last = now
+            rounds = 0
+        else:
+            rounds += 1
+            if rounds > MOST_ROUNDS:
+                raise EndlessInstant(f"nothing new arrives at {now}, yet it does not end")
+        inputs += backend.observe(now)
+        try:
+            decisions = scheduler.handle(now, inputs)
+        except Exception as error:
+            raise SchedulerError(now, inputs, error) from error
+        if decisions:
+            for observer in observers:
+                observer.note(now, decisions)
+            backend.enact(now, decisions)

@@ -1,0 +1,164 @@
+"""What a run says while it goes on: decisions in words, status lines, and the log's form.
+
+The log is Python's, under the name ``haizea``. Its levels are those of the configuration:
+``STATUS`` says how far the run is, ``INFO`` adds what becomes of every lease and host,
+``DEBUG`` every operation, ``VDEBUG`` every expectation. Each line begins with the time of
+the run's clock, so that the log of a simulation is the same whenever it is repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from haizea.clock import Clock
+from haizea.core.events import (
+    Decision,
+    Expected,
+    HostChanged,
+    ImageStored,
+    LeaseAccepted,
+    OperationEnded,
+    OperationStarted,
+    StateChanged,
+)
+from haizea.core.hosts import Host, Site
+from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.resources import FOREVER
+from haizea.loop import Tally
+from haizea.times import format_time
+
+STATUS = 25
+VDEBUG = 5
+LEVELS = {"STATUS": STATUS, "INFO": logging.INFO, "DEBUG": logging.DEBUG, "VDEBUG": VDEBUG}
+
+_LEVEL_OF: dict[type, int] = {
+    LeaseAccepted: logging.INFO,
+    StateChanged: logging.INFO,
+    HostChanged: logging.INFO,
+    OperationStarted: logging.DEBUG,
+    OperationEnded: logging.DEBUG,
+    Expected: VDEBUG,
+    ImageStored: VDEBUG,
+}
+
+#: So many hosts of an operation are named in a line; of more, it is said how many.
+_HOSTS_NAMED = 4
+
+
+class ClockFormatter(logging.Formatter):
+    """``[2006-11-25 13:00:00] INFO message``, the time being the run's and in UTC."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("[%(asctime)s] %(levelname)s %(message)s")
+        self._clock = clock
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The time of the run's clock."""
+        return moment(self._clock.now())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line, the level in the configuration's words."""
+        record.levelname = {STATUS: "STATUS", VDEBUG: "VDEBUG"}.get(
+            record.levelno, record.levelname
+        )
+        return super().formatMessage(record)
+
+
+class DecisionLog:
+    """An observer that logs every decision of the log's level; for loggers at ``INFO`` or below."""
+
+    def __init__(self, logger: logging.Logger, site: Site) -> None:
+        self._logger = logger
+        self._site = site
+        self._hosts = {host.id: host for host in site.hosts}
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Log what was decided."""
+        for decision in decisions:
+            if isinstance(decision, HostChanged):
+                self._hosts[decision.host.id] = decision.host
+            level = _LEVEL_OF[type(decision)]
+            if self._logger.isEnabledFor(level):
+                self._logger.log(level, "%s", describe(decision, self._site, self._hosts))
+
+
+class StatusLog:
+    """An observer that logs how far the run is, every so many seconds of the run's clock."""
+
+    def __init__(
+        self, logger: logging.Logger, tally: Tally, total: int, start: int, interval_seconds: int
+    ) -> None:
+        self._logger = logger
+        self._tally = tally
+        self._total = total
+        self._interval = interval_seconds
+        self._next = start + interval_seconds
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Log the status if it is time to."""
+        if now >= self._next:
+            self._logger.log(STATUS, "%s", status_line(self._tally, self._total))
+            self._next += ((now - self._next) // self._interval + 1) * self._interval
+
+
+def status_line(tally: Tally, total: int) -> str:
+    """How many leases there are in which state, for people."""
+    states = ", ".join(f"{count} {state}" for state, count in tally.states.items())
+    return f"{tally.submitted} of {total} leases submitted, {tally.finished} finished" + (
+        f" ({states})" if states else ""
+    )
+
+
+def moment(seconds: int) -> str:
+    """A moment for people: UTC, without saying so; ``never`` for what has no end."""
+    return "never" if seconds >= FOREVER else format_time(seconds).removesuffix("+00:00")
+
+
+def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
+    """A decision in words; ``hosts`` are the hosts by id, those added later included."""
+    match decision:
+        case LeaseAccepted(request=request):
+            return f"lease {request.id} is asked for: {describe_request(request, site)}"
+        case StateChanged(lease_id=lease_id, old=old, new=new, reason=reason):
+            return f"lease {lease_id}: {old} -> {new}" + (f": {reason}" if reason else "")
+        case Expected(lease_id=lease_id, start=start, reason=reason):
+            when = "at no known time" if start is None else f"at {moment(start)}"
+            return f"lease {lease_id} is expected to start {when}: {reason}"
+        case OperationStarted():
+            return (
+                f"lease {decision.lease_id}: {decision.purpose} until {moment(decision.end)}"
+                f" on {_names(decision.hosts, hosts)}"
+                + (f", from {_names(decision.sources, hosts)}" if decision.sources else "")
+            )
+        case OperationEnded():
+            on = _names([host for host, _ in decision.use], hosts)
+            since = f"since {moment(decision.start)}"
+            return f"lease {decision.lease_id}: {decision.purpose} is over, {since} on {on}"
+        case HostChanged(host=host, status=status, reason=reason):
+            return f"host {host.name} is {status}" + (f": {reason}" if reason else "")
+        case ImageStored(host_id=host_id, used_mb=used_mb):
+            return f"host {_name(host_id, hosts)}: images take {used_mb} MB"
+
+
+def describe_request(request: LeaseRequest, site: Site) -> str:
+    """What a request asks for, in one line."""
+    nodes = " + ".join(f"{s.count} x {site.types.describe(s.capacity)}" for s in request.nodes)
+    length = "without end" if request.duration is None else f"for {request.duration} s"
+    start = f" from {moment(request.start)}" if request.start is not None else ""
+    freely = ", preemptible" if request.preemptible else ""
+    kind = "AR" if request.kind is Kind.AR else request.kind
+    label = f" ({request.label})" if request.label else ""
+    return f"{kind}{label}, {nodes}{start} {length}{freely}"
+
+
+def _name(host_id: int, hosts: dict[int, Host]) -> str:
+    host = hosts.get(host_id)
+    return host.name if host else f"number {host_id}"
+
+
+def _names(ids: Sequence[int], hosts: dict[int, Host]) -> str:
+    different = sorted(set(ids))
+    named = ", ".join(_name(i, hosts) for i in different[:_HOSTS_NAMED])
+    more = len(different) - _HOSTS_NAMED
+    return f"{named} and {more} more" if more > 0 else named
