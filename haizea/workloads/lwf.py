@@ -1,0 +1,315 @@
+"""Reading LWF, the XML lease workload format.
+
+The file is parsed as a stream: one ``<lease-request>`` is in memory at a time. Times are
+``[DD:]HH:MM:SS[.ff]``; moments (arrival, start) are rounded down to whole seconds and
+durations up, so no lease gets less than it asks for. A lease that does not say whether
+it is preemptible is so exactly if it is best-effort.
+
+A file with ``<lease-request>`` or ``<lease>`` as its outermost element is taken as a
+workload of that one lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeVar
+from xml.sax import ContentHandler, ErrorHandler, SAXException, SAXParseException
+from xml.sax.xmlreader import AttributesImpl
+
+from defusedxml import DefusedXmlException
+from defusedxml.sax import make_parser
+
+from haizea.core.lease import DiskImage, Kind
+from haizea.workloads import values
+from haizea.workloads.errors import WorkloadError
+from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.source import Source
+
+T = TypeVar("T")
+
+#: Element → its attributes and its children. Everything else is an error.
+ELEMENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    name: (frozenset(attributes.split()), frozenset(children.split()))
+    for name, attributes, children in [
+        ("lease-workload", "name", "description site lease-requests"),
+        ("description", "", ""),
+        ("site", "", "resource-types nodes"),
+        ("resource-types", "names", ""),
+        ("nodes", "", "node-set"),
+        ("node-set", "numnodes", "res"),
+        ("res", "type amount", ""),
+        ("lease-requests", "", "lease-request"),
+        ("lease-request", "arrival", "realduration lease"),
+        ("realduration", "time", ""),
+        ("lease", "id preemptible", "nodes start duration software"),
+        ("start", "", "now exact"),
+        ("now", "", ""),
+        ("exact", "time", ""),
+        ("duration", "time", ""),
+        ("software", "", "disk-image none"),
+        ("disk-image", "id size", ""),
+        ("none", "", ""),
+    ]
+}
+#: Children that may occur more than once.
+REPEATED = frozenset({"node-set", "res", "lease-request"})
+ROOTS = ("lease-workload", "lease-request", "lease")
+MAX_DESCRIPTION = 1 << 20
+
+
+@dataclass(slots=True)
+class _Element:
+    name: str
+    attributes: Mapping[str, str]
+    line: int
+    children: list[_Element] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+
+    def child(self, name: str) -> _Element | None:
+        return next((c for c in self.children if c.name == name), None)
+
+
+def read_lwf(source: Source) -> Workload:
+    """The workload in an LWF file; :class:`WorkloadError` says what is wrong with it."""
+    parser = make_parser()
+    parser.forbid_dtd = True
+    handler = _Handler(source.name)
+    parser.setContentHandler(handler)
+    parser.setErrorHandler(ErrorHandler())
+    try:
+        for chunk in source.chunks():
+            parser.feed(chunk)
+        parser.close()
+    except DefusedXmlException:
+        raise WorkloadError(
+            source.name,
+            parser.getLineNumber(),
+            message="document type declarations and entities are refused; remove <!DOCTYPE ...>",
+        ) from None
+    except SAXParseException as wrong:
+        raise WorkloadError(
+            source.name, wrong.getLineNumber(), message=f"this is not XML: {wrong.getMessage()}"
+        ) from None
+    except (SAXException, ValueError, LookupError) as wrong:
+        # Encodings that the parser does not know end up here.
+        raise WorkloadError(source.name, message=f"cannot be read as XML: {wrong}") from None
+    return handler.workload()
+
+
+class _Handler(ContentHandler):
+    """Checks names and nesting as elements come; makes a lease of each finished request."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._open: list[_Element] = []
+        self._root: _Element | None = None
+        self._leases = _Leases(file)
+        self._file = file
+        self._locate: Callable[[], int] = lambda: 1
+
+    def setDocumentLocator(self, locator: object) -> None:
+        self._locate = locator.getLineNumber  # type: ignore[attr-defined]
+
+    def _fail(self, element: str | None, message: str) -> NoReturn:
+        raise WorkloadError(self._file, self._locate(), element, message)
+
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:
+        attributes: dict[str, str] = dict(attrs.items())
+        if not self._open:
+            if name not in ROOTS:
+                hint = values.unknown("outermost element", name, ROOTS)
+                self._fail(None, f"this is not LWF: {hint}")
+        else:
+            parent = self._open[-1]
+            if name not in ELEMENTS[parent.name][1]:
+                hint = values.unknown("element", name, ELEMENTS[parent.name][1])
+                self._fail(f"<{parent.name}>", hint)
+            if name not in REPEATED and parent.child(name) is not None:
+                self._fail(f"<{parent.name}>", f"there are two <{name}>; one is all it takes")
+        for attribute in attributes:
+            if attribute not in ELEMENTS[name][0]:
+                self._fail(f"<{name}>", values.unknown("attribute", attribute, ELEMENTS[name][0]))
+        element = _Element(name, attributes, self._locate())
+        if self._open and name != "lease-request":
+            self._open[-1].children.append(element)
+        self._open.append(element)
+
+    def characters(self, content: str) -> None:
+        element = self._open[-1]
+        if element.name == "description":
+            element.text.append(content)
+            if len(element.text) * 16 > MAX_DESCRIPTION:
+                self._fail("<description>", "the text is too long")
+        elif not content.isspace():
+            self._fail(
+                f"<{element.name}>", f"no text belongs here: {values.shown(content.strip())}"
+            )
+
+    def endElement(self, name: str) -> None:
+        element = self._open.pop()
+        if name == "lease-request":
+            self._leases.add_request(element)
+        elif name == "lease" and not self._open:
+            self._leases.add(element, 0, None)
+        if not self._open:
+            self._root = element
+
+    def workload(self) -> Workload:
+        root = self._root
+        assert root is not None, "the parser reports a document without elements"
+        site = root.child("site")
+        if root.name == "lease-workload" and root.child("lease-requests") is None:
+            raise WorkloadError(
+                self._file, root.line, "<lease-workload>", "there is no <lease-requests>"
+            )
+        description = root.child("description")
+        text = "" if description is None else "".join(description.text)
+        return Workload(
+            name=root.attributes.get("name", ""),
+            leases=by_arrival(self._leases.made),
+            description=" ".join(text.split()),
+            site=None if site is None else self._leases.site(site),
+            source=self._file,
+        )
+
+
+class _Leases:
+    """Turns finished elements into leases; equal node sets and images are shared."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._lines_of_ids: dict[int, int] = {}
+        self._shared_nodes: dict[object, tuple[Nodes, ...]] = {}
+        self._shared_images: dict[DiskImage, DiskImage] = {}
+        self.made: list[WorkloadLease] = []
+
+    # --- pieces -------------------------------------------------------------------
+
+    def _fail(self, element: _Element, message: str) -> NoReturn:
+        raise WorkloadError(self._file, element.line, self._place(element), message)
+
+    def _place(self, element: _Element) -> str:
+        position = len(self.made) + 1
+        return f"<{element.name}> of lease request {position}"
+
+    def _value(self, element: _Element, attribute: str, parse: Callable[[str], T]) -> T:
+        text = element.attributes.get(attribute)
+        if text is None:
+            self._fail(element, f"the attribute {attribute} is missing")
+        try:
+            return parse(text)
+        except ValueError as wrong:
+            self._fail(element, f"{attribute}: {wrong}")
+
+    def _child(self, element: _Element, name: str) -> _Element:
+        child = element.child(name)
+        if child is None:
+            self._fail(element, f"there is no <{name}>")
+        return child
+
+    def _nodes(self, element: _Element, most: int) -> tuple[Nodes, ...]:
+        if not element.children:
+            self._fail(element, "there is no <node-set>")
+        sets = []
+        total = 0
+        for child in element.children:
+            count = self._value(child, "numnodes", lambda text: values.whole(text, 1, most))
+            amounts: dict[str, int] = {}
+            for res in child.children:
+                name = self._value(res, "type", _name)
+                amounts[name] = amounts.get(name, 0) + self._value(res, "amount", values.whole)
+            if not amounts:
+                self._fail(child, "there is no <res>; a node asks for something")
+            total += count
+            sets.append(Nodes(count, amounts))
+        if total > most:
+            self._fail(element, f"{total} nodes are too many: {most} are the most")
+        key = tuple((n.count, tuple(n.amounts.items())) for n in sets)
+        return self._shared_nodes.setdefault(key, tuple(sets))
+
+    def _image(self, lease: _Element) -> DiskImage | None:
+        software = lease.child("software")
+        if software is None:
+            return None
+        if len(software.children) != 1:
+            self._fail(software, "holds either <disk-image> or <none/>")
+        child = software.children[0]
+        if child.name == "none":
+            return None
+        image = DiskImage(self._value(child, "id", _name), self._value(child, "size", values.whole))
+        return self._shared_images.setdefault(image, image)
+
+    def _start(self, lease: _Element) -> tuple[Kind, int | None]:
+        start = self._child(lease, "start")
+        if not start.children:
+            return Kind.BEST_EFFORT, None
+        if len(start.children) > 1:
+            self._fail(start, "holds nothing, <now/> or <exact>, not two of them")
+        child = start.children[0]
+        if child.name == "now":
+            return Kind.IMMEDIATE, None
+        return Kind.AR, self._value(child, "time", values.start)
+
+    def _id(self, lease: _Element) -> int | None:
+        if "id" not in lease.attributes:
+            return None
+        number = self._value(lease, "id", lambda text: values.whole(text, 1))
+        if number in self._lines_of_ids:
+            self._fail(lease, f"id {number} is taken by line {self._lines_of_ids[number]}")
+        self._lines_of_ids[number] = lease.line
+        return number
+
+    # --- wholes -------------------------------------------------------------------
+
+    def add_request(self, element: _Element) -> None:
+        arrival = self._value(element, "arrival", values.moment)
+        real = element.child("realduration")
+        self.add(
+            self._child(element, "lease"),
+            arrival,
+            None if real is None else self._value(real, "time", values.length),
+        )
+
+    def add(self, lease: _Element, arrival: int, real: int | None) -> None:
+        if len(self.made) >= values.MAX_LEASES:
+            self._fail(lease, f"more than {values.MAX_LEASES} leases are too many")
+        kind, start = self._start(lease)
+        duration = self._value(self._child(lease, "duration"), "time", values.duration)
+        number = self._id(lease)
+        preemptible = kind is Kind.BEST_EFFORT
+        if "preemptible" in lease.attributes:
+            preemptible = self._value(lease, "preemptible", values.boolean)
+        made = WorkloadLease(
+            arrival_seconds=arrival,
+            kind=kind,
+            start_seconds=start,
+            nodes=self._nodes(self._child(lease, "nodes"), values.MAX_NODES),
+            duration_seconds=duration,
+            real_duration_seconds=None if real is None else values.capped(real, duration),
+            preemptible=preemptible,
+            image=self._image(lease),
+            label="" if number is None else str(number),
+            id=number,
+        )
+        self.made.append(made)
+
+    def site(self, element: _Element) -> WorkloadSite:
+        types = self._child(element, "resource-types")
+        names = tuple(self._value(types, "names", _name).split())
+        if len(set(names)) != len(names):
+            raise WorkloadError(self._file, types.line, "<site>", "a resource type is named twice")
+        nodes = self._child(element, "nodes")
+        hosts = self._nodes(nodes, values.MAX_HOSTS)
+        for group, node_set in zip(hosts, nodes.children, strict=True):
+            for name in group.amounts:
+                if name not in names:
+                    hint = values.unknown("resource type", name, names)
+                    raise WorkloadError(self._file, node_set.line, "<node-set> of the site", hint)
+        return WorkloadSite(names, hosts)
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a name is missing")
+    return text.strip()

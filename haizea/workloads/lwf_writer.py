@@ -1,0 +1,88 @@
+"""Writing LWF: the same workload always gives the same text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from haizea.core.lease import Kind
+from haizea.workloads.errors import WorkloadError
+from haizea.workloads.model import Nodes, Workload, WorkloadLease
+from haizea.workloads.values import clock
+
+#: Characters that XML 1.0 cannot hold.
+_FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def lwf_text(workload: Workload) -> Iterator[str]:
+    """The workload as LWF, in pieces. What LWF has no place for (labels, owners) is left out.
+
+    Raises :class:`WorkloadError` for a name that XML cannot hold.
+    """
+    yield '<?xml version="1.0" encoding="utf-8"?>\n'
+    yield f"<lease-workload name={_quoted(workload.name, workload)}>\n"
+    if workload.description:
+        _check(workload.description, workload)
+        yield f"  <description>{escape(workload.description)}</description>\n"
+    if workload.site is not None:
+        yield "  <site>\n"
+        yield f"    <resource-types names={_quoted(' '.join(workload.site.types), workload)}/>\n"
+        yield from _nodes(workload.site.hosts, "    ", workload)
+        yield "  </site>\n"
+    yield "  <lease-requests>\n"
+    for lease in workload.leases:
+        yield "".join(_request(lease, workload))
+    yield "  </lease-requests>\n</lease-workload>\n"
+
+
+def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
+    yield f'    <lease-request arrival="{clock(lease.arrival_seconds)}">\n'
+    if lease.real_duration_seconds is not None:
+        yield f'      <realduration time="{clock(lease.real_duration_seconds)}"/>\n'
+    number = "" if lease.id is None else f' id="{lease.id}"'
+    yield f'      <lease{number} preemptible="{"true" if lease.preemptible else "false"}">\n'
+    yield from _nodes(lease.nodes, "        ", workload)
+    yield f"        {_start(lease)}\n"
+    duration = lease.duration_seconds
+    yield f'        <duration time="{"unlimited" if duration is None else clock(duration)}"/>\n'
+    if lease.image is not None:
+        name = _quoted(lease.image.name, workload)
+        image = f'<disk-image id={name} size="{lease.image.size_mb}"/>'
+        yield f"        <software>{image}</software>\n"
+    yield "      </lease>\n    </lease-request>\n"
+
+
+def _start(lease: WorkloadLease) -> str:
+    match lease.kind:
+        case Kind.BEST_EFFORT:
+            return "<start/>"
+        case Kind.IMMEDIATE:
+            return "<start><now/></start>"
+        case Kind.AR:
+            assert lease.start_seconds is not None
+            return f'<start><exact time="{clock(lease.start_seconds)}"/></start>'
+
+
+def _nodes(groups: Iterable[Nodes], indent: str, workload: Workload) -> Iterator[str]:
+    yield f"{indent}<nodes>\n"
+    for group in groups:
+        yield f'{indent}  <node-set numnodes="{group.count}">\n'
+        for name, amount in group.amounts.items():
+            yield f'{indent}    <res type={_quoted(name, workload)} amount="{amount}"/>\n'
+        yield f"{indent}  </node-set>\n"
+    yield f"{indent}</nodes>\n"
+
+
+def _check(text: str, workload: Workload) -> None:
+    if _FORBIDDEN.search(text):
+        raise WorkloadError(
+            workload.source or workload.name,
+            message=f"{text!a} has characters that XML cannot hold; rename it",
+        )
+
+
+def _quoted(text: str, workload: Workload) -> str:
+    _check(text, workload)
+    # A reader makes blanks of line ends inside an attribute unless they are spelled out.
+    return quoteattr(text, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})

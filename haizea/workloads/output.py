@@ -1,0 +1,25 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """Write a text file, replacing what was there; on any error nothing has changed.
+
+    The text goes to a temporary file beside ``path`` first, so the disk needs room for
+    both. Raises whatever ``pieces`` or the file system raises.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+            for piece in pieces:
+                file.write(piece)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,258 @@
+"""Reading leases in YAML, for people: one lease, a list of them, or a whole workload.
+
+The fields are those of LWF. Every scalar is read as text and then as what its field
+needs, so that an unquoted ``01:30:00`` or ``yes`` means the same as in LWF. Anchors and
+aliases are refused, nesting and size are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import yaml
+
+from haizea.core.lease import DiskImage, Kind
+from haizea.workloads import values
+from haizea.workloads.errors import WorkloadError
+from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.source import Source
+
+T = TypeVar("T")
+
+MAX_FILE_BYTES = 2 << 20
+MAX_DEPTH = 12
+
+WORKLOAD_FIELDS = ("name", "description", "site", "leases")
+SITE_FIELDS = ("resource-types", "nodes")
+LEASE_FIELDS = (
+    "id",
+    "arrival",
+    "start",
+    "duration",
+    "real-duration",
+    "preemptible",
+    "nodes",
+    "image",
+)
+IMAGE_FIELDS = ("id", "size")
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes without aliases and without deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.MarkedYAMLError(
+                problem="anchors (&) and aliases (*) are not taken here",
+                problem_mark=event.start_mark,
+            )
+        if self.depth >= MAX_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem="this is nested too deep", problem_mark=event.start_mark
+            )
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def read_yaml(source: Source) -> Workload:
+    """The workload in a YAML file; :class:`WorkloadError` says what is wrong with it."""
+    content = source.whole(MAX_FILE_BYTES)
+    reader = _Reader(source.name)
+    try:
+        root = yaml.compose(content, Loader=_Loader)
+    except yaml.MarkedYAMLError as wrong:
+        mark = wrong.problem_mark or wrong.context_mark
+        raise WorkloadError(
+            source.name,
+            None if mark is None else mark.line + 1,
+            message=f"this is not YAML as taken here: {wrong.problem or wrong.context}",
+        ) from None
+    except yaml.YAMLError as wrong:
+        raise WorkloadError(
+            source.name, message=f"this is not YAML: {str(wrong).splitlines()[0]}"
+        ) from None
+    if root is None:
+        raise WorkloadError(source.name, message="the file is empty; it has no leases")
+    return reader.workload(root, source.path.name)
+
+
+class _Reader:
+    """Walks composed nodes: mappings with known fields, lists and text, each with its line."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._lines_of_ids: dict[int, int] = {}
+
+    def _fail(self, node: yaml.Node, field: str | None, message: str) -> NoReturn:
+        raise WorkloadError(self._file, node.start_mark.line + 1, field, message)
+
+    def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self._fail(node, what, "fields are expected here, each as NAME: VALUE")
+        result: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = self._text(key, what)
+            if name in result:
+                self._fail(key, what, f"there are two fields {values.shown(name)}")
+            result[name] = value
+        return result
+
+    def _fields(self, node: yaml.Node, what: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
+        result = self._mapping(node, what)
+        for name in result:
+            if name not in known:
+                self._fail(node, what, values.unknown("field", name, known))
+        return result
+
+    def _text(self, node: yaml.Node, what: str) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            self._fail(node, what, "a single value is expected here")
+        return str(node.value)
+
+    def _items(self, node: yaml.Node, what: str) -> list[yaml.Node]:
+        if isinstance(node, yaml.MappingNode):
+            return [node]
+        if not isinstance(node, yaml.SequenceNode):
+            self._fail(node, what, "a list is expected here")
+        return list(node.value)
+
+    def _parse(self, node: yaml.Node, what: str, parse: Callable[[str], T]) -> T:
+        try:
+            return parse(self._text(node, what))
+        except ValueError as wrong:
+            self._fail(node, what, str(wrong))
+
+    # --- the parts of a workload --------------------------------------------------
+
+    def workload(self, root: yaml.Node, name: str) -> Workload:
+        fields: dict[str, yaml.Node] = {}
+        if isinstance(root, yaml.MappingNode) and any(k.value == "leases" for k, _ in root.value):
+            fields = self._fields(root, "workload", WORKLOAD_FIELDS)
+        leases = [self._lease(n) for n in self._items(fields.get("leases", root), "leases")]
+        site = fields.get("site")
+        title, description = fields.get("name"), fields.get("description")
+        return Workload(
+            name=name if title is None else self._text(title, "name"),
+            leases=by_arrival(leases),
+            description=""
+            if description is None
+            else " ".join(self._text(description, "description").split()),
+            site=None if site is None else self._site(site),
+            source=self._file,
+        )
+
+    def _site(self, node: yaml.Node) -> WorkloadSite:
+        fields = self._fields(node, "site", SITE_FIELDS)
+        for name in SITE_FIELDS:
+            if name not in fields:
+                self._fail(node, "site", f"the field {name} is missing")
+        types = fields["resource-types"]
+        if not isinstance(types, yaml.SequenceNode) or not types.value:
+            self._fail(types, "resource-types", "a list is expected, as in [CPU, Memory]")
+        names = tuple(self._text(n, "resource-types") for n in types.value)
+        if len(set(names)) != len(names):
+            self._fail(types, "resource-types", "a resource type is named twice")
+        hosts = self._nodes(fields["nodes"], values.MAX_HOSTS)
+        for group in hosts:
+            for name in group.amounts:
+                if name not in names:
+                    hint = values.unknown("resource type", name, names)
+                    self._fail(fields["nodes"], "nodes of the site", hint)
+        return WorkloadSite(names, hosts)
+
+    def _nodes(self, node: yaml.Node, most: int) -> tuple[Nodes, ...]:
+        sets = []
+        for item in self._items(node, "nodes"):
+            fields = self._mapping(item, "nodes")
+            count = 1
+            amounts: dict[str, int] = {}
+            for name, value in fields.items():
+                if name == "count":
+                    count = self._parse(value, "count", lambda text: values.whole(text, 1, most))
+                else:
+                    amounts[name] = self._parse(value, name, values.whole)
+            if not amounts:
+                self._fail(item, "nodes", "a node asks for something, as in {count: 1, CPU: 100}")
+            sets.append(Nodes(count, amounts))
+        if not sets:
+            self._fail(node, "nodes", "there are none")
+        if sum(s.count for s in sets) > most:
+            self._fail(node, "nodes", f"these are too many: {most} are the most")
+        return tuple(sets)
+
+    def _lease(self, node: yaml.Node) -> WorkloadLease:
+        fields = self._fields(node, "lease", LEASE_FIELDS)
+        for name in ("duration", "nodes"):
+            if name not in fields:
+                self._fail(node, "lease", f"the field {name} is missing")
+        kind, start = self._start(fields.get("start"))
+        duration = self._parse(fields["duration"], "duration", _duration)
+        real = None
+        if "real-duration" in fields:
+            real = self._parse(fields["real-duration"], "real-duration", _length)
+            real = values.capped(real, duration)
+        preemptible = kind is Kind.BEST_EFFORT
+        if "preemptible" in fields:
+            preemptible = self._parse(fields["preemptible"], "preemptible", values.boolean)
+        number = self._id(fields["id"]) if "id" in fields else None
+        arrival = fields.get("arrival")
+        return WorkloadLease(
+            arrival_seconds=0 if arrival is None else self._parse(arrival, "arrival", _moment),
+            kind=kind,
+            start_seconds=start,
+            nodes=self._nodes(fields["nodes"], values.MAX_NODES),
+            duration_seconds=duration,
+            real_duration_seconds=real,
+            preemptible=preemptible,
+            image=self._image(fields["image"]) if "image" in fields else None,
+            label="" if number is None else str(number),
+            id=number,
+        )
+
+    def _start(self, node: yaml.Node | None) -> tuple[Kind, int | None]:
+        text = "best-effort" if node is None else self._text(node, "start")
+        if text == "best-effort" or node is None:
+            return Kind.BEST_EFFORT, None
+        if text == "now":
+            return Kind.IMMEDIATE, None
+        try:
+            return Kind.AR, values.start(values.clock_or_seconds(text))
+        except ValueError as wrong:
+            self._fail(node, "start", f"{wrong} (or now, or best-effort)")
+
+    def _id(self, node: yaml.Node) -> int:
+        number = self._parse(node, "id", lambda text: values.whole(text, 1))
+        if number in self._lines_of_ids:
+            self._fail(node, "id", f"{number} is taken by line {self._lines_of_ids[number]}")
+        self._lines_of_ids[number] = node.start_mark.line + 1
+        return number
+
+    def _image(self, node: yaml.Node) -> DiskImage | None:
+        if isinstance(node, yaml.ScalarNode) and node.value == "none":
+            return None
+        fields = self._fields(node, "image", IMAGE_FIELDS)
+        for name in IMAGE_FIELDS:
+            if name not in fields:
+                self._fail(node, "image", f"the field {name} is missing")
+        name = self._text(fields["id"], "id").strip()
+        if not name:
+            self._fail(fields["id"], "image", "the id is empty")
+        return DiskImage(name, self._parse(fields["size"], "size", values.whole))
+
+
+def _moment(text: str) -> int:
+    return values.moment(values.clock_or_seconds(text))
+
+
+def _length(text: str) -> int:
+    return values.length(values.clock_or_seconds(text))
+
+
+def _duration(text: str) -> int | None:
+    return values.duration(values.clock_or_seconds(text))
