@@ -87,13 +87,13 @@ MAPPER = Kind(
 PROBES = Kind(
     "probe",
     "haizea.probes",
-    (),
+    ("begin", "note", "figures"),
     {
-        "ar": "haizea.accounting.probes.AdvanceReservationProbe",
-        "best-effort": "haizea.accounting.probes.BestEffortProbe",
-        "immediate": "haizea.accounting.probes.ImmediateProbe",
-        "cpu-utilization": "haizea.accounting.probes.CpuUtilizationProbe",
-        "disk-usage": "haizea.accounting.probes.DiskUsageProbe",
+        "ar": "haizea.accounting.probes.leases.ArProbe",
+        "best-effort": "haizea.accounting.probes.leases.BestEffortProbe",
+        "immediate": "haizea.accounting.probes.leases.ImmediateProbe",
+        "cpu-utilization": "haizea.accounting.probes.cpu.CpuUtilizationProbe",
+        "disk-usage": "haizea.accounting.probes.disk.DiskUsageProbe",
     },
 )
 

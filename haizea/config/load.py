@@ -11,6 +11,9 @@ from haizea.config.option import Option, Required, options_of
 from haizea.config.sections import SECTIONS, Config, attribute_of
 from haizea.plugins import nearest
 
+#: The section that makes a file a multi-configuration; see :mod:`haizea.config.multi`.
+MULTI = "multi"
+
 
 def load(path: str | Path) -> Config:
     """The configuration that the file says.
@@ -28,6 +31,9 @@ def loads(text: str, path: str | Path = "configuration") -> Config:
 
 def interpret(file: IniFile) -> Config:
     """The configuration in a file that was read. Raises :class:`ConfigError`."""
+    if MULTI in file.sections:
+        what = "is a study of many runs: make its configurations with haizea generate-configs"
+        raise ConfigError(file.path, [Problem(what)])
     reading = _Reading(file)
     reading.find_unknown_names()
     config = Config(

@@ -1,0 +1,136 @@
+"""The ``haizea`` command: sub-commands, and the old spelling ``haizea -c FILE``."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import click
+
+from haizea import __version__
+from haizea.cli.errors import explained, run
+from haizea.plugins import nearest
+
+
+class Place(NamedTuple):
+    """Where a command is, and what it does in a few words."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+#: Modules are imported when their command is used, so that Haizea starts quickly.
+COMMANDS = {
+    "run": Place("run_command", "run", "Run a configuration."),
+    "sample-config": Place(
+        "config_commands", "sample_config", "Print a commented sample configuration."
+    ),
+    "generate-configs": Place(
+        "config_commands", "generate_configs", "Write the configurations of a study."
+    ),
+    "generate-scripts": Place(
+        "config_commands", "generate_scripts", "Write a script that runs a study."
+    ),
+    "convert-data": Place("results_commands", "convert_data", "Print results as CSV."),
+    "check-schedule": Place(
+        "results_commands", "check_schedule", "Test the schedule of a run against every rule."
+    ),
+    "generate-workload": Place(
+        "workload_commands", "generate_workload", "Write a workload of random leases."
+    ),
+    "lwf2xml": Place("workload_commands", "lwf2xml", "Convert plain-text leases to LWF."),
+    "csv2lwf": Place("workload_commands", "csv2lwf", "Convert CSV leases to LWF."),
+}
+
+
+def load_command(name: str) -> click.Command:
+    """The command called ``name`` in :data:`COMMANDS`."""
+    place = COMMANDS[name]
+    module = importlib.import_module(f"haizea.cli.{place.module}")
+    return cast(click.Command, getattr(module, place.attribute))
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands, in the order of help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a name that was mistyped."""
+        if args and args[0] not in COMMANDS:
+            guess = nearest(args[0], COMMANDS)
+            hint = f"Did you mean {guess!r}?" if guess else "'haizea --help' lists them all."
+            ctx.fail(f"there is no command {args[0]!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with errors explained."""
+        with explained():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "-c",
+    "--conf",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run this configuration (as 'run').",
+)
+@click.option("--fg", is_flag=True, help="With -c: stay in the foreground.")
+@click.option("--stop", is_flag=True, help="With -c: end the daemon that runs the configuration.")
+@click.version_option(__version__, prog_name="haizea")
+@click.pass_context
+def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
+    """Haizea, a lease manager with advance reservations.
+
+    'haizea COMMAND --help' explains a command, 'haizea sample-config' prints a
+    configuration to start from.
+    """
+    if ctx.invoked_subcommand is not None:
+        if conf is not None or fg or stop:
+            ctx.fail("-c, --fg and --stop go without a command.")
+    elif conf is not None:
+        ctx.exit(_run_or_stop(conf, stop))
+    elif fg or stop:
+        ctx.fail("--fg and --stop need a configuration: add -c FILE.")
+    else:
+        click.echo(ctx.get_help())
+        ctx.exit(2)
+
+
+def _run_or_stop(conf: Path, stop: bool) -> int:
+    """``--fg`` changes nothing: whatever runs at present runs in the foreground."""
+    if stop:
+        from haizea.config import load
+
+        load(conf)
+        click.echo(f"Error: no daemon runs {conf}: there is nothing to stop.", err=True)
+        return 1
+    from haizea.cli.run_command import run_configuration
+
+    return run_configuration(conf)
+
+
+def main() -> None:
+    """The console script ``haizea``."""
+    run(cli, "haizea")
