@@ -20,6 +20,9 @@ def write_whole(path: Path, pieces: Iterable[str]) -> None:
             for piece in pieces:
                 file.write(piece)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as wrong:
         temporary.unlink(missing_ok=True)
+        if isinstance(wrong, OSError) and wrong.filename == str(temporary):
+            # Users know the file that they named, not the temporary one.
+            wrong.filename = str(path)
         raise

@@ -2,8 +2,9 @@
 
 Columns: ``submit start duration realduration nodes cpu memory disk 'image' image-size``.
 Times are seconds; a start of -1 is best-effort (preemptible), any other is an AR's (not
-preemptible), and may be before the workload's start. ``cpu`` is in cores. ``disk`` is MB of the resource type ``Disk``, asked for
-only where it is not 0. Lines that start with ``#`` are comments. The lists have no ids.
+preemptible), and may be before the workload's start. ``cpu`` is in cores. ``disk`` is MB
+of the resource type ``Disk``, asked for only where it is not 0. Lines that start with
+``#`` are comments. The lists have no ids.
 """
 
 from __future__ import annotations

@@ -1,0 +1,358 @@
+"""Commands that make and convert workload files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from haizea.cli.errors import WrongInput
+from haizea.workloads import values
+from haizea.workloads.csv_leases import read_csv
+from haizea.workloads.generate import (
+    ArOptions,
+    Estimate,
+    GenerateOptions,
+    ar_nodes,
+    generate,
+    load_of,
+)
+from haizea.workloads.lwf_writer import lwf_text
+from haizea.workloads.model import DEFAULT_AMOUNTS, Amounts, Nodes, Workload, WorkloadSite
+from haizea.workloads.output import write_whole
+from haizea.workloads.plaintext import read_plaintext
+from haizea.workloads.reader import Format, format_of
+from haizea.workloads.source import Source
+from haizea.workloads.swf_writer import swf_text
+
+# Older versions of click do not know that it is generic.
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
+
+
+class _Parsed(_ParamType):
+    """An option whose text is parsed by a function that raises ``ValueError``."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
+def _seconds(text: str) -> int:
+    return values.length(values.clock_or_seconds(text))
+
+
+def _positive_seconds(text: str) -> int:
+    seconds = values.duration(values.clock_or_seconds(text))
+    if seconds is None:
+        raise ValueError("'unlimited' is not a length of time here")
+    return seconds
+
+
+def _site(text: str) -> WorkloadSite:
+    """A site as in configuration files: ``4 CPU:100 Memory:1024``."""
+    count, _, rest = text.strip().partition(" ")
+    hosts = values.whole(count, 1, values.MAX_HOSTS)
+    amounts = values.amounts(rest)
+    return WorkloadSite(tuple(amounts), (Nodes(hosts, amounts),))
+
+
+DURATION = _Parsed("DURATION", _positive_seconds)
+LEAD = _Parsed("DURATION", _seconds)
+CAPACITY = _Parsed("CAPACITY", values.amounts)
+SITE = _Parsed("SITE", _site)
+FILE = click.Path(path_type=Path)
+
+
+def _write(output: Path, pieces: Iterable[str]) -> None:
+    """To a file, whole or not at all; to standard output for ``-``."""
+    if str(output) == "-":
+        # All of it is made before any of it is shown.
+        for piece in list(pieces):
+            click.echo(piece, nl=False)
+    else:
+        write_whole(output, pieces)
+
+
+# --- generate-workload ----------------------------------------------------------------
+
+
+@click.command("generate-workload")
+@click.option("--jobs", type=click.IntRange(1, 10**6), required=True, help="Batch jobs to make.")
+@click.option(
+    "--hosts", type=click.IntRange(1, 10**5), required=True, help="Hosts of the site it is for."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same file."
+)
+@click.option(
+    "--load",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Work asked for, over what the hosts can do until the last arrival: 0.7 is 70 %."
+    "  [default: as the model has it]",
+)
+@click.option(
+    "--estimate",
+    type=click.Choice([e.value for e in Estimate]),
+    default=Estimate.EXACT.value,
+    show_default=True,
+    help="Requested times: the run time, the run time times a factor, or a round figure"
+    " that is 1 to 5 times the run time or more.",
+)
+@click.option(
+    "--estimate-factor",
+    type=click.FloatRange(1, 1000),
+    default=2.0,
+    show_default=True,
+    help="For --estimate factor.",
+)
+@click.option(
+    "--ar-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of all work that advance reservations ask for: 0.2 is 20 %.",
+)
+@click.option(
+    "--ar-duration", type=DURATION, default="01:00:00", show_default=True, help="Mean duration."
+)
+@click.option(
+    "--ar-size",
+    default="small",
+    show_default=True,
+    help="Nodes: small (up to a sixth of the hosts), medium (to a third), large (to a half),"
+    " a number, or a range like 4-16.",
+)
+@click.option(
+    "--ar-lead",
+    type=LEAD,
+    default="01:00:00",
+    show_default=True,
+    help="Mean time from the request to the start.",
+)
+@click.option(
+    "--node-capacity",
+    "capacities",
+    type=CAPACITY,
+    multiple=True,
+    metavar="CAPACITY",
+    help="What each lease node asks for; give it several times and each lease gets one of"
+    " them by chance.  [default: CPU:100 Memory:1024]",
+)
+@click.option(
+    "--host-capacity", type=CAPACITY, help="Each host's.  [default: room for any one node]"
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["swf", "lwf"]),
+    help="What to write.  [default: as the name of OUTPUT ends, else lwf]",
+)
+@click.argument("output", type=FILE, default="-")
+@click.pass_context
+def generate_workload(
+    ctx: click.Context,
+    jobs: int,
+    hosts: int,
+    seed: int,
+    load: float | None,
+    estimate: str,
+    estimate_factor: float,
+    ar_share: float,
+    ar_duration: int,
+    ar_size: str,
+    ar_lead: int,
+    capacities: tuple[Amounts, ...],
+    host_capacity: Amounts | None,
+    format_name: str | None,
+    output: Path,
+) -> None:
+    """Make a workload and write it to OUTPUT (- is standard output).
+
+    Batch jobs follow the model of Lublin and Feitelson (2003), fitted to real
+    supercomputers; advance reservations can be mixed in. SWF holds batch jobs of
+    one node size, LWF holds everything.
+
+    \b
+    Examples:
+      haizea generate-workload --jobs 1000 --hosts 64 --load 0.7 batch.swf
+      haizea generate-workload --jobs 500 --hosts 32 --load 0.8 \\
+          --ar-share 0.2 --ar-size medium mixed.lwf
+    """
+    try:
+        least, most = ar_nodes(ar_size, hosts)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--ar-size") from None
+    options = GenerateOptions(
+        jobs=jobs,
+        hosts=hosts,
+        seed=seed,
+        load=load,
+        estimate=Estimate(estimate),
+        estimate_factor=estimate_factor,
+        ars=ArOptions(
+            share=ar_share,
+            mean_seconds=ar_duration,
+            least_nodes=least,
+            most_nodes=most,
+            lead_seconds=ar_lead,
+        ),
+        node_capacities=capacities or (DEFAULT_AMOUNTS,),
+        host_capacity=host_capacity,
+    )
+    _check_fit(options)
+    if format_name is None:
+        format_name = "swf" if output.suffix == ".swf" else "lwf"
+    command = _command_line(ctx)
+    workload = generate(options)
+    if format_name == "swf":
+        text = swf_text(workload, [f"made by: {command}"])
+    else:
+        text = lwf_text(_described(workload, command))
+    _write(output, text)
+    click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
+
+
+def _check_fit(options: GenerateOptions) -> None:
+    host = options.host()
+    for capacity in options.node_capacities:
+        for name, amount in capacity.items():
+            if amount > host.get(name, 0):
+                raise click.BadParameter(
+                    f"{name}:{amount} of a node does not fit a host with"
+                    f" {name}:{host.get(name, 0)}; enlarge the host or shrink the node",
+                    param_hint="--host-capacity",
+                )
+    if not all(any(capacity.values()) for capacity in options.node_capacities):
+        raise click.BadParameter("a node asks for something", param_hint="--node-capacity")
+
+
+def _described(workload: Workload, command: str) -> Workload:
+    return Workload(
+        name=workload.name,
+        leases=workload.leases,
+        description=f"Made by: {command}",
+        site=workload.site,
+    )
+
+
+def _command_line(ctx: click.Context) -> str:
+    """The options that were given, in a fixed order, so that the same file says the same."""
+    words = ["haizea", "generate-workload"]
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(param.name or "")
+        if (
+            not isinstance(param, click.Option)
+            or source is not click.core.ParameterSource.COMMANDLINE
+        ):
+            continue
+        given = ctx.params[param.name or ""]
+        for value in given if param.multiple else [given]:
+            words += [param.opts[0], _as_text(value)]
+    return shlex.join(words)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}:{amount}" for name, amount in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+# --- converters -----------------------------------------------------------------------
+
+
+def _one_of(argument: Path | None, option: Path | None, what: str, default: str | None) -> Path:
+    """The file that was given as an argument or, as formerly, with an option."""
+    if argument is not None and option is not None:
+        raise click.UsageError(f"{what} is given twice: {argument} and {option}")
+    chosen = argument or option or (Path(default) if default else None)
+    if chosen is None:
+        raise click.UsageError(f"{what} is missing")
+    return chosen
+
+
+@click.command("lwf2xml")
+@click.argument("leases", type=FILE, required=False)
+@click.argument("output", type=FILE, required=False)
+@click.option("-i", "--in", "in_option", type=FILE, help="Same as LEASES.")
+@click.option("-o", "--out", "out_option", type=FILE, help="Same as OUTPUT.")
+def lwf2xml(
+    leases: Path | None, output: Path | None, in_option: Path | None, out_option: Path | None
+) -> None:
+    """Convert a ten-column lease list to LWF (XML).
+
+    LEASES is the file of an earlier version of Haizea; its lines are
+    submit, start, duration, real duration (seconds; start -1 is best-effort),
+    nodes, cores, memory and disk (MB), 'image' and its size (MB). OUTPUT is the
+    LWF file (by default standard output).
+
+    Haizea reads such lists as they are, too; convert them to edit them.
+
+    \b
+    Example:
+      haizea lwf2xml injected.txt injected.lwf
+    """
+    source = Source(_one_of(leases, in_option, "the file of leases", None))
+    target = _one_of(output, out_option, "the output", "-")
+    found = format_of(source)
+    if found is Format.LWF:
+        raise WrongInput(f"{source.name}: is LWF in XML already; there is nothing to convert")
+    workload = read_plaintext(source)
+    _write(target, lwf_text(workload))
+
+
+@click.command("csv2lwf")
+@click.argument("table", type=FILE, required=False)
+@click.argument("output", type=FILE, required=False)
+@click.option("-i", "--in", "in_option", type=FILE, help="Same as TABLE.")
+@click.option("-o", "--out", "out_option", type=FILE, help="Same as OUTPUT.")
+@click.option(
+    "-s",
+    "--site",
+    type=SITE,
+    help='Hosts to write into the file, as in "4 CPU:100 Memory:1024".  [default: none]',
+)
+def csv2lwf(
+    table: Path | None,
+    output: Path | None,
+    in_option: Path | None,
+    out_option: Path | None,
+    site: WorkloadSite | None,
+) -> None:
+    """Convert a table of leases (CSV) to LWF (XML).
+
+    The first line of TABLE names its columns, in any order; only duration is
+    required: arrival (default 0), start (empty for best-effort, now, or a time),
+    duration, realduration, nodes (1), cpu (percent per node, 100), memory (MB per
+    node, 1024), image and image_size (MB), preemptible (yes or no; by default
+    best-effort leases are), id. Times are seconds or [DD:]HH:MM:SS after the
+    workload's start.
+
+    \b
+    Example:
+      arrival,start,duration,nodes,preemptible
+      0,,01:00:00,1,yes
+      00:15:00,00:30:00,00:30:00,4,no
+
+    \b
+      haizea csv2lwf --site "4 CPU:100 Memory:1024" leases.csv leases.lwf
+    """
+    source = Source(_one_of(table, in_option, "the table of leases", None))
+    target = _one_of(output, out_option, "the output", "-")
+    workload = read_csv(source, site)
+    _write(target, lwf_text(workload))
