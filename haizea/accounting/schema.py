@@ -2,12 +2,17 @@
 
 Times are integer seconds since the epoch, durations integer seconds, unknown is NULL.
 ``reservations`` has one more column per resource type of the site, called as the type;
-so have ``hosts`` and ``node_sets``.
+so have ``hosts`` and ``node_sets``: that is the ``{types}`` of their statements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 SCHEMA_VERSION = 1
+
+#: ``PRAGMA application_id`` of every results file: the bytes "Hzea".
+APPLICATION_ID = 0x487A6561
 
 #: ``key`` is unique; ``value`` is text. Keys: ``schema_version``, ``haizea_version``,
 #: ``status`` (``complete``, ``interrupted``, ``failed``), ``started`` and ``ended``
@@ -24,6 +29,9 @@ CONFIGURATION = (
 LABELS = "CREATE TABLE labels (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 
 HOSTS = "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT{types})"
+
+#: What became of each host: ``up``, ``down``, ``drained``, when, and why.
+HOST_STATES = "CREATE TABLE host_states (host INTEGER, time INTEGER, status TEXT, reason TEXT)"
 
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
@@ -42,19 +50,33 @@ RESERVATIONS = (
     " start INTEGER, end INTEGER{types})"
 )
 
-#: The story of each lease: every state, when, and why. ``code`` as in
+#: The story of each lease: every state from ``New`` on, when, and why. ``code`` as in
 #: :class:`haizea.core.events.StateChanged`.
 STATES = "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT)"
 
 #: ``value`` over time; ``average`` is the running average of the values so far,
 #: ``weighted`` the average weighted by how long each value held, up to ``time``.
 COUNTERS = (
-    "CREATE TABLE counters (counter TEXT, time INTEGER, lease INTEGER, value REAL,"
+    "CREATE TABLE counters (counter TEXT, time INTEGER, lease INTEGER, value NUMERIC,"
     " average REAL, weighted REAL)"
 )
 
-#: Figures of the whole run, one per name: what probes report at the end.
-FIGURES = "CREATE TABLE figures (name TEXT PRIMARY KEY, value REAL) WITHOUT ROWID"
+#: Figures of the whole run, one per name: the standard ones and what probes report.
+FIGURES = "CREATE TABLE figures (name TEXT PRIMARY KEY, value NUMERIC) WITHOUT ROWID"
+
+TABLES = (
+    RUN,
+    CONFIGURATION,
+    LABELS,
+    HOSTS,
+    HOST_STATES,
+    LEASES,
+    NODE_SETS,
+    RESERVATIONS,
+    STATES,
+    COUNTERS,
+    FIGURES,
+)
 
 PER_LEASE_COLUMNS = [
     "lease",
@@ -75,5 +97,22 @@ PER_LEASE_COLUMNS = [
     "reason",
 ]
 
+#: Of ``leases``, after :data:`PER_LEASE_COLUMNS`.
+MORE_LEASE_COLUMNS = ["preemptible", "owner", "image", "image_mb", "code"]
+
 #: Before one column per resource type.
 RESERVATION_COLUMNS = ["lease", "purpose", "host", "start", "end"]
+
+#: What the tables with one column per resource type call their own columns.
+TAKEN_COLUMNS = frozenset({*RESERVATION_COLUMNS, "id", "name", "position", "count"})
+
+
+def quoted(name: str) -> str:
+    """``name`` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def statements(types: Sequence[str]) -> list[str]:
+    """The statements that make the tables, for a site with these resource types."""
+    columns = "".join(f", {quoted(name)} INTEGER" for name in types)
+    return [table.replace("{types}", columns) for table in TABLES]

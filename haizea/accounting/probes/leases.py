@@ -1,0 +1,128 @@
+"""Probes of the leases of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from haizea.accounting.counter import Counter
+from haizea.accounting.leases import LeaseRecord
+from haizea.core.events import Decision, StateChanged
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+
+#: Where a lease of the queue waits for hosts, with a reservation to come or without.
+WAITING = frozenset(
+    {State.QUEUED, State.SCHEDULED, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED}
+)
+
+# Looking a member up in its enumeration costs more than the rest of the loop below.
+_PENDING = State.PENDING
+_REJECTED = State.REJECTED
+_DONE = State.DONE
+
+
+class _KindProbe:
+    """Counts the leases of one kind that were accepted, rejected and completed."""
+
+    def __init__(self, kind: Kind, title: str) -> None:
+        self._kind = kind
+        self._accepted = Counter(f"Accepted {title} leases")
+        self._rejected = Counter(f"Rejected {title} leases")
+        self._completed = Counter(f"Completed {title} leases")
+        self.counters: list[Counter] = [self._accepted, self._rejected, self._completed]
+        self._accepted_count = 0
+        self._rejected_count = 0
+        self._completed_count = 0
+        self._waiting_count = 0
+        self._leases: Mapping[int, LeaseRecord] = {}
+
+    def begin(self, start: int, site: Site, leases: Mapping[int, LeaseRecord]) -> None:
+        """Nothing has happened yet."""
+        self._leases = leases
+        for counter in self.counters[:3]:
+            counter.set(start, 0)
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Count what became of leases of this kind."""
+        leases, kind = self._leases, self._kind
+        for decision in decisions:
+            if isinstance(decision, StateChanged):
+                _, lease_id, old, new, _, _ = decision
+                record = leases[lease_id]
+                if record.request.kind is not kind:
+                    continue
+                self._waiting_count += (new in WAITING) - (old in WAITING)
+                if new is _REJECTED:
+                    self._rejected_count += 1
+                elif old is _PENDING:
+                    self._accepted_count += 1
+                elif new is _DONE:
+                    self._completed_count += 1
+                    self._done(now, record)
+        self._accepted.set(now, self._accepted_count)
+        self._rejected.set(now, self._rejected_count)
+        self._completed.set(now, self._completed_count)
+
+    def figures(self, now: int) -> Mapping[str, float]:
+        """None: the standard figures have these counts already."""
+        return {}
+
+    def _done(self, now: int, record: LeaseRecord) -> None:
+        """A lease of this kind is done."""
+
+
+class ArProbe(_KindProbe):
+    """Advance reservations accepted, rejected and completed."""
+
+    def __init__(self) -> None:
+        super().__init__(Kind.AR, "AR")
+
+
+class ImmediateProbe(_KindProbe):
+    """Immediate leases accepted, rejected and completed."""
+
+    def __init__(self) -> None:
+        super().__init__(Kind.IMMEDIATE, "immediate")
+
+
+class BestEffortProbe(_KindProbe):
+    """Best-effort leases: counts, the queue, waiting time and slowdown.
+
+    The queue is the leases that wait for hosts, suspended ones included, whether or not
+    they hold a reservation to come. Waiting time and slowdown are added as leases are
+    done, a value each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Kind.BEST_EFFORT, "best-effort")
+        self._queue = Counter("Queue size")
+        self._waiting_time = Counter("Best-effort waiting time")
+        self._slowdown = Counter("Best-effort bounded slowdown")
+        self.counters += [self._queue, self._waiting_time, self._slowdown]
+        self._longest = 0
+
+    def begin(self, start: int, site: Site, leases: Mapping[int, LeaseRecord]) -> None:
+        """The queue is empty."""
+        super().begin(start, site, leases)
+        self._queue.set(start, 0)
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Count, and see how long the queue is after all of it."""
+        super().note(now, decisions)
+        queued = self._waiting_count
+        if queued > self._longest:
+            self._longest = queued
+        self._queue.set(now, queued)
+
+    def figures(self, now: int) -> Mapping[str, float]:
+        """How long the queue was on average over time, and at most."""
+        mean = self._queue.weighted(now)
+        return {"queue-size-mean": mean or 0, "queue-size-max": self._longest}
+
+    def _done(self, now: int, record: LeaseRecord) -> None:
+        lease = record.request.id
+        if record.waiting_time is not None:
+            self._waiting_time.add(now, record.waiting_time, lease)
+        if record.slowdown is not None:
+            self._slowdown.add(now, record.slowdown, lease)

@@ -1,0 +1,326 @@
+"""The results file of a run: what the scheduler decided, as it went.
+
+The file is written under a temporary name beside its own and renamed when the run is
+over, so that under its own name it is always whole. Its content depends on the
+decisions alone. Rows are buffered and written in large blocks; a lease that has ended
+leaves memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from haizea.accounting import figures, freshfile, schema
+from haizea.accounting.errors import ResultsError
+from haizea.accounting.leases import LeaseRecord
+from haizea.accounting.probes.base import Probe
+from haizea.accounting.rows import Rows
+from haizea.accounting.underway import UnderWay
+from haizea.core.events import (
+    Decision,
+    Expected,
+    HostChanged,
+    LeaseAccepted,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import FINAL, State
+from haizea.core.resources import Capacity
+
+Status = Literal["complete", "interrupted", "failed"]
+
+# SQLite takes an exact str at once, but asks around what to do with a subclass of it.
+_STATE = {state: state.value for state in State}
+_KIND = {kind: kind.value for kind in Kind}
+_PURPOSE = {purpose: purpose.value for purpose in Purpose}
+_OUTAGE = Purpose.OUTAGE
+
+#: Buffers are written when one holds about this many values, or after so many notes.
+_BUFFERED_VALUES = 100_000
+_BUFFERED_NOTES = 4096
+
+
+class ResultsFile:
+    """Writes one results file.
+
+    ``settings`` are the options in effect, ``(section, option, value)``; ``labels`` are
+    the run's; ``probes`` are told of every decision, and what they find is recorded. Give
+    every moment's decisions to :meth:`note`, in order of time, and call :meth:`finish`
+    once. The run starts at ``start``, or else at the first moment noted.
+
+    Raises :class:`ResultsError` at once where the file could not be written, and later
+    where writing fails, for a full disk say.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        site: Site,
+        settings: Iterable[tuple[str, str, str]] = (),
+        labels: Mapping[str, str] | None = None,
+        workload: str = "",
+        version: str = "",
+        *,
+        probes: Sequence[Probe] = (),
+        start: int | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._site = site
+        self._hosts = {host.id: host for host in site.hosts}
+        self._workload = workload
+        self._version = version
+        self._probes = probes
+        self._start: int | None = None
+        self._live: dict[int, LeaseRecord] = {}
+        self._under_way = UnderWay()
+        self._work = figures.Work(site)
+        self._notes = 0
+        types = site.types.names
+        _check_types(types)
+        freshfile.check_replaceable(self._path)
+        self._temporary = freshfile.create_beside(self._path)
+        try:
+            with self._telling():
+                self._db = _empty_database(self._temporary, types)
+                self._insert("configuration", settings)
+                self._insert("labels", sorted((labels or {}).items()))
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
+        self._leases = Rows(self._db, "leases")
+        self._node_sets = Rows(self._db, "node_sets")
+        self._reservations = Rows(self._db, "reservations")
+        self._states = Rows(self._db, "states")
+        self._host_states = Rows(self._db, "host_states")
+        self._counters = Rows(self._db, "counters")
+        if start is not None:
+            self._begin(start)
+
+    @property
+    def path(self) -> Path:
+        """Where the results are once the run is over."""
+        return self._path
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Record what was decided at ``now``."""
+        if self._start is None:
+            self._begin(now)
+        # Every decision of a run passes here: the most frequent first, fields unpacked at
+        # once, and nothing made that is not a row.
+        live = self._live
+        states = self._states.values
+        ended: list[int] = []
+        for decision in decisions:
+            match decision:
+                case StateChanged():
+                    time, lease_id, old, new, reason, code = decision
+                    states += (lease_id, time, _STATE[new], reason, code)
+                    live[lease_id].change(time, old, new, reason, code)
+                    if new in FINAL:
+                        ended.append(lease_id)
+                case OperationStarted():
+                    self._under_way.started(decision)
+                case OperationEnded():
+                    self._under_way.ended(decision)
+                    self._reserve(*decision)
+                case LeaseAccepted():
+                    time, request = decision
+                    states += (request.id, time, "New", "", "")
+                    live[request.id] = LeaseRecord(request, time)
+                case Expected():
+                    live[decision.lease_id].reason = decision.reason
+                case HostChanged():
+                    time, host, status, reason = decision
+                    self._hosts[host.id] = host
+                    self._host_states.values += (host.id, time, status, reason)
+        if self._probes:
+            self._tell_probes(now, decisions)
+        for lease_id in ended:
+            self._write_lease(live.pop(lease_id))
+        self._notes += 1
+        if (
+            len(states) > _BUFFERED_VALUES
+            or len(self._reservations.values) > _BUFFERED_VALUES
+            or self._notes % _BUFFERED_NOTES == 0
+        ):
+            self._flush()
+
+    def finish(self, status: Status, now: int) -> None:
+        """The run is over: write the rest, and give the file its name.
+
+        Leases that have not ended get the state they are in; what is under way gets
+        ``now`` as its end.
+        """
+        if self._start is None:
+            self._begin(now)
+        assert self._start is not None
+        nothing = self._site.types.zero()
+        for operation in self._under_way.cut(now, self._live, self._hosts, nothing):
+            self._reserve(*operation)
+        for lease_id in sorted(self._live):
+            self._write_lease(self._live[lease_id])
+        try:
+            self._flush()
+            with self._telling():
+                self._insert(
+                    "hosts",
+                    ((h.id, h.name, *h.capacity) for _, h in sorted(self._hosts.items())),
+                )
+                found = figures.standard(self._db, self._work, self._start, now)
+                for probe in self._probes:
+                    found.update(probe.figures(now))
+                self._insert("figures", sorted(found.items()))
+                self._insert("run", sorted(self._facts(status, self._start, now).items()))
+                self._db.execute("COMMIT")
+                self._db.close()
+            freshfile.give_name(self._temporary, self._path)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Leave nothing behind; what had the file's name before stays."""
+        self._db.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _begin(self, now: int) -> None:
+        self._start = now
+        for probe in self._probes:
+            probe.begin(now, self._site, self._live)
+
+    def _tell_probes(self, now: int, decisions: Sequence[Decision]) -> None:
+        for probe in self._probes:
+            try:
+                probe.note(now, decisions)
+            except Exception as error:  # a probe of the user's may raise anything
+                raise ResultsError(
+                    f"the probe {type(probe).__name__} failed at {now}:"
+                    f" {type(error).__name__}: {error}"
+                ) from error
+
+    def _facts(self, status: Status, start: int, now: int) -> dict[str, str]:
+        return {
+            "schema_version": str(schema.SCHEMA_VERSION),
+            "haizea_version": self._version,
+            "status": status,
+            "started": str(start),
+            "ended": str(now),
+            "resource_types": " ".join(self._site.types.names),
+            "workload": self._workload,
+        }
+
+    def _reserve(
+        self,
+        lease_id: int,
+        purpose: Purpose,
+        start: int,
+        end: int,
+        use: tuple[tuple[int, Capacity], ...],
+    ) -> None:
+        values = self._reservations.values
+        lease = None if purpose is _OUTAGE else lease_id
+        name = _PURPOSE[purpose]
+        cpu_index = self._work.cpu_index
+        cpu = 0
+        for host, capacity in use:
+            values += (lease, name, host, start, end, *capacity)
+            cpu += capacity[cpu_index]
+        self._work.seconds[purpose] += cpu * (end - start)
+
+    def _write_lease(self, record: LeaseRecord) -> None:
+        request = record.request
+        image = request.image
+        self._leases.values += (
+            request.id,
+            request.label,
+            _KIND[request.kind],
+            _STATE[record.state],
+            request.node_count,
+            request.submitted,
+            request.start,
+            request.duration,
+            record.started,
+            record.ended,
+            record.waiting_time,
+            record.slowdown,
+            record.suspensions,
+            record.migrations,
+            record.restarts,
+            record.reason,
+            int(request.preemptible),
+            request.owner,
+            None if image is None else image.name,
+            None if image is None else image.size_mb,
+            record.code,
+        )
+        for position, nodes in enumerate(request.nodes):
+            self._node_sets.values += (request.id, position, nodes.count, *nodes.capacity)
+
+    def _flush(self) -> None:
+        for probe in self._probes:
+            for counter in probe.counters:
+                self._counters.values += counter.drain()
+        with self._telling():
+            for rows in (
+                self._leases,
+                self._node_sets,
+                self._reservations,
+                self._states,
+                self._host_states,
+                self._counters,
+            ):
+                rows.write()
+
+    def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        to = Rows(self._db, table)
+        for row in rows:
+            to.values += row
+        to.write()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what SQLite says into words for the user."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ResultsError(
+                f"{self._path}: writing the results failed: {error}. Is there room on that disk?"
+            ) from error
+
+
+def _check_types(names: Sequence[str]) -> None:
+    """Each type becomes a column, and SQLite does not tell upper from lower case."""
+    taken = set(schema.TAKEN_COLUMNS)
+    for name in names:
+        if name.lower() in taken:
+            raise ResultsError(
+                f"the resource type {name!r} cannot be a column of the results file:"
+                f" there is already one called {name.lower()!r}. Rename the type"
+            )
+        taken.add(name.lower())
+
+
+def _empty_database(path: Path, types: Sequence[str]) -> sqlite3.Connection:
+    """The tables, in a transaction that the end of the run commits.
+
+    No journal and no syncing: nobody reads the file before it is whole.
+    """
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA page_size = 4096")
+    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    db.execute("BEGIN")
+    for statement in schema.statements(types):
+        db.execute(statement)
+    return db

@@ -1,0 +1,78 @@
+"""Operations that have started and not ended: what an interruption cuts short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from haizea.accounting.leases import LeaseRecord
+from haizea.core.events import OperationEnded, OperationStarted, Purpose
+from haizea.core.hosts import Host
+from haizea.core.resources import Capacity, add
+
+#: Purposes whose reservations hold, on each host, what the lease's nodes there ask for.
+HOLDING = frozenset(Purpose) - {Purpose.TRANSFER, Purpose.OUTAGE}
+
+
+class UnderWay:
+    """The operations under way, by lease, purpose and start."""
+
+    __slots__ = ("_operations",)
+
+    def __init__(self) -> None:
+        self._operations: dict[tuple[int, Purpose, int], list[OperationStarted]] = {}
+
+    def started(self, operation: OperationStarted) -> None:
+        """It is under way from now on."""
+        key = (operation.lease_id, operation.purpose, operation.time)
+        self._operations.setdefault(key, []).append(operation)
+
+    def ended(self, operation: OperationEnded) -> None:
+        """It is over. One whose start was not told is none of our business."""
+        key = (operation.lease_id, operation.purpose, operation.start)
+        same = self._operations.pop(key, None)
+        if same is None or len(same) == 1:
+            return
+        # Several transfers of one lease may start at once: this is the one to these hosts.
+        hosts = {host for host, _ in operation.use}
+        for i, candidate in enumerate(same):
+            if hosts == set(candidate.hosts):
+                del same[i]
+                break
+        else:
+            del same[0]
+        self._operations[key] = same
+
+    def cut(
+        self,
+        end: int,
+        leases: Mapping[int, LeaseRecord],
+        hosts: Mapping[int, Host],
+        nothing: Capacity,
+    ) -> Iterator[OperationEnded]:
+        """Each operation as if it ended at ``end``, in the order in which they started.
+
+        ``leases`` are those that have not ended, the others hold ``nothing``.
+        """
+        for same in self._operations.values():
+            for operation in same:
+                held = _held(operation, leases, hosts, nothing)
+                yield OperationEnded(
+                    operation.lease_id, operation.purpose, operation.time, end, held
+                )
+
+
+def _held(
+    operation: OperationStarted,
+    leases: Mapping[int, LeaseRecord],
+    hosts: Mapping[int, Host],
+    nothing: Capacity,
+) -> tuple[tuple[int, Capacity], ...]:
+    """What the operation holds on each of its hosts."""
+    use = dict.fromkeys(operation.hosts, nothing)
+    record = leases.get(operation.lease_id)
+    if operation.purpose is Purpose.OUTAGE:
+        use = {host: hosts[host].capacity for host in operation.hosts}
+    elif record is not None and operation.purpose in HOLDING:
+        for host, capacity in zip(operation.hosts, record.request.node_capacities(), strict=True):
+            use[host] = add(use[host], capacity)
+    return tuple(use.items())

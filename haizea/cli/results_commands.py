@@ -1,0 +1,134 @@
+"""Commands on the results of runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from haizea.accounting import export, freshfile
+from haizea.accounting.errors import ResultsError
+from haizea.accounting.reader import Results
+
+_FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+
+@click.command("convert-data")
+@click.option(
+    "-t", "--type", "what", type=click.Choice(list(export.EXPORTS)), help="What to print."
+)
+@click.option("-c", "--counter", metavar="COUNTER", help="With -t counter: this counter alone.")
+@click.option("-l", "--list-counters", is_flag=True, help="List the counters and print no data.")
+@click.option(
+    "--output",
+    "form",
+    type=click.Choice(list(export.WRITERS)),
+    default="csv",
+    show_default=True,
+    help="The form of the data.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Write to this file instead of printing."
+)
+@_FILES
+def convert_data(
+    what: str | None,
+    counter: str | None,
+    list_counters: bool,
+    form: str,
+    out: Path | None,
+    files: tuple[str, ...],
+) -> None:
+    """Print what is in results files, as CSV or JSON.
+
+    Of several files, all rows are printed below one header. The labels of each run, and
+    the name of its file if there are several, are the last columns.
+
+    \b
+    per-lease     what became of each lease
+    per-run       the figures of each run
+    counter       counters over time (-c chooses one)
+    reservations  who held how much of which host, when, and for what
+    states        the story of each lease
+    """
+    if counter is not None and what != "counter":
+        raise click.UsageError("-c goes with -t counter.")
+    if what is None and not list_counters:
+        raise click.UsageError("Say what to print: -t per-lease, or -l for the counters' names.")
+    with _explained(), _opened(files) as opened:
+        if list_counters:
+            names = export.counter_names(opened)
+            _write(out, files, lambda to: _list(names, form, to))
+            return
+        assert what is not None
+        table = export.export(what, opened, counter)
+        write = export.WRITERS[form]
+        _write(out, files, lambda to: write(table, to))
+
+
+@click.command("summary")
+@click.option(
+    "--output",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table for people, or JSON for programs.",
+)
+@_FILES
+def summary(form: str, files: tuple[str, ...]) -> None:
+    """Print the figures of finished runs: leases, waiting times, utilization."""
+    from haizea.accounting.summary import render, summarise
+
+    with _explained():
+        found = [(name, summarise(name)) for name in files]
+    if form == "json":
+        click.echo(json.dumps([{"file": name, **s.as_dict()} for name, s in found], indent=2))
+        return
+    click.echo("\n".join(render(s) for _, s in found), nl=False)
+
+
+def _list(names: list[str], form: str, to: TextIO) -> None:
+    to.write(json.dumps(names) + "\n" if form == "json" else "".join(f"{n}\n" for n in names))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """One message and exit status 2, also where no group of commands sees to it."""
+    from haizea.cli.errors import WrongInput
+
+    try:
+        yield
+    except ResultsError as error:
+        raise WrongInput(str(error)) from error
+
+
+@contextmanager
+def _opened(files: tuple[str, ...]) -> Iterator[list[Results]]:
+    opened = export.open_all(files)
+    try:
+        yield opened
+    finally:
+        for results in opened:
+            results.close()
+
+
+def _write(out: Path | None, files: tuple[str, ...], write: Callable[[TextIO], None]) -> None:
+    """To ``out``, which appears when it is whole, or to standard output."""
+    if out is None:
+        write(click.get_text_stream("stdout"))
+        return
+    if any(out.exists() and os.path.samefile(out, name) for name in files):
+        raise ResultsError(f"{out}: this is one of the results files; name another file with -o")
+    temporary = freshfile.create_beside(out, "data")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as to:
+            write(to)
+        freshfile.give_name(temporary, out, "data")
+    finally:
+        temporary.unlink(missing_ok=True)
