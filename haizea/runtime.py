@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import cast
 
-from haizea import __version__
+from haizea import __version__, plugins
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.probes import Probe, make_probes
 from haizea.accounting.results import ResultsFile
@@ -19,6 +20,7 @@ from haizea.core.events import LeaseSubmitted
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
+from haizea.core.mapper import Mapper
 from haizea.core.policy import Policies
 from haizea.core.resources import FOREVER
 from haizea.core.scheduler import Scheduler
@@ -102,6 +104,7 @@ class Simulation:
         _check_kind(config)
         self._config = config
         self._policies = _policies(config)
+        self._mapper = _mapper(config, self._policies)
         self._probes = _probes(config)
         workload = _workload(config)
         self.site, bound = _bound(config, workload)
@@ -136,7 +139,8 @@ class Simulation:
         """
         results = self._results()
         started = self.clock.now()
-        scheduler = Scheduler(self.site, scheduling_settings(self._config), self._policies, started)
+        settings = scheduling_settings(self._config)
+        scheduler = Scheduler(self.site, settings, self._policies, started, self._mapper)
         everyone: list[Observer] = [self.tally, *observers]
         if results is not None:
             everyone.insert(0, results)
@@ -261,6 +265,22 @@ def _policies(config: Config) -> Policies:
         )
     except PluginError as error:
         raise RunError(f"{config.path}: [scheduling] {error}") from None
+
+
+def _mapper(config: Config, policies: Policies) -> Mapper:
+    """A mapper is made with the host-selection policy, whose order it is to follow."""
+    name = config.scheduling.mapper
+    try:
+        found = plugins.find_class(plugins.MAPPER, name)
+    except PluginError as error:
+        raise RunError(f"{config.path}: [scheduling] mapper: {error}") from None
+    try:
+        return cast(Mapper, found(policies.host_selection))
+    except Exception as error:  # a class of the user's may raise anything
+        raise RunError(
+            f"{config.path}: [scheduling] mapper: {name!r} cannot be made:"
+            f" {found.__name__}(host_selection) raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def _probes(config: Config) -> list[Probe]:

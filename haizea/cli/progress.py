@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from haizea.core.events import Decision
-from haizea.report import moment
 from haizea.loop import Tally
+from haizea.report import moment
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 _LEAST_BAR_COLUMNS = 10
