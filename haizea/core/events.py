@@ -81,7 +81,7 @@ class HostAdded:
 
 @dataclass(frozen=True, slots=True)
 class HostFailed:
-    """A host died, with all that ran and all that was stored on it."""
+    """A host died, and all that ran on it. What was saved there waits until it is back."""
 
     host_id: int
     reason: str = "the host failed"

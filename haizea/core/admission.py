@@ -1,0 +1,221 @@
+"""New requests: what becomes of a lease in the instant it is asked for.
+
+An AR gets its hosts at once, or is rejected; so does an immediate lease. A best-effort
+lease joins the queue. Every refusal has a reason that its owner can act on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.events import LeaseAccepted
+from haizea.core.hosts import host_set
+from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lifecycle import State
+from haizea.core.mapper import Demand, Hosts, fits_site
+from haizea.core.plan import Lease, Plan
+from haizea.core.policy import PlacedLease, Policies
+from haizea.core.preemption import Preemption, exact_hosts, make_room
+from haizea.core.preparation import Shipment
+from haizea.core.resources import FOREVER
+from haizea.core.schedule import Schedule, nodes
+from haizea.core.sizes import level_count
+from haizea.core.slottable import Hold
+
+
+class Refusal(NamedTuple):
+    """Why a request is rejected: one word for programs, a sentence for people."""
+
+    code: str
+    reason: str
+
+
+class Admission:
+    """Admits requests into a schedule."""
+
+    def __init__(self, schedule: Schedule, policies: Policies) -> None:
+        self._schedule = schedule
+        self._policies = policies
+
+    def submit(self, request: LeaseRequest) -> None:
+        """Look at a new request."""
+        schedule = self._schedule
+        lease = Lease(request, Demand(request))
+        lease.key = (self._policies.queue_order.key(request), request.id)
+        assert request.id not in schedule.leases, f"lease id {request.id} is taken"
+        schedule.leases[request.id] = lease
+        schedule.out.append(LeaseAccepted(schedule.now, request))
+        schedule.change(lease, State.PENDING)
+        refusal = self._refusal(lease)
+        if refusal is None:
+            match request.kind:
+                case Kind.BEST_EFFORT:
+                    schedule.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
+                case Kind.AR:
+                    refusal = self._reserve(lease)
+                case Kind.IMMEDIATE:
+                    refusal = self._start_now(lease)
+        if refusal is not None:
+            schedule.finish(lease, State.REJECTED, refusal.reason, refusal.code)
+
+    def _refusal(self, lease: Lease) -> Refusal | None:
+        """What can be said against a request without looking at the schedule."""
+        request = lease.request
+        reason = self._policies.admission.refusal(request)
+        if reason is not None:
+            return Refusal("policy", reason)
+        if request.start is not None and request.start < self._schedule.now:
+            return Refusal("in-the-past", f"its start, @{request.start}, is over")
+        if not fits_site(lease.demand, self._schedule.table.capacities):
+            asked = nodes(lease.demand.count)
+            return Refusal("too-big", f"{asked} of this size never fit on this site at once")
+        return None
+
+    def place_again(self, lease: Lease) -> Refusal | None:
+        """Give a lease whose plan was dropped before it began hosts for the same time."""
+        if lease.request.kind is Kind.AR:
+            return self._reserve(lease)
+        return self._start_now(lease)
+
+    # --- advance reservations ---------------------------------------------------------
+
+    def _reserve(self, lease: Lease) -> Refusal | None:
+        """Give an AR its hosts; or say why not."""
+        guard = self._guard_claim(lease.request)
+        try:
+            return self._reserve_beside(lease)
+        finally:
+            if guard is not None:
+                self._schedule.table.withdraw(guard)
+
+    def _reserve_beside(self, lease: Lease) -> Refusal | None:
+        schedule, request = self._schedule, lease.request
+        assert request.start is not None, "an AR has a start"
+        start, end = request.start, min(request.start + lease.remaining, FOREVER)
+        found = self._hosts(lease, start, end)
+        if found is None:
+            return Refusal("no-room", self._too_little(lease, start, end))
+        shipment = self._images_by(lease, found.hosts, start)
+        if isinstance(shipment, Refusal):
+            return shipment
+        for clearing in found.clearings:
+            schedule.clear(clearing, f"its hosts go to lease {request.id} from @{start} on")
+        plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
+        schedule.planner.finish(lease, plan, start)
+        schedule.commit(lease, plan)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+        schedule.freed = True
+        return None
+
+    def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
+        """Hosts for an AR, beside what is there or by preemption."""
+        schedule, request = self._schedule, lease.request
+        preparation = schedule.preparation
+        prefer = 0
+        if preparation is not None and request.image is not None:
+            prefer = preparation.at_hand(request.image)
+        planner = schedule.planner
+        hosts = exact_hosts(planner, schedule.table, request, lease.demand, start, end, prefer)
+        if hosts is not None:
+            return Preemption(hosts, [])
+        candidates = self._preemptible(start, end)
+        policy = self._policies.preemption
+        return make_room(planner, policy, request, lease.demand, start, end, candidates)
+
+    def _preemptible(self, start: int, end: int) -> list[Lease]:
+        """Leases that may be preempted and hold hosts in that time, by id."""
+        schedule = self._schedule
+        ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
+        leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
+        return [x for x in leases if x.request.preemptible and x.request.kind is not Kind.AR]
+
+    def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
+        schedule, image = self._schedule, lease.request.image
+        preparation = schedule.preparation
+        if preparation is None or image is None:
+            return None
+        wanted = host_set(hosts)
+        shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
+        if shipment is not None:
+            return shipment
+        return Refusal(
+            "image-late",
+            f"image {image.name} ({image.size_mb} MB) cannot be on its {wanted.bit_count()}"
+            f" hosts by @{start}: the link is busy, or the start is too soon",
+        )
+
+    def _too_little(self, lease: Lease, start: int, end: int) -> str:
+        """The reason for an AR that finds no room, even by preemption."""
+        schedule, demand = self._schedule, lease.demand
+        until = f"and @{end}" if end < FOREVER else "and whenever it would end"
+        if demand.size is None:
+            return f"{nodes(demand.count)} asked, not enough room between @{start} {until}"
+        table = schedule.table.fork()
+        policy = self._policies.preemption
+        by_id = {x.id: x for x in self._preemptible(start, end)}
+        views = [
+            PlacedLease(x.request, x.state, x.plan.start, x.hold.hosts)
+            for x in by_id.values()
+            if x.plan is not None
+        ]
+        for victim in policy.victims(lease.request, views):
+            table.withdraw(by_id[victim.request.id].hold)
+        most = level_count(table.room(demand.size, start, end), FOREVER)
+        if most >= demand.count:
+            return (
+                f"{nodes(demand.count)} asked between @{start} {until}; leases that would have to"
+                " make room cannot be off their hosts in time"
+            )
+        return f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}"
+
+    def _guard_claim(self, request: LeaseRequest) -> Hold | None:
+        """Hold the hosts of a claim that this request may not push aside, while it is placed."""
+        schedule = self._schedule
+        claim = schedule.claim
+        if claim is None:
+            return None
+        holder = schedule.leases[claim.lease_id]
+        view = PlacedLease(holder.request, holder.state, claim.start, 0)
+        if holder.request.preemptible and self._policies.preemption.victims(request, [view]):
+            return None
+        plan = schedule.planner.at(holder, claim.start)
+        if plan is None:
+            return None
+        return schedule.table.reserve(plan.start, plan.end, plan.use, -1)
+
+    # --- immediate leases -------------------------------------------------------------
+
+    def _start_now(self, lease: Lease) -> Refusal | None:
+        """Start an immediate lease, as soon as its images can be there; or say why not."""
+        schedule, image = self._schedule, lease.request.image
+        preparation, planner = schedule.preparation, schedule.planner
+        start, prefer = schedule.now, 0
+        shipment: Shipment | None = None
+        if preparation is not None and image is not None:
+            prefer = preparation.at_hand(image)
+        plan = planner.whole(lease, start, schedule.claim, prefer)
+        while plan is not None and preparation is not None and image is not None:
+            shipment = preparation.soon(
+                lease.id, image, host_set(plan.hosts), schedule.now, plan.start
+            )
+            if shipment.arrival <= plan.start:
+                break
+            plan = planner.whole(lease, shipment.arrival, schedule.claim, prefer)
+        if plan is None:
+            return Refusal("no-room", self._no_room_now(lease, start))
+        schedule.commit(lease, plan)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+        schedule.freed = schedule.freed or plan.start > schedule.now
+        return None
+
+    def _no_room_now(self, lease: Lease, start: int) -> str:
+        demand = lease.demand
+        if demand.size is None:
+            return f"{nodes(demand.count)} asked for now, not enough room"
+        end = min(start + lease.remaining, FOREVER)
+        most = level_count(self._schedule.table.room(demand.size, start, end), FOREVER)
+        if most >= demand.count:
+            return f"{nodes(demand.count)} asked for now; they would delay a lease that waits"
+        return f"{nodes(demand.count)} asked for now, {most} free for as long as it would run"

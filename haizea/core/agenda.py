@@ -1,0 +1,49 @@
+"""What is to happen when: the next thing of every plan, in the order of one instant."""
+
+from __future__ import annotations
+
+import heapq
+
+from haizea.core.plan import Lease
+from haizea.core.preparation import ImageTransfer
+
+#: At one instant, what ends comes before what starts.
+END, START = 0, 1
+
+
+class Agenda:
+    """A queue of things that are due at some moment.
+
+    An entry is void once its subject's ``token`` has changed; that is how plans are
+    changed without searching here.
+    """
+
+    __slots__ = ("_heap", "_serial")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, int, int, Lease | ImageTransfer]] = []
+        self._serial = 0
+
+    def add(self, time: int, rank: int, subject: Lease | ImageTransfer) -> None:
+        """Something of ``subject`` ends (``END``) or starts (``START``) at ``time``."""
+        self._serial += 1
+        heapq.heappush(self._heap, (time, rank, self._serial, subject.token, subject))
+
+    def next_time(self) -> int | None:
+        """When the next thing is due."""
+        heap = self._heap
+        while heap:
+            time, _, _, token, subject = heap[0]
+            if token == subject.token:
+                return time
+            heapq.heappop(heap)
+        return None
+
+    def pop(self, now: int) -> tuple[int, Lease | ImageTransfer] | None:
+        """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, rank, _, token, subject = heapq.heappop(heap)
+            if token == subject.token:
+                return rank, subject
+        return None

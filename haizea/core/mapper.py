@@ -1,0 +1,232 @@
+"""The mapper: lease nodes → hosts, at a given moment.
+
+Hosts are taken in the order of the host-selection policy; each takes as many of the
+nodes as it has room for. Hosts named in ``prefer`` come before all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
+from haizea.core.lease import LeaseRequest
+from haizea.core.policy import HostSelectionPolicy
+from haizea.core.resources import FOREVER, Capacity, add, copies, fits, subtract
+from haizea.core.sizes import Levels, level_count
+from haizea.core.slottable import SlotTable, Use
+
+#: ``hosts[i]`` is the host of lease node *i* + 1.
+Hosts = tuple[int, ...]
+
+
+class Demand:
+    """What a lease's nodes need of hosts: read off its request once."""
+
+    __slots__ = ("capacities", "count", "size")
+
+    def __init__(self, request: LeaseRequest) -> None:
+        self.capacities: list[Capacity] = request.node_capacities()
+        self.count = len(self.capacities)
+        #: The size of every node, or ``None`` where nodes differ.
+        self.size: Capacity | None = (
+            request.nodes[0].capacity if len({s.capacity for s in request.nodes}) == 1 else None
+        )
+
+    def use(self, hosts: Sequence[int]) -> Use:
+        """What the nodes take of these hosts, per host."""
+        if self.size is not None and len(set(hosts)) == len(hosts):
+            size = self.size
+            return tuple([(host, size) for host in hosts])
+        totals: dict[int, Capacity] = {}
+        for host, capacity in zip(hosts, self.capacities, strict=True):
+            totals[host] = add(totals[host], capacity) if host in totals else capacity
+        return tuple(totals.items())
+
+
+class View:
+    """The hosts at the start of a lease, as a host-selection policy sees them."""
+
+    __slots__ = ("_table", "start")
+
+    def __init__(self, table: SlotTable, start: int) -> None:
+        self._table = table
+        self.start = start
+
+    def leases_on(self, host: int) -> int:
+        """How many leases hold the host at the start."""
+        return sum(h.start <= self.start < h.end for h in self._table.holds_on(host))
+
+    def unchanged_until(self, host: int) -> int:
+        """When the host's free capacity changes next, after the start."""
+        soonest = FOREVER
+        for hold in self._table.holds_on(host):
+            if self.start < hold.start < soonest:
+                soonest = hold.start
+            elif hold.start <= self.start < hold.end < soonest:
+                soonest = hold.end
+        return soonest
+
+    def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many leases they hold at the start, fewest first."""
+        table = self._table
+        untouched = ~table.busy
+        if self.start > table.now:
+            untouched &= ~table.touched_later()
+        if hosts & untouched:
+            yield hosts & untouched
+        rest = hosts & ~untouched
+        if rest:
+            yield from _grouped(rest, self.leases_on)
+
+    def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by when their free capacity changes next, latest first."""
+        table = self._table
+        forever = hosts & ~table.busy & ~table.touched_later()
+        if forever:
+            yield forever
+        rest = hosts & ~forever
+        if rest:
+            yield from _grouped(rest, lambda host: -self.unchanged_until(host))
+
+
+class _Key(Protocol):
+    def __call__(self, host: int, /) -> int: ...
+
+
+def _grouped(hosts: HostSet, key: _Key) -> Iterator[HostSet]:
+    groups: dict[int, list[int]] = {}
+    for host in hosts_in(hosts):
+        groups.setdefault(key(host), []).append(host)
+    for _, members in sorted(groups.items()):
+        yield host_set(members)
+
+
+class Mapper(Protocol):
+    """Chooses hosts for a lease's nodes."""
+
+    def choose(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        levels: Levels,
+        start: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """Hosts for equal nodes, out of those in ``levels``; ``None`` if they are too few."""
+
+    def pack(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        start: int,
+        end: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """Hosts for nodes of several sizes, free throughout ``[start, end)``; ``None`` if none."""
+
+
+class GreedyMapper:
+    """Fills the policy's preferred hosts one after another."""
+
+    def __init__(self, selection: HostSelectionPolicy) -> None:
+        self._selection = selection
+
+    def choose(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        levels: Levels,
+        start: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """As :meth:`Mapper.choose`. O(nodes) where a host takes one node each."""
+        count = demand.count
+        if level_count(levels, count) < count:
+            return None
+        chosen: list[int] = []
+        several = levels[1] if len(levels) > 1 else 0
+        for tier in self._tiers(table, request, levels[0], start, prefer):
+            missing = count - len(chosen)
+            if missing <= 0:
+                break
+            if tier & several:
+                for host in hosts_in(tier):
+                    most = sum(hosts >> host & 1 for hosts in levels)
+                    chosen += [host] * min(most, count - len(chosen))
+            elif tier.bit_count() > missing:
+                chosen += hosts_in(lowest(tier, missing))
+            else:
+                chosen += hosts_in(tier)
+        assert len(chosen) == count, "tiers leave out no host"
+        return tuple(chosen)
+
+    def pack(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        start: int,
+        end: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts)."""
+        everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut
+        smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
+        possible = table.room(smallest, start, end)[0] & everywhere
+        order = [
+            host
+            for tier in self._tiers(table, request, possible, start, prefer)
+            for host in hosts_in(tier)
+        ]
+        free = {host: table.least_free(host, start, end) for host in order}
+        return first_fit(demand.capacities, order, free)
+
+    def _tiers(
+        self, table: SlotTable, request: LeaseRequest, hosts: HostSet, start: int, prefer: HostSet
+    ) -> Iterable[HostSet]:
+        view = View(table, start)
+        if prefer & hosts:
+            yield from self._selection.tiers(request, hosts & prefer, view)
+            hosts &= ~prefer
+        if hosts:
+            yield from self._selection.tiers(request, hosts, view)
+
+
+def first_fit(
+    capacities: Sequence[Capacity], order: Sequence[int], free: dict[int, Capacity]
+) -> Hosts | None:
+    """A host for each node, largest node first, each on the first host with room left."""
+    chosen = [-1] * len(capacities)
+    for node in sorted(range(len(capacities)), key=lambda i: (_bulk(capacities[i]), -i))[::-1]:
+        wanted = capacities[node]
+        for host in order:
+            if fits(wanted, free[host]):
+                free[host] = subtract(free[host], wanted)
+                chosen[node] = host
+                break
+        else:
+            return None
+    return tuple(chosen)
+
+
+def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
+    """Whether a lease could run if every host were empty."""
+    if demand.size is not None:
+        total = 0
+        for capacity in capacities:
+            total += copies(demand.size, capacity, demand.count)
+            if total >= demand.count:
+                return True
+        return False
+    hosts = range(len(capacities))
+    return (
+        first_fit(demand.capacities, hosts, dict(zip(hosts, capacities, strict=True))) is not None
+    )
+
+
+def _bulk(capacity: Capacity) -> tuple[int, Capacity]:
+    return sum(capacity), capacity

@@ -1,0 +1,158 @@
+"""A lease as the scheduler keeps it, and the plan it has for it.
+
+A *plan* says who runs where and what happens in which order: phases that follow each
+other, over hosts whose capacity is held from the first to the last. Only
+:mod:`haizea.core.scheduler` and what it calls change these objects.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.events import Purpose
+from haizea.core.lease import LeaseRequest
+from haizea.core.lifecycle import State
+from haizea.core.mapper import Demand, Hosts
+from haizea.core.resources import FOREVER
+from haizea.core.slottable import Hold, Use
+
+
+class Phase(NamedTuple):
+    """One thing a lease does over ``[start, end)``."""
+
+    purpose: Purpose
+    start: int
+    end: int
+
+
+class Plan:
+    """Who runs where, and the phases in order.
+
+    ``sources[i]`` is where node *i* + 1 moves from if the plan begins with a migration.
+    ``exclusive`` are the intervals it takes of a file system that all suspensions share.
+    ``because`` and ``code`` say why it ends with a suspension, if it does. ``waits`` says
+    that its start waits for hosts, not merely for images.
+    """
+
+    __slots__ = (
+        "because",
+        "code",
+        "exclusive",
+        "hold",
+        "hosts",
+        "phases",
+        "sources",
+        "use",
+        "waits",
+    )
+
+    def __init__(self, hosts: Hosts, use: Use, phases: list[Phase], sources: Hosts = ()) -> None:
+        self.hosts = hosts
+        self.use = use
+        self.phases = phases
+        self.sources = sources
+        self.exclusive: list[tuple[int, int]] = []
+        self.hold: Hold | None = None
+        self.because = ""
+        self.code = ""
+        self.waits = False
+
+    @property
+    def start(self) -> int:
+        """When it first holds its hosts."""
+        return self.phases[0].start
+
+    @property
+    def end(self) -> int:
+        """When it gives its hosts back."""
+        return self.phases[-1].end
+
+    @property
+    def suspends(self) -> bool:
+        """Whether it ends with a suspension, the lease not being done."""
+        return self.phases[-1].purpose is Purpose.SUSPEND
+
+    def phase(self, purpose: Purpose) -> Phase | None:
+        """Its phase of this purpose, if it has one."""
+        for phase in self.phases:
+            if phase.purpose is purpose:
+                return phase
+        return None
+
+
+class Lease:
+    """A lease's progress.
+
+    ``remaining`` is what is left of its duration (:data:`FOREVER` without end), ``ran``
+    how long it has run since it last started from nothing. ``bound`` are the hosts where
+    its saved memory (``saved``) or its images are. ``at`` is the index of the plan's
+    phase that is under way since ``since``, or of the one that comes next if ``since`` is
+    ``None``. ``token`` tells agenda entries of earlier plans from those of the present one.
+    """
+
+    __slots__ = (
+        "at",
+        "bound",
+        "delayed",
+        "demand",
+        "expected",
+        "id",
+        "key",
+        "plan",
+        "ran",
+        "remaining",
+        "request",
+        "restarts",
+        "saved",
+        "since",
+        "state",
+        "story",
+        "token",
+    )
+
+    def __init__(self, request: LeaseRequest, demand: Demand) -> None:
+        self.request = request
+        self.id = request.id
+        self.demand = demand
+        self.state = State.NEW
+        self.key: tuple[object, int] = ((), request.id)
+        self.remaining = request.duration if request.duration is not None else FOREVER
+        self.ran = 0
+        self.saved = False
+        self.bound: Hosts | None = None
+        self.plan: Plan | None = None
+        self.at = 0
+        self.since: int | None = None
+        self.token = 0
+        self.restarts = 0
+        self.delayed = False
+        self.expected: int | None = None
+        self.story: list[State] = []
+
+    def start_over(self) -> None:
+        """Forget all progress: it begins from nothing."""
+        duration = self.request.duration
+        self.remaining = duration if duration is not None else FOREVER
+        self.ran = 0
+        self.saved = False
+        self.bound = None
+        self.restarts += 1
+
+    @property
+    def hold(self) -> Hold:
+        """What its plan holds of its hosts."""
+        assert self.plan is not None, "it has a plan"
+        assert self.plan.hold is not None, "its plan is applied"
+        return self.plan.hold
+
+    @property
+    def under_way(self) -> Phase | None:
+        """The phase that is under way."""
+        if self.plan is None or self.since is None:
+            return None
+        return self.plan.phases[self.at]
+
+    @property
+    def started(self) -> bool:
+        """Whether its plan has begun to be carried out."""
+        return self.plan is not None and (self.at > 0 or self.since is not None)

@@ -1,0 +1,278 @@
+"""Preparation: getting disk images to the hosts before a lease starts.
+
+All images come over one link, one transfer at a time. An AR's transfers are planned as
+late as they can be, earliest deadline first; those of other leases as soon as possible.
+A plan is made first (:class:`Shipment`) and applied only if all else about it works out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.channel import Channel
+from haizea.core.hosts import HostSet, hosts_in
+from haizea.core.images import ImageStore
+from haizea.core.lease import DiskImage
+from haizea.core.overheads import transfer_seconds
+from haizea.core.settings import ImageSettings, Transfer
+
+
+class ImageTransfer:
+    """One use of the link: an image on its way to ``riders``, each lease with its hosts.
+
+    ``deadline`` is the first moment at which a rider wants to start. ``movable`` transfers
+    are an AR's, and may be shifted until they begin.
+    """
+
+    __slots__ = ("begun", "deadline", "end", "image", "movable", "riders", "start", "token")
+
+    def __init__(
+        self, image: DiskImage, start: int, end: int, deadline: int, movable: bool
+    ) -> None:
+        self.image = image
+        self.start = start
+        self.end = end
+        self.deadline = deadline
+        self.movable = movable
+        self.riders: dict[int, HostSet] = {}
+        self.begun = False
+        self.token = 0
+
+    @property
+    def hosts(self) -> HostSet:
+        """All hosts that receive the image."""
+        result = 0
+        for hosts in self.riders.values():
+            result |= hosts
+        return result
+
+
+class Shipment(NamedTuple):
+    """How a lease's images get to its hosts: by new transfers, on board of others, or not at all.
+
+    ``moves`` shifts transfers of ARs that have not begun. ``arrival`` is when all is there.
+    """
+
+    arrival: int
+    new: list[ImageTransfer]
+    rides: list[tuple[ImageTransfer, HostSet]]
+    moves: list[tuple[ImageTransfer, int, int]]
+    present: HostSet
+
+
+class Preparation:
+    """The link, the transfers that are planned or under way, and what is on the hosts."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
+        self.store = ImageStore(settings.cache_mb)
+        self.transfers: list[ImageTransfer] = []
+        self._link = Channel()
+
+    def seconds(self, image: DiskImage) -> int:
+        """How long one transfer of the image takes."""
+        if self.settings.force_transfer_seconds is not None:
+            return self.settings.force_transfer_seconds
+        return transfer_seconds(image.size_mb, self.settings.bandwidth_mbps)
+
+    def at_hand(self, image: DiskImage) -> HostSet:
+        """Hosts that have the image, or will have it by a transfer under way or planned."""
+        if not self.settings.cache_mb:
+            return 0
+        hosts = self.store.hosts_with(image)
+        for transfer in self.transfers:
+            if transfer.image == image:
+                hosts |= transfer.hosts
+        return hosts
+
+    def soon(
+        self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, start: int
+    ) -> Shipment:
+        """Get the image to ``hosts`` as soon as possible, for a lease that wants ``start``."""
+        present, missing, arrival = self._present(image, hosts, now)
+        rides: list[tuple[ImageTransfer, HostSet]] = []
+        if missing and (ride := self._ride(image, now)) is not None:
+            own = self._link.earliest(self.seconds(image), now) + self.seconds(image)
+            if ride.end <= own or ride.end <= start:
+                rides.append((ride, missing))
+                arrival, missing = max(arrival, ride.end), 0
+        new: list[ImageTransfer] = []
+        link = self._link.fork()
+        for group in self._groups(missing):
+            begin = link.earliest(self.seconds(image), now)
+            end = begin + self.seconds(image)
+            link.reserve(begin, end)
+            transfer = ImageTransfer(image, begin, end, max(start, end), movable=False)
+            transfer.riders[lease_id] = group
+            new.append(transfer)
+            arrival = max(arrival, end)
+        return Shipment(arrival, new, rides, [], present)
+
+    def by(
+        self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, deadline: int
+    ) -> Shipment | None:
+        """Get the image to ``hosts`` by ``deadline``, as late as possible; ``None`` if in vain."""
+        present, missing, arrival = self._present(image, hosts, now)
+        if arrival > deadline:
+            missing |= present
+            present, arrival = self.store.hosts_with(image) & hosts, now
+            missing &= ~present
+        rides: list[tuple[ImageTransfer, HostSet]] = []
+        if missing and (ride := self._ride(image, now)) is not None and ride.end <= deadline:
+            rides.append((ride, missing))
+            arrival, missing = max(arrival, ride.end), 0
+        new = []
+        for group in self._groups(missing):
+            transfer = ImageTransfer(image, 0, 0, deadline, movable=True)
+            transfer.riders[lease_id] = group
+            new.append(transfer)
+        moves = self._late_as_possible(new, now, repack=False)
+        if moves is None:
+            moves = self._late_as_possible(new, now, repack=True)
+        if moves is None:
+            return None
+        return Shipment(deadline if new else arrival, new, rides, moves, present)
+
+    def apply(self, lease_id: int, image: DiskImage, shipment: Shipment) -> list[ImageTransfer]:
+        """Carry a shipment's plan out; answers the transfers that are new or were moved."""
+        for transfer, start, end in shipment.moves:
+            self._link.release(transfer.start, transfer.end)
+            transfer.start, transfer.end = start, end
+            transfer.token += 1
+        for transfer, _, _ in shipment.moves:
+            self._link.reserve(transfer.start, transfer.end)
+        for transfer in shipment.new:
+            self._link.reserve(transfer.start, transfer.end)
+            self.transfers.append(transfer)
+        for transfer, hosts in shipment.rides:
+            transfer.riders[lease_id] = transfer.riders.get(lease_id, 0) | hosts
+        self.store.need(image, shipment.present, lease_id)
+        for transfer in self.transfers:
+            if transfer.image == image and shipment.present & transfer.hosts:
+                transfer.riders.setdefault(lease_id, 0)
+        return [*shipment.new, *(t for t, _, _ in shipment.moves)]
+
+    def finish(self, transfer: ImageTransfer, now: int) -> None:
+        """A transfer is over: its image is where it went."""
+        self.transfers.remove(transfer)
+        for lease_id, hosts in sorted(transfer.riders.items()):
+            if hosts:
+                self.store.arrived(transfer.image, hosts, {lease_id}, now)
+            else:
+                self.store.need(transfer.image, transfer.hosts, lease_id)
+
+    def pending(self, lease_id: int) -> bool:
+        """Whether something for the lease is still to come."""
+        return any(lease_id in t.riders for t in self.transfers)
+
+    def arrival(self, lease_id: int) -> int:
+        """When the last thing that is still to come for the lease does; something is."""
+        return max(t.end for t in self.transfers if lease_id in t.riders)
+
+    def withdraw(self, lease_id: int, now: int) -> list[tuple[ImageTransfer, HostSet]]:
+        """The lease needs no transfers any more; answers those under way that were for it alone."""
+        aborted: list[tuple[ImageTransfer, HostSet]] = []
+        for transfer in list(self.transfers):
+            hosts = transfer.riders.pop(lease_id, None)
+            if hosts is None:
+                continue
+            if transfer.riders and not transfer.hosts:
+                # Others count on what was on its way for this lease: it goes on for them.
+                transfer.riders[min(transfer.riders)] = hosts
+            if not transfer.riders:
+                self.transfers.remove(transfer)
+                transfer.token += 1
+                self._link.release(transfer.start, transfer.end)
+                if transfer.begun:
+                    self._link.reserve(transfer.start, now)
+                    aborted.append((transfer, hosts))
+        return aborted
+
+    def delay(self, transfer: ImageTransfer, end: int) -> list[ImageTransfer]:
+        """A transfer under way takes longer; answers those behind it that begin later now.
+
+        The link serves nothing else until ``end``; what was planned by then follows, in
+        its order, and may miss its deadline.
+        """
+        self._link.release(transfer.start, transfer.end)
+        transfer.end = end
+        transfer.token += 1
+        self._link.reserve(transfer.start, end)
+        behind = sorted(
+            (t for t in self.transfers if not t.begun and t.start < end),
+            key=lambda t: (t.start, t.deadline),
+        )
+        for other in behind:
+            self._link.release(other.start, other.end)
+        for other in behind:
+            length = other.end - other.start
+            other.start = self._link.earliest(length, end)
+            other.end = other.start + length
+            other.token += 1
+            self._link.reserve(other.start, other.end)
+        return behind
+
+    def forget(self, now: int) -> None:
+        """Drop what is over."""
+        self._link.forget(now)
+
+    def check(self) -> None:
+        """Assert that the link serves one at a time, and no cache is over its size."""
+        self._link.check()
+        self.store.check()
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _present(self, image: DiskImage, hosts: HostSet, now: int) -> tuple[HostSet, HostSet, int]:
+        """Hosts that have the image or will have it anyway, the others, and when they all do."""
+        present = self.store.hosts_with(image) & hosts
+        arrival = now
+        if self.settings.cache_mb:
+            for transfer in self.transfers:
+                coming = transfer.hosts & hosts & ~present
+                if transfer.image == image and coming:
+                    present |= coming
+                    arrival = max(arrival, transfer.end)
+        return present, hosts & ~present, arrival
+
+    def _groups(self, hosts: HostSet) -> list[HostSet]:
+        """The sets of hosts that one transfer each serves."""
+        if not hosts:
+            return []
+        if self.settings.mechanism is Transfer.MULTICAST:
+            return [hosts]
+        return [1 << host for host in hosts_in(hosts)]
+
+    def _ride(self, image: DiskImage, now: int) -> ImageTransfer | None:
+        """The next multicast of the image that has not begun, if leases may join it."""
+        if not self.settings.avoid_redundant or self.settings.mechanism is Transfer.UNICAST:
+            return None
+        waiting = [t for t in self.transfers if t.image == image and not t.begun and t.start >= now]
+        return min(waiting, key=lambda t: (t.end, t.start), default=None)
+
+    def _late_as_possible(
+        self, new: list[ImageTransfer], now: int, *, repack: bool
+    ) -> list[tuple[ImageTransfer, int, int]] | None:
+        """Times for ``new``, and with ``repack`` new times for ARs' transfers not yet begun.
+
+        From the latest deadline to the earliest, each as late as the link allows: whatever
+        can be done in time at all is done so by taking the earliest deadline first.
+        """
+        link = self._link.fork()
+        old = [t for t in self.transfers if t.movable and not t.begun] if repack else []
+        for transfer in old:
+            link.release(transfer.start, transfer.end)
+        moves: list[tuple[ImageTransfer, int, int]] = []
+        added = set(map(id, new))
+        order = sorted(enumerate([*old, *new]), key=lambda p: (p[1].deadline, p[0]), reverse=True)
+        for _, transfer in order:
+            length = self.seconds(transfer.image)
+            start = link.latest(length, transfer.deadline, now)
+            if start is None:
+                return None
+            link.reserve(start, start + length)
+            if id(transfer) in added:
+                transfer.start, transfer.end = start, start + length
+            elif start != transfer.start:
+                moves.append((transfer, start, start + length))
+        return moves

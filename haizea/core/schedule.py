@@ -1,0 +1,404 @@
+"""The schedule as it stands, and the one place that changes it.
+
+Plans come from :mod:`haizea.core.placement` and its neighbours; here they are applied,
+carried out when their time comes, changed and dropped. Everything that happens is
+written to ``out`` as a decision.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from haizea.core.agenda import END, START, Agenda
+from haizea.core.claim import Claim
+from haizea.core.events import (
+    Decision,
+    Expected,
+    ImageStored,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.hosts import hosts_in
+from haizea.core.lifecycle import FINAL, State, check_transition
+from haizea.core.placement import Planner
+from haizea.core.plan import Lease, Phase, Plan
+from haizea.core.preemption import Clearing
+from haizea.core.preparation import ImageTransfer, Preparation, Shipment
+from haizea.core.resources import FOREVER
+
+_SUSPENDED = frozenset({State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED})
+
+
+class Schedule:
+    """Slot table, leases, queue and agenda, and what to do when something is due.
+
+    ``freed`` says that a waiting lease may fit better than when all were last looked at;
+    ``arrived`` are the leases that were not there then.
+    """
+
+    def __init__(self, planner: Planner, preparation: Preparation | None) -> None:
+        self.planner = planner
+        self.table = planner.table
+        self.channel = planner.channel
+        self.preparation = preparation
+        self.now = self.table.now
+        self.leases: dict[int, Lease] = {}
+        self.waiting: list[tuple[tuple[object, int], Lease]] = []
+        self.arrived: list[Lease] = []
+        self.claim: Claim | None = None
+        self.freed = False
+        self.agenda = Agenda()
+        self.out: list[Decision] = []
+
+    # --- states and the queue ---------------------------------------------------------
+
+    def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
+        """The lease's state changes: the only place where one does."""
+        old = lease.state
+        check_transition(lease.id, old, new, " → ".join(lease.story))
+        lease.state = new
+        lease.story.append(new)
+        self.out.append(StateChanged(self.now, lease.id, old, new, reason, code))
+
+    def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
+        """Let the lease wait, at its place in the queue."""
+        if lease.state in _SUSPENDED:
+            if lease.state is not State.SUSPENDED_QUEUED:
+                self.change(lease, State.SUSPENDED_QUEUED, reason, code)
+        elif lease.state not in {State.PREPARING, State.READY, State.QUEUED}:
+            self.change(lease, State.QUEUED, reason, code)
+        insort(self.waiting, (lease.key, lease))
+        self.arrived.append(lease)
+
+    def leave_queue(self, lease: Lease) -> None:
+        """The lease waits no more."""
+        i = bisect_left(self.waiting, lease.key, key=_key)
+        if i < len(self.waiting) and self.waiting[i][1] is lease:
+            del self.waiting[i]
+
+    def is_waiting(self, lease: Lease) -> bool:
+        """Whether the lease is in the queue."""
+        i = bisect_left(self.waiting, lease.key, key=_key)
+        return i < len(self.waiting) and self.waiting[i][1] is lease
+
+    def expect(self, lease: Lease, start: int | None, reason: str) -> None:
+        """Say when a waiting lease is expected to start, if that is news."""
+        if start != lease.expected:
+            lease.expected = start
+            self.out.append(Expected(self.now, lease.id, start, reason))
+
+    def hold_claim(self, lease: Lease, start: int) -> None:
+        """A waiting lease has a reservation now, for ``start``; its state says so."""
+        later = start > self.now
+        if lease.state in {State.QUEUED, State.PENDING}:
+            self.change(lease, State.SCHEDULED, f"expected to start @{start}" if later else "")
+        elif lease.state in {State.SUSPENDED_QUEUED, State.SUSPENDED_PENDING}:
+            reason = f"expected to resume @{start}" if later else ""
+            self.change(lease, State.SUSPENDED_SCHEDULED, reason)
+        if later:
+            self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
+
+    def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
+        """A waiting lease has no reservation any more."""
+        if lease.state is State.SCHEDULED:
+            self.change(lease, State.QUEUED, reason, code)
+        elif lease.state is State.SUSPENDED_SCHEDULED:
+            self.change(lease, State.SUSPENDED_QUEUED, reason, code)
+        self.expect(lease, None, reason)
+
+    # --- plans ------------------------------------------------------------------------
+
+    def commit(self, lease: Lease, plan: Plan, *, firm: bool = True) -> None:
+        """Apply a plan: its hosts are held from now on, and its first phase is on the agenda."""
+        self._hold(lease, plan, firm)
+        self.hold_claim(lease, plan.start)
+
+    def replace(self, lease: Lease, plan: Plan) -> None:
+        """Apply a plan in the place of one that was withdrawn and has not begun."""
+        assert lease.plan is not None, "it has a plan"
+        for interval in lease.plan.exclusive:
+            self.channel.release(*interval)
+        lease.token += 1
+        self._hold(lease, plan, firm=False)
+        if plan.start > self.now:
+            self.expect(lease, plan.start, f"waiting for {nodes(lease.demand.count)}")
+
+    def _hold(self, lease: Lease, plan: Plan, firm: bool) -> None:
+        plan.hold = self.table.reserve(plan.start, plan.end, plan.use, lease.id, firm=firm)
+        for interval in plan.exclusive:
+            self.channel.reserve(*interval)
+        lease.plan = plan
+        lease.at = 0
+        lease.since = None
+        self.agenda.add(plan.start, START, lease)
+
+    def ship(self, lease: Lease, shipment: Shipment) -> None:
+        """Apply the plan for a lease's images."""
+        assert self.preparation is not None, "images are managed"
+        assert lease.request.image is not None, "it has an image"
+        lease_image = lease.request.image
+        for transfer in self.preparation.apply(lease.id, lease_image, shipment):
+            self.agenda.add(transfer.start, START, transfer)
+        self._say_stored()
+
+    def drop_plan(self, lease: Lease) -> None:
+        """Give back what a plan holds; what is under way is over."""
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        under_way = lease.under_way
+        if under_way is not None and lease.since is not None:
+            self._ended(lease, under_way.purpose)
+        for start, end in plan.exclusive:
+            self.channel.release(start, end)
+            if start < self.now < end:
+                self.channel.reserve(start, self.now)
+        self.table.release(lease.hold)
+        lease.plan = None
+        lease.since = None
+        lease.at = 0
+        lease.token += 1
+        self.freed = True
+
+    def forget_images(self, lease: Lease) -> None:
+        """The lease needs its images and their transfers no more."""
+        image = lease.request.image
+        if self.preparation is None or image is None:
+            return
+        for transfer, hosts in self.preparation.withdraw(lease.id, self.now):
+            self._transfer_ended(lease.id, transfer, hosts)
+        everywhere = (1 << len(self.table.capacities)) - 1
+        self.preparation.store.done(image, everywhere, lease.id, self.now)
+        self._say_stored()
+
+    def finish(self, lease: Lease, state: State, reason: str, code: str) -> None:
+        """The lease is over, in a final state; whatever it held is free."""
+        assert state in FINAL, state
+        if lease.plan is not None:
+            self.drop_plan(lease)
+        if self.is_waiting(lease):
+            self.leave_queue(lease)
+            self.freed = True
+        self.forget_images(lease)
+        self.change(lease, state, reason, code)
+        lease.token += 1
+        self.leases.pop(lease.id, None)
+
+    def start_over(self, lease: Lease, reason: str, code: str) -> None:
+        """An active lease loses its hosts and its progress, and goes back to its place."""
+        self.drop_plan(lease)
+        self.forget_images(lease)
+        lease.start_over()
+        self.enqueue(lease, reason, code)
+
+    def back_to_queue(self, lease: Lease, reason: str, code: str) -> None:
+        """A lease whose plan has not begun gives it up and goes back to waiting."""
+        self.drop_plan(lease)
+        lease.expected = None
+        if self.is_waiting(lease):
+            self.lose_claim(lease, reason, code)
+            self.arrived.append(lease)
+        else:
+            self.enqueue(lease, reason, code)
+
+    def clear(self, clearing: Clearing, reason: str) -> None:
+        """Let a lease make room, as was planned."""
+        lease, suspend_at = clearing
+        if suspend_at is not None:
+            self._suspend_at(lease, suspend_at, reason)
+        elif lease.started:
+            self.start_over(lease, reason, "preempted")
+        else:
+            self.back_to_queue(lease, reason, "preempted")
+
+    def _suspend_at(self, lease: Lease, start: int, reason: str) -> None:
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        old = plan.phase(Purpose.SUSPEND)
+        if old is not None and (old.start, old.end) in plan.exclusive:
+            plan.exclusive.remove((old.start, old.end))
+            self.channel.release(old.start, old.end)
+        kept: list[Phase] = []
+        for phase in plan.phases:
+            if phase.purpose is Purpose.RUN:
+                kept.append(Phase(Purpose.RUN, phase.start, start))
+                break
+            kept.append(phase)
+        plan.phases = kept
+        self.planner.suspend(lease, plan, start)
+        if self.planner.shares_files:
+            self.channel.reserve(*plan.exclusive[-1])
+        plan.because, plan.code = reason, "preempted"
+        self.table.change_end(lease.hold, plan.end)
+        self.again(lease)
+        self.freed = True
+
+    # --- carrying plans out -----------------------------------------------------------
+
+    def do_what_is_due(self) -> None:
+        """Carry out what ends or starts by now, ends first."""
+        while (due := self.agenda.pop(self.now)) is not None:
+            rank, subject = due
+            if isinstance(subject, ImageTransfer):
+                if rank == START:
+                    self._begin_transfer(subject)
+                else:
+                    self._end_transfer(subject)
+            elif rank == START:
+                self._start_phase(subject)
+            else:
+                self._end_phase(subject)
+
+    def again(self, lease: Lease) -> None:
+        """The times of a plan that is under way changed: what was on the agenda is void."""
+        lease.token += 1
+        self._next_entry(lease)
+
+    def _next_entry(self, lease: Lease) -> None:
+        assert lease.plan is not None, "it has a plan"
+        phase = lease.plan.phases[lease.at]
+        if lease.since is None:
+            self.agenda.add(phase.start, START, lease)
+        elif phase.end < FOREVER:
+            self.agenda.add(phase.end, END, lease)
+
+    def _start_phase(self, lease: Lease) -> None:
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        phase = plan.phases[lease.at]
+        if lease.at == 0:
+            self.leave_queue(lease)
+            lease.hold.firm = True
+            lease.expected = None
+        sources: tuple[int, ...] = ()
+        match phase.purpose:
+            case Purpose.MIGRATE:
+                self.change(lease, State.MIGRATING)
+                sources = plan.sources
+            case Purpose.RESUME:
+                self.change(lease, State.RESUMING)
+            case Purpose.SUSPEND:
+                self.change(lease, State.SUSPENDING, plan.because, plan.code)
+            case Purpose.RUN:
+                if lease.state is State.SCHEDULED:
+                    self.change(lease, State.READY)
+                self.change(lease, State.ACTIVE)
+                lease.saved = False
+                lease.bound = None
+        lease.since = self.now
+        self.out.append(
+            OperationStarted(self.now, lease.id, phase.purpose, phase.end, plan.hosts, sources)
+        )
+        self._next_entry(lease)
+
+    def _end_phase(self, lease: Lease) -> None:
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        phase = plan.phases[lease.at]
+        self._ended(lease, phase.purpose)
+        lease.since = None
+        lease.at += 1
+        match phase.purpose:
+            case Purpose.MIGRATE:
+                lease.bound = plan.hosts
+                self.change(lease, State.SUSPENDED_SCHEDULED)
+            case Purpose.RESUME:
+                self.change(lease, State.RESUMED_READY)
+        if lease.at < len(plan.phases):
+            self._next_entry(lease)
+        elif plan.suspends:
+            self._saved(lease, plan)
+        else:
+            self.finish(lease, State.DONE, "its duration is over", "duration-over")
+
+    def _saved(self, lease: Lease, plan: Plan) -> None:
+        lease.saved = True
+        lease.bound = plan.hosts
+        self.change(lease, State.SUSPENDED_PENDING)
+        self.drop_plan(lease)
+        self.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")
+
+    def _ended(self, lease: Lease, purpose: Purpose) -> None:
+        """Record what was under way up to now, and count progress."""
+        assert lease.plan is not None, "it has a plan"
+        assert lease.since is not None, "it is under way"
+        self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
+        if purpose is Purpose.RUN:
+            seconds = self.now - lease.since
+            lease.ran += seconds
+            if lease.remaining < FOREVER:
+                lease.remaining -= seconds
+
+    # --- upkeep -----------------------------------------------------------------------
+
+    def forget_past(self) -> None:
+        """Drop what is over from what serves one at a time."""
+        self.channel.forget(self.now)
+        if self.preparation is not None:
+            self.preparation.forget(self.now)
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        self.table.check()
+        self.channel.check()
+        if self.preparation is not None:
+            self.preparation.check()
+        assert all(a[0] < b[0] for a, b in zip(self.waiting, self.waiting[1:], strict=False))
+        for lease in self.leases.values():
+            assert lease.state not in FINAL, lease.id
+            assert lease.plan is not None or self.is_waiting(lease), f"lease {lease.id} is lost"
+
+    # --- images -----------------------------------------------------------------------
+
+    def _begin_transfer(self, transfer: ImageTransfer) -> None:
+        transfer.begun = True
+        self.agenda.add(transfer.end, END, transfer)
+        for lease_id, hosts in sorted(transfer.riders.items()):
+            lease = self.leases[lease_id]
+            if lease.state is State.SCHEDULED:
+                self.change(lease, State.PREPARING, f"image {transfer.image.name} on its way")
+            if hosts:
+                receivers = tuple(hosts_in(hosts))
+                self.out.append(
+                    OperationStarted(self.now, lease_id, Purpose.TRANSFER, transfer.end, receivers)
+                )
+
+    def _end_transfer(self, transfer: ImageTransfer) -> None:
+        assert self.preparation is not None, "images are managed"
+        self.preparation.finish(transfer, self.now)
+        for lease_id, hosts in sorted(transfer.riders.items()):
+            if hosts:
+                self._transfer_ended(lease_id, transfer, hosts)
+            lease = self.leases[lease_id]
+            if lease.state is State.PREPARING and not self.preparation.pending(lease_id):
+                self.change(lease, State.READY)
+        self._say_stored()
+
+    def delay_transfer(self, transfer: ImageTransfer, end: int) -> None:
+        """A transfer under way takes longer, and those behind it begin later."""
+        assert self.preparation is not None, "images are managed"
+        for other in self.preparation.delay(transfer, end):
+            self.agenda.add(other.start, START, other)
+        self.agenda.add(transfer.end, END, transfer)
+
+    def _transfer_ended(self, lease_id: int, transfer: ImageTransfer, hosts: int) -> None:
+        nothing = (0,) * len(self.table.capacities[0])
+        use = tuple([(host, nothing) for host in hosts_in(hosts)])
+        start = min(transfer.start, self.now)
+        self.out.append(OperationEnded(lease_id, Purpose.TRANSFER, start, self.now, use))
+
+    def _say_stored(self) -> None:
+        assert self.preparation is not None, "images are managed"
+        store = self.preparation.store
+        for host in store.changes():
+            self.out.append(ImageStored(self.now, host, store.used_mb(host)))
+
+
+def nodes(count: int) -> str:
+    """So many nodes, in words."""
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def _key(entry: tuple[tuple[object, int], Lease]) -> tuple[object, int]:
+    return entry[0]

@@ -1,0 +1,452 @@
+"""The slot table: every host's free capacity as a step function of time.
+
+The present and the future are kept apart, because nearly every question is about the
+present: "what fits from now on, for so long?". Holds that have started are taken out of
+``free`` at once, and since they can only end, what is free of them now stays free. Holds
+that start later are in :class:`~haizea.core.future.Future`; only hosts that they touch
+within the window asked about need a closer look. So starting or ending a lease costs
+O(its hosts), however many others are running.
+
+All intervals are half-open. ``check()`` asserts every invariant.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from haizea.core.future import Future
+from haizea.core.hosts import Host, HostSet, hosts_in
+from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
+from haizea.core.sizes import Levels, SizeIndexes, level_count, raise_level
+
+#: Per host, its index and the capacity that is held there.
+Use = tuple[tuple[int, Capacity], ...]
+
+_Change = Callable[[Capacity, Capacity], Capacity]
+
+
+class Hold:
+    """Capacity taken out of some hosts over ``[start, end)``, for one lease or outage.
+
+    Only the slot table changes a hold. ``owner`` is the lease's id; ``firm`` is false for
+    a provisional reservation of a waiting lease.
+    """
+
+    __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "serial", "start", "use")
+
+    def __init__(self, start: int, end: int, use: Use, owner: int, firm: bool, serial: int) -> None:
+        self.start = start
+        self.end = end
+        self.use = use
+        self.owner = owner
+        self.firm = firm
+        self.serial = serial
+        hosts = 0
+        for host, _ in use:
+            hosts |= 1 << host
+        self.hosts: HostSet = hosts
+        self._amounts: dict[int, Capacity] | None = None
+
+    def amount(self, host: int) -> Capacity:
+        """What is held on ``host``, one of its hosts."""
+        if self._amounts is None:
+            self._amounts = dict(self.use)
+        return self._amounts[host]
+
+
+class SlotTable:
+    """Free capacity of hosts over time, from ``now`` on."""
+
+    def __init__(self, hosts: Iterable[Host], now: int) -> None:
+        self.now = now
+        self.capacities: list[Capacity] = [h.capacity for h in hosts]
+        self._free: list[Capacity] = self.capacities.copy()
+        self._indexes = SizeIndexes(self._free)
+        self._on: list[list[Hold]] = [[] for _ in self._free]
+        self._ends: list[tuple[int, int, Hold]] = []
+        self._starts: list[tuple[int, int, Hold]] = []
+        self._future = Future()
+        self._serial = 0
+        #: Hosts that have a hold at present.
+        self.busy: HostSet = 0
+        #: Hosts that take nothing new.
+        self.shut: HostSet = 0
+
+    # --- changes ----------------------------------------------------------------------
+
+    def advance(self, now: int) -> None:
+        """Let time pass: holds end, holds start. O(hosts of those that do)."""
+        self.now = now
+        while self._ends and self._ends[0][0] <= now:
+            self._give_back(self._ends.pop(0)[2])
+        while self._starts and self._starts[0][0] <= now:
+            hold = self._starts.pop(0)[2]
+            self._leave_future(hold)
+            if hold.end > now:
+                self._take(hold)
+                insort(self._ends, (hold.end, hold.serial, hold))
+            else:
+                self._drop_from_hosts(hold)
+        self._future.advance(now)
+
+    def reserve(self, start: int, end: int, use: Use, owner: int, *, firm: bool = True) -> Hold:
+        """Take ``use`` out of the free capacity over ``[start, end)``; the caller knows it fits."""
+        assert self.now <= start <= end, (self.now, start, end)
+        self._serial += 1
+        hold = Hold(start, end, use, owner, firm, self._serial)
+        self._put(hold)
+        return hold
+
+    def release(self, hold: Hold) -> None:
+        """Free from now on what ``hold`` still has. Releasing it again changes nothing."""
+        if hold.end <= self.now and not self._listed(hold):
+            return
+        self._remove(hold)
+        hold.end = max(hold.start, min(hold.end, self.now))
+
+    def change_end(self, hold: Hold, end: int) -> None:
+        """Let ``hold`` end at another moment; where that is later, the caller knows it fits."""
+        assert end >= self.now, (self.now, end)
+        self._remove(hold)
+        hold.end = end
+        self._put(hold)
+
+    def restore(self, hold: Hold) -> None:
+        """Put a released hold that had not started back as it was; ``hold.end`` is kept by then."""
+        self._put(hold)
+
+    def withdraw(self, hold: Hold) -> None:
+        """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
+        self._remove(hold)
+
+    def add_host(self, host: Host) -> None:
+        """The site has a new host, with the next index."""
+        assert host.id == len(self.capacities), host
+        self.capacities.append(host.capacity)
+        self._free.append(host.capacity)
+        self._on.append([])
+        self._indexes.clear()
+
+    # --- questions --------------------------------------------------------------------
+
+    def room(self, size: Capacity, start: int, end: int) -> Levels:
+        """Hosts with room for copies of ``size`` throughout ``[start, end)``; do not change it.
+
+        O(1) for a start at present where no future hold is in the way.
+        """
+        if start <= self.now:
+            levels = self._indexes.of(size).levels
+            touched, closed = self._future.until(end)
+        else:
+            levels = self._levels_at(size, start)
+            touched, closed = self._future.within(start, end)
+        return self._less_future(levels, size, start, end, touched, closed)
+
+    def moments(
+        self, size: Capacity, count: int, length: int, start: int, before: int = FOREVER
+    ) -> Iterator[tuple[int, Levels]]:
+        """Moments in ``[start, before)`` from which ``count`` copies fit for ``length``, in order.
+
+        With the room there is then; do not change it, nor the table while iterating. Only
+        ``start`` and moments at which some hold ends are looked at: the first moment is
+        always among them. O(holds that end before it).
+        """
+        for moment, levels in self._walk(size, start):
+            if moment >= before:
+                return
+            if level_count(levels, count) < count:
+                continue
+            end = moment + length
+            touched, closed = self._future.within(moment, end)
+            room = self._less_future(levels, size, moment, end, touched, closed)
+            if level_count(room, count) >= count:
+                yield moment, room
+
+    def least_free(self, host: int, start: int, end: int) -> Capacity:
+        """The capacity free on one host throughout ``[start, end)``; 0 or more of each type."""
+        holds = [h for h in self._on[host] if h.start < end and h.end > start]
+        least = total = self.capacities[host]
+        if not holds:
+            return total
+        for moment in {start, *(h.start for h in holds if h.start > start)}:
+            used = [0] * len(total)
+            for hold in holds:
+                if hold.start <= moment < hold.end:
+                    for i, amount in enumerate(hold.amount(host)):
+                        used[i] += amount
+            least = tuple([min(low, t - u) for low, t, u in zip(least, total, used, strict=True)])
+        return least
+
+    def fits_on(self, use: Use, start: int, end: int) -> bool:
+        """Whether exactly these amounts are free on exactly these hosts throughout."""
+        if start <= self.now:
+            touched, _ = self._future.until(end)
+            free = self._free
+            return all(
+                fits(amount, free[host])
+                and (not touched >> host & 1 or fits(amount, self.least_free(host, start, end)))
+                for host, amount in use
+            )
+        return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
+
+    def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
+        """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
+        moment = start
+        while moment < before:
+            later = max(self._host_free_from(h, a, length, moment) for h, a in use)
+            if later == moment:
+                return moment
+            moment = later
+        return None
+
+    def firm_starts(self, after: int, before: int) -> list[int]:
+        """When firm holds start in ``(after, before)``, in order: where holes may end."""
+        starts: list[int] = []
+        for i in range(bisect_right(self._starts, (after, FOREVER)), len(self._starts)):
+            moment, _, hold = self._starts[i]
+            if moment >= before:
+                break
+            if hold.firm and (not starts or starts[-1] != moment):
+                starts.append(moment)
+        return starts
+
+    @property
+    def has_future(self) -> bool:
+        """Whether any hold has not started."""
+        return bool(self._starts)
+
+    def candidate_starts(self, start: int) -> Iterator[int]:
+        """``start`` and every later moment at which something comes free, in order."""
+        yield start
+        ends = {h.end for _, _, h in self._starts if h.end > start}
+        ends.update(end for end, _, _ in self._ends if end > start)
+        yield from sorted(e for e in ends if e < FOREVER)
+
+    def holds_between(self, start: int, end: int) -> Iterator[Hold]:
+        """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
+        for i in range(bisect_right(self._ends, (start, FOREVER)), len(self._ends)):
+            yield self._ends[i][2]
+        for begins, _, hold in self._starts:
+            if begins >= end:
+                break
+            if hold.end > start:
+                yield hold
+
+    def holds_on(self, host: int) -> Sequence[Hold]:
+        """The holds on one host that are not over."""
+        return self._on[host]
+
+    def touched_later(self) -> HostSet:
+        """Hosts with a hold that has not started."""
+        return self._future.any()
+
+    def fork(self) -> SlotTable:
+        """A copy to plan on: changes to it do not show here. O(hosts + holds).
+
+        Holds themselves are shared: on a fork, use only :meth:`withdraw` and :meth:`reserve`.
+        """
+        twin = SlotTable.__new__(SlotTable)
+        twin.now = self.now
+        twin.capacities = self.capacities
+        twin._free = self._free.copy()
+        twin._indexes = self._indexes.fork(twin._free)
+        twin._on = [holds.copy() for holds in self._on]
+        twin._ends = self._ends.copy()
+        twin._starts = self._starts.copy()
+        twin._future = self._future.fork()
+        twin._serial = self._serial
+        twin.busy = self.busy
+        twin.shut = self.shut
+        return twin
+
+    def check(self) -> None:
+        """Assert every invariant. O(everything)."""
+        for host, capacity in enumerate(self.capacities):
+            free = capacity
+            for hold in self._on[host]:
+                assert hold.end > self.now, "a hold that is over is still listed"
+                if hold.start <= self.now:
+                    free = subtract(free, hold.amount(host))
+                assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
+            assert free == self._free[host], "free capacity at present"
+            started = any(h.start <= self.now for h in self._on[host])
+            assert started == bool(self.busy >> host & 1), "busy hosts"
+        assert all(h.start <= self.now for _, _, h in self._ends)
+        assert all(h.start > self.now for _, _, h in self._starts)
+        self._indexes.check()
+        for _, _, hold in self._starts:
+            for cut in (hold.start, *self._future.cuts(hold.start, hold.end)):
+                assert hold.hosts & ~self._future.within(cut, cut + 1)[0] == 0, "untouched"
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _put(self, hold: Hold) -> None:
+        for host, _ in hold.use:
+            self._on[host].append(hold)
+        if hold.start <= self.now:
+            self._take(hold)
+            insort(self._ends, (hold.end, hold.serial, hold))
+        else:
+            insort(self._starts, (hold.start, hold.serial, hold))
+            self._enter_future(hold)
+
+    def _remove(self, hold: Hold) -> None:
+        where, time = (
+            (self._ends, hold.end) if hold.start <= self.now else (self._starts, hold.start)
+        )
+        i = bisect_left(where, (time, hold.serial))
+        assert where[i][2] is hold, "a hold of this table"
+        del where[i]
+        if where is self._ends:
+            self._give_back(hold)
+        else:
+            self._leave_future(hold)
+            self._drop_from_hosts(hold)
+
+    def _listed(self, hold: Hold) -> bool:
+        return bool(hold.use) and hold in self._on[hold.use[0][0]]
+
+    def _take(self, hold: Hold) -> None:
+        self._shift(hold, subtract)
+        self.busy |= hold.hosts
+
+    def _give_back(self, hold: Hold) -> None:
+        self._shift(hold, add)
+        self._drop_from_hosts(hold)
+        idle = 0
+        now = self.now
+        for host, _ in hold.use:
+            rest = self._on[host]
+            if not rest or not any(h.start <= now for h in rest):
+                idle |= 1 << host
+        self.busy &= ~idle
+
+    def _drop_from_hosts(self, hold: Hold) -> None:
+        for host, _ in hold.use:
+            self._on[host].remove(hold)
+
+    def _shift(self, hold: Hold, change: _Change) -> None:
+        """Change what is free on the hold's hosts; hosts that change alike go together."""
+        free = self._free
+        alike: dict[tuple[Capacity, Capacity], HostSet] = {}
+        for host, amount in hold.use:
+            key = (free[host], amount)
+            alike[key] = alike.get(key, 0) | 1 << host
+        for (old, amount), hosts in alike.items():
+            new = change(old, amount)
+            for host in hosts_in(hosts):
+                free[host] = new
+            self._indexes.change(hosts, old, new)
+
+    def _enter_future(self, hold: Hold) -> None:
+        if hold.end <= hold.start:
+            return
+        closed = 0
+        for host, amount in hold.use:
+            if any(c == a for c, a in zip(self.capacities[host], amount, strict=True)):
+                closed |= 1 << host
+        self._future.add(hold.start, hold.end, hold.hosts, closed)
+
+    def _leave_future(self, hold: Hold) -> None:
+        if hold.end <= hold.start:
+            return
+        self._future.remove(hold.start, hold.end, hold.hosts)
+        crowded = hold.hosts & self._future.crowded
+        for host in hosts_in(crowded):
+            for other in self._on[host]:
+                if other is not hold and other.start > self.now:
+                    start, end = max(other.start, hold.start), min(other.end, hold.end)
+                    if start < end:
+                        amount = other.amount(host)
+                        full = any(
+                            c == a for c, a in zip(self.capacities[host], amount, strict=True)
+                        )
+                        self._future.add(start, end, 1 << host, 1 << host if full else 0)
+
+    def _levels_at(self, size: Capacity, moment: int) -> Levels:
+        """Levels as holds that have started leave them at ``moment``."""
+        index = self._indexes.of(size)
+        levels = index.levels.copy()
+        freed: dict[int, Capacity] = {}
+        for end, _, hold in self._ends:
+            if end > moment:
+                break
+            for host, amount in hold.use:
+                freed[host] = add(freed.get(host) or self._free[host], amount)
+        for host, capacity in freed.items():
+            raise_level(levels, 1 << host, index.copies(self._free[host]), index.copies(capacity))
+        return levels
+
+    def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
+        """Every moment from ``start`` on at which something comes free, with the levels then.
+
+        The levels are of holds that have started only; the list is reused.
+        """
+        index = self._indexes.of(size)
+        start = max(start, self.now)
+        levels = self._levels_at(size, start) if start > self.now else index.levels.copy()
+        yield start, levels
+        freed: dict[int, Capacity] = {}
+        for end, _, hold in self._ends:
+            if end > start:
+                break
+            for host, amount in hold.use:
+                freed[host] = add(freed.get(host) or self._free[host], amount)
+        later = sorted({h.end for _, _, h in self._starts if h.end > start})
+        i = bisect_right(self._ends, (start, FOREVER))
+        ends, j = self._ends, 0
+        while i < len(ends) or j < len(later):
+            moment = min(
+                ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
+            )
+            if moment >= FOREVER:
+                return
+            if j < len(later) and later[j] == moment:
+                j += 1
+            while i < len(ends) and ends[i][0] == moment:
+                for host, amount in ends[i][2].use:
+                    old = freed.get(host) or self._free[host]
+                    new = freed[host] = add(old, amount)
+                    before, after = index.copies(old), index.copies(new)
+                    if before != after:
+                        raise_level(levels, 1 << host, before, after)
+                i += 1
+            yield moment, levels
+
+    def _less_future(
+        self,
+        levels: Levels,
+        size: Capacity,
+        start: int,
+        end: int,
+        touched: HostSet,
+        closed: HostSet,
+    ) -> Levels:
+        """``levels`` less what future holds take of the hosts they touch, and shut hosts."""
+        if self.shut:
+            levels = [hosts & ~self.shut for hosts in levels]
+        contested = levels[0] & touched
+        if not contested:
+            return levels
+        room = [hosts & ~touched for hosts in levels]
+        if 0 not in size:
+            contested &= ~closed
+        if contested:
+            index = self._indexes.of(size)
+            for host in hosts_in(contested):
+                count = index.copies(self.least_free(host, start, end))
+                if count:
+                    raise_level(room, 1 << host, 0, count)
+        return room
+
+    def _host_free_from(self, host: int, amount: Capacity, length: int, start: int) -> int:
+        """The first moment from ``start`` on from which ``amount`` is free for ``length``."""
+        if not self._on[host] and fits(amount, self.capacities[host]):
+            return start
+        if fits(amount, self.least_free(host, start, start + length)):
+            return start
+        for moment in sorted({h.end for h in self._on[host] if h.end > start}):
+            if moment < FOREVER and fits(amount, self.least_free(host, moment, moment + length)):
+                return moment
+        return FOREVER
