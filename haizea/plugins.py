@@ -156,7 +156,7 @@ def _look_up(kind: Kind, name: str) -> object:
     installed = entry_points(group=kind.group)
     if name in installed.names:
         return _load(kind, installed[name])
-    known = [*kind.builtin, *sorted(installed.names)]
+    known = list(dict.fromkeys([*kind.builtin, *sorted(installed.names)]))
     raise PluginError(_unknown(kind, name, known))
 
 

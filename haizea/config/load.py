@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from haizea.config.combinations import combinations
-from haizea.config.ini import ConfigError, Entry, IniFile, Problem, parse_ini, read_ini
+from haizea.config.ini import ConfigError, Entry, IniFile, Problem, Section, parse_ini, read_ini
 from haizea.config.option import Option, Required, options_of
 from haizea.config.sections import SECTIONS, Config, attribute_of
 from haizea.plugins import nearest
@@ -45,6 +45,14 @@ def interpret(file: IniFile) -> Config:
     if reading.problems:
         raise ConfigError(file.path, sorted(reading.problems, key=lambda p: p.line or 1 << 30))
     return config
+
+
+def check_section(name: str, section: Section) -> list[Problem]:
+    """What is wrong with the names and values of one section, whatever the others say."""
+    reading = _Reading(IniFile(Path(), {name: section}))
+    reading.find_unknown_names()
+    reading.section(name)
+    return reading.problems
 
 
 class _Reading:

@@ -17,11 +17,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from haizea.config.ini import ConfigError, Entry, IniFile, Problem, Section, read_ini
-from haizea.config.load import MULTI, interpret
+from haizea.config.load import MULTI, check_section, interpret
 from haizea.config.sections import SECTIONS, Config
 from haizea.plugins import nearest
 
@@ -115,6 +115,7 @@ class _Study:
             self._complain(f"there is no section {inner!r}; {hint}", name, "", section.line)
         else:
             self.profiles.setdefault(profile, {})[inner] = section
+            self.problems += [replace(p, section=name) for p in check_section(inner, section)]
             for option in _OURS.get(inner, ()):
                 if option in section.entries:
                     line = section.entries[option].line

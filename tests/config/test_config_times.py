@@ -1,0 +1,81 @@
+"""Durations and moments."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haizea.times import format_time, parse_duration, parse_time
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("300", 300),
+        ("00:00:01", 1),
+        ("1:00:00", 3600),
+        ("36:00:00", 36 * 3600),
+        ("01:00:00:00", 86400),
+        ("10:01:02:03", 10 * 86400 + 3723),
+    ],
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "1.5", "10:00", "00:60:00", "00:00:60", "1h", "1:2:3:4:5", "٣", " 1"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01 00:00:00", 0),
+        ("2006-11-25 13:00:00", 1164459600),
+        ("2006-11-25T13:00:00Z", 1164459600),
+        ("2006-11-25 14:00:00+01:00", 1164459600),
+        ("2006-11-25", 1164412800),
+    ],
+)
+def test_moments(text: str, seconds: int) -> None:
+    assert parse_time(text) == seconds
+
+
+def test_a_moment_is_local_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "Etc/GMT-3")
+    time.tzset()
+    try:
+        assert parse_time("2006-11-25 16:00:00", local=True) == 1164459600
+        assert parse_time("2006-11-25 13:00:00Z", local=True) == 1164459600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tomorrow", "is not a date and time"),
+        ("2006-13-01", "is not a date and time"),
+        ("1969-12-31 23:59:59", "before 1970"),
+        ("2006-11-25 13:00:00.5", "whole second"),
+        ("9999-12-31 23:59:59-14:00", "is not a date and time"),
+        ("0001-01-01 00:00:00+14:00", "is not a date and time"),
+    ],
+)
+def test_what_is_no_moment(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_time(text)
+
+
+@given(st.integers(0, 250_000_000_000))
+def test_a_moment_is_read_back(seconds: int) -> None:
+    assert parse_time(format_time(seconds)) == seconds
