@@ -1,0 +1,138 @@
+"""How many seconds operations take, as far as the records tell.
+
+They have how much of a lease was on each host, not which node: where the order of the
+nodes matters there are a least and a most, which are equal in the common cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import NamedTuple
+
+from haizea.checker.records import Capacity, Lease, Options, Records
+
+
+class Range(NamedTuple):
+    """From ``least`` to ``most`` seconds, both possible."""
+
+    least: int
+    most: int
+
+    def __str__(self) -> str:
+        return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
+
+
+def per_vm(seconds: int | None, memory_mb: int, rate: float, overhead: int) -> int:
+    """To suspend or resume one VM."""
+    return (ceil(memory_mb / rate) if seconds is None else seconds) + overhead
+
+
+def suspend_seconds(records: Records, lease: Lease, use: Mapping[int, Capacity]) -> Range:
+    """To suspend the lease on these hosts."""
+    options = records.options
+    return _lease_seconds(records, lease, use, options.override_suspend, options.suspend_rate)
+
+
+def resume_seconds(records: Records, lease: Lease, use: Mapping[int, Capacity]) -> Range:
+    """To resume the lease on these hosts."""
+    options = records.options
+    return _lease_seconds(records, lease, use, options.override_resume, options.resume_rate)
+
+
+def _lease_seconds(
+    records: Records,
+    lease: Lease,
+    use: Mapping[int, Capacity],
+    override: int | None,
+    rate: float,
+) -> Range:
+    overhead = records.options.enactment_overhead
+    memory = records.memory
+    times = [
+        (s.count, per_vm(override, 0 if memory is None else s.capacity[memory], rate, overhead))
+        for s in lease.node_sets
+    ]
+    serial = sum(count * seconds for count, seconds in times)
+    if records.options.global_exclusion or len(use) == 1:
+        return Range(serial, serial)
+    longest = max(seconds for _, seconds in times)
+    last_command = (lease.nodes - 1) * overhead
+    if len({seconds for _, seconds in times}) == 1:
+        counts = _counts(lease, use, memory if override is None else None)
+        if counts is not None:
+            most_on_one = max(counts)
+            least = max(most_on_one * longest, last_command + longest)
+            return Range(least, (lease.nodes - most_on_one) * overhead + most_on_one * longest)
+    least = max(longest, last_command + min(seconds for _, seconds in times))
+    if override is None and memory is not None:
+        least = max([least, *(ceil(c[memory] / rate) for c in use.values())])
+    return Range(least, max(serial, least))
+
+
+def _counts(lease: Lease, use: Mapping[int, Capacity], memory: int | None) -> list[int] | None:
+    """How many nodes are on each host; ``None`` if that cannot be told."""
+    if len(lease.node_sets) == 1:
+        node = lease.node_sets[0].capacity
+        kind = next(i for i, amount in enumerate(node) if amount)
+    elif memory is not None and lease.node_sets[0].capacity[memory]:
+        node, kind = lease.node_sets[0].capacity, memory
+        if len({s.capacity[memory] for s in lease.node_sets}) > 1:
+            return None
+    else:
+        return None
+    counts = [capacity[kind] // node[kind] for capacity in use.values()]
+    return counts if counts and sum(counts) == lease.nodes else None
+
+
+def threshold(options: Options, suspend: int, resume: int) -> int:
+    """The least running time worth starting for."""
+    if options.force_threshold is not None:
+        return options.force_threshold
+    return ceil((suspend + resume) * (1 + options.threshold_factor))
+
+
+def shutdown_seconds(options: Options, nodes: int, left: int) -> int:
+    """To shut down, at the end of a stay of which ``left`` seconds were left at its start."""
+    return max(min(options.shutdown_seconds + options.enactment_overhead * nodes, left - 1), 0)
+
+
+def transfer_seconds(options: Options, size_mb: int) -> int:
+    """To send so much over the link."""
+    return -(-size_mb * 8 // options.bandwidth)
+
+
+def image_seconds(options: Options, size_mb: int) -> int:
+    """To send an image once."""
+    if options.force_transfer is not None:
+        return options.force_transfer
+    return transfer_seconds(options, size_mb)
+
+
+def migration_seconds(
+    records: Records,
+    lease: Lease,
+    sources: Mapping[int, Capacity],
+    targets: Mapping[int, Capacity],
+) -> Range:
+    """To move the lease between these hosts.
+
+    Least: the host with most to send and receive does that alone; most: all nodes move,
+    one after another.
+    """
+    options, memory = records.options, records.memory
+    if options.migration != "yes":
+        return Range(0, 0)
+    image = lease.image_mb if options.images_managed else 0
+    sizes = [(s, (0 if memory is None else s.capacity[memory]) + image) for s in lease.node_sets]
+    most = sum(s.count * transfer_seconds(options, size) for s, size in sizes)
+    if len(sizes) > 1:
+        return Range(0, most)
+    node, size = sizes[0][0].capacity, sizes[0][1]
+    kind = next(i for i, amount in enumerate(node) if amount)
+    nothing = (0,) * len(node)
+    moved = [
+        abs(targets.get(h, nothing)[kind] - sources.get(h, nothing)[kind]) // node[kind]
+        for h in {*sources, *targets}
+    ]
+    return Range(transfer_seconds(options, size * max(moved, default=0)), most)

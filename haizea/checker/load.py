@@ -1,0 +1,267 @@
+"""Reads a results file: an SQLite file that somebody else may have written.
+
+It is opened read-only; only plain tables are read; every value's type and size is
+checked. What cannot be read raises :class:`UnreadableResults` with what and where.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from haizea.checker.options import BadOption, read_options
+from haizea.checker.records import Capacity, Change, Host, Lease, NodeSet, Options, Records, Row
+
+SCHEMA_VERSION = "1"
+
+MOST_ROWS = 50_000_000
+MOST_TYPES = 100
+LONGEST_TEXT = 1_000_000
+#: SQLite stores 64 bits; sums of these amounts still mean something.
+LARGEST_NUMBER = 1 << 60
+
+_TABLES = ("run", "configuration", "hosts", "leases", "node_sets", "reservations", "states")
+_LEASE_COLUMNS = (
+    "lease, kind, state, nodes, submitted, requested_start, duration, ended, reason,"
+    " preemptible, image, image_mb"
+)
+
+
+class UnreadableResults(Exception):
+    """The file is not a results file, or not one that makes sense; says why."""
+
+
+def load(path: Path) -> Records:
+    """The records in the results file ``path``.
+
+    Raises :class:`UnreadableResults`.
+    """
+    if not path.is_file():
+        raise UnreadableResults("there is no such file")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_TEXT)
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("PRAGMA cell_size_check = ON")
+            db.execute("BEGIN")  # one state of the file, should a run still write it
+            return _Loader(db).records()
+    except (sqlite3.Error, UnicodeError) as error:
+        raise UnreadableResults(f"it is not a results file of Haizea ({error})") from None
+    except BadOption as error:
+        raise UnreadableResults(f"table configuration: {error}") from None
+
+
+class _Loader:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def records(self) -> Records:
+        self._check_tables()
+        run: dict[str, str] = dict(map(_pair, self._texts("SELECT key, value FROM run", "run")))
+        if run.get("schema_version") != SCHEMA_VERSION:
+            raise UnreadableResults(
+                f"table run: schema_version is {run.get('schema_version')!r};"
+                f" this version of Haizea reads {SCHEMA_VERSION!r}"
+            )
+        types = self._types(run)
+        options = self._options()
+        hosts = self._hosts(types)
+        leases = self._leases(types)
+        rows, outages = self._rows(types)
+        stories = self._stories()
+        last = max((s[-1].time for s in stories.values()), default=0)
+        ended = run.get("ended", "")
+        return Records(
+            status=run.get("status", ""),
+            ended=int(ended) if ended.isascii() and ended.isdigit() and len(ended) < 18 else last,
+            types=types,
+            options=options,
+            hosts=hosts,
+            leases=leases,
+            rows=rows,
+            outages=outages,
+            stories=stories,
+            disturbed=_disturbed(run, options, outages, stories),
+        )
+
+    def _check_tables(self) -> None:
+        """Plain tables only: a view or a virtual table could run code of its own."""
+        found = dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        for table in _TABLES:
+            sql = found.get(table)
+            if not isinstance(sql, str) or not sql.upper().startswith("CREATE TABLE"):
+                raise UnreadableResults(
+                    f"it is not a results file of Haizea: it has no table {table}"
+                )
+            (count,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            if count > MOST_ROWS:
+                raise UnreadableResults(
+                    f"table {table} has {count} rows; at most {MOST_ROWS} are read"
+                )
+
+    def _types(self, run: dict[str, str]) -> tuple[str, ...]:
+        types = tuple(run.get("resource_types", "").split())
+        if not types or len(types) > MOST_TYPES or len(set(types)) < len(types):
+            raise UnreadableResults("table run: resource_types does not list resource types")
+        return types
+
+    def _options(self) -> Options:
+        query = "SELECT section, option, value FROM configuration"
+        return read_options({(s, o): v for s, o, v in self._texts(query, "configuration")})
+
+    def _texts(self, query: str, table: str) -> Iterator[tuple[str, ...]]:
+        for row in self._db.execute(query):
+            yield tuple(_text(value, table) for value in row)
+
+    def _amounts(self, table: str, types: Sequence[str]) -> str:
+        """The types' columns. Checked against the table: SQLite takes an unknown name in
+        double quotes for a text."""
+        columns = {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+        for name in types:
+            if name not in columns:
+                raise UnreadableResults(f"table {table} has no column for resource type {name!r}")
+        return ", ".join('"' + name.replace('"', '""') + '"' for name in types)
+
+    def _hosts(self, types: Sequence[str]) -> dict[int, Host]:
+        query = f"SELECT id, name, {self._amounts('hosts', types)} FROM hosts ORDER BY id"
+        return {
+            _number(row[0], "hosts"): Host(
+                row[0], _text(row[1], "hosts"), _capacity(row, 2, "hosts")
+            )
+            for row in self._db.execute(query)
+        }
+
+    def _leases(self, types: Sequence[str]) -> dict[int, Lease]:
+        sets: dict[int, dict[Capacity, int]] = {}
+        query = (
+            f"SELECT lease, count, {self._amounts('node_sets', types)}"
+            " FROM node_sets ORDER BY lease, position"
+        )
+        for row in self._db.execute(query):
+            count = _number(row[1], "node_sets")
+            of_lease = sets.setdefault(_number(row[0], "node_sets"), {})
+            capacity = _capacity(row, 2, "node_sets")
+            of_lease[capacity] = of_lease.get(capacity, 0) + count
+        leases = {}
+        for row in self._db.execute(f"SELECT {_LEASE_COLUMNS} FROM leases ORDER BY lease"):
+            lease = _lease(row, sets.get(row[0], {}))
+            leases[lease.id] = lease
+        return leases
+
+    def _rows(self, types: Sequence[str]) -> tuple[dict[int, list[Row]], list[Row]]:
+        by_lease: dict[int, list[Row]] = {}
+        outages: list[Row] = []
+        query = (
+            f'SELECT lease, purpose, host, start, "end", {self._amounts("reservations", types)}'
+            ' FROM reservations ORDER BY start, "end", host'
+        )
+        names: dict[str, str] = {}
+        shared: dict[Capacity, Capacity] = {}
+        for values in self._db.execute(query):
+            purpose = _text(values[1], "reservations")
+            capacity = _capacity(values, 5, "reservations")
+            row = Row(
+                _optional(values[0], "reservations"),
+                names.setdefault(purpose, purpose),
+                _number(values[2], "reservations"),
+                _number(values[3], "reservations"),
+                _number(values[4], "reservations"),
+                shared.setdefault(capacity, capacity),
+            )
+            if row.lease is None:
+                outages.append(row)
+            else:
+                by_lease.setdefault(row.lease, []).append(row)
+        return by_lease, outages
+
+    def _stories(self) -> dict[int, list[Change]]:
+        stories: dict[int, list[Change]] = {}
+        names: dict[str, str] = {}
+        query = "SELECT lease, time, state, reason, code FROM states ORDER BY rowid"
+        for values in self._db.execute(query):
+            texts = [_text(v, "states") for v in values[2:]]
+            change = Change(
+                _number(values[1], "states"), *[names.setdefault(text, text) for text in texts]
+            )
+            stories.setdefault(_number(values[0], "states"), []).append(change)
+        return stories
+
+
+def _lease(row: Sequence[Any], sets: dict[Capacity, int]) -> Lease:
+    table = "leases"
+    lease_id = _number(row[0], table)
+    where = f"table leases, lease {lease_id}"
+    if not sets or any(count <= 0 for count in sets.values()):
+        raise UnreadableResults(f"{where}: table node_sets does not say which nodes it asks for")
+    if not any(any(capacity) for capacity in sets):
+        raise UnreadableResults(f"{where}: its nodes ask for nothing")
+    lease = Lease(
+        id=lease_id,
+        kind=_text(row[1], table),
+        state=_text(row[2], table),
+        nodes=_number(row[3], table),
+        submitted=_number(row[4], table),
+        requested_start=_optional(row[5], table),
+        duration=_optional(row[6], table),
+        ended=_optional(row[7], table),
+        reason=_text(row[8], table),
+        preemptible=bool(_optional(row[9], table)),
+        image=_text(row[10], table),
+        image_mb=_optional(row[11], table) or 0,
+        node_sets=tuple(NodeSet(count, capacity) for capacity, count in sets.items()),
+    )
+    if lease.kind not in ("ar", "best-effort", "immediate"):
+        raise UnreadableResults(f"{where}: there is no kind {lease.kind!r}")
+    if lease.kind == "ar" and lease.requested_start is None:
+        raise UnreadableResults(f"{where}: an AR has a requested_start")
+    if lease.nodes != sum(sets.values()):
+        raise UnreadableResults(
+            f"{where}: it asks for {lease.nodes} nodes, its node sets for {sum(sets.values())}"
+        )
+    return lease
+
+
+def _disturbed(
+    run: dict[str, str], options: Options, outages: list[Row], stories: dict[int, list[Change]]
+) -> bool:
+    return (
+        not options.simulated
+        or bool(outages)
+        or bool(run.get("faults"))
+        or any(
+            change.code in ("failure", "delayed") for story in stories.values() for change in story
+        )
+    )
+
+
+def _number(value: Any, table: str) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST_NUMBER:
+        raise UnreadableResults(f"table {table}: {_shown(value)} is not a number from 0 on")
+    return value
+
+
+def _pair(row: tuple[str, ...]) -> tuple[str, str]:
+    return row[0], row[1]
+
+
+def _optional(value: Any, table: str) -> int | None:
+    return None if value is None else _number(value, table)
+
+
+def _text(value: Any, table: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableResults(f"table {table}: {_shown(value)} is not a text")
+    return value
+
+
+def _capacity(row: Sequence[Any], first: int, table: str) -> Capacity:
+    return tuple([_number(0 if value is None else value, table) for value in row[first:]])
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]

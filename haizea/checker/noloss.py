@@ -1,0 +1,100 @@
+"""Rule 11: every request ends in a final state or waits for a stated reason; what can
+never fit is rejected for that, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haizea.checker.history import WAITING, History
+from haizea.checker.records import BEST_EFFORT, FINAL, Capacity, Records, copies
+from haizea.checker.violation import Rule, Violation
+
+
+def no_loss(records: Records, history: History) -> Iterator[Violation]:
+    """What became of the lease, and why."""
+    lease, story = history.lease, history.story
+    if not story:
+        return  # the rule of the life cycle tells
+    if lease.submitted > story[0].time or (
+        records.options.simulated_clock and lease.submitted != story[0].time
+    ):
+        message = f"it becomes known then, though it was submitted at {lease.submitted}"
+        yield _lost(history, story[0].time, message)
+    if lease.state == "Rejected":
+        yield from _rejected(records, history)
+    elif lease.state not in FINAL:
+        yield from _unfinished(records, history)
+
+
+def _lost(history: History, time: int, message: str) -> Violation:
+    return Violation(Rule.NO_LOSS, history.lease.id, None, time, message)
+
+
+def _rejected(records: Records, history: History) -> Iterator[Violation]:
+    lease, last = history.lease, history.story[-1]
+    if not last.code or not (last.reason or lease.reason):
+        yield _lost(history, last.time, "it is rejected without a reason")
+    elif last.time != history.admitted:
+        message = f"it is rejected then, not when it was asked for at {history.admitted}"
+        yield _lost(history, last.time, message)
+    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "policy"):
+        yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
+
+
+def _unfinished(records: Records, history: History) -> Iterator[Violation]:
+    lease, last = history.lease, history.story[-1]
+    whole = records.status == "complete" and records.options.stop_when == "all-leases-done"
+    if whole and records.options.simulated_clock and not records.disturbed:
+        yield _lost(history, last.time, f"the run is complete, yet it is {last.state}")
+    elif last.state in WAITING and not (lease.reason or last.reason):
+        yield _lost(history, last.time, f"it is {last.state} without a reason")
+
+
+class SiteSize:
+    """Whether leases fit the site when it is empty. Remembers what it found out."""
+
+    def __init__(self, records: Records) -> None:
+        self._hosts = [host.capacity for host in records.hosts.values()]
+        self._copies: dict[Capacity, int] = {}
+        self._total = tuple(sum(h[i] for h in self._hosts) for i in range(len(records.types)))
+
+    def too_big(self, records: Records, history: History) -> Iterator[Violation]:
+        """Rejected as too big means too big for the empty site, and the other way round."""
+        lease = history.lease
+        if records.disturbed or not history.story:
+            return  # hosts come and go
+        last = history.story[-1]
+        sets = lease.node_sets
+        if last.state == "Rejected" and last.code == "too-big":
+            if self._surely_fits(history):
+                yield _lost(history, last.time, "it is rejected as too big, but fits the site")
+            return
+        if last.state == "Rejected" and last.code != "no-room":
+            return
+        short = any(self._room(s.capacity) < s.count for s in sets) or any(
+            asked > there for asked, there in zip(lease.total, self._total, strict=True)
+        )
+        if short:
+            message = "it can never fit the site, but is not rejected for that"
+            yield _lost(history, history.admitted, message)
+
+    def _room(self, node: Capacity) -> int:
+        if node not in self._copies:
+            self._copies[node] = sum(copies(node, host) for host in self._hosts)
+        return self._copies[node]
+
+    def _surely_fits(self, history: History) -> bool:
+        sets = history.lease.node_sets
+        if len(sets) == 1:
+            return self._room(sets[0].capacity) >= sets[0].count
+        free = [list(host) for host in self._hosts]
+        for wanted in sorted(sets, key=lambda s: s.capacity, reverse=True):
+            left = wanted.count
+            for host in free:
+                taken = min(left, copies(wanted.capacity, tuple(host)))
+                for i, amount in enumerate(wanted.capacity):
+                    host[i] -= taken * amount
+                left -= taken
+            if left:
+                return False
+        return True

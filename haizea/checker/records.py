@@ -1,0 +1,179 @@
+"""A results file's records in memory, as far as the checker needs them.
+
+Times are seconds since the epoch, intervals half-open. A capacity has one amount per
+resource type, in the order of :attr:`Records.types`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Capacity = tuple[int, ...]
+
+#: Later than any moment in a file: the end of a lease without end.
+FOREVER = 1 << 60
+
+AR = "ar"
+BEST_EFFORT = "best-effort"
+IMMEDIATE = "immediate"
+
+FINAL = frozenset({"Done", "Rejected", "Cancelled", "Failed"})
+
+
+class Host(NamedTuple):
+    """A machine of the site."""
+
+    id: int
+    name: str
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet:
+    """``count`` equal lease nodes; a lease has no two sets of the same capacity."""
+
+    count: int
+    capacity: Capacity
+
+
+class Row(NamedTuple):
+    """A reservation as enacted, of one lease on one host; an outage has no lease."""
+
+    lease: int | None
+    purpose: str
+    host: int
+    start: int
+    end: int
+    capacity: Capacity
+
+
+class Change(NamedTuple):
+    """A lease came to ``state``, and why."""
+
+    time: int
+    state: str
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A request and what became of it."""
+
+    id: int
+    kind: str
+    state: str
+    nodes: int
+    submitted: int
+    requested_start: int | None
+    duration: int | None
+    ended: int | None
+    reason: str
+    preemptible: bool
+    image: str
+    image_mb: int
+    node_sets: tuple[NodeSet, ...]
+
+    @property
+    def total(self) -> Capacity:
+        """What all its nodes hold together."""
+        return tuple(
+            sum(s.count * s.capacity[i] for s in self.node_sets)
+            for i in range(len(self.node_sets[0].capacity))
+        )
+
+    @property
+    def length(self) -> int:
+        """Its duration; ``FOREVER`` for a lease without end."""
+        return FOREVER if self.duration is None else self.duration
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options in effect that the rules depend on; seconds, MB, MB/s and Mbit/s."""
+
+    simulated: bool
+    simulated_clock: bool
+    images_managed: bool
+    preemption: str
+    queue_order: str
+    backfilling: str
+    backfilling_reservations: int
+    suspension: str
+    suspend_rate: float
+    resume_rate: float
+    override_suspend: int | None
+    override_resume: int | None
+    global_exclusion: bool
+    migration: str
+    threshold_factor: float
+    force_threshold: int | None
+    shutdown_seconds: int
+    enactment_overhead: int
+    non_schedulable: int
+    bandwidth: int
+    stop_when: str
+    multicast: bool
+    redundant_avoided: bool
+    image_caches: bool
+    force_transfer: int | None
+
+    @property
+    def reservations(self) -> int:
+        """How many waiting leases hold a future reservation; ``FOREVER`` for all."""
+        match self.backfilling:
+            case "off":
+                return 0
+            case "aggressive":
+                return 1
+            case "intermediate":
+                return self.backfilling_reservations
+            case _:
+                return FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All of one results file.
+
+    ``rows`` and ``stories`` are by lease, in order of start and as they were written.
+    ``disturbed`` is set where operations may have failed or taken longer than planned, so
+    that the formulas give the least time only.
+    """
+
+    status: str
+    ended: int
+    types: tuple[str, ...]
+    options: Options
+    hosts: Mapping[int, Host]
+    leases: Mapping[int, Lease]
+    rows: Mapping[int, list[Row]]
+    outages: list[Row]
+    stories: Mapping[int, list[Change]]
+    disturbed: bool
+
+    def host_name(self, host: int | None) -> str | None:
+        """What people call the host."""
+        return None if host is None else self.hosts[host].name
+
+    @property
+    def memory(self) -> int | None:
+        """Where Memory stands in a capacity; ``None`` if the site has none."""
+        return self.types.index("Memory") if "Memory" in self.types else None
+
+
+def subtract(a: Capacity, b: Capacity) -> Capacity:
+    """``a - b``, type by type."""
+    return tuple([x - y for x, y in zip(a, b, strict=True)])
+
+
+def add(a: Capacity, b: Capacity) -> Capacity:
+    """``a + b``, type by type."""
+    return tuple([x + y for x, y in zip(a, b, strict=True)])
+
+
+def copies(wanted: Capacity, free: Capacity) -> int:
+    """How many times ``wanted`` fits into ``free``."""
+    return min((max(f, 0) // w for w, f in zip(wanted, free, strict=True) if w > 0), default=0)

@@ -1,0 +1,92 @@
+"""Rules 2, 3 and 10: ARs and immediate leases start when they should; what ends is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+
+from haizea.checker.history import WAITING, History
+from haizea.checker.records import AR, FINAL, IMMEDIATE, Records
+from haizea.checker.violation import Rule, Violation
+
+#: By image: when transfers of it ended.
+TransferEnds = Mapping[str, Container[int]]
+
+
+def advance_reservation(records: Records, history: History) -> Iterator[Violation]:
+    """Rule 2: an AR that is accepted runs from exactly its start, for its whole duration."""
+    lease = history.lease
+    if lease.kind != AR or lease.state == "Rejected" or not history.story or history.failed:
+        return
+    start = lease.requested_start
+    assert start is not None, "the loader refuses an AR without a start"
+    active = next(history.in_state("Active"), None)
+    last = history.story[-1]
+    if active is None:
+        given_up = last.state in ("Cancelled", "Failed") and last.time <= start
+        cut_short = last.state not in FINAL and records.ended <= start
+        if not given_up and not cut_short:
+            yield _ar(history, start, "it was accepted and does not start then")
+        return
+    if active.start != start:
+        yield _ar(history, active.start, f"it starts then instead of at {start}")
+        return
+    for change in history.story:
+        if change.time >= start and change.state in ("Suspending", "Queued"):
+            yield _ar(history, change.time, f"it has to leave its hosts ({change.state})")
+            return
+    yield from _whole_duration(records, history, start)
+
+
+def _whole_duration(records: Records, history: History, start: int) -> Iterator[Violation]:
+    last = history.story[-1]
+    if history.lease.duration is None or last.state in ("Cancelled", "Failed"):
+        return
+    end = start + history.lease.duration
+    if last.state not in FINAL:
+        if records.ended > end:
+            yield _ar(history, end, f"its duration is over, yet it is still {last.state}")
+    elif last.time > end or (last.time < end and last.code != "early-end"):
+        yield _ar(history, last.time, f"it ends then instead of at {end}")
+
+
+def _ar(history: History, time: int, message: str) -> Violation:
+    return Violation(Rule.AR, history.lease.id, None, time, message)
+
+
+def immediate(records: Records, history: History, transfers: TransferEnds) -> Iterator[Violation]:
+    """Rule 3: an immediate lease starts at once, or as soon as its image is there."""
+    lease, options = history.lease, records.options
+    if lease.kind != IMMEDIATE or not history.story or history.failed:
+        return
+    admitted = history.admitted
+    active = next(history.in_state("Active"), None)
+    if active is None:
+        last = history.story[-1]
+        waits = last.state in WAITING and not options.images_managed
+        if waits and records.ended > admitted + _slack(records):
+            message = f"it is neither started nor rejected, but {last.state}"
+            yield Violation(Rule.IMMEDIATE, lease.id, None, admitted, message)
+        return
+    late = active.start > admitted + _slack(records)
+    if late and options.images_managed and lease.image:
+        late = options.simulated_clock and active.start not in transfers.get(lease.image, ())
+    if late:
+        message = f"it starts then, though it was asked for at {admitted}"
+        yield Violation(Rule.IMMEDIATE, lease.id, None, active.start, message)
+
+
+def _slack(records: Records) -> int:
+    """How far the next schedulable moment can be: in a simulation, it is the present."""
+    return 0 if records.options.simulated_clock else records.options.non_schedulable + 1
+
+
+def nothing_left(records: Records, history: History) -> Iterator[Violation]:
+    """Rule 10: from the second in which a lease ends, nothing of it is held."""
+    final = history.final
+    if final is None:
+        return
+    for row in history.rows:
+        if row.end > final.time:
+            message = f"its {row.purpose} reservation goes on, though it is {final.state}"
+            host = row.host if row.host in records.hosts else None
+            yield Violation(Rule.EARLY_ENDS, history.lease.id, host, final.time, message)
