@@ -12,6 +12,7 @@ from haizea.loop import Tally
 from haizea.report import moment
 
 _SECONDS_BETWEEN_UPDATES = 0.1
+_SECONDS_BEFORE_A_GUESS = 0.5
 _LEAST_BAR_COLUMNS = 10
 _MOST_BAR_COLUMNS = 40
 
@@ -57,7 +58,9 @@ class ProgressBar:
         tally = self._tally
         share = (tally.submitted + tally.finished) / (2 * self._total) if self._total else 1.0
         rate = tally.finished / elapsed_seconds if elapsed_seconds > 0 else 0.0
-        left = f"{_clock(elapsed_seconds * (1 - share) / share)} left" if share > 0 else ""
+        left = ""
+        if share > 0 and elapsed_seconds >= _SECONDS_BEFORE_A_GUESS:
+            left = f"{_clock(elapsed_seconds * (1 - share) / share)} left"
         percent = f"{int(share * 100):3}%"
         details = [
             f"{tally.finished}/{self._total} leases",

@@ -6,12 +6,13 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from haizea.backends.simulated import Faults
-from haizea.config import Config, loads
+from haizea.config import Config, load, loads
 from haizea.core.events import (
     Decision,
     LeaseCancelled,
@@ -131,8 +132,7 @@ def play(config: Config, faults: Faults | None = None) -> tuple[RunOutcome, Stor
     return simulate(config, observers=[story], faults=faults), story
 
 
-def test_the_quick_start_to_the_second(tmp_path: Path) -> None:
-    outcome, story = play(configure(tmp_path, SAMPLE))
+def check_the_quick_start(outcome: RunOutcome, story: Story) -> None:
     assert outcome.status is Status.COMPLETE
     assert outcome.exit_status == 0
     assert outcome.states == {State.DONE: 2}
@@ -144,6 +144,17 @@ def test_the_quick_start_to_the_second(tmp_path: Path) -> None:
     ]
     assert story.of(2) == [("run", 30 * MINUTE, HOUR)]
     assert (outcome.started, outcome.ended) == (ONE, ONE + HOUR + 31 * MINUTE + 4)
+
+
+def test_the_quick_start_to_the_second(tmp_path: Path) -> None:
+    check_the_quick_start(*play(configure(tmp_path, SAMPLE)))
+
+
+def test_the_sample_configuration_is_the_quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    config = load("etc/sample.conf")
+    unsaved = replace(config, accounting=replace(config.accounting, datafile=None))
+    check_the_quick_start(*play(unsaved))
 
 
 def test_the_results_file_has_it_too(tmp_path: Path) -> None:
