@@ -34,8 +34,9 @@ COMMANDS = {
         "config_commands", "generate_scripts", "Write a script that runs a study."
     ),
     "convert-data": Place("results_commands", "convert_data", "Print results as CSV."),
+    "summary": Place("results_commands", "summary", "Print the figures of finished runs."),
     "check-schedule": Place(
-        "results_commands", "check_schedule", "Test the schedule of a run against every rule."
+        "check_command", "check_schedule", "Test the schedule of a run against every rule."
     ),
     "generate-workload": Place(
         "workload_commands", "generate_workload", "Write a workload of random leases."

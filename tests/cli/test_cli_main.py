@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -163,13 +162,12 @@ def test_the_console_script_tells_the_exit_status(
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command("sample-config")
     def command() -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("haizea.cli.config_commands.sample_config", command)
-    return
 
 
 @pytest.mark.usefixtures("interrupted")
