@@ -63,12 +63,12 @@ class LeaseRecord:
         if new is _ACTIVE:
             if self.started is None:
                 self.started = time
+        elif new in FINAL:
+            self.ended = time
         elif new is _SUSPENDING:
             self.suspensions += 1
         elif new is _MIGRATING:
             self.migrations += 1
-        elif new in FINAL:
-            self.ended = time
         self.state = new
         self.since = time
         self.reason = reason

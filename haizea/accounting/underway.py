@@ -29,8 +29,11 @@ class UnderWay:
     def ended(self, operation: OperationEnded) -> None:
         """It is over. One whose start was not told is none of our business."""
         key = (operation.lease_id, operation.purpose, operation.start)
-        same = self._operations.pop(key, None)
-        if same is None or len(same) == 1:
+        same = self._operations.get(key)
+        if same is None:
+            return
+        if len(same) == 1:
+            del self._operations[key]
             return
         # Several transfers of one lease may start at once: this is the one to these hosts.
         hosts = {host for host, _ in operation.use}
@@ -40,7 +43,6 @@ class UnderWay:
                 break
         else:
             del same[0]
-        self._operations[key] = same
 
     def cut(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,7 +122,7 @@ def _opened(files: tuple[str, ...]) -> Iterator[list[Results]]:
 def _write(out: Path | None, files: tuple[str, ...], write: Callable[[TextIO], None]) -> None:
     """To ``out``, which appears when it is whole, or to standard output."""
     if out is None:
-        write(click.get_text_stream("stdout"))
+        write(sys.stdout)
         return
     if any(out.exists() and os.path.samefile(out, name) for name in files):
         raise ResultsError(f"{out}: this is one of the results files; name another file with -o")

@@ -13,6 +13,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    StateChanged,
 )
 from haizea.core.hosts import Site
 
@@ -50,6 +51,8 @@ class CpuUtilizationProbe:
         changed: Iterable[Purpose] = ()
         operations, counters = self._operations, self._by_purpose
         for decision in decisions:
+            if isinstance(decision, StateChanged):
+                continue  # by far the most frequent
             if isinstance(decision, OperationEnded):
                 lease_id, purpose, start, _, _ = decision
                 if purpose in counters:
@@ -85,5 +88,7 @@ class CpuUtilizationProbe:
 
     def _wanted(self, lease_id: int) -> int:
         index = self._cpu_index
-        nodes = self._leases[lease_id].request.nodes
-        return sum([node_set.count * node_set.capacity[index] for node_set in nodes])
+        wanted = 0
+        for node_set in self._leases[lease_id].request.nodes:
+            wanted += node_set.count * node_set.capacity[index]
+        return wanted

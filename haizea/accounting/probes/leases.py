@@ -52,11 +52,16 @@ class _KindProbe:
                 record = leases[lease_id]
                 if record.request.kind is not kind:
                     continue
-                self._waiting_count += (new in WAITING) - (old in WAITING)
-                if new is _REJECTED:
-                    self._rejected_count += 1
-                elif old is _PENDING:
-                    self._accepted_count += 1
+                if new in WAITING:
+                    if old not in WAITING:
+                        self._waiting_count += 1
+                elif old in WAITING:
+                    self._waiting_count -= 1
+                if old is _PENDING:
+                    if new is _REJECTED:
+                        self._rejected_count += 1
+                    else:
+                        self._accepted_count += 1
                 elif new is _DONE:
                     self._completed_count += 1
                     self._done(now, record)
