@@ -74,7 +74,7 @@ def read_lwf(source: Source) -> Workload:
     """The workload in an LWF file; :class:`WorkloadError` says what is wrong with it."""
     parser = make_parser()
     parser.forbid_dtd = True
-    handler = _Handler(source.name)
+    handler = _Handler(source.name, parser.getLineNumber)
     parser.setContentHandler(handler)
     parser.setErrorHandler(ErrorHandler())
     try:
@@ -100,16 +100,13 @@ def read_lwf(source: Source) -> Workload:
 class _Handler(ContentHandler):
     """Checks names and nesting as elements come; makes a lease of each finished request."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, line_number: Callable[[], int]) -> None:
         super().__init__()
         self._open: list[_Element] = []
         self._root: _Element | None = None
         self._leases = _Leases(file)
         self._file = file
-        self._locate: Callable[[], int] = lambda: 1
-
-    def setDocumentLocator(self, locator: object) -> None:
-        self._locate = locator.getLineNumber  # type: ignore[attr-defined]
+        self._locate = line_number
 
     def _fail(self, element: str | None, message: str) -> NoReturn:
         raise WorkloadError(self._file, self._locate(), element, message)

@@ -121,6 +121,10 @@ class _Jobs:
         if submit < 0:
             self.left_out[NO_SUBMIT] += 1
             return
+        if max(submit, duration, run) > values.MAX_SECONDS:
+            self._fail(number, None, "a time is too large: 3,000 years are the most")
+        if processors > values.MAX_NODES * self._per_node:
+            self._fail(number, None, f"the job is too large: {values.MAX_NODES} nodes are the most")
         if submit < self._last:
             self.unsorted = True
         self._last = submit
@@ -149,10 +153,6 @@ class _Jobs:
                 owner,
             )
         )
-        if submit > values.MAX_SECONDS or duration > values.MAX_SECONDS:
-            self._fail(number, None, "a time is too large: 3,000 years are the most")
-        if count > values.MAX_NODES:
-            self._fail(number, None, f"{count} nodes are too many: {values.MAX_NODES} are the most")
 
     def _fail(self, number: int, column: int | None, message: str) -> None:
         place = None if column is None else f"column {column + 1}"

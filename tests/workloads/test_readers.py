@@ -1,0 +1,289 @@
+"""Every format says the same things the same way; real files are read as they are."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from shared_data import shared
+
+from haizea.core.lease import DiskImage, Kind
+from haizea.workloads import Nodes, ReadOptions, Workload, WorkloadSite, read, read_images
+
+SITE = WorkloadSite(("CPU", "Memory"), (Nodes(4, {"CPU": 100, "Memory": 1024}),))
+
+
+def text_file(tmp_path: Path, text: str, name: str = "w.lwf") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def lwf(tmp_path: Path, lease: str, arrival: str = "00:00:00", before: str = "") -> Workload:
+    return read(
+        text_file(
+            tmp_path,
+            f'<lease-workload name="t"><lease-requests><lease-request arrival="{arrival}">'
+            f"{before}{lease}</lease-request></lease-requests></lease-workload>",
+        )
+    )
+
+
+def lease_element(
+    start: str = "<start/>",
+    duration: str = "01:00:00",
+    res: str = '<res type="CPU" amount="100"/>',
+    attributes: str = "",
+    software: str = "",
+) -> str:
+    return (
+        f'<lease {attributes}><nodes><node-set numnodes="2">{res}</node-set></nodes>'
+        f'{start}<duration time="{duration}"/>{software}</lease>'
+    )
+
+
+# --- LWF ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "seconds", "preemptible"),
+    [
+        ("<start/>", Kind.BEST_EFFORT, None, True),
+        ("<start></start>", Kind.BEST_EFFORT, None, True),
+        ("<start> <now/> </start>", Kind.IMMEDIATE, None, False),
+        ('<start><exact time="01:00:30"/></start>', Kind.AR, 3630, False),
+        ('<start><exact time="01:02:03:04.99"/></start>', Kind.AR, 93784, False),
+        ('<start><exact time="-00:00:01.5"/></start>', Kind.AR, -2, False),
+    ],
+)
+def test_kinds_of_start(
+    tmp_path: Path, start: str, kind: Kind, seconds: int | None, preemptible: bool
+) -> None:
+    lease = lwf(tmp_path, lease_element(start)).leases[0]
+    assert (lease.kind, lease.start_seconds, lease.preemptible) == (kind, seconds, preemptible)
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [("true", True), ("yes", True), ("True", True), ("false", False), ("no", False)],
+)
+def test_booleans(tmp_path: Path, word: str, meaning: bool) -> None:
+    lease = lwf(tmp_path, lease_element(attributes=f'preemptible="{word}"')).leases[0]
+    assert lease.preemptible is meaning
+
+
+def test_fractions_shorten_no_lease(tmp_path: Path) -> None:
+    lease = lwf(
+        tmp_path,
+        lease_element(duration="00:00:09.01"),
+        "00:00:01.99",
+        '<realduration time="00:00:07.5"/>',
+    ).leases[0]
+    assert lease.arrival_seconds == 1
+    assert lease.duration_seconds == 10
+    assert lease.real_duration_seconds == 8
+
+
+def test_a_real_duration_is_within_one_second_and_the_duration(tmp_path: Path) -> None:
+    def real(text: str) -> int | None:
+        element = f'<realduration time="{text}"/>'
+        return lwf(tmp_path, lease_element(), "00:00:00", element).leases[0].real_duration_seconds
+
+    assert real("00:00:00") == 1
+    assert real("02:00:00") == 3600
+
+
+def test_unlimited_and_software(tmp_path: Path) -> None:
+    image = '<software><disk-image id="a.img" size="7"/></software>'
+    assert lwf(tmp_path, lease_element(duration="unlimited")).leases[0].duration_seconds is None
+    assert lwf(tmp_path, lease_element(software=image)).leases[0].image == DiskImage("a.img", 7)
+    none = lease_element(software="<software><none/></software>")
+    assert lwf(tmp_path, none).leases[0].image is None
+
+
+def test_amounts_of_one_type_add_up(tmp_path: Path) -> None:
+    res = '<res type="CPU" amount="100"/><res type="CPU" amount="50"/><res type="GPU" amount="1"/>'
+    lease = lwf(tmp_path, lease_element(res=res)).leases[0]
+    assert lease.nodes == (Nodes(2, {"CPU": 150, "GPU": 1}),)
+
+
+def test_a_lone_lease_is_a_workload(tmp_path: Path) -> None:
+    workload = read(text_file(tmp_path, lease_element(attributes='id="7"'), "one.xml"))
+    assert [(x.id, x.label, x.arrival_seconds) for x in workload.leases] == [(7, "7", 0)]
+
+
+def test_leases_are_sorted_by_arrival_and_ties_stay(tmp_path: Path) -> None:
+    requests = "".join(
+        f'<lease-request arrival="00:0{minute}:00">{lease_element(attributes=f"id={number!r}")}'
+        "</lease-request>".replace("'", '"')
+        for number, minute in [("1", 2), ("2", 1), ("3", 1), ("4", 0)]
+    ).replace("'", '"')
+    text = f'<lease-workload name="t"><lease-requests>{requests}</lease-requests></lease-workload>'
+    assert [x.id for x in read(text_file(tmp_path, text)).leases] == [4, 2, 3, 1]
+
+
+# --- SWF ------------------------------------------------------------------------------
+
+SWF = """; Version: 2.2
+; MaxNodes: 9 (with remarks)
+; MaxProcs: 17
+; UnixStartTime: 1000
+1 5 -1 100 4 -1 -1 6 300 -1 1 3 -1 -1 -1 -1 -1 -1
+2 6 -1 400 4 -1 -1 -1 300 -1 1 -1 -1 -1 -1 -1 -1 -1
+3 7 -1 0 1 -1 -1 1 300 -1 1 3 -1 -1 -1 -1 -1 -1
+4 8 -1 50.7 1 0.5 -1 1 -1 -1 1 3 -1 -1 -1 -1 -1 -1
+
+5 9 -1 -1 -1 -1 -1 1 300 -1 5 3 -1 -1 -1 -1 -1 -1
+6 9 -1 10 0 -1 -1 -1 300 -1 1 3 -1 -1 -1 -1 -1 -1
+7 9 -1 0 1 -1 -1 1 -1 -1 1 3 -1 -1 -1 -1 -1 -1
+8 -1 -1 9 1 -1 -1 1 9 -1 1 3 -1 -1 -1 -1 -1 -1
+9 2 -1 9 1 -1 -1 1 9 -1 1 3 -1 -1 -1 -1 -1 -1
+"""
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_swf(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / ("j.swf.gz" if packed else "j.swf")
+    path.write_bytes(gzip.compress(SWF.encode()) if packed else SWF.encode())
+    workload = read(path, ReadOptions(4, {"CPU": 200, "Memory": 512}))
+    rows = [
+        (x.label, x.arrival_seconds, x.node_count, x.duration_seconds, x.real_duration_seconds)
+        for x in workload.leases
+    ]
+    assert rows == [
+        ("9", 2, 1, 9, 9),
+        ("1", 5, 2, 300, 100),
+        ("2", 6, 1, 300, 300),
+        ("3", 7, 1, 300, 1),
+        ("4", 8, 1, 50, 50),
+    ]
+    assert all(x.kind is Kind.BEST_EFFORT and x.preemptible for x in workload.leases)
+    assert [x.owner for x in workload.leases] == ["3", "3", "", "3", "3"]
+    assert workload.site == WorkloadSite(
+        ("CPU", "Memory"), (Nodes(5, {"CPU": 200, "Memory": 512}),)
+    )
+    assert workload.epoch == 1000
+    assert sum(n.count for n in workload.notes) == 4
+    assert workload.left_out().endswith(
+        "4 left out (1: negative run time; 1: neither requested nor used processors known;"
+        " 1: neither requested time nor run time known; 1: submit time not known)"
+    )
+
+
+def test_equal_leases_share_their_nodes(tmp_path: Path) -> None:
+    leases = read(text_file(tmp_path, SWF, "j.swf")).leases
+    assert leases[0].nodes is leases[3].nodes
+
+
+# --- ten columns, YAML ----------------------------------------------------------------
+
+
+def test_ten_columns_whatever_the_file_is_called(tmp_path: Path) -> None:
+    text = (
+        "# comment\n0 -1 100 200 3 1 1024 0 'with blank.img' 600\r\n"
+        "60 3600 100 90 2 0.5 512 20 none.img 1\n"
+    )
+    for name in ("a.lwf", "a.swf", "a.txt", "a"):
+        first, second = read(text_file(tmp_path, text, name)).leases
+        assert (first.kind, first.preemptible) == (Kind.BEST_EFFORT, True)
+        assert first.image == DiskImage("with blank.img", 600)
+        assert (first.duration_seconds, first.real_duration_seconds) == (100, 100)
+        assert (second.kind, second.start_seconds, second.preemptible) == (Kind.AR, 3600, False)
+        assert second.nodes == (Nodes(2, {"CPU": 50, "Memory": 512, "Disk": 20}),)
+
+
+def test_yaml_means_the_same_quoted_or_not(tmp_path: Path) -> None:
+    text = """
+- {arrival: 1:30:00, start: '02:00:00', duration: 0:30:00, preemptible: no, nodes: {CPU: 50}}
+- {duration: "unlimited", start: now, nodes: [{count: 2, CPU: 50}, {CPU: 60}], preemptible: "yes"}
+- {duration: 90, real-duration: 45, nodes: {count: 3, CPU: 5}, image: {id: a, size: 3}, id: 9}
+"""
+    now, queued, reserved = read(text_file(tmp_path, text, "w.yaml")).leases
+    assert (reserved.arrival_seconds, reserved.start_seconds) == (5400, 7200)
+    assert (reserved.duration_seconds, reserved.preemptible) == (1800, False)
+    assert (now.kind, now.duration_seconds, now.preemptible) == (Kind.IMMEDIATE, None, True)
+    assert now.nodes == (Nodes(2, {"CPU": 50}), Nodes(1, {"CPU": 60}))
+    assert (queued.duration_seconds, queued.real_duration_seconds) == (90, 45)
+    assert (queued.image, queued.id, queued.label) == (DiskImage("a", 3), 9, "9")
+
+
+# --- files that exist -----------------------------------------------------------------
+
+EXAMPLES = {
+    "migrate": 3,
+    "preemption": 2,
+    "preemption_prematureend": 2,
+    "preemption_prematureend2": 2,
+    "reservation": 2,
+    "reservation_prematureend": 2,
+    "reuse1": 2,
+    "reuse2": 3,
+    "wait": 8,
+}
+
+
+@pytest.mark.parametrize(("name", "leases"), EXAMPLES.items())
+def test_examples(name: str, leases: int) -> None:
+    workload = read(shared(f"examples/{name}.lwf"))
+    assert len(workload.leases) == leases
+    assert workload.site == SITE
+    assert [x.label for x in workload.leases] == [str(i + 1) for i in range(leases)]
+
+
+@pytest.mark.parametrize(
+    ("name", "leases"),
+    [("sample", 0), ("inj1", 13), ("withprematureend", 139), ("withoutprematureend", 139)],
+)
+def test_examples_without_a_site(name: str, leases: int) -> None:
+    workload = read(shared(f"examples/{name}.lwf"))
+    assert len(workload.leases) == leases
+    assert workload.site is None
+
+
+def test_second_injection_example() -> None:
+    assert all(x.kind is Kind.AR for x in read(shared("examples/inj2.lwf")).leases)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "left_out"),
+    [("1000requests", 951, 49), ("15days", 3084, 299), ("30days", 5108, 437)],
+)
+def test_blue_horizon(name: str, kept: int, left_out: int) -> None:
+    workload = read(shared(f"blue/{name}.swf"))
+    assert len(workload.leases) == kept
+    assert [n.count for n in workload.notes] == [left_out]
+    # Others prepared the same trace for their simulator: the same jobs, sizes and times.
+    prepared = read(shared(f"reference/{name}.normalised.swf"))
+    assert prepared.notes == ()
+    for ours, theirs in zip(workload.leases, prepared.leases, strict=True):
+        assert ours.nodes == theirs.nodes
+        assert ours.arrival_seconds == theirs.arrival_seconds
+        assert ours.duration_seconds == theirs.duration_seconds
+        assert ours.real_duration_seconds == theirs.real_duration_seconds
+    assert prepared.site is not None
+    assert prepared.site.hosts[0].count == 144
+
+
+def test_injected_reservations() -> None:
+    directory = shared("blue/injected-30days")
+    files = sorted(directory.glob("*.lwf"))
+    assert len(files) == 72
+    for file in files:
+        workload = read(file)
+        assert len(workload.leases) == len(file.read_text().splitlines())
+        assert all(x.kind is Kind.AR and not x.preemptible for x in workload.leases)
+        assert all(x.image == DiskImage("NONE.img", 600) for x in workload.leases)
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("blue/37_uniform.images", 10000),
+        ("blue/37_skewed.images", 10000),
+        ("examples/sample.images", 28),
+    ],
+)
+def test_image_lists(path: str, count: int) -> None:
+    images = read_images(shared(path))
+    assert len(images.order) == count
