@@ -332,9 +332,9 @@ def test_paths_are_relative_to_the_current_directory(
 
 
 def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("HOME", "/elsewhere/someone")
     config = loads(LEAST + "[accounting]\ndatafile: ~/my.results\n")
-    assert config.accounting.datafile == Path("/home/someone/my.results")
+    assert config.accounting.datafile == Path("/elsewhere/someone/my.results")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,377 @@
+"""The house rules that a program can check. A failure names file, line and what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: Rooms from the top down. A room imports from those below it, never from its own row.
+LAYERS = (
+    {"cli"},
+    {"runtime"},
+    {"report"},
+    {"loop"},
+    {"accounting", "api", "backends", "checker", "clock", "config", "policies", "store"}
+    | {"workloads"},
+    {"plugins", "times"},
+    {"core"},
+)
+
+CORE_MAY_IMPORT = {
+    "__future__",
+    "abc",
+    "bisect",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "enum",
+    "functools",
+    "haizea",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "sortedcontainers",
+    "types",
+    "typing",
+}
+
+#: What reads or changes the world, without an import.
+CORE_MUST_NOT_CALL = {"open", "print", "input", "eval", "exec", "__import__"}
+
+MOST_FILE_LINES = 400
+MOST_FUNCTION_LINES = 60
+
+UNITS = {"bytes", "days", "gb", "hours", "kb", "mb", "mbps", "minutes", "percent", "seconds"}
+
+ABBREVIATIONS = {
+    "cfg": "config",
+    "cnt": "count",
+    "cur": "current",
+    "dur": "duration",
+    "evt": "event",
+    "hrs": "hours",
+    "idx": "index",
+    "lst": "a name for what is in it",
+    "mgr": "manager",
+    "mins": "minutes",
+    "msg": "message",
+    "pnode": "host",
+    "pnodes": "hosts",
+    "req": "request",
+    "reqs": "requests",
+    "rsrv": "reservation",
+    "sched": "scheduler",
+    "secs": "seconds",
+    "tmp": "a name for what it is",
+    "vnode": "node",
+    "vnodes": "nodes",
+}
+
+# Put together here, so that this file does not break its own rules.
+UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]) + r")\b")
+MACHINE = re.compile(
+    "|".join(
+        [
+            r"(?<![\w.])/" + r"(work|root|tmp|Users|home)/",
+            "pypi" + r"\.org",
+            "python" + r"hosted\.org",
+            "index" + "-url",
+        ]
+    )
+)
+
+Finding = tuple[int, str]
+Rule = Callable[[str, ast.Module, str], Iterator[Finding]]
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def room_of(module: str) -> str:
+    """``haizea.core.hosts`` → ``core``; the package itself is no room."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The modules that are imported anywhere in it, by line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.module == "haizea":
+                yield from ((node.lineno, f"haizea.{alias.name}") for alias in node.names)
+            else:
+                yield node.lineno, node.module or "."
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def called(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The functions that are called by a plain name, by line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.lineno, node.func.id
+
+
+def imports_point_downwards(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    own = room_of(module)
+    row = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    if own and own not in row:
+        yield 1, f"the room {own} is new: add it to LAYERS in tests/test_tidy.py"
+        return
+    for line, name in imported(tree):
+        room = room_of(name)
+        if not name.startswith("haizea.") or room.startswith("__") or room == own:
+            continue
+        if room not in row:
+            yield line, f"imports {name}, which is in no room of LAYERS"
+        elif own and row[room] <= row[own]:
+            yield (
+                line,
+                (
+                    f"{own} imports {name}: imports point downwards only, and siblings do not"
+                    " import each other; pass it in, or move what is shared to a room below both"
+                ),
+            )
+
+
+def core_is_pure(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    if room_of(module) != "core":
+        return
+    for line, name in imported(tree):
+        if name.split(".")[0] not in CORE_MAY_IMPORT:
+            yield line, f"the core imports {name}: it has no clock, chance, log, file or thread"
+    for line, name in called(tree):
+        if name in CORE_MUST_NOT_CALL:
+            yield line, f"the core calls {name}(): let an adapter do it"
+
+
+def files_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    lines = len(text.splitlines())
+    if lines > MOST_FILE_LINES:
+        yield MOST_FILE_LINES, f"{lines} lines, at most {MOST_FILE_LINES}: split the file"
+
+
+def functions_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    for node in functions(tree):
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines > MOST_FUNCTION_LINES:
+            yield (
+                node.lineno,
+                f"{node.name} has {lines} lines, at most {MOST_FUNCTION_LINES}: split it",
+            )
+
+
+def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Parameters, variables, attributes that are set, functions and classes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield node.lineno, name
+            case ast.ClassDef(name=name):
+                yield node.lineno, name
+
+
+def units_come_last(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    for line, name in names(tree):
+        words = name.strip("_").split("_")
+        # Constants are sentences (SECONDS_PER_DAY is a rate), names of quantities are not.
+        if name.islower() and len(words) > 1 and words[0] in UNITS and "per" not in words:
+            better = "_".join([*words[1:], words[0]])
+            yield line, f"{name}: the unit comes last, {better}"
+
+
+def names_are_words(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    for line, name in names(tree):
+        for word in name.lower().split("_"):
+            if word in ABBREVIATIONS:
+                yield line, f"{name}: write {ABBREVIATIONS[word]} for {word}"
+
+
+def only_commands_print(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    if room_of(module) == "cli":
+        return
+    for line, name in called(tree):
+        if name == "print":
+            yield line, "print() outside haizea/cli: return it, or log it"
+
+
+def what_is_public_is_explained(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    if ast.get_docstring(tree) is None and text.strip():
+        yield 1, "the module has no docstring: say what it is for"
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _explained(node, node.name)
+            # A method that overrides another has its explanation there.
+            for inner in [] if node.bases and not _is_protocol(node) else node.body:
+                if isinstance(inner, Function) and not inner.name.startswith("_"):
+                    yield from _explained(inner, f"{node.name}.{inner.name}")
+        elif isinstance(node, Function) and not node.name.startswith("_"):
+            yield from _explained(node, node.name)
+
+
+def _is_protocol(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
+
+
+def _explained(node: Function | ast.ClassDef, name: str) -> Iterator[Finding]:
+    if ast.get_docstring(node) is None:
+        yield node.lineno, f"{name} has no docstring: say what it means, units, errors"
+
+
+def annotations_are_lazy(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    defines = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    futures = [
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for alias in node.names
+    ]
+    if any(isinstance(node, defines) for node in tree.body) and "annotations" not in futures:
+        yield 1, "add: from __future__ import annotations"
+
+
+RULES: tuple[Rule, ...] = (
+    imports_point_downwards,
+    core_is_pure,
+    files_are_short,
+    functions_are_short,
+    units_come_last,
+    names_are_words,
+    only_commands_print,
+    what_is_public_is_explained,
+    annotations_are_lazy,
+)
+
+
+def modules() -> Iterator[tuple[Path, str]]:
+    """Every file of the package, with its module's name."""
+    for path in sorted((ROOT / "haizea").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield path, ".".join(part for part in parts if part != "__init__")
+
+
+def tracked_texts() -> Iterator[tuple[Path, str]]:
+    """Every text file of the project: those that git knows, else all in its folders."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode == 0 and done.stdout:
+        found = [ROOT / name for name in done.stdout.decode().split("\0") if name]
+    else:
+        folders = ("haizea", "tests", "docs", "etc", "traces", "bench")
+        found = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    for path in sorted(found):
+        if path.is_file() and "__pycache__" not in path.parts:
+            try:
+                yield path, path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue
+
+
+def matches(pattern: re.Pattern[str], text: str) -> Iterator[Finding]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        for match in pattern.finditer(line):
+            yield number, match[0]
+
+
+def told(path: Path, findings: Iterator[Finding]) -> list[str]:
+    return [f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in findings]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_package_keeps_the_rule(rule: Rule) -> None:
+    broken: list[str] = []
+    for path, module in modules():
+        text = path.read_text(encoding="utf-8")
+        broken += told(path, rule(module, ast.parse(text), text))
+    assert not broken, "\n" + "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        (MACHINE, "is of one machine or registry: leave it out"),
+        (UNFINISHED, "marks something unfinished: finish it, or write an issue"),
+    ],
+    ids=["machines", "unfinished"],
+)
+def test_no_text_has_what_does_not_belong_there(pattern: re.Pattern[str], what: str) -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}:{line}: {match!r} {what}"
+        for path, text in tracked_texts()
+        for line, match in matches(pattern, text)
+    ]
+    assert not broken, "\n" + "\n".join(broken)
+
+
+LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
+
+
+@pytest.mark.parametrize(
+    ("rule", "module", "text"),
+    [
+        (imports_point_downwards, "haizea.config.a", "from haizea.accounting import b"),
+        (imports_point_downwards, "haizea.core.a", "import haizea.times"),
+        (imports_point_downwards, "haizea.core.a", "def f():\n    from haizea import runtime"),
+        (imports_point_downwards, "haizea.cli.a", "import haizea.nowhere"),
+        (imports_point_downwards, "haizea.nowhere.a", "import haizea.core"),
+        (core_is_pure, "haizea.core.a", "import time"),
+        (core_is_pure, "haizea.core.a", "from os import path"),
+        (core_is_pure, "haizea.core.a", "open('x')"),
+        (files_are_short, "haizea.a", "\n" * (MOST_FILE_LINES + 1)),
+        (functions_are_short, "haizea.a", LONG_FUNCTION),
+        (units_come_last, "haizea.a", "def f(mb_used): ..."),
+        (units_come_last, "haizea.a", "self._seconds_left = 1"),
+        (names_are_words, "haizea.a", "lease_idx = 1"),
+        (names_are_words, "haizea.a", "def f(*, cfg): ..."),
+        (only_commands_print, "haizea.config.a", "print(1)"),
+        (what_is_public_is_explained, "haizea.a", "x = 1"),
+        (what_is_public_is_explained, "haizea.a", '"""."""\nclass A: ...'),
+        (what_is_public_is_explained, "haizea.a", '"""."""\nclass A:\n "."\n def f(self): ...'),
+        (what_is_public_is_explained, "haizea.a", '"""."""\ndef f(): ...'),
+        (annotations_are_lazy, "haizea.a", "def f(): ..."),
+    ],
+)
+def test_each_rule_notices_what_breaks_it(rule: Rule, module: str, text: str) -> None:
+    assert list(rule(module, ast.parse(text), text))
+
+
+@pytest.mark.parametrize(
+    ("rule", "module", "text"),
+    [
+        (imports_point_downwards, "haizea.config.a", "from haizea.config.b import c"),
+        (imports_point_downwards, "haizea.cli.a", "from haizea import __version__, runtime"),
+        (core_is_pure, "haizea.config.a", "import time"),
+        (units_come_last, "haizea.a", "seconds = 1\nused_mb = 2\nSECONDS_PER_DAY = 3"),
+        (only_commands_print, "haizea.cli.a", "print(1)"),
+        (what_is_public_is_explained, "haizea.a", '"""."""\ndef _f(): ...'),
+    ],
+)
+def test_no_rule_forbids_what_is_right(rule: Rule, module: str, text: str) -> None:
+    assert not list(rule(module, ast.parse(text), text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (MACHINE, "see /" + "work/main/x"),
+        (MACHINE, "https://" + "pypi" + ".org/simple"),
+        (UNFINISHED, "# " + "TO" + "DO: later"),
+    ],
+)
+def test_each_pattern_matches_what_it_is_for(pattern: re.Pattern[str], text: str) -> None:
+    assert list(matches(pattern, text))
