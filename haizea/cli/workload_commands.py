@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,6 +34,18 @@ if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:
     _ParamType = click.ParamType
+
+
+class _Share(click.FloatRange):
+    """A float within a range, where ``nan`` is not a number of use either."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 class _Parsed(_ParamType):
@@ -100,7 +113,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 )
 @click.option(
     "--load",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=_Share(0.001, 100),
     help="Work asked for, over what the hosts can do until the last arrival: 0.7 is 70 %."
     "  [default: as the model has it]",
 )
@@ -114,14 +127,14 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 )
 @click.option(
     "--estimate-factor",
-    type=click.FloatRange(1, 1000),
+    type=_Share(1, 1000),
     default=2.0,
     show_default=True,
     help="For --estimate factor.",
 )
 @click.option(
     "--ar-share",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=_Share(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share of all work that advance reservations ask for: 0.2 is 20 %.",
@@ -218,6 +231,10 @@ def generate_workload(
         format_name = "swf" if output.suffix == ".swf" else "lwf"
     command = _command_line(ctx)
     workload = generate(options)
+    if workload.leases[-1].arrival_seconds > values.MAX_SECONDS:
+        raise click.BadParameter(
+            f"so low a load with {jobs} jobs takes more than 3,000 years", param_hint="--load"
+        )
     if format_name == "swf":
         text = swf_text(workload, [f"made by: {command}"])
     else:
