@@ -93,17 +93,17 @@ class ResultsFile:
                 self._db = _empty_database(self._temporary, types)
                 self._insert("configuration", settings)
                 self._insert("labels", sorted((labels or {}).items()))
+            self._leases = Rows(self._db, "leases")
+            self._node_sets = Rows(self._db, "node_sets")
+            self._reservations = Rows(self._db, "reservations")
+            self._states = Rows(self._db, "states")
+            self._host_states = Rows(self._db, "host_states")
+            self._counters = Rows(self._db, "counters")
+            if start is not None:
+                self._begin(start)
         except BaseException:
             self._temporary.unlink(missing_ok=True)
             raise
-        self._leases = Rows(self._db, "leases")
-        self._node_sets = Rows(self._db, "node_sets")
-        self._reservations = Rows(self._db, "reservations")
-        self._states = Rows(self._db, "states")
-        self._host_states = Rows(self._db, "host_states")
-        self._counters = Rows(self._db, "counters")
-        if start is not None:
-            self._begin(start)
 
     @property
     def path(self) -> Path:
@@ -142,8 +142,9 @@ class ResultsFile:
                     time, host, status, reason = decision
                     self._hosts[host.id] = host
                     self._host_states.values += (host.id, time, status, reason)
-        if self._probes:
-            self._tell_probes(now, decisions)
+        for probe in self._probes:
+            with _Asking(probe, now):
+                probe.note(now, decisions)
         for lease_id in ended:
             self._write_lease(live.pop(lease_id))
         self._notes += 1
@@ -177,7 +178,8 @@ class ResultsFile:
                 )
                 found = figures.standard(self._db, self._work, self._start, now)
                 for probe in self._probes:
-                    found.update(probe.figures(now))
+                    with _Asking(probe, now):
+                        found.update(probe.figures(now))
                 self._insert("figures", sorted(found.items()))
                 self._insert("run", sorted(self._facts(status, self._start, now).items()))
                 self._db.execute("COMMIT")
@@ -195,17 +197,8 @@ class ResultsFile:
     def _begin(self, now: int) -> None:
         self._start = now
         for probe in self._probes:
-            probe.begin(now, self._site, self._live)
-
-    def _tell_probes(self, now: int, decisions: Sequence[Decision]) -> None:
-        for probe in self._probes:
-            try:
-                probe.note(now, decisions)
-            except Exception as error:  # a probe of the user's may raise anything
-                raise ResultsError(
-                    f"the probe {type(probe).__name__} failed at {now}:"
-                    f" {type(error).__name__}: {error}"
-                ) from error
+            with _Asking(probe, now):
+                probe.begin(now, self._site, self._live)
 
     def _facts(self, status: Status, start: int, now: int) -> dict[str, str]:
         return {
@@ -294,6 +287,30 @@ class ResultsFile:
         except sqlite3.Error as error:
             raise ResultsError(
                 f"{self._path}: writing the results failed: {error}. Is there room on that disk?"
+            ) from error
+
+
+class _Asking:
+    """Name the probe that fails: one of the user's may raise anything.
+
+    A class, as entering a generator for every probe and note would take longer than most
+    probes do.
+    """
+
+    __slots__ = ("_now", "_probe")
+
+    def __init__(self, probe: Probe, now: int) -> None:
+        self._probe = probe
+        self._now = now
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            raise ResultsError(
+                f"the probe {type(self._probe).__name__} failed at {self._now}:"
+                f" {type(error).__name__}: {error}"
             ) from error
 
 

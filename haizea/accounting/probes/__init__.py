@@ -7,26 +7,13 @@ is in ``docs/probes.md``.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import cast
 
-from haizea import plugins
 from haizea.accounting.probes.base import Probe
+from haizea.plugins import PROBES, find
 
-__all__ = ["PROBES", "Probe", "make_probes"]
-
-PROBES = dataclasses.replace(
-    plugins.PROBES,
-    methods=("begin", "note", "figures"),
-    builtin={
-        "ar": "haizea.accounting.probes.leases.ArProbe",
-        "best-effort": "haizea.accounting.probes.leases.BestEffortProbe",
-        "immediate": "haizea.accounting.probes.leases.ImmediateProbe",
-        "cpu-utilization": "haizea.accounting.probes.cpu.CpuUtilizationProbe",
-        "disk-usage": "haizea.accounting.probes.disk.DiskUsageProbe",
-    },
-)
+__all__ = ["Probe", "make_probes"]
 
 
 def make_probes(names: Iterable[str]) -> list[Probe]:
@@ -34,4 +21,4 @@ def make_probes(names: Iterable[str]) -> list[Probe]:
 
     Raises :class:`haizea.plugins.PluginError` for the first name that stands for none.
     """
-    return [cast(Probe, plugins.find(PROBES, name)) for name in dict.fromkeys(names)]
+    return [cast(Probe, find(PROBES, name)) for name in dict.fromkeys(names)]
