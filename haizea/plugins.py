@@ -13,8 +13,10 @@ import difflib
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class PluginError(ValueError):
@@ -153,6 +155,9 @@ def _look_up(kind: Kind, name: str) -> object:
         return _import(kind, name, kind.builtin[name])
     if "." in name:
         return _import(kind, name, name)
+    # Imported when it is needed: it takes longer than the rest of the start.
+    from importlib.metadata import entry_points
+
     installed = entry_points(group=kind.group)
     if name in installed.names:
         return _load(kind, installed[name])

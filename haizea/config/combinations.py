@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from haizea.config.option import options_of
@@ -76,16 +78,17 @@ def _files(config: Config) -> Iterator[Conflict]:
     written = [("general", "logfile"), ("general", "persistence-file"), ("accounting", "datafile")]
     read = [_TRACE, ("tracefile", "injectionfile"), ("tracefile", "imagefile")]
     values = {
-        (section.NAME, option.name): getattr(section, field)
+        (section.NAME, option.name): os.path.abspath(getattr(section, field))
         for section in config.sections()
         for field, option in options_of(section)
+        if isinstance(getattr(section, field), Path)
     }
     for i, place in enumerate(written):
-        if values[place] is None:
+        if place not in values:
             continue
-        if values[place] == config.path:
+        if values[place] == os.path.abspath(config.path):
             yield Conflict(place, (), "it would overwrite this configuration: name another file")
         for other in [*read, *written[:i]]:
-            if values[place] == values[other]:
-                what = f"{values[place]} is {other[1]} ([{other[0]}]) already: name another file"
+            if values[place] == values.get(other):
+                what = f"it is {other[1]} ([{other[0]}]) already: name another file"
                 yield Conflict(place, (other,), what)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,7 +113,8 @@ class Number(ValueType):
         return value
 
     def format(self, value: float) -> str:
-        return f"{value:.20f}".rstrip("0").rstrip(".")
+        # repr() has as many digits as it takes; Decimal writes them without an exponent.
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
 
     def describe(self) -> str:
         return f"a number{_of(self.unit)}, {self._least()}"

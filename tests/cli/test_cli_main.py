@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -20,6 +22,7 @@ from haizea.config import ConfigError, Problem
 from haizea.plugins import PluginError
 from haizea.workloads.errors import WorkloadError
 
+ROOT = Path(__file__).parent.parent.parent
 LEAST = "[simulation]\nresources: 4 CPU:100 Memory:1024\n[tracefile]\ntracefile: a.lwf\n"
 
 
@@ -203,3 +206,32 @@ def test_old_names_are_commands_of_their_own(
             getattr(legacy, function)()
         assert ended.value.code == 0
         assert capsys.readouterr().out.startswith(f"Usage: {name} ")
+
+
+def test_every_console_script_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for target in project["scripts"].values():
+        module, _, function = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_completion_offers_commands_and_options() -> None:
+    def offered(words: str) -> str:
+        environment = {
+            **os.environ,
+            "_HAIZEA_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        }
+        code = "from haizea.cli.main import main; main()"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment
+        ).stdout
+
+    assert offered("haizea gen").split() == [
+        "plain,generate-configs",
+        "plain,generate-scripts",
+        "plain,generate-workload",
+    ]
+    assert "plain,--only-missing" in offered("haizea generate-scripts --only")

@@ -131,6 +131,12 @@ def test_the_old_spelling_of_migration() -> None:
     assert loads(LEAST + "[scheduling]\nmigration: False\n").scheduling.migration is Migration.NO
 
 
+@pytest.mark.parametrize("text", ["0.1", "0.001", "32", "2.5", "100000000000000000000"])
+def test_a_number_is_told_as_people_write_it(text: str) -> None:
+    rows = loads(LEAST + f"[scheduling]\nsuspend-rate: {text}\n").rows()
+    assert ("scheduling", "suspend-rate", text) in rows
+
+
 def test_none_and_nothing_unset_what_has_no_default() -> None:
     text = LEAST + "injectionfile: none\nimagefile:\n[general]\npersistence-file: none\n"
     config = loads(text)
@@ -257,11 +263,11 @@ def test_an_unknown_name(text: str, message: str) -> None:
             ["[tracefile] node-capacity: no host has Disk"],
         ),
         (
-            LEAST + "[accounting]\ndatafile: a.lwf\n[general]\nlogfile: a.lwf",
+            LEAST + "[accounting]\ndatafile: ./x/../a.lwf\n[general]\nlogfile: a.lwf",
             [
-                "[accounting] datafile: a.lwf is tracefile ([tracefile]) already",
-                "[accounting] datafile: a.lwf is logfile ([general]) already",
-                "[general] logfile: a.lwf is tracefile ([tracefile]) already",
+                "[accounting] datafile: it is tracefile ([tracefile]) already",
+                "[accounting] datafile: it is logfile ([general]) already",
+                "[general] logfile: it is tracefile ([tracefile]) already",
             ],
         ),
         (LEAST + "[accounting]\ndatafile: c", ["[accounting] datafile: it would overwrite"]),
