@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,18 +230,19 @@ def generate_workload(
     _check_fit(options)
     if format_name is None:
         format_name = "swf" if output.suffix == ".swf" else "lwf"
-    command = _command_line(ctx)
     workload = generate(options)
+    _write(output, _generated_text(workload, format_name, _command_line(ctx)))
+    click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
+
+
+def _generated_text(workload: Workload, format_name: str, command: str) -> Iterable[str]:
     if workload.leases[-1].arrival_seconds > values.MAX_SECONDS:
         raise click.BadParameter(
-            f"so low a load with {jobs} jobs takes more than 3,000 years", param_hint="--load"
+            "so low a load with so many jobs takes more than 3,000 years", param_hint="--load"
         )
     if format_name == "swf":
-        text = swf_text(workload, [f"made by: {command}"])
-    else:
-        text = lwf_text(_described(workload, command))
-    _write(output, text)
-    click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
+        return swf_text(workload, [f"made by: {command}"])
+    return lwf_text(replace(workload, description=f"Made by: {command}"))
 
 
 def _check_fit(options: GenerateOptions) -> None:
@@ -255,15 +257,6 @@ def _check_fit(options: GenerateOptions) -> None:
                 )
     if not all(any(capacity.values()) for capacity in options.node_capacities):
         raise click.BadParameter("a node asks for something", param_hint="--node-capacity")
-
-
-def _described(workload: Workload, command: str) -> Workload:
-    return Workload(
-        name=workload.name,
-        leases=workload.leases,
-        description=f"Made by: {command}",
-        site=workload.site,
-    )
 
 
 def _command_line(ctx: click.Context) -> str:
