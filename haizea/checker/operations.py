@@ -75,10 +75,9 @@ def worth_while(records: Records, history: History) -> Iterator[Violation]:
     lease, options = history.lease, records.options
     story = history.story
     for span in history.in_state("Suspending"):
-        allowed = options.suspension == "all" or (
-            options.suspension == "serial-only" and lease.nodes == 1
-        )
-        if not allowed:
+        if not lease.preemptible:
+            return  # the rule of preemption tells
+        if not options.suspendable(lease):
             message = f"it is suspended, which suspension: {options.suspension} does not allow"
             yield Violation(Rule.HOLES, lease.id, None, span.start, message)
             return

@@ -89,9 +89,7 @@ class Preemptions:
         """It starts over: only where it could not have been suspended in time."""
         records, lease = self._records, history.lease
         options = records.options
-        allowed = options.suspension == "all" or (
-            options.suspension == "serial-only" and lease.nodes == 1
-        )
+        allowed = options.suspendable(lease)
         # With one file system for all, others may have been in the way.
         if not allowed or options.global_exclusion or stay.active is None or not stay.use:
             return
@@ -126,7 +124,11 @@ class Preemptions:
                 yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)
                 continue
             beside = [h for h in moment.holders if h.lease.id not in gone[victim.by]]
-            if moment.waiting_firm == 0 and self._could_stay(victim, ar, beside):
+            # Where waiting leases hold reservations on hosts, these may have been in the way.
+            options = self._records.options
+            promised = options.images_managed or options.reservations not in (0, 1)
+            known = moment.waiting == 0 or (moment.waiting_firm == 0 and not promised)
+            if known and self._could_stay(victim, ar, beside):
                 message = f"it is preempted for lease {victim.by}, which had room beside it"
                 yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)
 

@@ -101,6 +101,9 @@ class Queue:
                 waits_from = span.start
             elif span.state not in _QUEUED and span.state != "New" and waits_from is not None:
                 self._waited(history.lease.id, waits_from, span.start, again)
+                if span.state == "Suspended-Scheduled":
+                    # It goes on when it is back: this is when it was taken.
+                    self._events.append(_Event(span.start, history.lease.id, "taken", None))
                 waits_from, again = None, True
         if waits_from is not None:
             self._waited(history.lease.id, waits_from, FOREVER, again)
@@ -140,6 +143,10 @@ class Queue:
         return None
 
 
+def _is_fresh(event: _Event) -> bool:
+    return event.stay is not None and not event.stay.resumed
+
+
 _SETTLED = frozenset({"Active", "Done", "Rejected", "Cancelled", "Failed"})
 
 
@@ -164,6 +171,7 @@ class Replay:
     def moment(self, time: int, events: list[_Event]) -> Iterator[Violation]:
         """What happens at one moment, and whether it may."""
         starts: list[_Event] = []
+        taken: list[_Event] = []
         disturbed = False
         left = set()
         for event in events:
@@ -172,6 +180,8 @@ class Replay:
                     self._give_back(event.lease)
                 case "starts":
                     starts.append(event)
+                case "taken":
+                    taken.append(event)
                 case "waits" | "returns":
                     again = event.what == "returns"
                     disturbed = disturbed or again
@@ -188,6 +198,7 @@ class Replay:
         if disturbed:
             self._promise = None
         yield from self._started(time, starts, left)
+        yield from self._out_of_order(time, [e for e in starts if _is_fresh(e)] + taken)
 
     def _key(self, lease_id: int) -> _Key:
         lease = self._leases[lease_id]
@@ -219,6 +230,17 @@ class Replay:
         for event in overtakers:
             self._take(event)
 
+    def _out_of_order(self, time: int, taken: list[_Event]) -> Iterator[Violation]:
+        """Without backfilling, who is taken while the first lease waits."""
+        head = self._head
+        off = self._records.options.backfilling == "off"
+        if not off or head is None or self._waiting[head] > time:
+            return
+        for event in taken:
+            if event.lease in self._leases and self._key(event.lease) > self._key(head):
+                message = f"it overtakes lease {head}, which waits"
+                yield Violation(Rule.QUEUE, event.lease, None, time, message)
+
     def _began(self, starts: list[_Event]) -> bool:
         return any(event.lease == self._head for event in starts)
 
@@ -229,10 +251,6 @@ class Replay:
 
     def _overtaken(self, time: int, head: int, overtakers: list[_Event]) -> Iterator[Violation]:
         options = self._records.options
-        if options.backfilling == "off":
-            for event in overtakers:
-                message = f"it overtakes lease {head}, which waits"
-                yield Violation(Rule.QUEUE, event.lease, None, time, message)
         known = not self._unsettled and len(self._leases[head].node_sets) == 1
         # Of several reservations, a later lease's may keep the first lease waiting.
         known = known and options.reservations in (0, 1)
@@ -293,12 +311,15 @@ class Replay:
         self, time: int, head: int, promise: int, rooms: dict[int, int], overtakers: list[_Event]
     ) -> Iterator[Violation]:
         """Who of those that overtake leaves the first lease too little room."""
+        options = self._records.options
         nodes = self._leases[head].node_sets[0]
         room = sum(rooms.values())
         for event in sorted(overtakers, key=lambda e: self._key(e.lease)):
             stay = event.stay
             if stay is None or stay.planned_end <= promise:
                 continue
+            if options.suspendable(self._leases[event.lease]):
+                continue  # it may be going to be suspended in time
             for host, capacity in stay.use.items():
                 free = self._freed.get(host, self._free.get(host))
                 if free is None:

@@ -120,6 +120,12 @@ class Options:
     image_caches: bool
     force_transfer: int | None
 
+    def suspendable(self, lease: Lease) -> bool:
+        """Whether the lease may be suspended."""
+        return lease.preemptible and (
+            self.suspension == "all" or (self.suspension == "serial-only" and lease.nodes == 1)
+        )
+
     @property
     def reservations(self) -> int:
         """How many waiting leases hold a future reservation; ``FOREVER`` for all."""
