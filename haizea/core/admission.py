@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from haizea.core.claim import Claim
 from haizea.core.events import LeaseAccepted
 from haizea.core.hosts import host_set
 from haizea.core.lease import Kind, LeaseRequest
@@ -15,7 +16,7 @@ from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts, fits_site
 from haizea.core.plan import Lease, Plan
 from haizea.core.policy import PlacedLease, Policies
-from haizea.core.preemption import Preemption, exact_hosts, make_room
+from haizea.core.preemption import Preemption, make_room
 from haizea.core.preparation import Shipment
 from haizea.core.resources import FOREVER
 from haizea.core.schedule import Schedule, nodes
@@ -81,14 +82,6 @@ class Admission:
 
     def _reserve(self, lease: Lease) -> Refusal | None:
         """Give an AR its hosts; or say why not."""
-        guard = self._guard_claim(lease.request)
-        try:
-            return self._reserve_beside(lease)
-        finally:
-            if guard is not None:
-                self._schedule.table.withdraw(guard)
-
-    def _reserve_beside(self, lease: Lease) -> Refusal | None:
         schedule, request = self._schedule, lease.request
         assert request.start is not None, "an AR has a start"
         start, end = request.start, min(request.start + lease.remaining, FOREVER)
@@ -109,19 +102,46 @@ class Admission:
         return None
 
     def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
-        """Hosts for an AR, beside what is there or by preemption."""
-        schedule, request = self._schedule, lease.request
-        preparation = schedule.preparation
+        """Hosts for an AR: beside what is there, at the cost of a claim, or by preemption."""
+        schedule, request, demand = self._schedule, lease.request, lease.demand
+        planner, preparation, claim = schedule.planner, schedule.preparation, schedule.claim
         prefer = 0
         if preparation is not None and request.image is not None:
             prefer = preparation.at_hand(request.image)
-        planner = schedule.planner
-        hosts = exact_hosts(planner, schedule.table, request, lease.demand, start, end, prefer)
+        hosts = planner.free_hosts(lease, start, end, claim, prefer)
         if hosts is not None:
             return Preemption(hosts, [])
-        candidates = self._preemptible(start, end)
-        policy = self._policies.preemption
-        return make_room(planner, policy, request, lease.demand, start, end, candidates)
+        guard: Hold | None = None
+        if claim is not None:
+            if self._yields(claim, request):
+                hosts = planner.free_hosts(lease, start, end, None, prefer)
+                if hosts is not None:
+                    return Preemption(hosts, [])
+            else:
+                guard = self._guard(claim)
+        try:
+            candidates = self._preemptible(start, end)
+            policy = self._policies.preemption
+            return make_room(planner, policy, request, demand, start, end, candidates)
+        finally:
+            if guard is not None:
+                schedule.table.withdraw(guard)
+
+    def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
+        """Whether a waiting lease's claim makes room for this request."""
+        holder = self._schedule.leases[claim.lease_id]
+        view = PlacedLease(holder.request, holder.state, claim.start, 0)
+        return holder.request.preemptible and bool(
+            self._policies.preemption.victims(request, [view])
+        )
+
+    def _guard(self, claim: Claim) -> Hold | None:
+        """Hold hosts for a claim that does not make room, while others are looked at."""
+        schedule = self._schedule
+        plan = schedule.planner.at(schedule.leases[claim.lease_id], claim.start)
+        if plan is None:
+            return None
+        return schedule.table.reserve(plan.start, plan.end, plan.use, -1)
 
     def _preemptible(self, start: int, end: int) -> list[Lease]:
         """Leases that may be preempted and hold hosts in that time, by id."""
@@ -168,21 +188,6 @@ class Admission:
                 " make room cannot be off their hosts in time"
             )
         return f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}"
-
-    def _guard_claim(self, request: LeaseRequest) -> Hold | None:
-        """Hold the hosts of a claim that this request may not push aside, while it is placed."""
-        schedule = self._schedule
-        claim = schedule.claim
-        if claim is None:
-            return None
-        holder = schedule.leases[claim.lease_id]
-        view = PlacedLease(holder.request, holder.state, claim.start, 0)
-        if holder.request.preemptible and self._policies.preemption.victims(request, [view]):
-            return None
-        plan = schedule.planner.at(holder, claim.start)
-        if plan is None:
-            return None
-        return schedule.table.reserve(plan.start, plan.end, plan.use, -1)
 
     # --- immediate leases -------------------------------------------------------------
 

@@ -69,25 +69,19 @@ class View:
 
     def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many leases they hold at the start, fewest first."""
-        table = self._table
-        untouched = ~table.busy
-        if self.start > table.now:
-            untouched &= ~table.touched_later()
-        if hosts & untouched:
-            yield hosts & untouched
-        rest = hosts & ~untouched
-        if rest:
-            yield from _grouped(rest, self.leases_on)
+        idle = hosts & ~self._table.held(self.start, self.start + 1)
+        if idle:
+            yield idle
+        if hosts != idle:
+            yield from _grouped(hosts & ~idle, self.leases_on)
 
     def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when their free capacity changes next, latest first."""
-        table = self._table
-        forever = hosts & ~table.busy & ~table.touched_later()
+        forever = hosts & ~self._table.held(self.start, FOREVER)
         if forever:
             yield forever
-        rest = hosts & ~forever
-        if rest:
-            yield from _grouped(rest, lambda host: -self.unchanged_until(host))
+        if hosts != forever:
+            yield from _grouped(hosts & ~forever, lambda host: -self.unchanged_until(host))
 
 
 class _Key(Protocol):

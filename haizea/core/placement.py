@@ -8,6 +8,7 @@ fits before the lease must have been suspended.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
 
 from haizea.core import overheads
@@ -106,7 +107,7 @@ class Planner:
     ) -> Plan | None:
         """A plan that starts exactly then and delays no ``claim``; ``None`` if there is none."""
         plan = self.whole(lease, start, claim, prefer)
-        if plan is None and self.table.has_future and self.suspendable(lease):
+        if plan is None and (self.table.has_future or claim) and self.suspendable(lease):
             plan = self._in_hole(lease, start, claim, prefer)
         return plan
 
@@ -183,7 +184,7 @@ class Planner:
         length = lease.remaining
         for _ in range(_TRIES):
             end = min(start + length, FOREVER)
-            hosts = self._free_hosts(lease, start, end, claim, prefer)
+            hosts = self.free_hosts(lease, start, end, claim, prefer)
             if hosts is None:
                 return None
             if lease.bound is None:
@@ -209,7 +210,7 @@ class Planner:
             return None
         return self._full_plan(lease, hosts, start, resume)
 
-    def _free_hosts(
+    def free_hosts(
         self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet
     ) -> Hosts | None:
         """Hosts for the nodes throughout ``[start, end)`` that leave ``claim`` its room."""
@@ -220,7 +221,7 @@ class Planner:
             levels = table.room(demand.size, start, end)
             if level_count(levels, demand.count) < demand.count:
                 return None
-            if claim is None or end <= claim.start:
+            if claim is None or end <= claim.start or start >= claim.end:
                 return self.mapper.choose(table, lease.request, demand, levels, start, prefer)
             spare = claim.spare(levels)
             if level_count(spare, demand.count) >= demand.count:
@@ -279,6 +280,8 @@ class Planner:
         """Run until a reservation that does not move, suspended in time; worth the threshold."""
         most = min(start + lease.remaining, FOREVER)
         ends = self.table.firm_starts(start, most)
+        if claim is not None and start < claim.start < most and claim.start not in ends:
+            insort(ends, claim.start)
         low, high = 0, len(ends)
         best: tuple[Hosts, int] | None = None
         while low < high:
@@ -318,7 +321,7 @@ class Planner:
             if not self._movable(lease):
                 return None
             prefer |= host_set(lease.bound)
-        hosts = self._free_hosts(lease, start, end, claim, prefer)
+        hosts = self.free_hosts(lease, start, end, claim, prefer)
         if hosts is None or lease.bound is None:
             return hosts
         return keep_own(lease.bound, hosts, lease)

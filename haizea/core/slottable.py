@@ -237,9 +237,14 @@ class SlotTable:
         """The holds on one host that are not over."""
         return self._on[host]
 
-    def touched_later(self) -> HostSet:
-        """Hosts with a hold that has not started."""
-        return self._future.any()
+    def held(self, start: int, end: int) -> HostSet:
+        """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
+        if start <= self.now:
+            return self.busy | self._future.until(end)[0]
+        hosts = 0
+        for hold in self.holds_between(start, end):
+            hosts |= hold.hosts
+        return hosts
 
     def fork(self) -> SlotTable:
         """A copy to plan on: changes to it do not show here. O(hosts + holds).
