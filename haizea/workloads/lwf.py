@@ -55,7 +55,11 @@ ELEMENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 #: Children that may occur more than once.
 REPEATED = frozenset({"node-set", "res", "lease-request"})
 ROOTS = ("lease-workload", "lease-request", "lease")
+#: Bounds on what is in memory at once: the description (characters), the elements of one
+#: lease request (or of the site), and bytes within one tag.
 MAX_DESCRIPTION = 1 << 20
+MAX_ELEMENTS = 500_000
+MAX_TAG_BYTES = 8 << 20
 
 
 @dataclass(slots=True)
@@ -78,8 +82,15 @@ def read_lwf(source: Source) -> Workload:
     parser.setContentHandler(handler)
     parser.setErrorHandler(ErrorHandler())
     try:
+        silent_bytes = 0
         for chunk in source.chunks():
+            before = handler.events
             parser.feed(chunk)
+            silent_bytes = silent_bytes + len(chunk) if handler.events == before else 0
+            if silent_bytes > MAX_TAG_BYTES:
+                raise WorkloadError(
+                    source.name, parser.getLineNumber(), message="a tag or comment has no end"
+                )
         parser.close()
     except DefusedXmlException:
         raise WorkloadError(
@@ -107,11 +118,20 @@ class _Handler(ContentHandler):
         self._leases = _Leases(file)
         self._file = file
         self._locate = line_number
+        self._elements = 0
+        self._characters = 0
+        self.events = 0
 
     def _fail(self, element: str | None, message: str) -> NoReturn:
         raise WorkloadError(self._file, self._locate(), element, message)
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:
+        self.events += 1
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            self._fail(
+                f"<{self._open[-1].name}>", f"more than {MAX_ELEMENTS} elements in one piece"
+            )
         attributes: dict[str, str] = dict(attrs.items())
         if not self._open:
             if name not in ROOTS:
@@ -133,10 +153,12 @@ class _Handler(ContentHandler):
         self._open.append(element)
 
     def characters(self, content: str) -> None:
+        self.events += 1
         element = self._open[-1]
         if element.name == "description":
             element.text.append(content)
-            if len(element.text) * 16 > MAX_DESCRIPTION:
+            self._characters += len(content)
+            if self._characters > MAX_DESCRIPTION:
                 self._fail("<description>", "the text is too long")
         elif not content.isspace():
             self._fail(
@@ -146,6 +168,7 @@ class _Handler(ContentHandler):
     def endElement(self, name: str) -> None:
         element = self._open.pop()
         if name == "lease-request":
+            self._elements = 0
             self._leases.add_request(element)
         elif name == "lease" and not self._open:
             self._leases.add(element, 0, None)

@@ -120,6 +120,20 @@ def test_entity_bombs_are_refused(tmp_path: Path) -> None:
     assert "entities are refused" in error_of(path)
 
 
+def test_what_has_no_end_is_not_kept_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "w.lwf.gz"
+    many = '<lease-workload name="t"><description>'
+
+    def packed(start: str, piece: str, count: int) -> str:
+        path.write_bytes(gzip.compress(start.encode() + piece.encode() * count))
+        return error_of(path)
+
+    assert "a tag or comment has no end" in packed('<lease-workload name="', "a" * 1000, 12_000)
+    assert "the text is too long" in packed(many, "ha " * 1000, 1000)
+    lease = "<lease><nodes>"
+    assert "more than 500000 elements" in packed(lease, '<node-set numnodes="1"/>' * 1000, 510)
+
+
 def test_site_of_unknown_types(tmp_path: Path) -> None:
     site = """<site><resource-types names="CPU"/><nodes><node-set numnodes="1">
     <res type="Memory" amount="1"/></node-set></nodes></site>"""
