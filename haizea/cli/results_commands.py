@@ -15,6 +15,7 @@ import click
 from haizea.accounting import export, freshfile
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.reader import Results
+from haizea.times import parse_time
 
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
@@ -92,6 +93,33 @@ def summary(form: str, files: tuple[str, ...]) -> None:
         click.echo(json.dumps([{"file": name, **s.as_dict()} for name, s in found], indent=2))
         return
     click.echo("\n".join(render(s) for _, s in found), nl=False)
+
+
+@click.command("gantt")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Write to this file instead of printing."
+)
+@click.option("--from", "start", metavar="TIME", help="Begin at this time (ISO 8601, UTC).")
+@click.option("--to", "end", metavar="TIME", help="End at this time.")
+@click.argument("file", metavar="FILE")
+def gantt(out: Path | None, start: str | None, end: str | None, file: str) -> None:
+    """Draw the schedule of a run as SVG: hosts by time."""
+    from haizea.accounting.gantt import gantt as draw
+
+    with _explained(), Results(file) as results:
+        picture = draw(results, _time("--from", start), _time("--to", end))
+        _write(out, (file,), lambda to: _print(picture, to))
+
+
+def _time(option: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from None
+
+
+def _print(text: str, to: TextIO) -> None:
+    to.write(text)
 
 
 def _list(names: list[str], form: str, to: TextIO) -> None:
