@@ -108,6 +108,14 @@ class Workload:
         return f"{self.source or self.name}: {total} left out ({reasons})"
 
 
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """One disk image per lease, in order of arrival."""
+
+    order: tuple[DiskImage, ...]
+    source: str = "image list"
+
+
 def by_arrival(leases: Iterable[WorkloadLease]) -> tuple[WorkloadLease, ...]:
     """``leases`` sorted by arrival; those that arrive together keep their order."""
     return tuple(sorted(leases, key=attrgetter("arrival_seconds")))
@@ -268,11 +276,3 @@ def with_memory(workload: Workload, memory_mb: int) -> Workload:
             changed[id(lease.nodes)] = nodes
         leases.append(replace(lease, nodes=nodes))
     return replace(workload, leases=tuple(leases))
-
-
-@dataclass(frozen=True, slots=True)
-class ImageList:
-    """One disk image per lease, in order of arrival."""
-
-    order: tuple[DiskImage, ...]
-    source: str = "image list"

@@ -102,5 +102,6 @@ def _unknown(source: Source) -> Format:
     raise WorkloadError(
         source.name,
         message="is in no format known here: LWF is XML, SWF has 18 columns of numbers,"
-        f" lease lists have {len(LEASE_COLUMNS)} columns, YAML is called .yaml",
+        f" lease lists have {len(LEASE_COLUMNS)} columns, YAML is called .yaml;"
+        " haizea csv2lwf converts CSV",
     )
