@@ -45,7 +45,7 @@ _STEPS = [
     *(1, 5, 10, 30),
     *(m * _MINUTE for m in (1, 5, 10, 15, 30)),
     *(h * _HOUR for h in (1, 2, 3, 6, 12)),
-    *(d * _DAY for d in (1, 2, 7, 14, 30, 90, 365)),
+    *(d * _DAY for d in (1, 2, 3, 5, 7, 14, 30, 90, 365)),
 ]
 _MOST_TICKS = 12
 
@@ -90,8 +90,8 @@ def gantt(results: Results, start: int | None = None, end: int | None = None) ->
     return "".join(
         [
             picture.head(title),
-            *(picture.bar(key, bar) for key, bar in shown),
             picture.grid(),
+            *(picture.bar(key, bar) for key, bar in shown),
             picture.legend(present),
             "</svg>\n",
         ]
