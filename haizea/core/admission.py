@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from haizea.core.claim import Claim
 from haizea.core.events import LeaseAccepted
+from haizea.core.hold import Hold
 from haizea.core.hosts import host_set
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
@@ -21,7 +22,6 @@ from haizea.core.preparation import Shipment
 from haizea.core.resources import FOREVER
 from haizea.core.schedule import Schedule, nodes
 from haizea.core.sizes import level_count
-from haizea.core.slottable import Hold
 
 
 class Refusal(NamedTuple):

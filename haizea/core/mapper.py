@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from haizea.core.hold import Use
 from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
 from haizea.core.resources import FOREVER, Capacity, add, copies, fits, subtract
 from haizea.core.sizes import Levels, level_count
-from haizea.core.slottable import SlotTable, Use
+from haizea.core.slottable import SlotTable
 
 #: ``hosts[i]`` is the host of lease node *i* + 1.
 Hosts = tuple[int, ...]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from haizea.core.events import Purpose
+from haizea.core.hold import Hold, Use
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts
 from haizea.core.resources import FOREVER
-from haizea.core.slottable import Hold, Use
 
 
 class Phase(NamedTuple):

@@ -49,6 +49,8 @@ class Schedule:
         self.arrived: list[Lease] = []
         self.claim: Claim | None = None
         self.freed = False
+        #: Until when, and on how many hosts, leases that stopped early held capacity.
+        self.given_back: list[tuple[int, int]] = []
         self.agenda = Agenda()
         self.out: list[Decision] = []
 
@@ -154,12 +156,20 @@ class Schedule:
             self.channel.release(start, end)
             if start < self.now < end:
                 self.channel.reserve(start, self.now)
+        if lease.hold.start <= self.now < lease.hold.end:
+            self.given_back.append((lease.hold.end, len(plan.use)))
         self.table.release(lease.hold)
         lease.plan = None
         lease.since = None
         lease.at = 0
         lease.token += 1
         self.freed = True
+
+    def unpin(self, lease: Lease) -> None:
+        """A waiting lease gives its hosts up, but not the time that it expects to start."""
+        self.table.release(lease.hold)
+        lease.plan = None
+        lease.token += 1
 
     def forget_images(self, lease: Lease) -> None:
         """The lease needs its images and their transfers no more."""

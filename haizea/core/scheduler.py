@@ -97,6 +97,7 @@ class Scheduler:
     def check(self) -> None:
         """Assert every invariant of the schedule. Slow; for tests."""
         self._schedule.check()
+        self._queue.check()
 
     def _notice(self, event: Input) -> None:
         trouble = self._trouble

@@ -16,43 +16,12 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
+from haizea.core.hold import Hold, Use
 from haizea.core.hosts import Host, HostSet, hosts_in
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.sizes import Levels, SizeIndexes, level_count, raise_level
 
-#: Per host, its index and the capacity that is held there.
-Use = tuple[tuple[int, Capacity], ...]
-
 _Change = Callable[[Capacity, Capacity], Capacity]
-
-
-class Hold:
-    """Capacity taken out of some hosts over ``[start, end)``, for one lease or outage.
-
-    Only the slot table changes a hold. ``owner`` is the lease's id; ``firm`` is false for
-    a provisional reservation of a waiting lease.
-    """
-
-    __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "serial", "start", "use")
-
-    def __init__(self, start: int, end: int, use: Use, owner: int, firm: bool, serial: int) -> None:
-        self.start = start
-        self.end = end
-        self.use = use
-        self.owner = owner
-        self.firm = firm
-        self.serial = serial
-        hosts = 0
-        for host, _ in use:
-            hosts |= 1 << host
-        self.hosts: HostSet = hosts
-        self._amounts: dict[int, Capacity] | None = None
-
-    def amount(self, host: int) -> Capacity:
-        """What is held on ``host``, one of its hosts."""
-        if self._amounts is None:
-            self._amounts = dict(self.use)
-        return self._amounts[host]
 
 
 class SlotTable:
@@ -68,6 +37,8 @@ class SlotTable:
         self._starts: list[tuple[int, int, Hold]] = []
         self._future = Future()
         self._serial = 0
+        #: The capacity that every host has; ``None`` where hosts differ.
+        self.uniform_capacity = _shared(self.capacities)
         #: Hosts that have a hold at present.
         self.busy: HostSet = 0
         #: Hosts that take nothing new.
@@ -124,6 +95,7 @@ class SlotTable:
         """The site has a new host, with the next index."""
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
+        self.uniform_capacity = _shared(self.capacities)
         self._free.append(host.capacity)
         self._on.append([])
         self._indexes.clear()
@@ -212,6 +184,11 @@ class SlotTable:
         return starts
 
     @property
+    def has_firm_future(self) -> bool:
+        """Whether any firm hold has not started."""
+        return any(hold.firm for _, _, hold in self._starts)
+
+    @property
     def has_future(self) -> bool:
         """Whether any hold has not started."""
         return bool(self._starts)
@@ -254,6 +231,7 @@ class SlotTable:
         twin = SlotTable.__new__(SlotTable)
         twin.now = self.now
         twin.capacities = self.capacities
+        twin.uniform_capacity = self.uniform_capacity
         twin._free = self._free.copy()
         twin._indexes = self._indexes.fork(twin._free)
         twin._on = [holds.copy() for holds in self._on]
@@ -455,3 +433,7 @@ class SlotTable:
             if moment < FOREVER and fits(amount, self.least_free(host, moment, moment + length)):
                 return moment
         return FOREVER
+
+
+def _shared(capacities: list[Capacity]) -> Capacity | None:
+    return capacities[0] if capacities and len(set(capacities)) == 1 else None

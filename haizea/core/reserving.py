@@ -1,0 +1,126 @@
+"""Reservations of waiting leases on particular hosts.
+
+Used where mere numbers of hosts do not say all: hosts or nodes differ, an AR lies ahead,
+images must be sent before a start. Every waiting lease that holds a reservation has its
+plan in the slot table, provisionally; whenever something comes free it may move earlier.
+"""
+
+from __future__ import annotations
+
+from haizea.core.hosts import HostSet, host_set
+from haizea.core.placement import Planner
+from haizea.core.plan import Lease, Plan
+from haizea.core.preparation import Shipment
+from haizea.core.schedule import Schedule
+
+#: Hosts for which images are at hand change with the start, and the start with the images
+#: that are missing: so often it is tried again with the moment found.
+_TRIES = 8
+
+
+class Reserving:
+    """Keeps the reservations of waiting leases; ``limit`` is how many hold one, ``None`` all."""
+
+    def __init__(self, schedule: Schedule, limit: int | None) -> None:
+        self._schedule = schedule
+        self._planner: Planner = schedule.planner
+        self._limit = limit
+
+    def take_over(self, starts: dict[int, int]) -> None:
+        """Give waiting leases hosts for the times that they were promised, soonest first."""
+        leases = self._schedule.leases
+        for lease_id, start in sorted(starts.items(), key=lambda entry: (entry[1], entry[0])):
+            lease = leases.get(lease_id)
+            if lease is None or lease.plan is not None:
+                continue
+            plan = self._planner.at(lease, start) or self._planner.earliest(lease, start)
+            if plan is not None:
+                plan.waits = True
+                self._schedule.commit(lease, plan, firm=False)
+
+    def look(self, full: bool) -> None:
+        """Move reservations earlier, make those that are missing, start what can start."""
+        schedule, limit = self._schedule, self._limit
+        held, floor = 0, schedule.now
+        for _, lease in schedule.waiting.copy():
+            if lease.plan is not None:
+                if full:
+                    self._move_earlier(lease)
+            else:
+                found = self._soonest(lease, floor, limit is None or held < limit)
+                if found is not None:
+                    self._take(lease, *found)
+                elif limit == 0:
+                    break
+                elif lease.expected is not None:
+                    schedule.lose_claim(lease, "leases before it hold the reservations")
+            if lease.plan is not None:
+                held += lease.plan.waits and not lease.started
+                if limit == 0:
+                    floor = max(floor, lease.plan.start)
+
+    def _take(self, lease: Lease, plan: Plan, shipment: Shipment | None) -> None:
+        schedule = self._schedule
+        schedule.commit(lease, plan, firm=plan.start == schedule.now)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+            lease.bound = plan.hosts
+        if plan.start == schedule.now:
+            schedule.do_what_is_due()
+
+    def _soonest(
+        self, lease: Lease, start: int, may_wait: bool
+    ) -> tuple[Plan, Shipment | None] | None:
+        """The soonest plan; without ``may_wait``, one that waits for nothing but its images."""
+        preparation = self._schedule.preparation
+        image = lease.request.image
+        if preparation is not None and preparation.pending(lease.id):
+            start = max(start, preparation.arrival(lease.id))
+        if preparation is None or image is None or lease.saved or lease.bound is not None:
+            plan = self._plan(lease, start, may_wait, 0)
+            return None if plan is None else (plan, None)
+        prefer = preparation.at_hand(image)
+        for _ in range(_TRIES):
+            plan = self._plan(lease, start, may_wait, prefer)
+            if plan is None:
+                return None
+            hosts = host_set(plan.hosts)
+            shipment = preparation.soon(lease.id, image, hosts, self._schedule.now, plan.start)
+            if shipment.arrival <= plan.start:
+                return plan, shipment
+            start = shipment.arrival
+        return None
+
+    def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
+        if not may_wait:
+            return self._planner.at(lease, start, prefer=prefer)
+        plan = self._planner.earliest(lease, start, prefer=prefer)
+        if plan is not None:
+            plan.waits = plan.start > start
+        return plan
+
+    def _move_earlier(self, lease: Lease) -> None:
+        """Move a reservation that has not begun to an earlier start, if there is one."""
+        schedule, plan = self._schedule, lease.plan
+        assert plan is not None, "it has a reservation"
+        if plan.start <= schedule.now or lease.started:
+            return
+        earliest = schedule.now
+        if schedule.preparation is not None and schedule.preparation.pending(lease.id):
+            earliest = schedule.preparation.arrival(lease.id)
+        if earliest >= plan.start:
+            return
+        table = schedule.table
+        table.withdraw(lease.hold)
+        for interval in plan.exclusive:
+            schedule.channel.release(*interval)
+        better = self._planner.earliest(lease, earliest, before=plan.start)
+        if better is None:
+            table.restore(lease.hold)
+            for interval in plan.exclusive:
+                schedule.channel.reserve(*interval)
+            return
+        better.waits = better.start > earliest
+        schedule.replace(lease, better)
+        if better.start == schedule.now:
+            schedule.do_what_is_due()
