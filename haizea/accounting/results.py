@@ -143,8 +143,10 @@ class ResultsFile:
                     self._hosts[host.id] = host
                     self._host_states.values += (host.id, time, status, reason)
         for probe in self._probes:
-            with _Asking(probe, now):
+            try:
                 probe.note(now, decisions)
+            except Exception as error:
+                raise _blamed(probe, now, error) from error
         for lease_id in ended:
             self._write_lease(live.pop(lease_id))
         self._notes += 1
@@ -178,8 +180,10 @@ class ResultsFile:
                 )
                 found = figures.standard(self._db, self._work, self._start, now)
                 for probe in self._probes:
-                    with _Asking(probe, now):
+                    try:
                         found.update(probe.figures(now))
+                    except Exception as error:
+                        raise _blamed(probe, now, error) from error
                 self._insert("figures", sorted(found.items()))
                 self._insert("run", sorted(self._facts(status, self._start, now).items()))
                 self._db.execute("COMMIT")
@@ -197,8 +201,10 @@ class ResultsFile:
     def _begin(self, now: int) -> None:
         self._start = now
         for probe in self._probes:
-            with _Asking(probe, now):
+            try:
                 probe.begin(now, self._site, self._live)
+            except Exception as error:
+                raise _blamed(probe, now, error) from error
 
     def _facts(self, status: Status, start: int, now: int) -> dict[str, str]:
         return {
@@ -290,28 +296,11 @@ class ResultsFile:
             ) from error
 
 
-class _Asking:
-    """Name the probe that fails: one of the user's may raise anything.
-
-    A class, as entering a generator for every probe and note would take longer than most
-    probes do.
-    """
-
-    __slots__ = ("_now", "_probe")
-
-    def __init__(self, probe: Probe, now: int) -> None:
-        self._probe = probe
-        self._now = now
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            raise ResultsError(
-                f"the probe {type(self._probe).__name__} failed at {self._now}:"
-                f" {type(error).__name__}: {error}"
-            ) from error
+def _blamed(probe: Probe, now: int, error: Exception) -> ResultsError:
+    """Which probe it was: one of the user's may raise anything."""
+    return ResultsError(
+        f"the probe {type(probe).__name__} failed at {now}: {type(error).__name__}: {error}"
+    )
 
 
 def _check_types(names: Sequence[str]) -> None:

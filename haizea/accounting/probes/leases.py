@@ -46,6 +46,7 @@ class _KindProbe:
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Count what became of leases of this kind."""
         leases, kind = self._leases, self._kind
+        counted = False
         for decision in decisions:
             if isinstance(decision, StateChanged):
                 _, lease_id, old, new, _, _ = decision
@@ -58,16 +59,19 @@ class _KindProbe:
                 elif old in WAITING:
                     self._waiting_count -= 1
                 if old is _PENDING:
+                    counted = True
                     if new is _REJECTED:
                         self._rejected_count += 1
                     else:
                         self._accepted_count += 1
                 elif new is _DONE:
+                    counted = True
                     self._completed_count += 1
                     self._done(now, record)
-        self._accepted.set(now, self._accepted_count)
-        self._rejected.set(now, self._rejected_count)
-        self._completed.set(now, self._completed_count)
+        if counted:
+            self._accepted.set(now, self._accepted_count)
+            self._rejected.set(now, self._rejected_count)
+            self._completed.set(now, self._completed_count)
 
     def figures(self, now: int) -> Mapping[str, float]:
         """None: the standard figures have these counts already."""
