@@ -32,7 +32,7 @@ def capacity(records: Records) -> Iterator[Violation]:
             message = f"it holds a host {host}, which the site does not have"
             yield Violation(Rule.CAPACITY, row.lease, None, row.start, message)
             continue
-        rows = sorted(by_host[host], key=lambda r: r.start)
+        rows = sorted(by_host[host], key=lambda r: (r.start, r.lease or 0))
         yield from _overbooked(records, host, rows)
         yield from _during_outage(host, rows, outages.get(host, []))
 

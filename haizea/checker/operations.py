@@ -23,7 +23,8 @@ def operations(records: Records, history: History) -> Iterator[Violation]:
             # Rows that differ say nothing on the phase; the rule of gangs tells of them.
             if not phase.odd and set(phase.use) <= set(records.hosts):
                 yield from _took(history, phase, seconds(records, lease, phase.use))
-    if history.lease.state == "Done" and history.story[-1].code != "early-end":
+    final = history.final
+    if final is not None and final.state == "Done" and final.code != "early-end":
         yield from _shutdown(history)
 
 

@@ -261,7 +261,8 @@ class Replay:
         rooms = self._rooms(head)
         needed = self._leases[head].node_sets[0].count
         if sum(rooms.values()) >= needed:
-            if options.simulated_clock:
+            told = bool(overtakers) and options.backfilling == "off"
+            if options.simulated_clock and not told:
                 message = "it waits, though there is room for it"
                 yield Violation(Rule.QUEUE, head, None, time, message)
             return
@@ -330,9 +331,15 @@ class Replay:
                 room += now - rooms[host]
                 rooms[host] = now
             if room < nodes.count:
+                if any(self._may_leave(lease) for end, lease in self._running if end > promise):
+                    return  # who is going to be suspended by then leaves room
                 message = f"it delays lease {head}, which was to start at {promise}"
                 yield Violation(Rule.QUEUE, event.lease, None, time, message)
                 return
+
+    def _may_leave(self, lease_id: int) -> bool:
+        lease = self._leases.get(lease_id)
+        return lease is not None and self._records.options.suspendable(lease)
 
     def _take(self, event: _Event) -> None:
         stay = event.stay

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from haizea.core.book import nodes
 from haizea.core.claim import Claim
 from haizea.core.events import LeaseAccepted
 from haizea.core.hold import Hold
@@ -20,7 +21,7 @@ from haizea.core.policy import PlacedLease, Policies
 from haizea.core.preemption import Preemption, make_room
 from haizea.core.preparation import Shipment
 from haizea.core.resources import FOREVER
-from haizea.core.schedule import Schedule, nodes
+from haizea.core.schedule import Schedule
 from haizea.core.sizes import level_count
 
 
@@ -42,7 +43,7 @@ class Admission:
         """Look at a new request."""
         schedule = self._schedule
         lease = Lease(request, Demand(request))
-        lease.key = (self._policies.queue_order.key(request), request.id)
+        schedule.join(lease, request.submitted)
         assert request.id not in schedule.leases, f"lease id {request.id} is taken"
         schedule.leases[request.id] = lease
         schedule.out.append(LeaseAccepted(schedule.now, request))

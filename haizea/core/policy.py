@@ -49,8 +49,12 @@ class PreemptionPolicy(Protocol):
 class QueueOrderPolicy(Protocol):
     """In which order waiting leases are taken."""
 
-    def key(self, request: LeaseRequest) -> Any:
-        """A sort key (smallest first), the same whenever asked. Ties go by lease id."""
+    def key(self, request: LeaseRequest, since: int) -> Any:
+        """A sort key (smallest first), the same whenever asked. Ties go by lease id.
+
+        ``since`` is when the lease joined the queue: its submission, or when it was
+        suspended. One that was dropped to start over has its old place.
+        """
 
 
 class HostView(Protocol):

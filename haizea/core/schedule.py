@@ -7,108 +7,44 @@ written to ``out`` as a decision.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 from haizea.core.agenda import END, START, Agenda
+from haizea.core.book import Book, nodes
 from haizea.core.claim import Claim
 from haizea.core.events import (
-    Decision,
-    Expected,
     ImageStored,
     OperationEnded,
     OperationStarted,
     Purpose,
-    StateChanged,
 )
 from haizea.core.hosts import hosts_in
-from haizea.core.lifecycle import FINAL, State, check_transition
+from haizea.core.lifecycle import FINAL, State
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Phase, Plan
+from haizea.core.policy import QueueOrderPolicy
 from haizea.core.preemption import Clearing
 from haizea.core.preparation import ImageTransfer, Preparation, Shipment
 from haizea.core.resources import FOREVER
 
-_SUSPENDED = frozenset({State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED})
 
-
-class Schedule:
+class Schedule(Book):
     """Slot table, leases, queue and agenda, and what to do when something is due.
 
-    ``freed`` says that a waiting lease may fit better than when all were last looked at;
-    ``arrived`` are the leases that were not there then.
+    ``freed`` says that a waiting lease may fit better than when all were last looked at.
     """
 
-    def __init__(self, planner: Planner, preparation: Preparation | None) -> None:
+    def __init__(
+        self, planner: Planner, preparation: Preparation | None, order: QueueOrderPolicy
+    ) -> None:
+        super().__init__(planner.table.now, order)
         self.planner = planner
         self.table = planner.table
         self.channel = planner.channel
         self.preparation = preparation
-        self.now = self.table.now
-        self.leases: dict[int, Lease] = {}
-        self.waiting: list[tuple[tuple[object, int], Lease]] = []
-        self.arrived: list[Lease] = []
         self.claim: Claim | None = None
         self.freed = False
         #: Until when, and on how many hosts, leases that stopped early held capacity.
         self.given_back: list[tuple[int, int]] = []
         self.agenda = Agenda()
-        self.out: list[Decision] = []
-
-    # --- states and the queue ---------------------------------------------------------
-
-    def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
-        """The lease's state changes: the only place where one does."""
-        old = lease.state
-        check_transition(lease.id, old, new, " → ".join(lease.story))
-        lease.state = new
-        lease.story.append(new)
-        self.out.append(StateChanged(self.now, lease.id, old, new, reason, code))
-
-    def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
-        """Let the lease wait, at its place in the queue."""
-        if lease.state in _SUSPENDED:
-            if lease.state is not State.SUSPENDED_QUEUED:
-                self.change(lease, State.SUSPENDED_QUEUED, reason, code)
-        elif lease.state not in {State.PREPARING, State.READY, State.QUEUED}:
-            self.change(lease, State.QUEUED, reason, code)
-        insort(self.waiting, (lease.key, lease))
-        self.arrived.append(lease)
-
-    def leave_queue(self, lease: Lease) -> None:
-        """The lease waits no more."""
-        i = bisect_left(self.waiting, lease.key, key=_key)
-        if i < len(self.waiting) and self.waiting[i][1] is lease:
-            del self.waiting[i]
-
-    def is_waiting(self, lease: Lease) -> bool:
-        """Whether the lease is in the queue."""
-        i = bisect_left(self.waiting, lease.key, key=_key)
-        return i < len(self.waiting) and self.waiting[i][1] is lease
-
-    def expect(self, lease: Lease, start: int | None, reason: str) -> None:
-        """Say when a waiting lease is expected to start, if that is news."""
-        if start != lease.expected:
-            lease.expected = start
-            self.out.append(Expected(self.now, lease.id, start, reason))
-
-    def hold_claim(self, lease: Lease, start: int) -> None:
-        """A waiting lease has a reservation now, for ``start``; its state says so."""
-        later = start > self.now
-        if lease.state in {State.QUEUED, State.PENDING}:
-            self.change(lease, State.SCHEDULED, f"expected to start @{start}" if later else "")
-        elif lease.state in {State.SUSPENDED_QUEUED, State.SUSPENDED_PENDING}:
-            reason = f"expected to resume @{start}" if later else ""
-            self.change(lease, State.SUSPENDED_SCHEDULED, reason)
-        if later:
-            self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
-
-    def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
-        """A waiting lease has no reservation any more."""
-        if lease.state is State.SCHEDULED:
-            self.change(lease, State.QUEUED, reason, code)
-        elif lease.state is State.SUSPENDED_SCHEDULED:
-            self.change(lease, State.SUSPENDED_QUEUED, reason, code)
-        self.expect(lease, None, reason)
 
     # --- plans ------------------------------------------------------------------------
 
@@ -200,6 +136,7 @@ class Schedule:
         self.drop_plan(lease)
         self.forget_images(lease)
         lease.start_over()
+        self.join(lease, lease.request.submitted)
         self.enqueue(lease, reason, code)
 
     def back_to_queue(self, lease: Lease, reason: str, code: str) -> None:
@@ -327,6 +264,7 @@ class Schedule:
         lease.bound = plan.hosts
         self.change(lease, State.SUSPENDED_PENDING)
         self.drop_plan(lease)
+        self.join(lease, self.now)
         self.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")
 
     def _ended(self, lease: Lease, purpose: Purpose) -> None:
@@ -403,12 +341,3 @@ class Schedule:
         store = self.preparation.store
         for host in store.changes():
             self.out.append(ImageStored(self.now, host, store.used_mb(host)))
-
-
-def nodes(count: int) -> str:
-    """So many nodes, in words."""
-    return "1 node" if count == 1 else f"{count} nodes"
-
-
-def _key(entry: tuple[tuple[object, int], Lease]) -> tuple[object, int]:
-    return entry[0]

@@ -54,7 +54,7 @@ class Scheduler:
         memory = site.types.names.index("Memory") if "Memory" in site.types.names else None
         planner = Planner(settings, mapper, table, Channel(), memory)
         preparation = Preparation(settings.images) if settings.images else None
-        self._schedule = Schedule(planner, preparation)
+        self._schedule = Schedule(planner, preparation, policies.queue_order)
         self._queue = Queue(self._schedule, settings.reservations)
         self._admission = Admission(self._schedule, policies)
         self._trouble = Trouble(self._schedule, self._admission, list(site.hosts))

@@ -19,7 +19,8 @@ from haizea.core.future import Future
 from haizea.core.hold import Hold, Use
 from haizea.core.hosts import Host, HostSet, hosts_in
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
-from haizea.core.sizes import Levels, SizeIndexes, level_count, raise_level
+from haizea.core.sizes import Levels, SizeIndex, SizeIndexes, level_count, raise_level
+from haizea.core.timelines import Timelines
 
 _Change = Callable[[Capacity, Capacity], Capacity]
 
@@ -32,7 +33,7 @@ class SlotTable:
         self.capacities: list[Capacity] = [h.capacity for h in hosts]
         self._free: list[Capacity] = self.capacities.copy()
         self._indexes = SizeIndexes(self._free)
-        self._on: list[list[Hold]] = [[] for _ in self._free]
+        self._timelines = Timelines(self.capacities)
         self._ends: list[tuple[int, int, Hold]] = []
         self._starts: list[tuple[int, int, Hold]] = []
         self._future = Future()
@@ -58,7 +59,7 @@ class SlotTable:
                 self._take(hold)
                 insort(self._ends, (hold.end, hold.serial, hold))
             else:
-                self._drop_from_hosts(hold)
+                self._timelines.drop(hold)
         self._future.advance(now)
 
     def reserve(self, start: int, end: int, use: Use, owner: int, *, firm: bool = True) -> Hold:
@@ -71,7 +72,7 @@ class SlotTable:
 
     def release(self, hold: Hold) -> None:
         """Free from now on what ``hold`` still has. Releasing it again changes nothing."""
-        if hold.end <= self.now and not self._listed(hold):
+        if hold.end <= self.now and not self._timelines.has(hold):
             return
         self._remove(hold)
         hold.end = max(hold.start, min(hold.end, self.now))
@@ -97,7 +98,7 @@ class SlotTable:
         self.capacities.append(host.capacity)
         self.uniform_capacity = _shared(self.capacities)
         self._free.append(host.capacity)
-        self._on.append([])
+        self._timelines.add_host()
         self._indexes.clear()
 
     # --- questions --------------------------------------------------------------------
@@ -137,18 +138,7 @@ class SlotTable:
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:
         """The capacity free on one host throughout ``[start, end)``; 0 or more of each type."""
-        holds = [h for h in self._on[host] if h.start < end and h.end > start]
-        least = total = self.capacities[host]
-        if not holds:
-            return total
-        for moment in {start, *(h.start for h in holds if h.start > start)}:
-            used = [0] * len(total)
-            for hold in holds:
-                if hold.start <= moment < hold.end:
-                    for i, amount in enumerate(hold.amount(host)):
-                        used[i] += amount
-            least = tuple([min(low, t - u) for low, t, u in zip(least, total, used, strict=True)])
-        return least
+        return self._timelines.least_free(host, start, end)
 
     def fits_on(self, use: Use, start: int, end: int) -> bool:
         """Whether exactly these amounts are free on exactly these hosts throughout."""
@@ -166,7 +156,7 @@ class SlotTable:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
         moment = start
         while moment < before:
-            later = max(self._host_free_from(h, a, length, moment) for h, a in use)
+            later = max(self._timelines.free_from(h, a, length, moment) for h, a in use)
             if later == moment:
                 return moment
             moment = later
@@ -212,7 +202,7 @@ class SlotTable:
 
     def holds_on(self, host: int) -> Sequence[Hold]:
         """The holds on one host that are not over."""
-        return self._on[host]
+        return self._timelines.on(host)
 
     def held(self, start: int, end: int) -> HostSet:
         """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
@@ -234,7 +224,7 @@ class SlotTable:
         twin.uniform_capacity = self.uniform_capacity
         twin._free = self._free.copy()
         twin._indexes = self._indexes.fork(twin._free)
-        twin._on = [holds.copy() for holds in self._on]
+        twin._timelines = self._timelines.fork()
         twin._ends = self._ends.copy()
         twin._starts = self._starts.copy()
         twin._future = self._future.fork()
@@ -247,13 +237,13 @@ class SlotTable:
         """Assert every invariant. O(everything)."""
         for host, capacity in enumerate(self.capacities):
             free = capacity
-            for hold in self._on[host]:
+            for hold in self._timelines.on(host):
                 assert hold.end > self.now, "a hold that is over is still listed"
                 if hold.start <= self.now:
                     free = subtract(free, hold.amount(host))
                 assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
             assert free == self._free[host], "free capacity at present"
-            started = any(h.start <= self.now for h in self._on[host])
+            started = any(h.start <= self.now for h in self._timelines.on(host))
             assert started == bool(self.busy >> host & 1), "busy hosts"
         assert all(h.start <= self.now for _, _, h in self._ends)
         assert all(h.start > self.now for _, _, h in self._starts)
@@ -265,8 +255,7 @@ class SlotTable:
     # --- inside -----------------------------------------------------------------------
 
     def _put(self, hold: Hold) -> None:
-        for host, _ in hold.use:
-            self._on[host].append(hold)
+        self._timelines.add(hold)
         if hold.start <= self.now:
             self._take(hold)
             insort(self._ends, (hold.end, hold.serial, hold))
@@ -285,10 +274,7 @@ class SlotTable:
             self._give_back(hold)
         else:
             self._leave_future(hold)
-            self._drop_from_hosts(hold)
-
-    def _listed(self, hold: Hold) -> bool:
-        return bool(hold.use) and hold in self._on[hold.use[0][0]]
+            self._timelines.drop(hold)
 
     def _take(self, hold: Hold) -> None:
         self._shift(hold, subtract)
@@ -296,18 +282,13 @@ class SlotTable:
 
     def _give_back(self, hold: Hold) -> None:
         self._shift(hold, add)
-        self._drop_from_hosts(hold)
+        self._timelines.drop(hold)
         idle = 0
         now = self.now
         for host, _ in hold.use:
-            rest = self._on[host]
-            if not rest or not any(h.start <= now for h in rest):
+            if not any(h.start <= now for h in self._timelines.on(host)):
                 idle |= 1 << host
         self.busy &= ~idle
-
-    def _drop_from_hosts(self, hold: Hold) -> None:
-        for host, _ in hold.use:
-            self._on[host].remove(hold)
 
     def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
@@ -337,7 +318,7 @@ class SlotTable:
         self._future.remove(hold.start, hold.end, hold.hosts)
         crowded = hold.hosts & self._future.crowded
         for host in hosts_in(crowded):
-            for other in self._on[host]:
+            for other in self._timelines.on(host):
                 if other is not hold and other.start > self.now:
                     start, end = max(other.start, hold.start), min(other.end, hold.end)
                     if start < end:
@@ -351,34 +332,41 @@ class SlotTable:
         """Levels as holds that have started leave them at ``moment``."""
         index = self._indexes.of(size)
         levels = index.levels.copy()
-        freed: dict[int, Capacity] = {}
-        for end, _, hold in self._ends:
-            if end > moment:
-                break
-            for host, amount in hold.use:
-                freed[host] = add(freed.get(host) or self._free[host], amount)
-        for host, capacity in freed.items():
-            raise_level(levels, 1 << host, index.copies(self._free[host]), index.copies(capacity))
+        self._free_ended({}, index, levels, 0, moment)
         return levels
+
+    def _free_ended(
+        self, freed: dict[int, Capacity], index: SizeIndex, levels: Levels, first: int, moment: int
+    ) -> int:
+        """Add to ``freed`` and ``levels`` what ends by ``moment``; answers how many ends are past.
+
+        ``first`` is how many were before. ``freed`` has what is free on hosts that differ
+        from the present.
+        """
+        ends, i = self._ends, first
+        while i < len(ends) and ends[i][0] <= moment:
+            for host, amount in ends[i][2].use:
+                old = freed.get(host) or self._free[host]
+                new = freed[host] = add(old, amount)
+                before, after = index.copies(old), index.copies(new)
+                if before != after:
+                    raise_level(levels, 1 << host, before, after)
+            i += 1
+        return i
 
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
         """Every moment from ``start`` on at which something comes free, with the levels then.
 
         The levels are of holds that have started only; the list is reused.
         """
-        index = self._indexes.of(size)
-        start = max(start, self.now)
-        levels = self._levels_at(size, start) if start > self.now else index.levels.copy()
-        yield start, levels
+        index, ends = self._indexes.of(size), self._ends
+        levels = index.levels.copy()
         freed: dict[int, Capacity] = {}
-        for end, _, hold in self._ends:
-            if end > start:
-                break
-            for host, amount in hold.use:
-                freed[host] = add(freed.get(host) or self._free[host], amount)
+        start = max(start, self.now)
+        i = self._free_ended(freed, index, levels, 0, start)
+        yield start, levels
         later = sorted({h.end for _, _, h in self._starts if h.end > start})
-        i = bisect_right(self._ends, (start, FOREVER))
-        ends, j = self._ends, 0
+        j = 0
         while i < len(ends) or j < len(later):
             moment = min(
                 ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
@@ -387,14 +375,7 @@ class SlotTable:
                 return
             if j < len(later) and later[j] == moment:
                 j += 1
-            while i < len(ends) and ends[i][0] == moment:
-                for host, amount in ends[i][2].use:
-                    old = freed.get(host) or self._free[host]
-                    new = freed[host] = add(old, amount)
-                    before, after = index.copies(old), index.copies(new)
-                    if before != after:
-                        raise_level(levels, 1 << host, before, after)
-                i += 1
+            i = self._free_ended(freed, index, levels, i, moment)
             yield moment, levels
 
     def _less_future(
@@ -422,17 +403,6 @@ class SlotTable:
                 if count:
                     raise_level(room, 1 << host, 0, count)
         return room
-
-    def _host_free_from(self, host: int, amount: Capacity, length: int, start: int) -> int:
-        """The first moment from ``start`` on from which ``amount`` is free for ``length``."""
-        if not self._on[host] and fits(amount, self.capacities[host]):
-            return start
-        if fits(amount, self.least_free(host, start, start + length)):
-            return start
-        for moment in sorted({h.end for h in self._on[host] if h.end > start}):
-            if moment < FOREVER and fits(amount, self.least_free(host, moment, moment + length)):
-                return moment
-        return FOREVER
 
 
 def _shared(capacities: list[Capacity]) -> Capacity | None:

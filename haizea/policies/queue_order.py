@@ -7,11 +7,11 @@ from haizea.core.resources import FOREVER
 
 
 class Submission:
-    """``submission``: first come, first served."""
+    """``submission``: first come, first served; a suspended lease came when it was suspended."""
 
-    def key(self, request: LeaseRequest) -> tuple[int, int]:
-        """When it was submitted."""
-        return (request.submitted, request.id)
+    def key(self, request: LeaseRequest, since: int) -> int:
+        """Since when it waits."""
+        return since
 
 
 class ShortestFirst:
@@ -21,7 +21,6 @@ class ShortestFirst:
     coming. A lease without end comes last; ties go by submission.
     """
 
-    def key(self, request: LeaseRequest) -> tuple[int, int, int]:
-        """Requested duration, then when it was submitted."""
-        duration = FOREVER if request.duration is None else request.duration
-        return (duration, request.submitted, request.id)
+    def key(self, request: LeaseRequest, since: int) -> tuple[int, int]:
+        """Requested duration, then since when it waits."""
+        return (FOREVER if request.duration is None else request.duration, since)

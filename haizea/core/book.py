@@ -1,0 +1,97 @@
+"""The book of leases: their states, their stories and the queue.
+
+Everything that is said about a lease goes through here into ``out``, as a decision.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from haizea.core.events import Decision, Expected, StateChanged
+from haizea.core.lifecycle import State, check_transition
+from haizea.core.plan import Lease
+from haizea.core.policy import QueueOrderPolicy
+
+_SUSPENDED = frozenset({State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED})
+
+
+class Book:
+    """All leases that are not over, and those that wait in the order of the queue.
+
+    ``arrived`` are the leases that came to wait since all were last looked at.
+    """
+
+    def __init__(self, now: int, order: QueueOrderPolicy) -> None:
+        self.now = now
+        self.leases: dict[int, Lease] = {}
+        self.waiting: list[tuple[tuple[object, int], Lease]] = []
+        self.arrived: list[Lease] = []
+        self.out: list[Decision] = []
+        self._order = order
+
+    def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
+        """The lease's state changes: the only place where one does."""
+        old = lease.state
+        check_transition(lease.id, old, new, " → ".join(lease.story))
+        lease.state = new
+        lease.story.append(new)
+        self.out.append(StateChanged(self.now, lease.id, old, new, reason, code))
+
+    def join(self, lease: Lease, since: int) -> None:
+        """Give the lease the place in the queue of one that waits ``since`` then."""
+        lease.key = (self._order.key(lease.request, since), lease.id)
+
+    def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
+        """Let the lease wait, at the place in the queue that it has."""
+        if lease.state in _SUSPENDED:
+            if lease.state is not State.SUSPENDED_QUEUED:
+                self.change(lease, State.SUSPENDED_QUEUED, reason, code)
+        elif lease.state not in {State.PREPARING, State.READY, State.QUEUED}:
+            self.change(lease, State.QUEUED, reason, code)
+        insort(self.waiting, (lease.key, lease))
+        self.arrived.append(lease)
+
+    def leave_queue(self, lease: Lease) -> None:
+        """The lease waits no more."""
+        i = bisect_left(self.waiting, lease.key, key=_key)
+        if i < len(self.waiting) and self.waiting[i][1] is lease:
+            del self.waiting[i]
+
+    def is_waiting(self, lease: Lease) -> bool:
+        """Whether the lease is in the queue."""
+        i = bisect_left(self.waiting, lease.key, key=_key)
+        return i < len(self.waiting) and self.waiting[i][1] is lease
+
+    def expect(self, lease: Lease, start: int | None, reason: str) -> None:
+        """Say when a waiting lease is expected to start, if that is news."""
+        if start != lease.expected:
+            lease.expected = start
+            self.out.append(Expected(self.now, lease.id, start, reason))
+
+    def hold_claim(self, lease: Lease, start: int) -> None:
+        """A waiting lease has a reservation now, for ``start``; its state says so."""
+        later = start > self.now
+        if lease.state in {State.QUEUED, State.PENDING}:
+            self.change(lease, State.SCHEDULED, f"expected to start @{start}" if later else "")
+        elif lease.state in {State.SUSPENDED_QUEUED, State.SUSPENDED_PENDING}:
+            reason = f"expected to resume @{start}" if later else ""
+            self.change(lease, State.SUSPENDED_SCHEDULED, reason)
+        if later:
+            self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
+
+    def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
+        """A waiting lease has no reservation any more."""
+        if lease.state is State.SCHEDULED:
+            self.change(lease, State.QUEUED, reason, code)
+        elif lease.state is State.SUSPENDED_SCHEDULED:
+            self.change(lease, State.SUSPENDED_QUEUED, reason, code)
+        self.expect(lease, None, reason)
+
+
+def nodes(count: int) -> str:
+    """So many nodes, in words."""
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def _key(entry: tuple[tuple[object, int], Lease]) -> tuple[object, int]:
+    return entry[0]
