@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "convert-data": Place("results_commands", "convert_data", "Print results as CSV."),
     "summary": Place("results_commands", "summary", "Print the figures of finished runs."),
+    "gantt": Place("results_commands", "gantt", "Draw the schedule of a run as SVG."),
     "check-schedule": Place(
         "check_command", "check_schedule", "Test the schedule of a run against every rule."
     ),
