@@ -73,6 +73,7 @@ QUEUE_ORDER = Kind(
     ("key",),
     {
         "submission": "haizea.policies.queue_order.Submission",
+        "seniority": "haizea.policies.queue_order.Seniority",
         "shortest-first": "haizea.policies.queue_order.ShortestFirst",
     },
 )

@@ -104,7 +104,8 @@ def test_host_selection(policies: Policies) -> None:
 
 def test_queue_order(policies: Policies) -> None:
     waiting = [lease(1), lease(2, owner="staff-anna"), lease(3, owner="bob")]
-    assert [r.id for r in sorted(waiting, key=policies.queue_order.key)] == [2, 1, 3]
+    keys = {r.id: (policies.queue_order.key(r, r.submitted), r.id) for r in waiting}
+    assert sorted(keys, key=keys.__getitem__) == [2, 1, 3]
 
 
 def test_an_installed_package_s_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

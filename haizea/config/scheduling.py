@@ -59,8 +59,10 @@ class Scheduling:
     policy_queue_order: str = option(
         "policy-queue-order",
         PluginName(plugins.QUEUE_ORDER),
-        "In which order waiting leases are taken: as they were submitted, or the shortest"
-        " requested duration first (long leases may then wait very long).",
+        "In which order waiting leases are taken. submission: as they came, a suspended lease"
+        " having come when it was suspended; seniority: as they were submitted, suspended or"
+        " not; shortest-first: the shortest requested duration first (long leases may then"
+        " wait very long).",
         default="submission",
     )
     backfilling: Backfilling = option(

@@ -41,8 +41,9 @@ class Counting:
         schedule = self._schedule
         for _, lease in schedule.waiting:
             if lease.plan is not None:
-                self._starts[lease.id] = lease.plan.start
+                start = self._starts[lease.id] = lease.plan.start
                 schedule.unpin(lease)
+                schedule.promise(lease, start)
         schedule.given_back.clear()
         self._profile = self._fresh()
 
@@ -86,7 +87,7 @@ class Counting:
             profile.take(start, min(start + length, FOREVER), count)
             self._starts[lease.id] = start
             if start > now:
-                self._schedule.hold_claim(lease, start)
+                self._schedule.promise(lease, start)
         elif improve and start > now:
             better = profile.earliest(count, length, now, start)
             if better is not None:
@@ -94,7 +95,7 @@ class Counting:
                 profile.take(better, min(better + length, FOREVER), count)
                 self._starts[lease.id] = start = better
                 if start > now:
-                    self._schedule.hold_claim(lease, start)
+                    self._schedule.promise(lease, start)
         if start <= now:
             self._begin(lease)
 
@@ -113,6 +114,7 @@ class Counting:
         plan = schedule.planner.whole(lease, schedule.now, None, 0)
         assert plan is not None, f"lease {lease.id} was promised hosts"
         del self._starts[lease.id]
+        lease.token += 1
         schedule.commit(lease, plan)
         schedule.do_what_is_due()
 

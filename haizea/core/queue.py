@@ -49,14 +49,22 @@ class Queue:
         counts = self._counting.applies()
         if counts and not self._counts:
             self._counting.take_over()
+            full = True
         elif self._counts and not counts:
-            self._reserving.take_over(self._counting.hand_over())
+            self.pin()
+            full = True
         if counts:
-            self._counting.look(arrived if not full and self._counts else None)
+            self._counting.look(None if full else arrived)
         else:
             schedule.given_back.clear()
-            self._reserving.look(full or self._counts)
+            self._reserving.look(full)
         self._counts = counts
+
+    def pin(self) -> None:
+        """Put reservations that are mere numbers on hosts, before others are given hosts."""
+        if self._counts:
+            self._reserving.take_over(self._counting.hand_over())
+            self._counts = False
 
     def check(self) -> None:
         """Assert every invariant."""

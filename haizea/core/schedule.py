@@ -81,6 +81,12 @@ class Schedule(Book):
             self.agenda.add(transfer.start, START, transfer)
         self._say_stored()
 
+    def promise(self, lease: Lease, start: int) -> None:
+        """A waiting lease is to start then, on hosts that are chosen when the time comes."""
+        self.hold_claim(lease, start)
+        lease.token += 1
+        self.agenda.add(start, START, lease)
+
     def drop_plan(self, lease: Lease) -> None:
         """Give back what a plan holds; what is under way is over."""
         plan = lease.plan
@@ -212,7 +218,10 @@ class Schedule(Book):
 
     def _start_phase(self, lease: Lease) -> None:
         plan = lease.plan
-        assert plan is not None, "it has a plan"
+        if plan is None:
+            # What was promised is due: the queue has to be looked at.
+            self.freed = True
+            return
         phase = plan.phases[lease.at]
         if lease.at == 0:
             self.leave_queue(lease)

@@ -26,6 +26,7 @@ from haizea.core.events import (
     OperationFailed,
 )
 from haizea.core.hosts import Site
+from haizea.core.lease import Kind
 from haizea.core.mapper import GreedyMapper, Mapper
 from haizea.core.placement import Planner
 from haizea.core.policy import Policies
@@ -69,6 +70,8 @@ class Scheduler:
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.now = now
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
+        if any(_concerns_hosts(i) for i in inputs):
+            self._queue.pin()
         for event in news:
             if isinstance(event, OperationDelayed):
                 self._trouble.delayed(event.lease_id, event.purpose, event.end)
@@ -118,3 +121,14 @@ class Scheduler:
                 trouble.host_restored(host_id)
             case _:
                 pass
+
+
+def _concerns_hosts(event: Input) -> bool:
+    """Whether particular hosts are given or taken because of this, outside the queue's order."""
+    match event:
+        case LeaseSubmitted(request):
+            return request.kind is not Kind.BEST_EFFORT
+        case LeaseEnded() | LeaseCancelled():
+            return False
+        case _:
+            return True

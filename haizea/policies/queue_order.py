@@ -14,6 +14,17 @@ class Submission:
         return since
 
 
+class Seniority:
+    """``seniority``: by submission alone; a suspended lease goes before all that came later.
+
+    It lets suspended leases go on sooner, and new ones wait longer, than ``submission``.
+    """
+
+    def key(self, request: LeaseRequest, since: int) -> int:
+        """When it was submitted."""
+        return request.submitted
+
+
 class ShortestFirst:
     """``shortest-first``: the shortest requested duration first.
 

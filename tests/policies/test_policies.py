@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from haizea.core.hosts import HostSet, host_set
 from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
-from haizea.core.policy import PlacedLease
+from haizea.core.policy import PlacedLease, QueueOrderPolicy
 from haizea.policies.admission import AcceptAll, NoAdvanceReservations
 from haizea.policies.host_selection import Greedy, NoPolicy
 from haizea.policies.preemption import ArPreemptsEverything, NoPreemption
-from haizea.policies.queue_order import ShortestFirst, Submission
+from haizea.policies.queue_order import Seniority, ShortestFirst, Submission
 
 
 def request(
@@ -127,9 +127,17 @@ def test_every_host_is_in_one_tier(hosts: dict[int, tuple[int, int]], wanted: in
         assert union == asked
 
 
-def test_submission_order() -> None:
+def in_order(policy: QueueOrderPolicy, waiting: list[tuple[LeaseRequest, int]]) -> list[int]:
+    return [r.id for r, _ in sorted(waiting, key=lambda w: (policy.key(*w), w[0].id))]
+
+
+def test_submission_order_and_a_lease_that_was_suspended_since() -> None:
     leases = [request(2, submitted=5), request(1, submitted=5), request(3, submitted=1)]
-    assert [r.id for r in sorted(leases, key=Submission().key)] == [3, 1, 2]
+    fresh = [(r, r.submitted) for r in leases]
+    assert in_order(Submission(), fresh) == [3, 1, 2]
+    suspended = [*fresh[:2], (leases[2], 9)]
+    assert in_order(Submission(), suspended) == [1, 2, 3]
+    assert in_order(Seniority(), suspended) == [3, 1, 2]
 
 
 def test_shortest_first_with_endless_leases_last() -> None:
@@ -139,4 +147,4 @@ def test_shortest_first_with_endless_leases_last() -> None:
         request(3, duration=10, submitted=4),
         request(4, duration=5, submitted=9),
     ]
-    assert [r.id for r in sorted(leases, key=ShortestFirst().key)] == [4, 3, 2, 1]
+    assert in_order(ShortestFirst(), [(r, r.submitted) for r in leases]) == [4, 3, 2, 1]
