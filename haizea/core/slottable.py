@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
 from haizea.core.hold import Hold, Use
-from haizea.core.hosts import Host, HostSet, hosts_in
+from haizea.core.hosts import Host, HostSet, host_set, hosts_in
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.sizes import Levels, SizeIndex, SizeIndexes, level_count, raise_level
 from haizea.core.timelines import Timelines
@@ -67,30 +67,46 @@ class SlotTable:
         assert self.now <= start <= end, (self.now, start, end)
         self._serial += 1
         hold = Hold(start, end, use, owner, firm, self._serial)
-        self._put(hold)
+        self.restore(hold)
         return hold
 
     def release(self, hold: Hold) -> None:
         """Free from now on what ``hold`` still has. Releasing it again changes nothing."""
         if hold.end <= self.now and not self._timelines.has(hold):
             return
-        self._remove(hold)
+        self.withdraw(hold)
         hold.end = max(hold.start, min(hold.end, self.now))
 
     def change_end(self, hold: Hold, end: int) -> None:
         """Let ``hold`` end at another moment; where that is later, the caller knows it fits."""
         assert end >= self.now, (self.now, end)
-        self._remove(hold)
+        self.withdraw(hold)
         hold.end = end
-        self._put(hold)
+        self.restore(hold)
 
     def restore(self, hold: Hold) -> None:
-        """Put a released hold that had not started back as it was; ``hold.end`` is kept by then."""
-        self._put(hold)
+        """Put a hold that was withdrawn back as it was."""
+        self._timelines.add(hold)
+        if hold.start <= self.now:
+            self._take(hold)
+            insort(self._ends, (hold.end, hold.serial, hold))
+        else:
+            insort(self._starts, (hold.start, hold.serial, hold))
+            self._enter_future(hold)
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
-        self._remove(hold)
+        where, time = (
+            (self._ends, hold.end) if hold.start <= self.now else (self._starts, hold.start)
+        )
+        i = bisect_left(where, (time, hold.serial))
+        assert where[i][2] is hold, "a hold of this table"
+        del where[i]
+        if where is self._ends:
+            self._give_back(hold)
+        else:
+            self._leave_future(hold)
+            self._timelines.drop(hold)
 
     def add_host(self, host: Host) -> None:
         """The site has a new host, with the next index."""
@@ -174,21 +190,20 @@ class SlotTable:
         return starts
 
     @property
-    def has_firm_future(self) -> bool:
-        """Whether any firm hold has not started."""
-        return any(hold.firm for _, _, hold in self._starts)
-
-    @property
     def has_future(self) -> bool:
         """Whether any hold has not started."""
         return bool(self._starts)
 
+    @property
+    def has_firm_future(self) -> bool:
+        """Whether any firm hold has not started."""
+        return any(hold.firm for _, _, hold in self._starts)
+
     def candidate_starts(self, start: int) -> Iterator[int]:
         """``start`` and every later moment at which something comes free, in order."""
+        ends = {h.end for _, _, h in self._starts} | {end for end, _, _ in self._ends}
         yield start
-        ends = {h.end for _, _, h in self._starts if h.end > start}
-        ends.update(end for end, _, _ in self._ends if end > start)
-        yield from sorted(e for e in ends if e < FOREVER)
+        yield from sorted(e for e in ends if start < e < FOREVER)
 
     def holds_between(self, start: int, end: int) -> Iterator[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
@@ -254,28 +269,6 @@ class SlotTable:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _put(self, hold: Hold) -> None:
-        self._timelines.add(hold)
-        if hold.start <= self.now:
-            self._take(hold)
-            insort(self._ends, (hold.end, hold.serial, hold))
-        else:
-            insort(self._starts, (hold.start, hold.serial, hold))
-            self._enter_future(hold)
-
-    def _remove(self, hold: Hold) -> None:
-        where, time = (
-            (self._ends, hold.end) if hold.start <= self.now else (self._starts, hold.start)
-        )
-        i = bisect_left(where, (time, hold.serial))
-        assert where[i][2] is hold, "a hold of this table"
-        del where[i]
-        if where is self._ends:
-            self._give_back(hold)
-        else:
-            self._leave_future(hold)
-            self._timelines.drop(hold)
-
     def _take(self, hold: Hold) -> None:
         self._shift(hold, subtract)
         self.busy |= hold.hosts
@@ -306,10 +299,7 @@ class SlotTable:
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
             return
-        closed = 0
-        for host, amount in hold.use:
-            if any(c == a for c, a in zip(self.capacities[host], amount, strict=True)):
-                closed |= 1 << host
+        closed = host_set(host for host, amount in hold.use if self._fills(host, amount))
         self._future.add(hold.start, hold.end, hold.hosts, closed)
 
     def _leave_future(self, hold: Hold) -> None:
@@ -322,11 +312,12 @@ class SlotTable:
                 if other is not hold and other.start > self.now:
                     start, end = max(other.start, hold.start), min(other.end, hold.end)
                     if start < end:
-                        amount = other.amount(host)
-                        full = any(
-                            c == a for c, a in zip(self.capacities[host], amount, strict=True)
-                        )
-                        self._future.add(start, end, 1 << host, 1 << host if full else 0)
+                        closed = 1 << host if self._fills(host, other.amount(host)) else 0
+                        self._future.add(start, end, 1 << host, closed)
+
+    def _fills(self, host: int, amount: Capacity) -> bool:
+        """Whether ``amount`` leaves nothing of some resource type on the host."""
+        return any(c == a for c, a in zip(self.capacities[host], amount, strict=True))
 
     def _levels_at(self, size: Capacity, moment: int) -> Levels:
         """Levels as holds that have started leave them at ``moment``."""
