@@ -13,10 +13,11 @@ class Hold:
     """Capacity taken out of some hosts over ``[start, end)``, for one lease or outage.
 
     Only the slot table changes a hold. ``owner`` is the lease's id; ``firm`` is false for
-    a provisional reservation of a waiting lease.
+    a provisional reservation of a waiting lease. ``same`` is what it holds of each host,
+    ``None`` where that differs.
     """
 
-    __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "serial", "start", "use")
+    __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "same", "serial", "start", "use")
 
     def __init__(self, start: int, end: int, use: Use, owner: int, firm: bool, serial: int) -> None:
         self.start = start
@@ -26,9 +27,13 @@ class Hold:
         self.firm = firm
         self.serial = serial
         hosts = 0
-        for host, _ in use:
+        same: Capacity | None = use[0][1] if use else None
+        for host, amount in use:
             hosts |= 1 << host
+            if amount is not same and amount != same:
+                same = None
         self.hosts: HostSet = hosts
+        self.same = same
         self._amounts: dict[int, Capacity] | None = None
 
     def amount(self, host: int) -> Capacity:

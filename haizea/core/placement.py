@@ -9,7 +9,7 @@ fits before the lease must have been suspended.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from haizea.core import overheads
 from haizea.core.channel import Channel
@@ -60,15 +60,24 @@ class Planner:
 
     def suspend_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To suspend the lease on these hosts."""
-        vms = [overheads.suspend_vm_seconds(self.settings, m) for m in self.memory_mb(lease)]
-        return overheads.lease_seconds(self.settings, hosts, vms)
+        return overheads.lease_seconds(
+            self.settings, hosts, self._per_vm(lease, overheads.suspend_vm_seconds)
+        )
 
     def resume_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To resume the lease on these hosts; 0 if nothing of it is saved."""
         if not lease.saved:
             return 0
-        vms = [overheads.resume_vm_seconds(self.settings, m) for m in self.memory_mb(lease)]
-        return overheads.lease_seconds(self.settings, hosts, vms)
+        return overheads.lease_seconds(
+            self.settings, hosts, self._per_vm(lease, overheads.resume_vm_seconds)
+        )
+
+    def _per_vm(self, lease: Lease, seconds: Callable[[Settings, int], int]) -> list[int]:
+        """``seconds`` of the memory of each node."""
+        if lease.demand.size is not None:
+            memory_mb = 0 if self._memory is None else lease.demand.size[self._memory]
+            return [seconds(self.settings, memory_mb)] * lease.demand.count
+        return [seconds(self.settings, memory_mb) for memory_mb in self.memory_mb(lease)]
 
     def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To move what is saved of the lease to these hosts."""

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from haizea.core.future import Future
 from haizea.core.hold import Hold, Use
 from haizea.core.hosts import Host, HostSet, host_set, hosts_in
-from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
-from haizea.core.sizes import Levels, SizeIndex, SizeIndexes, level_count, raise_level
+from haizea.core.present import Present
+from haizea.core.resources import FOREVER, Capacity, fits, subtract
+from haizea.core.sizes import Levels, level_count, raise_level
 from haizea.core.timelines import Timelines
 
 _Change = Callable[[Capacity, Capacity], Capacity]
@@ -31,17 +32,13 @@ class SlotTable:
     def __init__(self, hosts: Iterable[Host], now: int) -> None:
         self.now = now
         self.capacities: list[Capacity] = [h.capacity for h in hosts]
-        self._free: list[Capacity] = self.capacities.copy()
-        self._indexes = SizeIndexes(self._free)
+        #: The capacity that every host has; ``None`` where hosts differ.
+        self.uniform_capacity = _shared(self.capacities)
         self._timelines = Timelines(self.capacities)
-        self._ends: list[tuple[int, int, Hold]] = []
+        self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
         self._starts: list[tuple[int, int, Hold]] = []
         self._future = Future()
         self._serial = 0
-        #: The capacity that every host has; ``None`` where hosts differ.
-        self.uniform_capacity = _shared(self.capacities)
-        #: Hosts that have a hold at present.
-        self.busy: HostSet = 0
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
 
@@ -50,14 +47,14 @@ class SlotTable:
     def advance(self, now: int) -> None:
         """Let time pass: holds end, holds start. O(hosts of those that do)."""
         self.now = now
-        while self._ends and self._ends[0][0] <= now:
-            self._give_back(self._ends.pop(0)[2])
+        ends = self._present.ends
+        while ends and ends[0][0] <= now:
+            self._end(ends.pop(0)[2])
         while self._starts and self._starts[0][0] <= now:
             hold = self._starts.pop(0)[2]
             self._leave_future(hold)
             if hold.end > now:
-                self._take(hold)
-                insort(self._ends, (hold.end, hold.serial, hold))
+                self._present.take(hold)
             else:
                 self._timelines.drop(hold)
         self._future.advance(now)
@@ -88,22 +85,20 @@ class SlotTable:
         """Put a hold that was withdrawn back as it was."""
         self._timelines.add(hold)
         if hold.start <= self.now:
-            self._take(hold)
-            insort(self._ends, (hold.end, hold.serial, hold))
+            self._present.take(hold)
         else:
             insort(self._starts, (hold.start, hold.serial, hold))
             self._enter_future(hold)
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
-        where, time = (
-            (self._ends, hold.end) if hold.start <= self.now else (self._starts, hold.start)
-        )
+        started = hold.start <= self.now
+        where, time = (self._present.ends, hold.end) if started else (self._starts, hold.start)
         i = bisect_left(where, (time, hold.serial))
         assert where[i][2] is hold, "a hold of this table"
         del where[i]
-        if where is self._ends:
-            self._give_back(hold)
+        if started:
+            self._end(hold)
         else:
             self._leave_future(hold)
             self._timelines.drop(hold)
@@ -113,9 +108,8 @@ class SlotTable:
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
         self.uniform_capacity = _shared(self.capacities)
-        self._free.append(host.capacity)
         self._timelines.add_host()
-        self._indexes.clear()
+        self._present.add_host(host.capacity, self.uniform_capacity)
 
     # --- questions --------------------------------------------------------------------
 
@@ -125,10 +119,10 @@ class SlotTable:
         O(1) for a start at present where no future hold is in the way.
         """
         if start <= self.now:
-            levels = self._indexes.of(size).levels
+            levels = self._present.indexes.of(size).levels
             touched, closed = self._future.until(end)
         else:
-            levels = self._levels_at(size, start)
+            levels = self._present.levels_at(size, start)
             touched, closed = self._future.within(start, end)
         return self._less_future(levels, size, start, end, touched, closed)
 
@@ -160,7 +154,7 @@ class SlotTable:
         """Whether exactly these amounts are free on exactly these hosts throughout."""
         if start <= self.now:
             touched, _ = self._future.until(end)
-            free = self._free
+            free = self._present.free
             return all(
                 fits(amount, free[host])
                 and (not touched >> host & 1 or fits(amount, self.least_free(host, start, end)))
@@ -201,14 +195,14 @@ class SlotTable:
 
     def candidate_starts(self, start: int) -> Iterator[int]:
         """``start`` and every later moment at which something comes free, in order."""
-        ends = {h.end for _, _, h in self._starts} | {end for end, _, _ in self._ends}
+        ends = {h.end for _, _, h in self._starts} | {end for end, _, _ in self._present.ends}
         yield start
         yield from sorted(e for e in ends if start < e < FOREVER)
 
     def holds_between(self, start: int, end: int) -> Iterator[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
-        for i in range(bisect_right(self._ends, (start, FOREVER)), len(self._ends)):
-            yield self._ends[i][2]
+        for i in range(bisect_right(self._present.ends, (start, FOREVER)), len(self._present.ends)):
+            yield self._present.ends[i][2]
         for begins, _, hold in self._starts:
             if begins >= end:
                 break
@@ -222,7 +216,7 @@ class SlotTable:
     def held(self, start: int, end: int) -> HostSet:
         """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
         if start <= self.now:
-            return self.busy | self._future.until(end)[0]
+            return self._present.busy | self._future.until(end)[0]
         hosts = 0
         for hold in self.holds_between(start, end):
             hosts |= hold.hosts
@@ -237,14 +231,11 @@ class SlotTable:
         twin.now = self.now
         twin.capacities = self.capacities
         twin.uniform_capacity = self.uniform_capacity
-        twin._free = self._free.copy()
-        twin._indexes = self._indexes.fork(twin._free)
         twin._timelines = self._timelines.fork()
-        twin._ends = self._ends.copy()
+        twin._present = self._present.fork(twin._timelines)
         twin._starts = self._starts.copy()
         twin._future = self._future.fork()
         twin._serial = self._serial
-        twin.busy = self.busy
         twin.shut = self.shut
         return twin
 
@@ -257,44 +248,18 @@ class SlotTable:
                 if hold.start <= self.now:
                     free = subtract(free, hold.amount(host))
                 assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
-            assert free == self._free[host], "free capacity at present"
-            started = any(h.start <= self.now for h in self._timelines.on(host))
-            assert started == bool(self.busy >> host & 1), "busy hosts"
-        assert all(h.start <= self.now for _, _, h in self._ends)
+            assert free == self._present.free[host], "free capacity at present"
+        self._present.check(self.now)
         assert all(h.start > self.now for _, _, h in self._starts)
-        self._indexes.check()
         for _, _, hold in self._starts:
             for cut in (hold.start, *self._future.cuts(hold.start, hold.end)):
                 assert hold.hosts & ~self._future.within(cut, cut + 1)[0] == 0, "untouched"
 
     # --- inside -----------------------------------------------------------------------
 
-    def _take(self, hold: Hold) -> None:
-        self._shift(hold, subtract)
-        self.busy |= hold.hosts
-
-    def _give_back(self, hold: Hold) -> None:
-        self._shift(hold, add)
+    def _end(self, hold: Hold) -> None:
         self._timelines.drop(hold)
-        idle = 0
-        now = self.now
-        for host, _ in hold.use:
-            if not any(h.start <= now for h in self._timelines.on(host)):
-                idle |= 1 << host
-        self.busy &= ~idle
-
-    def _shift(self, hold: Hold, change: _Change) -> None:
-        """Change what is free on the hold's hosts; hosts that change alike go together."""
-        free = self._free
-        alike: dict[tuple[Capacity, Capacity], HostSet] = {}
-        for host, amount in hold.use:
-            key = (free[host], amount)
-            alike[key] = alike.get(key, 0) | 1 << host
-        for (old, amount), hosts in alike.items():
-            new = change(old, amount)
-            for host in hosts_in(hosts):
-                free[host] = new
-            self._indexes.change(hosts, old, new)
+        self._present.give_back(hold, self.now)
 
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
@@ -319,42 +284,17 @@ class SlotTable:
         """Whether ``amount`` leaves nothing of some resource type on the host."""
         return any(c == a for c, a in zip(self.capacities[host], amount, strict=True))
 
-    def _levels_at(self, size: Capacity, moment: int) -> Levels:
-        """Levels as holds that have started leave them at ``moment``."""
-        index = self._indexes.of(size)
-        levels = index.levels.copy()
-        self._free_ended({}, index, levels, 0, moment)
-        return levels
-
-    def _free_ended(
-        self, freed: dict[int, Capacity], index: SizeIndex, levels: Levels, first: int, moment: int
-    ) -> int:
-        """Add to ``freed`` and ``levels`` what ends by ``moment``; answers how many ends are past.
-
-        ``first`` is how many were before. ``freed`` has what is free on hosts that differ
-        from the present.
-        """
-        ends, i = self._ends, first
-        while i < len(ends) and ends[i][0] <= moment:
-            for host, amount in ends[i][2].use:
-                old = freed.get(host) or self._free[host]
-                new = freed[host] = add(old, amount)
-                before, after = index.copies(old), index.copies(new)
-                if before != after:
-                    raise_level(levels, 1 << host, before, after)
-            i += 1
-        return i
-
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
         """Every moment from ``start`` on at which something comes free, with the levels then.
 
         The levels are of holds that have started only; the list is reused.
         """
-        index, ends = self._indexes.of(size), self._ends
-        levels = index.levels.copy()
+        present = self._present
+        ends = present.ends
+        levels = present.indexes.of(size).levels.copy()
         freed: dict[int, Capacity] = {}
         start = max(start, self.now)
-        i = self._free_ended(freed, index, levels, 0, start)
+        i = present.let_end(size, levels, freed, 0, start)
         yield start, levels
         later = sorted({h.end for _, _, h in self._starts if h.end > start})
         j = 0
@@ -366,7 +306,7 @@ class SlotTable:
                 return
             if j < len(later) and later[j] == moment:
                 j += 1
-            i = self._free_ended(freed, index, levels, i, moment)
+            i = present.let_end(size, levels, freed, i, moment)
             yield moment, levels
 
     def _less_future(
@@ -388,7 +328,7 @@ class SlotTable:
         if 0 not in size:
             contested &= ~closed
         if contested:
-            index = self._indexes.of(size)
+            index = self._present.indexes.of(size)
             for host in hosts_in(contested):
                 count = index.copies(self.least_free(host, start, end))
                 if count:
