@@ -30,6 +30,7 @@ class ImageStore:
         self._cache_mb = cache_mb
         self._copies: dict[int, dict[str, _Copy]] = {}
         self._hosts_with: dict[str, HostSet] = {}
+        self._needs: dict[int, HostSet] = {}
         #: Hosts whose use of disk space changed since :meth:`changes` was asked last.
         self._changed: set[int] = set()
 
@@ -50,6 +51,8 @@ class ImageStore:
                     self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << host
                 self._changed.add(host)
             copy.needed_by |= lease_ids
+        for lease_id in lease_ids:
+            self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
 
     def need(self, image: DiskImage, hosts: HostSet, lease_id: int) -> None:
         """A lease will use the copies that are on ``hosts`` already: they must stay."""
@@ -57,10 +60,11 @@ class ImageStore:
             copy = self._copies.get(host, {}).get(image.name)
             if copy is not None:
                 copy.needed_by.add(lease_id)
+        self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
 
-    def done(self, image: DiskImage, hosts: HostSet, lease_id: int, now: int) -> None:
-        """A lease needs its image on ``hosts`` no more."""
-        for host in hosts_in(hosts):
+    def done(self, image: DiskImage, lease_id: int, now: int) -> None:
+        """A lease needs its image no more."""
+        for host in hosts_in(self._needs.pop(lease_id, 0)):
             copies = self._copies.get(host, {})
             for name, copy in list(copies.items()):
                 if copy.image.name == image.name and lease_id in copy.needed_by:

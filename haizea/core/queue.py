@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from haizea.core.claim import Claim
 from haizea.core.counting import Counting
+from haizea.core.glance import Glance
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease
 from haizea.core.reserving import Reserving
-from haizea.core.resources import FOREVER, Capacity
 from haizea.core.schedule import Schedule
-from haizea.core.sizes import level_count
 
 
 class Queue:
@@ -57,7 +56,7 @@ class Queue:
             self._counting.look(None if full else arrived)
         else:
             schedule.given_back.clear()
-            self._reserving.look(full)
+            self._reserving.look(None if full else arrived)
         self._counts = counts
 
     def pin(self) -> None:
@@ -101,12 +100,12 @@ class Claiming:
         old = schedule.claim
         claim: Claim | None = None
         schedule.claim = None
-        full_sizes: dict[Capacity, int] = {}
+        glance = Glance(schedule.table)
         for _, lease in schedule.waiting.copy():
-            if claim is not None and self._hopeless(lease, full_sizes):
+            if claim is not None and glance.hopeless(lease):
                 continue
             if self._start(lease, claim):
-                full_sizes.clear()
+                glance.forget()
             elif claim is None:
                 if not self._backfills:
                     break
@@ -130,15 +129,3 @@ class Claiming:
         if claim is not None:
             claim.taken(schedule.table, plan.end)
         return True
-
-    def _hopeless(self, lease: Lease, free: dict[Capacity, int]) -> bool:
-        """Whether too few hosts are free at this moment; ``free`` remembers how many are."""
-        size = lease.demand.size
-        if size is None:
-            return False
-        count = free.get(size)
-        if count is None:
-            now = self._schedule.now
-            count = level_count(self._schedule.table.room(size, now, now + 1), FOREVER)
-            free[size] = count
-        return lease.demand.count > count

@@ -7,6 +7,7 @@ plan in the slot table, provisionally; whenever something comes free it may move
 
 from __future__ import annotations
 
+from haizea.core.glance import Glance
 from haizea.core.hosts import HostSet, host_set
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Plan
@@ -39,26 +40,43 @@ class Reserving:
                 lease.token += 1
                 self._schedule.commit(lease, plan, firm=False)
 
-    def look(self, full: bool) -> None:
-        """Move reservations earlier, make those that are missing, start what can start."""
+    def look(self, arrived: list[Lease] | None) -> None:
+        """Move reservations earlier, make those that are missing, start what can start.
+
+        Only ``arrived`` are looked at where they are given: nothing came free.
+        """
         schedule, limit = self._schedule, self._limit
-        held, floor = 0, schedule.now
-        for _, lease in schedule.waiting.copy():
+        if arrived is None or limit == 0:
+            candidates = [lease for _, lease in schedule.waiting]
+            held = 0
+        else:
+            candidates = sorted(arrived, key=lambda lease: lease.key)
+            held = sum(_holds_one(lease) for _, lease in schedule.waiting)
+        floor, glance = schedule.now, Glance(schedule.table)
+        for lease in candidates:
             if lease.plan is not None:
-                if full:
+                if arrived is None:
                     self._move_earlier(lease)
-            else:
-                found = self._soonest(lease, floor, limit is None or held < limit)
-                if found is not None:
-                    self._take(lease, *found)
-                elif limit == 0:
-                    break
-                elif lease.expected is not None:
-                    schedule.lose_claim(lease, "leases before it hold the reservations")
-            if lease.plan is not None:
-                held += lease.plan.waits and not lease.started
-                if limit == 0:
-                    floor = max(floor, lease.plan.start)
+                    held += _holds_one(lease)
+            elif self._place(lease, floor, limit is None or held < limit, glance):
+                held += _holds_one(lease)
+            elif limit == 0:
+                break
+            if limit == 0 and lease.plan is not None:
+                floor = max(floor, lease.plan.start)
+
+    def _place(self, lease: Lease, start: int, may_wait: bool, glance: Glance) -> bool:
+        """Give a lease its plan, from ``start`` on; whether there is one."""
+        found = None
+        if may_wait or start > self._schedule.now or not glance.hopeless(lease):
+            found = self._soonest(lease, start, may_wait)
+        if found is None:
+            if lease.expected is not None:
+                self._schedule.lose_claim(lease, "leases before it hold the reservations")
+            return False
+        self._take(lease, *found)
+        glance.forget()
+        return True
 
     def _take(self, lease: Lease, plan: Plan, shipment: Shipment | None) -> None:
         schedule = self._schedule
@@ -125,3 +143,8 @@ class Reserving:
         schedule.replace(lease, better)
         if better.start == schedule.now:
             schedule.do_what_is_due()
+
+
+def _holds_one(lease: Lease) -> bool:
+    """Whether a waiting lease's reservation waits for hosts, so that it counts."""
+    return lease.plan is not None and lease.plan.waits and not lease.started

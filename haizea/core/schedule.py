@@ -120,8 +120,7 @@ class Schedule(Book):
             return
         for transfer, hosts in self.preparation.withdraw(lease.id, self.now):
             self._transfer_ended(lease.id, transfer, hosts)
-        everywhere = (1 << len(self.table.capacities)) - 1
-        self.preparation.store.done(image, everywhere, lease.id, self.now)
+        self.preparation.store.done(image, lease.id, self.now)
         self._say_stored()
 
     def finish(self, lease: Lease, state: State, reason: str, code: str) -> None:
