@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine
 
 EFFORT = int(os.environ.get("HAIZEA_EFFORT", "0"))
 SEED = int(os.environ.get("HAIZEA_SEED") or random.SystemRandom().randrange(1 << 32))
 
+_Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -39,6 +41,11 @@ def tries(examples: int) -> Callable[[_Test], _Test]:
         return seed(SEED)(decorated) if EFFORT else decorated
 
     return decorate
+
+
+def seeded(machine: type[_Machine]) -> type[_Machine]:
+    """Decorate a state machine: it takes the seed, if there is one."""
+    return seed(SEED)(machine) if EFFORT else machine
 
 
 def header() -> str:

@@ -1,0 +1,250 @@
+"""The slot table does what an oracle does that counts every second on every host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from effort import how_hard, seeded
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from slot_oracle import HORIZON, Entry, Oracle
+
+from haizea.core.hold import Hold, Use
+from haizea.core.hosts import Host, host_set
+from haizea.core.resources import FOREVER, Capacity, fits
+from haizea.core.sizes import Levels, SizeIndexes, level_count
+from haizea.core.slottable import SlotTable
+
+CAPACITIES = st.tuples(st.sampled_from([4, 4, 8]), st.sampled_from([4, 4, 6]), st.just(2))
+SIZES: tuple[Capacity, ...] = ((1, 1, 0), (2, 1, 1), (4, 4, 0), (0, 3, 0), (3, 2, 1), (4, 4, 2))
+SIZE = st.sampled_from(SIZES)
+LENGTH = st.one_of(st.integers(1, 12), st.just(FOREVER))
+
+
+def trimmed(levels: Levels) -> list[int]:
+    """Levels without empty ones at the end."""
+    last = max((i + 1 for i, level in enumerate(levels) if level), default=0)
+    return levels[:last]
+
+
+@seeded
+class SlotTables(RuleBasedStateMachine):
+    """Random changes to a slot table and to the oracle."""
+
+    table: SlotTable
+    oracle: Oracle
+
+    @initialize(capacities=st.lists(CAPACITIES, min_size=1, max_size=4), now=st.integers(0, 3))
+    def begin(self, capacities: list[Capacity], now: int) -> None:
+        self.table = SlotTable([Host(i, f"h{i}", c) for i, c in enumerate(capacities)], now)
+        self.oracle = Oracle(now, list(capacities))
+
+    # --- what is drawn ------------------------------------------------------------------
+
+    def moment(self, data: st.DataObject) -> int:
+        return data.draw(st.integers(self.oracle.now, max(HORIZON, self.oracle.now)), "moment")
+
+    def use(self, data: st.DataObject) -> Use:
+        hosts = st.sets(st.integers(0, len(self.oracle.capacities) - 1), min_size=1)
+        return tuple([(h, data.draw(SIZE, "size")) for h in sorted(data.draw(hosts, "hosts"))])
+
+    def interval(self, data: st.DataObject) -> tuple[int, int]:
+        start = self.moment(data)
+        end = start + data.draw(LENGTH, "length")
+        return start, end if end <= HORIZON else FOREVER
+
+    def entry(self, data: st.DataObject, suits: Callable[[Entry], bool]) -> Hold | None:
+        holds = [hold for hold, entry in self.oracle.entries.items() if suits(entry)]
+        return data.draw(st.sampled_from(holds), "hold") if holds else None
+
+    def place(self, data: st.DataObject, table: SlotTable, oracle: Oracle) -> Hold | None:
+        start, end = self.interval(data)
+        use, firm = self.use(data), data.draw(st.booleans(), "firm")
+        if not oracle.fits_on(use, start, end):
+            return None
+        hold = table.reserve(start, end, use, 1, firm=firm)
+        oracle.reserve(hold, start, end, use, firm)
+        return hold
+
+    # --- changes ------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def reserve(self, data: st.DataObject) -> None:
+        self.place(data, self.table, self.oracle)
+
+    @rule(data=st.data())
+    def reserve_again(self, data: st.DataObject) -> None:
+        self.place(data, self.table, self.oracle)
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        hold = self.entry(data, lambda e: True)
+        if hold is not None:
+            self.table.release(hold)
+            del self.oracle.entries[hold]
+
+    @rule(data=st.data(), back=st.booleans())
+    def withdraw(self, data: st.DataObject, back: bool) -> None:
+        hold = self.entry(data, lambda e: e.start > self.oracle.now)
+        if hold is None:
+            return
+        self.table.withdraw(hold)
+        entry = self.oracle.entries.pop(hold)
+        if back:
+            self.agree()
+            self.table.restore(hold)
+            self.oracle.entries[hold] = entry
+
+    @rule(data=st.data())
+    def change_end(self, data: st.DataObject) -> None:
+        hold = self.entry(data, lambda e: True)
+        if hold is None:
+            return
+        entry = self.oracle.entries.pop(hold)
+        end = data.draw(st.integers(max(entry.start, self.oracle.now) + 1, HORIZON + 1), "end")
+        end = end if end <= HORIZON else FOREVER
+        start = max(entry.start, self.oracle.now)
+        if self.oracle.fits_on(tuple(entry.use.items()), start, end):
+            self.table.change_end(hold, end)
+            entry.end = end
+        self.oracle.entries[hold] = entry
+
+    @precondition(lambda self: self.oracle.now < HORIZON)
+    @rule(seconds=st.integers(0, 6))
+    def advance(self, seconds: int) -> None:
+        now = min(self.oracle.now + seconds, HORIZON)
+        self.table.advance(now)
+        self.oracle.advance(now)
+
+    @precondition(lambda self: len(self.oracle.capacities) < 6)
+    @rule(capacity=CAPACITIES)
+    def add_host(self, capacity: Capacity) -> None:
+        index = len(self.oracle.capacities)
+        self.table.add_host(Host(index, f"h{index}", capacity))
+        self.oracle.capacities.append(capacity)
+
+    @rule(data=st.data())
+    def shut(self, data: st.DataObject) -> None:
+        host = data.draw(st.integers(0, len(self.oracle.capacities) - 1), "host")
+        self.oracle.shut ^= {host}
+        self.table.shut = host_set(self.oracle.shut)
+
+    @rule(data=st.data())
+    def fork(self, data: st.DataObject) -> None:
+        """What is changed on a fork does not show here, nor the other way round."""
+        twin, twin_oracle = self.table.fork(), self.oracle.copy()
+        hold = self.entry(data, lambda e: e.start >= self.oracle.now)
+        if hold is not None:
+            twin.withdraw(hold)
+            entry = twin_oracle.entries.pop(hold)
+            if data.draw(st.booleans(), "back"):
+                twin.restore(hold)
+                twin_oracle.entries[hold] = entry
+        self.place(data, twin, twin_oracle)
+        self.place(data, self.table, self.oracle)
+        self.agree()
+        agree(twin, twin_oracle)
+
+    # --- questions ----------------------------------------------------------------------
+
+    @rule(data=st.data(), size=SIZE)
+    def ask_for_room(self, data: st.DataObject, size: Capacity) -> None:
+        start, end = self.interval(data)
+        expected = self.oracle.room(size, start, end)
+        assert trimmed(self.table.room(size, start, end)) == expected
+        for host in range(len(self.oracle.capacities)):
+            least = self.oracle.least_free(host, start, end)
+            assert self.table.least_free(host, start, end) == least
+
+    @rule(data=st.data(), size=SIZE, count=st.integers(1, 8), length=LENGTH)
+    def ask_for_moments(self, data: st.DataObject, size: Capacity, count: int, length: int) -> None:
+        start = self.moment(data)
+        before = data.draw(st.one_of(st.just(FOREVER), st.integers(start, HORIZON)), "before")
+        found = [
+            (moment, trimmed(levels.copy()))
+            for moment, levels in self.table.moments(size, count, length, start, before)
+        ]
+        first = self.oracle.earliest(size, count, length, start, before)
+        assert (found[0][0] if found else None) == first
+        assert found == sorted(found)
+        for moment, levels in found:
+            assert start <= moment < before
+            assert levels == self.oracle.room(size, moment, moment + length)
+            assert level_count(levels, FOREVER) >= count
+
+    @rule(data=st.data(), length=LENGTH)
+    def ask_for_certain_hosts(self, data: st.DataObject, length: int) -> None:
+        start = self.moment(data)
+        before = data.draw(st.one_of(st.just(FOREVER), st.integers(start, HORIZON)), "before")
+        use = self.use(data)
+        end = start + length
+        assert self.table.fits_on(use, start, end) == self.oracle.fits_on(use, start, end)
+        if all(fits(amount, self.oracle.capacities[host]) for host, amount in use):
+            expected = self.oracle.earliest_on(use, length, start, before)
+            assert self.table.earliest_on(use, length, start, before) == expected
+
+    @rule(data=st.data())
+    def ask_what_is_held(self, data: st.DataObject) -> None:
+        start, end = self.interval(data)
+        entries = self.oracle.entries
+        assert self.table.held(start, end) == self.oracle.held(start, end)
+        assert self.table.firm_starts(start, end) == self.oracle.firm_starts(start, end)
+        between = {hold for hold, e in entries.items() if e.overlaps(start, end)}
+        assert set(self.table.holds_between(start, end)) == between
+        candidates = list(self.table.candidate_starts(start))
+        assert candidates == [start, *sorted({e for e in self.oracle.ends() if e > start})]
+
+    @invariant()
+    def agree(self) -> None:
+        agree(self.table, self.oracle)
+
+
+def agree(table: SlotTable, oracle: Oracle) -> None:
+    """Table and oracle say the same."""
+    now = oracle.now
+    table.check()
+    for size in SIZES:
+        for start, end in ((now, now + 1), (now, now + 4), (now, FOREVER), (now + 3, now + 9)):
+            assert trimmed(table.room(size, start, end)) == oracle.room(size, start, end)
+    for host in range(len(oracle.capacities)):
+        there = {hold for hold, e in oracle.entries.items() if host in e.use}
+        assert set(table.holds_on(host)) == there
+    future = [e for e in oracle.entries.values() if e.start > now]
+    assert table.has_future == bool(future)
+    assert table.has_firm_future == any(e.firm for e in future)
+    same = set(oracle.capacities)
+    assert table.uniform_capacity == (next(iter(same)) if len(same) == 1 else None)
+
+
+TestSlotTables = SlotTables.TestCase
+TestSlotTables.settings = how_hard(150, stateful_step_count=30)
+
+
+def test_releasing_again_what_had_started_changes_nothing() -> None:
+    table = SlotTable([Host(0, "h", (4, 4))], 0)
+    hold = table.reserve(0, 10, ((0, (4, 4)),), 1)
+    table.release(hold)
+    table.reserve(0, 5, ((0, (3, 3)),), 2)
+    table.release(hold)
+    table.check()
+    assert table.least_free(0, 0, 5) == (1, 1)
+
+
+def test_more_sizes_than_are_kept_at_once() -> None:
+    free: list[Capacity] = [(200, 500), (100, 100)]
+    indexes = SizeIndexes(free)
+    for amount in range(1, 200):
+        levels: Any = indexes.of((amount, 1)).levels
+        expected = sum(f[0] // amount for f in free)
+        assert level_count(levels, FOREVER) == expected
+    free[0] = (10, 10)
+    indexes.change(1, (200, 500), (10, 10))
+    assert level_count(indexes.of((5, 1)).levels, FOREVER) == 22
+    indexes.check()
