@@ -51,12 +51,16 @@ def _violation(history: History, host: int | None, time: int, message: str) -> V
 
 
 def _whole_nodes(history: History) -> Iterator[Violation]:
+    right: set[Capacity] = set()
     for phase in history.phases.get("run", ()):
         for host, held in phase.use.items():
+            if held in right:
+                continue
             if not _is_sum(history.lease, held):
                 message = f"it holds {held} there, which is no number of its nodes"
                 yield _violation(history, host, phase.start, message)
                 return
+            right.add(held)
         if not _shareable(history.lease, phase.use):
             message = "its nodes cannot be shared out to what it holds on the hosts"
             yield _violation(history, None, phase.start, message)

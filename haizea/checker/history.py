@@ -87,8 +87,20 @@ class History:
 
     def phase(self, purpose: str, start: int) -> Phase | None:
         """The phase of this purpose that starts then; one that takes time, if there are two."""
-        found = [p for p in self.phases.get(purpose, ()) if p.start == start]
-        return max(found, key=lambda p: p.end, default=None)
+        return self._by_start.get((purpose, start))
+
+    @cached_property
+    def _by_start(self) -> Mapping[tuple[str, int], Phase]:
+        return {
+            (purpose, phase.start): phase
+            for purpose, phases in self.phases.items()
+            for phase in sorted(phases, key=lambda p: p.end)
+        }
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """The stays of the lease on hosts, in order."""
+        return _stretches(self)
 
     def in_state(self, state: str) -> Iterator[Span]:
         """The spans of a state."""
@@ -127,8 +139,7 @@ class Stretch(NamedTuple):
     use: Mapping[int, Capacity]
 
 
-def stretches(history: History) -> list[Stretch]:
-    """The stays of a lease on hosts, in order."""
+def _stretches(history: History) -> list[Stretch]:
     result: list[Stretch] = []
     ran = 0
     start: int | None = None

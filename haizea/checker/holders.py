@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from haizea.checker.history import WAITING, History, stretches
+from haizea.checker.history import WAITING, History
 from haizea.checker.records import AR, BEST_EFFORT, FOREVER, Capacity, Lease
 
 
@@ -47,7 +47,7 @@ class Holders:
         lease = history.lease
         if lease.state == "Rejected" or not history.story:
             return
-        stays = stretches(history)
+        stays = history.stretches
         if lease.kind == AR:
             start = lease.requested_start or 0
             gone = FOREVER if history.final is None else history.final.time

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from haizea.checker import formulas
 from haizea.checker.formulas import Range
-from haizea.checker.history import History, Phase, Stretch, stretches
+from haizea.checker.history import History, Phase, Stretch
 from haizea.checker.records import FOREVER, Capacity, Records, Row
 from haizea.checker.violation import Rule, Violation
 
@@ -85,7 +85,7 @@ def worth_while(records: Records, history: History) -> Iterator[Violation]:
     if records.disturbed:
         return
     codes = {c.time: c.code for c in story if c.state == "Suspending"}
-    for stay in stretches(history):
+    for stay in history.stretches:
         ended_running = _suspended_at(history, stay)
         if ended_running is None or stay.active is None or not stay.use:
             continue

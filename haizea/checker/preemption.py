@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from haizea.checker import formulas
-from haizea.checker.history import History, Stretch, stretches
+from haizea.checker.history import History, Stretch
 from haizea.checker.holders import Holder, Holders
 from haizea.checker.records import AR, FOREVER, Records
 from haizea.checker.rejections import least_free
@@ -68,7 +68,7 @@ class Preemptions:
         found = _FOR.search(reason)
         ar = records.leases.get(int(found[1])) if found else None
         stay = next(
-            (s for s in stretches(history) if s.active is not None and s.active <= time <= s.end),
+            (s for s in history.stretches if s.active is not None and s.active <= time <= s.end),
             None,
         )
         if ar is None or ar.requested_start is None or stay is None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from haizea.checker.history import History, Stretch, stretches
+from haizea.checker.history import History, Stretch
 from haizea.checker.records import BEST_EFFORT, FOREVER, Capacity, Lease, Records, copies
 from haizea.checker.violation import Rule, Violation
 
@@ -86,7 +86,7 @@ class Queue:
                 what = "unsettled" if now else "settled"
                 events.append(_Event(span.start, lease.id, what, None))
                 unsettled = now
-        for stay in stretches(history):
+        for stay in history.stretches:
             if stay.active is not None and stay.active < stay.end and stay.use:
                 events.append(_Event(stay.active, lease.id, "starts", stay))
                 if stay.end < FOREVER:

@@ -182,4 +182,13 @@ def add(a: Capacity, b: Capacity) -> Capacity:
 
 def copies(wanted: Capacity, free: Capacity) -> int:
     """How many times ``wanted`` fits into ``free``."""
-    return min((max(f, 0) // w for w, f in zip(wanted, free, strict=True) if w > 0), default=0)
+    # A loop: this is asked millions of times.
+    most = -1
+    for want, there in zip(wanted, free, strict=True):
+        if want > 0:
+            if there < want:
+                return 0
+            count = there // want
+            if count < most or most < 0:
+                most = count
+    return max(most, 0)
