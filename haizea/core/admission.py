@@ -88,7 +88,7 @@ class Admission:
         start, end = request.start, min(request.start + lease.remaining, FOREVER)
         found = self._hosts(lease, start, end)
         if found is None:
-            return Refusal("no-room", self._too_little(lease, start, end))
+            return self._too_little(lease, start, end)
         shipment = self._images_by(lease, found.hosts, start)
         if isinstance(shipment, Refusal):
             return shipment
@@ -166,12 +166,14 @@ class Admission:
             f" hosts by @{start}: the link is busy, or the start is too soon",
         )
 
-    def _too_little(self, lease: Lease, start: int, end: int) -> str:
+    def _too_little(self, lease: Lease, start: int, end: int) -> Refusal:
         """The reason for an AR that finds no room, even by preemption."""
         schedule, demand = self._schedule, lease.demand
         until = f"and @{end}" if end < FOREVER else "and whenever it would end"
         if demand.size is None:
-            return f"{nodes(demand.count)} asked, not enough room between @{start} {until}"
+            return Refusal(
+                "no-room", f"{nodes(demand.count)} asked, not enough room between @{start} {until}"
+            )
         table = schedule.table.fork()
         policy = self._policies.preemption
         by_id = {x.id: x for x in self._preemptible(start, end)}
@@ -184,11 +186,15 @@ class Admission:
             table.withdraw(by_id[victim.request.id].hold)
         most = level_count(table.room(demand.size, start, end), FOREVER)
         if most >= demand.count:
-            return (
+            return Refusal(
+                "no-time",
                 f"{nodes(demand.count)} asked between @{start} {until}; leases that would have to"
-                " make room cannot be off their hosts in time"
+                " make room cannot be off their hosts in time",
             )
-        return f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}"
+        return Refusal(
+            "no-room",
+            f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}",
+        )
 
     # --- immediate leases -------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class StateChanged(NamedTuple):
     """A lease went from one state to another, and why.
 
     ``code`` is one word for programs, empty where ``reason`` says nothing special:
-    ``too-big``, ``no-room``, ``image-late``, ``in-the-past``, ``policy`` (rejections);
+    ``too-big``, ``no-room``, ``no-time``, ``image-late``, ``in-the-past``, ``policy`` (rejections);
     ``preempted`` (requeued or suspended for another lease), ``hole`` (suspended because
     its hole ends), ``early-end``, ``duration-over``, ``failure``, ``user``.
     """

@@ -2,7 +2,8 @@
 
 The policy says who may go, and who first. Leases are taken away in that order, on a copy
 of the schedule, until there is room; then each is given back again unless there would be
-too little. So giving back any one of the set would leave too little room.
+too little. So giving back any one of the set would leave too little room. Leases that
+have not begun go before those that run, for they lose nothing.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def make_room(
         candidates = [placed(lease) for lease in able]
         by_id = {lease.id: lease for lease in able}
         ordered = [by_id[p.request.id] for p in policy.victims(request, candidates)]
+        ordered.sort(key=lambda lease: lease.started)
         found = _smallest(planner, request, demand, start, end, ordered)
         if found is None:
             return None

@@ -12,7 +12,7 @@ from haizea.core.hosts import Host, HostSet, host_set
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.plan import Lease, Phase
-from haizea.core.resources import FOREVER, fits
+from haizea.core.resources import FOREVER
 from haizea.core.schedule import Schedule
 
 #: How often a lease that fails to start is tried again before it fails for good.
@@ -129,32 +129,22 @@ class Trouble:
         if self._schedule.planner.shares_files and purpose in {Purpose.SUSPEND, Purpose.RESUME}:
             self._schedule.channel.release(under_way.start, under_way.end)
             plan.exclusive = [i for i in plan.exclusive if i != (under_way.start, under_way.end)]
-        if plan.end > old_end:
-            self._clear_way(lease, old_end, plan.end)
         self._schedule.table.change_end(lease.hold, plan.end)
         self._schedule.again(lease)
+        if plan.end > old_end:
+            self._clear_way(lease, old_end, plan.end)
 
     def _clear_way(self, lease: Lease, start: int, end: int) -> None:
-        """Take what has not started off the lease's hosts where it needs them longer."""
+        """Take what has not started off the lease's hosts, now that it needs them longer."""
         table = self._schedule.table
-        for host, amount in lease.hold.use:
-            while not fits(amount, table.least_free(host, start, end)):
-                holds = [
-                    h
-                    for h in table.holds_on(host)
-                    if h.owner != lease.id
-                    and h.start < end
-                    and h.end > start
-                    and h.start > table.now
-                ]
-                if not holds:
-                    break
-                last = max(holds, key=lambda h: (h.start, h.serial))
-                self.displace(
-                    self._schedule.leases[last.owner],
-                    f"{self._hosts[host].name} is still held by lease {lease.id}",
-                    keep_off=host_set([host]),
+        for host, _ in lease.hold.use:
+            while min(table.least_free(host, start, end)) < 0:
+                last = max(
+                    (h for h in table.holds_on(host) if start <= h.start < end),
+                    key=lambda h: (h.start, h.serial),
                 )
+                reason = f"{self._hosts[host].name} is still held by lease {lease.id}"
+                self.displace(self._schedule.leases[last.owner], reason, 1 << host)
 
     def _transfer_delayed(self, lease: Lease, end: int) -> None:
         schedule = self._schedule
