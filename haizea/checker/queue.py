@@ -218,7 +218,8 @@ class Replay:
         overtakers = []
         for event in starts:
             lease = self._leases.get(event.lease)
-            ahead = eligible and head is not None and lease is not None
+            # One that goes on was given its hosts when it was taken, and not now.
+            ahead = eligible and lease is not None and _is_fresh(event)
             if ahead and head is not None and self._key(event.lease) > self._key(head):
                 overtakers.append(event)
             else:
