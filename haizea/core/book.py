@@ -5,10 +5,9 @@ Everything that is said about a lease goes through here into ``out``, as a decis
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 from haizea.core.events import Decision, Expected, StateChanged
 from haizea.core.lifecycle import State, check_transition
+from haizea.core.line import Line
 from haizea.core.plan import Lease
 from haizea.core.policy import QueueOrderPolicy
 
@@ -24,7 +23,7 @@ class Book:
     def __init__(self, now: int, order: QueueOrderPolicy) -> None:
         self.now = now
         self.leases: dict[int, Lease] = {}
-        self.waiting: list[tuple[tuple[object, int], Lease]] = []
+        self.waiting = Line()
         self.arrived: list[Lease] = []
         self.out: list[Decision] = []
         self._order = order
@@ -48,19 +47,8 @@ class Book:
                 self.change(lease, State.SUSPENDED_QUEUED, reason, code)
         elif lease.state not in {State.PREPARING, State.READY, State.QUEUED}:
             self.change(lease, State.QUEUED, reason, code)
-        insort(self.waiting, (lease.key, lease))
+        self.waiting.add(lease)
         self.arrived.append(lease)
-
-    def leave_queue(self, lease: Lease) -> None:
-        """The lease waits no more."""
-        i = bisect_left(self.waiting, lease.key, key=_key)
-        if i < len(self.waiting) and self.waiting[i][1] is lease:
-            del self.waiting[i]
-
-    def is_waiting(self, lease: Lease) -> bool:
-        """Whether the lease is in the queue."""
-        i = bisect_left(self.waiting, lease.key, key=_key)
-        return i < len(self.waiting) and self.waiting[i][1] is lease
 
     def expect(self, lease: Lease, start: int | None, reason: str) -> None:
         """Say when a waiting lease is expected to start, if that is news."""
@@ -91,7 +79,3 @@ class Book:
 def nodes(count: int) -> str:
     """So many nodes, in words."""
     return "1 node" if count == 1 else f"{count} nodes"
-
-
-def _key(entry: tuple[tuple[object, int], Lease]) -> tuple[object, int]:
-    return entry[0]

@@ -39,7 +39,7 @@ class Counting:
     def take_over(self) -> None:
         """Turn reservations on hosts into numbers."""
         schedule = self._schedule
-        for _, lease in schedule.waiting:
+        for lease in schedule.waiting:
             if lease.plan is not None:
                 start = self._starts[lease.id] = lease.plan.start
                 schedule.unpin(lease)
@@ -71,7 +71,7 @@ class Counting:
             profile = self._profile = self._fresh()
             improve = True
         if arrived is None:
-            candidates = [lease for _, lease in schedule.waiting]
+            candidates = list(schedule.waiting)
         else:
             candidates = sorted(arrived, key=lambda lease: lease.key)
         for lease in candidates:

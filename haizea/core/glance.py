@@ -1,8 +1,8 @@
-"""A quick glance at a waiting lease: whether it is worth trying to start it at all."""
+"""A quick glance at what is free at present: whether a closer look is worth while at all."""
 
 from __future__ import annotations
 
-from haizea.core.plan import Lease
+from haizea.core.claim import Claim
 from haizea.core.resources import FOREVER, Capacity
 from haizea.core.sizes import level_count
 from haizea.core.slottable import SlotTable
@@ -11,27 +11,41 @@ from haizea.core.slottable import SlotTable
 class Glance:
     """How many nodes of each size would fit at this very moment, remembered until told."""
 
-    __slots__ = ("_free", "_table")
+    __slots__ = ("_free", "_spare", "_table")
 
     def __init__(self, table: SlotTable) -> None:
         self._table = table
         self._free: dict[Capacity, int] = {}
+        self._spare: dict[Capacity, int] = {}
 
     def forget(self) -> None:
         """Something was placed: what is remembered is not true any more."""
         self._free.clear()
+        self._spare.clear()
 
-    def hopeless(self, lease: Lease) -> bool:
-        """Whether fewer hosts are free at present than the lease needs, for however long.
+    def may_fit(self, size: Capacity | None, count: int) -> bool:
+        """Whether as many hosts are free at present, for however long.
 
-        ``False`` where nodes differ: that takes a closer look.
+        ``True`` where nodes differ (``size`` is ``None``): that takes a closer look.
         """
-        size = lease.demand.size
-        if size is None:
-            return False
+        return size is None or self.free(size) >= count
+
+    def free(self, size: Capacity) -> int:
+        """How many nodes of this size fit at present."""
         count = self._free.get(size)
         if count is None:
             now = self._table.now
             count = level_count(self._table.room(size, now, now + 1), FOREVER)
             self._free[size] = count
-        return lease.demand.count > count
+        return count
+
+    def spare(self, size: Capacity, claim: Claim) -> int:
+        """How many of them could stay beyond the claim's start, at most."""
+        count = self._spare.get(size)
+        if count is None:
+            now = self._table.now
+            levels = self._table.room(size, now, now + 1)
+            shared = claim.shares_hosts(levels)
+            count = FOREVER if shared else level_count(claim.spare(levels), FOREVER)
+            self._spare[size] = count
+        return count

@@ -7,7 +7,7 @@ other, over hosts whose capacity is held from the first to the last. Only
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from haizea.core.events import Purpose
 from haizea.core.hold import Hold, Use
@@ -15,6 +15,9 @@ from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts
 from haizea.core.resources import FOREVER
+
+#: A lease's place in the queue: the policy's key, then its id.
+Key = tuple[Any, int]
 
 
 class Phase(NamedTuple):
@@ -115,7 +118,7 @@ class Lease:
         self.id = request.id
         self.demand = demand
         self.state = State.NEW
-        self.key: tuple[object, int] = ((), request.id)
+        self.key: Key = ((), request.id)
         self.remaining = request.duration if request.duration is not None else FOREVER
         self.ran = 0
         self.saved = False

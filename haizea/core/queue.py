@@ -96,28 +96,42 @@ class Claiming:
         return True
 
     def _start_or_claim(self) -> None:
+        """Go through the queue: start what fits, and claim a later start for the first."""
         schedule = self._schedule
-        old = schedule.claim
-        claim: Claim | None = None
-        schedule.claim = None
-        glance = Glance(schedule.table)
-        for _, lease in schedule.waiting.copy():
-            if claim is not None and glance.hopeless(lease):
+        old, schedule.claim = schedule.claim, None
+        for lease in schedule.waiting:
+            if self._start(lease, None):
                 continue
-            if self._start(lease, claim):
-                glance.forget()
-            elif claim is None:
-                if not self._backfills:
-                    break
-                claim = schedule.claim = self._planner.claim(lease, schedule.now)
-                if claim is None:
-                    schedule.expect(lease, None, "nothing that is in its way has an end")
-                    break
+            if not self._backfills:
+                break
+            claim = self._planner.claim(lease, schedule.now)
+            if claim is not None:
+                schedule.claim = claim
                 schedule.hold_claim(lease, claim.start)
+                self._backfill(lease, claim)
+                break
+            schedule.expect(lease, None, "what is in its way has no end")
+        claim = schedule.claim
         if old is not None and (claim is None or claim.lease_id != old.lease_id):
             loser = schedule.leases.get(old.lease_id)
             if loser is not None and loser.plan is None:
                 schedule.lose_claim(loser, "a lease before it in the queue comes first")
+
+    def _backfill(self, holder: Lease, claim: Claim) -> None:
+        """Start leases behind the one that holds the claim, where they leave it its room."""
+        schedule = self._schedule
+        glance = Glance(schedule.table)
+        for lease in schedule.waiting.behind(holder.key, glance.may_fit):
+            size = lease.demand.size
+            if (
+                size is not None
+                and schedule.now + lease.remaining > claim.start
+                and lease.demand.count > glance.spare(size, claim)
+                and not self._planner.suspendable(lease)
+            ):
+                continue
+            if self._start(lease, claim):
+                glance.forget()
 
     def _start(self, lease: Lease, claim: Claim | None) -> bool:
         schedule = self._schedule

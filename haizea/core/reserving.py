@@ -47,11 +47,11 @@ class Reserving:
         """
         schedule, limit = self._schedule, self._limit
         if arrived is None or limit == 0:
-            candidates = [lease for _, lease in schedule.waiting]
+            candidates = list(schedule.waiting)
             held = 0
         else:
             candidates = sorted(arrived, key=lambda lease: lease.key)
-            held = sum(_holds_one(lease) for _, lease in schedule.waiting)
+            held = sum(_holds_one(lease) for lease in schedule.waiting)
         floor, glance = schedule.now, Glance(schedule.table)
         for lease in candidates:
             if lease.plan is not None:
@@ -68,7 +68,11 @@ class Reserving:
     def _place(self, lease: Lease, start: int, may_wait: bool, glance: Glance) -> bool:
         """Give a lease its plan, from ``start`` on; whether there is one."""
         found = None
-        if may_wait or start > self._schedule.now or not glance.hopeless(lease):
+        if (
+            may_wait
+            or start > self._schedule.now
+            or glance.may_fit(lease.demand.size, lease.demand.count)
+        ):
             found = self._soonest(lease, start, may_wait)
         if found is None:
             if lease.expected is not None:
@@ -93,6 +97,7 @@ class Reserving:
         """The soonest plan; without ``may_wait``, one that waits for nothing but its images."""
         preparation = self._schedule.preparation
         image = lease.request.image
+        self._release_shut(lease)
         if preparation is not None and preparation.pending(lease.id):
             start = max(start, preparation.arrival(lease.id))
         if preparation is None or image is None or lease.saved or lease.bound is not None:
@@ -109,6 +114,14 @@ class Reserving:
                 return plan, shipment
             start = shipment.arrival
         return None
+
+    def _release_shut(self, lease: Lease) -> None:
+        """Let a lease whose images are on a host that takes nothing new go elsewhere."""
+        if lease.bound is None or lease.saved:
+            return
+        if self._schedule.table.shut & host_set(lease.bound):
+            self._schedule.forget_images(lease)
+            lease.bound = None
 
     def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
         if not may_wait:

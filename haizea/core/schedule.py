@@ -128,8 +128,8 @@ class Schedule(Book):
         assert state in FINAL, state
         if lease.plan is not None:
             self.drop_plan(lease)
-        if self.is_waiting(lease):
-            self.leave_queue(lease)
+        if lease in self.waiting:
+            self.waiting.discard(lease)
             self.freed = True
         self.forget_images(lease)
         self.change(lease, state, reason, code)
@@ -148,7 +148,7 @@ class Schedule(Book):
         """A lease whose plan has not begun gives it up and goes back to waiting."""
         self.drop_plan(lease)
         lease.expected = None
-        if self.is_waiting(lease):
+        if lease in self.waiting:
             self.lose_claim(lease, reason, code)
             self.arrived.append(lease)
         else:
@@ -223,7 +223,7 @@ class Schedule(Book):
             return
         phase = plan.phases[lease.at]
         if lease.at == 0:
-            self.leave_queue(lease)
+            self.waiting.discard(lease)
             lease.hold.firm = True
             lease.expected = None
         sources: tuple[int, ...] = ()
@@ -300,10 +300,10 @@ class Schedule(Book):
         self.channel.check()
         if self.preparation is not None:
             self.preparation.check()
-        assert all(a[0] < b[0] for a, b in zip(self.waiting, self.waiting[1:], strict=False))
+        self.waiting.check()
         for lease in self.leases.values():
             assert lease.state not in FINAL, lease.id
-            assert lease.plan is not None or self.is_waiting(lease), f"lease {lease.id} is lost"
+            assert lease.plan is not None or lease in self.waiting, f"lease {lease.id} is lost"
 
     # --- images -----------------------------------------------------------------------
 
