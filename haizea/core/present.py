@@ -49,8 +49,11 @@ class Present:
         self._alone = self._alone & ~hold.hosts | hold.hosts & ~self.busy
         self.busy |= hold.hosts
 
-    def give_back(self, hold: Hold, now: int) -> None:
-        """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
+    def give_back(self, hold: Hold, started_by: int) -> None:
+        """The hold is over, and taken off ``ends`` and its hosts. O(its hosts).
+
+        Of the other holds, those that start by ``started_by`` have been taken.
+        """
         shared = hold.hosts & ~self._alone
         if self._uniform is not None and hold.same and not shared:
             self._set(hold, subtract(self._uniform, hold.same), self._uniform)
@@ -60,7 +63,7 @@ class Present:
         self.busy &= ~idle
         self._alone &= ~idle
         for host in hosts_in(shared):
-            started = sum(h.start <= now for h in self._timelines.on(host))
+            started = sum(h.start <= started_by for h in self._timelines.on(host))
             if started == 1:
                 self._alone |= 1 << host
 

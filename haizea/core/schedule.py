@@ -236,7 +236,7 @@ class Schedule(Book):
             case Purpose.SUSPEND:
                 self.change(lease, State.SUSPENDING, plan.because, plan.code)
             case Purpose.RUN:
-                if lease.state is State.SCHEDULED:
+                if lease.state in {State.SCHEDULED, State.PREPARING}:
                     self.change(lease, State.READY)
                 self.change(lease, State.ACTIVE)
                 lease.saved = False

@@ -46,10 +46,10 @@ class SlotTable:
 
     def advance(self, now: int) -> None:
         """Let time pass: holds end, holds start. O(hosts of those that do)."""
-        self.now = now
+        before, self.now = self.now, now
         ends = self._present.ends
         while ends and ends[0][0] <= now:
-            self._end(ends.pop(0)[2])
+            self._end(ends.pop(0)[2], before)
         while self._starts and self._starts[0][0] <= now:
             hold = self._starts.pop(0)[2]
             self._leave_future(hold)
@@ -98,7 +98,7 @@ class SlotTable:
         assert where[i][2] is hold, "a hold of this table"
         del where[i]
         if started:
-            self._end(hold)
+            self._end(hold, self.now)
         else:
             self._leave_future(hold)
             self._timelines.drop(hold)
@@ -257,9 +257,9 @@ class SlotTable:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _end(self, hold: Hold) -> None:
+    def _end(self, hold: Hold, started_by: int) -> None:
         self._timelines.drop(hold)
-        self._present.give_back(hold, self.now)
+        self._present.give_back(hold, started_by)
 
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
