@@ -1,0 +1,206 @@
+"""Simulations in which everything goes wrong, one for each seed.
+
+A failure names its seed: ``pytest -k 'seed-17'`` repeats it. ``HAIZEA_EFFORT=10`` takes ten
+times as many seeds, others than usual, from ``HAIZEA_SEED`` on.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from effort import EFFORT, SEED
+from simulated_runs import Case, Run, Story, play
+
+from haizea.backends.simulated import Faults
+from haizea.core.events import (
+    HostAdded,
+    HostDrained,
+    HostFailed,
+    HostRestored,
+    Input,
+    LeaseCancelled,
+    LeaseEnded,
+    OperationStarted,
+    Purpose,
+)
+from haizea.core.hosts import Host, Site
+from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.lifecycle import FINAL, State
+from haizea.core.resources import Capacity, ResourceTypes, add, fits
+from haizea.core.settings import (
+    Backfilling,
+    Exclusion,
+    ImageSettings,
+    Migration,
+    Settings,
+    Suspension,
+    Transfer,
+)
+
+SEEDS = range(60, 120) if not EFFORT else range(SEED, SEED + 60 * EFFORT)
+LAST = 400
+
+#: How a lease may wait when nothing is to come any more: for a host that is down.
+WAITING = {State.QUEUED, State.SUSPENDED_QUEUED, State.PREPARING, State.READY}
+
+
+def settings_by(chance: random.Random) -> Settings:
+    images = ImageSettings(
+        mechanism=chance.choice(list(Transfer)),
+        avoid_redundant=chance.random() < 0.5,
+        cache_mb=chance.choice([0, 60, 200]),
+    )
+    return Settings(
+        backfilling=chance.choice(list(Backfilling)),
+        backfilling_reservations=chance.randint(1, 4),
+        suspension=chance.choice([Suspension.ALL, Suspension.ALL, *Suspension]),
+        exclusion=chance.choice(list(Exclusion)),
+        migration=chance.choice(list(Migration)),
+        shutdown_seconds=chance.choice([0, 3]),
+        enactment_overhead_seconds=chance.choice([0, 1]),
+        images=images if chance.random() < 0.4 else None,
+    )
+
+
+def requests_by(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
+    made, submitted = [], 0
+    for lease_id in range(1, chance.randint(5, 25) + 1):
+        submitted += chance.choice([0, 0, 1, 7, 20])
+        kind = chance.choice([Kind.BEST_EFFORT, *Kind])
+        size = chance.choice([(100, 64), (100, 128), (200, 256), (50, 60)])
+        node_sets = [NodeSet(chance.randint(1, hosts), size)]
+        if chance.random() < 0.15:
+            node_sets.append(NodeSet(1, (100, 200)))
+        made.append(
+            LeaseRequest(
+                id=lease_id,
+                submitted=submitted,
+                kind=kind,
+                nodes=tuple(node_sets),
+                duration=chance.randint(1, 90),
+                start=submitted + chance.choice([0, 10, 50, 120]) if kind is Kind.AR else None,
+                preemptible=chance.random() < 0.7,
+                image=chance.choice([None, DiskImage("a", 50), DiskImage("b", 120)]),
+            )
+        )
+    return tuple(made)
+
+
+def troubles_by(chance: random.Random, hosts: int, leases: int) -> tuple[tuple[int, Input], ...]:
+    """Hosts fail, are drained, come back, join; leases are cancelled, or end by themselves."""
+    at: list[tuple[int, Input]] = []
+    for _ in range(chance.randint(0, 5)):
+        moment, host = chance.randrange(LAST), chance.randrange(hosts)
+        gone = HostDrained(host) if chance.random() < 0.3 else HostFailed(host)
+        at.append((moment, gone))
+        if chance.random() < 0.8:
+            at.append((moment + chance.randint(0, 60), HostRestored(host)))
+    for index in range(chance.choice([0, 0, 1, 2])):
+        new = Host(hosts + index, f"new-{index + 1}", chance.choice([(200, 256), (400, 512)]))
+        at.append((100 * (index + 1), HostAdded(new)))
+    for _ in range(chance.randint(0, 5)):
+        lease_id = chance.randint(1, leases + 2)
+        over = LeaseEnded(lease_id) if chance.random() < 0.3 else LeaseCancelled(lease_id)
+        at.append((chance.randrange(LAST), over))
+    return tuple(sorted(at, key=lambda entry: entry[0]))
+
+
+def case_by(seed: int) -> Case:
+    chance = random.Random(seed)
+    hosts = chance.randint(1, 5)
+    requests = requests_by(chance, hosts)
+    often = chance.choice([0.0, 0.1, 0.4])
+    late: dict[Purpose, float] = {p: often for p in Purpose if p is not Purpose.RUN}
+    faults = Faults(
+        seed=seed,
+        failure=dict.fromkeys(Purpose, chance.choice([0.0, 0.05, 0.3])),
+        delay=late,
+        longest_delay_seconds=chance.choice([1, 30]),
+        at=troubles_by(chance, hosts, len(requests)),
+    )
+    real = {r.id: chance.randint(1, 90) for r in requests if chance.random() < 0.5}
+    site = Site.uniform(ResourceTypes(), hosts, chance.choice([(200, 256), (100, 128)]))
+    preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
+    return Case(site, requests, real, settings_by(chance), preemption, faults=faults)
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_whatever_goes_wrong(seed: int) -> None:
+    case = case_by(seed)
+    run = play(case)
+    assert set(run.stories) == {r.id for r in case.requests}, "every request is looked at"
+    check_capacity(run)
+    for story in run.stories.values():
+        check_states(story)
+        check_gang(story)
+        check_ar(story)
+        check_dead_hosts(case, story)
+    again = play(case)
+    assert again.decisions == run.decisions, "the same faults have the same outcome"
+
+
+def check_capacity(run: Run) -> None:
+    """Whatever is delayed or moved, no host is ever given more than it has."""
+    held: dict[int, list[tuple[int, int, Capacity]]] = {}
+    for story in run.stories.values():
+        for op in story.ended:
+            for host, amount in op.use:
+                held.setdefault(host, []).append((op.start, op.end, amount))
+    for host, ops in held.items():
+        for moment in {start for start, _, _ in ops}:
+            total: Capacity = (0,) * len(run.capacities[host])
+            for start, end, amount in ops:
+                if start <= moment < end:
+                    total = add(total, amount)
+            assert fits(total, run.capacities[host]), f"host {host} at {moment}: {total}"
+
+
+def check_states(story: Story) -> None:
+    """No lease is lost: it is over, or it waits, and says why."""
+    for a, b in pairwise(story.changes):
+        assert a.new == b.old
+        assert a.new not in FINAL
+    last = story.changes[-1]
+    assert last.new in FINAL | WAITING, last
+    assert last.reason or (story.expected and story.expected[-1].reason), last
+    assert last.code or last.new in WAITING, last
+
+
+def check_gang(story: Story) -> None:
+    wanted = story.request.node_capacities()
+    for op in story.ended:
+        if op.purpose is not Purpose.TRANSFER:
+            total: Capacity = (0,) * len(wanted[0])
+            for _, amount in op.use:
+                total = add(total, amount)
+            assert total == tuple(map(sum, zip(*wanted, strict=True))), op
+
+
+def check_ar(story: Story) -> None:
+    """An AR starts when it should or not at all, and is never put off."""
+    if story.request.kind is Kind.AR:
+        begun = [s.time for s in story.started if s.purpose is Purpose.RUN]
+        assert begun in ([], [story.request.start])
+        assert not any(s.purpose is Purpose.SUSPEND for s in story.started)
+
+
+def check_dead_hosts(case: Case, story: Story) -> None:
+    """Nothing starts on a host that is down."""
+    assert case.faults is not None
+    for start in story.started:
+        for host in start.hosts:
+            assert not down(case.faults, host, start), (host, start)
+
+
+def down(faults: Faults, host: int, start: OperationStarted) -> bool:
+    """Whether the host has failed by then, and is not back."""
+    is_down = False
+    for moment, event in faults.at:
+        if moment <= start.time:
+            if event == HostFailed(host):
+                is_down = True
+            elif event == HostRestored(host):
+                is_down = False
+    return is_down
