@@ -20,9 +20,9 @@ from haizea.core.plan import Lease, Plan
 from haizea.core.policy import PlacedLease, Policies
 from haizea.core.preemption import Preemption, make_room
 from haizea.core.preparation import Shipment
-from haizea.core.resources import FOREVER
+from haizea.core.resources import FOREVER, Capacity, copies
 from haizea.core.schedule import Schedule
-from haizea.core.sizes import level_count
+from haizea.core.sizes import MOST_COPIES, level_count
 
 
 class Refusal(NamedTuple):
@@ -38,11 +38,13 @@ class Admission:
     def __init__(self, schedule: Schedule, policies: Policies) -> None:
         self._schedule = schedule
         self._policies = policies
+        self._most: dict[tuple[Capacity, int], int] = {}
 
     def submit(self, request: LeaseRequest) -> None:
         """Look at a new request."""
         schedule = self._schedule
         lease = Lease(request, Demand(request))
+        lease.flexible = schedule.planner.suspendable(lease)
         schedule.join(lease, request.submitted)
         assert request.id not in schedule.leases, f"lease id {request.id} is taken"
         schedule.leases[request.id] = lease
@@ -68,10 +70,21 @@ class Admission:
             return Refusal("policy", reason)
         if request.start is not None and request.start < self._schedule.now:
             return Refusal("in-the-past", f"its start, @{request.start}, is over")
-        if not fits_site(lease.demand, self._schedule.table.capacities):
+        if not self._fits_site(lease.demand):
             asked = nodes(lease.demand.count)
             return Refusal("too-big", f"{asked} of this size never fit on this site at once")
         return None
+
+    def _fits_site(self, demand: Demand) -> bool:
+        """Whether such a lease could run if every host were empty; remembered by size."""
+        capacities = self._schedule.table.capacities
+        if demand.size is None:
+            return fits_site(demand, capacities)
+        most = self._most.get((demand.size, len(capacities)))
+        if most is None:
+            most = sum(copies(demand.size, c, MOST_COPIES) for c in capacities)
+            self._most[demand.size, len(capacities)] = most
+        return demand.count <= most
 
     def place_again(self, lease: Lease) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time."""

@@ -11,10 +11,11 @@ from haizea.core.slottable import SlotTable
 class Glance:
     """How many nodes of each size would fit at this very moment, remembered until told."""
 
-    __slots__ = ("_free", "_spare", "_table")
+    __slots__ = ("_claim", "_free", "_spare", "_table")
 
-    def __init__(self, table: SlotTable) -> None:
+    def __init__(self, table: SlotTable, claim: Claim | None = None) -> None:
         self._table = table
+        self._claim = claim
         self._free: dict[Capacity, int] = {}
         self._spare: dict[Capacity, int] = {}
 
@@ -39,13 +40,16 @@ class Glance:
             self._free[size] = count
         return count
 
-    def spare(self, size: Capacity, claim: Claim) -> int:
-        """How many of them could stay beyond the claim's start, at most."""
+    def spare(self, size: Capacity) -> int:
+        """How many of them could stay beyond the start of the claim, at most."""
         count = self._spare.get(size)
         if count is None:
+            assert self._claim is not None, "there is a claim"
             now = self._table.now
             levels = self._table.room(size, now, now + 1)
-            shared = claim.shares_hosts(levels)
-            count = FOREVER if shared else level_count(claim.spare(levels), FOREVER)
+            if self._claim.shares_hosts(levels):
+                count = FOREVER
+            else:
+                count = level_count(self._claim.spare(levels), FOREVER)
             self._spare[size] = count
         return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.core.hosts import HostSet
+from haizea.core.hosts import HostSet, host_set
 from haizea.core.resources import Capacity
 
 #: Per host, its index and the capacity that is held there.
@@ -26,14 +26,9 @@ class Hold:
         self.owner = owner
         self.firm = firm
         self.serial = serial
-        hosts = 0
-        same: Capacity | None = use[0][1] if use else None
-        for host, amount in use:
-            hosts |= 1 << host
-            if amount is not same and amount != same:
-                same = None
-        self.hosts: HostSet = hosts
-        self.same = same
+        self.hosts: HostSet = host_set([host for host, _ in use])
+        amounts = {amount for _, amount in use}
+        self.same: Capacity | None = amounts.pop() if len(amounts) == 1 else None
         self._amounts: dict[int, Capacity] | None = None
 
     def amount(self, host: int) -> Capacity:

@@ -6,7 +6,7 @@ A set of hosts is an ``int`` used as a bit set: bit *i* stands for the host with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from haizea.core.resources import Capacity, ResourceTypes
@@ -44,12 +44,21 @@ def host_set(ids: Iterable[int]) -> HostSet:
     return result
 
 
-def hosts_in(hosts: HostSet) -> Iterator[int]:
+#: For each byte, the positions of its bits.
+_POSITIONS = tuple([tuple([i for i in range(8) if byte >> i & 1]) for byte in range(256)])
+
+
+def hosts_in(hosts: HostSet) -> list[int]:
     """The indices in ``hosts``, lowest first."""
-    while hosts:
-        low = hosts & -hosts
-        yield low.bit_length() - 1
-        hosts ^= low
+    if hosts & (hosts - 1) == 0:
+        return [hosts.bit_length() - 1] if hosts else []
+    result: list[int] = []
+    base = 0
+    for byte in hosts.to_bytes((hosts.bit_length() + 7) // 8, "little"):
+        if byte:
+            result += [base + i for i in _POSITIONS[byte]]
+        base += 8
+    return result
 
 
 def lowest(hosts: HostSet, count: int) -> HostSet:

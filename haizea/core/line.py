@@ -1,30 +1,43 @@
 """The waiting line: leases in the order of the queue, found by what they need.
 
-Leases that need equally many equal nodes stand in a file of their own, too. So when few
-hosts are free in front of a long queue, those that need more are not even looked at.
+Leases that need equally many equal nodes for about as long stand in a file of their own,
+too. So when few hosts are free in front of a long queue, those that need more hosts, or
+hosts for longer, are not even looked at.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from haizea.core.plan import Key, Lease
 from haizea.core.resources import Capacity
 
 _Entry = tuple[Key, Lease]
-_Kind = tuple[Capacity | None, int]
+_File = list[_Entry]
+
+
+class _Block:
+    """The files of one node size (``None``: of leases whose nodes differ)."""
+
+    __slots__ = ("counts", "files")
+
+    def __init__(self) -> None:
+        #: Node counts that have files, in order.
+        self.counts: list[int] = []
+        #: By node count, then by how long (see :func:`_class`).
+        self.files: dict[int, dict[int, _File]] = {}
 
 
 class Line:
     """Waiting leases. Their keys must not change while they stand here."""
 
-    __slots__ = ("_all", "_files")
+    __slots__ = ("_all", "_blocks")
 
     def __init__(self) -> None:
-        self._all: list[_Entry] = []
-        self._files: dict[_Kind, list[_Entry]] = {}
+        self._all: _File = []
+        self._blocks: dict[Capacity | None, _Block] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -38,7 +51,7 @@ class Line:
             if i < len(everyone) and everyone[i] is entry:
                 i += 1
             else:
-                i = bisect_right(everyone, entry[0], key=_key)
+                i = bisect_left(everyone, entry)
 
     def __contains__(self, lease: Lease) -> bool:
         return _find(self._all, lease) is not None
@@ -47,7 +60,12 @@ class Line:
         """Let a lease stand at its place. O(log n) comparisons."""
         entry = (lease.key, lease)
         insort(self._all, entry)
-        insort(self._files.setdefault(_kind(lease), []), entry)
+        block = self._blocks.setdefault(lease.demand.size, _Block())
+        count = lease.demand.count
+        if count not in block.files:
+            block.files[count] = {}
+            insort(block.counts, count)
+        insort(block.files[count].setdefault(_class(lease), []), entry)
 
     def discard(self, lease: Lease) -> None:
         """Let it go, if it stands here."""
@@ -55,57 +73,95 @@ class Line:
         if i is None:
             return
         del self._all[i]
-        file = self._files[_kind(lease)]
+        block, count = self._blocks[lease.demand.size], lease.demand.count
+        files = block.files[count]
+        file = files[_class(lease)]
         j = _find(file, lease)
         assert j is not None, "who stands in line stands in a file"
         del file[j]
         if not file:
-            del self._files[_kind(lease)]
+            del files[_class(lease)]
+        if not files:
+            del block.files[count]
+            del block.counts[bisect_left(block.counts, count)]
 
     def behind(
-        self, key: Key | None, may_fit: Callable[[Capacity | None, int], bool]
+        self,
+        key: Key,
+        free: Callable[[Capacity], int],
+        spare: Callable[[Capacity], int],
+        length: int,
     ) -> Iterator[Lease]:
-        """The leases behind ``key`` (``None``: all), in order, that ``may_fit`` (size, count).
+        """The leases behind ``key``, in order, that may fit.
 
-        ``may_fit`` is asked again as leases are taken, and may only become less; the lease
-        that was answered may leave meanwhile. O(kinds + log kinds for each lease).
+        That is, their count is at most ``free`` of their size; and they are done within
+        ``length`` seconds, or can be suspended, or their count is at most ``spare``. What
+        is free may become less meanwhile, and the lease that was answered may leave.
+        O(files that may fit + their log for each lease).
         """
-        heads: list[tuple[Key, _Kind]] = []
-        for kind, file in self._files.items():
-            if may_fit(*kind):
-                first = 0 if key is None else bisect_right(file, key, key=_key)
-                if first < len(file):
-                    heads.append((file[first][0], kind))
-        heads.sort()
+        heads: list[tuple[Key, int, _File, Lease]] = []
+        for size, block in self._blocks.items():
+            most, longer = (free(size), spare(size)) if size else (len(self._all), 0)
+            counts = (
+                block.counts if size is None else block.counts[: bisect_right(block.counts, most)]
+            )
+            for count in counts:
+                for span, file in block.files[count].items():
+                    if size is None or count <= longer or _least(span) <= length:
+                        _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)
+        heapify(heads)
         while heads:
-            head, kind = heappop(heads)
-            file = self._files.get(kind, [])
-            if not may_fit(*kind):
+            head, count, file, lease = heappop(heads)
+            size = lease.demand.size
+            if size is not None and count > free(size):
                 continue
-            i = bisect_left(file, head, key=_key)
-            if i < len(file) and file[i][0] == head:
-                yield file[i][1]
-                file = self._files.get(kind, [])
-                i = bisect_right(file, head, key=_key)
-            if i < len(file):
-                heappush(heads, (file[i][0], kind))
+            yield lease
+            longer = spare(size) if size is not None else 0
+            _push(heads, file, bisect_left(file, (head,)), head, count, longer, length)
 
     def check(self) -> None:
         """Assert that everyone stands in order, in line and in one file."""
         assert all(a[0] < b[0] for a, b in zip(self._all, self._all[1:], strict=False))
-        assert sorted(e for file in self._files.values() for e in file) == self._all
-        for kind, file in self._files.items():
-            assert all(_kind(lease) == kind for _, lease in file)
+        filed: _File = []
+        for size, block in self._blocks.items():
+            assert block.counts == sorted(block.files)
+            for count, files in block.files.items():
+                for span, file in files.items():
+                    assert all(_class(x) == span and x.demand.count == count for _, x in file)
+                    assert all(x.demand.size == size for _, x in file)
+                    filed += file
+        assert sorted(filed) == self._all
 
 
-def _kind(lease: Lease) -> _Kind:
-    return lease.demand.size, lease.demand.count
+def _push(
+    heads: list[tuple[Key, int, _File, Lease]],
+    file: _File,
+    first: int,
+    behind: Key,
+    count: int,
+    longer: int,
+    length: int,
+) -> None:
+    """Add the first lease of a file from ``first`` on, behind ``behind``, that may fit."""
+    for i in range(first, len(file)):
+        key, lease = file[i]
+        if key == behind:
+            continue
+        if lease.flexible or count <= longer or lease.remaining <= length:
+            heappush(heads, (key, count, file, lease))
+            return
 
 
-def _key(entry: _Entry) -> Key:
-    return entry[0]
+def _class(lease: Lease) -> int:
+    """0 for leases that can be suspended, else how long they need, in powers of two."""
+    return 0 if lease.flexible else lease.remaining.bit_length()
 
 
-def _find(entries: list[_Entry], lease: Lease) -> int | None:
-    i = bisect_left(entries, lease.key, key=_key)
+def _least(span: int) -> int:
+    """The shortest length of a class."""
+    return 1 << (span - 1) if span else 0
+
+
+def _find(entries: _File, lease: Lease) -> int | None:
+    i = bisect_left(entries, (lease.key,))
     return i if i < len(entries) and entries[i][1] is lease else None

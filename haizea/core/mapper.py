@@ -13,7 +13,7 @@ from haizea.core.hold import Use
 from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
-from haizea.core.resources import FOREVER, Capacity, add, copies, fits, subtract
+from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.sizes import Levels, level_count
 from haizea.core.slottable import SlotTable
 
@@ -209,14 +209,7 @@ def first_fit(
 
 
 def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
-    """Whether a lease could run if every host were empty."""
-    if demand.size is not None:
-        total = 0
-        for capacity in capacities:
-            total += copies(demand.size, capacity, demand.count)
-            if total >= demand.count:
-                return True
-        return False
+    """Whether nodes of several sizes could run if every host were empty."""
     hosts = range(len(capacities))
     return (
         first_fit(demand.capacities, hosts, dict(zip(hosts, capacities, strict=True))) is not None

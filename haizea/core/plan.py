@@ -90,7 +90,8 @@ class Lease:
     how long it has run since it last started from nothing. ``bound`` are the hosts where
     its saved memory (``saved``) or its images are. ``at`` is the index of the plan's
     phase that is under way since ``since``, or of the one that comes next if ``since`` is
-    ``None``. ``token`` tells agenda entries of earlier plans from those of the present one.
+    ``None``. ``flexible`` says that it may be suspended. ``token`` tells agenda entries of
+    earlier plans from those of the present one.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class Lease:
         "delayed",
         "demand",
         "expected",
+        "flexible",
         "id",
         "key",
         "plan",
@@ -129,6 +131,7 @@ class Lease:
         self.token = 0
         self.restarts = 0
         self.delayed = False
+        self.flexible = False
         self.expected: int | None = None
         self.story: list[State] = []
 

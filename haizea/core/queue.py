@@ -120,16 +120,9 @@ class Claiming:
     def _backfill(self, holder: Lease, claim: Claim) -> None:
         """Start leases behind the one that holds the claim, where they leave it its room."""
         schedule = self._schedule
-        glance = Glance(schedule.table)
-        for lease in schedule.waiting.behind(holder.key, glance.may_fit):
-            size = lease.demand.size
-            if (
-                size is not None
-                and schedule.now + lease.remaining > claim.start
-                and lease.demand.count > glance.spare(size, claim)
-                and not self._planner.suspendable(lease)
-            ):
-                continue
+        glance = Glance(schedule.table, claim)
+        length = claim.start - schedule.now
+        for lease in schedule.waiting.behind(holder.key, glance.free, glance.spare, length):
             if self._start(lease, claim):
                 glance.forget()
 
