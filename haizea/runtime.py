@@ -118,6 +118,7 @@ class Simulation:
         self.clock = SimulatedClock(config.simulation.starttime)
         self.tally = Tally()
         self._backend = SimulatedBackend(bound.real_durations, faults)
+        self._faults = faults.describe() if faults is not None else ""
         self._arrivals = TraceArrivals(bound.requests)
         self._interrupted = False
 
@@ -219,6 +220,7 @@ class Simulation:
                 __version__,
                 probes=self._probes,
                 start=self.clock.now(),
+                faults=self._faults,
             )
         except ResultsError as error:
             raise RunError(str(error)) from None

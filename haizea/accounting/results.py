@@ -55,7 +55,8 @@ class ResultsFile:
     ``settings`` are the options in effect, ``(section, option, value)``; ``labels`` are
     the run's; ``probes`` are told of every decision, and what they find is recorded. Give
     every moment's decisions to :meth:`note`, in order of time, and call :meth:`finish`
-    once. The run starts at ``start``, or else at the first moment noted.
+    once. The run starts at ``start``, or else at the first moment noted. ``faults`` says in
+    a few words what was made to go wrong in it.
 
     Raises :class:`ResultsError` at once where the file could not be written, and later
     where writing fails, for a full disk say.
@@ -72,12 +73,14 @@ class ResultsFile:
         *,
         probes: Sequence[Probe] = (),
         start: int | None = None,
+        faults: str = "",
     ) -> None:
         self._path = Path(path)
         self._site = site
         self._hosts = {host.id: host for host in site.hosts}
         self._workload = workload
         self._version = version
+        self._faults = faults
         self._probes = probes
         self._start: int | None = None
         self._live: dict[int, LeaseRecord] = {}
@@ -207,7 +210,7 @@ class ResultsFile:
                 raise _blamed(probe, now, error) from error
 
     def _facts(self, status: Status, start: int, now: int) -> dict[str, str]:
-        return {
+        facts = {
             "schema_version": str(schema.SCHEMA_VERSION),
             "haizea_version": self._version,
             "status": status,
@@ -216,6 +219,9 @@ class ResultsFile:
             "resource_types": " ".join(self._site.types.names),
             "workload": self._workload,
         }
+        if self._faults:
+            facts["faults"] = self._faults
+        return facts
 
     def _reserve(
         self,

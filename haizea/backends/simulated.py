@@ -68,6 +68,18 @@ class Faults:
         if self.delay.get(Purpose.RUN):
             raise ValueError("a run cannot be delayed: it ends with the lease's duration")
 
+    def describe(self) -> str:
+        """In a few words, for the results of a run. Begins with "events" if there is nothing
+        but events at given moments, so that what is carried out is carried out as planned."""
+        events = f"events at given moments: {len(self.at)}"
+        chances = [
+            f"{what} of {purpose.value} {probability:g}"
+            for what, table in (("failure", self.failure), ("delay", self.delay))
+            for purpose, probability in sorted(table.items())
+            if probability
+        ]
+        return f"seed {self.seed}: {', '.join(chances)}; {events}" if chances else events
+
 
 class SimulatedBackend:
     """A backend that carries everything out as planned, save for early ends and faults.

@@ -11,14 +11,15 @@ from haizea.checker.capacity import capacity
 from haizea.checker.gang import gang
 from haizea.checker.history import History
 from haizea.checker.holders import Holders
+from haizea.checker.hosts import HostTimes
 from haizea.checker.images import arrivals, images_there, transfers
 from haizea.checker.lifecycle import life_cycle
 from haizea.checker.load import load
-from haizea.checker.noloss import SiteSize, no_loss
+from haizea.checker.noloss import SiteSize, may_wait_for_ever, no_loss
 from haizea.checker.preemption import Preemptions
 from haizea.checker.queue import Queue
 from haizea.checker.records import Records
-from haizea.checker.rejections import Refusal, refused
+from haizea.checker.rejections import CODES, Refusal, refused
 from haizea.checker.starts import advance_reservation, immediate, nothing_left
 from haizea.checker.violation import Rule, Violation
 
@@ -46,13 +47,15 @@ def check_records(records: Records) -> Report:
     Violations come in order of time.
     """
     found: list[Violation] = []
-    queue = Queue(records)
+    hosts = HostTimes(records)
+    queue = Queue(records, hosts)
     found.extend(_strangers(records))
     found.extend(capacity(records))
+    found.extend(hosts.held_while_down())
     found.extend(operations.exclusive(records, records.rows.values()))
     if records.options.images_managed:
         found.extend(transfers(records))
-    found.extend(_by_lease(records, queue))
+    found.extend(_by_lease(records, hosts, queue))
     found.extend(queue.check())
     found.sort(key=_order)
     note = queue.describe()
@@ -74,11 +77,12 @@ def _order(violation: Violation) -> tuple[int, int, int, str, str]:
     )
 
 
-def _by_lease(records: Records, queue: Queue) -> Iterator[Violation]:
+def _by_lease(records: Records, hosts: HostTimes, queue: Queue) -> Iterator[Violation]:
     """What can be told from one lease at a time, and what needs them all in order of time."""
     site = SiteSize(records)
     preemptions = Preemptions(records)
     holders = Holders()
+    may_wait = may_wait_for_ever(records, hosts)
     refusals = []
     came = arrivals(records) if records.options.images_managed else {}
     transfer_ends: dict[str, set[int]] = {}
@@ -87,16 +91,17 @@ def _by_lease(records: Records, queue: Queue) -> Iterator[Violation]:
     for lease in records.leases.values():
         history = History(records, lease)
         yield from life_cycle(records, history)
-        yield from no_loss(records, history)
+        yield from no_loss(records, history, may_wait=may_wait)
         yield from site.too_big(records, history)
         yield from advance_reservation(records, history)
         yield from immediate(records, history, transfer_ends)
         yield from nothing_left(records, history)
         last = history.story[-1] if history.story else None
         if last is not None and last.state == "Rejected":
-            if last.code == "no-room":
-                refusals.append(Refusal(last.time, lease))
+            if last.code in CODES:
+                refusals.append(Refusal(last.time, lease, last.code))
             continue
+        yield from hosts.started_while_closed(history)
         yield from gang(records, history)
         yield from operations.operations(records, history)
         yield from operations.worth_while(records, history)
@@ -106,7 +111,7 @@ def _by_lease(records: Records, queue: Queue) -> Iterator[Violation]:
         holders.add(history)
         queue.add(history)
     yield from preemptions.needless(holders)
-    yield from refused(records, holders, refusals)
+    yield from refused(records, holders, hosts, refusals)
 
 
 def _strangers(records: Records) -> Iterator[Violation]:

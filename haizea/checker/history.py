@@ -111,6 +111,31 @@ class History:
         """When the lease became known."""
         return self.story[0].time if self.story else self.lease.submitted
 
+    @cached_property
+    def _places(self) -> list[tuple[int, int]]:
+        places = [(-1, self.lease.submitted)]
+        before = ""
+        for change in self.story:
+            if change.state == "Suspended-Pending":
+                places.append((change.time, change.time))
+            elif change.state == "Queued" and before == "Active":
+                places.append((change.time, self.lease.submitted))
+            before = change.state
+        return places
+
+    def place(self, time: int) -> int:
+        """Since when the lease waits, or waited, by the place in the queue it had then.
+
+        It has the place of its submission, also when it starts over; but when it was
+        suspended, that of the moment since which it was.
+        """
+        return next(since for begun, since in reversed(self._places) if begun <= time)
+
+    def waits_since(self, time: int) -> int:
+        """The last moment up to ``time`` at which the lease began to wait."""
+        begun = next(begun for begun, _ in reversed(self._places) if begun <= time)
+        return max(begun, self.admitted)
+
     @property
     def final(self) -> Change | None:
         """The change to the state it ended in."""
@@ -126,12 +151,14 @@ class Stretch(NamedTuple):
     """One stay of a lease on its hosts.
 
     ``start`` is when it first held them, ``active`` when it ran (``None``: not yet),
-    ``end`` when it left. ``planned_end`` is when it would have left by the duration
-    requested. ``ran`` is how long it had run before, ``resumed`` whether it went on.
+    ``stopped`` when it stopped running, ``end`` when it left. ``planned_end`` is when it
+    would have left by the duration requested. ``ran`` is how long it had run before,
+    ``resumed`` whether it went on.
     """
 
     start: int
     active: int | None
+    stopped: int
     end: int
     planned_end: int
     ran: int
@@ -145,6 +172,7 @@ def _stretches(history: History) -> list[Stretch]:
     start: int | None = None
     active: int | None = None
     resumed = False
+    stopped = FOREVER
     for span in history.spans:
         end = FOREVER if span.end is None else span.end
         closed = False
@@ -152,23 +180,28 @@ def _stretches(history: History) -> list[Stretch]:
             start = span.start if start is None else start
             resumed = resumed or span.state != "Active"
             if span.state == "Active":
-                active = span.start
+                active, stopped = span.start, end
                 closed = span.after is None or span.after.state != "Suspending"
         elif start is not None and span.state in _OFF_HOSTS:
             closed = True
             end = end if span.state == "Suspending" else span.start
         if closed and start is not None:
-            result.append(_stretch(history, start, active, end, ran, resumed))
+            result.append(_stretch(history, start, active, (stopped, end), ran, resumed))
             suspended = span.state == "Suspending" and active is not None
             ran = ran + span.start - (active or 0) if suspended else 0
-            start, active, resumed = None, None, False
+            start, active, resumed, stopped = None, None, False, FOREVER
     if start is not None:
-        result.append(_stretch(history, start, active, FOREVER, ran, resumed))
+        result.append(_stretch(history, start, active, (stopped, FOREVER), ran, resumed))
     return result
 
 
 def _stretch(
-    history: History, start: int, active: int | None, end: int, ran: int, resumed: bool
+    history: History,
+    start: int,
+    active: int | None,
+    ends: tuple[int, int],
+    ran: int,
+    resumed: bool,
 ) -> Stretch:
     if history.lease.length >= FOREVER or active is None:
         planned = FOREVER
@@ -177,7 +210,8 @@ def _stretch(
     phase = history.phase("run", active) if active is not None else None
     if phase is None and active is not None:
         phase = history.phase("shutdown", active)
-    return Stretch(start, active, end, planned, ran, resumed, phase.use if phase else {})
+    use = phase.use if phase else {}
+    return Stretch(start, active, min(ends), ends[1], planned, ran, resumed, use)
 
 
 #: A lease that held hosts leaves them, or gives up resuming.
@@ -185,15 +219,25 @@ _OFF_HOSTS = frozenset({"Suspending", "Suspended-Queued", "Cancelled", "Failed"}
 
 
 def _overlapping(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows, in order of start, in groups that overlap in time."""
+    """Rows, in order of start and end, in groups that overlap in time.
+
+    Those without duration hold nothing: they are put together only with their like.
+    """
     groups: list[list[Row]] = []
+    group: list[Row] = []
+    moments: dict[int, list[Row]] = {}
     end = -1
     for row in rows:
-        if groups and (row.start < end or row.start == groups[-1][0].start):
-            groups[-1].append(row)
+        if row.start >= row.end:
+            if row.start not in moments:
+                groups.append(moments.setdefault(row.start, []))
+            moments[row.start].append(row)
+        elif row.start < end:
+            group.append(row)
             end = max(end, row.end)
         else:
-            groups.append([row])
+            group = [row]
+            groups.append(group)
             end = row.end
     return groups
 

@@ -14,11 +14,13 @@ class Holder(NamedTuple):
     """A lease that holds hosts, or is promised them, from ``known`` until ``gone``.
 
     By what is known then it has them for ``[start, planned_end)``. ``use`` is empty where
-    the records do not tell which hosts. It runs from ``active`` on, if at all.
+    the records do not tell which hosts. It runs from ``active`` on, if at all, and is
+    ``stopped`` before it is gone.
     """
 
     lease: Lease
     known: int
+    stopped: int
     gone: int
     start: int
     planned_end: int
@@ -28,11 +30,13 @@ class Holder(NamedTuple):
 
 class Moment(NamedTuple):
     """What is held at a moment; ``waiting`` counts best-effort leases that wait for hosts,
-    ``waiting_firm`` those of them that are not preemptible."""
+    ``firm`` those of them that are not preemptible, ``resuming`` those of them that were
+    suspended and are given hosts for a later moment."""
 
     holders: list[Holder]
     waiting: int
-    waiting_firm: int
+    firm: int
+    resuming: int
 
 
 class Holders:
@@ -40,7 +44,7 @@ class Holders:
 
     def __init__(self) -> None:
         self._holders: list[Holder] = []
-        self._waiting: list[tuple[int, int, int]] = []  # time, change, change of firm ones
+        self._waiting: list[tuple[int, int, int, int]] = []  # time, and what each changes by
 
     def add(self, history: History) -> None:
         """Take in one lease."""
@@ -53,22 +57,23 @@ class Holders:
             gone = FOREVER if history.final is None else history.final.time
             use = stays[0].use if stays else {}
             end = start + lease.length
-            self._holders.append(Holder(lease, history.admitted, gone, start, end, start, use))
+            known = history.admitted
+            self._holders.append(Holder(lease, known, gone, gone, start, end, start, use))
             return
         for stay in stays:
+            start, end, active = stay.start, stay.planned_end, stay.active
             self._holders.append(
-                Holder(
-                    lease, stay.start, stay.end, stay.start, stay.planned_end, stay.active, stay.use
-                )
+                Holder(lease, start, stay.stopped, stay.end, start, end, active, stay.use)
             )
         if lease.kind != BEST_EFFORT:
             return
         firm = 0 if lease.preemptible else 1
         for span in history.spans:
             if span.state in WAITING and span.end != span.start:
-                self._waiting.append((span.start, 1, firm))
+                resuming = 1 if span.state == "Suspended-Scheduled" else 0
+                self._waiting.append((span.start, 1, firm, resuming))
                 if span.end is not None:
-                    self._waiting.append((span.end + 1, -1, -firm))
+                    self._waiting.append((span.end + 1, -1, -firm, -resuming))
 
     def at(self, moments: Iterable[int]) -> Iterator[Moment]:
         """What is held at each of ``moments``, which are in order."""
@@ -76,7 +81,7 @@ class Holders:
         changes = sorted(self._waiting)
         live: dict[int, Holder] = {}
         ends: list[tuple[int, int]] = []
-        next_holder = next_change = waiting = firm = 0
+        next_holder = next_change = waiting = firm = resuming = 0
         for time in moments:
             while next_holder < len(holders) and holders[next_holder].known <= time:
                 holder = holders[next_holder]
@@ -88,5 +93,6 @@ class Holders:
             while next_change < len(changes) and changes[next_change][0] <= time:
                 waiting += changes[next_change][1]
                 firm += changes[next_change][2]
+                resuming += changes[next_change][3]
                 next_change += 1
-            yield Moment(list(live.values()), waiting, firm)
+            yield Moment(list(live.values()), waiting, firm, resuming)

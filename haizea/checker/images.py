@@ -15,16 +15,23 @@ Arrivals = dict[tuple[str, int], list[int]]
 
 
 def arrivals(records: Records) -> Arrivals:
-    """When each image came to each host."""
+    """When each image came to each host. A transfer that failed does not count."""
     result: Arrivals = {}
     for lease_id, rows in records.rows.items():
         lease = records.leases.get(lease_id)
+        if lease is None or not lease.image:
+            continue
         for row in rows:
-            if row.purpose == "transfer" and lease is not None and lease.image:
+            if row.purpose == "transfer" and _arrived(records, row, lease.image_mb):
                 result.setdefault((lease.image, row.host), []).append(row.end)
     for ends in result.values():
         ends.sort()
     return result
+
+
+def _arrived(records: Records, row: Row, image_mb: int) -> bool:
+    took = row.end - row.start
+    return not records.disturbed or took >= formulas.image_seconds(records.options, image_mb)
 
 
 def transfers(records: Records) -> Iterator[Violation]:
@@ -58,8 +65,8 @@ def transfers(records: Records) -> Iterator[Violation]:
 
 def _length(records: Records, row: Row, image_mb: int) -> Iterator[Violation]:
     took, expected = row.end - row.start, formulas.image_seconds(records.options, image_mb)
-    if took == expected or (took > expected and records.disturbed):
-        return
+    if took == expected or records.disturbed:
+        return  # it may be late, or fail
     lease_id = row.lease or 0
     story = records.stories.get(lease_id)
     last = story[-1] if story else None
@@ -87,7 +94,11 @@ def images_there(records: Records, history: History, came: Arrivals) -> Iterator
         return
     resumed = {p.end for p in history.phases.get("resume", ())}
     own = not (records.options.image_caches or records.options.redundant_avoided)
-    mine = [(r.host, r.end) for r in history.rows if r.purpose == "transfer"] if own else []
+    mine = [
+        (r.host, r.end)
+        for r in history.rows
+        if own and r.purpose == "transfer" and _arrived(records, r, lease.image_mb)
+    ]
     for phase in history.phases.get("run", ()):
         if phase.start in resumed:
             continue

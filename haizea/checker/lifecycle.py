@@ -63,7 +63,7 @@ def life_cycle(records: Records, history: History) -> Iterator[Violation]:
     odd = any(phase.odd for phases in history.phases.values() for phase in phases)
     if not odd and (final is None or all(row.end <= final.time for row in history.rows)):
         yield from _held(records, history)
-        yield from _progress(history)
+        yield from _progress(records, history)
 
 
 def _broken(history: History, time: int, message: str) -> Violation:
@@ -120,7 +120,7 @@ def _filled(
         yield _broken(history, phase.start, message)
 
 
-def _progress(history: History) -> Iterator[Violation]:
+def _progress(records: Records, history: History) -> Iterator[Violation]:
     """In all its stretches since it last started over, a lease runs for its duration."""
     lease = history.lease
     if lease.kind == AR or lease.state != "Done" or lease.duration is None:
@@ -133,6 +133,7 @@ def _progress(history: History) -> Iterator[Violation]:
         if span.after.state == "Queued":
             ran = 0
     done = history.story[-1]
-    if ran > lease.duration or (ran < lease.duration and done.code != "early-end"):
+    late = ran > lease.duration and not (records.disturbed and done.code != "early-end")
+    if late or (ran < lease.duration and done.code != "early-end"):
         message = f"it is done after running for {ran} s of the {lease.duration} s it asked for"
         yield _broken(history, done.time, message)

@@ -13,9 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from haizea.checker.options import BadOption, read_options
-from haizea.checker.records import Capacity, Change, Host, Lease, NodeSet, Options, Records, Row
+from haizea.checker.records import (
+    Capacity,
+    Change,
+    Host,
+    HostChange,
+    Lease,
+    NodeSet,
+    Options,
+    Records,
+    Row,
+)
 
 SCHEMA_VERSION = "1"
+
+#: So begins what a run says of its faults if these are events at given moments only:
+#: hosts that change, leases that are cancelled.
+FAULTLESS = "events"
 
 MOST_ROWS = 50_000_000
 MOST_TYPES = 100
@@ -23,7 +37,16 @@ LONGEST_TEXT = 1_000_000
 #: SQLite stores 64 bits; sums of these amounts still mean something.
 LARGEST_NUMBER = 1 << 60
 
-_TABLES = ("run", "configuration", "hosts", "leases", "node_sets", "reservations", "states")
+_TABLES = (
+    "run",
+    "configuration",
+    "hosts",
+    "host_states",
+    "leases",
+    "node_sets",
+    "reservations",
+    "states",
+)
 _LEASE_COLUMNS = (
     "lease, kind, state, nodes, submitted, requested_start, duration, ended, reason,"
     " preemptible, image, image_mb"
@@ -72,6 +95,7 @@ class _Loader:
         leases = self._leases(types)
         rows, outages = self._rows(types)
         stories = self._stories()
+        host_changes = self._host_changes()
         last = max((s[-1].time for s in stories.values()), default=0)
         ended = run.get("ended", "")
         return Records(
@@ -84,7 +108,13 @@ class _Loader:
             rows=rows,
             outages=outages,
             stories=stories,
-            disturbed=_disturbed(run, options, outages, stories),
+            host_changes=host_changes,
+            disturbed=(
+                not options.simulated
+                or bool(outages)
+                or not _as_planned(run.get("faults", ""))
+                or _went_wrong(stories, host_changes)
+            ),
         )
 
     def _check_tables(self) -> None:
@@ -133,6 +163,14 @@ class _Loader:
             )
             for row in self._db.execute(query)
         }
+
+    def _host_changes(self) -> dict[int, list[HostChange]]:
+        changes: dict[int, list[HostChange]] = {}
+        query = "SELECT host, time, status FROM host_states ORDER BY time, rowid"
+        for host, time, status in self._db.execute(query):
+            change = HostChange(_number(time, "host_states"), _text(status, "host_states"))
+            changes.setdefault(_number(host, "host_states"), []).append(change)
+        return changes
 
     def _leases(self, types: Sequence[str]) -> dict[int, Lease]:
         sets: dict[int, dict[Capacity, int]] = {}
@@ -224,16 +262,19 @@ def _lease(row: Sequence[Any], sets: dict[Capacity, int]) -> Lease:
     return lease
 
 
-def _disturbed(
-    run: dict[str, str], options: Options, outages: list[Row], stories: dict[int, list[Change]]
+def _as_planned(faults: str) -> bool:
+    """Whether operations were carried out as planned, by what the run says of its faults."""
+    return not faults or faults.startswith(FAULTLESS)
+
+
+def _went_wrong(
+    stories: dict[int, list[Change]], host_changes: dict[int, list[HostChange]]
 ) -> bool:
-    return (
-        not options.simulated
-        or bool(outages)
-        or bool(run.get("faults"))
-        or any(
-            change.code in ("failure", "delayed") for story in stories.values() for change in story
-        )
+    """Whether something failed or was late by what happened."""
+    return any(
+        change.status == "down" for changes in host_changes.values() for change in changes
+    ) or any(
+        change.code in ("failure", "delayed") for story in stories.values() for change in story
     )
 
 

@@ -6,12 +6,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from haizea.checker.history import WAITING, History
+from haizea.checker.hosts import HostTimes
 from haizea.checker.records import BEST_EFFORT, FINAL, Capacity, Records, copies
 from haizea.checker.violation import Rule, Violation
 
+#: Where a lease that nothing is planned for can be. Images may be on their way, or there,
+#: for hosts that it does not get.
+_IDLE = frozenset({"Queued", "Suspended-Queued", "Preparing", "Ready"})
 
-def no_loss(records: Records, history: History) -> Iterator[Violation]:
-    """What became of the lease, and why."""
+
+def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
+    """Whether a lease may still wait when there is nothing left to do.
+
+    That is so where hosts are down or drained at the end, or held without end.
+    """
+    return any(hosts.absent(host, records.ended) for host in records.hosts) or any(
+        lease.duration is None and lease.state == "Active" for lease in records.leases.values()
+    )
+
+
+def no_loss(records: Records, history: History, *, may_wait: bool) -> Iterator[Violation]:
+    """What became of the lease, and why. ``may_wait``: :func:`may_wait_for_ever`."""
     lease, story = history.lease, history.story
     if not story:
         return  # the rule of the life cycle tells
@@ -23,7 +38,7 @@ def no_loss(records: Records, history: History) -> Iterator[Violation]:
     if lease.state == "Rejected":
         yield from _rejected(records, history)
     elif lease.state not in FINAL:
-        yield from _unfinished(records, history)
+        yield from _unfinished(records, history, may_wait=may_wait)
 
 
 def _lost(history: History, time: int, message: str) -> Violation:
@@ -41,12 +56,13 @@ def _rejected(records: Records, history: History) -> Iterator[Violation]:
         yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
 
 
-def _unfinished(records: Records, history: History) -> Iterator[Violation]:
+def _unfinished(records: Records, history: History, *, may_wait: bool) -> Iterator[Violation]:
     lease, last = history.lease, history.story[-1]
-    whole = records.status == "complete" and records.options.stop_when == "all-leases-done"
-    if whole and records.options.simulated_clock and not records.disturbed:
+    fine = last.state in _IDLE and may_wait and lease.kind == BEST_EFFORT
+    fine = fine or (last.state == "Active" and lease.duration is None)
+    if records.carried_out and not fine:
         yield _lost(history, last.time, f"the run is complete, yet it is {last.state}")
-    elif last.state in WAITING and not (lease.reason or last.reason):
+    elif last.state in WAITING | _IDLE and not (lease.reason or last.reason):
         yield _lost(history, last.time, f"it is {last.state} without a reason")
 
 
@@ -54,6 +70,8 @@ class SiteSize:
     """Whether leases fit the site when it is empty. Remembers what it found out."""
 
     def __init__(self, records: Records) -> None:
+        # A host whose first change is to be up may have been added then.
+        self._grows = any(of[0].status == "up" for of in records.host_changes.values())
         self._hosts = [host.capacity for host in records.hosts.values()]
         self._copies: dict[Capacity, int] = {}
         self._total = tuple(sum(h[i] for h in self._hosts) for i in range(len(records.types)))
@@ -61,15 +79,15 @@ class SiteSize:
     def too_big(self, records: Records, history: History) -> Iterator[Violation]:
         """Rejected as too big means too big for the empty site, and the other way round."""
         lease = history.lease
-        if records.disturbed or not history.story:
-            return  # hosts come and go
+        if self._grows or not history.story:
+            return
         last = history.story[-1]
         sets = lease.node_sets
         if last.state == "Rejected" and last.code == "too-big":
             if self._surely_fits(history):
                 yield _lost(history, last.time, "it is rejected as too big, but fits the site")
             return
-        if last.state == "Rejected" and last.code != "no-room":
+        if last.state == "Rejected" and last.code not in ("no-room", "no-time"):
             return
         short = any(self._room(s.capacity) < s.count for s in sets) or any(
             asked > there for asked, there in zip(lease.total, self._total, strict=True)

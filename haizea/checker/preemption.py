@@ -127,7 +127,7 @@ class Preemptions:
             # Where waiting leases hold reservations on hosts, these may have been in the way.
             options = self._records.options
             promised = options.images_managed or options.reservations not in (0, 1)
-            known = moment.waiting == 0 or (moment.waiting_firm == 0 and not promised)
+            known = moment.waiting == 0 or (moment.firm == 0 and not promised)
             if known and self._could_stay(victim, ar, beside):
                 message = f"it is preempted for lease {victim.by}, which had room beside it"
                 yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)

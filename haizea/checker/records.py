@@ -49,6 +49,13 @@ class Row(NamedTuple):
     capacity: Capacity
 
 
+class HostChange(NamedTuple):
+    """A host became ``up``, ``down`` or ``drained``."""
+
+    time: int
+    status: str
+
+
 class Change(NamedTuple):
     """A lease came to ``state``, and why."""
 
@@ -144,9 +151,9 @@ class Options:
 class Records:
     """All of one results file.
 
-    ``rows`` and ``stories`` are by lease, in order of start and as they were written.
-    ``disturbed`` is set where operations may have failed or taken longer than planned, so
-    that the formulas give the least time only.
+    ``rows`` and ``stories`` are by lease, in order of start and as they were written;
+    ``host_changes`` are by host, in order of time. ``disturbed`` is set where operations
+    may have failed or taken longer than planned, so that plans do not hold.
     """
 
     status: str
@@ -158,11 +165,19 @@ class Records:
     rows: Mapping[int, list[Row]]
     outages: list[Row]
     stories: Mapping[int, list[Change]]
+    host_changes: Mapping[int, list[HostChange]]
     disturbed: bool
 
     def host_name(self, host: int | None) -> str | None:
         """What people call the host."""
         return None if host is None else self.hosts[host].name
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether it is of a simulation that went on until there was nothing left to do."""
+        options = self.options
+        complete = self.status == "complete" and options.stop_when == "all-leases-done"
+        return complete and options.simulated_clock
 
     @property
     def memory(self) -> int | None:

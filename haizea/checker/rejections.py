@@ -1,4 +1,4 @@
-"""Rule 2 from the other side: who is rejected for want of room did not fit.
+"""Rule 2 from the other side: who is rejected for want of room, or time, did not fit.
 
 Told only where the records show it for certain: all that is held or promised is counted
 for longer than it may have been, and if the lease fits beside that, it was wronged.
@@ -11,75 +11,130 @@ from typing import NamedTuple
 
 from haizea.checker.formulas import shutdown_seconds
 from haizea.checker.holders import Holder, Holders, Moment
-from haizea.checker.records import AR, BEST_EFFORT, FOREVER, Capacity, Lease, Records, copies
+from haizea.checker.hosts import HostTimes
+from haizea.checker.records import (
+    AR,
+    BEST_EFFORT,
+    FOREVER,
+    Capacity,
+    Host,
+    Lease,
+    Records,
+    copies,
+)
 from haizea.checker.violation import Rule, Violation
 
 
 class Refusal(NamedTuple):
-    """A lease that was rejected for want of room, and when."""
+    """A lease that was rejected, when, and why: for want of room, or of time to make room."""
 
     time: int
     lease: Lease
+    code: str
 
 
-def refused(records: Records, holders: Holders, refusals: Iterable[Refusal]) -> Iterator[Violation]:
-    """Those that had room."""
+#: The codes of the rejections that are tested here.
+CODES = frozenset({"no-room", "no-time"})
+
+_EVERYTHING = "ar-preempts-everything"
+
+
+def refused(
+    records: Records, holders: Holders, hosts: HostTimes, refusals: Iterable[Refusal]
+) -> Iterator[Violation]:
+    """Those that had room, or whom nobody kept from it."""
     if records.disturbed or records.options.images_managed:
         return
     refusals = sorted(refusals, key=lambda r: (r.time, r.lease.id))
     for refusal, moment in zip(refusals, holders.at(r.time for r in refusals), strict=True):
         lease = refusal.lease
         start = refusal.time if lease.requested_start is None else lease.requested_start
-        beside = _beside(records, refusal, moment, start)
-        if beside is None or len(lease.node_sets) > 1 or start < refusal.time:
-            continue
-        node = lease.node_sets[0]
         end = start + lease.length
-        if nodes_free(records, node.capacity, beside, start, end) >= node.count:
+        if len(lease.node_sets) > 1 or start < refusal.time:
+            continue
+        there = [h for h in moment.holders if h.start < end and h.planned_end > start]
+        message = _unfounded(records, refusal, moment, there)
+        beside = _beside(records, refusal, moment, there)
+        if message is None and beside is not None:
+            up = [h for h in records.hosts.values() if not hosts.absent(h.id, refusal.time)]
+            node = lease.node_sets[0]
+            if nodes_free(up, node.capacity, beside, start, end) >= node.count:
+                message = "it is rejected for want of room, but there is room"
+        if message is not None:
             rule = Rule.AR if lease.kind == AR else Rule.IMMEDIATE
-            message = "it is rejected for want of room, but there is room"
             yield Violation(rule, lease.id, None, refusal.time, message)
 
 
-def _beside(records: Records, refusal: Refusal, moment: Moment, start: int) -> list[Holder] | None:
-    """Whom the lease has to fit beside; ``None`` if that cannot be told."""
+def _unfounded(
+    records: Records, refusal: Refusal, moment: Moment, there: list[Holder]
+) -> str | None:
+    """Rejected for want of time: somebody must be there who could not leave in time."""
+    if refusal.code != "no-time" or refusal.lease.kind != AR:
+        return None
+    if records.options.preemption != _EVERYTHING:
+        return None
+    if moment.firm and records.options.backfilling != "off":
+        return None  # who waits and is not preemptible may have been promised the room
+    if any(_preemptible(h) and not _can_go(records, h, refusal.time) for h in there):
+        return None
+    return "it is rejected because others cannot leave in time, but nobody is held up"
+
+
+def _beside(
+    records: Records, refusal: Refusal, moment: Moment, there: list[Holder]
+) -> list[Holder] | None:
+    """Whom the lease has to fit beside; ``None`` if that cannot be told.
+
+    Without room means: not even if all that may be preempted were gone. Without time: not
+    even if all of these were gone that can be.
+    """
     options, lease = records.options, refusal.lease
-    preempting = lease.kind == AR and options.preemption == "ar-preempts-everything"
+    preempting = lease.kind == AR and options.preemption == _EVERYTHING
     if lease.kind == AR and not preempting and options.preemption != "no-preemption":
         return None
-    waiting = moment.waiting_firm if preempting else moment.waiting
-    if waiting and options.backfilling != "off":
-        return None  # they may hold reservations that are on no record
-    end = start + lease.length
-    beside = [
-        h
-        for h in moment.holders
-        if h.start < end and h.planned_end > start
-        if not (preempting and _removable(records, h, refusal.time))
-    ]
+    # Waiting leases may hold reservations that are on no record. One whole claim does not
+    # count as something that holds room.
+    on_hosts = options.reservations not in (0, 1)
+    if preempting and refusal.code == "no-room":
+        if moment.firm and on_hosts:
+            return None
+        beside = [h for h in there if not _preemptible(h)]
+    elif preempting:
+        if moment.firm and options.backfilling != "off":
+            return None
+        beside = [h for h in there if not (_preemptible(h) and _can_go(records, h, refusal.time))]
+    else:
+        claims = lease.kind != AR or refusal.code != "no-room"
+        promised = moment.waiting and (on_hosts or (claims and options.backfilling != "off"))
+        if promised or moment.resuming:
+            return None
+        beside = there
     return None if any(not h.use for h in beside) else beside
 
 
-def _removable(records: Records, holder: Holder, time: int) -> bool:
-    """Whether an AR can have the holder's hosts: it runs, or waits."""
-    lease = holder.lease
-    if lease.kind != BEST_EFFORT or not lease.preemptible or holder.active is None:
+def _preemptible(holder: Holder) -> bool:
+    return holder.lease.kind == BEST_EFFORT and holder.lease.preemptible
+
+
+def _can_go(records: Records, holder: Holder, time: int) -> bool:
+    """Whether its hosts can be had of it: it runs. It can be dropped, if nothing else."""
+    if holder.active is None:
         return False
     left = holder.planned_end - holder.active
-    shutdown = shutdown_seconds(records.options, lease.nodes, left) if left < FOREVER else 0
-    return holder.active <= time < holder.planned_end - shutdown and time < holder.gone
+    shutdown = shutdown_seconds(records.options, holder.lease.nodes, left) if left < FOREVER else 0
+    return holder.active <= time < min(holder.planned_end - shutdown, holder.stopped)
 
 
 def nodes_free(
-    records: Records, node: Capacity, beside: Iterable[Holder], start: int, end: int
+    hosts: Iterable[Host], node: Capacity, beside: Iterable[Holder], start: int, end: int
 ) -> int:
-    """How many such nodes fit throughout ``[start, end)`` beside these holders."""
+    """How many such nodes fit on the hosts throughout ``[start, end)`` beside the holders."""
     on_host: dict[int, list[Holder]] = {}
     for holder in beside:
         for host in holder.use:
             on_host.setdefault(host, []).append(holder)
     total = 0
-    for there in records.hosts.values():
+    for there in hosts:
         others = on_host.get(there.id, ())
         total += least_free(node, there.capacity, there.id, others, start, end)
     return total

@@ -42,10 +42,14 @@ def _whole_duration(records: Records, history: History, start: int) -> Iterator[
     if history.lease.duration is None or last.state in ("Cancelled", "Failed"):
         return
     end = start + history.lease.duration
+    if last.time == end and last.state in FINAL:
+        return
     if last.state not in FINAL:
-        if records.ended > end:
+        if records.ended > end and not records.disturbed:
             yield _ar(history, end, f"its duration is over, yet it is still {last.state}")
-    elif last.time > end or (last.time < end and last.code != "early-end"):
+    elif last.time < end and last.code == "early-end":
+        return
+    elif last.time < end or not records.disturbed:
         yield _ar(history, last.time, f"it ends then instead of at {end}")
 
 

@@ -10,6 +10,7 @@ class Rule(StrEnum):
     """A rule of the schedule; the value is the name that users see."""
 
     CAPACITY = "capacity"
+    HOSTS = "hosts"
     AR = "ar"
     IMMEDIATE = "immediate"
     QUEUE = "queue"

@@ -14,6 +14,7 @@ TABLES = (
     "CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
     "CREATE TABLE configuration (section TEXT, option TEXT, value TEXT)",
     "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT, CPU INTEGER, Memory INTEGER)",
+    "CREATE TABLE host_states (host INTEGER, time INTEGER, status TEXT, reason TEXT)",
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
     " started INTEGER, ended INTEGER, waiting_time INTEGER, slowdown REAL,"
@@ -71,6 +72,7 @@ class Results:
     )
     leases: list[Lease] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    host_states: list[tuple[int, int, str]] = field(default_factory=list)
 
     def option(self, **values: str) -> Results:
         """Set options of [scheduling]; underscores stand for hyphens."""
@@ -156,6 +158,8 @@ class Results:
             db.executemany("INSERT INTO configuration VALUES (?, ?, ?)", options)
             hosts = [(i, f"host-{i + 1}", *CAPACITY) for i in range(self.hosts)]
             db.executemany("INSERT INTO hosts VALUES (?, ?, ?, ?)", hosts)
+            states = [(*state, "") for state in self.host_states]
+            db.executemany("INSERT INTO host_states VALUES (?, ?, ?, ?)", states)
             for lease in self.leases:
                 _write_lease(db, lease)
             db.executemany("INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?)", self.rows)
