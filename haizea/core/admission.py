@@ -15,7 +15,7 @@ from haizea.core.hold import Hold
 from haizea.core.hosts import host_set
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
-from haizea.core.mapper import Demand, Hosts, fits_site
+from haizea.core.mapper import Demand, Hosts, fits_site, takes_whole
 from haizea.core.plan import Lease, Plan
 from haizea.core.policy import PlacedLease, Policies
 from haizea.core.preemption import Preemption, make_room
@@ -44,6 +44,9 @@ class Admission:
         """Look at a new request."""
         schedule = self._schedule
         lease = Lease(request, Demand(request))
+        lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
+        if not lease.whole:
+            schedule.picky.add(lease.id)
         lease.flexible = schedule.planner.suspendable(lease)
         schedule.join(lease, request.submitted)
         assert request.id not in schedule.leases, f"lease id {request.id} is taken"

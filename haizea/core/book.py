@@ -26,6 +26,8 @@ class Book:
         self.waiting = Line()
         self.arrived: list[Lease] = []
         self.out: list[Decision] = []
+        #: Leases that need particular hosts, or parts of hosts.
+        self.picky: set[int] = set()
         self._order = order
 
     def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from haizea.core.plan import Lease
 from haizea.core.profile import Profile
-from haizea.core.resources import FOREVER, Capacity
+from haizea.core.resources import FOREVER
 from haizea.core.schedule import Schedule
 
 
@@ -31,10 +31,7 @@ class Counting:
         table = schedule.table
         if schedule.preparation is not None or table.shut or table.has_firm_future:
             return False
-        whole = table.uniform_capacity
-        return whole is not None and all(
-            _takes_whole(lease, whole) for lease in schedule.leases.values()
-        )
+        return table.uniform_capacity is not None and not schedule.picky
 
     def take_over(self) -> None:
         """Turn reservations on hosts into numbers."""
@@ -134,14 +131,3 @@ class Counting:
         """Assert that the profile is what it would be if made anew."""
         if self._profile is not None:
             self._profile.check(self._fresh())
-
-
-def _takes_whole(lease: Lease, whole: Capacity) -> bool:
-    """Whether each node of the lease takes a host of capacity ``whole`` for itself, any host."""
-    size = lease.demand.size
-    return (
-        size is not None
-        and size[0] == whole[0] > 0
-        and all(s <= w for s, w in zip(size, whole, strict=True))
-        and (lease.bound is None or lease.started)
-    )

@@ -60,16 +60,13 @@ class View:
 
     def unchanged_until(self, host: int) -> int:
         """When the host's free capacity changes next, after the start."""
-        soonest = FOREVER
-        for hold in self._table.holds_on(host):
-            if self.start < hold.start < soonest:
-                soonest = hold.start
-            elif hold.start <= self.start < hold.end < soonest:
-                soonest = hold.end
-        return soonest
+        return self._table.next_change(host, self.start)
 
     def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many leases they hold at the start, fewest first."""
+        if self.start <= self._table.now:
+            yield from self._table.by_holds(hosts)
+            return
         idle = hosts & ~self._table.held(self.start, self.start + 1)
         if idle:
             yield idle
@@ -148,10 +145,15 @@ class GreedyMapper:
             missing = count - len(chosen)
             if missing <= 0:
                 break
-            if tier & several:
+            if missing > 1 and tier & several:
                 for host in hosts_in(tier):
-                    most = sum(hosts >> host & 1 for hosts in levels)
-                    chosen += [host] * min(most, count - len(chosen))
+                    most = 1
+                    while most < missing and most < len(levels) and levels[most] >> host & 1:
+                        most += 1
+                    chosen += [host] * most
+                    missing -= most
+                    if not missing:
+                        break
             elif tier.bit_count() > missing:
                 chosen += hosts_in(lowest(tier, missing))
             else:
@@ -206,6 +208,20 @@ def first_fit(
         else:
             return None
     return tuple(chosen)
+
+
+def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
+    """Whether each node takes a host of this capacity for itself, whichever it is.
+
+    It takes all of the first resource type, so that nothing else that needs some fits.
+    """
+    size = demand.size
+    return (
+        size is not None
+        and capacity is not None
+        and size[0] == capacity[0] > 0
+        and fits(size, capacity)
+    )
 
 
 def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:

@@ -90,7 +90,8 @@ class Lease:
     how long it has run since it last started from nothing. ``bound`` are the hosts where
     its saved memory (``saved``) or its images are. ``at`` is the index of the plan's
     phase that is under way since ``since``, or of the one that comes next if ``since`` is
-    ``None``. ``flexible`` says that it may be suspended. ``token`` tells agenda entries of
+    ``None``. ``flexible`` says that it may be suspended, ``whole`` that each node
+    takes a host of the site for itself, any host. ``token`` tells agenda entries of
     earlier plans from those of the present one.
     """
 
@@ -113,6 +114,7 @@ class Lease:
         "state",
         "story",
         "token",
+        "whole",
     )
 
     def __init__(self, request: LeaseRequest, demand: Demand) -> None:
@@ -132,6 +134,7 @@ class Lease:
         self.restarts = 0
         self.delayed = False
         self.flexible = False
+        self.whole = False
         self.expected: int | None = None
         self.story: list[State] = []
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from haizea.core.hold import Hold
 from haizea.core.hosts import HostSet, hosts_in
-from haizea.core.resources import Capacity, add, subtract
+from haizea.core.resources import FOREVER, Capacity, add, subtract
 from haizea.core.sizes import Levels, SizeIndexes, raise_level
 from haizea.core.timelines import Timelines
 
@@ -24,7 +24,17 @@ _MOST_REMEMBERED = 256
 class Present:
     """Free capacity now; ``ends`` are the holds that have started, by (end, serial)."""
 
-    __slots__ = ("_alone", "_later", "_timelines", "_uniform", "busy", "ends", "free", "indexes")
+    __slots__ = (
+        "_known",
+        "_later",
+        "_next_end",
+        "_timelines",
+        "_uniform",
+        "ends",
+        "free",
+        "held",
+        "indexes",
+    )
 
     def __init__(
         self, capacities: list[Capacity], timelines: Timelines, uniform: Capacity | None
@@ -32,40 +42,48 @@ class Present:
         self.free: list[Capacity] = capacities.copy()
         self.indexes = SizeIndexes(self.free)
         self.ends: list[tuple[int, int, Hold]] = []
-        #: Hosts that have a hold at present.
-        self.busy: HostSet = 0
-        self._alone: HostSet = 0  # hosts that have exactly one
+        #: ``held[k]`` are the hosts that have more than ``k`` holds at present.
+        self.held: list[HostSet] = [0, 0]
+        self._next_end: dict[int, int] = {}
+        self._known: HostSet = 0  # hosts whose next end is remembered
         self._uniform = uniform
         self._timelines = timelines
         self._later: dict[tuple[Capacity, int], Levels] = {}
 
     def take(self, hold: Hold) -> None:
         """The hold has started. O(its hosts)."""
-        if self._uniform is not None and hold.same and not hold.hosts & self.busy:
+        if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
             self._set(hold, self._uniform, subtract(self._uniform, hold.same))
         else:
             self._shift(hold, subtract)
         insort(self.ends, (hold.end, hold.serial, hold))
-        self._alone = self._alone & ~hold.hosts | hold.hosts & ~self.busy
-        self.busy |= hold.hosts
+        more = hold.hosts
+        for k, hosts in enumerate(self.held):
+            self.held[k] = hosts | more
+            more &= hosts
+            if not more:
+                return
+        self.held.append(more)
 
-    def give_back(self, hold: Hold, started_by: int) -> None:
-        """The hold is over, and taken off ``ends`` and its hosts. O(its hosts).
-
-        Of the other holds, those that start by ``started_by`` have been taken.
-        """
-        shared = hold.hosts & ~self._alone
-        if self._uniform is not None and hold.same and not shared:
+    def give_back(self, hold: Hold) -> None:
+        """The hold is over, and taken off ``ends``. O(its hosts)."""
+        if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
             self._set(hold, subtract(self._uniform, hold.same), self._uniform)
         else:
             self._shift(hold, add)
-        idle = hold.hosts & ~shared
-        self.busy &= ~idle
-        self._alone &= ~idle
-        for host in hosts_in(shared):
-            started = sum(h.start <= started_by for h in self._timelines.on(host))
-            if started == 1:
-                self._alone |= 1 << host
+        fewer = hold.hosts
+        for k in range(len(self.held) - 1, -1, -1):
+            top = self.held[k] & fewer
+            self.held[k] ^= top
+            fewer ^= top
+
+    def next_end(self, host: int, now: int) -> int:
+        """When the first of the host's holds ends; ``FOREVER`` if it has none."""
+        if not self._known >> host & 1:
+            ends = [h.end for h in self._timelines.on(host) if h.start <= now]
+            self._next_end[host] = min(ends, default=FOREVER)
+            self._known |= 1 << host
+        return self._next_end[host]
 
     def levels_at(self, size: Capacity, moment: int) -> Levels:
         """The levels of ``size`` as ends leave them at a later ``moment``; do not change them."""
@@ -91,7 +109,7 @@ class Present:
         while i < len(ends) and ends[i][0] <= moment:
             hold = ends[i][2]
             i += 1
-            if self._uniform is not None and not hold.hosts & ~self._alone:
+            if self._uniform is not None and not hold.hosts & self.held[1]:
                 raise_level(levels, hold.hosts, 0, whole)
                 continue
             for host, amount in hold.use:
@@ -115,8 +133,9 @@ class Present:
         twin.free = self.free.copy()
         twin.indexes = self.indexes.fork(twin.free)
         twin.ends = self.ends.copy()
-        twin.busy = self.busy
-        twin._alone = self._alone
+        twin.held = self.held.copy()
+        twin._next_end = {}
+        twin._known = 0
         twin._uniform = self._uniform
         twin._timelines = timelines
         twin._later = {}
@@ -128,8 +147,7 @@ class Present:
         assert all(hold.start <= now for _, _, hold in self.ends)
         for host in range(len(self.free)):
             started = sum(h.start <= now for h in self._timelines.on(host))
-            assert (started > 0) == bool(self.busy >> host & 1), "busy hosts"
-            assert (started == 1) == bool(self._alone >> host & 1), "hosts with one hold"
+            assert started == sum(hosts >> host & 1 for hosts in self.held), "holds on a host"
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
         """All hosts of the hold go from ``old`` to ``new`` free."""
@@ -138,6 +156,7 @@ class Present:
             free[host] = new
         self.indexes.change(hold.hosts, old, new)
         self._later.clear()
+        self._known &= ~hold.hosts
 
     def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
@@ -152,3 +171,4 @@ class Present:
                 free[host] = new
             self.indexes.change(hosts, old, new)
         self._later.clear()
+        self._known &= ~hold.hosts

@@ -135,6 +135,7 @@ class Schedule(Book):
         self.change(lease, state, reason, code)
         lease.token += 1
         self.leases.pop(lease.id, None)
+        self.picky.discard(lease.id)
 
     def start_over(self, lease: Lease, reason: str, code: str) -> None:
         """An active lease loses its hosts and its progress, and goes back to its place."""
@@ -241,6 +242,8 @@ class Schedule(Book):
                 self.change(lease, State.ACTIVE)
                 lease.saved = False
                 lease.bound = None
+                if lease.whole:
+                    self.picky.discard(lease.id)
         lease.since = self.now
         self.out.append(
             OperationStarted(self.now, lease.id, phase.purpose, phase.end, plan.hosts, sources)
@@ -270,6 +273,7 @@ class Schedule(Book):
     def _saved(self, lease: Lease, plan: Plan) -> None:
         lease.saved = True
         lease.bound = plan.hosts
+        self.picky.add(lease.id)
         self.change(lease, State.SUSPENDED_PENDING)
         self.drop_plan(lease)
         self.join(lease, self.now)

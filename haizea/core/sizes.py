@@ -15,6 +15,7 @@ from haizea.core.resources import Capacity, copies
 MOST_COPIES = 1024
 #: Sizes kept up to date at once; the least recently asked for is forgotten first.
 MOST_SIZES = 64
+_MOST_STEPS = 65536
 
 #: ``levels[m]`` is the set of hosts with room for at least ``m + 1`` copies.
 Levels = list[HostSet]
@@ -63,12 +64,6 @@ class SizeIndex:
             count = self._copies[free] = copies(self.size, free, MOST_COPIES)
         return count
 
-    def change(self, hosts: HostSet, old: Capacity, new: Capacity) -> None:
-        """``hosts`` all went from ``old`` free to ``new`` free."""
-        before, after = self.copies(old), self.copies(new)
-        if before != after:
-            raise_level(self.levels, hosts, before, after)
-
     def fork(self) -> SizeIndex:
         """An independent copy."""
         twin = SizeIndex.__new__(SizeIndex)
@@ -81,11 +76,13 @@ class SizeIndex:
 class SizeIndexes:
     """The :class:`SizeIndex` of every size that is asked for."""
 
-    __slots__ = ("_by_size", "_free")
+    __slots__ = ("_by_size", "_free", "_steps")
 
     def __init__(self, free: Sequence[Capacity]) -> None:
         self._free = free
         self._by_size: dict[Capacity, SizeIndex] = {}
+        # For a change of what is free, the levels that it changes, from and to how many.
+        self._steps: dict[tuple[Capacity, Capacity], list[tuple[Levels, int, int]]] = {}
 
     def of(self, size: Capacity) -> SizeIndex:
         """The index of ``size``; made in O(hosts) when it is asked for first."""
@@ -94,18 +91,30 @@ class SizeIndexes:
             if len(self._by_size) >= MOST_SIZES:
                 del self._by_size[next(iter(self._by_size))]
             index = self._by_size[size] = SizeIndex(size, self._free)
+            self._steps.clear()
         elif len(self._by_size) > MOST_SIZES // 2:
             self._by_size[size] = self._by_size.pop(size)
         return index
 
     def change(self, hosts: HostSet, old: Capacity, new: Capacity) -> None:
-        """``hosts`` all went from ``old`` free to ``new`` free."""
-        for index in self._by_size.values():
-            index.change(hosts, old, new)
+        """``hosts`` all went from ``old`` free to ``new`` free. O(sizes that it matters to)."""
+        steps = self._steps.get((old, new))
+        if steps is None:
+            steps = []
+            for index in self._by_size.values():
+                before, after = index.copies(old), index.copies(new)
+                if before != after:
+                    steps.append((index.levels, before, after))
+            if len(self._steps) >= _MOST_STEPS:
+                self._steps.clear()
+            self._steps[old, new] = steps
+        for levels, before, after in steps:
+            raise_level(levels, hosts, before, after)
 
     def clear(self) -> None:
         """Forget all; they are made anew from what is free then."""
         self._by_size.clear()
+        self._steps.clear()
 
     def fork(self, free: Sequence[Capacity]) -> SizeIndexes:
         """An independent copy over ``free``, a copy of the same amounts."""

@@ -46,10 +46,10 @@ class SlotTable:
 
     def advance(self, now: int) -> None:
         """Let time pass: holds end, holds start. O(hosts of those that do)."""
-        before, self.now = self.now, now
+        self.now = now
         ends = self._present.ends
         while ends and ends[0][0] <= now:
-            self._end(ends.pop(0)[2], before)
+            self._end(ends.pop(0)[2])
         while self._starts and self._starts[0][0] <= now:
             hold = self._starts.pop(0)[2]
             self._leave_future(hold)
@@ -98,7 +98,7 @@ class SlotTable:
         assert where[i][2] is hold, "a hold of this table"
         del where[i]
         if started:
-            self._end(hold, self.now)
+            self._end(hold)
         else:
             self._leave_future(hold)
             self._timelines.drop(hold)
@@ -213,10 +213,32 @@ class SlotTable:
         """The holds on one host that are not over."""
         return self._timelines.on(host)
 
+    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many holds they have at present, fewest first."""
+        for more in self._present.held:
+            if hosts & ~more:
+                yield hosts & ~more
+            hosts &= more
+            if not hosts:
+                return
+        yield hosts
+
+    def next_change(self, host: int, moment: int) -> int:
+        """When what is free on the host changes next after ``moment``; ``FOREVER`` if never."""
+        if moment <= self.now and not self._future.until(FOREVER)[0] >> host & 1:
+            return self._present.next_end(host, self.now)
+        soonest = FOREVER
+        for hold in self._timelines.on(host):
+            if moment < hold.start < soonest:
+                soonest = hold.start
+            elif hold.start <= moment < hold.end < soonest:
+                soonest = hold.end
+        return soonest
+
     def held(self, start: int, end: int) -> HostSet:
         """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
         if start <= self.now:
-            return self._present.busy | self._future.until(end)[0]
+            return self._present.held[0] | self._future.until(end)[0]
         hosts = 0
         for hold in self.holds_between(start, end):
             hosts |= hold.hosts
@@ -257,9 +279,9 @@ class SlotTable:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _end(self, hold: Hold, started_by: int) -> None:
+    def _end(self, hold: Hold) -> None:
         self._timelines.drop(hold)
-        self._present.give_back(hold, started_by)
+        self._present.give_back(hold)
 
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
