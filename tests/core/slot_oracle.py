@@ -10,7 +10,7 @@ from haizea.core.hosts import host_set
 from haizea.core.resources import FOREVER, Capacity
 
 #: Nothing starts, and nothing that has an end ends, after this second.
-HORIZON = 30
+HORIZON = 14
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from haizea.core.slottable import SlotTable
 CAPACITIES = st.tuples(st.sampled_from([4, 4, 8]), st.sampled_from([4, 4, 6]), st.just(2))
 SIZES: tuple[Capacity, ...] = ((1, 1, 0), (2, 1, 1), (4, 4, 0), (0, 3, 0), (3, 2, 1), (4, 4, 2))
 SIZE = st.sampled_from(SIZES)
-LENGTH = st.one_of(st.integers(1, 12), st.just(FOREVER))
+LENGTH = st.one_of(st.integers(1, 7), st.just(FOREVER))
 
 
 def trimmed(levels: Levels) -> list[int]:
@@ -224,7 +224,7 @@ def agree(table: SlotTable, oracle: Oracle) -> None:
 
 
 TestSlotTables = SlotTables.TestCase
-TestSlotTables.settings = how_hard(150, stateful_step_count=30)
+TestSlotTables.settings = how_hard(150, stateful_step_count=40)
 
 
 def test_releasing_again_what_had_started_changes_nothing() -> None:

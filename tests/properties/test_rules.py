@@ -288,6 +288,35 @@ def test_reservations_of_waiting_leases_only_move_earlier(case: Case) -> None:
         assert [*promised, began] == sorted([*promised, began], reverse=True)
 
 
+@tries(400)
+@given(queues(*Backfilling))
+def test_the_first_in_the_queue_starts_as_soon_as_it_fits(case: Case) -> None:
+    """Rule 10 too: whenever something ends early, the first that waits is looked at at once."""
+    run = play(case)
+    began = starts(run)
+    moments = sorted({m for m, _ in run.decisions})
+    for moment in moments:
+        waiting = [
+            r for r in case.requests if r.id in began and r.submitted <= moment < began[r.id]
+        ]
+        if waiting and len(waiting[0].nodes) == 1:
+            nodes = waiting[0].nodes[0]
+            assert copies_free(run, moment, nodes.capacity) < nodes.count, (moment, waiting[0])
+
+
+def copies_free(run: Run, moment: int, size: Capacity) -> int:
+    """How many copies of ``size`` are free on all hosts, with what runs at that moment."""
+    free = [list(c) for c in run.capacities]
+    for story in run.stories.values():
+        for op in story.ended:
+            if op.start <= moment < op.end:
+                for host, amount in op.use:
+                    free[host] = [f - a for f, a in zip(free[host], amount, strict=True)]
+    return sum(
+        min((f // s for f, s in zip(left, size, strict=True) if s), default=0) for left in free
+    )
+
+
 # --- 12: same input, same schedule ----------------------------------------------------------------
 
 

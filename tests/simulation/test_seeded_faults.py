@@ -39,7 +39,7 @@ from haizea.core.settings import (
     Transfer,
 )
 
-SEEDS = range(60, 120) if not EFFORT else range(SEED, SEED + 60 * EFFORT)
+SEEDS = range(60) if not EFFORT else range(SEED, SEED + 60 * EFFORT)
 LAST = 400
 
 #: How a lease may wait when nothing is to come any more: for a host that is down.
