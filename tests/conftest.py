@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import effort
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tests whose expectations are files can write them anew."""
+    parser.addoption(
+        "--regenerate",
+        action="store_true",
+        help="write the golden event streams of tests/golden rather than compare with them",
+    )
 
 
 def pytest_report_header() -> str:
