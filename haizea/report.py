@@ -26,7 +26,7 @@ from haizea.core.hosts import Host, Site
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.resources import FOREVER
 from haizea.loop import Tally
-from haizea.times import format_time
+from haizea.times import format_time, spell_times
 
 STATUS = 25
 VDEBUG = 5
@@ -121,10 +121,12 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
         case LeaseAccepted(request=request):
             return f"lease {request.id} is asked for: {describe_request(request, site)}"
         case StateChanged(lease_id=lease_id, old=old, new=new, reason=reason):
-            return f"lease {lease_id}: {old} -> {new}" + (f": {reason}" if reason else "")
+            return f"lease {lease_id}: {old} -> {new}" + (
+                f": {spell_times(reason)}" if reason else ""
+            )
         case Expected(lease_id=lease_id, start=start, reason=reason):
             when = "at no known time" if start is None else f"at {moment(start)}"
-            return f"lease {lease_id} is expected to start {when}: {reason}"
+            return f"lease {lease_id} is expected to start {when}: {spell_times(reason)}"
         case OperationStarted():
             return (
                 f"lease {decision.lease_id}: {decision.purpose} until {moment(decision.end)}"

@@ -52,3 +52,20 @@ def parse_time(text: str, *, local: bool = False) -> int:
 def format_time(seconds: int) -> str:
     """The moment as ISO 8601 in UTC, ``2006-11-25 13:00:00+00:00``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ")
+
+
+_MOMENT = re.compile(r"@(\d+)\b")
+
+
+def spell_times(text: str) -> str:
+    """A reason of the scheduler's for people: each moment ``@seconds`` as date and time, UTC."""
+    if "@" not in text:
+        return text
+    return _MOMENT.sub(lambda m: _spelled(int(m[1])), text)
+
+
+def _spelled(seconds: int) -> str:
+    try:
+        return format_time(seconds).removesuffix("+00:00")
+    except (OverflowError, ValueError, OSError):
+        return "never"

@@ -35,6 +35,7 @@ from haizea.core.hosts import Site
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.resources import Capacity
+from haizea.times import spell_times
 
 Status = Literal["complete", "interrupted", "failed"]
 
@@ -126,6 +127,8 @@ class ResultsFile:
             match decision:
                 case StateChanged():
                     time, lease_id, old, new, reason, code = decision
+                    if "@" in reason:
+                        reason = spell_times(reason)
                     states += (lease_id, time, _STATE[new], reason, code)
                     live[lease_id].change(time, old, new, reason, code)
                     if new in FINAL:
@@ -140,7 +143,7 @@ class ResultsFile:
                     states += (request.id, time, "New", "", "")
                     live[request.id] = LeaseRecord(request, time)
                 case Expected():
-                    live[decision.lease_id].reason = decision.reason
+                    live[decision.lease_id].reason = spell_times(decision.reason)
                 case HostChanged():
                     time, host, status, reason = decision
                     self._hosts[host.id] = host

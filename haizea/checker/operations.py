@@ -159,19 +159,27 @@ def _new_host(before: Mapping[int, Capacity], after: Mapping[int, Capacity]) -> 
 
 
 def exclusive(records: Records, rows: Iterable[list[Row]]) -> Iterator[Violation]:
-    """With global exclusion no suspensions or resumptions of different leases overlap."""
+    """With global exclusion no suspensions or resumptions of different leases overlap.
+
+    One that is late may overlap those that were planned by then.
+    """
     if not records.options.global_exclusion:
         return
-    spans = {
-        (row.start, row.end, row.lease or 0)
-        for of_lease in rows
-        for row in of_lease
-        if row.purpose in ("suspend", "resume") and row.start < row.end
-    }
+    spans: dict[tuple[int, int, int, str], dict[int, Capacity]] = {}
+    for of_lease in rows:
+        for row in of_lease:
+            if row.purpose in ("suspend", "resume") and row.start < row.end:
+                span = (row.start, row.end, row.lease or 0, row.purpose)
+                spans.setdefault(span, {})[row.host] = row.capacity
     busy_until, busy_with = -1, FOREVER
-    for start, end, lease in sorted(spans):
-        if start < busy_until and lease != busy_with:
+    for (start, end, lease_id, purpose), use in sorted(spans.items(), key=lambda item: item[0]):
+        if start < busy_until and lease_id != busy_with:
             message = f"its suspension or resumption overlaps that of lease {busy_with}"
-            yield Violation(Rule.OPERATIONS, lease, None, start, message)
+            yield Violation(Rule.OPERATIONS, lease_id, None, start, message)
+        lease = records.leases.get(lease_id)
+        if records.disturbed and lease is not None:
+            suspends = purpose == "suspend"
+            seconds = formulas.suspend_seconds if suspends else formulas.resume_seconds
+            end = min(end, start + seconds(records, lease, use).most)
         if end > busy_until:
-            busy_until, busy_with = end, lease
+            busy_until, busy_with = end, lease_id

@@ -6,7 +6,7 @@ Everything that is said about a lease goes through here into ``out``, as a decis
 from __future__ import annotations
 
 from haizea.core.events import Decision, Expected, StateChanged
-from haizea.core.lifecycle import State, check_transition
+from haizea.core.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.line import Line
 from haizea.core.plan import Lease
 from haizea.core.policy import QueueOrderPolicy
@@ -33,7 +33,8 @@ class Book:
     def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
         """The lease's state changes: the only place where one does."""
         old = lease.state
-        check_transition(lease.id, old, new, " → ".join(lease.story))
+        if new not in TRANSITIONS[old]:
+            check_transition(lease.id, old, new, " → ".join(lease.story))
         lease.state = new
         lease.story.append(new)
         self.out.append(StateChanged(self.now, lease.id, old, new, reason, code))
@@ -47,7 +48,10 @@ class Book:
         if lease.state in _SUSPENDED:
             if lease.state is not State.SUSPENDED_QUEUED:
                 self.change(lease, State.SUSPENDED_QUEUED, reason, code)
-        elif lease.state not in {State.PREPARING, State.READY, State.QUEUED}:
+        elif lease.state in {State.PREPARING, State.READY}:
+            lease.expected = None
+            self.out.append(Expected(self.now, lease.id, None, reason))
+        elif lease.state is not State.QUEUED:
             self.change(lease, State.QUEUED, reason, code)
         self.waiting.add(lease)
         self.arrived.append(lease)

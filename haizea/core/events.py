@@ -129,6 +129,7 @@ class LeaseAccepted(NamedTuple):
 class StateChanged(NamedTuple):
     """A lease went from one state to another, and why.
 
+    In ``reason``, ``@1164462660`` is a moment: whoever shows it says it in words.
     ``code`` is one word for programs, empty where ``reason`` says nothing special:
     ``too-big``, ``no-room``, ``no-time``, ``image-late``, ``in-the-past``, ``policy`` (rejections);
     ``preempted`` (requeued or suspended for another lease), ``hole`` (suspended because

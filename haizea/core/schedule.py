@@ -148,7 +148,6 @@ class Schedule(Book):
     def back_to_queue(self, lease: Lease, reason: str, code: str) -> None:
         """A lease whose plan has not begun gives it up and goes back to waiting."""
         self.drop_plan(lease)
-        lease.expected = None
         if lease in self.waiting:
             self.lose_claim(lease, reason, code)
             self.arrived.append(lease)
