@@ -32,6 +32,7 @@ CORE_MAY_IMPORT = {
     "contextlib",
     "dataclasses",
     "enum",
+    "fractions",
     "functools",
     "haizea",
     "heapq",

@@ -7,6 +7,7 @@ nodes matters there are a least and a most, which are equal in the common cases.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ class Range(NamedTuple):
 
 def per_vm(seconds: int | None, memory_mb: int, rate: float, overhead: int) -> int:
     """To suspend or resume one VM."""
-    return (ceil(memory_mb / rate) if seconds is None else seconds) + overhead
+    return (ceil(memory_mb / Fraction(repr(rate))) if seconds is None else seconds) + overhead
 
 
 def suspend_seconds(records: Records, lease: Lease, use: Mapping[int, Capacity]) -> Range:
@@ -66,7 +67,7 @@ def _lease_seconds(
             return Range(least, (lease.nodes - most_on_one) * overhead + most_on_one * longest)
     least = max(longest, last_command + min(seconds for _, seconds in times))
     if override is None and memory is not None:
-        least = max([least, *(ceil(c[memory] / rate) for c in use.values())])
+        least = max([least, *(ceil(c[memory] / Fraction(repr(rate))) for c in use.values())])
     return Range(least, max(serial, least))
 
 
@@ -89,7 +90,7 @@ def threshold(options: Options, suspend: int, resume: int) -> int:
     """The least running time worth starting for."""
     if options.force_threshold is not None:
         return options.force_threshold
-    return ceil((suspend + resume) * (1 + options.threshold_factor))
+    return ceil((suspend + resume) * (1 + Fraction(repr(options.threshold_factor))))
 
 
 def shutdown_seconds(options: Options, nodes: int, left: int) -> int:

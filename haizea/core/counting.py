@@ -111,7 +111,6 @@ class Counting:
         plan = schedule.planner.whole(lease, schedule.now, None, 0)
         assert plan is not None, f"lease {lease.id} was promised hosts"
         del self._starts[lease.id]
-        lease.token += 1
         schedule.commit(lease, plan)
         schedule.do_what_is_due()
 

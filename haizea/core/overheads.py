@@ -6,6 +6,8 @@ The formulas are those of "Time that operations take" in ``docs/scheduling.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from haizea.core.settings import Exclusion, Migration, Settings
@@ -26,8 +28,14 @@ def resume_vm_seconds(settings: Settings, memory_mb: int) -> int:
 
 
 def _vm_seconds(settings: Settings, memory_mb: int, rate_mb_s: float, override: int | None) -> int:
-    seconds = ceil(memory_mb / rate_mb_s) if override is None else override
+    seconds = _seconds(memory_mb, rate_mb_s) if override is None else override
     return seconds + settings.enactment_overhead_seconds
+
+
+@lru_cache(maxsize=4096)
+def _seconds(size_mb: int, rate_mb_s: float) -> int:
+    """``size_mb / rate_mb_s``, rounded up: exactly, for the rate as it is written."""
+    return ceil(size_mb / Fraction(repr(rate_mb_s)))
 
 
 def lease_seconds(settings: Settings, hosts: Sequence[int], vm_seconds: Sequence[int]) -> int:
@@ -52,7 +60,12 @@ def threshold_seconds(settings: Settings, suspend_seconds: int, resume_seconds: 
     """The least running time worth starting for; ``resume_seconds`` is 0 for a fresh start."""
     if settings.force_scheduling_threshold_seconds is not None:
         return settings.force_scheduling_threshold_seconds
-    return ceil((suspend_seconds + resume_seconds) * (1 + settings.scheduling_threshold_factor))
+    return _times(suspend_seconds + resume_seconds, settings.scheduling_threshold_factor)
+
+
+@lru_cache(maxsize=4096)
+def _times(seconds: int, factor: float) -> int:
+    return ceil(seconds * (1 + Fraction(repr(factor))))
 
 
 def shutdown_seconds(settings: Settings, nodes: int, duration: int) -> int:

@@ -20,11 +20,22 @@ from haizea.core.settings import ImageSettings, Transfer
 class ImageTransfer:
     """One use of the link: an image on its way to ``riders``, each lease with its hosts.
 
-    ``deadline`` is the first moment at which a rider wants to start. ``movable`` transfers
-    are an AR's, and may be shifted until they begin.
+    ``relying`` are leases that will use what is on its way to others' hosts. ``deadline``
+    is the first moment at which a rider wants to start. ``movable`` transfers are an AR's,
+    and may be shifted until they begin.
     """
 
-    __slots__ = ("begun", "deadline", "end", "image", "movable", "riders", "start", "token")
+    __slots__ = (
+        "begun",
+        "deadline",
+        "end",
+        "image",
+        "movable",
+        "relying",
+        "riders",
+        "start",
+        "token",
+    )
 
     def __init__(
         self, image: DiskImage, start: int, end: int, deadline: int, movable: bool
@@ -35,6 +46,7 @@ class ImageTransfer:
         self.deadline = deadline
         self.movable = movable
         self.riders: dict[int, HostSet] = {}
+        self.relying: dict[int, HostSet] = {}
         self.begun = False
         self.token = 0
 
@@ -45,6 +57,16 @@ class ImageTransfer:
         for hosts in self.riders.values():
             result |= hosts
         return result
+
+    @property
+    def soon(self) -> bool:
+        """Whether it comes as soon as it can, rather than as late as an AR allows."""
+        return self.begun or not self.movable
+
+    @property
+    def waiting(self) -> list[int]:
+        """The leases that wait for it, by id."""
+        return sorted(self.riders.keys() | self.relying.keys())
 
 
 class Shipment(NamedTuple):
@@ -76,12 +98,12 @@ class Preparation:
         return transfer_seconds(image.size_mb, self.settings.bandwidth_mbps)
 
     def at_hand(self, image: DiskImage) -> HostSet:
-        """Hosts that have the image, or will have it by a transfer under way or planned."""
+        """Hosts that have the image, or will soon have it by a transfer for other leases."""
         if not self.settings.cache_mb:
             return 0
         hosts = self.store.hosts_with(image)
         for transfer in self.transfers:
-            if transfer.image == image:
+            if transfer.image == image and transfer.soon:
                 hosts |= transfer.hosts
         return hosts
 
@@ -89,7 +111,7 @@ class Preparation:
         self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, start: int
     ) -> Shipment:
         """Get the image to ``hosts`` as soon as possible, for a lease that wants ``start``."""
-        present, missing, arrival = self._present(image, hosts, now)
+        present, missing, arrival = self._present(image, hosts, now, soon=True)
         rides: list[tuple[ImageTransfer, HostSet]] = []
         if missing and (ride := self._ride(image, now)) is not None:
             own = self._link.earliest(self.seconds(image), now) + self.seconds(image)
@@ -112,7 +134,7 @@ class Preparation:
         self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, deadline: int
     ) -> Shipment | None:
         """Get the image to ``hosts`` by ``deadline``, as late as possible; ``None`` if in vain."""
-        present, missing, arrival = self._present(image, hosts, now)
+        present, missing, arrival = self._present(image, hosts, now, soon=False)
         if arrival > deadline:
             missing |= present
             present, arrival = self.store.hosts_with(image) & hosts, now
@@ -148,37 +170,43 @@ class Preparation:
             transfer.riders[lease_id] = transfer.riders.get(lease_id, 0) | hosts
         self.store.need(image, shipment.present, lease_id)
         for transfer in self.transfers:
-            if transfer.image == image and shipment.present & transfer.hosts:
-                transfer.riders.setdefault(lease_id, 0)
+            coming = shipment.present & transfer.hosts
+            if transfer.image == image and coming and lease_id not in transfer.riders:
+                transfer.relying[lease_id] = coming
+                transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
         return [*shipment.new, *(t for t, _, _ in shipment.moves)]
 
     def finish(self, transfer: ImageTransfer, now: int) -> None:
         """A transfer is over: its image is where it went."""
         self.transfers.remove(transfer)
         for lease_id, hosts in sorted(transfer.riders.items()):
-            if hosts:
-                self.store.arrived(transfer.image, hosts, {lease_id}, now)
-            else:
-                self.store.need(transfer.image, transfer.hosts, lease_id)
+            self.store.arrived(transfer.image, hosts, {lease_id}, now)
+        for lease_id, hosts in sorted(transfer.relying.items()):
+            self.store.need(transfer.image, hosts, lease_id)
 
     def pending(self, lease_id: int) -> bool:
         """Whether something for the lease is still to come."""
-        return any(lease_id in t.riders for t in self.transfers)
+        return any(lease_id in t.riders or lease_id in t.relying for t in self.transfers)
 
     def arrival(self, lease_id: int) -> int:
         """When the last thing that is still to come for the lease does; something is."""
-        return max(t.end for t in self.transfers if lease_id in t.riders)
+        return max(t.end for t in self.transfers if lease_id in t.riders or lease_id in t.relying)
 
     def withdraw(self, lease_id: int, now: int) -> list[tuple[ImageTransfer, HostSet]]:
         """The lease needs no transfers any more; answers those under way that were for it alone."""
         aborted: list[tuple[ImageTransfer, HostSet]] = []
         for transfer in list(self.transfers):
-            hosts = transfer.riders.pop(lease_id, None)
-            if hosts is None:
+            transfer.relying.pop(lease_id, None)
+            hosts = transfer.riders.pop(lease_id, 0)
+            if not hosts:
                 continue
-            if transfer.riders and not transfer.hosts:
-                # Others count on what was on its way for this lease: it goes on for them.
-                transfer.riders[min(transfer.riders)] = hosts
+            given_up = hosts
+            for other, wanted in sorted(transfer.relying.items()):
+                if wanted & given_up:
+                    transfer.riders[other] = transfer.riders.get(other, 0) | wanted & given_up
+                    transfer.relying[other] = wanted & ~given_up
+                    given_up &= ~wanted
+            transfer.relying = {i: wanted for i, wanted in transfer.relying.items() if wanted}
             if not transfer.riders:
                 self.transfers.remove(transfer)
                 transfer.token += 1
@@ -223,14 +251,19 @@ class Preparation:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _present(self, image: DiskImage, hosts: HostSet, now: int) -> tuple[HostSet, HostSet, int]:
-        """Hosts that have the image or will have it anyway, the others, and when they all do."""
+    def _present(
+        self, image: DiskImage, hosts: HostSet, now: int, *, soon: bool
+    ) -> tuple[HostSet, HostSet, int]:
+        """Hosts that have the image or will have it anyway, the others, and when they all do.
+
+        With ``soon``, what comes as late as an AR allows does not count.
+        """
         present = self.store.hosts_with(image) & hosts
         arrival = now
         if self.settings.cache_mb:
             for transfer in self.transfers:
                 coming = transfer.hosts & hosts & ~present
-                if transfer.image == image and coming:
+                if transfer.image == image and coming and (transfer.soon or not soon):
                     present |= coming
                     arrival = max(arrival, transfer.end)
         return present, hosts & ~present, arrival

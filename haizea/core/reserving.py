@@ -37,7 +37,6 @@ class Reserving:
             plan = self._planner.at(lease, start) or self._planner.earliest(lease, start)
             if plan is not None:
                 plan.waits = True
-                lease.token += 1
                 self._schedule.commit(lease, plan, firm=False)
 
     def look(self, arrived: list[Lease] | None) -> None:

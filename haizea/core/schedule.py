@@ -58,7 +58,6 @@ class Schedule(Book):
         assert lease.plan is not None, "it has a plan"
         for interval in lease.plan.exclusive:
             self.channel.release(*interval)
-        lease.token += 1
         self._hold(lease, plan, firm=False)
         if plan.start > self.now:
             self.expect(lease, plan.start, f"waiting for {nodes(lease.demand.count)}")
@@ -70,6 +69,7 @@ class Schedule(Book):
         lease.plan = plan
         lease.at = 0
         lease.since = None
+        lease.token += 1
         self.agenda.add(plan.start, START, lease)
 
     def ship(self, lease: Lease, shipment: Shipment) -> None:
@@ -313,22 +313,23 @@ class Schedule(Book):
     def _begin_transfer(self, transfer: ImageTransfer) -> None:
         transfer.begun = True
         self.agenda.add(transfer.end, END, transfer)
-        for lease_id, hosts in sorted(transfer.riders.items()):
+        for lease_id in transfer.waiting:
             lease = self.leases[lease_id]
             if lease.state is State.SCHEDULED:
                 self.change(lease, State.PREPARING, f"image {transfer.image.name} on its way")
-            if hosts:
-                receivers = tuple(hosts_in(hosts))
-                self.out.append(
-                    OperationStarted(self.now, lease_id, Purpose.TRANSFER, transfer.end, receivers)
+        for lease_id, hosts in sorted(transfer.riders.items()):
+            self.out.append(
+                OperationStarted(
+                    self.now, lease_id, Purpose.TRANSFER, transfer.end, tuple(hosts_in(hosts))
                 )
+            )
 
     def _end_transfer(self, transfer: ImageTransfer) -> None:
         assert self.preparation is not None, "images are managed"
         self.preparation.finish(transfer, self.now)
         for lease_id, hosts in sorted(transfer.riders.items()):
-            if hosts:
-                self._transfer_ended(lease_id, transfer, hosts)
+            self._transfer_ended(lease_id, transfer, hosts)
+        for lease_id in transfer.waiting:
             lease = self.leases[lease_id]
             if lease.state is State.PREPARING and not self.preparation.pending(lease_id):
                 self.change(lease, State.READY)

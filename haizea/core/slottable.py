@@ -69,7 +69,7 @@ class SlotTable:
 
     def release(self, hold: Hold) -> None:
         """Free from now on what ``hold`` still has. Releasing it again changes nothing."""
-        if hold.end <= self.now and not self._timelines.has(hold):
+        if not self._timelines.has(hold):
             return
         self.withdraw(hold)
         hold.end = max(hold.start, min(hold.end, self.now))
