@@ -54,7 +54,7 @@ def check_records(records: Records) -> Report:
     found.extend(hosts.held_while_down())
     found.extend(operations.exclusive(records, records.rows.values()))
     if records.options.images_managed:
-        found.extend(transfers(records))
+        found.extend(transfers(records, hosts))
     found.extend(_by_lease(records, hosts, queue))
     found.extend(queue.check())
     found.sort(key=_order)

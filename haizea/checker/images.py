@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from haizea.checker import formulas
 from haizea.checker.history import History
+from haizea.checker.hosts import HostTimes
 from haizea.checker.records import FINAL, FOREVER, Records, Row
 from haizea.checker.violation import Rule, Violation
 
@@ -31,19 +32,23 @@ def arrivals(records: Records) -> Arrivals:
 
 def _arrived(records: Records, row: Row, image_mb: int) -> bool:
     took = row.end - row.start
-    return not records.disturbed or took >= formulas.image_seconds(records.options, image_mb)
+    sure = not records.disturbed and not records.host_changes
+    return sure or took >= formulas.image_seconds(records.options, image_mb)
 
 
-def transfers(records: Records) -> Iterator[Violation]:
+def transfers(records: Records, hosts: HostTimes) -> Iterator[Violation]:
     """The link carries one transfer at a time; each takes as long as its image is large."""
     found: list[tuple[Row, str]] = []
     for lease_id, rows in records.rows.items():
         lease = records.leases.get(lease_id)
         if lease is None:
             continue
-        for row in rows:
-            if row.purpose == "transfer":
-                found.append((row, lease.image))
+        own = [row for row in rows if row.purpose == "transfer"]
+        # Where one of its hosts takes nothing new any more, it may send its image elsewhere.
+        moved = {row.end for row in own if hosts.absent(row.host, row.end)}
+        for row in own:
+            found.append((row, lease.image))
+            if row.end not in moved:
                 yield from _length(records, row, lease.image_mb)
     found.sort(key=lambda item: (item[0].start, item[0].end, item[0].lease, item[0].host))
     busy_until = -1
@@ -51,16 +56,20 @@ def transfers(records: Records) -> Iterator[Violation]:
     for row, image in found:
         if row.start >= row.end:
             continue
-        if last is not None and row.start < busy_until:
-            together = records.options.multicast and last[1] == image
-            if not (together and (last[0].start, last[0].end) == (row.start, row.end)):
-                message = (
-                    f"its image comes while the link is busy with that of lease {last[0].lease}"
-                )
-                host = row.host if row.host in records.hosts else None
-                yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
+        overlaps = last is not None and row.start < busy_until
+        if last is not None and overlaps and not _together(records, last, (row, image)):
+            message = f"its image comes while the link is busy with that of lease {last[0].lease}"
+            host = row.host if row.host in records.hosts else None
+            yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
         if row.end > busy_until:
             busy_until, last = row.end, (row, image)
+
+
+def _together(records: Records, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
+    """Whether both may be of one transfer. Who needs it no more leaves before its end."""
+    whole = a[0].end == b[0].end or records.disturbed or bool(records.host_changes)
+    several = records.options.multicast or a[0].host == b[0].host
+    return a[1] == b[1] and a[0].start == b[0].start and several and whole
 
 
 def _length(records: Records, row: Row, image_mb: int) -> Iterator[Violation]:

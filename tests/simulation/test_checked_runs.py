@@ -156,12 +156,14 @@ def faults(rng: random.Random, seed: int) -> Faults:
             at.append((moment, rng.choice([HostFailed, HostDrained, HostDrained])(host)))
             if rng.random() < 0.8:
                 at.append((moment + rng.randint(0, 1000), HostRestored(host)))
-        for _ in range(rng.randint(0, 3)):
-            at.append((START + rng.randint(0, 6000), LeaseCancelled(rng.randint(1, 15))))
+        at += [
+            (START + rng.randint(0, 6000), LeaseCancelled(rng.randint(1, 15)))
+            for _ in range(rng.randint(0, 3))
+        ]
     happening = [purpose for purpose in Purpose if purpose is not Purpose.OUTAGE]
     return Faults(
         seed=seed,
-        failure={purpose: chance for purpose in happening},
+        failure=dict.fromkeys(happening, chance),
         delay={purpose: chance for purpose in happening if purpose is not Purpose.RUN},
         at=tuple(at),
     )
