@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from dateutil.parser import isoparse
+
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,8}):(\d{1,2}):(\d{1,2})", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 
@@ -32,7 +34,7 @@ def parse_time(text: str, *, local: bool = False) -> int:
     :class:`ValueError`, saying what would be right, where ``text`` names no moment.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = isoparse(text)
         if moment.tzinfo is None:
             moment = moment.astimezone() if local else moment.replace(tzinfo=UTC)
         seconds = moment.timestamp()

@@ -71,6 +71,6 @@ def test_there_are_examples_and_the_other_figures_hold() -> None:
     assert len(re.findall(r"^\| `.* MB/s,", PAGE, re.MULTILINE)) >= 4
     assert overheads.transfer_seconds(1024, 100) == 82
     assert "1024 MB over 100 Mbit/s take 82 s" in PAGE
-    assert f"unless it has done so {trouble.MOST_RESTARTS} times" in PAGE
+    assert f"unless it has done so {trouble.MOST_FAILURES} times" in PAGE
     assert overheads.threshold_seconds(Settings(), 32, 32) == 128
     assert "(32 + 32) × 2 = 128 s" in PAGE

@@ -7,27 +7,17 @@ hosts for longer, are not even looked at.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
+
+from sortedcontainers import SortedDict
 
 from haizea.core.plan import Key, Lease
 from haizea.core.resources import Capacity
 
 _Entry = tuple[Key, Lease]
 _File = list[_Entry]
-
-
-class _Block:
-    """The files of one node size (``None``: of leases whose nodes differ)."""
-
-    __slots__ = ("counts", "files")
-
-    def __init__(self) -> None:
-        #: Node counts that have files, in order.
-        self.counts: list[int] = []
-        #: By node count, then by how long (see :func:`_class`).
-        self.files: dict[int, dict[int, _File]] = {}
 
 
 class Line:
@@ -37,7 +27,9 @@ class Line:
 
     def __init__(self) -> None:
         self._all: _File = []
-        self._blocks: dict[Capacity | None, _Block] = {}
+        # By node size (``None``: nodes differ), then by node count, then by how long
+        # (see :func:`_class`).
+        self._blocks: dict[Capacity | None, SortedDict[int, dict[int, _File]]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -60,12 +52,9 @@ class Line:
         """Let a lease stand at its place. O(log n) comparisons."""
         entry = (lease.key, lease)
         insort(self._all, entry)
-        block = self._blocks.setdefault(lease.demand.size, _Block())
-        count = lease.demand.count
-        if count not in block.files:
-            block.files[count] = {}
-            insort(block.counts, count)
-        insort(block.files[count].setdefault(_class(lease), []), entry)
+        block = self._blocks.setdefault(lease.demand.size, SortedDict())
+        files = block.setdefault(lease.demand.count, {})
+        insort(files.setdefault(_class(lease), []), entry)
 
     def discard(self, lease: Lease) -> None:
         """Let it go, if it stands here."""
@@ -74,7 +63,7 @@ class Line:
             return
         del self._all[i]
         block, count = self._blocks[lease.demand.size], lease.demand.count
-        files = block.files[count]
+        files = block[count]
         file = files[_class(lease)]
         j = _find(file, lease)
         assert j is not None, "who stands in line stands in a file"
@@ -82,8 +71,7 @@ class Line:
         if not file:
             del files[_class(lease)]
         if not files:
-            del block.files[count]
-            del block.counts[bisect_left(block.counts, count)]
+            del block[count]
 
     def behind(
         self,
@@ -101,12 +89,9 @@ class Line:
         """
         heads: list[tuple[Key, int, _File, Lease]] = []
         for size, block in self._blocks.items():
-            most, longer = (free(size), spare(size)) if size else (len(self._all), 0)
-            counts = (
-                block.counts if size is None else block.counts[: bisect_right(block.counts, most)]
-            )
-            for count in counts:
-                for span, file in block.files[count].items():
+            most, longer = (None, 0) if size is None else (free(size), spare(size))
+            for count in block.irange(maximum=most):
+                for span, file in block[count].items():
                     if size is None or count <= longer or _least(span) <= length:
                         _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)
         heapify(heads)
@@ -124,8 +109,7 @@ class Line:
         assert all(a[0] < b[0] for a, b in zip(self._all, self._all[1:], strict=False))
         filed: _File = []
         for size, block in self._blocks.items():
-            assert block.counts == sorted(block.files)
-            for count, files in block.files.items():
+            for count, files in block.items():
                 for span, file in files.items():
                     assert all(_class(x) == span and x.demand.count == count for _, x in file)
                     assert all(x.demand.size == size for _, x in file)

@@ -101,6 +101,7 @@ class Lease:
         "delayed",
         "demand",
         "expected",
+        "failures",
         "flexible",
         "id",
         "key",
@@ -108,7 +109,6 @@ class Lease:
         "ran",
         "remaining",
         "request",
-        "restarts",
         "saved",
         "since",
         "state",
@@ -131,7 +131,7 @@ class Lease:
         self.at = 0
         self.since: int | None = None
         self.token = 0
-        self.restarts = 0
+        self.failures = 0
         self.delayed = False
         self.flexible = False
         self.whole = False
@@ -145,7 +145,6 @@ class Lease:
         self.ran = 0
         self.saved = False
         self.bound = None
-        self.restarts += 1
 
     @property
     def hold(self) -> Hold:

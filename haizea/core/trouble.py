@@ -15,8 +15,8 @@ from haizea.core.plan import Lease, Phase
 from haizea.core.resources import FOREVER
 from haizea.core.schedule import Schedule
 
-#: How often a lease that fails to start is tried again before it fails for good.
-MOST_RESTARTS = 3
+#: How often a best-effort lease whose VMs failed starts over before it fails for good.
+MOST_FAILURES = 3
 
 
 class Trouble:
@@ -64,8 +64,8 @@ class Trouble:
 
     def _stopped(self, lease: Lease, reason: str) -> None:
         """An active lease does not run any more."""
-        again = lease.request.kind is Kind.BEST_EFFORT and lease.restarts < MOST_RESTARTS
-        if again:
+        lease.failures += 1
+        if lease.request.kind is Kind.BEST_EFFORT and lease.failures <= MOST_FAILURES:
             self._schedule.start_over(lease, reason, "failure")
         else:
             self._give_up(lease, reason)
