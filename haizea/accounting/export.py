@@ -65,7 +65,8 @@ def _reservations(results: Results, counter: str | None) -> _Part:
     types = "".join(f", r.{quoted(name)}" for name in results.types)
     rows = results.rows(
         f"SELECT r.lease, r.purpose, COALESCE(h.name, r.host), r.start, r.end{types}"
-        " FROM reservations r LEFT JOIN hosts h ON h.id = r.host ORDER BY r.rowid"
+        " FROM reservations r LEFT JOIN hosts h ON h.id = r.host"
+        ' ORDER BY r.start, r."end", r.lease, r.purpose, r.host'
     )
     return RESERVATION_COLUMNS + results.types, rows
 

@@ -99,7 +99,7 @@ class ResultsFile:
                 self._insert("labels", sorted((labels or {}).items()))
             self._leases = Rows(self._db, "leases")
             self._node_sets = Rows(self._db, "node_sets")
-            self._reservations = Rows(self._db, "reservations")
+            self._reservations = Rows(self._db, "reservation_sets")
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
             self._counters = Rows(self._db, "counters")
@@ -236,12 +236,11 @@ class ResultsFile:
     ) -> None:
         values = self._reservations.values
         lease = None if purpose is _OUTAGE else lease_id
-        name = _PURPOSE[purpose]
         cpu_index = self._work.cpu_index
         cpu = 0
-        for host, capacity in use:
-            values += (lease, name, host, start, end, *capacity)
-            cpu += capacity[cpu_index]
+        for capacity, hosts in _alike(use):
+            values += (lease, _PURPOSE[purpose], start, end, f"[{','.join(hosts)}]", *capacity)
+            cpu += capacity[cpu_index] * len(hosts)
         self._work.seconds[purpose] += cpu * (end - start)
 
     def _write_lease(self, record: LeaseRecord) -> None:
@@ -310,6 +309,17 @@ def _blamed(probe: Probe, now: int, error: Exception) -> ResultsError:
     return ResultsError(
         f"the probe {type(probe).__name__} failed at {now}: {type(error).__name__}: {error}"
     )
+
+
+def _alike(use: tuple[tuple[int, Capacity], ...]) -> Iterable[tuple[Capacity, list[str]]]:
+    """The hosts, in words, by what is held of them; most often the same of all."""
+    first = use[0][1] if use else ()
+    if all(capacity is first for _, capacity in use):
+        return [(first, [str(host) for host, _ in use])] if use else []
+    groups: dict[Capacity, list[str]] = {}
+    for host, capacity in use:
+        groups.setdefault(capacity, []).append(str(host))
+    return groups.items()
 
 
 def _check_types(names: Sequence[str]) -> None:

@@ -45,11 +45,19 @@ LEASES = (
 
 NODE_SETS = "CREATE TABLE node_sets (lease INTEGER, position INTEGER, count INTEGER{types})"
 
-#: One row per lease, purpose and host; the nodes of a lease that share a host are one
-#: row with the sum of their capacities. ``lease`` is NULL for an outage.
+#: What a lease held, as it really was: one row for all hosts on which it held the same.
+#: ``hosts`` is their ids as a JSON array. A wide lease is one row, not hundreds.
+RESERVATION_SETS = (
+    "CREATE TABLE reservation_sets (lease INTEGER, purpose TEXT, start INTEGER,"
+    " end INTEGER, hosts TEXT{types})"
+)
+
+#: The same, one row per lease, purpose and host; the nodes of a lease that share a host
+#: are one row with the sum of their capacities. ``lease`` is NULL for an outage.
 RESERVATIONS = (
-    "CREATE TABLE reservations (lease INTEGER, purpose TEXT, host INTEGER,"
-    " start INTEGER, end INTEGER{types})"
+    "CREATE VIEW reservations AS SELECT s.lease AS lease, s.purpose AS purpose,"
+    ' h.value AS host, s.start AS start, s."end" AS "end"{same_types}'
+    " FROM reservation_sets AS s, json_each(s.hosts) AS h"
 )
 
 #: The story of each lease: every state from ``New`` on, when, and why. ``code`` as in
@@ -74,6 +82,7 @@ TABLES = (
     HOST_STATES,
     LEASES,
     NODE_SETS,
+    RESERVATION_SETS,
     RESERVATIONS,
     STATES,
     COUNTERS,
@@ -106,7 +115,7 @@ MORE_LEASE_COLUMNS = ["preemptible", "owner", "image", "image_mb", "code"]
 RESERVATION_COLUMNS = ["lease", "purpose", "host", "start", "end"]
 
 #: What the tables with one column per resource type call their own columns.
-TAKEN_COLUMNS = frozenset({*RESERVATION_COLUMNS, "id", "name", "position", "count"})
+TAKEN_COLUMNS = frozenset({*RESERVATION_COLUMNS, "hosts", "id", "name", "position", "count"})
 
 
 def quoted(name: str) -> str:
@@ -117,4 +126,5 @@ def quoted(name: str) -> str:
 def statements(types: Sequence[str]) -> list[str]:
     """The statements that make the tables, for a site with these resource types."""
     columns = "".join(f", {quoted(name)} INTEGER" for name in types)
-    return [table.replace("{types}", columns) for table in TABLES]
+    same = "".join(f", s.{quoted(name)} AS {quoted(name)}" for name in types)
+    return [t.replace("{types}", columns).replace("{same_types}", same) for t in TABLES]

@@ -6,6 +6,7 @@ checked. What cannot be read raises :class:`UnreadableResults` with what and whe
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -44,7 +45,7 @@ _TABLES = (
     "host_states",
     "leases",
     "node_sets",
-    "reservations",
+    "reservation_sets",
     "states",
 )
 _LEASE_COLUMNS = (
@@ -192,27 +193,26 @@ class _Loader:
     def _rows(self, types: Sequence[str]) -> tuple[dict[int, list[Row]], list[Row]]:
         by_lease: dict[int, list[Row]] = {}
         outages: list[Row] = []
+        table = "reservation_sets"
         query = (
-            f'SELECT lease, purpose, host, start, "end", {self._amounts("reservations", types)}'
-            ' FROM reservations ORDER BY start, "end", host'
+            f'SELECT lease, purpose, start, "end", hosts, {self._amounts(table, types)}'
+            f' FROM {table} ORDER BY start, "end", rowid'
         )
         names: dict[str, str] = {}
         shared: dict[Capacity, Capacity] = {}
+        total = 0
         for values in self._db.execute(query):
-            purpose = _text(values[1], "reservations")
-            capacity = _capacity(values, 5, "reservations")
-            row = Row(
-                _optional(values[0], "reservations"),
-                names.setdefault(purpose, purpose),
-                _number(values[2], "reservations"),
-                _number(values[3], "reservations"),
-                _number(values[4], "reservations"),
-                shared.setdefault(capacity, capacity),
-            )
-            if row.lease is None:
-                outages.append(row)
-            else:
-                by_lease.setdefault(row.lease, []).append(row)
+            lease, purpose = _optional(values[0], table), _text(values[1], table)
+            purpose = names.setdefault(purpose, purpose)
+            start, end = _number(values[2], table), _number(values[3], table)
+            capacity = _capacity(values, 5, table)
+            capacity = shared.setdefault(capacity, capacity)
+            hosts = _hosts(values[4], table)
+            total += len(hosts)
+            if total > MOST_ROWS:
+                raise UnreadableResults(f"more than {MOST_ROWS} reservations: too many to read")
+            to = outages if lease is None else by_lease.setdefault(lease, [])
+            to += [Row(lease, purpose, host, start, end, capacity) for host in hosts]
         return by_lease, outages
 
     def _stories(self) -> dict[int, list[Change]]:
@@ -306,3 +306,15 @@ def _capacity(row: Sequence[Any], first: int, table: str) -> Capacity:
 
 def _shown(value: Any) -> str:
     return repr(value)[:60]
+
+
+def _hosts(value: object, table: str) -> list[int]:
+    """Host ids from a JSON array."""
+    text = _text(value, table)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise UnreadableResults(f"table {table}: {text[:40]!r} is not a list of hosts")
+    return [_number(host, table) for host in found]

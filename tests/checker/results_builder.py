@@ -22,8 +22,8 @@ TABLES = (
     " preemptible INTEGER, owner TEXT, image TEXT, image_mb INTEGER, code TEXT)",
     "CREATE TABLE node_sets (lease INTEGER, position INTEGER, count INTEGER,"
     " CPU INTEGER, Memory INTEGER)",
-    "CREATE TABLE reservations (lease INTEGER, purpose TEXT, host INTEGER,"
-    " start INTEGER, end INTEGER, CPU INTEGER, Memory INTEGER)",
+    "CREATE TABLE reservation_sets (lease INTEGER, purpose TEXT, start INTEGER,"
+    " end INTEGER, hosts TEXT, CPU INTEGER, Memory INTEGER)",
     "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT)",
 )
 
@@ -162,7 +162,13 @@ class Results:
             db.executemany("INSERT INTO host_states VALUES (?, ?, ?, ?)", states)
             for lease in self.leases:
                 _write_lease(db, lease)
-            db.executemany("INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?)", self.rows)
+            db.executemany(
+                "INSERT INTO reservation_sets VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (lease, purpose, start, end, f"[{host}]", cpu, memory)
+                    for lease, purpose, host, start, end, cpu, memory in self.rows
+                ],
+            )
         return path
 
 

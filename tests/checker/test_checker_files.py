@@ -90,11 +90,14 @@ def test_what_is_no_database_is_refused(content: bytes | None, tmp_path: Path) -
         ("UPDATE run SET value = '99' WHERE key = 'schema_version'", "schema_version"),
         ("DELETE FROM run WHERE key = 'resource_types'", "resource_types"),
         ("UPDATE run SET value = 'CPU GPU' WHERE key = 'resource_types'", "'GPU'"),
-        ("UPDATE reservations SET start = 'soon'", "'soon'"),
-        ('UPDATE reservations SET "end" = NULL', "None"),
-        ("UPDATE reservations SET start = -1", "-1"),
-        ("UPDATE reservations SET start = 1.5", "1.5"),
-        ("UPDATE reservations SET CPU = 9223372036854775807", "9223372036854775807"),
+        ("UPDATE reservation_sets SET start = 'soon'", "'soon'"),
+        ('UPDATE reservation_sets SET "end" = NULL', "None"),
+        ("UPDATE reservation_sets SET start = -1", "-1"),
+        ("UPDATE reservation_sets SET start = 1.5", "1.5"),
+        ("UPDATE reservation_sets SET CPU = 9223372036854775807", "9223372036854775807"),
+        ("UPDATE reservation_sets SET hosts = '[1'", "'[1'"),
+        ("UPDATE reservation_sets SET hosts = '{}'", "'{}'"),
+        ("UPDATE reservation_sets SET hosts = '[1.5]'", "1.5"),
         ("UPDATE states SET state = x'00'", "text"),
         ("UPDATE leases SET kind = 'odd'", "'odd'"),
         ("UPDATE leases SET nodes = 3 WHERE lease = 2", "lease 2"),
@@ -121,7 +124,7 @@ def test_a_file_that_makes_no_sense_is_refused(change: str, told: str, tmp_path:
     [
         ("DELETE FROM leases WHERE lease = 2", "no-loss"),
         ("DELETE FROM states WHERE lease = 2", "life-cycle"),
-        ("DELETE FROM reservations WHERE lease = 2", "life-cycle"),
+        ("DELETE FROM reservation_sets WHERE lease = 2", "life-cycle"),
         ("DELETE FROM hosts WHERE id = 1", "capacity"),
         ("UPDATE leases SET state = 'Failed' WHERE lease = 2", "life-cycle"),
         ("UPDATE leases SET ended = 1 WHERE lease = 2", "life-cycle"),
@@ -136,10 +139,13 @@ def test_records_that_do_not_agree_are_violations(change: str, rule: str, tmp_pa
 
 
 VALUES = st.one_of(
-    st.none(), st.integers(-5, 2000), st.sampled_from(["", "Active", "run", "Queued", "preempted"])
+    st.none(),
+    st.integers(-5, 2000),
+    st.sampled_from(["", "Active", "run", "Queued", "preempted", "[]", "[7]", "[0,0]"]),
 )
 CELLS = [
-    ("reservations", column) for column in ("lease", "purpose", "host", "start", '"end"', "CPU")
+    ("reservation_sets", column)
+    for column in ("lease", "purpose", "hosts", "start", '"end"', "CPU")
 ]
 CELLS += [("states", column) for column in ("lease", "time", "state", "reason", "code")]
 CELLS += [("leases", c) for c in ("kind", "state", "submitted", "requested_start", "duration")]
