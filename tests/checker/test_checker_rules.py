@@ -205,7 +205,7 @@ def test_a_lease_is_preempted_though_it_could_stay(tmp_path: Path) -> None:
     for lease in r.leases:
         lease.node = (50, 512)
     r.option(override_suspend_time="32", override_resume_time="32")
-    r.rows = [(*x[:CPU], 50, 512) for x in r.rows]
+    r.rows = [(a, b, c, d, e, 50, 512) for a, b, c, d, e, _, _ in r.rows]
     # It could also have gone on, which the queue's rule tells.
     assert ("preemption", 1, None, 468) in found(r, tmp_path)
 

@@ -27,7 +27,7 @@ from haizea.core.events import (
 )
 from haizea.runtime import Status, simulate
 
-RUNS = 200
+RUNS = 500
 START = 1_164_459_600  # 2006-11-25 13:00:00
 
 CONFIG = """\
@@ -185,7 +185,7 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
     first = effort.SEED if effort.EFFORT else 0
     found: list[str] = []
     for seed in range(first, first + RUNS * max(effort.EFFORT, 1)):
-        found += wrong(seed, tmp_path, disturbed=disturbed)
+        found += wrong(seed, tmp_path, disturbed=disturbed)[:3]
         if len(found) > 20:
             break
     assert not found, "\n".join(found)
