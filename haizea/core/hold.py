@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from haizea.core.hosts import HostSet, host_set
 from haizea.core.resources import Capacity
 
 #: Per host, its index and the capacity that is held there.
 Use = tuple[tuple[int, Capacity], ...]
+
+
+#: So many shapes are remembered.
+_MOST_SHAPES = 4096
+
+
+class Shape(NamedTuple):
+    """A use at a glance: its hosts, and what it holds of each, ``None`` where that differs."""
+
+    hosts: HostSet
+    same: Capacity | None
+
+
+class Shapes:
+    """The shapes of uses; leases ask again and again about the same one."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Use, Shape]] = {}
+
+    def of(self, use: Use) -> Shape:
+        """The shape of ``use``; remembered for when the very same object is asked about."""
+        known = self._known.get(id(use))
+        if known is not None and known[0] is use:
+            return known[1]
+        amounts = {amount for _, amount in use}
+        same = amounts.pop() if len(amounts) == 1 else None
+        found = Shape(host_set([host for host, _ in use]), same)
+        if len(self._known) >= _MOST_SHAPES:
+            self._known.clear()
+        self._known[id(use)] = (use, found)
+        return found
 
 
 class Hold:
@@ -19,16 +54,16 @@ class Hold:
 
     __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "same", "serial", "start", "use")
 
-    def __init__(self, start: int, end: int, use: Use, owner: int, firm: bool, serial: int) -> None:
+    def __init__(
+        self, start: int, end: int, use: Use, shape: Shape, owner: int, firm: bool, serial: int
+    ) -> None:
         self.start = start
         self.end = end
         self.use = use
         self.owner = owner
         self.firm = firm
         self.serial = serial
-        self.hosts: HostSet = host_set([host for host, _ in use])
-        amounts = {amount for _, amount in use}
-        self.same: Capacity | None = amounts.pop() if len(amounts) == 1 else None
+        self.hosts, self.same = shape
         self._amounts: dict[int, Capacity] | None = None
 
     def amount(self, host: int) -> Capacity:

@@ -50,9 +50,13 @@ _POSITIONS = tuple([tuple([i for i in range(8) if byte >> i & 1]) for byte in ra
 
 def hosts_in(hosts: HostSet) -> list[int]:
     """The indices in ``hosts``, lowest first."""
-    if hosts & (hosts - 1) == 0:
-        return [hosts.bit_length() - 1] if hosts else []
     result: list[int] = []
+    if hosts.bit_count() <= 8:
+        while hosts:
+            low = hosts & -hosts
+            result.append(low.bit_length() - 1)
+            hosts ^= low
+        return result
     base = 0
     for byte in hosts.to_bytes((hosts.bit_length() + 7) // 8, "little"):
         if byte:
@@ -63,6 +67,8 @@ def hosts_in(hosts: HostSet) -> list[int]:
 
 def lowest(hosts: HostSet, count: int) -> HostSet:
     """The ``count`` lowest members of ``hosts`` (all of them if there are fewer)."""
+    if count == 1:
+        return hosts & -hosts
     rest = hosts
     for _ in range(count):
         rest &= rest - 1

@@ -24,7 +24,7 @@ Hosts = tuple[int, ...]
 class Demand:
     """What a lease's nodes need of hosts: read off its request once."""
 
-    __slots__ = ("capacities", "count", "size")
+    __slots__ = ("_last", "capacities", "count", "size")
 
     def __init__(self, request: LeaseRequest) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
@@ -34,8 +34,15 @@ class Demand:
             request.nodes[0].capacity if len({s.capacity for s in request.nodes}) == 1 else None
         )
 
+        self._last: tuple[Sequence[int], Use] | None = None
+
     def use(self, hosts: Sequence[int]) -> Use:
-        """What the nodes take of these hosts, per host."""
+        """What the nodes take of these hosts, per host; the same object for the same ``hosts``."""
+        if self._last is None or self._last[0] is not hosts:
+            self._last = (hosts, self._use(hosts))
+        return self._last[1]
+
+    def _use(self, hosts: Sequence[int]) -> Use:
         if self.size is not None and len(set(hosts)) == len(hosts):
             size = self.size
             return tuple([(host, size) for host in hosts])
@@ -75,6 +82,9 @@ class View:
 
     def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when their free capacity changes next, latest first."""
+        if self.start <= self._table.now:
+            yield from self._table.by_next_change(hosts)
+            return
         forever = hosts & ~self._table.held(self.start, FOREVER)
         if forever:
             yield forever

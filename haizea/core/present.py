@@ -7,11 +7,13 @@ what will be free later follows from their ends alone.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from sortedcontainers import SortedDict
 
 from haizea.core.hold import Hold
 from haizea.core.hosts import HostSet, hosts_in
-from haizea.core.resources import FOREVER, Capacity, add, subtract
+from haizea.core.resources import Capacity, add, subtract
 from haizea.core.sizes import Levels, SizeIndexes, raise_level
 from haizea.core.timelines import Timelines
 
@@ -25,9 +27,9 @@ class Present:
     """Free capacity now; ``ends`` are the holds that have started, by (end, serial)."""
 
     __slots__ = (
-        "_known",
+        "_ending",
         "_later",
-        "_next_end",
+        "_taken",
         "_timelines",
         "_uniform",
         "ends",
@@ -44,19 +46,30 @@ class Present:
         self.ends: list[tuple[int, int, Hold]] = []
         #: ``held[k]`` are the hosts that have more than ``k`` holds at present.
         self.held: list[HostSet] = [0, 0]
-        self._next_end: dict[int, int] = {}
-        self._known: HostSet = 0  # hosts whose next end is remembered
+        # Hosts by when the first of their holds ends.
+        self._ending: SortedDict[int, HostSet] = SortedDict()
+        self._taken: set[int] = set()  # serial numbers of ``ends``
         self._uniform = uniform
         self._timelines = timelines
         self._later: dict[tuple[Capacity, int], Levels] = {}
 
     def take(self, hold: Hold) -> None:
-        """The hold has started. O(its hosts)."""
+        """The hold has started, and is listed on its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
             self._set(hold, self._uniform, subtract(self._uniform, hold.same))
         else:
             self._shift(hold, subtract)
+        sooner = hold.hosts
+        for host in hosts_in(hold.hosts & self.held[0]):
+            end = self._first_end(host, hold)
+            if end > hold.end:
+                self._ends_not(end, 1 << host)
+            else:
+                sooner ^= 1 << host
+        if sooner:
+            self._ending[hold.end] = self._ending.get(hold.end, 0) | sooner
         insort(self.ends, (hold.end, hold.serial, hold))
+        self._taken.add(hold.serial)
         more = hold.hosts
         for k, hosts in enumerate(self.held):
             self.held[k] = hosts | more
@@ -66,24 +79,47 @@ class Present:
         self.held.append(more)
 
     def give_back(self, hold: Hold) -> None:
-        """The hold is over, and taken off ``ends``. O(its hosts)."""
+        """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
             self._set(hold, subtract(self._uniform, hold.same), self._uniform)
         else:
             self._shift(hold, add)
+        first = self._ending.get(hold.end, 0) & hold.hosts
+        if first:
+            self._ends_not(hold.end, first)
+            for host in hosts_in(first & self.held[1]):
+                end = self._first_end(host, hold)
+                self._ending[end] = self._ending.get(end, 0) | 1 << host
+        self._taken.discard(hold.serial)
         fewer = hold.hosts
         for k in range(len(self.held) - 1, -1, -1):
             top = self.held[k] & fewer
             self.held[k] ^= top
             fewer ^= top
 
-    def next_end(self, host: int, now: int) -> int:
-        """When the first of the host's holds ends; ``FOREVER`` if it has none."""
-        if not self._known >> host & 1:
-            ends = [h.end for h in self._timelines.on(host) if h.start <= now]
-            self._next_end[host] = min(ends, default=FOREVER)
-            self._known |= 1 << host
-        return self._next_end[host]
+    def latest_ends(self) -> Iterator[int]:
+        """The moments at which the first hold of some host ends, latest first."""
+        ends: Iterator[int] = reversed(self._ending)
+        return ends
+
+    def ending_first(self, end: int) -> HostSet:
+        """The hosts on which the first hold to end does so at ``end``."""
+        hosts: HostSet = self._ending.get(end, 0)
+        return hosts
+
+    def _first_end(self, host: int, besides: Hold) -> int:
+        """When the first of the host's other holds that were taken ends."""
+        taken = self._taken
+        return min(
+            h.end for h in self._timelines.on(host) if h is not besides and h.serial in taken
+        )
+
+    def _ends_not(self, end: int, hosts: HostSet) -> None:
+        rest = self._ending[end] & ~hosts
+        if rest:
+            self._ending[end] = rest
+        else:
+            del self._ending[end]
 
     def levels_at(self, size: Capacity, moment: int) -> Levels:
         """The levels of ``size`` as ends leave them at a later ``moment``; do not change them."""
@@ -134,8 +170,8 @@ class Present:
         twin.indexes = self.indexes.fork(twin.free)
         twin.ends = self.ends.copy()
         twin.held = self.held.copy()
-        twin._next_end = {}
-        twin._known = 0
+        twin._ending = self._ending.copy()
+        twin._taken = self._taken.copy()
         twin._uniform = self._uniform
         twin._timelines = timelines
         twin._later = {}
@@ -148,6 +184,9 @@ class Present:
         for host in range(len(self.free)):
             started = sum(h.start <= now for h in self._timelines.on(host))
             assert started == sum(hosts >> host & 1 for hosts in self.held), "holds on a host"
+            ends = [h.end for h in self._timelines.on(host) if h.start <= now]
+            listed = [end for end, hosts in self._ending.items() if hosts >> host & 1]
+            assert listed == ([min(ends)] if ends else []), "first end on a host"
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
         """All hosts of the hold go from ``old`` to ``new`` free."""
@@ -156,7 +195,6 @@ class Present:
             free[host] = new
         self.indexes.change(hold.hosts, old, new)
         self._later.clear()
-        self._known &= ~hold.hosts
 
     def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
@@ -171,4 +209,3 @@ class Present:
                 free[host] = new
             self.indexes.change(hosts, old, new)
         self._later.clear()
-        self._known &= ~hold.hosts

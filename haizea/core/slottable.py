@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
-from haizea.core.hold import Hold, Use
+from haizea.core.hold import Hold, Shapes, Use
 from haizea.core.hosts import Host, HostSet, host_set, hosts_in
 from haizea.core.present import Present
 from haizea.core.resources import FOREVER, Capacity, fits, subtract
@@ -39,6 +39,7 @@ class SlotTable:
         self._starts: list[tuple[int, int, Hold]] = []
         self._future = Future()
         self._serial = 0
+        self._shapes = Shapes()
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
 
@@ -63,7 +64,8 @@ class SlotTable:
         """Take ``use`` out of the free capacity over ``[start, end)``; the caller knows it fits."""
         assert self.now <= start <= end, (self.now, start, end)
         self._serial += 1
-        hold = Hold(start, end, use, owner, firm, self._serial)
+        shape = self._shapes.of(use)
+        hold = Hold(start, end, use, shape, owner, firm, self._serial)
         self.restore(hold)
         return hold
 
@@ -116,15 +118,11 @@ class SlotTable:
     def room(self, size: Capacity, start: int, end: int) -> Levels:
         """Hosts with room for copies of ``size`` throughout ``[start, end)``; do not change it.
 
-        O(1) for a start at present where no future hold is in the way.
+        Not those that are shut. O(1) for a start at present where no future hold is in the
+        way.
         """
-        if start <= self.now:
-            levels = self._present.indexes.of(size).levels
-            touched, closed = self._future.until(end)
-        else:
-            levels = self._present.levels_at(size, start)
-            touched, closed = self._future.within(start, end)
-        return self._less_future(levels, size, start, end, touched, closed)
+        levels = self._room(size, start, end)
+        return [hosts & ~self.shut for hosts in levels] if self.shut else levels
 
     def moments(
         self, size: Capacity, count: int, length: int, start: int, before: int = FOREVER
@@ -143,6 +141,8 @@ class SlotTable:
             end = moment + length
             touched, closed = self._future.within(moment, end)
             room = self._less_future(levels, size, moment, end, touched, closed)
+            if self.shut:
+                room = [hosts & ~self.shut for hosts in room]
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -152,21 +152,28 @@ class SlotTable:
 
     def fits_on(self, use: Use, start: int, end: int) -> bool:
         """Whether exactly these amounts are free on exactly these hosts throughout."""
-        if start <= self.now:
-            touched, _ = self._future.until(end)
-            free = self._present.free
-            return all(
-                fits(amount, free[host])
-                and (not touched >> host & 1 or fits(amount, self.least_free(host, start, end)))
-                for host, amount in use
-            )
+        hosts, same = self._shapes.of(use)
+        if same is not None:
+            return not hosts & ~self._room(same, start, end)[0]
         return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
 
     def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
+        hosts, same = self._shapes.of(use)
+        amounts = dict(use)
         moment = start
         while moment < before:
-            later = max(self._timelines.free_from(h, a, length, moment) for h, a in use)
+            late = hosts
+            if same is not None:
+                late &= ~self._room(same, moment, moment + length)[0]
+                late &= -late  # one host that is in the way says enough for now
+            later = max(
+                (
+                    self._timelines.free_from(host, amounts[host], length, moment)
+                    for host in hosts_in(late)
+                ),
+                default=moment,
+            )
             if later == moment:
                 return moment
             moment = later
@@ -223,10 +230,32 @@ class SlotTable:
                 return
         yield hosts
 
+    def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by when what is free on them changes next, latest first."""
+        touched = hosts & self._future.until(FOREVER)[0]
+        idle = hosts & ~self._present.held[0] & ~touched
+        others: dict[int, HostSet] = {FOREVER: idle} if idle else {}
+        for host in hosts_in(touched):
+            change = self.next_change(host, self.now)
+            others[change] = others.get(change, 0) | 1 << host
+        changes = sorted(others)
+        rest = hosts & ~touched & ~idle
+        for end in self._present.latest_ends() if rest else ():
+            while changes and changes[-1] > end:
+                yield others[changes.pop()]
+            found = self._present.ending_first(end) & rest
+            rest ^= found
+            if changes and changes[-1] == end:
+                found |= others[changes.pop()]
+            if found:
+                yield found
+            if not rest:
+                break
+        while changes:
+            yield others[changes.pop()]
+
     def next_change(self, host: int, moment: int) -> int:
         """When what is free on the host changes next after ``moment``; ``FOREVER`` if never."""
-        if moment <= self.now and not self._future.until(FOREVER)[0] >> host & 1:
-            return self._present.next_end(host, self.now)
         soonest = FOREVER
         for hold in self._timelines.on(host):
             if moment < hold.start < soonest:
@@ -258,6 +287,7 @@ class SlotTable:
         twin._starts = self._starts.copy()
         twin._future = self._future.fork()
         twin._serial = self._serial
+        twin._shapes = self._shapes
         twin.shut = self.shut
         return twin
 
@@ -331,6 +361,15 @@ class SlotTable:
             i = present.let_end(size, levels, freed, i, moment)
             yield moment, levels
 
+    def _room(self, size: Capacity, start: int, end: int) -> Levels:
+        if start <= self.now:
+            levels = self._present.indexes.of(size).levels
+            touched, closed = self._future.until(end)
+        else:
+            levels = self._present.levels_at(size, start)
+            touched, closed = self._future.within(start, end)
+        return self._less_future(levels, size, start, end, touched, closed)
+
     def _less_future(
         self,
         levels: Levels,
@@ -340,9 +379,7 @@ class SlotTable:
         touched: HostSet,
         closed: HostSet,
     ) -> Levels:
-        """``levels`` less what future holds take of the hosts they touch, and shut hosts."""
-        if self.shut:
-            levels = [hosts & ~self.shut for hosts in levels]
+        """``levels`` less what future holds take of the hosts they touch."""
         contested = levels[0] & touched
         if not contested:
             return levels
