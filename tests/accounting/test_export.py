@@ -17,7 +17,7 @@ from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
 from haizea.accounting.schema import PER_LEASE_COLUMNS
 from haizea.accounting.summary import duration, render, summarise
-from haizea.cli.results_commands import convert_data, summary
+from haizea.cli.main import cli
 from haizea.core.hosts import Site
 from haizea.core.resources import ResourceTypes
 
@@ -43,7 +43,7 @@ def labelled(tmp_path: Path) -> str:
 
 
 def convert(*arguments: str) -> Result:
-    return CliRunner().invoke(convert_data, list(arguments))
+    return CliRunner().invoke(cli, ["convert-data", *arguments])
 
 
 def table(*arguments: str) -> list[dict[str, str]]:
@@ -215,12 +215,12 @@ def test_the_summary_says_the_same_as_the_figures(tmp_path: Path) -> None:
 
 def test_the_summary_command(plain: str, tmp_path: Path) -> None:
     runner = CliRunner()
-    assert runner.invoke(summary, [plain]).stdout == render(summarise(plain))
-    as_json = json.loads(runner.invoke(summary, ["--output", "json", plain]).stdout)
+    assert runner.invoke(cli, ["summary", plain]).stdout == render(summarise(plain))
+    as_json = json.loads(runner.invoke(cli, ["summary", "--output", "json", plain]).stdout)
     assert as_json[0]["file"] == plain
     assert as_json[0]["waiting_time"]["mean"] == 20
     assert as_json[0]["outcomes"][0]["kind"] == "ar"
-    wrong = runner.invoke(summary, [str(tmp_path)])
+    wrong = runner.invoke(cli, ["summary", str(tmp_path)])
     assert wrong.exit_code == 2
 
 

@@ -14,7 +14,7 @@ from haizea.accounting.errors import ResultsError
 from haizea.accounting.gantt import gantt
 from haizea.accounting.reader import Results
 from haizea.accounting.results import ResultsFile
-from haizea.cli.results_commands import gantt as command
+from haizea.cli.main import cli
 from haizea.core.events import Decision, OperationEnded, Purpose
 from haizea.core.hosts import Host, Site
 from haizea.core.resources import ResourceTypes
@@ -127,11 +127,11 @@ def test_names_cannot_break_the_picture(tmp_path: Path) -> None:
 def test_the_command(file: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     out = tmp_path / "out.svg"
-    assert runner.invoke(command, [str(file), "-o", str(out)]).exit_code == 0
-    assert out.read_text(encoding="utf-8") == runner.invoke(command, [str(file)]).stdout
-    part = runner.invoke(command, [str(file), "--from", "1970-01-12 13:48:00"])
+    assert runner.invoke(cli, ["gantt", str(file), "-o", str(out)]).exit_code == 0
+    assert out.read_text(encoding="utf-8") == runner.invoke(cli, ["gantt", str(file)]).stdout
+    part = runner.invoke(cli, ["gantt", str(file), "--from", "1970-01-12 13:48:00"])
     assert "13:48:00 to 1970-01-12 13:50:00" in part.stdout
-    wrong = runner.invoke(command, [str(file), "--to", "tomorrow"])
+    wrong = runner.invoke(cli, ["gantt", str(file), "--to", "tomorrow"])
     assert wrong.exit_code == 2
     assert "--to: 'tomorrow' is not a date and time" in wrong.stderr
-    assert runner.invoke(command, [str(tmp_path / "none")]).exit_code == 2
+    assert runner.invoke(cli, ["gantt", str(tmp_path / "none")]).exit_code == 2

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from results_builder import Results
 
 from haizea.checker import UnreadableResults, check_file, load
-from haizea.cli.check_command import check_schedule
+from haizea.cli.main import cli
 
 
 def right() -> Results:
@@ -26,7 +26,7 @@ def right() -> Results:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(check_schedule, arguments)
+    return CliRunner().invoke(cli, ["check-schedule", *arguments])
 
 
 def test_a_right_file_is_said_to_be_clean(tmp_path: Path) -> None:
