@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 TOOLS = {
-    "types": ["mypy", "--strict", "haizea", "tests"],
+    "types": ["mypy", "--strict", "haizea", "tests", "bench"],
     "lint": ["ruff", "check", "."],
     "format": ["ruff", "format", "--check", "."],
 }

@@ -1,0 +1,1 @@
+"""Measures how fast Haizea is. ``python -m bench --help`` says how."""

@@ -1,0 +1,167 @@
+"""Writes ``docs/performance.md`` and its pictures from the figures, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cases import TARGETS
+from bench.plot import growth, speeds
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_ABOUT = """\
+# Performance
+
+Written by `python -m bench` from [`bench/results/full.json`](../bench/results/full.json),
+not by hand.
+
+How many leases a second does a simulation get through? A *lease per CPU second* counts all that
+the `haizea run` process takes, user and system time: starting Python, reading the trace, scheduling
+on hosts, and saving every state, reservation and counter. A run of the bench is the median of
+{repeats}. Two *yardsticks* run in turn with it, on the same machine: simulators of EASY and
+conservative backfilling in plain Python that count free nodes and know nothing else
+([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is that of the simulation alone, so
+that a ratio to them is the price of everything that a lease manager is, start-up included; in
+brackets stands the ratio to their whole process, which starts Python and reads the trace too.
+
+No figure is shown of a run that `haizea check-schedule` faults, whose start times differ from the
+shared reference or the yardstick's in a single lease, or that comes out different when repeated.
+
+```
+python -m bench            # about a quarter of an hour
+python -m bench --quick    # a minute or two
+python -m bench --help
+```
+
+Measured with Python {python}, SQLite {sqlite}, {system} {architecture}, {processors} processors,
+load average {load_average}.
+"""
+
+_TIME = """\
+## Where the time goes
+
+Shares of a run's time, by room, under Python's profiler. It makes small calls dearer than they
+are, so this shows where to look rather than what could be saved. *Everything else* is mostly
+importing modules.
+"""
+
+_GROWTH = """\
+## How it grows
+
+The exponent is the slope of CPU time over size, both logarithmic, with the time to start up
+taken off: 1 is in proportion, 0 is no growth.
+"""
+
+_WORKLOADS = """\
+## What is measured
+
+Blue Horizon's traces are the normalised extracts of the shared data. The *60-day-like* one is the
+30-day trace and, 30 days on, the same trace again: 10,216 jobs. The others are generated, from a
+fixed seed, by the Lublin–Feitelson model, with run times rounded up to what people ask for
+(`haizea generate-workload --estimate round`). VM requests have 1 to 128 nodes of one of 20 sizes,
+on hosts of three sizes (half of 16 cores, the rest of 32 and 64), and come so much faster on more
+hosts that the load is the same. For the depth of the queue, the same jobs come in groups. *One AR*
+of 100 nodes is asked for where 10,000 hosts hold 50,000 reservations: 5,000 ARs of 10 hosts each
+over two days.
+"""
+
+
+def write_page(result: Mapping[str, Any]) -> None:
+    """Write the page and its pictures."""
+    shown = [c for c in result["cases"] if "refused" not in c or not c["refused"]]
+    limits = {t.subject: t.limit for t in TARGETS if t.figure == "leases_per_second"}
+    images = DOCS / "images"
+    images.mkdir(exist_ok=True)
+    main = [c for c in shown if c["leases"] > 1]
+    _write(images / "performance.svg", speeds(main, limits))
+    _write(images / "performance-growth.svg", growth(result["axes"]))
+    repeats = max((len(c["runs_cpu_seconds"]) for c in shown), default=0)
+    parts = [
+        _ABOUT.format(repeats=f"{repeats} runs", **result["machine"]),
+        "## Targets\n",
+        _targets(result["targets"]),
+        "## Workloads\n",
+        "![Leases per CPU second](images/performance.svg)\n",
+        _cases(shown),
+        _refusals(result["cases"]),
+        _GROWTH,
+        "![Growth](images/performance-growth.svg)\n",
+        _axes(result["axes"]),
+        _TIME,
+        _profiles(result["profiles"]),
+        _WORKLOADS,
+    ]
+    _write(DOCS / "performance.md", "\n".join(part for part in parts if part))
+
+
+def _targets(entries: Iterable[Mapping[str, Any]]) -> str:
+    rows = [(e["subject"], e["what"], e["target"], e["measured"], e["verdict"]) for e in entries]
+    return _table(("what", "figure", "target", "measured", ""), rows)
+
+
+def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
+    rows = []
+    for case in cases:
+        yardstick, recording = case["yardstick"], case["recording_share"]
+        rows.append(
+            (
+                f"`{case['name']}`: {case['title']}",
+                f"{case['leases']:,}",
+                f"{case['cpu_seconds']:.2f}",
+                f"{case['leases_per_second']:,.0f}",
+                f"{case['yardstick_ratio']:.1f} ({case['process_ratio']:.1f})" if yardstick else "",
+                "" if recording is None else f"{recording:.0%}",
+                f"{case['peak_mb']:,.0f}",
+            )
+        )
+    head = (
+        "workload",
+        "leases",
+        "CPU s",
+        "leases/s",
+        "× yardstick (× its process)",
+        "recording",
+        "MB",
+    )
+    return _table(head, rows)
+
+
+def _refusals(cases: Iterable[Mapping[str, Any]]) -> str:
+    rows = [(f"`{c['name']}`", c["refused"]) for c in cases if c.get("refused")]
+    return "No figures of:\n\n" + _table(("workload", "because"), rows) if rows else ""
+
+
+def _axes(axes: Iterable[Mapping[str, Any]]) -> str:
+    rows = []
+    for axis in axes:
+        points = ", ".join(f"{p['amount']:,}: {p['cpu_seconds']:.2f} s" for p in axis["points"])
+        slope = axis["exponent"]
+        rows.append((axis["title"], points, "–" if slope is None else f"{slope:.2f}"))
+    return _table(("what grows", "CPU seconds", "exponent"), rows)
+
+
+def _profiles(profiles: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    names = dict.fromkeys(room for found in profiles.values() for room in found["rooms"])
+    rows = [
+        (room, *(f"{found['rooms'].get(room, 0):.0%}" for found in profiles.values()))
+        for room in names
+    ]
+    parts = [_table(("", *(f"`{name}`" for name in profiles)), rows)]
+    for name, found in profiles.items():
+        most = ", ".join(
+            f"`{f.strip('<>')}` {share:.0%}" for f, share in found["functions"].items()
+        )
+        parts.append(f"Functions that take most of `{name}` themselves: {most}.\n")
+    return "\n".join(parts)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

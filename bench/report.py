@@ -1,0 +1,149 @@
+"""What was measured as JSON, and the targets beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.cases import AXES, TARGETS, Axis, Target
+from bench.suite import Figures, exponent
+
+#: How figures are called and written for people.
+FIGURES = {
+    "leases_per_second": ("leases per CPU second", "{:,.0f}"),
+    "yardstick_ratio": ("times the yardstick's simulation alone", "{:.1f}"),
+    "process_ratio": ("times the yardstick's whole process", "{:.1f}"),
+    "cpu_seconds": ("CPU seconds", "{:.2f}"),
+    "peak_mb": ("MB at most", "{:,.0f}"),
+    "recording_share": ("share of the run that recording takes", "{:.0%}"),
+    "exponent": ("growth exponent", "{:.2f}"),
+    "decision_ms": ("ms for the slowest decision", "{:.1f}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target, what was measured (``None``: nothing was), and whether that is good enough."""
+
+    target: Target
+    measured: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is met."""
+        if self.measured is None:
+            return False
+        if self.target.at_least:
+            return self.measured >= self.target.limit
+        return self.measured <= self.target.limit
+
+    def words(self) -> dict[str, str]:
+        """For people: what, target, measured, and met or how far off."""
+        what, form = FIGURES[self.target.figure]
+        limit = ("≥ " if self.target.at_least else "≤ ") + form.format(self.target.limit)
+        if self.measured is None:
+            return {"what": what, "target": limit, "measured": "–", "verdict": "not measured"}
+        verdict = "met"
+        if not self.met:
+            high, low = sorted((self.measured, self.target.limit), reverse=True)
+            verdict = f"missed by a factor of {high / low:.2f}" if low > 0 else "missed"
+        return {
+            "what": what,
+            "target": limit,
+            "measured": form.format(self.measured),
+            "verdict": verdict,
+        }
+
+
+def report(
+    figures: Sequence[Figures],
+    decision: Mapping[str, float] | None,
+    profiles: Mapping[str, Any],
+    quick: bool,
+) -> dict[str, Any]:
+    """All of it, as it is written to the JSON file."""
+    by_name = {f.name: f for f in figures}
+    start_up = by_name.get("start-up")
+    start_up_seconds = start_up.cpu_seconds if start_up and not start_up.refused else 0.0
+    axes = [_axis(axis, by_name, start_up_seconds) for axis in AXES]
+    exponents = {axis["name"]: axis["exponent"] for axis in axes}
+    verdicts = [Verdict(t, _measured(t, by_name, exponents, decision)) for t in TARGETS]
+    return {
+        "machine": machine(),
+        "quick": quick,
+        "cases": [_case(f) for f in figures],
+        "axes": axes,
+        "decision": None if decision is None else dict(decision),
+        "targets": [
+            {
+                "subject": v.target.subject,
+                "figure": v.target.figure,
+                "limit": v.target.limit,
+                "value": v.measured,
+                "met": v.met,
+                **v.words(),
+            }
+            for v in verdicts
+        ],
+        "profiles": dict(profiles),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on, beside Haizea."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "sqlite": sqlite3.sqlite_version,
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processors": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+def _case(figures: Figures) -> dict[str, Any]:
+    if figures.refused:
+        return {"name": figures.name, "title": figures.title, "refused": figures.refused}
+    return {
+        **asdict(figures),
+        "cpu_seconds": figures.cpu_seconds,
+        "leases_per_second": figures.leases_per_second,
+        "yardstick_ratio": figures.yardstick_ratio,
+        "process_ratio": figures.process_ratio,
+    }
+
+
+def _axis(axis: Axis, by_name: Mapping[str, Figures], start_up_seconds: float) -> dict[str, Any]:
+    found = {name: f for name, f in by_name.items() if not f.refused}
+    return {
+        "name": axis.name,
+        "title": axis.title,
+        "exponent": exponent(axis, dict(by_name), start_up_seconds),
+        "points": [
+            {"case": case.name, "amount": amount, "cpu_seconds": found[case.name].cpu_seconds}
+            for case, amount in axis.cases
+            if case.name in found
+        ],
+    }
+
+
+def _measured(
+    target: Target,
+    by_name: Mapping[str, Figures],
+    exponents: Mapping[str, float | None],
+    decision: Mapping[str, float] | None,
+) -> float | None:
+    if target.figure == "exponent":
+        return exponents[target.subject]
+    if target.figure == "decision_ms":
+        return None if decision is None else decision["worst_ms"]
+    figures = by_name.get(target.subject)
+    if figures is None or figures.refused:
+        return None
+    value = getattr(figures, target.figure)
+    return None if value is None else float(value)

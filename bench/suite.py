@@ -1,0 +1,224 @@
+"""Runs cases and makes figures of them; refuses figures of runs that are not right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from bench.cases import Axis, Case
+from bench.measure import ChildFailed, Usage, run, run_haizea, run_yardstick
+from bench.verify import fault_by_rules, fault_by_starts, reference_starts, yardstick_starts
+from bench.workloads import Prepared, SharedDataAbsent
+
+#: A run that takes longer is given up, and said to be so.
+LIMIT_SECONDS = 600
+#: Schedules are tested this many at a time, when all is measured.
+CHECKERS = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What the yardstick took: the simulation alone, and its whole process (CPU seconds)."""
+
+    name: str
+    simulation_seconds: float
+    process_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The figures of one case; medians of the runs. ``refused`` says why there are none.
+
+    ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
+    saved. ``recording_share`` is the part of it that goes without a results file.
+    """
+
+    name: str
+    title: str
+    leases: int = 0
+    hosts: int = 0
+    runs_cpu_seconds: tuple[float, ...] = ()
+    wall_seconds: float = 0.0
+    peak_mb: float = 0.0
+    recording_share: float | None = None
+    yardstick: Yardstick | None = None
+    checked: tuple[str, ...] = ()
+    refused: str = ""
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The median of the runs."""
+        return median(self.runs_cpu_seconds)
+
+    @property
+    def leases_per_second(self) -> float:
+        """Leases per CPU second of the whole process."""
+        return self.leases / self.cpu_seconds
+
+    @property
+    def yardstick_ratio(self) -> float | None:
+        """How many times the yardstick's simulation alone the whole process takes."""
+        return self.cpu_seconds / self.yardstick.simulation_seconds if self.yardstick else None
+
+    @property
+    def process_ratio(self) -> float | None:
+        """The same with the yardstick's whole process, which reads the trace as well."""
+        return self.cpu_seconds / self.yardstick.process_seconds if self.yardstick else None
+
+
+class Bench:
+    """Measures cases in a folder of its own, and keeps what is needed to check them."""
+
+    def __init__(self, folder: Path, repeats: int, say: Say) -> None:
+        self._folder = folder
+        self._repeats = repeats
+        self._say = say
+        self._prepared: dict[str, Prepared] = {}
+
+    def prepare(self, case: Case) -> Prepared:
+        """The files of a case. Raises :class:`SharedDataAbsent`."""
+        if case.name not in self._prepared:
+            folder = self._folder / case.name
+            folder.mkdir(parents=True, exist_ok=True)
+            self._prepared[case.name] = case.make(folder)
+        return self._prepared[case.name]
+
+    def measure(self, case: Case) -> Figures:
+        """The figures of a case, not checked yet."""
+        try:
+            prepared = self.prepare(case)
+            figures = self._runs(case, prepared)
+        except (SharedDataAbsent, ChildFailed) as error:
+            figures = Figures(name=case.name, title=case.title, refused=str(error))
+        self._say(line_of(figures))
+        return figures
+
+    def check(self, cases: Iterable[Case], measured: Sequence[Figures]) -> list[Figures]:
+        """The same figures, or a refusal where a schedule is not right."""
+        by_name = {case.name: case for case in cases}
+        with ThreadPoolExecutor(CHECKERS) as pool:
+            return list(pool.map(lambda f: self._checked(by_name[f.name], f), measured))
+
+    def _runs(self, case: Case, prepared: Prepared) -> Figures:
+        datafile = self._datafile(case)
+        usages: list[Usage] = []
+        without: list[float] = []
+        alone: list[float] = []
+        processes: list[float] = []
+        contents = set()
+        for _ in range(self._repeats):
+            usages.append(run_haizea(prepared.config, datafile, LIMIT_SECONDS))
+            contents.add(_digest(datafile))
+            if case.recording:
+                without.append(run_haizea(prepared.config, None, LIMIT_SECONDS).cpu_seconds)
+            if case.yardstick and prepared.trace:
+                usage, seconds = run_yardstick(
+                    case.yardstick,
+                    prepared.trace,
+                    prepared.hosts,
+                    self._starts(case),
+                    LIMIT_SECONDS,
+                )
+                alone.append(seconds)
+                processes.append(usage.cpu_seconds)
+        cpu_seconds = median(usage.cpu_seconds for usage in usages)
+        return Figures(
+            name=case.name,
+            title=case.title,
+            leases=prepared.leases,
+            hosts=prepared.hosts,
+            runs_cpu_seconds=tuple(usage.cpu_seconds for usage in usages),
+            wall_seconds=median(usage.wall_seconds for usage in usages),
+            peak_mb=max(usage.peak_mb for usage in usages),
+            recording_share=1 - median(without) / cpu_seconds if without else None,
+            yardstick=Yardstick(
+                name=case.yardstick,
+                simulation_seconds=median(alone),
+                process_seconds=median(processes),
+            )
+            if case.yardstick and alone
+            else None,
+            refused="" if len(contents) == 1 else "the results of two equal runs differ",
+        )
+
+    def _checked(self, case: Case, figures: Figures) -> Figures:
+        if figures.refused:
+            return figures
+        datafile, prepared = self._datafile(case), self._prepared[case.name]
+        checked = ["check-schedule"]
+        fault = fault_by_rules(datafile)
+        if prepared.reference is not None and not fault:
+            checked.append("reference start times")
+            expected = reference_starts(prepared.reference)
+            fault = fault_by_starts(datafile, expected, "the shared reference")
+        if figures.yardstick is not None and prepared.trace is not None and not fault:
+            checked.append("yardstick's start times")
+            expected = yardstick_starts(self._starts(case), prepared.trace)
+            fault = fault_by_starts(datafile, expected, f"the {figures.yardstick.name} yardstick")
+        if fault:
+            self._say(f"{case.name}: no figure, {fault}")
+        return replace(figures, checked=tuple(checked), refused=fault)
+
+    def _datafile(self, case: Case) -> Path:
+        return self._folder / case.name / "results.db"
+
+    def _starts(self, case: Case) -> Path:
+        return self._folder / case.name / "yardstick.starts"
+
+
+def decision_times() -> dict[str, float]:
+    """Milliseconds to decide on an AR of 100 nodes: ``median_ms`` and ``worst_ms``."""
+    found = json.loads(run([sys.executable, "-m", "bench.decision"], LIMIT_SECONDS)[1])
+    return {name: float(found[name]) for name in ("median_ms", "worst_ms")}
+
+
+def exponent(axis: Axis, figures: dict[str, Figures], start_up_seconds: float) -> float | None:
+    """How CPU time grows along an axis: the slope of a line through the logarithms.
+
+    The time to start up is taken off first: it would make growth look slower. ``None``
+    where fewer than two cases have figures.
+    """
+    points = [
+        (math.log(amount), math.log(max(found.cpu_seconds - start_up_seconds, 0.001)))
+        for case, amount in axis.cases
+        if (found := figures.get(case.name)) is not None and not found.refused
+    ]
+    if len(points) < 2:
+        return None
+    mean_x = math.fsum(x for x, _ in points) / len(points)
+    mean_y = math.fsum(y for _, y in points) / len(points)
+    spread = math.fsum((x - mean_x) ** 2 for x, _ in points)
+    return math.fsum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+
+
+def line_of(figures: Figures) -> str:
+    """The figures in one line for people."""
+    if figures.refused:
+        return f"{figures.name:22} {figures.refused}"
+    words = [
+        f"{figures.name:22} {figures.leases_per_second:8,.0f} leases/s",
+        f"{figures.cpu_seconds:7.2f} s",
+        f"{figures.peak_mb:5.0f} MB",
+    ]
+    if figures.yardstick is not None:
+        words.append(
+            f"{figures.yardstick_ratio:5.1f} × {figures.yardstick.name}"
+            f" ({figures.process_ratio:.1f} × its process)"
+        )
+    if figures.recording_share is not None:
+        words.append(f"recording {figures.recording_share:.0%}")
+    return "  ".join(words)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -1,0 +1,173 @@
+"""The bench reports figures of right runs alone, and reckons with them as it says."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bench import page, workloads
+from bench.__main__ import main
+from bench.cases import EASY, TARGETS, Axis, Case, Target
+from bench.measure import ChildFailed, run
+from bench.report import Verdict, report
+from bench.suite import Bench, Figures, Yardstick, exponent
+
+SMALL = Case(
+    name="small",
+    title="forty jobs",
+    make=partial(workloads.generated, jobs=40, hosts=8, load=1.5, how=EASY),
+    yardstick="easy",
+    recording=True,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def bench(folder: Path) -> Bench:
+    return Bench(folder, 1, lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def measured(bench: Bench) -> Figures:
+    return bench.measure(SMALL)
+
+
+def test_a_right_run_has_figures(bench: Bench, measured: Figures) -> None:
+    (figures,) = bench.check([SMALL], [measured])
+    assert figures.refused == ""
+    assert figures.checked == ("check-schedule", "yardstick's start times")
+    assert figures.leases == 40
+    assert figures.leases_per_second > 0
+    assert figures.yardstick_ratio is not None
+    assert figures.recording_share is not None
+
+
+@pytest.mark.parametrize(
+    ("tampering", "says"),
+    [
+        ("UPDATE reservation_sets SET hosts = '[0]'", "check-schedule finds"),
+        ("UPDATE leases SET started = started + 1 WHERE lease = 7", "1 of 40 leases start at"),
+        ("UPDATE leases SET label = 'x' || label", "the leases are not the 40 jobs"),
+    ],
+)
+def test_a_wrong_run_has_none(
+    bench: Bench, measured: Figures, folder: Path, tampering: str, says: str
+) -> None:
+    datafile = folder / "small" / "results.db"
+    whole = datafile.read_bytes()
+    try:
+        with closing(sqlite3.connect(datafile)) as db:
+            db.execute(tampering)
+            db.commit()
+        (figures,) = bench.check([SMALL], [measured])
+    finally:
+        datafile.write_bytes(whole)
+    assert says in figures.refused
+
+
+def test_a_workload_without_its_data_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAIZEA_SHARED_DATA", str(tmp_path))
+    case = Case(name="b", title="", make=partial(workloads.blue, trace="15days", how=EASY))
+    assert "set HAIZEA_SHARED_DATA" in Bench(tmp_path, 1, print).measure(case).refused
+
+
+def test_a_command_that_fails_or_hangs_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ChildFailed, match="exit status 3: no luck"):
+        run(["sh", "-c", "echo no luck >&2; exit 3"], 60)
+    with pytest.raises(ChildFailed, match="not done after 1 s"):
+        run(["sleep", "60"], 1)
+
+
+def _figures(name: str, cpu_seconds: float, leases: int = 1000) -> Figures:
+    return Figures(name=name, title=name, leases=leases, hosts=9, runs_cpu_seconds=(cpu_seconds,))
+
+
+def test_growth_is_the_slope_of_logarithms() -> None:
+    cases = [Case(name=str(i), title="", make=workloads.one_lease) for i in range(3)]
+    axis = Axis("a", "a", tuple(zip(cases, (10, 100, 1000), strict=True)))
+    square = {str(i): _figures(str(i), 0.5 + 10 ** (2 * i)) for i in range(3)}
+    assert exponent(axis, square, 0.5) == pytest.approx(2)
+    assert exponent(axis, {"0": square["0"]}, 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("at_least", "measured", "met", "words"),
+    [
+        (True, 10.0, True, "met"),
+        (True, 5.0, False, "missed by a factor of 2.00"),
+        (False, 5.0, True, "met"),
+        (False, 15.0, False, "missed by a factor of 1.50"),
+        (False, None, False, "not measured"),
+    ],
+)
+def test_a_target_is_met_or_missed(
+    at_least: bool, measured: float | None, met: bool, words: str
+) -> None:
+    target = Target(subject="x", figure="cpu_seconds", limit=10, at_least=at_least)
+    verdict = Verdict(target, measured)
+    assert verdict.met is met
+    assert verdict.words()["verdict"] == words
+
+
+def _result() -> dict[str, Any]:
+    counted = Yardstick(name="easy", simulation_seconds=0.1, process_seconds=0.2)
+    fast = Figures(
+        name="blue-60",
+        title="two months",
+        leases=10_000,
+        hosts=144,
+        runs_cpu_seconds=(2.0, 1.0, 0.5),
+        recording_share=0.25,
+        yardstick=counted,
+    )
+    wrong = Figures(name="vms-100", title="VMs", refused="check-schedule finds 3 violations")
+    profile = {"rooms": {"core": 0.75}, "functions": {"core/x.py f": 0.5}}
+    decision = {"median_ms": 3.0, "worst_ms": 30.0}
+    return report([fast, wrong], decision, {"blue-60": profile}, quick=False)
+
+
+def test_the_report_has_every_target() -> None:
+    result = _result()
+    found = {(t["subject"], t["figure"]): t for t in result["targets"]}
+    assert len(found) == len(TARGETS)
+    assert found["blue-60", "leases_per_second"]["value"] == 10_000
+    assert found["blue-60", "leases_per_second"]["met"]
+    assert found["blue-60", "yardstick_ratio"]["value"] == pytest.approx(10)
+    assert found["decision", "decision_ms"]["verdict"] == "missed by a factor of 1.50"
+    assert found["vms-1000", "leases_per_second"]["verdict"] == "not measured"
+
+
+def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    page.write_page(_result())
+    text = (tmp_path / "performance.md").read_text()
+    assert "| `blue-60`: two months | 10,000 | 1.00 | 10,000 | 10.0 (5.0) | 25% |" in text
+    assert "| `vms-100` | check-schedule finds 3 violations |" in text
+    assert "missed by a factor of 1.50" in text
+    for picture in ("performance", "performance-growth"):
+        assert (tmp_path / "images" / f"{picture}.svg").read_text().startswith("<svg")
+
+
+def test_wrong_use_is_told() -> None:
+    done = CliRunner().invoke(main, ["--only", "nothing"])
+    assert done.exit_code == 2
+    assert "'nothing' is no case or axis; see --list" in done.output
+
+
+def test_the_list_names_cases_and_axes() -> None:
+    done = CliRunner().invoke(main, ["--list"])
+    assert done.exit_code == 0
+    assert "generated-200k" in done.output
+    assert "queue-depth" in done.output

@@ -1,0 +1,115 @@
+"""The yardsticks give the reference's start times, and those of the rule written plainly."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shared_data import shared
+
+from bench.traces import read_jobs
+from bench.yardsticks import YARDSTICKS, Job, conservative, easy
+
+NODES = 8
+
+
+@pytest.mark.parametrize("trace", ["1000requests", "15days", "30days"])
+@pytest.mark.parametrize("name", YARDSTICKS)
+def test_every_job_starts_when_the_reference_says(trace: str, name: str) -> None:
+    source = shared(f"reference/{trace}.normalised.swf")
+    with shared(f"reference/{trace}.{name}.csv").open(newline="") as lines:
+        expected = [int(row["start"]) for row in csv.DictReader(lines)]
+    assert YARDSTICKS[name](read_jobs(source), 144) == expected
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> list[Job]:
+    """Up to a dozen jobs that crowd a small machine."""
+    jobs = []
+    submitted = 0
+    for _ in range(draw(st.integers(0, 12))):
+        submitted += draw(st.sampled_from([0, 0, 1, 3]))
+        requested = draw(st.integers(1, 9))
+        run = draw(st.integers(1, requested))
+        jobs.append(Job(submitted, draw(st.integers(1, NODES)), requested, run))
+    return jobs
+
+
+@settings(max_examples=300, deadline=None)
+@given(traces())
+def test_easy_follows_the_rule(jobs: list[Job]) -> None:
+    assert easy(jobs, NODES) == plain_easy(jobs)
+
+
+@settings(max_examples=300, deadline=None)
+@given(traces())
+def test_conservative_follows_the_rule(jobs: list[Job]) -> None:
+    assert conservative(jobs, NODES) == plain_conservative(jobs)
+
+
+def plain_easy(jobs: list[Job]) -> list[int]:
+    """Second by second, from the words of the rule."""
+    starts: dict[int, int] = {}
+    now = 0
+    while len(starts) < len(jobs):
+        waiting = [i for i, j in enumerate(jobs) if j.submitted <= now and i not in starts]
+        head: int | None = None
+        shadow = extra = 0
+        for i in waiting:
+            running = [k for k, start in starts.items() if start + jobs[k].run_seconds > now]
+            free = NODES - sum(jobs[k].nodes for k in running)
+            job = jobs[i]
+            if head is None and job.nodes <= free:
+                starts[i] = now
+            elif head is None:
+                head = i
+                ends = {k: starts[k] + jobs[k].requested_seconds for k in running}
+                shadow = min(
+                    end
+                    for end in ends.values()
+                    if free + sum(jobs[k].nodes for k in running if ends[k] <= end) >= job.nodes
+                )
+                there = free + sum(jobs[k].nodes for k in running if ends[k] <= shadow)
+                extra = there - job.nodes
+            elif job.nodes <= free:
+                if now + job.requested_seconds <= shadow:
+                    starts[i] = now
+                elif job.nodes <= extra:
+                    starts[i] = now
+                    extra -= job.nodes
+        now += 1
+    return [starts[i] for i in range(len(jobs))]
+
+
+def plain_conservative(jobs: list[Job]) -> list[int]:
+    """Second by second, a reservation being a start for each job that was submitted."""
+    starts: dict[int, int] = {}
+
+    def fits(i: int, start: int, now: int) -> bool:
+        for second in range(start, start + jobs[i].requested_seconds):
+            taken = 0
+            for k, begin in starts.items():
+                over = begin <= now and begin + jobs[k].run_seconds <= now
+                if k != i and not over and begin <= second < begin + jobs[k].requested_seconds:
+                    taken += jobs[k].nodes
+            if taken + jobs[i].nodes > NODES:
+                return False
+        return True
+
+    def place(i: int, now: int) -> None:
+        start = now
+        while not fits(i, start, now):
+            start += 1
+        starts[i] = start
+
+    for now in range(1000):
+        ended = [k for k, start in starts.items() if start + jobs[k].run_seconds == now]
+        if any(jobs[k].run_seconds < jobs[k].requested_seconds for k in ended):
+            for i in sorted(k for k, start in starts.items() if start >= now):
+                place(i, now)
+        for i, job in enumerate(jobs):
+            if job.submitted == now:
+                place(i, now)
+    return [starts[i] for i in range(len(jobs))]
