@@ -12,7 +12,7 @@ from haizea.core.book import nodes
 from haizea.core.claim import Claim
 from haizea.core.events import LeaseAccepted
 from haizea.core.hold import Hold
-from haizea.core.hosts import host_set
+from haizea.core.imaging import soonest
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts, fits_site, takes_whole
@@ -172,7 +172,7 @@ class Admission:
         preparation = schedule.preparation
         if preparation is None or image is None:
             return None
-        wanted = host_set(hosts)
+        wanted = lease.demand.spread(hosts).hosts
         shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
         if shipment is not None:
             return shipment
@@ -201,7 +201,15 @@ class Admission:
         for victim in policy.victims(lease.request, views):
             table.withdraw(by_id[victim.request.id].hold)
         most = level_count(table.room(demand.size, start, end), FOREVER)
-        if most >= demand.count:
+        claim = schedule.claim
+        enough = most >= demand.count
+        if enough and claim is not None and not self._yields(claim, lease.request):
+            return Refusal(
+                "promised",
+                f"{nodes(demand.count)} asked between @{start} {until}; what is free is promised"
+                f" to lease {claim.lease_id} from @{claim.start} on",
+            )
+        if enough:
             return Refusal(
                 "no-time",
                 f"{nodes(demand.count)} asked between @{start} {until}; leases that would have to"
@@ -217,21 +225,22 @@ class Admission:
     def _start_now(self, lease: Lease) -> Refusal | None:
         """Start an immediate lease, as soon as its images can be there; or say why not."""
         schedule, image = self._schedule, lease.request.image
-        preparation, planner = schedule.preparation, schedule.planner
-        start, prefer = schedule.now, 0
-        shipment: Shipment | None = None
-        if preparation is not None and image is not None:
-            prefer = preparation.at_hand(image)
-        plan = planner.whole(lease, start, schedule.claim, prefer)
-        while plan is not None and preparation is not None and image is not None:
-            shipment = preparation.soon(
-                lease.id, image, host_set(plan.hosts), schedule.now, plan.start
+        preparation, planner, now = schedule.preparation, schedule.planner, schedule.now
+        plan, shipment = None, None
+        if preparation is None or image is None:
+            plan = planner.whole(lease, now, schedule.claim, 0)
+        else:
+            found = soonest(
+                lease,
+                preparation,
+                now,
+                now,
+                lambda t, prefer: planner.whole(lease, t, schedule.claim, prefer),
             )
-            if shipment.arrival <= plan.start:
-                break
-            plan = planner.whole(lease, shipment.arrival, schedule.claim, prefer)
+            if found is not None:
+                plan, shipment = found
         if plan is None:
-            return Refusal("no-room", self._no_room_now(lease, start))
+            return Refusal("no-room", self._no_room_now(lease, now))
         schedule.commit(lease, plan)
         if shipment is not None:
             schedule.ship(lease, shipment)

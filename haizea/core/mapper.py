@@ -7,7 +7,7 @@ nodes as it has room for. Hosts named in ``prefer`` come before all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from haizea.core.hold import Use
 from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
@@ -21,10 +21,18 @@ from haizea.core.slottable import SlotTable
 Hosts = tuple[int, ...]
 
 
+class Spread(NamedTuple):
+    """A lease on particular hosts: what it takes of each, which they are, one node on each?"""
+
+    use: Use
+    hosts: HostSet
+    apart: bool
+
+
 class Demand:
     """What a lease's nodes need of hosts: read off its request once."""
 
-    __slots__ = ("_last", "capacities", "count", "size")
+    __slots__ = ("_spreads", "capacities", "count", "size")
 
     def __init__(self, request: LeaseRequest) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
@@ -33,23 +41,30 @@ class Demand:
         self.size: Capacity | None = (
             request.nodes[0].capacity if len({s.capacity for s in request.nodes}) == 1 else None
         )
+        self._spreads: list[tuple[Sequence[int], Spread]] = []
 
-        self._last: tuple[Sequence[int], Use] | None = None
+    def spread(self, hosts: Sequence[int]) -> Spread:
+        """The lease on these hosts; the same answer for the same object, while it is in use."""
+        for known, spread in self._spreads:
+            if known is hosts:
+                return spread
+        found = self._spread(hosts)
+        self._spreads = [(hosts, found), *self._spreads[:1]]
+        return found
 
     def use(self, hosts: Sequence[int]) -> Use:
-        """What the nodes take of these hosts, per host; the same object for the same ``hosts``."""
-        if self._last is None or self._last[0] is not hosts:
-            self._last = (hosts, self._use(hosts))
-        return self._last[1]
+        """What the nodes take of these hosts, per host."""
+        return self.spread(hosts).use
 
-    def _use(self, hosts: Sequence[int]) -> Use:
-        if self.size is not None and len(set(hosts)) == len(hosts):
+    def _spread(self, hosts: Sequence[int]) -> Spread:
+        apart = len(set(hosts)) == len(hosts)
+        if self.size is not None and apart:
             size = self.size
-            return tuple([(host, size) for host in hosts])
+            return Spread(tuple([(host, size) for host in hosts]), host_set(hosts), apart)
         totals: dict[int, Capacity] = {}
         for host, capacity in zip(hosts, self.capacities, strict=True):
             totals[host] = add(totals[host], capacity) if host in totals else capacity
-        return tuple(totals.items())
+        return Spread(tuple(totals.items()), host_set(totals), apart)
 
 
 class View:

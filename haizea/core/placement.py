@@ -15,7 +15,7 @@ from haizea.core import overheads
 from haizea.core.channel import Channel
 from haizea.core.claim import Claim
 from haizea.core.events import Purpose
-from haizea.core.hosts import HostSet, host_set
+from haizea.core.hosts import HostSet
 from haizea.core.mapper import Hosts, Mapper
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.resources import FOREVER
@@ -44,6 +44,7 @@ class Planner:
         self.table = table
         self.channel = channel
         self._memory = memory
+        self._rows: dict[int, Hosts] = {}
         self.shares_files = settings.exclusion is Exclusion.GLOBAL
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
@@ -60,24 +61,26 @@ class Planner:
 
     def suspend_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To suspend the lease on these hosts."""
-        return overheads.lease_seconds(
-            self.settings, hosts, self._per_vm(lease, overheads.suspend_vm_seconds)
-        )
+        return self._lease_seconds(lease, hosts, overheads.suspend_vm_seconds)
 
     def resume_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To resume the lease on these hosts; 0 if nothing of it is saved."""
         if not lease.saved:
             return 0
-        return overheads.lease_seconds(
-            self.settings, hosts, self._per_vm(lease, overheads.resume_vm_seconds)
-        )
+        return self._lease_seconds(lease, hosts, overheads.resume_vm_seconds)
 
-    def _per_vm(self, lease: Lease, seconds: Callable[[Settings, int], int]) -> list[int]:
-        """``seconds`` of the memory of each node."""
-        if lease.demand.size is not None:
-            memory_mb = 0 if self._memory is None else lease.demand.size[self._memory]
-            return [seconds(self.settings, memory_mb)] * lease.demand.count
-        return [seconds(self.settings, memory_mb) for memory_mb in self.memory_mb(lease)]
+    def _lease_seconds(
+        self, lease: Lease, hosts: Hosts, vm_seconds: Callable[[Settings, int], int]
+    ) -> int:
+        size = lease.demand.size
+        if size is None:
+            each = [vm_seconds(self.settings, memory_mb) for memory_mb in self.memory_mb(lease)]
+            return overheads.lease_seconds(self.settings, hosts, each)
+        seconds = vm_seconds(self.settings, 0 if self._memory is None else size[self._memory])
+        if self.shares_files or not lease.demand.spread(hosts).apart:
+            return overheads.lease_seconds(self.settings, hosts, [seconds] * len(hosts))
+        # Every VM on a host of its own: the last command is given last and over last.
+        return seconds + (len(hosts) - 1) * self.settings.enactment_overhead_seconds
 
     def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To move what is saved of the lease to these hosts."""
@@ -153,12 +156,18 @@ class Planner:
     def _may_use_holes(self, lease: Lease) -> bool:
         return self.table.has_future and self.suspendable(lease)
 
+    def _apart(self, count: int) -> Hosts:
+        """Some hosts for so many nodes, a host for each."""
+        row = self._rows.get(count)
+        if row is None:
+            row = self._rows[count] = tuple(range(count))
+        return row
+
     def _possible_starts(self, lease: Lease, start: int, before: int) -> Iterator[int]:
         """Moments that are worth a closer look, in order; every start possible is among them."""
         least = lease.remaining
         if self._may_use_holes(lease):
-            apart = tuple(range(lease.demand.count))
-            hosts = lease.bound or apart
+            hosts = lease.bound or self._apart(lease.demand.count)
             least = min(
                 least,
                 self.resume_seconds(lease, hosts)
@@ -189,7 +198,7 @@ class Planner:
             plan = self._whole_on_own(lease, lease.bound, start, claim)
             if plan is not None or not self._movable(lease):
                 return plan
-            prefer |= host_set(lease.bound)
+            prefer |= lease.demand.spread(lease.bound).hosts
         length = lease.remaining
         for _ in range(_TRIES):
             end = min(start + length, FOREVER)
@@ -213,7 +222,9 @@ class Planner:
         resume = self._resume_start(lease, hosts, start)
         end = min(resume + self.resume_seconds(lease, hosts) + lease.remaining, FOREVER)
         use = lease.demand.use(hosts)
-        if self.table.shut & host_set(hosts) or not self.table.fits_on(use, start, end):
+        if self.table.shut & lease.demand.spread(hosts).hosts or not self.table.fits_on(
+            use, start, end
+        ):
             return None
         if claim is not None and not claim.allows(self.table, use, start, end):
             return None
@@ -322,14 +333,14 @@ class Planner:
         if lease.bound is not None:
             use = lease.demand.use(lease.bound)
             if (
-                not self.table.shut & host_set(lease.bound)
+                not self.table.shut & lease.demand.spread(lease.bound).hosts
                 and self.table.fits_on(use, start, end)
                 and (claim is None or claim.allows(self.table, use, start, end))
             ):
                 return lease.bound
             if not self._movable(lease):
                 return None
-            prefer |= host_set(lease.bound)
+            prefer |= lease.demand.spread(lease.bound).hosts
         hosts = self.free_hosts(lease, start, end, claim, prefer)
         if hosts is None or lease.bound is None:
             return hosts

@@ -82,6 +82,13 @@ class Shipment(NamedTuple):
     present: HostSet
 
 
+class Withdrawal(NamedTuple):
+    """Of transfers under way: which a lease left, and which others go on in its place."""
+
+    left: list[tuple[ImageTransfer, HostSet]]
+    joined: list[tuple[ImageTransfer, int, HostSet]]
+
+
 class Preparation:
     """The link, the transfers that are planned or under way, and what is on the hosts."""
 
@@ -192,29 +199,26 @@ class Preparation:
         """When the last thing that is still to come for the lease does; something is."""
         return max(t.end for t in self.transfers if lease_id in t.riders or lease_id in t.relying)
 
-    def withdraw(self, lease_id: int, now: int) -> list[tuple[ImageTransfer, HostSet]]:
-        """The lease needs no transfers any more; answers those under way that were for it alone."""
-        aborted: list[tuple[ImageTransfer, HostSet]] = []
+    def withdraw(self, lease_id: int, now: int) -> Withdrawal:
+        """The lease needs no transfers any more; they go on for others that count on them."""
+        result = Withdrawal([], [])
         for transfer in list(self.transfers):
             transfer.relying.pop(lease_id, None)
             hosts = transfer.riders.pop(lease_id, 0)
             if not hosts:
                 continue
-            given_up = hosts
-            for other, wanted in sorted(transfer.relying.items()):
-                if wanted & given_up:
-                    transfer.riders[other] = transfer.riders.get(other, 0) | wanted & given_up
-                    transfer.relying[other] = wanted & ~given_up
-                    given_up &= ~wanted
-            transfer.relying = {i: wanted for i, wanted in transfer.relying.items() if wanted}
+            if transfer.begun:
+                result.left.append((transfer, hosts))
+            for other, given in _hand_on(transfer, hosts):
+                if transfer.begun:
+                    result.joined.append((transfer, other, given))
             if not transfer.riders:
                 self.transfers.remove(transfer)
                 transfer.token += 1
                 self._link.release(transfer.start, transfer.end)
                 if transfer.begun:
                     self._link.reserve(transfer.start, now)
-                    aborted.append((transfer, hosts))
-        return aborted
+        return result
 
     def delay(self, transfer: ImageTransfer, end: int) -> list[ImageTransfer]:
         """A transfer under way takes longer; answers those behind it that begin later now.
@@ -309,3 +313,17 @@ class Preparation:
             elif start != transfer.start:
                 moves.append((transfer, start, start + length))
         return moves
+
+
+def _hand_on(transfer: ImageTransfer, hosts: HostSet) -> list[tuple[int, HostSet]]:
+    """Let leases that rely on a transfer to ``hosts`` have it as their own; answers which."""
+    joined: list[tuple[int, HostSet]] = []
+    for other, wanted in sorted(transfer.relying.items()):
+        given = wanted & hosts
+        if given:
+            transfer.riders[other] = transfer.riders.get(other, 0) | given
+            transfer.relying[other] = wanted & ~given
+            hosts &= ~given
+            joined.append((other, given))
+    transfer.relying = {i: wanted for i, wanted in transfer.relying.items() if wanted}
+    return joined

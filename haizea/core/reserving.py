@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from haizea.core.glance import Glance
 from haizea.core.hosts import HostSet, host_set
+from haizea.core.imaging import soonest
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Plan
 from haizea.core.preparation import Shipment
 from haizea.core.schedule import Schedule
-
-#: Hosts for which images are at hand change with the start, and the start with the images
-#: that are missing: so often it is tried again with the moment found.
-_TRIES = 8
 
 
 class Reserving:
@@ -102,17 +99,10 @@ class Reserving:
         if preparation is None or image is None or lease.saved or lease.bound is not None:
             plan = self._plan(lease, start, may_wait, 0)
             return None if plan is None else (plan, None)
-        prefer = preparation.at_hand(image)
-        for _ in range(_TRIES):
-            plan = self._plan(lease, start, may_wait, prefer)
-            if plan is None:
-                return None
-            hosts = host_set(plan.hosts)
-            shipment = preparation.soon(lease.id, image, hosts, self._schedule.now, plan.start)
-            if shipment.arrival <= plan.start:
-                return plan, shipment
-            start = shipment.arrival
-        return None
+        now = self._schedule.now
+        return soonest(
+            lease, preparation, now, start, lambda t, prefer: self._plan(lease, t, may_wait, prefer)
+        )
 
     def _release_shut(self, lease: Lease) -> None:
         """Let a lease whose images are on a host that takes nothing new go elsewhere."""

@@ -16,7 +16,7 @@ from haizea.core.events import (
     OperationStarted,
     Purpose,
 )
-from haizea.core.hosts import hosts_in
+from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Phase, Plan
@@ -118,8 +118,11 @@ class Schedule(Book):
         image = lease.request.image
         if self.preparation is None or image is None:
             return
-        for transfer, hosts in self.preparation.withdraw(lease.id, self.now):
+        withdrawal = self.preparation.withdraw(lease.id, self.now)
+        for transfer, hosts in withdrawal.left:
             self._transfer_ended(lease.id, transfer, hosts)
+        for transfer, other, hosts in withdrawal.joined:
+            self._transfer_started(other, transfer, hosts)
         self.preparation.store.done(image, lease.id, self.now)
         self._say_stored()
 
@@ -318,11 +321,7 @@ class Schedule(Book):
             if lease.state is State.SCHEDULED:
                 self.change(lease, State.PREPARING, f"image {transfer.image.name} on its way")
         for lease_id, hosts in sorted(transfer.riders.items()):
-            self.out.append(
-                OperationStarted(
-                    self.now, lease_id, Purpose.TRANSFER, transfer.end, tuple(hosts_in(hosts))
-                )
-            )
+            self._transfer_started(lease_id, transfer, hosts)
 
     def _end_transfer(self, transfer: ImageTransfer) -> None:
         assert self.preparation is not None, "images are managed"
@@ -341,6 +340,12 @@ class Schedule(Book):
         for other in self.preparation.delay(transfer, end):
             self.agenda.add(other.start, START, other)
         self.agenda.add(transfer.end, END, transfer)
+
+    def _transfer_started(self, lease_id: int, transfer: ImageTransfer, hosts: HostSet) -> None:
+        receivers = tuple(hosts_in(hosts))
+        self.out.append(
+            OperationStarted(transfer.start, lease_id, Purpose.TRANSFER, transfer.end, receivers)
+        )
 
     def _transfer_ended(self, lease_id: int, transfer: ImageTransfer, hosts: int) -> None:
         nothing = (0,) * len(self.table.capacities[0])

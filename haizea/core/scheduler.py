@@ -76,6 +76,7 @@ class Scheduler:
             if isinstance(event, OperationDelayed):
                 self._trouble.delayed(event.lease_id, event.purpose, event.end)
         schedule.table.advance(now)
+        self._trouble.clear_ways()
         for event in news:
             self._notice(event)
         schedule.do_what_is_due()

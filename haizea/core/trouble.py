@@ -26,6 +26,7 @@ class Trouble:
         self._schedule = schedule
         self._admission = admission
         self._hosts = hosts
+        self._late: list[tuple[Lease, int]] = []
 
     # --- leases -----------------------------------------------------------------------
 
@@ -110,7 +111,10 @@ class Trouble:
     # --- delays -----------------------------------------------------------------------
 
     def delayed(self, lease_id: int, purpose: Purpose, end: int) -> None:
-        """What is under way for a lease ends later than planned; all that follows shifts."""
+        """What is under way for a lease ends later than planned; all that follows shifts.
+
+        To be told before the slot table lets that time pass, and :meth:`clear_ways` after.
+        """
         lease = self._schedule.leases.get(lease_id)
         if lease is None:
             return
@@ -132,7 +136,14 @@ class Trouble:
         self._schedule.table.change_end(lease.hold, plan.end)
         self._schedule.again(lease)
         if plan.end > old_end:
-            self._clear_way(lease, old_end, plan.end)
+            self._late.append((lease, old_end))
+
+    def clear_ways(self) -> None:
+        """Take what has not started off the hosts that delayed leases need longer."""
+        late, self._late = self._late, []
+        for lease, old_end in late:
+            if lease.plan is not None:
+                self._clear_way(lease, old_end, lease.plan.end)
 
     def _clear_way(self, lease: Lease, start: int, end: int) -> None:
         """Take what has not started off the lease's hosts, now that it needs them longer."""
@@ -152,10 +163,10 @@ class Trouble:
         if preparation is None:
             return
         for transfer in list(preparation.transfers):
-            if lease.id in transfer.riders and transfer.begun and transfer.end < end:
+            if lease.id in transfer.waiting and transfer.begun and transfer.end < end:
                 schedule.delay_transfer(transfer, end)
                 break
-        late = {i for t in preparation.transfers for i in t.riders}
+        late = {i for t in preparation.transfers for i in t.waiting}
         for lease_id in sorted(late):
             other = schedule.leases[lease_id]
             arrival = preparation.arrival(lease_id)
