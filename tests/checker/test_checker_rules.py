@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from results_builder import Lease, Results
 from schedules import (
-    CPU,
     END,
     HOST,
     START,

@@ -153,7 +153,8 @@ def faults(rng: random.Random, seed: int) -> Faults:
     if chance == 0 or rng.random() < 0.5:
         for _ in range(rng.randint(1, 4)):
             moment, host = START + rng.randint(0, 6000), rng.randrange(3)
-            at.append((moment, rng.choice([HostFailed, HostDrained, HostDrained])(host)))
+            outages: list[Input] = [HostFailed(host), HostDrained(host), HostDrained(host)]
+            at.append((moment, rng.choice(outages)))
             if rng.random() < 0.8:
                 at.append((moment + rng.randint(0, 1000), HostRestored(host)))
         at += [
