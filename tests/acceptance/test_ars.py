@@ -47,10 +47,10 @@ class Case:
 
 #: A share of load, a duration and a size each.
 SAMPLE = [
-    ("05", "1h", "1small"),
+    ("05", "2h", "2medium"),
     ("10", "3h", "2medium"),
     ("15", "4h", "1small"),
-    ("20", "2h", "3large"),
+    ("20", "1h", "3large"),
     ("25", "4h", "2medium"),
     ("30", "3h", "3large"),
 ]
