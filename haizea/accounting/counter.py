@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, chain, repeat
+from operator import mul, sub, truediv
+
 
 class Counter:
     """A quantity over time: a level that holds until it changes, or a value per lease.
@@ -9,21 +12,40 @@ class Counter:
     With every value come the *running average* of the values so far, and the *weighted
     average*: each value weighted by how long it held, from the first value up to now (the
     value itself while no time has passed). Both are exact for whole numbers, however many
-    there are, and take constant time and memory.
+    there are, and take constant time and memory once drained.
+
+    Averages are worked out for many values at a time: it is several times as fast.
     """
 
-    __slots__ = ("_area", "_count", "_rows", "_since", "_start", "_total", "name", "value")
+    __slots__ = (
+        "_area",
+        "_count",
+        "_held",
+        "_leases",
+        "_since",
+        "_start",
+        "_times",
+        "_total",
+        "_values",
+        "name",
+        "value",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         #: The latest value; ``None`` before the first.
         self.value: float | None = None
-        self._rows: list[object] = []
+        # What came since the last draining; the rest of it all is in the sums below.
+        self._times: list[int] = []
+        self._values: list[float] = []
+        self._leases: list[int | None] = []
         self._count = 0
         self._total: float = 0
+        #: The area below the values up to ``_since``, when ``_held`` began to hold.
         self._area: float = 0
-        self._start = 0
+        self._held: float = 0
         self._since = 0
+        self._start = 0
 
     def set(self, time: int, level: float) -> None:
         """From ``time`` on the level is this; says nothing new if it is so already."""
@@ -32,28 +54,23 @@ class Counter:
 
     def add(self, time: int, value: float, lease: int | None = None) -> None:
         """One more value, of this lease if any; ``time`` never goes back."""
-        if self.value is None:
-            self._start = time
+        times = self._times
+        if times:
+            assert time >= times[-1], "time does not go back"
+        elif self.value is None:
+            self._start = self._since = time
         else:
             assert time >= self._since, "time does not go back"
-            self._area += self.value * (time - self._since)
-        self._since = time
         self.value = value
-        self._count += 1
-        self._total += value
-        passed = time - self._start
-        self._rows += (
-            self.name,
-            time,
-            lease,
-            value,
-            self._total / self._count,
-            self._area / passed if passed else value,
-        )
+        times.append(time)
+        self._values.append(value)
+        self._leases.append(lease)
 
     def average(self) -> float | None:
         """The running average of the values; ``None`` while there is none."""
-        return self._total / self._count if self._count else None
+        count = self._count + len(self._values)
+        *_, total = accumulate(self._values, initial=self._total)
+        return total / count if count else None
 
     def weighted(self, time: int) -> float | None:
         """The weighted average up to ``time``; ``None`` while there is no value."""
@@ -62,11 +79,33 @@ class Counter:
         passed = time - self._start
         if not passed:
             return self.value
-        return (self._area + self.value * (time - self._since)) / passed
+        *_, area = self._areas([*self._times, time])
+        return area / passed
 
     def drain(self) -> list[object]:
         """The rows since they were last asked for: counter, time, lease, value, average,
         weighted average, and so on, one row after the other in one flat list.
         """
-        rows, self._rows = self._rows, []
-        return rows
+        times, values, leases = self._times, self._values, self._leases
+        if not times:
+            return []
+        totals = list(accumulate(values, initial=self._total))[1:]
+        counts = range(self._count + 1, self._count + len(values) + 1)
+        averages = map(truediv, totals, counts)
+        areas = self._areas(times)
+        start = self._start
+        fresh = next((i for i, time in enumerate(times) if time != start), len(times))
+        passed = map(sub, times[fresh:], repeat(start))
+        weighted = chain(values[:fresh], map(truediv, areas[fresh:], passed))
+        rows = zip(repeat(self.name), times, leases, values, averages, weighted, strict=False)
+        flat = list(chain.from_iterable(rows))
+        self._count, self._total = counts[-1], totals[-1]
+        self._area, self._since, self._held = areas[-1], times[-1], values[-1]
+        self._times, self._values, self._leases = [], [], []
+        return flat
+
+    def _areas(self, times: list[int]) -> list[float]:
+        """The area below the values up to each of these times, the first few being ``_times``."""
+        held = chain((self._held,), self._values)
+        steps = map(sub, times, chain((self._since,), times))
+        return list(accumulate(map(mul, held, steps), initial=self._area))[1:]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Sequence
 
+from haizea.accounting.leases import LeaseRecord
 from haizea.core.events import Purpose
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
@@ -24,9 +24,24 @@ OUTCOMES = {
 
 
 class Work:
-    """How much CPU was held for each purpose, in percent × seconds, and what there was."""
+    """What the standard figures are made of.
 
-    __slots__ = ("cpu", "cpu_index", "seconds")
+    ``seconds`` has how much CPU was held for each purpose, in percent × seconds, and
+    ``cpu`` what there was; the rest is of the leases.
+    """
+
+    __slots__ = (
+        "_leases",
+        "_slowdowns",
+        "_waits",
+        "cpu",
+        "cpu_index",
+        "last_ended",
+        "migrations",
+        "restarts",
+        "seconds",
+        "suspensions",
+    )
 
     def __init__(self, site: Site) -> None:
         names = site.types.names
@@ -34,55 +49,68 @@ class Work:
         self.cpu_index = names.index("CPU") if "CPU" in names else 0
         self.cpu = sum(host.capacity[self.cpu_index] for host in site.hosts)
         self.seconds = dict.fromkeys(Purpose, 0)
+        self.suspensions = self.migrations = self.restarts = 0
+        #: When the last best-effort lease that was completed ended.
+        self.last_ended = 0
+        self._leases: dict[Kind, dict[State, int]] = {kind: {} for kind in Kind}
+        self._waits: list[int] = []
+        self._slowdowns: list[float] = []
+
+    def count(self, record: LeaseRecord) -> None:
+        """Take a lease in that has ended, or is what it will be at the end of the run."""
+        kind, state = record.request.kind, record.last.new
+        by_state = self._leases[kind]
+        by_state[state] = by_state.get(state, 0) + 1
+        self.suspensions += record.suspensions
+        self.migrations += record.migrations
+        self.restarts += record.restarts
+        if state is State.DONE and kind is Kind.BEST_EFFORT:
+            wait, slowdown, ended = record.waiting_time, record.slowdown, record.ended
+            assert wait is not None, "it has run"
+            assert slowdown is not None, "it is done"
+            assert ended is not None, "it has ended"
+            self._waits.append(wait)
+            self._slowdowns.append(slowdown)
+            self.last_ended = max(self.last_ended, ended)
+
+    def leases(self) -> dict[str, float]:
+        """The figures of all leases."""
+        figures: dict[str, float] = {}
+        for kind, by_state in self._leases.items():
+            every = sum(by_state.values())
+            refused = sum(by_state.get(s, 0) for s in (State.NEW, State.PENDING, State.REJECTED))
+            figures[f"accepted-{kind}"] = every - refused
+            for outcome, states in OUTCOMES.items():
+                figures[f"{outcome}-{kind}"] = sum(by_state.get(s, 0) for s in states)
+            ended = sum(by_state.get(s, 0) for states in OUTCOMES.values() for s in states)
+            figures[f"unfinished-{kind}"] = every - ended
+        figures["suspensions"] = self.suspensions
+        figures["migrations"] = self.migrations
+        figures["restarts"] = self.restarts
+        return figures
+
+    def best_effort(self, start: int) -> dict[str, float]:
+        """The figures of the best-effort leases that were completed; none if none was."""
+        if not self._waits:
+            return {}
+        return {
+            **_spread("waiting-time", sorted(self._waits)),
+            **_spread("slowdown", sorted(self._slowdowns)),
+            "all-best-effort": self.last_ended - start,
+        }
 
 
-def standard(db: sqlite3.Connection, work: Work, start: int, end: int) -> dict[str, float]:
-    """The figures of the run ``[start, end)`` whose leases are in ``db``.
+def standard(work: Work, start: int, end: int) -> dict[str, float]:
+    """The figures of the run ``[start, end)``.
 
     A figure of nothing, such as the mean waiting time where no lease was completed, is
     left out.
     """
-    figures: dict[str, float] = {"run-seconds": end - start}
-    figures.update(_counts(db))
-    figures.update(_best_effort(db, start))
-    figures.update(_utilization(work, end - start))
-    return figures
-
-
-def _counts(db: sqlite3.Connection) -> dict[str, float]:
-    found = {
-        (kind, state): count
-        for kind, state, count in db.execute(
-            "SELECT kind, state, COUNT(*) FROM leases GROUP BY kind, state"
-        )
-    }
-    figures: dict[str, float] = {}
-    for kind in Kind:
-        by_state = {state: found.get((kind.value, state.value), 0) for state in State}
-        every = sum(by_state.values())
-        refused = sum(by_state[s] for s in (State.NEW, State.PENDING, State.REJECTED))
-        figures[f"accepted-{kind}"] = every - refused
-        for outcome, states in OUTCOMES.items():
-            figures[f"{outcome}-{kind}"] = sum(by_state[s] for s in states)
-        ended = sum(by_state[s] for states in OUTCOMES.values() for s in states)
-        figures[f"unfinished-{kind}"] = every - ended
-    sums = "SELECT TOTAL(suspensions), TOTAL(migrations), TOTAL(restarts) FROM leases"
-    names = ("suspensions", "migrations", "restarts")
-    figures.update(zip(names, db.execute(sums).fetchone(), strict=True))
-    return figures
-
-
-def _best_effort(db: sqlite3.Connection, start: int) -> dict[str, float]:
-    rows = db.execute(
-        "SELECT waiting_time, slowdown, ended FROM leases WHERE kind = ? AND state = ?",
-        (Kind.BEST_EFFORT.value, State.DONE.value),
-    ).fetchall()
-    if not rows:
-        return {}
     return {
-        **_spread("waiting-time", sorted(row[0] for row in rows)),
-        **_spread("slowdown", sorted(row[1] for row in rows)),
-        "all-best-effort": max(row[2] for row in rows) - start,
+        "run-seconds": end - start,
+        **work.leases(),
+        **work.best_effort(start),
+        **_utilization(work, end - start),
     }
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.events import Decision, Expected, StateChanged
+from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import FINAL, State
+from haizea.times import spell_times
 
 #: A lease that runs for less counts as if it ran for this long, in the bounded slowdown.
 SLOWDOWN_BOUND_SECONDS = 10
 
-# Looking a member up in its enumeration costs more than all else that change() does.
+# Looking a member up in its enumeration costs more than all else that count() does.
 _ACTIVE = State.ACTIVE
 _QUEUED = State.QUEUED
+_DONE = State.DONE
 _SUSPENDING = State.SUSPENDING
 _MIGRATING = State.MIGRATING
+
+#: Changes to these states, and from ``ACTIVE``, are those that :meth:`LeaseRecord.count` is for.
+COUNTED = FINAL | {_ACTIVE, _SUSPENDING, _MIGRATING}
 
 
 class LeaseRecord:
@@ -20,42 +26,57 @@ class LeaseRecord:
 
     ``started`` is when the run that counts began: its first run, or, if it was requeued
     without being suspended, the run after that (``None`` while it waits to start over).
-    ``ended`` is when it reached a final state. ``since`` is when it reached ``state``.
-    ``running_seconds`` is how long it was active in the run that counts, time suspended
-    left out. ``reason`` and ``code`` say why it is where it is.
+    ``ended`` is when it reached a final state. ``running_seconds`` is how long it was
+    active in the run that counts, time suspended left out.
+
+    ``slowdown`` is the bounded slowdown of a lease that is done, ``None`` for others: time
+    from submission (for an AR: from the start asked for) to the end, over time running; a
+    lease that ran for less than 10 s counts as if it ran for 10 s, and the result is at
+    least 1. After Feitelson and Rudolph, "Metrics and benchmarking for parallel job
+    scheduling", 1998.
+
+    Whoever keeps the record sets ``last`` to each change of its state and ``told`` to that
+    or to what it is said to wait for, whichever is the later, and calls :meth:`count` for
+    the changes that need it. ``boxes`` are where its changes are put for probes.
     """
 
     __slots__ = (
-        "code",
+        "_due",
+        "boxes",
         "ended",
+        "last",
         "migrations",
-        "reason",
         "request",
         "restarts",
         "running_seconds",
-        "since",
+        "slowdown",
         "started",
-        "state",
         "suspensions",
+        "told",
     )
 
-    def __init__(self, request: LeaseRequest, time: int) -> None:
+    def __init__(
+        self, request: LeaseRequest, time: int, boxes: tuple[list[Decision], ...] = ()
+    ) -> None:
         self.request = request
-        self.state = State.NEW
-        self.since = time
+        self.boxes = boxes
+        self.last = StateChanged(time, request.id, State.NEW, State.NEW)
+        self.told: StateChanged | Expected = self.last
+        # What waiting is counted from.
+        self._due = request.submitted if request.start is None else request.start
+        self.slowdown: float | None = None
         self.started: int | None = None
         self.ended: int | None = None
         self.running_seconds = 0
         self.suspensions = 0
         self.migrations = 0
         self.restarts = 0
-        self.reason = ""
-        self.code = ""
 
-    def change(self, time: int, old: State, new: State, reason: str, code: str) -> None:
-        """The lease goes from ``old`` to ``new``."""
-        if old is _ACTIVE:
-            self.running_seconds += time - self.since
+    def count(self, before: StateChanged, change: StateChanged) -> None:
+        """Take notice of a change; ``before`` is the one that came before it."""
+        time, new = change.time, change.new
+        if before.new is _ACTIVE:
+            self.running_seconds += time - before.time
             if new is _QUEUED:
                 self.restarts += 1
                 self.started = None
@@ -65,36 +86,39 @@ class LeaseRecord:
                 self.started = time
         elif new in FINAL:
             self.ended = time
+            if new is _DONE:
+                self.slowdown = self._bounded_slowdown()
         elif new is _SUSPENDING:
             self.suspensions += 1
         elif new is _MIGRATING:
             self.migrations += 1
-        self.state = new
-        self.since = time
-        self.reason = reason
-        self.code = code
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self.last.new
+
+    @property
+    def since(self) -> int:
+        """When it came to that state."""
+        return self.last.time
+
+    @property
+    def reason(self) -> str:
+        """Why it is where it is, or what it waits for."""
+        return spell_times(self.told.reason)
+
+    @property
+    def code(self) -> str:
+        """Why, in a word for programs."""
+        return self.last.code
 
     @property
     def waiting_time(self) -> int | None:
         """Seconds from submission (for an AR: from the start asked for) to the start."""
-        return None if self.started is None else self.started - self._due()
+        return None if self.started is None else self.started - self._due
 
-    @property
-    def slowdown(self) -> float | None:
-        """The bounded slowdown of a lease that is done, ``None`` for others.
-
-        Time from submission (for an AR: from the start asked for) to the end, over time
-        running; a lease that ran for less than 10 s counts as if it ran for 10 s, and the
-        result is at least 1. After Feitelson and Rudolph, "Metrics and benchmarking for
-        parallel job scheduling", 1998.
-        """
-        if self.state is not State.DONE or self.ended is None:
-            return None
-        elapsed = self.ended - self._due()
+    def _bounded_slowdown(self) -> float:
+        assert self.ended is not None, "it has ended"
+        elapsed = self.ended - self._due
         return max(1.0, elapsed / max(SLOWDOWN_BOUND_SECONDS, self.running_seconds))
-
-    def _due(self) -> int:
-        request = self.request
-        if request.kind is Kind.AR and request.start is not None:
-            return request.start
-        return request.submitted

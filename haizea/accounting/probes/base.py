@@ -15,6 +15,11 @@ class Probe(Protocol):
     """Something that is told every decision of a run and makes figures of them.
 
     A probe is made without arguments. It only looks: nothing it does changes a schedule.
+
+    A probe may have an attribute ``wants``, the types of decisions that it is told of; it
+    is not called where there are none. If it has also ``kind``, then of state changes it
+    is told only of those of leases of this kind. The list of decisions is then one that is
+    used again: it must not be kept.
     """
 
     @property

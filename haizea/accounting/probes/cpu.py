@@ -13,7 +13,6 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
-    StateChanged,
 )
 from haizea.core.hosts import Site
 
@@ -23,6 +22,8 @@ class CpuUtilizationProbe:
 
     Hosts that are down count as part of the site.
     """
+
+    wants = (OperationStarted, OperationEnded, HostChanged)
 
     def __init__(self) -> None:
         self._all = Counter("CPU utilization")
@@ -48,28 +49,26 @@ class CpuUtilizationProbe:
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """See what is held after all that was decided."""
-        changed: Iterable[Purpose] = ()
+        changed: list[Purpose] = []
         operations, counters = self._operations, self._by_purpose
         for decision in decisions:
-            if isinstance(decision, StateChanged):
-                continue  # by far the most frequent
             if isinstance(decision, OperationEnded):
                 lease_id, purpose, start, _, _ = decision
                 if purpose in counters:
                     self._held[purpose] -= operations.pop((lease_id, purpose, start), 0)
-                    changed = {*changed, purpose}
+                    changed.append(purpose)
             elif isinstance(decision, OperationStarted):
                 purpose = decision.purpose
                 if purpose in counters:
                     cpu = self._wanted(decision.lease_id)
                     operations[decision.lease_id, purpose, decision.time] = cpu
                     self._held[purpose] += cpu
-                    changed = {*changed, purpose}
+                    changed.append(purpose)
             elif isinstance(decision, HostChanged):
                 host = decision.host
                 self._hosts[host.id] = host.capacity[self._cpu_index]
                 self._cpu = sum(self._hosts.values())
-                changed = USES
+                changed += USES
         if changed and self._cpu:
             self._record(now, changed)
 

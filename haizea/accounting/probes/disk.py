@@ -13,6 +13,8 @@ from haizea.core.hosts import Site
 class DiskUsageProbe:
     """MB of disk that images take: on all hosts together, and on each that ever has any."""
 
+    wants = (ImageStored, HostChanged)
+
     def __init__(self) -> None:
         self._all = Counter("Disk usage")
         self.counters = [self._all]

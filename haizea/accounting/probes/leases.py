@@ -25,8 +25,10 @@ _DONE = State.DONE
 class _KindProbe:
     """Counts the leases of one kind that were accepted, rejected and completed."""
 
+    wants = (StateChanged,)
+
     def __init__(self, kind: Kind, title: str) -> None:
-        self._kind = kind
+        self.kind = kind
         self._accepted = Counter(f"Accepted {title} leases")
         self._rejected = Counter(f"Rejected {title} leases")
         self._completed = Counter(f"Completed {title} leases")
@@ -45,33 +47,29 @@ class _KindProbe:
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Count what became of leases of this kind."""
-        leases, kind = self._leases, self._kind
-        counted = False
         for decision in decisions:
-            if isinstance(decision, StateChanged):
-                _, lease_id, old, new, _, _ = decision
-                record = leases[lease_id]
-                if record.request.kind is not kind:
-                    continue
-                if new in WAITING:
-                    if old not in WAITING:
-                        self._waiting_count += 1
-                elif old in WAITING:
-                    self._waiting_count -= 1
-                if old is _PENDING:
-                    counted = True
-                    if new is _REJECTED:
-                        self._rejected_count += 1
-                    else:
-                        self._accepted_count += 1
-                elif new is _DONE:
-                    counted = True
-                    self._completed_count += 1
-                    self._done(now, record)
-        if counted:
-            self._accepted.set(now, self._accepted_count)
-            self._rejected.set(now, self._rejected_count)
-            self._completed.set(now, self._completed_count)
+            if not isinstance(decision, StateChanged):
+                continue
+            _, lease_id, old, new, _, _ = decision
+            if new in WAITING:
+                if old not in WAITING:
+                    self._waiting_count += 1
+            elif old in WAITING:
+                self._waiting_count -= 1
+            if old is _PENDING:
+                if new is _REJECTED:
+                    self._rejected_count += 1
+                else:
+                    self._accepted_count += 1
+            elif new is _DONE:
+                self._completed_count += 1
+                self._done(now, self._leases[lease_id])
+        if self._accepted_count != self._accepted.value:
+            self._accepted.add(now, self._accepted_count)
+        if self._rejected_count != self._rejected.value:
+            self._rejected.add(now, self._rejected_count)
+        if self._completed_count != self._completed.value:
+            self._completed.add(now, self._completed_count)
 
     def figures(self, now: int) -> Mapping[str, float]:
         """None: the standard figures have these counts already."""
@@ -122,7 +120,8 @@ class BestEffortProbe(_KindProbe):
         queued = self._waiting_count
         if queued > self._longest:
             self._longest = queued
-        self._queue.set(now, queued)
+        if queued != self._queue.value:
+            self._queue.add(now, queued)
 
     def figures(self, now: int) -> Mapping[str, float]:
         """How long the queue was on average over time, and at most."""
@@ -131,7 +130,8 @@ class BestEffortProbe(_KindProbe):
 
     def _done(self, now: int, record: LeaseRecord) -> None:
         lease = record.request.id
-        if record.waiting_time is not None:
-            self._waiting_time.add(now, record.waiting_time, lease)
-        if record.slowdown is not None:
-            self._slowdown.add(now, record.slowdown, lease)
+        wait, slowdown = record.waiting_time, record.slowdown
+        if wait is not None:
+            self._waiting_time.add(now, wait, lease)
+        if slowdown is not None:
+            self._slowdown.add(now, slowdown, lease)
