@@ -83,6 +83,7 @@ class ResultsFile:
         self._path = Path(path)
         self._site = site
         self._hosts = {host.id: host for host in site.hosts}
+        self._host_texts = [str(i) for i in range(len(site.hosts))]
         self._workload = workload
         self._version = version
         self._faults = faults
@@ -239,6 +240,7 @@ class ResultsFile:
             case HostChanged():
                 time, host, status, reason = decision
                 self._hosts[host.id] = host
+                self._host_texts += map(str, range(len(self._host_texts), host.id + 1))
                 self._host_states.values += (host.id, time, status, reason)
         for box in self._delivery.boxes(type(decision)):
             box.append(decision)
@@ -276,15 +278,9 @@ class ResultsFile:
         lease = None if purpose is _OUTAGE else lease_id
         cpu_index = self._work.cpu_index
         cpu = 0
-        for capacity, hosts in _alike(use):
-            self._reservations.values += (
-                lease,
-                _PURPOSE[purpose],
-                start,
-                end,
-                f"[{','.join(map(str, hosts))}]",
-                *capacity,
-            )
+        for capacity, hosts in _alike(use, self._host_texts):
+            listed = f"[{','.join(hosts)}]"
+            self._reservations.values += (lease, _PURPOSE[purpose], start, end, listed, *capacity)
             cpu += capacity[cpu_index] * len(hosts)
         self._work.seconds[purpose] += cpu * (end - start)
 
@@ -353,16 +349,18 @@ class ResultsFile:
             ) from error
 
 
-def _alike(use: tuple[tuple[int, Capacity], ...]) -> Iterable[tuple[Capacity, Sequence[int]]]:
-    """The hosts by what is held of them; most often the same of all."""
+def _alike(
+    use: tuple[tuple[int, Capacity], ...], texts: Sequence[str]
+) -> Iterable[tuple[Capacity, list[str]]]:
+    """The hosts, in words, by what is held of them; most often the same of all."""
     if not use:
         return ()
-    hosts, held = zip(*use, strict=True)
-    if held.count(held[0]) == len(held):
-        return ((held[0], hosts),)
-    groups: dict[Capacity, list[int]] = {}
+    first = use[0][1]
+    if [capacity for _, capacity in use].count(first) == len(use):
+        return ((first, [texts[host] for host, _ in use]),)
+    groups: dict[Capacity, list[str]] = {}
     for host, capacity in use:
-        groups.setdefault(capacity, []).append(host)
+        groups.setdefault(capacity, []).append(texts[host])
     return groups.items()
 
 
