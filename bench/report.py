@@ -19,7 +19,8 @@ FIGURES = {
     "process_ratio": ("times the yardstick's whole process", "{:.1f}"),
     "cpu_seconds": ("CPU seconds", "{:.2f}"),
     "peak_mb": ("MB at most", "{:,.0f}"),
-    "recording_share": ("share of the run that recording takes", "{:.0%}"),
+    "recording_share": ("share of recording, with probes", "{:.0%}"),
+    "plain_recording_share": ("share of recording, without probes", "{:.0%}"),
     "exponent": ("growth exponent", "{:.2f}"),
     "decision_ms": ("ms for the slowest decision", "{:.1f}"),
 }

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,10 +16,12 @@ from statistics import median
 from bench.cases import Axis, Case
 from bench.measure import ChildFailed, Usage, run, run_haizea, run_yardstick
 from bench.verify import fault_by_rules, fault_by_starts, reference_starts, yardstick_starts
-from bench.workloads import Prepared, SharedDataAbsent
+from bench.workloads import Prepared, SharedDataAbsent, without_probes
 
 #: A run that takes longer is given up, and said to be so.
 LIMIT_SECONDS = 600
+#: A case that has taken so long is not repeated any more.
+ENOUGH_SECONDS = 90
 #: Schedules are tested this many at a time, when all is measured.
 CHECKERS = 2
 
@@ -39,7 +42,8 @@ class Figures:
     """The figures of one case; medians of the runs. ``refused`` says why there are none.
 
     ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
-    saved. ``recording_share`` is the part of it that goes without a results file.
+    saved. ``recording_share`` is the part of it that goes where no results are saved;
+    ``plain_recording_share`` is that part where no probes are on.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Figures:
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
     recording_share: float | None = None
+    plain_recording_share: float | None = None
     yardstick: Yardstick | None = None
     checked: tuple[str, ...] = ()
     refused: str = ""
@@ -111,25 +116,19 @@ class Bench:
     def _runs(self, case: Case, prepared: Prepared) -> Figures:
         datafile = self._datafile(case)
         usages: list[Usage] = []
-        without: list[float] = []
-        alone: list[float] = []
-        processes: list[float] = []
+        recording = _Recording(prepared.config) if case.recording else None
+        counted = _Counted(case.yardstick, prepared, self._starts(case)) if case.yardstick else None
         contents = set()
+        begun = time.monotonic()
         for _ in range(self._repeats):
             usages.append(run_haizea(prepared.config, datafile, LIMIT_SECONDS))
             contents.add(_digest(datafile))
-            if case.recording:
-                without.append(run_haizea(prepared.config, None, LIMIT_SECONDS).cpu_seconds)
-            if case.yardstick and prepared.trace:
-                usage, seconds = run_yardstick(
-                    case.yardstick,
-                    prepared.trace,
-                    prepared.hosts,
-                    self._starts(case),
-                    LIMIT_SECONDS,
-                )
-                alone.append(seconds)
-                processes.append(usage.cpu_seconds)
+            if recording is not None:
+                recording.run(datafile.with_name("plain.db"))
+            if counted is not None:
+                counted.run()
+            if time.monotonic() - begun > ENOUGH_SECONDS:
+                break
         cpu_seconds = median(usage.cpu_seconds for usage in usages)
         return Figures(
             name=case.name,
@@ -139,14 +138,9 @@ class Bench:
             runs_cpu_seconds=tuple(usage.cpu_seconds for usage in usages),
             wall_seconds=median(usage.wall_seconds for usage in usages),
             peak_mb=max(usage.peak_mb for usage in usages),
-            recording_share=1 - median(without) / cpu_seconds if without else None,
-            yardstick=Yardstick(
-                name=case.yardstick,
-                simulation_seconds=median(alone),
-                process_seconds=median(processes),
-            )
-            if case.yardstick and alone
-            else None,
+            recording_share=None if recording is None else recording.share(cpu_seconds),
+            plain_recording_share=None if recording is None else recording.plain_share(),
+            yardstick=None if counted is None else counted.figures(),
             refused="" if len(contents) == 1 else "the results of two equal runs differ",
         )
 
@@ -173,6 +167,52 @@ class Bench:
 
     def _starts(self, case: Case) -> Path:
         return self._folder / case.name / "yardstick.starts"
+
+
+class _Recording:
+    """Runs without results, and with results but no probes: what recording costs."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._plain_config = without_probes(config)
+        self._without: list[float] = []
+        self._plain: list[float] = []
+
+    def run(self, datafile: Path) -> None:
+        without = run_haizea(self._config, None, LIMIT_SECONDS)
+        self._without.append(without.cpu_seconds)
+        self._plain.append(run_haizea(self._plain_config, datafile, LIMIT_SECONDS).cpu_seconds)
+
+    def share(self, cpu_seconds: float) -> float:
+        return 1 - median(self._without) / cpu_seconds
+
+    def plain_share(self) -> float:
+        return self.share(median(self._plain))
+
+
+class _Counted:
+    """Runs of a yardstick."""
+
+    def __init__(self, name: str, prepared: Prepared, starts: Path) -> None:
+        assert prepared.trace is not None, "a yardstick reads a trace of whole nodes"
+        self._name, self._trace, self._hosts = name, prepared.trace, prepared.hosts
+        self._starts = starts
+        self._alone: list[float] = []
+        self._processes: list[float] = []
+
+    def run(self) -> None:
+        usage, seconds = run_yardstick(
+            self._name, self._trace, self._hosts, self._starts, LIMIT_SECONDS
+        )
+        self._alone.append(seconds)
+        self._processes.append(usage.cpu_seconds)
+
+    def figures(self) -> Yardstick:
+        return Yardstick(
+            name=self._name,
+            simulation_seconds=median(self._alone),
+            process_seconds=median(self._processes),
+        )
 
 
 def decision_times() -> dict[str, float]:
@@ -216,6 +256,7 @@ def line_of(figures: Figures) -> str:
         )
     if figures.recording_share is not None:
         words.append(f"recording {figures.recording_share:.0%}")
+        words.append(f"({figures.plain_recording_share:.0%} without probes)")
     return "  ".join(words)
 
 

@@ -273,6 +273,14 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
         file.writelines(pieces)
 
 
+def without_probes(config: Path) -> Path:
+    """A configuration beside this one that differs in that no probe is on."""
+    plain = config.with_name(f"{config.stem}-without-probes.conf")
+    text = config.read_text(encoding="utf-8")
+    plain.write_text(text + "[accounting]\nprobes: none\n", encoding="utf-8")
+    return plain
+
+
 def _configure(folder: Path, trace: Path, how: Scheduling, resources: str) -> Path:
     sections = _merged(
         {

@@ -130,6 +130,7 @@ def _result() -> dict[str, Any]:
         hosts=144,
         runs_cpu_seconds=(2.0, 1.0, 0.5),
         recording_share=0.25,
+        plain_recording_share=0.125,
         yardstick=counted,
     )
     wrong = Figures(name="vms-100", title="VMs", refused="check-schedule finds 3 violations")
@@ -153,7 +154,7 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "DOCS", tmp_path)
     page.write_page(_result())
     text = (tmp_path / "performance.md").read_text()
-    assert "| `blue-60`: two months | 10,000 | 1.00 | 10,000 | 10.0 (5.0) | 25% |" in text
+    assert "| `blue-60`: two months | 10,000 | 1.00 | 10,000 | 10.0 (5.0) | 12% (25%) |" in text
     assert "| `vms-100` | check-schedule finds 3 violations |" in text
     assert "missed by a factor of 1.50" in text
     for picture in ("performance", "performance-growth"):
