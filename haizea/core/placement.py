@@ -126,12 +126,24 @@ class Planner:
     def earliest(
         self, lease: Lease, start: int, before: int = FOREVER, prefer: HostSet = 0
     ) -> Plan | None:
-        """The plan that starts soonest in ``[start, before)``."""
+        """The plan that starts soonest in ``[start, before)``.
+
+        A lease that could move at once, but go on sooner where it is, stays.
+        """
         for moment in self._possible_starts(lease, start, before):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
-                return plan
+                return self._or_stay(lease, plan, start) if plan.sources else plan
         return None
+
+    def _or_stay(self, lease: Lease, plan: Plan, start: int) -> Plan:
+        """``plan``, which moves the lease, or one without moving by which it runs no later."""
+        assert lease.bound is not None, "it moves from where it is"
+        use = lease.demand.use(lease.bound)
+        length = self.resume_seconds(lease, lease.bound) + lease.remaining
+        own = self.table.earliest_on(use, length, start, plan.runs_from)
+        stay = None if own is None else self._whole_on_own(lease, lease.bound, own, None)
+        return plan if stay is None or stay.runs_from > plan.runs_from else stay
 
     def claim(self, lease: Lease, start: int) -> Claim | None:
         """A claim on the soonest start there is; hosts are chosen only when it comes."""

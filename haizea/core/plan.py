@@ -71,6 +71,13 @@ class Plan:
         return self.phases[-1].end
 
     @property
+    def runs_from(self) -> int:
+        """When the lease runs: after moving and resuming, if it must."""
+        run = self.phase(Purpose.RUN)
+        assert run is not None, "every plan has a run"
+        return run.start
+
+    @property
     def suspends(self) -> bool:
         """Whether it ends with a suspension, the lease not being done."""
         return self.phases[-1].purpose is Purpose.SUSPEND

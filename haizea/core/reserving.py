@@ -136,7 +136,7 @@ class Reserving:
         for interval in plan.exclusive:
             schedule.channel.release(*interval)
         better = self._planner.earliest(lease, earliest, before=plan.start)
-        if better is None:
+        if better is None or better.runs_from >= plan.runs_from:
             table.restore(lease.hold)
             for interval in plan.exclusive:
                 schedule.channel.reserve(*interval)
