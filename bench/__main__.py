@@ -97,6 +97,7 @@ def main(
     if output is None and whole:
         output = committed
     if output is not None:
+        output.parent.mkdir(exist_ok=True)
         output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(f"\nFigures: {output}")
     if whole:

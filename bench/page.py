@@ -19,7 +19,7 @@ not by hand.
 
 How many leases a second does a simulation get through? A *lease per CPU second* counts all that
 the `haizea run` process takes, user and system time: starting Python, reading the trace, scheduling
-on hosts, and saving every state, reservation and counter. A run of the bench is the median of
+on hosts, and saving every state, reservation and counter. Figures are medians of up to
 {repeats}. Two *yardsticks* run in turn with it, on the same machine: simulators of EASY and
 conservative backfilling in plain Python that count free nodes and know nothing else
 ([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is that of the simulation alone, so
@@ -154,10 +154,8 @@ def _profiles(profiles: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     ]
     parts = [_table(("", *(f"`{name}`" for name in profiles)), rows)]
     for name, found in profiles.items():
-        most = ", ".join(
-            f"`{f.strip('<>')}` {share:.0%}" for f, share in found["functions"].items()
-        )
-        parts.append(f"Functions that take most of `{name}` themselves: {most}.\n")
+        most = ", ".join(f"`{f}` {share:.0%}" for f, share in found["functions"].items())
+        parts.append(f"Functions that themselves take most of `{name}`: {most}.\n")
     return "\n".join(parts)
 
 

@@ -50,12 +50,12 @@ def speeds(cases: Sequence[Mapping[str, Any]], targets: Mapping[str, float]) -> 
 
 def growth(axes: Iterable[Mapping[str, Any]]) -> str:
     """How CPU time grows with what grows, both relative to the smallest case."""
-    left, right, top, bottom, decades = 60, 520, 20, 400, 2.2
+    left, right, top, bottom, decades, below = 60, 520, 20, 400, 2.2, 0.5
 
     def at(growth_x: float, growth_y: float) -> tuple[float, float]:
         return (
             left + (right - left) * math.log10(growth_x) / decades,
-            bottom - (bottom - top) * math.log10(growth_y) / decades,
+            bottom - (bottom - top) * (below + math.log10(growth_y)) / (below + decades),
         )
 
     body = []
@@ -65,13 +65,13 @@ def growth(axes: Iterable[Mapping[str, Any]]) -> str:
         body.append(_text(x, bottom + 18, f"× {10**power}", "middle"))
         body.append(_text(left - 6, y + 4, f"× {10**power}", "end"))
     edge = at(10**decades, 10**decades)
-    body.append(_line(left, bottom, *edge, INK, 1, "4 4"))
-    body.append(_text(edge[0] - 8, edge[1] + 26, "in proportion", "end"))
+    body.append(_line(*at(1, 1), *edge, INK, 1, "4 4"))
+    body.append(_text(edge[0] - 40, edge[1] + 16, "in proportion", "end"))
     shown = [axis for axis in axes if len(axis["points"]) > 1]
     for i, axis in enumerate(shown):
         first = axis["points"][0]
         points = [
-            at(p["amount"] / first["amount"], max(p["cpu_seconds"] / first["cpu_seconds"], 0.5))
+            at(p["amount"] / first["amount"], max(p["cpu_seconds"] / first["cpu_seconds"], 0.4))
             for p in axis["points"]
         ]
         colour = LINES[i % len(LINES)]

@@ -54,7 +54,7 @@ def shares(stats: Mapping[tuple[str, int, str], Any]) -> dict[str, Any]:
             rooms[_room(path)] += own
             functions[f"{_short(path)} {name}"] += own
             continue
-        functions[name] += own
+        functions["generated " + name if path == "<string>" else name.strip("<>")] += own
         for (caller, _, _), (_, _, part, _) in callers.items():
             rooms[_room(caller)] += part
     return {

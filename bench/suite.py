@@ -8,8 +8,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -94,7 +95,10 @@ class Bench:
         if case.name not in self._prepared:
             folder = self._folder / case.name
             folder.mkdir(parents=True, exist_ok=True)
-            self._prepared[case.name] = case.make(folder)
+            # In a process of its own: a child's peak of memory is not less than what this
+            # process has when the child is made, so this one has to stay small.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+                self._prepared[case.name] = apart.submit(case.make, folder).result()
         return self._prepared[case.name]
 
     def measure(self, case: Case) -> Figures:

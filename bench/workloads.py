@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.traces import read_jobs
 from haizea.core.lease import Kind
+from haizea.workloads import read
 from haizea.workloads.generate import ArOptions, Estimate, GenerateOptions, ar_nodes, generate
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
@@ -127,7 +128,7 @@ def blue_with_reservations(folder: Path, injected: str, how: Scheduling) -> Prep
     """Blue Horizon's 30 days with a file of advance reservations injected."""
     reservations = shared(f"blue/injected-30days/{injected}.lwf")
     source = shared("reference/30days.normalised.swf")
-    count = len(read_jobs(source)) + reservations.read_text().count("<lease-request ")
+    count = len(read_jobs(source)) + len(read(reservations).leases)
     more = _merged(how.more, {"tracefile": {"injectionfile": str(reservations)}})
     config = _configure(
         folder, source, replace(how, more=more), f"{BLUE_HOSTS} CPU:100 Memory:1024"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench import page, workloads
-from bench.__main__ import main
+from bench.__main__ import RESULTS, main
 from bench.cases import EASY, TARGETS, Axis, Case, Target
 from bench.measure import ChildFailed, run
 from bench.report import Verdict, report
@@ -159,6 +160,20 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     assert "missed by a factor of 1.50" in text
     for picture in ("performance", "performance-growth"):
         assert (tmp_path / "images" / f"{picture}.svg").read_text().startswith("<svg")
+
+
+def test_the_committed_page_is_of_the_committed_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures, docs = RESULTS / "full.json", page.DOCS
+    if not figures.exists():
+        pytest.skip("no figures are committed yet: run python -m bench")
+    monkeypatch.setattr(page, "DOCS", tmp_path)
+    page.write_page(json.loads(figures.read_text(encoding="utf-8")))
+    made = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
+    assert len(made) == 3
+    for path in made:
+        assert (tmp_path / path).read_text() == (docs / path).read_text(), "python -m bench --page"
 
 
 def test_wrong_use_is_told() -> None:
