@@ -133,10 +133,10 @@ class Planner:
         for moment in self._possible_starts(lease, start, before):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
-                return self._or_stay(lease, plan, start) if plan.sources else plan
+                return self.or_stay(lease, plan, start) if plan.sources else plan
         return None
 
-    def _or_stay(self, lease: Lease, plan: Plan, start: int) -> Plan:
+    def or_stay(self, lease: Lease, plan: Plan, start: int) -> Plan:
         """``plan``, which moves the lease, or one without moving by which it runs no later."""
         assert lease.bound is not None, "it moves from where it is"
         use = lease.demand.use(lease.bound)

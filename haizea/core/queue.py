@@ -127,9 +127,11 @@ class Claiming:
                 glance.forget()
 
     def _start(self, lease: Lease, claim: Claim | None) -> bool:
-        schedule = self._schedule
-        plan = self._planner.at(lease, schedule.now, claim)
+        schedule, now = self._schedule, self._schedule.now
+        plan = self._planner.at(lease, now, claim)
         if plan is None:
+            return False
+        if plan.sources and self._planner.or_stay(lease, plan, now).start > now:
             return False
         schedule.commit(lease, plan)
         schedule.do_what_is_due()
