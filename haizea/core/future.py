@@ -12,7 +12,6 @@ from itertools import accumulate
 from operator import or_
 
 from haizea.core.hosts import HostSet
-from haizea.core.resources import FOREVER
 
 
 class Future:
@@ -92,10 +91,6 @@ class Future:
         """The change points of future holds in ``(after, before)``, in order."""
         times = self._times
         return times[bisect_right(times, after) : bisect_left(times, before)]
-
-    def any(self) -> HostSet:
-        """All hosts that some future hold touches."""
-        return self.until(FOREVER)[0]
 
     def fork(self) -> Future:
         """An independent copy."""

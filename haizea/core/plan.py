@@ -105,7 +105,6 @@ class Lease:
     __slots__ = (
         "at",
         "bound",
-        "delayed",
         "demand",
         "expected",
         "failures",
@@ -139,7 +138,6 @@ class Lease:
         self.since: int | None = None
         self.token = 0
         self.failures = 0
-        self.delayed = False
         self.flexible = False
         self.whole = False
         self.expected: int | None = None

@@ -18,7 +18,6 @@ from haizea.core.mapper import Demand, Hosts
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease
 from haizea.core.policy import PlacedLease, PreemptionPolicy
-from haizea.core.slottable import SlotTable
 
 
 class Clearing(NamedTuple):
@@ -115,7 +114,10 @@ def _smallest(
     trial = planner.table.fork()
 
     def hosts_now() -> Hosts | None:
-        return exact_hosts(planner, trial, request, demand, start, end)
+        if demand.size is None:
+            return planner.mapper.pack(trial, request, demand, start, end)
+        levels = trial.room(demand.size, start, end)
+        return planner.mapper.choose(trial, request, demand, levels, start)
 
     taken: list[Lease] = []
     hosts = None
@@ -136,22 +138,6 @@ def _smallest(
             hosts = without
             taken = [other for other in taken if other is not lease]
     return hosts, taken
-
-
-def exact_hosts(
-    planner: Planner,
-    table: SlotTable,
-    request: LeaseRequest,
-    demand: Demand,
-    start: int,
-    end: int,
-    prefer: int = 0,
-) -> Hosts | None:
-    """Hosts for ``request`` throughout ``[start, end)`` on ``table`` as it is."""
-    if demand.size is None:
-        return planner.mapper.pack(table, request, demand, start, end, prefer)
-    levels = table.room(demand.size, start, end)
-    return planner.mapper.choose(table, request, demand, levels, start, prefer)
 
 
 def _clear_all(

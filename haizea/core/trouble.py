@@ -127,7 +127,6 @@ class Trouble:
         late = end - under_way.end
         if late <= 0 or under_way.end >= FOREVER:
             return
-        lease.delayed = True
         old_end = plan.end
         plan.phases = _shifted(plan.phases, lease.at, late)
         if self._schedule.planner.shares_files and purpose in {Purpose.SUSPEND, Purpose.RESUME}:
