@@ -18,8 +18,8 @@ LAYERS = (
     {"runtime"},
     {"report"},
     {"loop"},
-    {"accounting", "api", "backends", "checker", "clock", "config", "policies", "store"}
-    | {"workloads"},
+    {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
+    | {"store", "workloads"},
     {"plugins", "times"},
     {"core"},
 )
