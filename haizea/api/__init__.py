@@ -1,0 +1,1 @@
+"""The HTTP interface: leases for whoever has a token, from anywhere a request can come from."""

@@ -1,0 +1,346 @@
+"""What the HTTP interface asks of a lease manager, and what it gets.
+
+The interface knows the manager by the protocol :class:`Manager` alone. Its methods are
+called from several threads at once. Those that read may take as long as a question to a
+database takes; :meth:`Manager.submit`, :meth:`Manager.cancel`, :meth:`Manager.healthy`,
+:meth:`Manager.last_event_id` and :meth:`Manager.watch` return at once.
+
+All moments are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from haizea.core.events import Decision, Purpose
+from haizea.core.hosts import Host, Site
+from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.core.resources import Capacity, ResourceTypes
+
+
+class Busy(Exception):
+    """Too many requests wait for a decision already. Nothing was taken; ask again later."""
+
+
+class Unavailable(Exception):
+    """The question cannot be answered at present, the store being away; in words."""
+
+
+class TokenNameTaken(Exception):
+    """There is a token of this name that is not revoked."""
+
+
+class Role(StrEnum):
+    """What a token allows; the value is the name that users see."""
+
+    USER = "user"
+    OPERATOR = "operator"
+    READER = "reader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """A token, without its secret. ``owner`` is whom leases asked for with it belong to.
+
+    ``expires`` is ``None`` for one that is good until revoked; ``last_used`` is kept
+    coarsely.
+    """
+
+    id: int
+    name: str
+    role: Role
+    owner: str
+    created: int
+    expires: int | None = None
+    last_used: int | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A lease as somebody asks for it; it has no id yet.
+
+    ``nodes`` are sets of equal nodes: how many, and how much of which resource type each.
+    ``start`` is given for an AR alone; ``duration`` is in seconds, ``None`` without end.
+    """
+
+    kind: Kind
+    nodes: tuple[tuple[int, Mapping[str, int]], ...]
+    duration: int | None
+    start: int | None = None
+    preemptible: bool = False
+    image: DiskImage | None = None
+    label: str = ""
+
+    def request(
+        self, lease_id: int, submitted: int, owner: str, types: ResourceTypes
+    ) -> LeaseRequest:
+        """The request that this becomes.
+
+        Raises :class:`haizea.core.resources.UnknownResourceType` for a resource type that
+        the site lacks.
+        """
+        return LeaseRequest(
+            id=lease_id,
+            submitted=submitted,
+            kind=self.kind,
+            nodes=tuple(NodeSet(count, types.capacity(amounts)) for count, amounts in self.nodes),
+            duration=self.duration,
+            start=self.start,
+            preemptible=self.preemptible,
+            image=self.image,
+            label=self.label,
+            owner=owner,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What became of a request in the turn that took it.
+
+    ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
+    waits. ``offer`` is the nearest start at which a rejected AR would fit. ``repeated``
+    says that the owner asked for this before, with the same idempotency key; ``record``
+    is then that lease as it is now.
+    """
+
+    record: LeaseRecord
+    place: int | None = None
+    expected: int | None = None
+    offer: int | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseQuery:
+    """Which leases are asked for; what is ``None`` does not matter.
+
+    ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
+    leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
+    last id of the page before.
+    """
+
+    states: frozenset[State] | None = None
+    owner: str | None = None
+    kind: Kind | None = None
+    label: str | None = None
+    submitted_from: int | None = None
+    submitted_until: int | None = None
+    finished: bool = False
+    newest_first: bool = False
+    limit: int = 100
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A decision that was kept. Ids grow and are never used twice.
+
+    ``lease_id`` and ``owner`` are ``None`` for what is about a host.
+    """
+
+    id: int
+    time: int
+    lease_id: int | None
+    owner: str | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlace:
+    """A waiting lease: its ``place``, from 1, and when it is expected to start, if known.
+
+    ``exact`` says that this start is reserved for it, not merely a guess.
+    """
+
+    place: int
+    record: LeaseRecord
+    expected: int | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostUse:
+    """A host now: ``up``, ``down`` or ``drained`` and why, what is in use, the leases on it."""
+
+    host: Host
+    status: str
+    reason: str
+    used: Capacity
+    leases: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """Capacity that a lease holds, held or will hold over ``[start, end)``.
+
+    ``use`` has, per host, its index and the capacity taken there by all the lease's nodes
+    on it. ``end`` is ``FOREVER`` without end; ``firm`` is false for what may still move.
+    """
+
+    lease_id: int
+    owner: str
+    label: str
+    purpose: Purpose
+    start: int
+    end: int
+    use: tuple[tuple[int, Capacity], ...]
+    firm: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """How the service is. ``last_turn`` is when the scheduler last decided something.
+
+    ``leases`` counts those that are not over, by state. ``backend`` and ``store`` say in a
+    few words what they are; ``problem`` why it is not ``healthy``, empty if it is.
+    """
+
+    version: str
+    started: int
+    now: int
+    last_turn: int | None
+    leases: Mapping[State, int]
+    queue_length: int
+    backend: str
+    store: str
+    healthy: bool
+    problem: str = ""
+
+
+class MetricKind(StrEnum):
+    """What a metric is, in the words of Prometheus."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One number of a metric; ``suffix`` is ``_bucket``, ``_sum`` or ``_count`` where it has parts.
+
+    Labels are in the order in which they are to be written.
+    """
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A figure about the service: its full name, such as ``haizea_queue_length``."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    samples: Sequence[Sample]
+
+
+class Manager(Protocol):
+    """The lease manager that the interface is for.
+
+    Whatever asks a question raises :class:`Unavailable` where there is no answer now.
+    """
+
+    @property
+    def site(self) -> Site:
+        """Resource types and hosts; hosts may be added as time goes by."""
+
+    # --- requests ---------------------------------------------------------------------
+
+    def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
+        """Ask for a lease; the answer comes when it is decided and kept.
+
+        ``key`` is the owner's idempotency key: the second request with it is not taken,
+        but answered with the lease of the first. The resource types of the draft are the
+        site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`.
+        """
+
+    def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
+        """End a lease; the answer is the lease afterwards, ``None`` if there is none.
+
+        One that is over stays as it is. Raises :class:`Busy`.
+        """
+
+    # --- questions --------------------------------------------------------------------
+
+    def lease(self, lease_id: int) -> LeaseRecord | None:
+        """A lease, over or not."""
+
+    def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
+        """The leases that ``query`` names."""
+
+    def story(self, lease_id: int) -> list[Event]:
+        """All that was decided about a lease, in order."""
+
+    def queue(self) -> list[QueuePlace]:
+        """The waiting leases, in the order of their places."""
+
+    def hosts(self) -> list[HostUse]:
+        """All hosts, by index."""
+
+    def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
+        """What is in use on a host from ``start`` to ``end``, past or planned.
+
+        Each entry holds from its moment to the next one's, or ``end``; the first moment is
+        ``start``. ``host_id`` is the index of a host of the site.
+        """
+
+    def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
+        """What is reserved at some time in ``[start, end)``, past and planned, by start.
+
+        At most ``limit`` entries, the first ones; of one owner's leases, or of all.
+        """
+
+    def status(self) -> ServiceStatus:
+        """How the service is; it answers even where the store is away."""
+
+    def healthy(self) -> bool:
+        """Whether the service schedules and keeps what it decides."""
+
+    def metrics(self) -> list[Metric]:
+        """Figures about the service."""
+
+    # --- events -----------------------------------------------------------------------
+
+    def events(
+        self, after: int, limit: int, lease_id: int | None, owner: str | None
+    ) -> list[Event]:
+        """The first ``limit`` events with ids above ``after``, by id.
+
+        Those of one lease, of one owner's leases, or all.
+        """
+
+    def last_event_id(self) -> int:
+        """The id of the last event that was kept; 0 if there is none."""
+
+    def watch(self, notify: Callable[[], None]) -> Callable[[], None]:
+        """Have ``notify`` called, from any thread, after each turn; call the answer to end that."""
+
+    # --- tokens -----------------------------------------------------------------------
+
+    def identify(self, secret: str) -> TokenInfo | None:
+        """The token with this secret; ``None`` if there is none, or it is revoked or expired."""
+
+    def tokens(self) -> list[TokenInfo]:
+        """All tokens, by id."""
+
+    def make_token(
+        self, name: str, role: Role, owner: str, expires: int | None
+    ) -> tuple[TokenInfo, str]:
+        """Make a token; its secret is told this once. Raises :class:`TokenNameTaken`."""
+
+    def revoke_token(self, which: str) -> TokenInfo | None:
+        """Revoke the token with this name or, in digits, this id; ``None`` if there is none.
+
+        Of several with the name, it is the one that is not revoked.
+        """
