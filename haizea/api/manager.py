@@ -167,13 +167,16 @@ class QueuePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostUse:
-    """A host now: ``up``, ``down`` or ``drained`` and why, what is in use, the leases on it."""
+    """A host now: ``up``, ``down`` or ``drained`` and why, what is in use, who is on it.
+
+    ``leases`` are the id and the owner of each lease that holds capacity there now.
+    """
 
     host: Host
     status: str
     reason: str
     used: Capacity
-    leases: tuple[int, ...]
+    leases: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +202,7 @@ class ServiceStatus:
     """How the service is. ``last_turn`` is when the scheduler last decided something.
 
     ``leases`` counts those that are not over, by state. ``backend`` and ``store`` say in a
-    few words what they are; ``problem`` why it is not ``healthy``, empty if it is.
+    few words what they are, without passwords; ``problem`` why it is not ``healthy``, empty if it is.
     """
 
     version: str
