@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from dateutil.parser import isoparse
 
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,8}):(\d{1,2}):(\d{1,2})", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
+_HOURS_MINUTES = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z]+) ?", re.ASCII)
+
+#: What each word for a unit is in seconds, longest unit first.
+_UNITS = {
+    word: (seconds, plural)
+    for seconds, plural, words in (
+        (7 * 86400, "weeks", "w week weeks"),
+        (86400, "days", "d day days"),
+        (3600, "hours", "h hr hrs hour hours"),
+        (60, "minutes", "m min mins minute minutes"),
+        (1, "seconds", "s sec secs second seconds"),
+    )
+    for word in words.split()
+}
 
 
 def parse_duration(text: str) -> int:
@@ -25,6 +41,39 @@ def parse_duration(text: str) -> int:
     if minutes > 59 or seconds > 59:
         raise ValueError(f"{text!r} is not a duration: minutes and seconds go up to 59")
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def parse_span(text: str) -> int:
+    """Seconds in any form that people write: ``90m``, ``1h30m``, ``2 days``, ``1.5h``,
+    ``01:30`` (hours and minutes), and those of :func:`parse_duration`.
+
+    Raises :class:`ValueError`, saying what would be right, for anything else.
+    """
+    words = " ".join(text.lower().split())
+    hours_minutes = _HOURS_MINUTES.fullmatch(words)
+    if hours_minutes is not None:
+        return parse_duration(f"{words}:00")
+    if ":" in words or _SECONDS.fullmatch(words):
+        return parse_duration(words)
+    total = Fraction(0)
+    at, shortest = 0, 8 * 86400
+    while at < len(words):
+        part = _PART.match(words, at)
+        unit = _UNITS.get(part[2]) if part is not None else None
+        if part is None or unit is None:
+            raise ValueError(
+                f"{text!r} is not a length of time: write 90m, 1h30m, 2d, HH:MM:SS or seconds"
+            )
+        seconds, plural = unit
+        if seconds >= shortest:
+            raise ValueError(f"{text!r} is not a length of time: {plural} come too late in it")
+        total += Fraction(part[1]) * seconds
+        at, shortest = part.end(), seconds
+    if not words:
+        raise ValueError("a length of time is missing: write 90m, 1h30m, 2d, HH:MM:SS or seconds")
+    if total.denominator != 1:
+        raise ValueError(f"{text!r} is not a whole number of seconds")
+    return int(total)
 
 
 def parse_time(text: str, *, local: bool = False) -> int:
