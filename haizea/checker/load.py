@@ -7,6 +7,7 @@ checked. What cannot be read raises :class:`UnreadableResults` with what and whe
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -99,6 +100,7 @@ class _Loader:
         host_changes = self._host_changes()
         last = max((s[-1].time for s in stories.values()), default=0)
         ended = run.get("ended", "")
+        absences = _absences(run.get("absences", ""))
         return Records(
             status=run.get("status", ""),
             ended=int(ended) if ended.isascii() and ended.isdigit() and len(ended) < 18 else last,
@@ -114,8 +116,10 @@ class _Loader:
                 not options.simulated
                 or bool(outages)
                 or not _as_planned(run.get("faults", ""))
+                or bool(absences)
                 or _went_wrong(stories, host_changes)
             ),
+            absences=absences,
         )
 
     def _check_tables(self) -> None:
@@ -262,6 +266,12 @@ def _lease(row: Sequence[Any], sets: dict[Capacity, int]) -> Lease:
     return lease
 
 
+def _absences(text: str) -> list[tuple[int, int]]:
+    """Times in which nobody was there: ``start-end``, separated by spaces."""
+    found = re.findall(r"(?<!\S)(\d{1,18})-(\d{1,18})(?!\S)", text, re.ASCII)
+    return [(int(start), int(end)) for start, end in found]
+
+
 def _as_planned(faults: str) -> bool:
     """Whether operations were carried out as planned, by what the run says of its faults."""
     return not faults or faults.startswith(FAULTLESS)
@@ -274,7 +284,9 @@ def _went_wrong(
     return any(
         change.status == "down" for changes in host_changes.values() for change in changes
     ) or any(
-        change.code in ("failure", "delayed") for story in stories.values() for change in story
+        change.code in ("failure", "delayed", "late")
+        for story in stories.values()
+        for change in story
     )
 
 

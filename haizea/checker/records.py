@@ -6,7 +6,7 @@ resource type, in the order of :attr:`Records.types`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -153,7 +153,8 @@ class Records:
 
     ``rows`` and ``stories`` are by lease, in order of start and as they were written;
     ``host_changes`` are by host, in order of time. ``disturbed`` is set where operations
-    may have failed or taken longer than planned, so that plans do not hold.
+    may have failed or taken longer than planned, so that plans do not hold. ``absences``
+    are times in which nobody was there to carry out what was due.
     """
 
     status: str
@@ -167,6 +168,7 @@ class Records:
     stories: Mapping[int, list[Change]]
     host_changes: Mapping[int, list[HostChange]]
     disturbed: bool
+    absences: Sequence[tuple[int, int]] = ()
 
     def host_name(self, host: int | None) -> str | None:
         """What people call the host."""

@@ -27,7 +27,7 @@ def advance_reservation(records: Records, history: History) -> Iterator[Violatio
         if not given_up and not cut_short:
             yield _ar(history, start, "it was accepted and does not start then")
         return
-    if active.start != start:
+    if active.start != start and not _excused(records, history, start, active.start):
         yield _ar(history, active.start, f"it starts then instead of at {start}")
         return
     for change in history.story:
@@ -35,6 +35,26 @@ def advance_reservation(records: Records, history: History) -> Iterator[Violatio
             yield _ar(history, change.time, f"it has to leave its hosts ({change.state})")
             return
     yield from _whole_duration(records, history, start)
+
+
+def _excused(records: Records, history: History, due: int, started: int) -> bool:
+    """Whether an AR says that it starts late, and its records say why it could not be in time.
+
+    Nobody was there to start it, or another lease was on one of its hosts, or its image
+    under way, until it started.
+    """
+    change = next(c for c in history.story if c.state == "Active")
+    if started < due or change.code != "late" or not records.disturbed:
+        return False
+    if any(since <= started and until >= due for since, until in records.absences):
+        return True
+    hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
+    return any(
+        row.end == started and row.host in hosts and row.start < started
+        for rows in records.rows.values()
+        for row in rows
+        if row.lease != history.lease.id or row.purpose == "transfer"
+    )
 
 
 def _whole_duration(records: Records, history: History, start: int) -> Iterator[Violation]:

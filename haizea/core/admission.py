@@ -43,14 +43,7 @@ class Admission:
     def submit(self, request: LeaseRequest) -> None:
         """Look at a new request."""
         schedule = self._schedule
-        lease = Lease(request, Demand(request))
-        lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
-        if not lease.whole:
-            schedule.picky.add(lease.id)
-        lease.flexible = schedule.planner.suspendable(lease)
-        schedule.join(lease, request.submitted)
-        assert request.id not in schedule.leases, f"lease id {request.id} is taken"
-        schedule.leases[request.id] = lease
+        lease = self.enter(request)
         schedule.out.append(LeaseAccepted(schedule.now, request))
         schedule.change(lease, State.PENDING)
         refusal = self._refusal(lease)
@@ -65,17 +58,38 @@ class Admission:
         if refusal is not None:
             schedule.finish(lease, State.REJECTED, refusal.reason, refusal.code)
 
+    def enter(self, request: LeaseRequest) -> Lease:
+        """Enter a lease in the book, as one that was just asked for."""
+        schedule = self._schedule
+        assert request.id not in schedule.leases, f"lease id {request.id} is taken"
+        lease = Lease(request, Demand(request))
+        lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
+        if not lease.whole:
+            schedule.picky.add(lease.id)
+        lease.flexible = schedule.planner.suspendable(lease)
+        schedule.join(lease, request.submitted)
+        schedule.leases[request.id] = lease
+        return lease
+
     def _refusal(self, lease: Lease) -> Refusal | None:
         """What can be said against a request without looking at the schedule."""
         request = lease.request
         reason = self._policies.admission.refusal(request)
         if reason is not None:
             return Refusal("policy", reason)
-        if request.start is not None and request.start < self._schedule.now:
-            return Refusal("in-the-past", f"its start, @{request.start}, is over")
+        if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
+            return refusal
         if not self._fits_site(lease.demand):
             asked = nodes(lease.demand.count)
             return Refusal("too-big", f"{asked} of this size never fit on this site at once")
+        return None
+
+    def _too_soon(self, start: int) -> Refusal | None:
+        if start < self._schedule.now:
+            return Refusal("in-the-past", f"its start, @{start}, is over")
+        least = self._schedule.planner.settings.non_schedulable_seconds
+        if start < self._schedule.now + least:
+            return Refusal("too-soon", f"its start, @{start}, is less than {least} s ahead")
         return None
 
     def _fits_site(self, demand: Demand) -> bool:
@@ -89,6 +103,17 @@ class Admission:
             self._most[demand.size, len(capacities)] = most
         return demand.count <= most
 
+    def would_accept(self, request: LeaseRequest) -> bool:
+        """Whether an AR would be accepted, if it were asked for now; nothing is changed."""
+        assert request.start is not None, "an AR has a start"
+        lease = Lease(request, Demand(request))
+        if self._refusal(lease) is not None:
+            return False
+        found = self._hosts(lease, request.start, min(request.start + lease.remaining, FOREVER))
+        if found is None:
+            return False
+        return not isinstance(self._images_by(lease, found.hosts, request.start), Refusal)
+
     def place_again(self, lease: Lease) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time."""
         if lease.request.kind is Kind.AR:
@@ -101,7 +126,12 @@ class Admission:
         """Give an AR its hosts; or say why not."""
         schedule, request = self._schedule, lease.request
         assert request.start is not None, "an AR has a start"
-        start, end = request.start, min(request.start + lease.remaining, FOREVER)
+        start = max(request.start, schedule.now)
+        end = FOREVER if request.duration is None else request.start + request.duration
+        if start > request.start and request.duration is not None:
+            lease.remaining = end - start  # it is placed again, and late
+        if lease.remaining <= 0:
+            return Refusal("in-the-past", f"its end, @{end}, is over")
         found = self._hosts(lease, start, end)
         if found is None:
             return self._too_little(lease, start, end)

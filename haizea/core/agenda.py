@@ -39,6 +39,11 @@ class Agenda:
             heapq.heappop(heap)
         return None
 
+    def due_before(self, now: int) -> list[tuple[int, int, Lease | ImageTransfer]]:
+        """What was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n)."""
+        late = [e for e in self._heap if e[0] < now and e[3] == e[4].token]
+        return [(time, rank, subject) for time, rank, _, _, subject in sorted(late)]
+
     def pop(self, now: int) -> tuple[int, Lease | ImageTransfer] | None:
         """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""
         heap = self._heap

@@ -26,6 +26,8 @@ class Book:
         self.waiting = Line()
         self.arrived: list[Lease] = []
         self.out: list[Decision] = []
+        #: Leases of which something changed since they were last asked for, by id.
+        self.touched: dict[int, Lease] = {}
         #: Leases that need particular hosts, or parts of hosts.
         self.picky: set[int] = set()
         self._order = order
@@ -37,11 +39,20 @@ class Book:
             check_transition(lease.id, old, new, " → ".join(lease.story))
         lease.state = new
         lease.story.append(new)
-        self.out.append(StateChanged(self.now, lease.id, old, new, reason, code))
+        lease.why = change = StateChanged(self.now, lease.id, old, new, reason, code)
+        self.out.append(change)
+        self.touched[lease.id] = lease
+
+    def restate(self, lease: Lease, state: State, since: int, reason: str, code: str) -> None:
+        """A lease that was known before is in the state that it was in."""
+        lease.state = state
+        lease.story.append(state)
+        lease.why = StateChanged(since, lease.id, state, state, reason, code)
 
     def join(self, lease: Lease, since: int) -> None:
         """Give the lease the place in the queue of one that waits ``since`` then."""
         lease.key = (self._order.key(lease.request, since), lease.id)
+        lease.queued_since = since
 
     def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
         """Let the lease wait, at the place in the queue that it has."""
@@ -50,7 +61,7 @@ class Book:
                 self.change(lease, State.SUSPENDED_QUEUED, reason, code)
         elif lease.state in {State.PREPARING, State.READY}:
             lease.expected = None
-            self.out.append(Expected(self.now, lease.id, None, reason))
+            self._say_expected(lease, reason)
         elif lease.state is not State.QUEUED:
             self.change(lease, State.QUEUED, reason, code)
         self.waiting.add(lease)
@@ -60,7 +71,11 @@ class Book:
         """Say when a waiting lease is expected to start, if that is news."""
         if start != lease.expected:
             lease.expected = start
-            self.out.append(Expected(self.now, lease.id, start, reason))
+            self._say_expected(lease, reason)
+
+    def _say_expected(self, lease: Lease, reason: str) -> None:
+        self.out.append(Expected(self.now, lease.id, lease.expected, reason))
+        self.touched[lease.id] = lease
 
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""

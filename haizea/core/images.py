@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.lease import DiskImage
+from haizea.core.records import CopyRecord
 
 
 class _Copy:
@@ -82,6 +83,33 @@ class ImageStore:
         changed = sorted(self._changed)
         self._changed.clear()
         return changed
+
+    def records(self) -> tuple[CopyRecord, ...]:
+        """Every copy on every host."""
+        return tuple(
+            CopyRecord(
+                host=host,
+                image=copy.image,
+                needed_by=tuple(sorted(copy.needed_by)),
+                used_at=copy.used_at,
+                cached=copy.cached,
+            )
+            for host, copies in sorted(self._copies.items())
+            for _, copy in sorted(copies.items())
+        )
+
+    def restore(self, record: CopyRecord) -> None:
+        """A copy is on its host as it was."""
+        image = record.image
+        copy = _Copy(image, record.used_at)
+        copy.needed_by.update(record.needed_by)
+        copy.cached = record.cached
+        name = image.name if self._cache_mb else f"{image.name} of {min(record.needed_by)}"
+        self._copies.setdefault(record.host, {})[name] = copy
+        if copy.cached:
+            self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << record.host
+        for lease_id in record.needed_by:
+            self._needs[lease_id] = self._needs.get(lease_id, 0) | 1 << record.host
 
     def _make_space(self, host: int, image: DiskImage, now: int) -> bool:
         """Whether the image now fits into the host's cache, least recently used ones dropped."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from haizea.core.events import Purpose
+from haizea.core.events import Purpose, StateChanged
 from haizea.core.hold import Hold, Use
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
@@ -99,7 +99,9 @@ class Lease:
     phase that is under way since ``since``, or of the one that comes next if ``since`` is
     ``None``. ``flexible`` says that it may be suspended, ``whole`` that each node
     takes a host of the site for itself, any host. ``token`` tells agenda entries of
-    earlier plans from those of the present one.
+    earlier plans from those of the present one. ``why`` is how it came into its state,
+    ``queued_since`` what its place in the queue goes by. ``late`` says why an AR starts
+    after its time, if it does.
     """
 
     __slots__ = (
@@ -111,7 +113,9 @@ class Lease:
         "flexible",
         "id",
         "key",
+        "late",
         "plan",
+        "queued_since",
         "ran",
         "remaining",
         "request",
@@ -121,6 +125,7 @@ class Lease:
         "story",
         "token",
         "whole",
+        "why",
     )
 
     def __init__(self, request: LeaseRequest, demand: Demand) -> None:
@@ -128,7 +133,9 @@ class Lease:
         self.id = request.id
         self.demand = demand
         self.state = State.NEW
+        self.why: StateChanged | None = None
         self.key: Key = ((), request.id)
+        self.queued_since = request.submitted
         self.remaining = request.duration if request.duration is not None else FOREVER
         self.ran = 0
         self.saved = False
@@ -138,6 +145,7 @@ class Lease:
         self.since: int | None = None
         self.token = 0
         self.failures = 0
+        self.late = ""
         self.flexible = False
         self.whole = False
         self.expected: int | None = None

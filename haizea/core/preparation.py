@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from haizea.core.channel import Channel
-from haizea.core.hosts import HostSet, hosts_in
+from haizea.core.hosts import HostSet, host_set, hosts_in
 from haizea.core.images import ImageStore
 from haizea.core.lease import DiskImage
 from haizea.core.overheads import transfer_seconds
+from haizea.core.records import SiteRecord, TransferRecord
 from haizea.core.settings import ImageSettings, Transfer
 
 
@@ -220,18 +221,22 @@ class Preparation:
                     self._link.reserve(transfer.start, now)
         return result
 
-    def delay(self, transfer: ImageTransfer, end: int) -> list[ImageTransfer]:
-        """A transfer under way takes longer; answers those behind it that begin later now.
+    def delay(
+        self, transfer: ImageTransfer, end: int, start: int | None = None
+    ) -> list[ImageTransfer]:
+        """A transfer takes longer, or begins at ``start`` only; answers those behind it.
 
         The link serves nothing else until ``end``; what was planned by then follows, in
-        its order, and may miss its deadline.
+        its order, begins later and may miss its deadline.
         """
         self._link.release(transfer.start, transfer.end)
+        if start is not None:
+            transfer.start = start
         transfer.end = end
         transfer.token += 1
         self._link.reserve(transfer.start, end)
         behind = sorted(
-            (t for t in self.transfers if not t.begun and t.start < end),
+            (t for t in self.transfers if t is not transfer and not t.begun and t.start < end),
             key=lambda t: (t.start, t.deadline),
         )
         for other in behind:
@@ -247,6 +252,36 @@ class Preparation:
     def forget(self, now: int) -> None:
         """Drop what is over."""
         self._link.forget(now)
+
+    def records(self) -> tuple[TransferRecord, ...]:
+        """The transfers that are planned or under way, in the order in which they were made."""
+        return tuple(
+            TransferRecord(
+                image=t.image,
+                start=t.start,
+                end=t.end,
+                deadline=t.deadline,
+                movable=t.movable,
+                begun=t.begun,
+                riders=_by_lease(t.riders),
+                relying=_by_lease(t.relying),
+            )
+            for t in self.transfers
+        )
+
+    def restore(self, site: SiteRecord) -> None:
+        """Go on with transfers and images as they were; there are none yet."""
+        for copy in site.copies:
+            self.store.restore(copy)
+        for record in site.transfers:
+            transfer = ImageTransfer(
+                record.image, record.start, record.end, record.deadline, record.movable
+            )
+            transfer.begun = record.begun
+            transfer.riders = {lease: host_set(hosts) for lease, hosts in record.riders}
+            transfer.relying = {lease: host_set(hosts) for lease, hosts in record.relying}
+            self._link.reserve(transfer.start, transfer.end)
+            self.transfers.append(transfer)
 
     def check(self) -> None:
         """Assert that the link serves one at a time, and no cache is over its size."""
@@ -313,6 +348,10 @@ class Preparation:
             elif start != transfer.start:
                 moves.append((transfer, start, start + length))
         return moves
+
+
+def _by_lease(hosts: dict[int, HostSet]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple((lease, tuple(hosts_in(hosts[lease]))) for lease in sorted(hosts))
 
 
 def _hand_on(transfer: ImageTransfer, hosts: HostSet) -> list[tuple[int, HostSet]]:

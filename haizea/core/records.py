@@ -63,7 +63,8 @@ class LeaseRecord:
     what gives it its place in the queue. ``remaining`` is what is left of its duration in
     seconds (``FOREVER`` without end), ``ran`` how long it has run since it last started
     from nothing. ``bound`` are the hosts where its saved memory (``saved``) or its images
-    are. ``failures`` counts how often its VMs failed.
+    are. ``failures`` counts how often its VMs failed. ``late`` says why an AR starts after
+    its time, if it does.
     """
 
     request: LeaseRequest
@@ -78,6 +79,7 @@ class LeaseRecord:
     saved: bool = False
     bound: tuple[int, ...] | None = None
     failures: int = 0
+    late: str = ""
     plan: PlanRecord | None = None
 
     @property

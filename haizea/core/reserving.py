@@ -31,6 +31,7 @@ class Reserving:
             lease = leases.get(lease_id)
             if lease is None or lease.plan is not None:
                 continue
+            start = max(start, self._schedule.now)
             plan = self._planner.at(lease, start) or self._planner.earliest(lease, start)
             if plan is not None:
                 plan.waits = True

@@ -72,6 +72,14 @@ class Schedule(Book):
         lease.token += 1
         self.agenda.add(plan.start, START, lease)
 
+    def take_up(self, lease: Lease, plan: Plan, at: int, since: int | None) -> None:
+        """Go on with a plan that an earlier scheduler made: phase ``at``, begun at ``since``."""
+        self._hold(lease, plan, firm=True)
+        lease.token += 1
+        lease.at = at
+        lease.since = since
+        self._next_entry(lease)
+
     def ship(self, lease: Lease, shipment: Shipment) -> None:
         """Apply the plan for a lease's images."""
         assert self.preparation is not None, "images are managed"
@@ -212,6 +220,7 @@ class Schedule(Book):
 
     def _next_entry(self, lease: Lease) -> None:
         assert lease.plan is not None, "it has a plan"
+        self.touched[lease.id] = lease
         phase = lease.plan.phases[lease.at]
         if lease.since is None:
             self.agenda.add(phase.start, START, lease)
@@ -241,7 +250,7 @@ class Schedule(Book):
             case Purpose.RUN:
                 if lease.state in {State.SCHEDULED, State.PREPARING}:
                     self.change(lease, State.READY)
-                self.change(lease, State.ACTIVE)
+                self.change(lease, State.ACTIVE, lease.late, "late" if lease.late else "")
                 lease.saved = False
                 lease.bound = None
                 if lease.whole:
@@ -313,6 +322,13 @@ class Schedule(Book):
 
     # --- images -----------------------------------------------------------------------
 
+    def expect_transfer(self, transfer: ImageTransfer) -> None:
+        """Put the next thing of a transfer on the agenda."""
+        if transfer.begun:
+            self.agenda.add(transfer.end, END, transfer)
+        else:
+            self.agenda.add(transfer.start, START, transfer)
+
     def _begin_transfer(self, transfer: ImageTransfer) -> None:
         transfer.begun = True
         self.agenda.add(transfer.end, END, transfer)
@@ -340,6 +356,14 @@ class Schedule(Book):
         for other in self.preparation.delay(transfer, end):
             self.agenda.add(other.start, START, other)
         self.agenda.add(transfer.end, END, transfer)
+
+    def begin_late(self, transfer: ImageTransfer, now: int) -> None:
+        """A transfer that should have begun begins now; those behind it follow."""
+        assert self.preparation is not None, "images are managed"
+        length = transfer.end - transfer.start
+        for other in self.preparation.delay(transfer, now + length, now):
+            self.agenda.add(other.start, START, other)
+        self.agenda.add(now, START, transfer)
 
     def _transfer_started(self, lease_id: int, transfer: ImageTransfer, hosts: HostSet) -> None:
         receivers = tuple(hosts_in(hosts))

@@ -8,7 +8,7 @@ nothing to the world: the same inputs at the same times give the same decisions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from haizea.core.admission import Admission
 from haizea.core.channel import Channel
@@ -26,12 +26,18 @@ from haizea.core.events import (
     OperationFailed,
 )
 from haizea.core.hosts import Site
-from haizea.core.lease import Kind
+from haizea.core.keeping import Restoring, lease_record
+from haizea.core.late import Lateness
+from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.mapper import GreedyMapper, Mapper
+from haizea.core.offers import Offers
 from haizea.core.placement import Planner
+from haizea.core.plan import Lease
 from haizea.core.policy import Policies
 from haizea.core.preparation import Preparation
 from haizea.core.queue import Queue
+from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.repair import Repair
 from haizea.core.schedule import Schedule
 from haizea.core.settings import Settings
 from haizea.core.slottable import SlotTable
@@ -58,7 +64,11 @@ class Scheduler:
         self._schedule = Schedule(planner, preparation, policies.queue_order)
         self._queue = Queue(self._schedule, settings.reservations)
         self._admission = Admission(self._schedule, policies)
-        self._trouble = Trouble(self._schedule, self._admission, list(site.hosts))
+        hosts, repair = list(site.hosts), Repair(self._schedule, self._admission)
+        self._trouble = Trouble(self._schedule, repair, hosts)
+        self._lateness = Lateness(self._schedule, repair, hosts)
+        self._offers = Offers(self._schedule, self._admission)
+        self._touched: dict[int, Lease] = {}
 
     def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
         """Let it be ``now``, take notice of ``inputs`` in their order, and decide.
@@ -74,9 +84,13 @@ class Scheduler:
             self._queue.pin()
         for event in news:
             if isinstance(event, OperationDelayed):
-                self._trouble.delayed(event.lease_id, event.purpose, event.end)
+                self._lateness.delayed(event.lease_id, event.purpose, event.end)
+        due = schedule.agenda.next_time()
+        if due is not None and due < now:
+            self._queue.pin()
+            self._lateness.catch_up(now)
         schedule.table.advance(now)
-        self._trouble.clear_ways()
+        self._lateness.clear_ways()
         for event in news:
             self._notice(event)
         schedule.do_what_is_due()
@@ -88,7 +102,36 @@ class Scheduler:
             schedule.do_what_is_due()
         schedule.forget_past()
         decisions, schedule.out = schedule.out, []
+        self._touched, schedule.touched = schedule.touched, self._touched
+        schedule.touched.clear()
         return decisions
+
+    def records(self) -> list[LeaseRecord]:
+        """The leases that the last :meth:`handle` changed, as they are now, by id."""
+        waiting = self._schedule.waiting
+        touched = self._touched
+        return [lease_record(touched[i], touched[i] in waiting) for i in sorted(touched)]
+
+    def site_record(self) -> SiteRecord:
+        """What is known of the hosts beside the leases on them."""
+        statuses, preparation = self._trouble.statuses, self._schedule.preparation
+        return SiteRecord(
+            hosts=tuple(statuses[host] for host in sorted(statuses)),
+            copies=() if preparation is None else preparation.store.records(),
+            transfers=() if preparation is None else preparation.records(),
+        )
+
+    def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
+        """Go on, from the moment of making, with leases and hosts as an earlier scheduler had them.
+
+        To be called once, before anything else. What follows from it is decided by the next
+        :meth:`handle`.
+        """
+        Restoring(self._schedule, self._admission, self._trouble).restore(records, site)
+
+    def offer(self, request: LeaseRequest) -> int | None:
+        """The start nearest to an AR's own at which it would be accepted, if one is found."""
+        return self._offers.nearest(request)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
@@ -97,6 +140,10 @@ class Scheduler:
     def waiting(self) -> int:
         """How many leases wait in the queue."""
         return len(self._schedule.waiting)
+
+    def queue(self) -> list[int]:
+        """The leases that wait, in the order of the queue. O(n)."""
+        return [lease.id for lease in self._schedule.waiting]
 
     def check(self) -> None:
         """Assert every invariant of the schedule. Slow; for tests."""

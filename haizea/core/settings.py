@@ -65,7 +65,10 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged."""
+    """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged.
+
+    No reservation is made for a start less than ``non_schedulable_seconds`` ahead.
+    """
 
     backfilling: Backfilling = Backfilling.OFF
     backfilling_reservations: int = 1
@@ -81,6 +84,7 @@ class Settings:
     force_scheduling_threshold_seconds: int | None = None
     shutdown_seconds: int = 0
     enactment_overhead_seconds: int = 0
+    non_schedulable_seconds: int = 0
     images: ImageSettings | None = None
 
     @property

@@ -1,0 +1,103 @@
+"""Repairing a plan that cannot be carried out: other hosts, a later start, or the end.
+
+A best-effort lease goes back to waiting. An AR gets other hosts for the same time; where
+there are none but its own come free before its time is over, it starts late, and ends
+when it was to end. What cannot be repaired fails, with the reason.
+"""
+
+from __future__ import annotations
+
+from haizea.core.admission import Admission
+from haizea.core.hosts import HostSet, host_set
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+from haizea.core.plan import Lease, Plan
+from haizea.core.resources import FOREVER
+from haizea.core.schedule import Schedule
+
+
+class Repair:
+    """Finds another plan for leases whose own went wrong."""
+
+    def __init__(self, schedule: Schedule, admission: Admission) -> None:
+        self._schedule = schedule
+        self._admission = admission
+
+    def give_up(self, lease: Lease, reason: str) -> None:
+        """The lease fails."""
+        self._schedule.finish(lease, State.FAILED, reason, "failure")
+        self._schedule.freed = True
+
+    def prepare_again(self, lease: Lease, reason: str) -> None:
+        """Plan a lease that has not started anew, images and all."""
+        schedule = self._schedule
+        schedule.forget_images(lease)
+        lease.bound = None
+        if lease.request.kind is Kind.BEST_EFFORT:
+            if lease.plan is not None:
+                schedule.back_to_queue(lease, reason, "failure")
+            return
+        self.move(lease, reason)
+
+    def move(self, lease: Lease, reason: str) -> None:
+        """Give a lease that has not started other hosts for the same time, or let it fail."""
+        self._schedule.forget_images(lease)
+        self._schedule.drop_plan(lease)
+        refusal = self._admission.place_again(lease)
+        if refusal is not None:
+            self.give_up(lease, f"{reason}; {refusal.reason}")
+
+    def displace(
+        self, lease: Lease, reason: str, keep_off: HostSet, until: int | None = None
+    ) -> None:
+        """A lease that has not started cannot have its hosts: it waits, or gets others.
+
+        ``until`` is when its own hosts are free again, where that is known.
+        """
+        schedule = self._schedule
+        if lease.request.kind is Kind.BEST_EFFORT:
+            if lease.bound is not None and not lease.saved and host_set(lease.bound) & keep_off:
+                self.prepare_again(lease, reason)
+            else:
+                schedule.back_to_queue(lease, reason, "failure")
+            return
+        table = schedule.table
+        before = table.shut
+        table.shut |= keep_off
+        try:
+            if until is None:
+                self.move(lease, reason)
+            else:
+                self.postpone(lease, reason, until)
+        finally:
+            table.shut = before
+
+    def postpone(self, lease: Lease, reason: str, until: int) -> None:
+        """Give an AR other hosts, or let it start on its own as soon as they are free."""
+        schedule, old = self._schedule, lease.plan
+        assert old is not None, "it has a plan"
+        if lease.request.kind is not Kind.AR:
+            self.move(lease, reason)
+            return
+        has_images = schedule.preparation is not None and lease.request.image is not None
+        schedule.drop_plan(lease)
+        refusal = None if has_images else self._admission.place_again(lease)
+        if lease.plan is None:
+            later = self._later(lease, old, until)
+            if later is None:
+                because = f"; {refusal.reason}" if refusal is not None else ""
+                self.give_up(lease, f"{reason}{because}")
+                return
+            lease.late = reason
+            schedule.expect(lease, until, f"it starts late: {reason}")
+            schedule.commit(lease, later)
+
+    def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
+        """The plan on the same hosts from ``start`` to its old end."""
+        schedule = self._schedule
+        if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
+            return None
+        lease.remaining = old.end - start if old.end < FOREVER else FOREVER
+        plan = Plan(old.hosts, old.use, [])
+        schedule.planner.finish(lease, plan, start)
+        return plan
