@@ -202,7 +202,8 @@ class ServiceStatus:
     """How the service is. ``last_turn`` is when the scheduler last decided something.
 
     ``leases`` counts those that are not over, by state. ``backend`` and ``store`` say in a
-    few words what they are, without passwords; ``problem`` why it is not ``healthy``, empty if it is.
+    few words what they are, without passwords; ``problem`` why it is not ``healthy``, empty
+    if it is.
     """
 
     version: str

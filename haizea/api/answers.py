@@ -1,0 +1,297 @@
+"""What clients are told: the models of all answers, as the OpenAPI description shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from haizea.api.manager import Role
+from haizea.core.events import Purpose
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+
+_WHEN = Field(
+    description="ISO 8601 in UTC.",
+    examples=["2026-11-25T14:00:00Z"],
+    json_schema_extra={"format": "date-time"},
+)
+When = Annotated[str, _WHEN]
+Resources = Annotated[
+    dict[str, int],
+    Field(
+        description="Amounts by resource type: `CPU` in percent of a core, `Memory` in MB.",
+        examples=[{"CPU": 100, "Memory": 1024}],
+    ),
+]
+
+
+class Answer(BaseModel):
+    """What all answers have in common: every field is always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class NodesOut(Answer):
+    """So many equal nodes."""
+
+    count: int
+    resources: Resources
+
+
+class ImageOut(Answer):
+    """A disk image."""
+
+    name: str
+    size_mb: int
+
+
+class LeaseOut(Answer):
+    """A lease, as it is in lists."""
+
+    id: int = Field(description="Its number, never given twice.", examples=[17])
+    label: str
+    owner: str = Field(description="Whose it is: the owner of the token it was asked for with.")
+    kind: Kind
+    state: State
+    reason: str = Field(
+        description="Why it is in this state, in words; times are UTC.",
+        examples=["16 nodes asked, at most 12 free between 2026-11-25 14:00:00 and 15:00:00"],
+    )
+    code: str = Field(description="The reason in one word for programs, or empty.")
+    changed: When = Field(description="Since when it is in this state.")
+    submitted: When
+    start: When | None = Field(description="The start that an advance reservation was asked for.")
+    duration: int | None = Field(description="Seconds that were asked for; `null` without end.")
+    nodes: list[NodesOut]
+    preemptible: bool
+    image: ImageOut | None
+    planned_start: When | None = Field(
+        description="When its nodes run, or run on: by the reservation it has now."
+    )
+    planned_end: When | None = Field(
+        description="Until when they run by it; `null` if there is none, or none is known."
+    )
+    expected: When | None = Field(
+        description="When a waiting lease is expected to start or to go on, where it is known."
+    )
+    remaining: int | None = Field(description="Seconds left of its duration; `null` without end.")
+    ran: int = Field(description="Seconds that it has run.")
+
+
+class StoryEntry(Answer):
+    """A state that a lease came into."""
+
+    event: int = Field(description="The id of the event.")
+    time: When
+    state: State
+    reason: str
+    code: str
+
+
+class ReservationOut(Answer):
+    """Hosts that a lease has, had or will have over some time, and what for."""
+
+    when: Literal["past", "now", "planned"]
+    purpose: Purpose
+    start: When
+    end: When | None = Field(description="`null` without end.")
+    hosts: list[str] = Field(description="The hosts' names.", examples=[["host-1", "host-2"]])
+    firm: bool = Field(description="`false`: this is provisional and may still move.")
+
+
+class LeaseStory(LeaseOut):
+    """A lease with its story."""
+
+    hosts: list[str] = Field(
+        description="The host of each node, by node number, in the reservation it has now."
+    )
+    reservations: list[ReservationOut]
+    story: list[StoryEntry] = Field(description="The states it went through, the last 1000.")
+
+
+class DecisionOut(Answer):
+    """What became of a request."""
+
+    outcome: Literal["accepted", "queued", "rejected"] = Field(
+        description="`accepted`: it has its hosts and times. `queued`: it waits for hosts."
+        " `rejected`: see `reason` and `code` of the lease."
+    )
+    lease: LeaseOut
+    hosts: list[str] = Field(description="The host of each node, if it has any yet.")
+    place: int | None = Field(description="Its place in the queue, from 1.")
+    expected: When | None = Field(description="When it is expected to start, where it is known.")
+    offer: When | None = Field(
+        description="The nearest start at which a rejected advance reservation would fit."
+    )
+    repeated: bool = Field(
+        description="This was asked for before with the same `Idempotency-Key`; nothing was made."
+    )
+
+
+class LeaseList(Answer):
+    """A page of leases."""
+
+    leases: list[LeaseOut]
+    next: int | None = Field(description="Pass it as `after` for the next page; `null`: the end.")
+
+
+class QueueEntry(Answer):
+    """A waiting lease."""
+
+    place: int = Field(description="Its place among all, from 1.")
+    lease: LeaseOut
+    expected: When | None
+    exact: bool = Field(description="This start is reserved for it.")
+
+
+class QueueOut(Answer):
+    """A page of the queue. A user is shown own leases, with their places among all."""
+
+    length: int = Field(description="How many leases wait, in all.")
+    queue: list[QueueEntry]
+    next: int | None = Field(description="Pass it as `after` for the next page; `null`: the end.")
+
+
+class HostOut(Answer):
+    """A host as it is now."""
+
+    id: int
+    name: str
+    status: Literal["up", "down", "drained"]
+    reason: str
+    resources: Resources
+    used: Resources
+    leases: list[int] = Field(
+        description="The leases that hold some of it now. A user is shown own leases."
+    )
+
+
+class HostList(Answer):
+    """All hosts."""
+
+    hosts: list[HostOut]
+
+
+class UseEntry(Answer):
+    """What is in use on a host, from this moment to that of the next entry."""
+
+    time: When
+    used: Resources
+
+
+class HostUseOut(Answer):
+    """The use of a host over time."""
+
+    host: str
+    resources: Resources
+    since: When
+    until: When = Field(description="Up to when the answer goes; ask on from there if it is early.")
+    use: list[UseEntry]
+
+
+class PlaceOut(Answer):
+    """What is taken of a host."""
+
+    host: str
+    resources: Resources
+
+
+class ScheduleEntry(Answer):
+    """A reservation."""
+
+    lease: int
+    owner: str
+    label: str
+    purpose: Purpose
+    start: When
+    end: When | None = Field(description="`null` without end.")
+    firm: bool
+    places: list[PlaceOut]
+
+
+class ScheduleOut(Answer):
+    """Reservations between two moments, by start. A user is shown those of own leases."""
+
+    since: When
+    until: When
+    complete: bool = Field(
+        description="`false`: there are more. Ask for a shorter time, or for more entries."
+    )
+    reservations: list[ScheduleEntry]
+
+
+class StatusOut(Answer):
+    """How the service is."""
+
+    version: str
+    started: When
+    now: When
+    last_turn: When | None = Field(description="When something was last decided.")
+    leases: dict[str, int] = Field(description="Leases that are not over, by state.")
+    queue_length: int
+    backend: str
+    store: str
+    healthy: bool
+    problem: str = Field(description="Why it is not healthy; empty if it is.")
+    role: Role = Field(description="What the token allows that this was asked with.")
+    owner: str = Field(description="Whose leases are asked for with this token.")
+
+
+class Health(Answer):
+    """Whether the service works."""
+
+    status: Literal["up", "not up"]
+
+
+class TokenOut(Answer):
+    """A token, without its secret."""
+
+    id: int
+    name: str
+    role: Role
+    owner: str
+    created: When
+    expires: When | None
+    last_used: When | None = Field(description="Roughly when it was last shown.")
+    revoked: bool
+
+
+class TokenMade(TokenOut):
+    """A new token. Its secret is told here and never again."""
+
+    secret: str = Field(description="What goes into `Authorization: Bearer`.")
+
+
+class TokenList(Answer):
+    """All tokens."""
+
+    tokens: list[TokenOut]
+
+
+class EventOut(Answer):
+    """Something that was decided; what is of no concern to its kind is `null`."""
+
+    id: int
+    time: When
+    kind: Literal[
+        "accepted",
+        "state",
+        "expected",
+        "operation-started",
+        "operation-ended",
+        "host",
+        "image",
+    ]
+    text: str = Field(description="What happened, in words.")
+    lease: int | None = None
+    owner: str | None = None
+    state: State | None = None
+    old_state: State | None = None
+    reason: str | None = None
+    code: str | None = None
+    start: When | None = None
+    end: When | None = None
+    purpose: Purpose | None = None
+    hosts: list[str] | None = None
+    status: str | None = None

@@ -1,0 +1,316 @@
+"""What clients send: their forms, as the OpenAPI description shows them, and their bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from haizea.api.manager import Draft, LeaseQuery, Role
+from haizea.api.problems import Refused
+from haizea.api.settings import (
+    AMOUNT_LIMIT,
+    MOST_ENTRIES,
+    MOST_ID,
+    MOST_NODE_SETS,
+    MOST_NODES,
+)
+from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
+from haizea.core.hosts import Site
+from haizea.core.lease import DiskImage, Kind
+from haizea.core.lifecycle import State
+
+#: Text that can be shown and kept anywhere: no control characters.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+TOKEN_NAME = r"^[A-Za-z_@][A-Za-z0-9_.@+-]*$"
+
+Label = Annotated[str, Field(max_length=200, pattern=PRINTABLE)]
+Owner = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.@+-]+$")]
+Id = Annotated[int, Field(ge=1, le=MOST_ID)]
+Limit = Annotated[int, Field(ge=1, le=MOST_ENTRIES, description="The most entries to answer with.")]
+
+
+def _moment(given: object) -> object:
+    if not isinstance(given, str):
+        raise ValueError("write a date and time, as in 2026-11-25T14:00:00Z")
+    return read_moment(given)
+
+
+Moment = Annotated[
+    int,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-25T14:00:00+01:00"]}
+    ),
+]
+#: ``None`` is a lease without end.
+Duration = Annotated[
+    int | None,
+    BeforeValidator(read_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "exclusiveMaximum": AMOUNT_LIMIT},
+                {"type": "string", "maxLength": 64},
+                {"type": "null"},
+            ],
+        }
+    ),
+]
+
+
+class NodesForm(BaseModel):
+    """So many equal nodes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    count: int = Field(1, ge=1, le=MOST_NODES, description="How many nodes.", examples=[2])
+    resources: dict[
+        Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)],
+        Annotated[int, Field(ge=0, lt=AMOUNT_LIMIT)],
+    ] = Field(
+        description="How much each of the nodes asks for, by the site's resource types:"
+        " `CPU` in percent of a core, `Memory` in MB. A type that is left out is not asked for.",
+        min_length=1,
+        max_length=32,
+        examples=[{"CPU": 100, "Memory": 1024}],
+    )
+
+
+class ImageForm(BaseModel):
+    """A disk image."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)] = Field(
+        description="Its name.", examples=["debian-12"]
+    )
+    size_mb: int = Field(ge=0, lt=AMOUNT_LIMIT, description="Its size in MB.", examples=[4096])
+
+    def image(self) -> DiskImage:
+        """The image."""
+        return DiskImage(self.name, self.size_mb)
+
+
+class LeaseForm(BaseModel):
+    """What somebody asks for: nodes, for so long, at some time."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "ar",
+                    "start": "2026-11-25T14:00:00+01:00",
+                    "duration": "01:30:00",
+                    "nodes": [{"count": 2, "resources": {"CPU": 100, "Memory": 1024}}],
+                    "label": "course, third evening",
+                },
+                {
+                    "kind": "best-effort",
+                    "duration": 5400,
+                    "nodes": [{"count": 16, "resources": {"CPU": 100, "Memory": 512}}],
+                },
+            ]
+        },
+    )
+
+    kind: Literal["ar", "best-effort", "immediate"] | None = Field(
+        None,
+        description="`ar` starts exactly at `start`; `best-effort` waits until there is room;"
+        " `immediate` starts now or not at all. Left out: `ar` if there is a `start`, else"
+        " `best-effort`.",
+    )
+    start: Moment | None = Field(
+        None,
+        description="When an `ar` starts: ISO 8601 with any zone, UTC where there is none;"
+        " whole seconds in the years 2000 to 2500. Left out for the other kinds.",
+    )
+    duration: Duration = Field(
+        description="How long it runs: whole seconds or a text, `HH:MM:SS`, `90m`, `2d`."
+        " `null` or `unlimited` for a lease without end.",
+        examples=["01:30:00"],
+    )
+    nodes: list[NodesForm] = Field(
+        description=f"Sets of equal nodes, together at most {MOST_NODES}.",
+        min_length=1,
+        max_length=MOST_NODE_SETS,
+    )
+    preemptible: bool | None = Field(
+        None,
+        description="Whether it may be suspended to make room for another lease. Left out:"
+        " a best-effort lease may, others may not.",
+    )
+    image: ImageForm | None = Field(None, description="The disk image that all nodes boot from.")
+    label: Label = Field("", description="A name for people; it need not be unique.")
+
+    def draft(self) -> Draft:
+        """The request. Raises :class:`Refused` where kind and start do not go together."""
+        kind = self.kind or ("best-effort" if self.start is None else "ar")
+        if kind == "ar" and self.start is None:
+            raise Refused(422, "invalid", "start: an advance reservation needs a start", "start")
+        if kind != "ar" and self.start is not None:
+            raise Refused(
+                422, "invalid", f"start: a lease of kind {kind} has none; leave it out", "start"
+            )
+        preemptible = kind == "best-effort" if self.preemptible is None else self.preemptible
+        return Draft(
+            kind=Kind(kind),
+            nodes=tuple((nodes.count, nodes.resources) for nodes in self.nodes),
+            duration=self.duration,
+            start=self.start,
+            preemptible=preemptible,
+            image=None if self.image is None else self.image.image(),
+            label=self.label,
+        )
+
+
+def check_draft(draft: Draft, site: Site) -> None:
+    """Raise :class:`Refused` for what no form says or the site does not have."""
+
+    def refuse(field: str, message: str) -> None:
+        raise Refused(422, "invalid", f"{field}: {message}", field)
+
+    if len(draft.nodes) > MOST_NODE_SETS:
+        refuse("nodes", f"more than {MOST_NODE_SETS} sets of nodes are too many")
+    if sum(count for count, _ in draft.nodes) > MOST_NODES:
+        refuse("nodes", f"more than {MOST_NODES} nodes are too many")
+    for _, amounts in draft.nodes:
+        for name, amount in amounts.items():
+            if name not in site.types.names:
+                known = ", ".join(site.types.names)
+                refuse("nodes", f"the site has no resource type {name!a}; it has {known}")
+            if not 0 <= amount < AMOUNT_LIMIT:
+                refuse("nodes", f"{amount} of {name} is too much")
+    if draft.duration is not None and not 0 < draft.duration < AMOUNT_LIMIT:
+        refuse("duration", "this is too long; write unlimited for a lease without end")
+    if draft.start is not None and not EARLIEST <= draft.start < LATEST:
+        refuse("start", "only moments in the years 2000 to 2500 are taken")
+    if draft.image is not None and draft.image.size_mb >= AMOUNT_LIMIT:
+        refuse("image", "the image is too large")
+
+
+class LeaseFilter(BaseModel):
+    """Which leases, and which part of the list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: list[State] = Field(
+        [], max_length=len(State), description="Only leases in this state; may be repeated."
+    )
+    owner: Label | None = Field(None, description="Only leases of this owner.")
+    kind: Kind | None = Field(None, description="Only leases of this kind.")
+    label: Label | None = Field(None, description="Only leases with exactly this label.")
+    since: Moment | None = Field(None, description="Only leases submitted then or later.")
+    until: Moment | None = Field(None, description="Only leases submitted before.")
+    all: bool = Field(
+        False,
+        description="Finished leases too. Asking for a final `state` finds them without it.",
+    )
+    order: Literal["oldest", "newest"] = Field("oldest", description="Which come first, by id.")
+    limit: Limit = 100
+    after: Id | None = Field(
+        None, description="The `next` of the page before: go on with the leases after that one."
+    )
+
+    def query(self, finished: frozenset[State], owner: str | None) -> LeaseQuery:
+        """The question to the manager, for one entry more than a page has."""
+        states = frozenset(self.state) or None
+        return LeaseQuery(
+            states=states,
+            owner=owner,
+            kind=self.kind,
+            label=self.label,
+            submitted_from=self.since,
+            submitted_until=self.until,
+            finished=self.all or bool(states and states & finished),
+            newest_first=self.order == "newest",
+            limit=self.limit + 1,
+            after=self.after,
+        )
+
+
+class QueueFilter(BaseModel):
+    """Which part of the queue."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = 100
+    after: int = Field(0, ge=0, le=MOST_ID, description="Go on after this place.")
+
+
+class Period(BaseModel):
+    """From when to when; without, the day that begins now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Moment | None = Field(None, description="The first moment; now if it is left out.")
+    until: Moment | None = Field(
+        None, description="The first moment after; one day after `since` if it is left out."
+    )
+
+    def bounds(self, now: int, most_seconds: int) -> tuple[int, int]:
+        """First moment and the first one after. Raises :class:`Refused` where that is too long."""
+        start = now if self.since is None else self.since
+        end = start + 86_400 if self.until is None else self.until
+        if end <= start:
+            raise Refused(422, "invalid", "until: it is not after since", "until")
+        if end - start > most_seconds:
+            days = most_seconds // 86_400
+            raise Refused(
+                422, "invalid", f"until: at most {days} days can be asked about at once", "until"
+            )
+        return start, end
+
+
+class ScheduleFilter(Period):
+    """Which part of the schedule."""
+
+    limit: Limit = 100
+
+
+class EventsFilter(BaseModel):
+    """Which events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_ID,
+        description="Begin after the event with this id, `0` with the oldest that is kept. Left"
+        " out: after the id in the header `Last-Event-ID`, or with what happens from now on.",
+    )
+    lease: Id | None = Field(None, description="Only events of this lease.")
+    follow: bool = Field(
+        True, description="`false`: end when all that has happened is told, rather than go on."
+    )
+
+
+class TokenForm(BaseModel):
+    """A token to be made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=TOKEN_NAME)] = Field(
+        description="What it is called, in lists and to revoke it.", examples=["anna-laptop"]
+    )
+    role: Annotated[Role, Field(strict=False)] = Field(
+        description="`user`: asks for leases, sees and cancels those of `owner`. `operator`: may do"
+        " all, and make tokens. `reader`: sees all leases and figures, changes nothing."
+    )
+    owner: Owner | None = Field(
+        None,
+        min_length=1,
+        description="Whose leases those are that are asked for with it; the name, if left out.",
+        examples=["anna"],
+    )
+    expires: Moment | None = Field(
+        None, description="From when on it is good for nothing; `null` if it has no such end."
+    )
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a form, to be put into the OpenAPI description."""
+    return model.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,0 +1,126 @@
+"""Events in words and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from haizea.api.answers import EventOut
+from haizea.api.manager import Event
+from haizea.api.values import written, written_or_none
+from haizea.api.views import host_names
+from haizea.core.events import (
+    Expected,
+    HostChanged,
+    ImageStored,
+    LeaseAccepted,
+    OperationEnded,
+    OperationStarted,
+    StateChanged,
+)
+from haizea.core.hosts import Site
+from haizea.times import format_time, spell_times
+
+#: So many hosts are named in the words; of more, it is said how many.
+_HOSTS_NAMED = 4
+
+
+def event_out(event: Event, site: Site) -> EventOut:
+    """An event for its stream."""
+    out = _told(event, site)
+    out.owner = event.owner
+    return out
+
+
+def _told(event: Event, site: Site) -> EventOut:
+    when, lease = written(event.time), event.lease_id
+    match event.decision:
+        case LeaseAccepted(request=request):
+            whose = f" of {request.owner}" if request.owner else ""
+            text = f"lease {request.id}{whose} asked for: {request.kind}"
+            return EventOut(id=event.id, time=when, kind="accepted", text=text, lease=lease)
+        case StateChanged() as change:
+            return _state(event, change)
+        case Expected(start=start, reason=reason):
+            sooner = f"start expected at {format_time(start)}" if start is not None else ""
+            words = "; ".join(part for part in (sooner, spell_times(reason)) if part)
+            return EventOut(
+                id=event.id,
+                time=when,
+                kind="expected",
+                text=f"lease {lease}: {words or 'start not known'}",
+                lease=lease,
+                start=written_or_none(start),
+                reason=spell_times(reason),
+            )
+        case OperationStarted() as started:
+            return _started(event, started, site)
+        case OperationEnded() as ended:
+            return _ended(event, ended, site)
+        case HostChanged(host=host, status=status, reason=reason):
+            because = f": {spell_times(reason)}" if reason else ""
+            return EventOut(
+                id=event.id,
+                time=when,
+                kind="host",
+                text=f"host {host.name} is {status}{because}",
+                hosts=[host.name],
+                status=status,
+                reason=spell_times(reason),
+            )
+        case ImageStored(host_id=host_id, used_mb=used_mb):
+            name = host_names(site, [host_id])[0]
+            text = f"images take {used_mb} MB on host {name}"
+            return EventOut(id=event.id, time=when, kind="image", text=text, hosts=[name])
+
+
+def _state(event: Event, change: StateChanged) -> EventOut:
+    reason = spell_times(change.reason)
+    because = f": {reason}" if reason else ""
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        kind="state",
+        text=f"lease {change.lease_id} is {change.new}{because}",
+        lease=change.lease_id,
+        state=change.new,
+        old_state=change.old,
+        reason=reason,
+        code=change.code,
+    )
+
+
+def _started(event: Event, started: OperationStarted, site: Site) -> EventOut:
+    names = host_names(site, started.hosts)
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        kind="operation-started",
+        text=f"lease {started.lease_id}: {started.purpose} begins on {_listed(names)}",
+        lease=started.lease_id,
+        purpose=started.purpose,
+        start=written_or_none(started.time),
+        end=written_or_none(started.end),
+        hosts=names,
+    )
+
+
+def _ended(event: Event, ended: OperationEnded, site: Site) -> EventOut:
+    names = host_names(site, [host for host, _ in ended.use])
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        kind="operation-ended",
+        text=f"lease {ended.lease_id}: {ended.purpose} is over on {_listed(names)}",
+        lease=ended.lease_id,
+        purpose=ended.purpose,
+        start=written_or_none(ended.start),
+        end=written_or_none(ended.end),
+        hosts=names,
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > _HOSTS_NAMED:
+        return f"{len(distinct)} hosts"
+    return ", ".join(distinct)

@@ -1,0 +1,244 @@
+"""From what the manager knows to what clients are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from haizea.api.answers import (
+    DecisionOut,
+    HostOut,
+    ImageOut,
+    LeaseOut,
+    LeaseStory,
+    NodesOut,
+    PlaceOut,
+    QueueEntry,
+    ReservationOut,
+    ScheduleEntry,
+    StoryEntry,
+    TokenOut,
+)
+from haizea.api.manager import Decided, Event, HostUse, QueuePlace, Reserved, TokenInfo
+from haizea.api.settings import MOST_STORY
+from haizea.api.values import written, written_or_none
+from haizea.core.events import (
+    LeaseAccepted,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.hosts import Site
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.core.resources import FOREVER, Capacity, ResourceTypes
+from haizea.times import spell_times
+
+_KNOWN_STATUS = ("up", "down", "drained")
+
+
+def resources(types: ResourceTypes, capacity: Capacity) -> dict[str, int]:
+    """Amounts by name."""
+    return dict(zip(types.names, capacity, strict=False))
+
+
+def host_names(site: Site, hosts: Iterable[int]) -> list[str]:
+    """The names of the hosts with these indices; of one that is not known, its number."""
+    known = site.hosts
+    return [known[i].name if 0 <= i < len(known) else f"host {i}" for i in hosts]
+
+
+def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
+    """A lease for a list."""
+    return LeaseOut(**_lease_fields(record, types))
+
+
+def _lease_fields(record: LeaseRecord, types: ResourceTypes) -> dict[str, object]:
+    request = record.request
+    run = record.plan.phase(Purpose.RUN) if record.plan is not None else None
+    return {
+        "id": request.id,
+        "label": request.label,
+        "owner": request.owner,
+        "kind": request.kind,
+        "state": record.state,
+        "reason": spell_times(record.reason),
+        "code": record.code,
+        "changed": written(record.changed),
+        "submitted": written(request.submitted),
+        "start": written_or_none(request.start),
+        "duration": request.duration,
+        "nodes": [
+            NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
+            for nodes in request.nodes
+        ],
+        "preemptible": request.preemptible,
+        "image": request.image and ImageOut(name=request.image.name, size_mb=request.image.size_mb),
+        "planned_start": None if run is None else written_or_none(run.start),
+        "planned_end": None if run is None else written_or_none(run.end),
+        "expected": written_or_none(record.expected),
+        "remaining": record.remaining if record.remaining < FOREVER else None,
+        "ran": record.ran,
+    }
+
+
+def decision_out(decided: Decided, site: Site) -> DecisionOut:
+    """The answer to a request."""
+    record = decided.record
+    if record.state is State.REJECTED:
+        outcome = "rejected"
+    else:
+        outcome = "accepted" if decided.place is None else "queued"
+    return DecisionOut(
+        outcome=outcome,
+        lease=lease_out(record, site.types),
+        hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
+        place=decided.place,
+        expected=written_or_none(decided.expected),
+        offer=written_or_none(decided.offer),
+        repeated=decided.repeated,
+    )
+
+
+# --- a lease's story ------------------------------------------------------------------
+
+
+def lease_story(record: LeaseRecord, events: Sequence[Event], site: Site) -> LeaseStory:
+    """A lease with all that happened to it."""
+    story = [entry for event in events if (entry := _story_entry(event)) is not None]
+    reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
+    return LeaseStory(
+        **_lease_fields(record, site.types),
+        hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
+        reservations=reservations[-MOST_STORY:] + _present(record, site),
+        story=story[-MOST_STORY:],
+    )
+
+
+def _story_entry(event: Event) -> StoryEntry | None:
+    match event.decision:
+        case LeaseAccepted():
+            state, reason, code = State.NEW, "", ""
+        case StateChanged(new=new, reason=why, code=word):
+            state, reason, code = new, spell_times(why), word
+        case _:
+            return None
+    return StoryEntry(
+        event=event.id, time=written(event.time), state=state, reason=reason, code=code
+    )
+
+
+def _past(events: Iterable[Event], site: Site) -> list[ReservationOut]:
+    return [
+        ReservationOut(
+            when="past",
+            purpose=ended.purpose,
+            start=written(ended.start),
+            end=written_or_none(ended.end),
+            hosts=host_names(site, [host for host, _ in ended.use]),
+            firm=True,
+        )
+        for event in events
+        if isinstance(ended := event.decision, OperationEnded)
+    ]
+
+
+def _unfinished_transfers(events: Iterable[Event], site: Site) -> list[ReservationOut]:
+    """Transfers under way, which are no part of a lease's plan."""
+    begun: dict[tuple[int, ...], OperationStarted] = {}
+    for event in events:
+        match event.decision:
+            case OperationStarted(purpose=Purpose.TRANSFER) as started:
+                begun[started.hosts] = started
+            case OperationEnded(purpose=Purpose.TRANSFER, use=use):
+                begun.pop(tuple(host for host, _ in use), None)
+            case StateChanged(new=State.DONE | State.CANCELLED | State.FAILED | State.REJECTED):
+                begun.clear()
+    return [
+        ReservationOut(
+            when="now",
+            purpose=started.purpose,
+            start=written(started.time),
+            end=written_or_none(started.end),
+            hosts=host_names(site, started.hosts),
+            firm=True,
+        )
+        for started in begun.values()
+    ]
+
+
+def _present(record: LeaseRecord, site: Site) -> list[ReservationOut]:
+    plan = record.plan
+    if plan is None:
+        return []
+    names = list(dict.fromkeys(host_names(site, plan.hosts)))
+    return [
+        ReservationOut(
+            when="now" if plan.since is not None and i == plan.at else "planned",
+            purpose=phase.purpose,
+            start=written(plan.since if plan.since is not None and i == plan.at else phase.start),
+            end=written_or_none(phase.end),
+            hosts=names,
+            firm=plan.firm,
+        )
+        for i, phase in enumerate(plan.phases)
+        if i >= plan.at
+    ]
+
+
+# --- the site -------------------------------------------------------------------------
+
+
+def queue_entry(place: QueuePlace, types: ResourceTypes) -> QueueEntry:
+    """A waiting lease."""
+    return QueueEntry(
+        place=place.place,
+        lease=lease_out(place.record, types),
+        expected=written_or_none(place.expected),
+        exact=place.exact,
+    )
+
+
+def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
+    """A host with the leases on it, all or those of one owner."""
+    return HostOut(
+        id=use.host.id,
+        name=use.host.name,
+        status=use.status if use.status in _KNOWN_STATUS else "down",
+        reason=spell_times(use.reason),
+        resources=resources(types, use.host.capacity),
+        used=resources(types, use.used),
+        leases=[lease for lease, whose in use.leases if owner in (None, whose)],
+    )
+
+
+def schedule_entry(reserved: Reserved, site: Site) -> ScheduleEntry:
+    """A reservation, host by host."""
+    names = host_names(site, [host for host, _ in reserved.use])
+    return ScheduleEntry(
+        lease=reserved.lease_id,
+        owner=reserved.owner,
+        label=reserved.label,
+        purpose=reserved.purpose,
+        start=written(reserved.start),
+        end=written_or_none(reserved.end),
+        firm=reserved.firm,
+        places=[
+            PlaceOut(host=name, resources=resources(site.types, capacity))
+            for name, (_, capacity) in zip(names, reserved.use, strict=True)
+        ],
+    )
+
+
+def token_out(token: TokenInfo) -> TokenOut:
+    """A token without its secret."""
+    return TokenOut(
+        id=token.id,
+        name=token.name,
+        role=token.role,
+        owner=token.owner,
+        created=written(token.created),
+        expires=written_or_none(token.expires),
+        last_used=written_or_none(token.last_used),
+        revoked=token.revoked,
+    )
