@@ -6,7 +6,11 @@ only, so a simulation and a daemon are the same program with another clock.
 
 from __future__ import annotations
 
-from typing import Protocol
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from haizea.core.resources import FOREVER
 
@@ -61,3 +65,95 @@ class SimulatedClock:
     def interrupt(self) -> None:
         """Make the next wait return without a jump."""
         self._interrupted = True
+
+
+class Pace(NamedTuple):
+    """How the time of a run follows real time.
+
+    ``speed`` seconds of the run pass in a real second; the run's ``moment`` was real
+    ``time``, both in seconds since the epoch.
+    """
+
+    speed: float = 1.0
+    time: float = 0.0
+    moment: float = 0.0
+
+    def at(self, real: float) -> float:
+        """The moment of the run at a real time."""
+        return self.moment + (real - self.time) * self.speed
+
+
+class RealClock:
+    """Real time, or a multiple of it: waiting takes its time.
+
+    It follows the system's clock, so that a start at nine is at nine, whatever was done
+    to that clock and however long the machine slept. Only backwards it does not go: when
+    the system's clock is put back, it goes on at half the pace until both agree.
+
+    A wait is never longer than ``longest_wait_seconds`` (of the run). ``real`` and
+    ``steady`` read the system's clock and one that cannot be set; they are for tests.
+    """
+
+    #: So often, in real seconds, a wait looks whether the system's clock was set.
+    _GLANCE_SECONDS = 1.0
+
+    def __init__(
+        self,
+        longest_wait_seconds: int,
+        pace: Pace = Pace(),  # noqa: B008 (it is immutable)
+        *,
+        real: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._longest_wait = longest_wait_seconds
+        self._pace = pace
+        self._real = real
+        self._steady = steady
+        self._last = pace.at(real())
+        self._last_steady = steady()
+        # A pipe, because a signal handler may write to it at any moment.
+        self._woken, self._wakes = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wakes, False)
+
+    def now(self) -> int:
+        """The present moment."""
+        return int(self._now())
+
+    def wait_until(self, moment: int) -> int:
+        """Return when ``moment`` has come, at an interruption, or after the longest wait."""
+        until = min(moment, self._now() + self._longest_wait)
+        while True:
+            left = (until - self._now()) / self._pace.speed
+            if self._was_woken(min(max(left, 0.0), self._GLANCE_SECONDS)) or left <= 0:
+                return self.now()
+
+    def interrupt(self) -> None:
+        """End the wait that is under way, or the next one."""
+        try:
+            os.write(self._wakes, b".")
+        except BlockingIOError:
+            pass  # so many interruptions are pending that one more says nothing new
+
+    def close(self) -> None:
+        """Give back what it takes of the system. It is not used again."""
+        os.close(self._woken)
+        os.close(self._wakes)
+
+    def _now(self) -> float:
+        steady = self._steady()
+        passed = (steady - self._last_steady) * self._pace.speed
+        self._last_steady = steady
+        self._last = max(self._pace.at(self._real()), self._last + max(passed, 0.0) / 2)
+        return self._last
+
+    def _was_woken(self, seconds: float) -> bool:
+        """Wait so long for an interruption; whether there was one."""
+        if not select.select([self._woken], [], [], seconds)[0]:
+            return False
+        while True:
+            try:
+                if len(os.read(self._woken, 4096)) < 4096:
+                    return True
+            except BlockingIOError:
+                return True

@@ -62,7 +62,10 @@ class Observer(Protocol):
     """Somebody who is told every decision: results, log, progress, a daemon's store."""
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """What was decided at ``now``, before it is carried out; never empty."""
+        """What was decided at ``now``, before it is carried out.
+
+        It is empty where the scheduler was told something that changes nothing.
+        """
 
 
 class TraceArrivals:
@@ -180,7 +183,7 @@ def run_loop(
             decisions = scheduler.handle(now, inputs)
         except Exception as error:
             raise SchedulerError(now, inputs, error) from error
-        if decisions:
+        if decisions or inputs:
             for observer in observers:
                 observer.note(now, decisions)
             backend.enact(now, decisions)

@@ -59,8 +59,10 @@ class Option:
         return None if self.default is None else self.type.parse(self.default)
 
     def format(self, value: Any) -> str:
-        """What the file would say for ``value``, empty for nothing."""
-        return "" if value is None else self.type.format(value)
+        """What the file would say for ``value``, empty (or ``none``) for nothing."""
+        if value is None:
+            return "" if self.default is None else "none"
+        return self.type.format(value)
 
 
 def option(

@@ -11,6 +11,7 @@ from haizea import plugins
 from haizea.config.option import Required, option, options_of
 from haizea.config.resources import Amounts, CapacityValue, HostGroup, HostsValue
 from haizea.config.scheduling import Scheduling
+from haizea.config.service import Service, World
 from haizea.config.values import (
     Boolean,
     Choice,
@@ -21,6 +22,7 @@ from haizea.config.values import (
     Moment,
     Number,
     PluginNames,
+    StorePlace,
     Text,
 )
 from haizea.config.words import (
@@ -101,12 +103,12 @@ class General:
         " once with all that is known about the failure (to find its cause).",
         default="cancel",
     )
-    persistence_file: Path | None = option(
+    persistence_file: Path | str | None = option(
         "persistence-file",
-        FilePath(),
-        "Where a daemon keeps its leases, so that it can be restarted; none keeps them in"
-        " memory only. A simulation has no use for it.",
-        example="haizea.state",
+        StorePlace(),
+        "Where a service keeps its leases: a file, or the URL of a PostgreSQL database; none, in"
+        " memory only, so that a restart forgets them. A simulation has no use for it.",
+        default="~/.haizea/leases.db",
     )
 
 
@@ -348,6 +350,8 @@ class Config:
     deploy_imagetransfer: ImageTransfer = field(default_factory=ImageTransfer)
     accounting: Accounting = field(default_factory=Accounting)
     opennebula: OpenNebula = field(default_factory=OpenNebula)
+    service: Service = field(default_factory=Service)
+    world: World = field(default_factory=World)
 
     def sections(self) -> Iterator[Any]:
         """Its sections, in the order of the reference."""
@@ -377,6 +381,8 @@ SECTIONS: dict[str, Any] = {
         ImageTransfer,
         Accounting,
         OpenNebula,
+        Service,
+        World,
     )
 }
 

@@ -181,6 +181,18 @@ class FilePath(ValueType):
 
 
 @dataclass(frozen=True)
+class OwnPath(FilePath):
+    """The path of a file of the service's own; ``~`` is expanded when it is used.
+
+    So a configuration says the same whoever reads it.
+    """
+
+    def parse(self, text: str) -> Path:
+        super().parse(text)
+        return Path(text)
+
+
+@dataclass(frozen=True)
 class Text(ValueType):
     """A word or more; ``what`` says of what."""
 
@@ -262,3 +274,82 @@ class Labels(ValueType):
 
     def describe(self) -> str:
         return "name=value, several separated by commas; or none"
+
+
+@dataclass(frozen=True)
+class Address(ValueType):
+    """Where a server listens: ``address:port``, IPv6 addresses in brackets."""
+
+    def parse(self, text: str) -> tuple[str, int] | None:
+        if text.lower() == "none":
+            return None
+        found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})", text, re.ASCII)
+        if found is None or not int(found[2]) <= 65535:
+            raise ValueError(f"{text!r} is not an address and a port, such as 127.0.0.1:42493")
+        return found[1].strip("[]"), int(found[2])
+
+    def format(self, value: tuple[str, int]) -> str:
+        host, port = value
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def describe(self) -> str:
+        return "an address and a port, such as 127.0.0.1:42493 or [::1]:42493; or none"
+
+
+PURPOSES = ("transfer", "run", "suspend", "migrate", "resume", "shutdown")
+
+
+@dataclass(frozen=True)
+class Chances(ValueType):
+    """Probabilities by purpose: ``suspend:0.1 run:0.02``."""
+
+    def parse(self, text: str) -> tuple[tuple[str, float], ...]:
+        if text.lower() == "none":
+            return ()
+        chances: dict[str, float] = {}
+        for part in text.replace(",", " ").split():
+            name, colon, chance = part.partition(":")
+            if not colon or name not in PURPOSES:
+                guess = nearest(name, PURPOSES)
+                hint = f"; did you mean {guess!r}?" if guess else ""
+                raise ValueError(f"{part!r} is not purpose:probability, such as suspend:0.1{hint}")
+            value = float(Number().parse(chance))
+            if value > 1:
+                raise ValueError(f"{part!r}: a probability goes from 0 to 1")
+            chances[name] = value
+        return tuple(chances.items())
+
+    def format(self, value: tuple[tuple[str, float], ...]) -> str:
+        return " ".join(f"{name}:{Number().format(chance)}" for name, chance in value) or "none"
+
+    def describe(self) -> str:
+        return f"purpose:probability, separated by spaces ({', '.join(PURPOSES)}); or none"
+
+
+@dataclass(frozen=True)
+class StorePlace(ValueType):
+    """Where a service keeps its leases: a file, or a database on a PostgreSQL server."""
+
+    def parse(self, text: str) -> Path | str | None:
+        if text.lower() == "none":
+            return None
+        scheme, separator, rest = text.partition("://")
+        if not separator:
+            return OwnPath().parse(text)
+        if scheme not in ("postgresql", "postgres"):
+            raise ValueError(f"{text!r} is neither a file nor a URL such as {self._EXAMPLE}")
+        user, at, _ = rest.partition("@")
+        if (at and ":" in user) or "password=" in rest:
+            raise ValueError(
+                "a password does not belong here, where others may read it: put it into the"
+                " password file of PostgreSQL (~/.pgpass, or what PGPASSFILE names)"
+            )
+        return f"postgresql://{rest}"
+
+    def format(self, value: Path | str) -> str:
+        return str(value)
+
+    def describe(self) -> str:
+        return f"a path, or a URL such as {self._EXAMPLE}; or none"
+
+    _EXAMPLE = "postgresql://haizea@db.example.org/haizea"

@@ -64,3 +64,10 @@ class ImageReuse(StrEnum):
 
     NONE = "none"
     IMAGE_CACHES = "image-caches"
+
+
+class LogFormat(StrEnum):
+    """How a service writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
