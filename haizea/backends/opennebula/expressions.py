@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
@@ -26,8 +27,8 @@ from haizea.backends.opennebula.expressions_errors import ExpressionError, expla
 MOST_CHARACTERS = 4096
 MOST_NESTING = 50
 
-#: Texts up to this length are worth remembering in great number.
-_SHORT_CHARACTERS = 500
+#: Parsed texts that are kept, in characters. One takes some forty bytes when it is parsed.
+_REMEMBERED_CHARACTERS = 1_000_000
 
 _PATH = re.compile(r"/?[A-Za-z_][\w.-]*(?:/[A-Za-z_][\w.-]*)*", re.ASCII)
 
@@ -129,7 +130,7 @@ def parse_requirement(text: str, where: str = "requirement") -> Requirement:
 
     :raises ExpressionError: it is none; ``where`` names the attribute in the message.
     """
-    parsed: Requirement | ExpressionError = _remembered(_requirement, text)
+    parsed: Requirement | ExpressionError = _remembered_requirement(text)
     if isinstance(parsed, ExpressionError):
         raise parsed.of(where)
     return parsed
@@ -140,7 +141,7 @@ def parse_rank(text: str, where: str = "rank") -> Rank:
 
     :raises ExpressionError: it is none; ``where`` names the attribute in the message.
     """
-    parsed: Rank | ExpressionError = _remembered(_rank, text)
+    parsed: Rank | ExpressionError = _remembered_rank(text)
     if isinstance(parsed, ExpressionError):
         raise parsed.of(where)
     return parsed
@@ -332,18 +333,30 @@ def _check_size(text: str) -> None:
             )
 
 
-@lru_cache(maxsize=1000)
-def _remembered_short(parse: Callable[[str], Any], text: str) -> Any:
-    return parse(text)
+class _Remembered:
+    """What texts were parsed to, the latest of them, bounded by how long they are in all."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self._parse = parse
+        self._parsed: dict[str, Any] = {}
+        self._characters = 0
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> Any:
+        found = self._parsed.get(text)
+        if found is not None:
+            return found
+        parsed = self._parse(text)
+        with self._lock:
+            if text not in self._parsed:
+                self._parsed[text] = parsed
+                self._characters += len(text)
+            while self._characters > _REMEMBERED_CHARACTERS:
+                oldest = next(iter(self._parsed))
+                del self._parsed[oldest]
+                self._characters -= len(oldest)
+        return parsed
 
 
-@lru_cache(maxsize=50)
-def _remembered_long(parse: Callable[[str], Any], text: str) -> Any:
-    return parse(text)
-
-
-def _remembered(parse: Callable[[str], Any], text: str) -> Any:
-    """Parsed once: most VMs of a cloud share few texts. Long ones may not fill the memory."""
-    if len(text) > _SHORT_CHARACTERS:
-        return _remembered_long(parse, text)
-    return _remembered_short(parse, text)
+_remembered_requirement = _Remembered(_requirement)
+_remembered_rank = _Remembered(_rank)

@@ -22,7 +22,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeVar, Union
 
 from haizea.backends.opennebula.expressions import (
     Arithmetic,
@@ -46,8 +46,17 @@ Attributes = Mapping[str, Element]
 #: The values of one attribute of one object, in the order of the document.
 _Texts = tuple[str, ...]
 
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+
 _WHOLE = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
 _DECIMAL = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", re.ASCII)
+
+#: What a table keeps at most, so that nobody fills the memory with expressions: attributes
+#: and rankings (of a thousand hosts each takes up to 150 KB), and comparisons.
+_MOST_COLUMNS = 300
+_MOST_TIERS = 200
+_MOST_COMPARED = 20_000
 
 #: A number with more digits than this is none.
 _MOST_DIGITS = 300
@@ -93,14 +102,22 @@ _NUMERIC: Mapping[str, Callable[[float, float], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Ranking:
-    """Rows by rank: sets of equally good ones, the best first, every row in one of them."""
+    """A table's rows by a rank. They are put in order when they are first asked for."""
 
-    tiers: tuple[HostSet, ...]
+    __slots__ = ("_rank", "_table")
+
+    def __init__(self, table: AttributeTable, rank: Rank) -> None:
+        self._table = table
+        self._rank = rank
+
+    @property
+    def tiers(self) -> tuple[HostSet, ...]:
+        """Sets of equally good rows, the best first; every row is in one of them."""
+        return self._table.tiers(self._rank)
 
     def among(self, rows: HostSet) -> Iterator[HostSet]:
-        """``rows`` by rank; those that the ranking does not know come last."""
+        """``rows`` by rank, the best first; those that the table does not have come last."""
         for tier in self.tiers:
             found = tier & rows
             if found:
@@ -120,6 +137,7 @@ class AttributeTable:
         self._places = places
         self._texts: dict[str, list[_Texts]] = {}
         self._compared: dict[Comparison, HostSet] = {}
+        self._tiers: dict[str, tuple[HostSet, ...]] = {}
         self.everything: HostSet = (1 << len(self._rows)) - 1
 
     def matching(self, requirement: Requirement) -> HostSet:
@@ -134,7 +152,8 @@ class AttributeTable:
             case Comparison():
                 found = self._compared.get(condition)
                 if found is None:
-                    found = self._compared[condition] = self._compare(condition)
+                    found = self._compare(condition)
+                    _keep(self._compared, condition, found, _MOST_COMPARED)
                 return found
             case Negation(operand):
                 return self.everything & ~self.meeting(operand)
@@ -154,11 +173,19 @@ class AttributeTable:
         ]
 
     def ranking(self, rank: Rank) -> Ranking:
-        """All rows by their rank, the highest first."""
-        tiers: dict[float, list[int]] = {}
-        for row, value in enumerate(self.values(rank)):
-            tiers.setdefault(value, []).append(row)
-        return Ranking(tuple(host_set(tiers[value]) for value in sorted(tiers, reverse=True)))
+        """All rows by their rank."""
+        return Ranking(self, rank)
+
+    def tiers(self, rank: Rank) -> tuple[HostSet, ...]:
+        """Sets of rows that have the same rank, the highest first."""
+        found = self._tiers.get(rank.text)
+        if found is None:
+            rows: dict[float, list[int]] = {}
+            for row, value in enumerate(self.values(rank)):
+                rows.setdefault(value, []).append(row)
+            found = tuple(host_set(rows[value]) for value in sorted(rows, reverse=True))
+            _keep(self._tiers, rank.text, found, _MOST_TIERS)
+        return found
 
     def texts(self, name: str) -> list[_Texts]:
         """For every row, the values of the attribute, a name or a path."""
@@ -169,7 +196,7 @@ class AttributeTable:
                 tuple([text for path in paths for text in _texts_at(row, path)])
                 for row in self._rows
             ]
-            self._texts[name] = found
+            _keep(self._texts, name, found, _MOST_COLUMNS)
         return found
 
     def _paths(self, name: str) -> tuple[tuple[str, ...], ...]:
@@ -209,6 +236,13 @@ class AttributeTable:
                 return values
             case number:
                 return [number] * len(self._rows)
+
+
+def _keep(kept: dict[_Key, _Kept], key: _Key, value: _Kept, most: int) -> None:
+    """Keep the value; the oldest makes room for it."""
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = value
 
 
 def _texts_at(element: Element, path: tuple[str, ...]) -> Iterable[str]:

@@ -6,7 +6,7 @@ their answers, so that thousands of VMs cost little more than their different ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -59,9 +59,9 @@ class Match:
     error: str | None = None
     reason: str | None = None
 
-    def tiers(self) -> tuple[HostSet, ...]:
+    def tiers(self) -> Iterator[HostSet]:
         """The hosts that suit, in sets of equally good ones, the best first."""
-        return tuple(self.ranking.among(self.hosts)) if self.hosts else ()
+        return self.ranking.among(self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

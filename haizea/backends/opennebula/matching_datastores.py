@@ -82,7 +82,7 @@ class Datastores:
         for tier in suiting.ranking.among(suiting.rows):
             for row in hosts_in(tier):
                 datastore = self._system[row]
-                if datastore.cluster_ids and cluster not in datastore.cluster_ids:
+                if not _shares_cluster(datastore, cluster):
                     continue
                 reachable += 1
                 if self._has_room(vm, datastore, host):
@@ -163,6 +163,11 @@ class Datastores:
             f"none of {reachable} system datastores has {vm.disks.system_mb} MB left"
             f" for the VM on host {facts.name}"
         )
+
+
+def _shares_cluster(datastore: DatastoreFacts, cluster: int) -> bool:
+    """Whether a host of this cluster (-1 for none) reaches the datastore."""
+    return cluster in (datastore.cluster_ids or {-1})
 
 
 def _measured_mb(host: HostFacts, datastore: int) -> int | None:
