@@ -1,0 +1,32 @@
+"""Durable state of a daemon, in SQLite or PostgreSQL.
+
+Only the daemon imports this: SQLAlchemy takes a fifth of a second to import.
+"""
+
+from haizea.store.errors import (
+    CodecError,
+    StoreError,
+    StoreLost,
+    StoreUnavailable,
+    TokenNameTaken,
+)
+from haizea.store.questions import Event, LeaseQuery
+from haizea.store.store import Saved, Store
+from haizea.store.tokens import Role, TokenInfo, TokenTable
+from haizea.store.turns import Turn
+
+__all__ = [
+    "CodecError",
+    "Event",
+    "LeaseQuery",
+    "Role",
+    "Saved",
+    "Store",
+    "StoreError",
+    "StoreLost",
+    "StoreUnavailable",
+    "TokenInfo",
+    "TokenNameTaken",
+    "TokenTable",
+    "Turn",
+]

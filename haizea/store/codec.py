@@ -1,0 +1,224 @@
+"""Decisions and records as JSON, and back.
+
+What is written follows from the classes: an object per instance, its fields by name, every
+field. A reader takes a field's default where an older program did not write it, and
+leaves out what it does not know, so that fields can be added. ``v`` is the version of
+this form; one that is newer than :data:`VERSION` is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from haizea.core.events import Decision
+from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.store.errors import CodecError
+
+VERSION = 1
+
+#: Numbers have 64 bits here, as in databases and in most other programs' JSON.
+LARGEST = (1 << 63) - 1
+SMALLEST = -LARGEST - 1
+
+_MAYBE_TOO_LARGE = re.compile(r"\d{19}")
+
+#: The classes of decisions, by the name under which they are kept.
+KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in get_args(Decision)}
+
+_REQUIRED = object()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Form:
+    """How values of one type are written and read; ``write`` is ``None`` for as they are."""
+
+    write: Callable[[Any], Any] | None
+    read: Callable[[Any], Any]
+
+
+def write_decision(decision: Decision) -> str:
+    """A decision as JSON; its class is not in it. Raises :class:`CodecError`."""
+    return _dump(type(decision), decision)
+
+
+def read_decision(kind: str, text: str) -> Decision:
+    """The decision of the class called ``kind``. Raises :class:`CodecError`."""
+    found = KINDS.get(kind)
+    if found is None:
+        raise CodecError(f"there are no decisions called {kind!r}")
+    return cast(Decision, _load(found, text))
+
+
+def write_lease(record: LeaseRecord) -> str:
+    """A lease's record as JSON. Raises :class:`CodecError`."""
+    return _dump(LeaseRecord, record)
+
+
+def read_lease(text: str) -> LeaseRecord:
+    """The record that :func:`write_lease` wrote. Raises :class:`CodecError`."""
+    return cast(LeaseRecord, _load(LeaseRecord, text))
+
+
+def write_site(record: SiteRecord) -> str:
+    """What is known of the hosts, as JSON. Raises :class:`CodecError`."""
+    return _dump(SiteRecord, record)
+
+
+def read_site(text: str) -> SiteRecord:
+    """The record that :func:`write_site` wrote. Raises :class:`CodecError`."""
+    return cast(SiteRecord, _load(SiteRecord, text))
+
+
+def _dump(kind: type[Any], value: Any) -> str:
+    write = _form(cast(Hashable, kind)).write
+    assert write is not None, "objects have a form of their own"
+    document = write(value)
+    document["v"] = VERSION
+    text = json.dumps(document, separators=(",", ":"), check_circular=False)
+    if _MAYBE_TOO_LARGE.search(text):
+        _refuse_large(document)
+    return text
+
+
+def _load(kind: type[Any], text: str) -> Any:
+    try:
+        document = json.loads(text)
+        version = document.get("v", VERSION)
+        if type(version) is not int or version > VERSION:
+            raise CodecError(f"it has version {version!r}, this program reads {VERSION}")
+        return _form(cast(Hashable, kind)).read(document)
+    except CodecError as error:
+        raise CodecError(f"a {kind.__name__} in the store: {error}") from None
+    except (ValueError, AttributeError, AssertionError, RecursionError) as error:
+        raise CodecError(f"a {kind.__name__} in the store cannot be read: {error}") from error
+
+
+def _refuse_large(value: Any) -> None:
+    if isinstance(value, dict):
+        for part in value.values():
+            _refuse_large(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _refuse_large(part)
+    elif isinstance(value, int) and not SMALLEST <= value <= LARGEST:
+        raise CodecError("a number has more than 64 bits; such numbers are not kept")
+
+
+# --- forms ----------------------------------------------------------------------------
+
+
+@cache
+def _form(hint: Any) -> _Form:
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return _optional(hint)
+    if origin is tuple:
+        return _sequence(get_args(hint))
+    if issubclass(hint, StrEnum):
+        return _Form(None, lambda value: _named(hint, value))
+    if hint in (int, str, bool):
+        return _Form(None, lambda value: _plain(hint, value))
+    return _object(hint)
+
+
+def _plain(kind: type[Any], value: Any) -> Any:
+    if type(value) is not kind:
+        raise CodecError(f"{value!r:.40} is not of type {kind.__name__}")
+    if kind is int and not SMALLEST <= value <= LARGEST:
+        raise CodecError("a number has more than 64 bits")
+    return value
+
+
+def _named(kind: type[StrEnum], value: Any) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise CodecError(f"{value!r:.40} is no {kind.__name__}") from None
+
+
+def _optional(hint: Any) -> _Form:
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    assert len(kinds) == 1, f"{hint}: a field has one type, or that and None"
+    form = _form(kinds[0])
+    write, read = form.write, form.read
+    return _Form(
+        None if write is None else lambda value: None if value is None else write(value),
+        lambda value: None if value is None else read(value),
+    )
+
+
+def _sequence(hints: tuple[Any, ...]) -> _Form:
+    if len(hints) == 2 and hints[1] is Ellipsis:
+        form = _form(hints[0])
+        write, read = form.write, form.read
+        return _Form(
+            None if write is None else lambda value: [write(part) for part in value],
+            lambda value: tuple([read(part) for part in _array(value)]),
+        )
+    forms = [_form(hint) for hint in hints]
+    reads = [form.read for form in forms]
+
+    def read_parts(value: Any) -> Any:
+        if len(_array(value)) != len(reads):
+            raise CodecError(f"{value!r:.40} has not {len(reads)} parts")
+        return tuple([read(part) for read, part in zip(reads, value, strict=True)])
+
+    if all(form.write is None for form in forms):
+        return _Form(None, read_parts)
+    writes = [form.write or (lambda part: part) for form in forms]
+    return _Form(
+        lambda value: [write(part) for write, part in zip(writes, value, strict=True)],
+        read_parts,
+    )
+
+
+def _array(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise CodecError(f"{value!r:.40} is no array")
+    return value
+
+
+def _object(kind: type[Any]) -> _Form:
+    hints = get_type_hints(kind)
+    defaults = _defaults(kind)
+    forms = [(name, _form(hints[name]), default) for name, default in defaults.items()]
+    writes = [(name, form.write) for name, form, _ in forms]
+    reads = [(name, form.read, default) for name, form, default in forms]
+
+    def write(value: Any) -> dict[str, Any]:
+        return {
+            name: getattr(value, name) if part is None else part(getattr(value, name))
+            for name, part in writes
+        }
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise CodecError(f"{value!r:.40} is no object")
+        found = {}
+        for name, part, default in reads:
+            if name in value:
+                found[name] = part(value[name])
+            elif default is _REQUIRED:
+                raise CodecError(f"{name!r} is missing")
+        return kind(**found)
+
+    return _Form(write, read)
+
+
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    """Its fields in order, each with its default, or ``_REQUIRED``."""
+    if dataclasses.is_dataclass(kind):
+        return {
+            field.name: _REQUIRED if field.default is dataclasses.MISSING else field.default
+            for field in dataclasses.fields(kind)
+        }
+    # What is neither plain nor a dataclass here is a named tuple.
+    defaults = kind._field_defaults
+    return {name: defaults.get(name, _REQUIRED) for name in kind._fields}

@@ -1,0 +1,197 @@
+"""Connections to the database of a store, and its errors as errors of the store.
+
+Questions go through one engine, in which every statement stands for itself, changes
+through another, in transactions. In SQLite (write-ahead log) neither waits for the
+other; there is one writer at a time, and a commit returns when it is on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+from haizea.store.address import Address
+from haizea.store.errors import StoreError, StoreUnavailable
+
+#: The bytes "HzSt": tells a store from other SQLite files, results files among them.
+APPLICATION_ID = 0x487A5374
+
+#: How long to wait for somebody else's lock, and for a server that does not answer.
+WAIT_SECONDS = 5
+
+#: A log that grew beyond this is cut back when it was copied into the file.
+_LOG_BYTES = 16 << 20
+
+#: For PostgreSQL: notice within a minute that the other side is gone, on either side.
+_SERVER_OPTIONS = (
+    f"-c lock_timeout={WAIT_SECONDS * 1000} -c statement_timeout=60000"
+    " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
+_SERVER = {
+    "connect_timeout": WAIT_SECONDS,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "application_name": "haizea",
+}
+
+
+class Database:
+    """One database, with an engine for questions and one for changes."""
+
+    def __init__(self, address: Address) -> None:
+        self.shown = address.shown
+        self.path = address.path
+        #: In one process, writers to a SQLite file wait for each other here, which is
+        #: quicker than SQLite's own waiting.
+        self._turns: threading.Lock | None = threading.Lock() if address.path else None
+        try:
+            self.read = _engine(address, writes=False)
+            self.write = _engine(address, writes=True)
+        except (ImportError, NoSuchModuleError):
+            raise StoreError(
+                "a store in PostgreSQL needs the package psycopg:"
+                " install Haizea with its extra, haizea[postgresql]"
+            ) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection for questions. Raises the store's errors."""
+        with self.trouble("read"), self.read.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sa.Connection]:
+        """A transaction of its own, beside the turns. Raises the store's errors."""
+        with self.trouble("written"), self.one_writer(), self.write.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def one_writer(self) -> Iterator[None]:
+        """Where only one can write at a time, wait until this process's others have."""
+        if self._turns is None:
+            yield
+            return
+        if not self._turns.acquire(timeout=2 * WAIT_SECONDS):
+            raise StoreUnavailable(f"the store {self.shown} is being written; try again")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    @contextmanager
+    def trouble(self, doing: str) -> Iterator[None]:
+        """Turn the database's errors into the store's; ``doing`` as in "cannot be read"."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise _meaning(error, self.shown, doing) from error
+
+    def close(self) -> None:
+        """Close every connection; a SQLite log is first copied into its file."""
+        try:
+            if self.path is not None and self.path.exists():
+                with self.read.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except SQLAlchemyError:
+            pass  # What is in the log is as safe there; it is copied the next time.
+        finally:
+            self.read.dispose()
+            self.write.dispose()
+
+
+def prepare_file(path: Path, *, create: bool) -> list[str]:
+    """See that ``path`` is a file that only its owner can read; answers what was repaired.
+
+    Makes it, and folders that are missing (mode 0700), if ``create``. Raises
+    :class:`StoreError`.
+    """
+    notes: list[str] = []
+    try:
+        if not path.exists():
+            if not create:
+                raise StoreError(f"there is no store {path}: start the service, which makes it")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with path.open("r+b") as file:
+            found = os.fstat(file.fileno())
+            if found.st_mode & 0o077:
+                os.fchmod(file.fileno(), 0o600)
+                notes.append(
+                    f"the store {path} could be read by others"
+                    f" (mode {stat.S_IMODE(found.st_mode):04o}); now only by its owner"
+                )
+    except OSError as error:
+        raise StoreError(
+            f"the store {path} cannot be opened: {error.strerror}."
+            " Give the user that runs Haizea a folder to write to, or name another file"
+        ) from error
+    return notes
+
+
+def _engine(address: Address, *, writes: bool) -> sa.Engine:
+    if address.path is None:
+        return sa.create_engine(
+            address.url,
+            isolation_level="READ COMMITTED" if writes else "AUTOCOMMIT",
+            connect_args={**_SERVER, "options": _SERVER_OPTIONS},
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=WAIT_SECONDS,
+            pool_size=5,
+            max_overflow=20,
+        )
+    engine = sa.create_engine(
+        address.url,
+        connect_args={"timeout": WAIT_SECONDS},
+        hide_parameters=True,
+        pool_timeout=WAIT_SECONDS,
+        pool_size=5,
+        max_overflow=60,
+    )
+    sa.event.listen(engine, "connect", _writer if writes else _reader)
+    if writes:
+        # The driver would begin a transaction late, and none at all before DDL.
+        sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _writer(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
+
+
+def _reader(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _meaning(error: SQLAlchemyError, shown: str, doing: str) -> StoreError:
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
+    what = f"the store {shown} cannot be {doing} now: {lines[0]}"
+    if isinstance(error, NoConnectionFree):
+        return StoreUnavailable(f"the store {shown} has too many questions to answer; try again")
+    passing = isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or getattr(error.orig, "sqlstate", None) == "25006")
+    )
+    return StoreUnavailable(what) if passing else StoreError(what)

@@ -1,0 +1,23 @@
+"""What can go wrong with a store. No message has a secret in it."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store cannot be used: what, where, why and what to do, in words."""
+
+
+class StoreUnavailable(StoreError):
+    """It cannot be written or read just now; the same may be tried again later."""
+
+
+class StoreLost(StoreError):
+    """Another manager has taken the store over; this one must stop."""
+
+
+class CodecError(StoreError):
+    """Something in the store, or for it, is not what it should be."""
+
+
+class TokenNameTaken(StoreError):
+    """There is a token of this name that is not revoked."""

@@ -1,0 +1,147 @@
+"""Questions to a store: which leases, which events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from haizea.core.events import Decision
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.store.codec import read_decision, read_lease
+from haizea.store.schema import events, keys, leases
+from haizea.store.turns import text
+
+#: No answer has more rows than this, whatever was asked.
+MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseQuery:
+    """Which leases are asked for; what is ``None`` does not matter.
+
+    ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
+    leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
+    last id of the page before.
+    """
+
+    states: frozenset[State] | None = None
+    owner: str | None = None
+    kind: Kind | None = None
+    label: str | None = None
+    submitted_from: int | None = None
+    submitted_until: int | None = None
+    finished: bool = False
+    newest_first: bool = False
+    limit: int = 100
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A decision that was kept. Ids grow and are never used twice.
+
+    ``lease_id`` and ``owner`` are ``None`` for what is about a host.
+    """
+
+    id: int
+    time: int
+    lease_id: int | None
+    owner: str | None
+    decision: Decision
+
+
+def lease(connection: sa.Connection, lease_id: int) -> LeaseRecord | None:
+    """The lease with this id, if it is known."""
+    select = sa.select(leases.c.document).where(leases.c.id == lease_id)
+    found = connection.execute(select).scalar()
+    return None if found is None else read_lease(found)
+
+
+def find_leases(connection: sa.Connection, query: LeaseQuery) -> list[LeaseRecord]:
+    """One page of the leases that ``query`` asks for."""
+    select = _filtered(sa.select(leases.c.document), query)
+    if query.after is not None:
+        select = select.where(
+            leases.c.id < query.after if query.newest_first else leases.c.id > query.after
+        )
+    select = select.order_by(leases.c.id.desc() if query.newest_first else leases.c.id)
+    rows = connection.execute(select.limit(_rows(query.limit)))
+    return [read_lease(document) for (document,) in rows]
+
+
+def live_leases(connection: sa.Connection) -> list[LeaseRecord]:
+    """Every lease that is not over, by id."""
+    select = sa.select(leases.c.document).where(leases.c.is_over == 0).order_by(leases.c.id)
+    return [read_lease(document) for (document,) in connection.execute(select)]
+
+
+def count_leases(connection: sa.Connection, query: LeaseQuery) -> int:
+    """How many leases ``query`` asks for, on all its pages."""
+    select = _filtered(sa.select(sa.func.count()).select_from(leases), query)
+    return int(connection.execute(select).scalar_one())
+
+
+def find_events(
+    connection: sa.Connection,
+    after: int,
+    limit: int,
+    lease_id: int | None = None,
+    owner: str | None = None,
+) -> list[Event]:
+    """The events after the one with the id ``after``, oldest first."""
+    select = sa.select(events).where(events.c.id > after).order_by(events.c.id)
+    if lease_id is not None:
+        select = select.where(events.c.lease == lease_id)
+    if owner is not None:
+        select = select.where(events.c.owner == text(owner))
+    rows = connection.execute(select.limit(_rows(limit)))
+    return [
+        Event(
+            id=row.id,
+            time=row.time,
+            lease_id=row.lease,
+            owner=row.owner,
+            decision=read_decision(row.kind, row.document),
+        )
+        for row in rows
+    ]
+
+
+def decisions_after(connection: sa.Connection, event: int) -> list[Decision]:
+    """All decisions after the event with this id, in order."""
+    select = sa.select(events.c.kind, events.c.document).where(events.c.id > event)
+    rows = connection.execute(select.order_by(events.c.id))
+    return [read_decision(kind, document) for kind, document in rows]
+
+
+def lease_for_key(connection: sa.Connection, owner: str, key: str) -> int | None:
+    """The lease that ``owner`` asked for with this idempotency key, if any."""
+    select = sa.select(keys.c.lease).where(keys.c.owner == text(owner), keys.c.key == text(key))
+    return connection.execute(select).scalar()
+
+
+def _filtered(select: sa.Select[Any], query: LeaseQuery) -> sa.Select[Any]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if not query.finished:
+        conditions.append(leases.c.is_over == 0)
+    if query.states is not None:
+        conditions.append(leases.c.state.in_(sorted(s.value for s in query.states)))
+    if query.owner is not None:
+        conditions.append(leases.c.owner == text(query.owner))
+    if query.kind is not None:
+        conditions.append(leases.c.kind == query.kind.value)
+    if query.label is not None:
+        conditions.append(leases.c.label == text(query.label))
+    if query.submitted_from is not None:
+        conditions.append(leases.c.submitted >= query.submitted_from)
+    if query.submitted_until is not None:
+        conditions.append(leases.c.submitted < query.submitted_until)
+    return select.where(*conditions)
+
+
+def _rows(limit: int) -> int:
+    return max(0, min(limit, MOST_ROWS))
