@@ -1,0 +1,201 @@
+"""HTTP to one server: connections that are kept, time limits, bounded answers."""
+
+from __future__ import annotations
+
+import http.client
+import select
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from haizea.backends.opennebula.answers import AnswerReader, Value
+from haizea.backends.opennebula.errors import BadAnswer, OpenNebulaError, Unreachable
+
+_STEP = 1 << 16
+#: OpenNebula's server closes a connection that was quiet for 15 seconds.
+_STALE_SECONDS = 10.0
+_MOST_IDLE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """Limits of a connection.
+
+    ``connect_seconds`` to connect, ``silence_seconds`` between two pieces of an answer,
+    ``answer_seconds`` from request to the end of the answer; ``largest_answer_bytes``
+    for one answer; ``certificates`` a file of the authorities to trust with https, the
+    system's where it is ``None``.
+    """
+
+    connect_seconds: float = 10.0
+    silence_seconds: float = 60.0
+    answer_seconds: float = 180.0
+    largest_answer_bytes: int = 256 << 20
+    certificates: str | None = None
+
+
+class Connections:
+    """Sends requests to one address, from any number of threads.
+
+    Each request has a connection of its own while it lasts; afterwards the connection is
+    kept for the next one. Raises :class:`OpenNebulaError` where the address makes no sense.
+    """
+
+    def __init__(self, url: str, settings: ConnectionSettings) -> None:
+        self._settings = settings
+        self._host, self._port, self._path, secure = _address(url)
+        self._tls = _tls_context(settings.certificates) if secure else None
+        self._lock = threading.Lock()
+        self._idle: list[tuple[http.client.HTTPConnection, float]] = []
+        self._closed = False
+        self.name = f"{'https' if secure else 'http'}://{self._host}:{self._port}{self._path}"
+
+    def exchange(self, body: bytes) -> tuple[Value, ...]:
+        """Post ``body`` and decode what comes back.
+
+        Raises :class:`Unreachable` where no complete answer arrives, with ``maybe_done``
+        as soon as the request may have been read; :class:`BadAnswer` and :class:`Fault`
+        as :class:`AnswerReader` does.
+        """
+        connection = self._connection()
+        deadline = time.monotonic() + self._settings.answer_seconds
+        keep = False
+        try:
+            values, keep = self._exchanged(connection, body, deadline)
+            return values
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(self._told(error), maybe_done=True) from None
+        finally:
+            self._give_back(connection, keep)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when its answer has come."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            connection.close()
+
+    def _exchanged(
+        self, connection: http.client.HTTPConnection, body: bytes, deadline: float
+    ) -> tuple[tuple[Value, ...], bool]:
+        """The values, and whether the connection can be used again."""
+        connection.request("POST", self._path, body, {"Content-Type": "text/xml"})
+        response = connection.getresponse()
+        if response.status >= 500:
+            raise Unreachable(
+                f"{self.name} answers {response.status} {response.reason[:80]}", maybe_done=True
+            )
+        if response.status != 200:
+            raise BadAnswer(
+                f"{self.name} answers {response.status} {response.reason[:80]}:"
+                " is this the XML-RPC address of OpenNebula?"
+            )
+        reader = AnswerReader(self._settings.largest_answer_bytes)
+        left = response.length
+        while left != 0 and (piece := response.read1(_STEP if left is None else min(left, _STEP))):
+            reader.feed(piece)
+            left = None if left is None else left - len(piece)
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"{self.name}: the answer takes longer than"
+                    f" {self._settings.answer_seconds:g} s",
+                    maybe_done=True,
+                )
+        if left:
+            raise http.client.IncompleteRead(b"", left)
+        keep = not response.will_close
+        response.close()
+        return reader.finish(), keep
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """One that is connected. Raises :class:`Unreachable`, with nothing sent."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise Unreachable(f"{self.name}: the client was closed")
+                kept = self._idle.pop() if self._idle else None
+            if kept is None:
+                return self._connected()
+            connection, since = kept
+            if time.monotonic() - since < _STALE_SECONDS and not _was_closed(connection):
+                return connection
+            connection.close()
+
+    def _connected(self) -> http.client.HTTPConnection:
+        limit = self._settings.connect_seconds
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=limit)
+        else:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=limit, context=self._tls
+            )
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise Unreachable(self._told(error)) from None
+        connection.sock.settimeout(self._settings.silence_seconds)
+        return connection
+
+    def _give_back(self, connection: http.client.HTTPConnection, keep: bool) -> None:
+        if keep:
+            with self._lock:
+                if not self._closed and len(self._idle) < _MOST_IDLE:
+                    self._idle.append((connection, time.monotonic()))
+                    return
+        connection.close()
+
+    def _told(self, error: Exception) -> str:
+        match error:
+            case ssl.SSLCertVerificationError():
+                why = f"its certificate is not accepted ({error.verify_message})"
+            case TimeoutError():
+                why = "no answer in time"
+            case ConnectionRefusedError():
+                why = "connection refused; is oned running, and is this its port?"
+            case http.client.RemoteDisconnected():
+                why = "the connection was closed without an answer"
+            case http.client.IncompleteRead():
+                why = "the answer was cut off"
+            case http.client.HTTPException():
+                why = f"the answer is not HTTP ({type(error).__name__})"
+            case OSError():
+                why = error.strerror or type(error).__name__
+            case _:
+                why = type(error).__name__
+        return f"{self.name}: {why}"
+
+
+def _address(url: str) -> tuple[str, int, str, bool]:
+    right = "write one such as http://localhost:2633/RPC2"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 2633
+    except ValueError:
+        raise OpenNebulaError(f"the address of OpenNebula makes no sense: {right}") from None
+    if parts.username is not None or parts.password is not None:
+        raise OpenNebulaError(f"the address of OpenNebula has credentials in it: {right}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise OpenNebulaError(f"{url!r} is no address of OpenNebula: {right}")
+    return parts.hostname, port, parts.path or "/RPC2", parts.scheme == "https"
+
+
+def _tls_context(certificates: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificates)
+    except OSError as error:
+        why = error.strerror or "it is not a file of certificates"
+        raise OpenNebulaError(f"the file of authorities {certificates}: {why}") from None
+
+
+def _was_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server closed it, or sent what nobody asked for."""
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,97 @@
+"""What can go wrong between Haizea and OpenNebula."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class OpenNebulaError(Exception):
+    """Whatever goes wrong in talking to OpenNebula; its text is for the administrator.
+
+    It never contains the session's password or token.
+    """
+
+
+class SessionError(OpenNebulaError):
+    """There are no credentials, or they cannot be read."""
+
+
+class Unreachable(OpenNebulaError):
+    """No answer arrived: no connection, a time limit, an HTTP error, a connection cut off.
+
+    ``maybe_done`` says that the request may have been carried out nevertheless; look at
+    the object before sending it again.
+    """
+
+    def __init__(self, text: str, *, maybe_done: bool = False) -> None:
+        super().__init__(text)
+        self.maybe_done = maybe_done
+
+
+class BadAnswer(OpenNebulaError):
+    """An answer or an event is not what OpenNebula says: malformed, too large or hostile."""
+
+
+class NotInThisVersion(OpenNebulaError):
+    """The OpenNebula that answers has no such call."""
+
+
+class Fault(OpenNebulaError):
+    """An XML-RPC fault: the call itself was wrong, for example an unknown method (-506)."""
+
+    NO_SUCH_METHOD = -506
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"fault {code}: {text}")
+        self.code = code
+
+
+class Reason(StrEnum):
+    """Why OpenNebula refuses a call."""
+
+    AUTHENTICATION = "authentication"
+    AUTHORIZATION = "authorization"
+    NO_SUCH_OBJECT = "no such object"
+    NOT_NOW = "not in this state"
+    CALL = "wrong call"
+    INTERNAL = "internal error"
+    OTHER = "other"
+
+
+_REASONS = {
+    0x0100: Reason.AUTHENTICATION,
+    0x0200: Reason.AUTHORIZATION,
+    0x0400: Reason.NO_SUCH_OBJECT,
+    0x0800: Reason.NOT_NOW,
+    0x1000: Reason.CALL,
+    0x2000: Reason.INTERNAL,
+}
+
+#: OpenNebula 1.4 has no codes: words of its messages, in lower case.
+_WORDS = (
+    ("not authenticated", Reason.AUTHENTICATION),
+    ("not exist", Reason.NO_SUCH_OBJECT),
+    ("wrong state", Reason.NOT_NOW),
+    ("unknown action", Reason.CALL),
+)
+
+
+class Refused(OpenNebulaError):
+    """OpenNebula understood the call and refuses it.
+
+    ``code`` is its error code, 0 where it gives none (1.4); ``object_id`` the object that
+    it complains about, if it names one.
+    """
+
+    def __init__(self, text: str, code: int = 0, object_id: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.object_id = object_id
+
+    @property
+    def reason(self) -> Reason:
+        """The kind of refusal, from the code or, without one, from the message."""
+        if self.code:
+            return _REASONS.get(self.code, Reason.OTHER)
+        text = str(self).lower()
+        return next((reason for words, reason in _WORDS if words in text), Reason.OTHER)
