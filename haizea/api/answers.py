@@ -25,6 +25,8 @@ Resources = Annotated[
     ),
 ]
 
+Outcome = Literal["accepted", "queued", "rejected"]
+
 
 class Answer(BaseModel):
     """What all answers have in common: every field is always there."""
@@ -113,7 +115,7 @@ class LeaseStory(LeaseOut):
 class DecisionOut(Answer):
     """What became of a request."""
 
-    outcome: Literal["accepted", "queued", "rejected"] = Field(
+    outcome: Outcome = Field(
         description="`accepted`: it has its hosts and times. `queued`: it waits for hosts."
         " `rejected`: see `reason` and `code` of the lease."
     )
@@ -158,7 +160,7 @@ class HostOut(Answer):
 
     id: int
     name: str
-    status: Literal["up", "down", "drained"]
+    status: str = Field(description="`up`, `down` or `drained`.", examples=["up"])
     reason: str
     resources: Resources
     used: Resources

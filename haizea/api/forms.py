@@ -311,6 +311,8 @@ class TokenForm(BaseModel):
     )
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a form, to be put into the OpenAPI description."""
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
+def schema_of(
+    model: type[BaseModel], mode: Literal["validation", "serialization"]
+) -> dict[str, Any]:
+    """The JSON schema of what is sent or answered, to be put into the OpenAPI description."""
+    return model.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode)

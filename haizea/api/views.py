@@ -11,6 +11,7 @@ from haizea.api.answers import (
     LeaseOut,
     LeaseStory,
     NodesOut,
+    Outcome,
     PlaceOut,
     QueueEntry,
     ReservationOut,
@@ -34,8 +35,6 @@ from haizea.core.records import LeaseRecord
 from haizea.core.resources import FOREVER, Capacity, ResourceTypes
 from haizea.times import spell_times
 
-_KNOWN_STATUS = ("up", "down", "drained")
-
 
 def resources(types: ResourceTypes, capacity: Capacity) -> dict[str, int]:
     """Amounts by name."""
@@ -50,41 +49,38 @@ def host_names(site: Site, hosts: Iterable[int]) -> list[str]:
 
 def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
     """A lease for a list."""
-    return LeaseOut(**_lease_fields(record, types))
-
-
-def _lease_fields(record: LeaseRecord, types: ResourceTypes) -> dict[str, object]:
-    request = record.request
+    request, image = record.request, record.request.image
     run = record.plan.phase(Purpose.RUN) if record.plan is not None else None
-    return {
-        "id": request.id,
-        "label": request.label,
-        "owner": request.owner,
-        "kind": request.kind,
-        "state": record.state,
-        "reason": spell_times(record.reason),
-        "code": record.code,
-        "changed": written(record.changed),
-        "submitted": written(request.submitted),
-        "start": written_or_none(request.start),
-        "duration": request.duration,
-        "nodes": [
+    return LeaseOut(
+        id=request.id,
+        label=request.label,
+        owner=request.owner,
+        kind=request.kind,
+        state=record.state,
+        reason=spell_times(record.reason),
+        code=record.code,
+        changed=written(record.changed),
+        submitted=written(request.submitted),
+        start=written_or_none(request.start),
+        duration=request.duration,
+        nodes=[
             NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
             for nodes in request.nodes
         ],
-        "preemptible": request.preemptible,
-        "image": request.image and ImageOut(name=request.image.name, size_mb=request.image.size_mb),
-        "planned_start": None if run is None else written_or_none(run.start),
-        "planned_end": None if run is None else written_or_none(run.end),
-        "expected": written_or_none(record.expected),
-        "remaining": record.remaining if record.remaining < FOREVER else None,
-        "ran": record.ran,
-    }
+        preemptible=request.preemptible,
+        image=None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
+        planned_start=None if run is None else written_or_none(run.start),
+        planned_end=None if run is None else written_or_none(run.end),
+        expected=written_or_none(record.expected),
+        remaining=record.remaining if record.remaining < FOREVER else None,
+        ran=record.ran,
+    )
 
 
 def decision_out(decided: Decided, site: Site) -> DecisionOut:
     """The answer to a request."""
     record = decided.record
+    outcome: Outcome
     if record.state is State.REJECTED:
         outcome = "rejected"
     else:
@@ -108,7 +104,7 @@ def lease_story(record: LeaseRecord, events: Sequence[Event], site: Site) -> Lea
     story = [entry for event in events if (entry := _story_entry(event)) is not None]
     reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
     return LeaseStory(
-        **_lease_fields(record, site.types),
+        **lease_out(record, site.types).model_dump(),
         hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
         reservations=reservations[-MOST_STORY:] + _present(record, site),
         story=story[-MOST_STORY:],
@@ -204,7 +200,7 @@ def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
     return HostOut(
         id=use.host.id,
         name=use.host.name,
-        status=use.status if use.status in _KNOWN_STATUS else "down",
+        status=use.status,
         reason=spell_times(use.reason),
         resources=resources(types, use.host.capacity),
         used=resources(types, use.used),

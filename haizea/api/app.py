@@ -1,0 +1,199 @@
+"""The HTTP interface as a whole: routes, errors, and the description of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from haizea import __version__
+from haizea.api import events, leases, page, sites, tokens
+from haizea.api.answers import EventOut
+from haizea.api.calls import Calls
+from haizea.api.forms import LeaseForm, schema_of
+from haizea.api.guard import Guard
+from haizea.api.interface import Here, Interface
+from haizea.api.manager import Busy, Draft, Manager, Unavailable
+from haizea.api.problems import Problem, Refused, invalid, later
+from haizea.api.settings import ApiSettings, ParseLease
+
+PREFIX = "/v1"
+DESCRIPTION_PATH = f"{PREFIX}/openapi.json"
+
+_DESCRIPTION = """\
+Ask for machines over a period, see what became of it, follow what happens.
+
+**Tokens.** Every request but `/health` shows a token: `Authorization: Bearer TOKEN`. A *user*
+asks for leases, sees and cancels own ones; anybody else's are not there (`404`). An *operator*
+may do all. A *reader* sees all and changes nothing. Reasons may name another's lease by its
+number; nothing else of it is told.
+
+**Times** are ISO 8601 in UTC. In requests they may have any zone (in a URL write `+` as `%2B`).
+Durations are whole seconds.
+
+**Errors** have one shape, `{"error": {"code": …, "message": …, "field": …}}`: the code for
+programs, the message for people.
+
+**Lists** come in pages: pass `next` of one as `after` of the next one, until it is `null`.
+"""
+_TAGS = [
+    {"name": "leases", "description": "Asking for nodes, and what became of it."},
+    {"name": "site", "description": "The hosts, and when they are in use."},
+    {"name": "events", "description": "What happens, as it happens."},
+    {"name": "service", "description": "How the service is."},
+    {"name": "tokens", "description": "Who may do what."},
+]
+
+
+def make_app(
+    manager: Manager, settings: ApiSettings | None = None, parse_lease: ParseLease | None = None
+) -> FastAPI:
+    """The interface to a manager, to be run in one event loop once.
+
+    Without ``parse_lease``, leases are taken in JSON alone. ``app.state.interface`` is the
+    :class:`~haizea.api.interface.Interface`; streams and waiting requests end when its
+    ``closing`` is set.
+    """
+    settings = settings or ApiSettings()
+    interface = Interface(
+        manager=manager,
+        settings=settings,
+        parse_lease=parse_lease or _json_alone,
+        ask=Calls("questions", settings.question_threads),
+        stream=Calls("streams", settings.stream_threads),
+        look_up=Calls("tokens", settings.token_threads),
+    )
+    app = FastAPI(
+        title="Haizea",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        openapi_tags=_TAGS,
+    )
+    app.state.interface = interface
+    app.include_router(sites.plain_router)
+    for module in (leases, sites, events, tokens):
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(page.router)
+    _describe(app)
+    _handle_errors(app)
+    app.add_middleware(
+        Guard,
+        manager=manager,
+        settings=settings,
+        look_up=interface.look_up,
+        meters=interface.meters,
+        open_paths=frozenset({"/health", page.PATH}),
+    )
+    return app
+
+
+def _json_alone(content: bytes, media_type: str) -> Draft:
+    raise ValueError(f"{media_type} is not taken here; send application/json")
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    interface: Interface = app.state.interface
+    interface.bells.bind()
+    unwatch = interface.manager.watch(interface.bells.ring)
+    try:
+        yield
+    finally:
+        unwatch()
+        for calls in (interface.ask, interface.stream, interface.look_up):
+            calls.close()
+
+
+def _describe(app: FastAPI) -> None:
+    """Have the description of the interface at its address, as JSON."""
+    made: list[bytes] = []
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _openapi(app)
+        return app.openapi_schema
+
+    def text() -> bytes:
+        if not made:
+            made.append(json.dumps(app.openapi(), ensure_ascii=False).encode())
+        return made[0]
+
+    async def show_description(here: Here) -> Response:
+        return Response(await here.ask(text), media_type="application/json")
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    app.add_api_route(DESCRIPTION_PATH, show_description, include_in_schema=False)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    described = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        tags=_TAGS,
+    )
+    components = described["components"]
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "A token of the service."}
+    }
+    described["security"] = [{"token": []}]
+    schemas = components["schemas"]
+    for schema in (schema_of(LeaseForm, "validation"), schema_of(EventOut, "serialization")):
+        schemas.update(schema.pop("$defs", {}))
+        schemas[schema["title"]] = schema
+    return described
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Every error that a route or the framework raises gets the one shape."""
+
+    async def refuse(refused: Refused) -> Response:
+        return Response(
+            refused.body(), refused.status, refused.headers, media_type="application/json"
+        )
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return await refuse(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(request: Request, error: RequestValidationError) -> Response:
+        return await refuse(invalid(error.errors(), leave_out=1))
+
+    @app.exception_handler(HTTPException)
+    async def failed(request: Request, error: HTTPException) -> Response:
+        words = _WORDS.get(error.status_code, Problem(code="refused", message=str(error.detail)))
+        return await refuse(
+            Refused(error.status_code, words.code, words.message, headers=error.headers)
+        )
+
+    @app.exception_handler(Busy)
+    async def busy(request: Request, error: Busy) -> Response:
+        return await refuse(
+            later("busy", "too many requests wait for a decision; nothing was taken: try again")
+        )
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(request: Request, error: Unavailable) -> Response:
+        return await refuse(
+            later("unavailable", f"there is no answer at present: {error}", seconds=10)
+        )
+
+
+_WORDS = {
+    400: Problem(code="invalid", message="the request cannot be read"),
+    404: Problem(code="not-found", message="there is no such address; see /v1/openapi.json"),
+    405: Problem(code="method", message="this address does not take this method"),
+}

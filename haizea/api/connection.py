@@ -1,0 +1,62 @@
+"""One client's connection: uvicorn's, with an end for those who keep it and do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from haizea.api.settings import ApiSettings
+
+
+def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
+    """The protocol of connections that keep to these bounds.
+
+    uvicorn bounds the head of a request and how long a connection rests after an answer. It
+    does not bound how long a client may take to send a head, nor how long to take in an
+    answer, nor how many are connected; this does.
+    """
+
+    class Connection(H11Protocol):
+        """A connection that is looked at every few seconds."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._idle_since = self._ready_since = self.loop.time()
+            self._every_seconds = min(settings.request_seconds, settings.stalled_seconds) / 4
+            self._look_again: asyncio.TimerHandle | None = None
+            if len(self.connections) > settings.most_connections:
+                transport.abort()
+                return
+            self._writing_stopped = False
+            self._look_again = self.loop.call_later(self._every_seconds, self._look)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._look_again is not None:
+                self._look_again.cancel()
+            super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            self._writing_stopped = True
+            super().pause_writing()
+
+        def resume_writing(self) -> None:
+            self._writing_stopped = False
+            super().resume_writing()
+
+        def _look(self) -> None:
+            now = self.loop.time()
+            cycle: Any = self.cycle
+            if cycle is not None and not cycle.response_complete:
+                self._idle_since = now
+            if not (self._writing_stopped or self.transport.is_closing()):
+                self._ready_since = now
+            idle_too_long = now - self._idle_since > settings.request_seconds
+            stalled = now - self._ready_since > settings.stalled_seconds
+            if idle_too_long or stalled:
+                self.transport.abort()
+                return
+            self._look_again = self.loop.call_later(self._every_seconds, self._look)
+
+    return Connection

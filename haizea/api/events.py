@@ -1,0 +1,176 @@
+"""The stream of events: server-sent events that can be taken up where they broke off."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from haizea.api.answers import EventOut
+from haizea.api.forms import EventsFilter
+from haizea.api.happenings import event_out
+from haizea.api.interface import (
+    ANYBODY,
+    AnyToken,
+    Here,
+    Interface,
+    described,
+    errors,
+    secret_of,
+    whose,
+)
+from haizea.api.manager import Event, Unavailable
+from haizea.api.problems import Refused, later
+from haizea.api.settings import MOST_ID
+
+router = APIRouter()
+MEDIA_TYPE = "text/event-stream"
+#: So many events are read at once; no more are ever in memory for a stream.
+_PAGE = 100
+
+
+@router.get(
+    "/events",
+    summary="Follow what happens",
+    tags=["events"],
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The stream. Each `data` is an event as the schema EventOut says.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        },
+        **errors(404, 409),
+    },
+    openapi_extra=described(*ANYBODY),
+)
+async def follow_events(
+    request: Request,
+    here: Here,
+    wanted: Annotated[EventsFilter, Query()],
+    token: AnyToken,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[0-9]{1,15}$", description="The last `id` that was seen; `after` goes first."
+        ),
+    ] = None,
+) -> StreamingResponse:
+    """Server-sent events: each has an `id`, its kind as `event`, and JSON as `data`.
+
+    A user is told of own leases. Go on after a break with the header `Last-Event-ID`; no
+    event is left out or told twice. A comment comes every 15 s when nothing happens. The
+    stream ends when the service ends and when the token is no longer good.
+    """
+    if here.meters.streams >= here.settings.most_streams:
+        raise later("busy", "too many event streams are open; try again later", 10)
+    last = here.manager.last_event_id()
+    after = wanted.after
+    if after is None:
+        after = last if last_event_id is None else min(int(last_event_id), MOST_ID)
+    if after > last:
+        raise Refused(
+            409, "unknown-event", f"there is no event {after}; the last one is {last}", "after"
+        )
+    if wanted.lease is not None:
+        await here.ask(here.lease_for, wanted.lease, token)
+    stream = _Stream(here, secret_of(request), after, wanted.lease, whose(token))
+    return StreamingResponse(stream.texts(wanted.follow), media_type=MEDIA_TYPE)
+
+
+class _Stream:
+    """One client's stream. It holds one page of events at most, and is never waited for."""
+
+    def __init__(
+        self, here: Interface, secret: str, after: int, lease: int | None, owner: str | None
+    ) -> None:
+        self._here = here
+        self._secret = secret
+        self._after = after
+        self._lease = lease
+        self._owner = owner
+        self._checked = time.monotonic()
+
+    async def texts(self, follow: bool) -> AsyncGenerator[str, None]:
+        """The stream's text, in pieces."""
+        here = self._here
+        if here.meters.streams >= here.settings.most_streams:
+            return
+        here.meters.streams += 1
+        try:
+            with here.bells.bell() as bell:
+                yield "retry: 3000\n\n"
+                async with aclosing(self._pages(bell, follow)) as pages:
+                    async for text in pages:
+                        yield text
+        except Unavailable:
+            # Whoever follows comes again with the last id, and finds nothing missing.
+            yield ": the service cannot read events at present\n\n"
+        finally:
+            here.meters.streams -= 1
+
+    async def _pages(self, bell: asyncio.Event, follow: bool) -> AsyncGenerator[str, None]:
+        here = self._here
+        while not here.closing.is_set() and await self._allowed():
+            bell.clear()
+            page = await self._page()
+            if page:
+                yield page
+                continue
+            if not follow:
+                return
+            if not await self._rung(bell):
+                yield ": nothing new\n\n"
+            else:
+                await asyncio.sleep(here.settings.stream_pause_seconds)
+
+    async def _page(self) -> str:
+        """The next events as text; empty when there are none yet."""
+        manager = self._here.manager
+
+        def read() -> tuple[list[Event], str, int]:
+            # Asked first: what is kept in between is found the next time.
+            last = manager.last_event_id()
+            events = manager.events(self._after, _PAGE, self._lease, self._owner)
+            return events, "".join(written_event(event_out(e, manager.site)) for e in events), last
+
+        events, text, last = await self._here.stream(read)
+        if events:
+            self._after = events[-1].id
+        else:
+            self._after = max(self._after, last)
+        return text
+
+    async def _rung(self, bell: asyncio.Event) -> bool:
+        """Wait for the next turn; false when it is time for a sign of life."""
+        waits = [
+            asyncio.create_task(bell.wait()),
+            asyncio.create_task(self._here.closing.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(
+                waits,
+                timeout=self._here.settings.heartbeat_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return bool(done)
+
+    async def _allowed(self) -> bool:
+        """Whether the token is still good; looked up now and then."""
+        if time.monotonic() - self._checked < self._here.settings.heartbeat_seconds:
+            return True
+        self._checked = time.monotonic()
+        here = self._here
+        return await here.look_up(here.manager.identify, self._secret) is not None
+
+
+def written_event(event: EventOut) -> str:
+    """An event in the form of the stream."""
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {event.model_dump_json()}\n\n"

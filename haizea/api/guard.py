@@ -1,0 +1,199 @@
+"""What stands before every route: who asks, how much, and for how long.
+
+A request is looked at in this order: is there room for it, does it show a good token,
+does its body come in time and within bounds. Only then does a route see it, so that
+whoever has no token learns nothing, not even which routes there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from haizea.api.calls import Calls
+from haizea.api.manager import Manager, TokenInfo, Unavailable
+from haizea.api.metrics import Meters
+from haizea.api.problems import Refused, later, unauthorized
+from haizea.api.settings import ApiSettings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Where the token of a request and its secret are kept in its scope.
+TOKEN = "haizea.token"
+SECRET = "haizea.secret"
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,256}) *", re.IGNORECASE)
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_logger = logging.getLogger("haizea.api")
+
+
+class Guard:
+    """Middleware around all routes but those of ``open_paths``, which need no token."""
+
+    def __init__(
+        self,
+        app: App,
+        manager: Manager,
+        settings: ApiSettings,
+        look_up: Calls,
+        meters: Meters,
+        open_paths: frozenset[str],
+    ) -> None:
+        self._app = app
+        self._manager = manager
+        self._settings = settings
+        self._look_up = look_up
+        self._meters = meters
+        self._open_paths = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or have it answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        began = time.monotonic()
+        self._meters.under_way += 1
+        try:
+            await self._pass_on(scope, receive, answer)
+        except Refused as refused:
+            await answer.refuse(refused)
+        except Exception:
+            _logger.exception("a request failed: %s %a", scope["method"], scope["path"])
+            await answer.refuse(
+                Refused(500, "internal", "this failed; the service's log says more")
+            )
+        finally:
+            self._meters.under_way -= 1
+            self._meters.answered(scope["method"], answer.status)
+            _log(scope, answer.status, time.monotonic() - began)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if self._meters.under_way > self._settings.most_requests:
+            raise later("busy", "too many requests are under way; try again in a moment")
+        if scope["path"] not in self._open_paths:
+            await self._identify(scope)
+        if scope["method"] == "POST":
+            receive = await self._whole_body(scope, receive)
+        await self._app(scope, receive, answer)
+
+    async def _identify(self, scope: Scope) -> None:
+        shown = [value for name, value in scope["headers"] if name == b"authorization"]
+        bearer = _BEARER.fullmatch(shown[0]) if len(shown) == 1 else None
+        if bearer is None:
+            raise unauthorized()
+        secret = bearer[1].decode("ascii")
+        try:
+            token = await self._look_up(self._manager.identify, secret)
+        except Unavailable:
+            # Nobody can be told who has a token from who has none, so nothing is said.
+            raise later("unavailable", "the service cannot look up tokens at present") from None
+        if token is None:
+            raise unauthorized()
+        scope[TOKEN], scope[SECRET] = token, secret
+
+    async def _whole_body(self, scope: Scope, receive: Receive) -> Receive:
+        """Take in the whole body; the answer gives it out again."""
+        most, seconds = self._settings.most_body_bytes, self._settings.body_seconds
+        too_large = Refused(
+            413, "too-large", f"the body is too large: {most} bytes are the most", headers=_CLOSE
+        )
+        if _announced(scope) > most:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        # The client is gone; there is nobody to answer.
+                        raise Refused(400, "incomplete", "the body is not complete")
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > most:
+                        raise too_large
+        except TimeoutError:
+            raise Refused(
+                408, "too-slow", f"the body did not come within {seconds:g} s", headers=_CLOSE
+            ) from None
+        return _given_out(bytes(body), receive)
+
+
+_CLOSE = {"Connection": "close"}
+
+
+class _Answer:
+    """Sends an answer, with the headers that all have, and remembers its status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", []))
+            given = {name.lower() for name, _ in headers}
+            headers += [pair for pair in (*_HEADERS, _POLICY) if pair[0] not in given]
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if self.status:
+            return
+        body = refused.body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in refused.headers.items()),
+        ]
+        await self({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _announced(scope: Scope) -> int:
+    """The length that the client says the body has; 0 if it says nothing of use."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0
+
+
+def _given_out(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that has the body first and then what the connection has."""
+    rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return rest.pop() if rest else await receive()
+
+    return give
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    # Neither headers nor the query: somebody may have put a secret there.
+    if not _logger.isEnabledFor(logging.DEBUG):
+        return
+    token: TokenInfo | None = scope.get(TOKEN)
+    _logger.debug(
+        "%s %a: %d in %.0f ms (token %s)",
+        scope["method"],
+        scope["path"][:200],
+        status,
+        seconds * 1000,
+        token.name if token is not None else "none",
+    )

@@ -1,0 +1,123 @@
+"""What all routes share: the manager, bounds, threads, and who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from haizea.api.bells import Bells
+from haizea.api.calls import Calls
+from haizea.api.guard import SECRET, TOKEN
+from haizea.api.manager import Manager, Role, TokenInfo
+from haizea.api.metrics import Meters
+from haizea.api.problems import ErrorBody, Refused, not_found
+from haizea.api.settings import ApiSettings, ParseLease
+from haizea.core.records import LeaseRecord
+
+ANYBODY = (Role.USER, Role.OPERATOR, Role.READER)
+_WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One HTTP interface. ``closing`` is set when the service begins to end."""
+
+    manager: Manager
+    settings: ApiSettings
+    parse_lease: ParseLease
+    ask: Calls
+    stream: Calls
+    look_up: Calls
+    meters: Meters = field(default_factory=Meters)
+    bells: Bells = field(default_factory=Bells)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def now(self) -> int:
+        """What time it is for the manager."""
+        return (await self.ask(self.manager.status)).now
+
+    async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:
+        """What ``make`` makes, as JSON; neither is done in the event loop's thread."""
+        body = await self.ask(lambda: make().model_dump_json().encode())
+        return Response(body, status_code=status, media_type="application/json")
+
+    def lease_for(self, lease_id: int, token: TokenInfo) -> LeaseRecord:
+        """A lease that the token's bearer may see.
+
+        Raises :class:`Refused` for one that there is not, and just so for another's.
+        """
+        record = self.manager.lease(lease_id)
+        owner = whose(token)
+        if record is None or owner not in (None, record.request.owner):
+            raise not_found(f"lease {lease_id}")
+        return record
+
+
+def whose(token: TokenInfo) -> str | None:
+    """The owner whose leases the token's bearer may see; ``None`` for everybody's."""
+    return token.owner if token.role is Role.USER else None
+
+
+def interface_of(request: Request) -> Interface:
+    """The interface that a request came to."""
+    return cast(Interface, request.app.state.interface)
+
+
+def secret_of(request: Request) -> str:
+    """The secret that came with a request."""
+    return cast(str, request.scope[SECRET])
+
+
+def bearer(*roles: Role) -> Any:
+    """A dependency: the token of a request, refused with 403 if its role is none of these."""
+
+    async def allowed(request: Request) -> TokenInfo:
+        token = cast(TokenInfo, request.scope[TOKEN])
+        if token.role not in roles:
+            wanted = " or ".join(_WHO[role] for role in roles)
+            raise Refused(
+                403, "forbidden", f"this is for {wanted}; the token is that of {_WHO[token.role]}"
+            )
+        return token
+
+    return Depends(allowed)
+
+
+#: The token of a request that anybody may make; that changes leases; that sees figures
+#: about everything; that only an operator may make.
+AnyToken = Annotated[TokenInfo, bearer(*ANYBODY)]
+ChangingToken = Annotated[TokenInfo, bearer(Role.USER, Role.OPERATOR)]
+WatchingToken = Annotated[TokenInfo, bearer(Role.OPERATOR, Role.READER)]
+OperatorToken = Annotated[TokenInfo, bearer(Role.OPERATOR)]
+Here = Annotated[Interface, Depends(interface_of)]
+
+
+def described(*roles: Role, also: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The part of a route's OpenAPI description that says whom it is for."""
+    return {"x-roles": [role.value for role in roles], **(also or {})}
+
+
+_MEANINGS = {
+    401: "No good token. The answer is the same whatever is wrong with it.",
+    403: "The token's role does not allow this.",
+    404: "There is no such thing, or it belongs to somebody else.",
+    408: "The body did not come in time.",
+    409: "This cannot be done as things are.",
+    413: "The body is too large.",
+    415: "The body has a media type that is not taken.",
+    422: "Something in the request is wrong; the message says what.",
+    503: "Not now. Try again after `Retry-After` seconds.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for its OpenAPI description; some are common to all."""
+    return {
+        status: {"model": ErrorBody, "description": _MEANINGS[status]}
+        for status in sorted({401, 403, 422, 503, *statuses})
+    }

@@ -1,0 +1,282 @@
+"""Routes about leases: ask for one, list, show, cancel; and the queue."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import ValidationError
+
+from haizea.api.answers import DecisionOut, LeaseList, LeaseOut, LeaseStory, QueueOut
+from haizea.api.calls import Closing, settled
+from haizea.api.forms import LeaseFilter, LeaseForm, QueueFilter, check_draft
+from haizea.api.interface import (
+    ANYBODY,
+    AnyToken,
+    ChangingToken,
+    Here,
+    Interface,
+    described,
+    errors,
+    whose,
+)
+from haizea.api.manager import Decided, Draft, LeaseQuery, Role
+from haizea.api.problems import Refused, invalid, later, not_found
+from haizea.api.settings import MOST_ID
+from haizea.api.views import decision_out, lease_out, lease_story, queue_entry
+from haizea.core.hosts import Site
+from haizea.core.lifecycle import FINAL, State
+from haizea.core.records import LeaseRecord
+
+router = APIRouter()
+LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]
+
+_JSON, _YAML, _XML = "application/json", "application/yaml", "application/xml"
+#: Media types that are taken, with other names that they go by.
+_MEDIA = {
+    _JSON: _JSON,
+    _YAML: _YAML,
+    "application/x-yaml": _YAML,
+    "text/yaml": _YAML,
+    _XML: _XML,
+    "text/xml": _XML,
+}
+_YAML_EXAMPLE = (
+    "start: best-effort\nduration: 01:30:00\nnodes: {count: 2, CPU: 100, Memory: 1024}\n"
+)
+_XML_EXAMPLE = (
+    '<lease preemptible="true"><nodes><node-set numnodes="2"><res type="CPU" amount="100"/>'
+    '<res type="Memory" amount="1024"/></node-set></nodes><start/>'
+    '<duration time="01:30:00"/></lease>'
+)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            _JSON: {"schema": {"$ref": "#/components/schemas/LeaseForm"}},
+            _YAML: {"schema": {"type": "string", "examples": [_YAML_EXAMPLE]}},
+            _XML: {"schema": {"type": "string", "examples": [_XML_EXAMPLE]}},
+        },
+    }
+}
+
+
+@router.post(
+    "/leases",
+    status_code=201,
+    response_model=DecisionOut,
+    summary="Ask for a lease",
+    tags=["leases"],
+    responses={
+        201: {
+            "description": "It is taken: `outcome` is `accepted` or `queued`.",
+            "headers": {
+                "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
+            },
+        },
+        200: {
+            "model": DecisionOut,
+            "description": "It was asked for before with this `Idempotency-Key`: that lease as it"
+            " is now.",
+        },
+        **errors(408, 413, 415),
+        409: {"model": DecisionOut, "description": "It is rejected: see `reason` and `offer`."},
+    },
+    openapi_extra=described(Role.USER, Role.OPERATOR, also=_BODY),
+)
+async def ask_for_lease(
+    request: Request,
+    here: Here,
+    token: ChangingToken,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            pattern=r"^[!-~]+$",
+            description="Any text of your own, new for each lease. Sent again with the same text,"
+            " the request is not taken twice, whatever became of the first answer.",
+        ),
+    ] = None,
+) -> Response:
+    """The answer is the decision. It is kept when the answer comes, and so is the lease.
+
+    The lease belongs to the owner of the token. The body is JSON, a YAML document or a
+    `<lease>` element, as in workload files; a start that is a time, `HH:MM:SS`, counts from
+    now there.
+
+    A `503` with the code `no-decision-yet` leaves open whether the lease was taken: send the
+    request again with the same `Idempotency-Key`.
+    """
+    draft = await _draft(here, request)
+    future = here.manager.submit(draft, token.owner, idempotency_key)
+    try:
+        decided = await settled(future, here.settings.decision_seconds, here.closing)
+    except (TimeoutError, Closing):
+        raise later(
+            "no-decision-yet",
+            "there is no decision yet, and the lease may have been taken: send this again with"
+            " the same Idempotency-Key, or look for it in the list of leases",
+            seconds=5,
+        ) from None
+    if decided.repeated and not _same(draft, decided.record, here.manager.site):
+        raise Refused(
+            422,
+            "key-reused",
+            f"this Idempotency-Key was used for another request, that of lease"
+            f" {decided.record.id}; use a new one",
+            "Idempotency-Key",
+        )
+    response = await here.answer(
+        partial(decision_out, decided, here.manager.site), _decision_status(decided)
+    )
+    response.headers["Location"] = f"/v1/leases/{decided.record.id}"
+    return response
+
+
+async def _draft(here: Interface, request: Request) -> Draft:
+    body = await request.body()
+    given = request.headers.get("content-type", _JSON).split(";")[0].strip().lower()
+    media = _MEDIA.get(given)
+    if media is None:
+        raise Refused(
+            415, "media-type", f"{given[:100]!a} is not taken; send {_JSON}, {_YAML} or {_XML}"
+        )
+    site = here.manager.site
+
+    def read() -> Draft:
+        if media == _JSON:
+            draft = LeaseForm.model_validate_json(body).draft()
+        else:
+            draft = here.parse_lease(body, media)
+        check_draft(draft, site)
+        return draft
+
+    try:
+        return await here.ask(read)
+    except ValidationError as wrong:
+        raise invalid(wrong.errors(include_url=False, include_context=False)) from None
+    except ValueError as wrong:
+        raise Refused(422, "invalid", str(wrong)[:1000]) from None
+
+
+def _same(draft: Draft, record: LeaseRecord, site: Site) -> bool:
+    """Whether the lease is what the draft asks for."""
+    request = record.request
+    return request == draft.request(request.id, request.submitted, request.owner, site.types)
+
+
+def _decision_status(decided: Decided) -> int:
+    if decided.record.state is State.REJECTED:
+        return 409
+    return 200 if decided.repeated else 201
+
+
+@router.get(
+    "/leases",
+    response_model=LeaseList,
+    summary="List leases",
+    tags=["leases"],
+    responses=errors(),
+    openapi_extra=described(*ANYBODY),
+)
+async def list_leases(
+    here: Here, wanted: Annotated[LeaseFilter, Query()], token: AnyToken
+) -> Response:
+    """A page of leases, by number. A user is shown own leases; `owner` finds nobody else's."""
+    own = whose(token)
+    if own is not None and wanted.owner not in (None, own):
+        return await here.answer(lambda: LeaseList(leases=[], next=None))
+    query = wanted.query(FINAL, own if own is not None else wanted.owner)
+    return await here.answer(partial(_page, here, query))
+
+
+def _page(here: Interface, query: LeaseQuery) -> LeaseList:
+    found = here.manager.leases(query)
+    page = found[: query.limit - 1]
+    types = here.manager.site.types
+    return LeaseList(
+        leases=[lease_out(record, types) for record in page],
+        next=page[-1].id if len(found) > len(page) else None,
+    )
+
+
+@router.get(
+    "/leases/{lease_id}",
+    response_model=LeaseStory,
+    summary="Show a lease",
+    tags=["leases"],
+    responses=errors(404),
+    openapi_extra=described(*ANYBODY),
+)
+async def show_lease(here: Here, lease_id: LeaseId, token: AnyToken) -> Response:
+    """A lease with its story: its states with time and reason, its reservations, its hosts."""
+
+    def show() -> LeaseStory:
+        record = here.lease_for(lease_id, token)
+        return lease_story(record, here.manager.story(lease_id), here.manager.site)
+
+    return await here.answer(show)
+
+
+@router.delete(
+    "/leases/{lease_id}",
+    response_model=LeaseOut,
+    summary="Cancel a lease",
+    tags=["leases"],
+    responses=errors(404, 409),
+    openapi_extra=described(Role.USER, Role.OPERATOR),
+)
+async def cancel_lease(here: Here, lease_id: LeaseId, token: ChangingToken) -> Response:
+    """Ends the lease now, whether it waits or runs. Cancelling it again changes nothing."""
+    record = await here.ask(here.lease_for, lease_id, token)
+    if not record.over:
+        if token.owner == record.request.owner:
+            reason = "cancelled by its owner"
+        else:
+            reason = f"cancelled by operator {token.owner}"
+        future = here.manager.cancel(lease_id, reason)
+        try:
+            after = await settled(future, here.settings.decision_seconds, here.closing)
+        except (TimeoutError, Closing):
+            raise later(
+                "no-decision-yet", "it is not cancelled yet, but may be soon: send this again", 5
+            ) from None
+        if after is None:
+            raise not_found(f"lease {lease_id}")
+        record = after
+    if record.state is not State.CANCELLED:
+        raise Refused(409, "over", f"lease {lease_id} is over already: {record.state}")
+    return await here.answer(partial(lease_out, record, here.manager.site.types))
+
+
+@router.get(
+    "/queue",
+    response_model=QueueOut,
+    summary="Show the queue",
+    tags=["leases"],
+    responses=errors(),
+    openapi_extra=described(*ANYBODY),
+)
+async def show_queue(
+    here: Here, wanted: Annotated[QueueFilter, Query()], token: AnyToken
+) -> Response:
+    """Waiting leases with their places and expected starts. A user is shown own leases."""
+    own = whose(token)
+
+    def show() -> QueueOut:
+        queue = here.manager.queue()
+        seen = [
+            place
+            for place in queue
+            if place.place > wanted.after and own in (None, place.record.request.owner)
+        ]
+        page = seen[: wanted.limit]
+        return QueueOut(
+            length=len(queue),
+            queue=[queue_entry(place, here.manager.site.types) for place in page],
+            next=page[-1].place if len(seen) > len(page) else None,
+        )
+
+    return await here.answer(show)

@@ -1,0 +1,217 @@
+"""Routes about hosts, the schedule, and how the service is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from haizea.api.answers import (
+    Health,
+    HostList,
+    HostUseOut,
+    ScheduleEntry,
+    ScheduleOut,
+    StatusOut,
+    UseEntry,
+)
+from haizea.api.forms import Period, ScheduleFilter
+from haizea.api.interface import (
+    ANYBODY,
+    AnyToken,
+    Here,
+    Interface,
+    WatchingToken,
+    described,
+    errors,
+    whose,
+)
+from haizea.api.manager import Role, TokenInfo
+from haizea.api.metrics import MEDIA_TYPE, exposition
+from haizea.api.problems import not_found
+from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
+from haizea.api.values import written
+from haizea.api.views import host_out, resources, schedule_entry
+from haizea.core.hosts import Host, Site
+
+router = APIRouter()
+#: Routes that are not part of a version of the interface.
+plain_router = APIRouter()
+
+
+@router.get(
+    "/hosts",
+    response_model=HostList,
+    summary="List hosts",
+    tags=["site"],
+    responses=errors(),
+    openapi_extra=described(*ANYBODY),
+)
+async def list_hosts(here: Here, token: AnyToken) -> Response:
+    """All hosts, with what is in use on them now."""
+    own = whose(token)
+
+    def show() -> HostList:
+        types = here.manager.site.types
+        return HostList(hosts=[host_out(use, types, own) for use in here.manager.hosts()])
+
+    return await here.answer(show)
+
+
+@router.get(
+    "/hosts/{host}/use",
+    response_model=HostUseOut,
+    summary="Show the use of a host over time",
+    tags=["site"],
+    responses=errors(404),
+    openapi_extra=described(*ANYBODY),
+)
+async def show_host_use(
+    here: Here,
+    host: Annotated[str, Path(max_length=200, description="The host's name or number.")],
+    wanted: Annotated[Period, Query()],
+    token: AnyToken,
+) -> Response:
+    """How much of the host was, is and will be in use, whoever uses it.
+
+    Up to 400 days and 5000 changes; `until` of the answer says how far it goes.
+    """
+    start, end = wanted.bounds(await here.now(), MOST_PERIOD_SECONDS)
+
+    def show() -> HostUseOut:
+        site = here.manager.site
+        found = _host(site, host)
+        use = here.manager.host_use(found.id, start, end)
+        last = use[MOST_MOMENTS][0] if len(use) > MOST_MOMENTS else end
+        return HostUseOut(
+            host=found.name,
+            resources=resources(site.types, found.capacity),
+            since=written(start),
+            until=written(last),
+            use=[
+                UseEntry(time=written(moment), used=resources(site.types, used))
+                for moment, used in use[:MOST_MOMENTS]
+            ],
+        )
+
+    return await here.answer(show)
+
+
+def _host(site: Site, called: str) -> Host:
+    for host in site.hosts:
+        if host.name == called:
+            return host
+    if called.isascii() and called.isdigit() and len(called) < 10:
+        index = int(called)
+        if index < len(site.hosts):
+            return site.hosts[index]
+    raise not_found(f"host {called[:100]!a}")
+
+
+@router.get(
+    "/schedule",
+    response_model=ScheduleOut,
+    summary="Show the schedule",
+    tags=["site"],
+    responses=errors(),
+    openapi_extra=described(*ANYBODY),
+)
+async def show_schedule(
+    here: Here, wanted: Annotated[ScheduleFilter, Query()], token: AnyToken
+) -> Response:
+    """What is reserved between two moments, past and planned, by start.
+
+    At most 400 days at once. A user is shown reservations of own leases; how much is in use
+    in all is told host by host.
+    """
+    start, end = wanted.bounds(await here.now(), MOST_PERIOD_SECONDS)
+    return await here.answer(partial(_schedule, here, token, start, end, wanted.limit))
+
+
+def _schedule(here: Interface, token: TokenInfo, start: int, end: int, limit: int) -> ScheduleOut:
+    site = here.manager.site
+    found = here.manager.schedule(start, end, limit + 1, whose(token))
+    entries: list[ScheduleEntry] = []
+    places = 0
+    for reserved in found[:limit]:
+        places += len(reserved.use)
+        # At least one, or nobody would ever see a reservation of very many hosts.
+        if entries and places > MOST_PLACES:
+            break
+        entries.append(schedule_entry(reserved, site))
+    return ScheduleOut(
+        since=written(start),
+        until=written(end),
+        complete=len(entries) == len(found),
+        reservations=entries,
+    )
+
+
+@router.get(
+    "/status",
+    response_model=StatusOut,
+    summary="Show how the service is",
+    tags=["service"],
+    responses=errors(),
+    openapi_extra=described(*ANYBODY),
+)
+async def show_status(here: Here, token: AnyToken) -> Response:
+    """How the service is, and what the token allows."""
+
+    def show() -> StatusOut:
+        status = here.manager.status()
+        return StatusOut(
+            version=status.version,
+            started=written(status.started),
+            now=written(status.now),
+            last_turn=None if status.last_turn is None else written(status.last_turn),
+            leases={state.value: count for state, count in status.leases.items()},
+            queue_length=status.queue_length,
+            backend=status.backend,
+            store=status.store,
+            healthy=status.healthy,
+            problem=status.problem,
+            role=token.role,
+            owner=token.owner,
+        )
+
+    return await here.answer(show)
+
+
+@plain_router.get(
+    "/health",
+    response_model=Health,
+    summary="Whether the service works",
+    tags=["service"],
+    responses={
+        503: {"model": Health, "description": "It does not, at present: `status` is `not up`."}
+    },
+    openapi_extra={"x-roles": [], "security": []},
+)
+async def show_health(here: Here) -> Response:
+    """For monitoring. It needs no token and says nothing more."""
+    up = here.manager.healthy() and not here.closing.is_set()
+    body = Health(status="up" if up else "not up").model_dump_json()
+    return Response(body, status_code=200 if up else 503, media_type="application/json")
+
+
+@plain_router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    tags=["service"],
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The figures, in version 0.0.4 of the text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **errors(),
+    },
+    openapi_extra=described(Role.OPERATOR, Role.READER),
+)
+async def show_metrics(here: Here, token: WatchingToken) -> Response:
+    """Figures about the service in the text format of Prometheus."""
+    own = here.meters.metrics()
+    text = await here.ask(lambda: exposition([*here.manager.metrics(), *own]))
+    return Response(text, media_type=MEDIA_TYPE)
