@@ -43,6 +43,11 @@ def explained(text: str, unexpected: UnexpectedInput) -> ExpressionError:
     return ExpressionError(text, position, f"{problem}; {hint}" if hint else problem)
 
 
+def printable(text: str) -> str:
+    """A user's text as it may be shown: on one line, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
 def parentheses(text: str) -> Iterator[tuple[int, int]]:
     """Where each parenthesis outside quotes is, and how many are open from there on."""
     nesting = 0
@@ -132,14 +137,13 @@ def _hint(text: str, position: int, state: str, is_open: bool) -> str:
 
 def _found(text: str, position: int) -> str:
     found = re.compile(r"\w+|.", re.DOTALL).match(text, position)
-    return found[0][:_SHOWN_CHARACTERS] if found else ""
+    return printable(found[0][:_SHOWN_CHARACTERS]) if found else ""
 
 
 def _shown(text: str, position: int) -> str:
-    """The text around the place, on one line, without what a terminal would obey."""
+    """The text around the place."""
     before = text[max(0, position - _SHOWN_CHARACTERS) : position]
     after = text[position : position + _SHOWN_CHARACTERS]
     start = "…" if position > _SHOWN_CHARACTERS else ""
     end = "…" if position + _SHOWN_CHARACTERS < len(text) else ""
-    shown = f"{start}{before}▸{after}{end}"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    return printable(f"{start}{before}▸{after}{end}")

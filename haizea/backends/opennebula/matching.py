@@ -17,7 +17,7 @@ from haizea.backends.opennebula.expressions import (
     parse_rank,
     parse_requirement,
 )
-from haizea.backends.opennebula.expressions_errors import ExpressionError
+from haizea.backends.opennebula.expressions_errors import ExpressionError, printable
 from haizea.backends.opennebula.expressions_table import HOST_PLACES, AttributeTable, Ranking
 from haizea.backends.opennebula.matching_groups import GroupRules
 from haizea.backends.opennebula.matching_pools import HostFacts, VmGroup, VmNeeds
@@ -222,5 +222,5 @@ class Matchmaker:
 
 
 def _shortened(condition: Condition) -> str:
-    text = str(condition)
+    text = printable(str(condition))
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from haizea.backends.opennebula.expressions import parse_rank, parse_requirement
-from haizea.backends.opennebula.expressions_errors import ExpressionError
+from haizea.backends.opennebula.expressions_errors import ExpressionError, printable
 from haizea.backends.opennebula.expressions_table import (
     DATASTORE_PLACES,
     AttributeTable,
@@ -151,7 +151,9 @@ class Datastores:
     def _unmet(self, vm: VmNeeds) -> str:
         written = [vm.automatic_datastore_requirements, vm.datastore_requirements]
         required = " & ".join(f"({text})" for text in written if text.strip())
-        return f"no system datastore meets {required[:200]}: there are {len(self._system)}"
+        return (
+            f"no system datastore meets {printable(required[:200])}: there are {len(self._system)}"
+        )
 
     def _too_small(self, vm: VmNeeds, host: int, reachable: int) -> str:
         facts = self._hosts[host]
