@@ -6,6 +6,11 @@ from haizea.cli.errors import run
 from haizea.cli.main import load_command
 
 
+def cancel_lease() -> None:
+    """``haizea-cancel-lease``."""
+    _run("cancel", "haizea-cancel-lease")
+
+
 def convert_data() -> None:
     """``haizea-convert-data``."""
     _run("convert-data")
@@ -26,10 +31,30 @@ def generate_scripts() -> None:
     _run("generate-scripts")
 
 
+def list_hosts() -> None:
+    """``haizea-list-hosts``."""
+    _run("hosts", "haizea-list-hosts")
+
+
+def list_leases() -> None:
+    """``haizea-list-leases``."""
+    _run("list", "haizea-list-leases")
+
+
 def lwf2xml() -> None:
     """``haizea-lwf2xml``."""
     _run("lwf2xml")
 
 
-def _run(name: str) -> None:
-    run(load_command(name), f"haizea-{name}")
+def request_lease() -> None:
+    """``haizea-request-lease``."""
+    _run("request", "haizea-request-lease")
+
+
+def show_queue() -> None:
+    """``haizea-show-queue``."""
+    _run("queue", "haizea-show-queue")
+
+
+def _run(name: str, program: str | None = None) -> None:
+    run(load_command(name), program or f"haizea-{name}")

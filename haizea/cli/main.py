@@ -24,6 +24,15 @@ class Place(NamedTuple):
 #: Modules are imported when their command is used, so that Haizea starts quickly.
 COMMANDS = {
     "run": Place("run_command", "run", "Run a configuration."),
+    "request": Place("request_command", "request", "Ask for a lease."),
+    "list": Place("lease_commands", "list_leases", "List leases."),
+    "show": Place("lease_commands", "show_lease", "Show a lease and its story."),
+    "cancel": Place("lease_commands", "cancel_leases", "Cancel leases."),
+    "queue": Place("site_commands", "show_queue", "Show who waits, and for how long."),
+    "hosts": Place("site_commands", "list_hosts", "List the hosts and what is in use."),
+    "watch": Place("watch_command", "watch", "Show what happens, as it happens."),
+    "status": Place("site_commands", "status", "Show how the service is."),
+    "token": Place("token_command", "token", "Make, list and revoke tokens."),
     "sample-config": Place(
         "config_commands", "sample_config", "Print a commented sample configuration."
     ),

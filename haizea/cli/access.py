@@ -1,0 +1,158 @@
+"""Where the service is, and with which token to ask it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+DEFAULT_PORT = 42493
+DEFAULT_SERVER = f"http://127.0.0.1:{DEFAULT_PORT}"
+TOKEN_FILE = Path("~/.haizea/token")
+
+_MOST_TOKEN_BYTES = 4096
+_TOKEN = re.compile(r"[!-~]{1,1000}")
+_WITH_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]+)?")
+
+
+class WrongAccess(ValueError):
+    """A server or a token is given in a form that cannot be used; in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the service is; ``base`` is the path before ``/v1``, without a slash at its end."""
+
+    scheme: str
+    host: str
+    port: int
+    base: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.base}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the way reads what is sent there."""
+        return self.is_local or self.scheme == "https"
+
+
+def parse_server(text: str) -> Server:
+    """The server in ``host``, ``host:port`` or a URL.
+
+    The port is 42493 where none is named. Without a scheme it is ``http`` on this machine
+    and ``https`` to another one. Raises :class:`WrongAccess`.
+    """
+    stripped = text.strip()
+    if _WITH_SCHEME.match(stripped):
+        parts = urlsplit(stripped)
+    else:
+        bare = f"[{stripped}]" if stripped.count(":") > 1 and "[" not in stripped else stripped
+        parts = urlsplit(f"//{bare}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise WrongAccess(f"{text!r}: a port is a number from 1 to 65535") from None
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host) or port == 0:
+        raise WrongAccess(_not_a_server(text))
+    if parts.scheme not in ("", "http", "https") or _has_more(parts):
+        raise WrongAccess(_not_a_server(text))
+    server = Server("http", host, port or DEFAULT_PORT, parts.path.rstrip("/"))
+    scheme = parts.scheme or ("http" if server.is_local else "https")
+    return Server(scheme, server.host, server.port, server.base)
+
+
+def _has_more(parts: SplitResult) -> bool:
+    return bool(parts.query or parts.fragment or parts.username or parts.password)
+
+
+def _not_a_server(text: str) -> str:
+    # It may be a URL with a password in it: what stands before @ is not repeated.
+    shown = text.rpartition("@")[2]
+    return (
+        f"{shown!r} is not a server: write HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """The token to ask with, and where it is from.
+
+    Without a ``secret``, ``source`` says where one was looked for. ``warning`` says what
+    is wrong with how it is kept.
+    """
+
+    secret: str | None
+    source: str
+    warning: str = ""
+
+    def __repr__(self) -> str:
+        return f"Token(source={self.source!r})"
+
+
+def find_token(token_file: Path | None, environment: Mapping[str, str]) -> Token:
+    """The token in ``token_file`` if that is given, else in ``HAIZEA_TOKEN`` or its usual file.
+
+    Raises :class:`WrongAccess` where a file that is named, or holds something, is of no use.
+    """
+    if token_file is not None:
+        return _read(token_file.expanduser(), str(token_file))
+    from_environment = environment.get("HAIZEA_TOKEN", "").strip()
+    if from_environment:
+        return Token(
+            secret=_checked(from_environment, "HAIZEA_TOKEN"),
+            source="the environment variable HAIZEA_TOKEN",
+        )
+    usual = TOKEN_FILE.expanduser()
+    if not usual.exists():
+        return Token(
+            secret=None,
+            source=f"--token-file (not given), HAIZEA_TOKEN (not set) and {TOKEN_FILE} (not there)",
+        )
+    return _read(usual, str(TOKEN_FILE))
+
+
+def _read(path: Path, name: str) -> Token:
+    try:
+        # It is opened without waiting: a pipe that nobody writes to would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise WrongAccess(f"{name}: this is no file; a token is the one line of a file")
+            content = file.read(_MOST_TOKEN_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WrongAccess(
+            f"{name}: the token cannot be read: {reason}; name another file with --token-file"
+        ) from None
+    mode = stat.S_IMODE(status.st_mode)
+    warning = ""
+    if mode & 0o077:
+        warning = f"{name}: others may read this token (mode {mode:04o}): chmod 600 {name}"
+    text = content[:_MOST_TOKEN_BYTES].decode("ascii", errors="replace").strip()
+    return Token(secret=_checked(text, name), source=name, warning=warning)
+
+
+def _checked(text: str, where: str) -> str:
+    """``text``, which can stand in a header. It is never repeated in a message."""
+    if not _TOKEN.fullmatch(text):
+        raise WrongAccess(f"{where}: this is no token; a token is one word, such as hz_...")
+    return text

@@ -1,0 +1,304 @@
+"""Asks the service over HTTP, and says in words what keeps it from answering."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from haizea import __version__
+from haizea.cli.access import Server, Token
+
+#: An answer that is larger is not one of Haizea's.
+MOST_ANSWER_BYTES = 64 << 20
+#: Seconds until the service is tried again after it went away, one after another.
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+#: The longest that a service may have itself waited for before it is tried again.
+_MOST_RETRY_SECONDS = 30.0
+
+#: What stands after the question mark; what is ``None`` is left out, a sequence is repeated.
+Query = Mapping[str, str | int | Sequence[str] | None]
+
+
+class ServiceProblem(click.ClickException):
+    """The service does not do what was asked; in words. Exit status 1."""
+
+    exit_code = 1
+
+
+class NotReached(ServiceProblem):
+    """There is no answer. ``sent`` says whether the request may have arrived all the same."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class Refusal(ServiceProblem):
+    """The service answers that it will not: its HTTP status, and its word for why."""
+
+    def __init__(self, message: str, status: int, code: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent with a request."""
+
+    content: bytes
+    media_type: str = "application/json"
+
+    @staticmethod
+    def of(value: object) -> Body:
+        """``value`` as JSON."""
+        return Body(content=json.dumps(value).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer; its ``body`` is an object in JSON, or ``None`` where there is none."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Asks one service, with one token. A connection is made for each request.
+
+    ``timeout_seconds`` is how long it may take to connect, and from then on each time
+    nothing is heard. Whatever keeps the answer from coming is a :class:`ServiceProblem`.
+    """
+
+    server: Server
+    token: Token
+    ca_file: Path | None = None
+    timeout_seconds: float = 40.0
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """What is at ``path``."""
+        return self.ask("GET", path, query=query).body
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (),
+    ) -> Answer:
+        """One request. Beside success, the statuses in ``accept`` are answers."""
+        connection = self.connect()
+        try:
+            response = self.send(connection, method, path, query, body, headers)
+            content = self._read(response)
+        finally:
+            connection.close()
+        if response.status not in accept and not 200 <= response.status < 300:
+            raise self.refusal(response, content)
+        return Answer(response.status, self._json(response, content))
+
+    def ask_until_answered(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Body,
+        headers: Mapping[str, str],
+        accept: tuple[int, ...] = (),
+    ) -> Answer:
+        """As :meth:`ask`, for what is safe to say again: a few times, if an answer gets lost.
+
+        Where the service cannot be reached from the start, it is not waited for.
+        """
+        may_have_arrived = False
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                return self.ask(method, path, body=body, headers=headers, accept=accept)
+            except NotReached as lost:
+                may_have_arrived = may_have_arrived or lost.sent
+                if pause is None or not may_have_arrived:
+                    raise NotReached(lost.message, sent=may_have_arrived) from None
+                self.sleep(pause)
+            except Refusal as refusal:
+                if pause is None or refusal.status != 503:
+                    raise
+                self.sleep(max(pause, refusal.retry_after or 0.0))
+        raise AssertionError("the last try answers or raises")
+
+    # --- one request, in parts ------------------------------------------------------------
+
+    def connect(self, timeout_seconds: float | None = None) -> http.client.HTTPConnection:
+        """A connection to the service."""
+        timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        host, port = self.server.host, self.server.port
+        connection: http.client.HTTPConnection
+        if self.server.scheme == "https":
+            context = self._context()
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise NotReached(self._unreached(error), sent=False) from None
+        return connection
+
+    def send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> http.client.HTTPResponse:
+        """Send a request, and wait for the head of its answer. ``path`` is as in a URL."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        target = self.server.base + path + (f"?{urlencode(given, doseq=True)}" if given else "")
+        sent = {"Accept": "application/json", "User-Agent": f"haizea/{__version__}"}
+        if self.token.secret is not None:
+            sent["Authorization"] = f"Bearer {self.token.secret}"
+        if body is not None:
+            sent["Content-Type"] = body.media_type
+        sent.update(headers or {})
+        try:
+            connection.request(method, target, None if body is None else body.content, sent)
+            return connection.getresponse()
+        except (http.client.HTTPException, OSError) as error:
+            raise NotReached(self._unanswered(error), sent=True) from None
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            content = response.read(MOST_ANSWER_BYTES + 1)
+        except (http.client.HTTPException, OSError) as error:
+            raise NotReached(self._unanswered(error), sent=True) from None
+        if len(content) > MOST_ANSWER_BYTES:
+            raise ServiceProblem(self._foreign("its answer is too large"))
+        return content
+
+    def _json(self, response: http.client.HTTPResponse, content: bytes) -> Any:
+        if not content:
+            return None
+        if not (response.getheader("Content-Type") or "").startswith("application/json"):
+            raise ServiceProblem(self._foreign("its answer is not JSON"))
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError):
+            raise ServiceProblem(self._foreign("its answer is not JSON")) from None
+        if not isinstance(body, dict):
+            raise ServiceProblem(self._foreign("its answer is JSON of another kind"))
+        return body
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            reason = error.strerror or "there is no certificate in it"
+            raise ServiceProblem(
+                f"{self.ca_file}: the certificates cannot be read: {reason.lower()}"
+            ) from None
+
+    # --- in words -------------------------------------------------------------------------
+
+    def refusal(self, response: http.client.HTTPResponse, content: bytes) -> ServiceProblem:
+        """What a refusal means, and what to do about it."""
+        try:
+            told = json.loads(content)["error"]
+            code, message = str(told["code"]), str(told["message"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return ServiceProblem(self._foreign(f"it answers with HTTP status {response.status}"))
+        if response.status == 401:
+            message = self._unknown_token()
+        elif response.status == 403:
+            message += f" (the token is from {self.token.source}; another: --token-file FILE)"
+        return Refusal(message, response.status, code, _retry_after(response))
+
+    def _unknown_token(self) -> str:
+        if self.token.secret is None:
+            return (
+                f"the service at {self.server} needs a token, and there is none: looked for in"
+                f" {self.token.source}. The service keeps its first one, which is an operator's,"
+                " as 'token' in its state directory; with that, 'haizea token make' makes others."
+            )
+        return (
+            f"the service at {self.server} does not take the token from {self.token.source}: it is"
+            " of another service, expired or revoked. Name another file with --token-file, or ask"
+            " an operator for a token ('haizea token make')."
+        )
+
+    def _unreached(self, error: OSError) -> str:
+        where = "Say where it is with --server or HAIZEA_SERVER."
+        match error:
+            case ConnectionRefusedError():
+                return (
+                    f"no service runs at {self.server}: the connection was refused."
+                    f" Start it with 'haizea -c FILE'. {where}"
+                )
+            case TimeoutError():
+                return (
+                    f"the service at {self.server} cannot be reached: no answer in"
+                    f" {self.timeout_seconds:g} s. A firewall may be in the way. {where}"
+                )
+            case socket.gaierror():
+                return f"there is no host called {self.server.host!r}. {where}"
+            case ssl.SSLCertVerificationError():
+                return (
+                    f"the certificate of {self.server} is not trusted: {error.verify_message}."
+                    " Name the authority's certificate with --ca-file or HAIZEA_CA_FILE."
+                )
+            case ssl.SSLError():
+                return (
+                    f"what answers at {self.server} does not speak TLS as Haizea does"
+                    f" ({error.reason or error}). If it is a service without TLS, write"
+                    f" --server http://{self.server.host}:{self.server.port}"
+                )
+        reason = (error.strerror or str(error)).lower()
+        return f"the service at {self.server} cannot be reached: {reason}. {where}"
+
+    def _unanswered(self, error: Exception) -> str:
+        match error:
+            case TimeoutError():
+                return (
+                    f"the service at {self.server} took the request, but did not answer in"
+                    f" {self.timeout_seconds:g} s. 'haizea status' shows how it is."
+                )
+            case http.client.RemoteDisconnected() | ConnectionError():
+                return (
+                    f"the connection to {self.server} was closed before an answer came: the"
+                    " service may be ending, or it speaks TLS (then write https://)."
+                )
+            case http.client.IncompleteRead():
+                return f"the connection to {self.server} broke off in the middle of an answer."
+        return self._foreign("its answer is not HTTP")
+
+    def _foreign(self, what: str) -> str:
+        return (
+            f"what answers at {self.server} is not a Haizea service: {what}."
+            " Say where the service is with --server or HAIZEA_SERVER."
+        )
+
+
+def _retry_after(response: http.client.HTTPResponse) -> float | None:
+    try:
+        seconds = float(response.getheader("Retry-After") or "")
+    except ValueError:
+        return None
+    return min(seconds, _MOST_RETRY_SECONDS) if math.isfinite(seconds) and seconds >= 0 else None

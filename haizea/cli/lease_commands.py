@@ -1,0 +1,272 @@
+"""Commands about leases that were asked for: list, show, cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from haizea.cli.client import Refusal, ServiceProblem
+from haizea.cli.session import Session, asks_service, moment_option
+from haizea.cli.tables import Column, coloured, table, terminal_width
+from haizea.cli.words import (
+    duration_in_words,
+    hosts_in_words,
+    in_utc,
+    local,
+    moment_of,
+    node_count,
+    nodes_in_words,
+    start_in_short,
+    told_locally,
+    when,
+)
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import FINAL, State
+
+LEASE_ID = click.IntRange(1, (1 << 53) - 1)
+
+
+@click.command("list")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([s.value for s in State], case_sensitive=False),
+    multiple=True,
+    metavar="STATE",
+    help="Only leases in this state; may be repeated. Final states imply --all.",
+)
+@click.option("--owner", metavar="NAME", help="Only leases of this owner.")
+@click.option("--mine", is_flag=True, help="Only leases of the owner of the token.")
+@click.option(
+    "--kind", type=click.Choice([k.value for k in Kind]), help="Only leases of this kind."
+)
+@click.option("--label", metavar="TEXT", help="Only leases with this label.")
+@click.option("--since", type=moment_option(), help="Only leases submitted then or later.")
+@click.option("--until", type=moment_option(), help="Only leases submitted before.")
+@click.option("-a", "--all", "finished", is_flag=True, help="Finished leases as well.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10**6),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most so many, the newest.",
+)
+@asks_service
+def list_leases(
+    session: Session,
+    states: tuple[str, ...],
+    owner: str | None,
+    mine: bool,
+    kind: str | None,
+    label: str | None,
+    since: int | None,
+    until: int | None,
+    finished: bool,
+    limit: int,
+) -> None:
+    """List leases, the newest first.
+
+    START is when a lease runs, or ~ when it is expected to.
+
+    \b
+    Examples:
+      haizea list
+      haizea list --mine --all --limit 10
+      haizea list --state Queued --state Suspended-Queued
+      haizea list --all --since 'monday 0:00' --output json
+    """
+    if mine and owner is not None:
+        raise click.UsageError("--mine and --owner NAME do not go together.")
+    if mine:
+        owner = session.client.get("/v1/status")["owner"]
+    query = {
+        "state": states,
+        "owner": owner,
+        "kind": kind,
+        "label": label,
+        "since": in_utc(since),
+        "until": in_utc(until),
+        "all": "true" if finished or {State(s) for s in states} & FINAL else None,
+        "order": "newest",
+    }
+    leases, more = session.pages("/v1/leases", "leases", query, limit)
+    if session.as_json:
+        session.print_json(leases)
+        return
+    if not leases:
+        click.echo("There are no such leases." if finished or states else "There are no leases.")
+        return
+    click.echo(table(*_lease_table(session, leases), terminal_width()))
+    if more:
+        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+
+
+def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], list[list[Any]]]:
+    labelled = any(lease["label"] for lease in leases)
+    columns = [
+        Column("ID", right=True),
+        *([Column("LABEL", flexible=True)] if labelled else []),
+        Column("OWNER", flexible=True),
+        Column("KIND"),
+        Column("STATE", coloured=True),
+        Column("NODES", right=True),
+        Column("START"),
+        Column("DURATION"),
+        Column("REASON", flexible=True),
+    ]
+    rows = [
+        [
+            lease["id"],
+            *([lease["label"]] if labelled else []),
+            lease["owner"],
+            lease["kind"],
+            lease["state"],
+            node_count(lease),
+            start_in_short(lease, session.zone),
+            duration_in_words(lease["duration"]),
+            told_locally(lease["reason"], session.zone),
+        ]
+        for lease in leases
+    ]
+    return columns, rows
+
+
+# --- show -----------------------------------------------------------------------------------
+
+
+@click.command("show")
+@click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
+@asks_service
+def show_lease(session: Session, lease_id: int) -> None:
+    """Show the lease with the number LEASE: what it asks for, its reservations, its story.
+
+    \b
+    Example:
+      haizea show 17
+    """
+    lease = session.client.get(f"/v1/leases/{lease_id}")
+    if session.as_json:
+        session.print_json(lease)
+        return
+    click.echo(_description(session, lease))
+    for title, text in (("Reservations", _reservations), ("Story", _story)):
+        shown = text(session, lease)
+        if shown:
+            click.echo(f"\n{title}\n{shown}")
+
+
+def _description(session: Session, lease: Any) -> str:
+    now, zone = session.now, session.zone
+    reason = told_locally(lease["reason"], zone)
+    image = lease["image"]
+    entries: list[tuple[str, str | None]] = [
+        ("Lease", f"{lease['id']} {lease['label']}".strip()),
+        ("Owner", lease["owner"]),
+        ("State", coloured(lease["state"]) + (f": {reason}" if reason else "")),
+        ("Since", when(lease["changed"], now, zone)),
+        ("Kind", lease["kind"] + (", preemptible" if lease["preemptible"] else "")),
+        ("Nodes", nodes_in_words(lease)),
+        ("Image", None if image is None else f"{image['name']} ({image['size_mb']} MB)"),
+        ("Duration", _duration(lease)),
+        ("Submitted", when(lease["submitted"], now, zone)),
+        ("Asked for", lease["start"] and when(lease["start"], now, zone)),
+        ("Runs", _runs(session, lease)),
+        ("Expected", lease["expected"] and when(lease["expected"], now, zone)),
+        ("Hosts", hosts_in_words(lease["hosts"]) or None),
+    ]
+    return "\n".join(f"{name + ':':<11} {text}" for name, text in entries if text)
+
+
+def _duration(lease: Any) -> str:
+    text = duration_in_words(lease["duration"])
+    ran = lease["ran"]
+    return f"{text}, of which it ran {duration_in_words(ran)}" if ran else text
+
+
+def _runs(session: Session, lease: Any) -> str | None:
+    if lease["planned_start"] is None:
+        return None
+    start = when(lease["planned_start"], session.now, session.zone)
+    if lease["planned_end"] is None:
+        return f"{start}, without end"
+    return f"{start} to {when(lease['planned_end'], session.now, session.zone)}"
+
+
+def _reservations(session: Session, lease: Any) -> str:
+    columns = [
+        Column("PURPOSE"),
+        Column("WHEN"),
+        Column("START"),
+        Column("END"),
+        Column("HOSTS", flexible=True),
+    ]
+    rows = [
+        [
+            reservation["purpose"],
+            reservation["when"] + ("" if reservation["firm"] else ", may move"),
+            local(reservation["start"], session.zone),
+            local(reservation["end"], session.zone) or "none",
+            ", ".join(dict.fromkeys(reservation["hosts"])),
+        ]
+        for reservation in lease["reservations"]
+    ]
+    return table(columns, rows, terminal_width()) if rows else ""
+
+
+def _story(session: Session, lease: Any) -> str:
+    columns = [Column("TIME"), Column("STATE", coloured=True), Column("REASON", flexible=True)]
+    rows = [
+        [
+            local(entry["time"], session.zone),
+            entry["state"],
+            told_locally(entry["reason"], session.zone),
+        ]
+        for entry in sorted(lease["story"], key=lambda e: (moment_of(e["time"]), e["event"]))
+    ]
+    return table(columns, rows, terminal_width()) if rows else ""
+
+
+# --- cancel ---------------------------------------------------------------------------------
+
+
+@click.command("cancel")
+@click.argument("lease_ids", metavar="LEASE...", type=LEASE_ID, nargs=-1)
+@click.option(
+    "-l",
+    "--lease",
+    "more_ids",
+    type=LEASE_ID,
+    multiple=True,
+    metavar="LEASE",
+    help="Same as LEASE.",
+)
+@asks_service
+def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[int, ...]) -> None:
+    """Cancel leases: what waits is given up, what runs is ended.
+
+    \b
+    Example:
+      haizea cancel 17 18
+    """
+    wanted = list(dict.fromkeys([*lease_ids, *more_ids]))
+    if not wanted:
+        raise click.UsageError("Say which: haizea cancel LEASE")
+    answers, failed = [], False
+    for lease_id in wanted:
+        try:
+            lease = session.client.ask("DELETE", f"/v1/leases/{lease_id}").body
+        except Refusal as refusal:
+            if refusal.status not in (404, 409):
+                raise
+            click.echo(f"Error: lease {lease_id}: {refusal.message}", err=True)
+            failed = True
+            continue
+        answers.append(lease)
+        if not session.as_json:
+            click.echo(f"Lease {lease_id} is {lease['state']}.")
+    if session.as_json:
+        session.print_json(answers)
+    if failed:
+        raise click.exceptions.Exit(ServiceProblem.exit_code)

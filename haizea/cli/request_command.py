@@ -1,0 +1,295 @@
+"""The command that asks for a lease."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
+from haizea.cli.errors import INTERRUPTED, WrongInput
+from haizea.cli.session import ParsedOption, Session, asks_service
+from haizea.cli.times import Start, SystemZone, parse_start
+from haizea.cli.wait import WAITS, follow_lease
+from haizea.cli.words import decision_in_words, in_utc
+from haizea.core.lease import Kind
+from haizea.times import parse_span
+
+#: The service takes no larger request.
+_MOST_FILE_BYTES = 64 * 1024
+UNLIMITED = "unlimited"
+_MOST_AMOUNT = 10**12
+_NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z%]*)", re.ASCII)
+_MEGABYTES = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
+_MEGABYTES |= {"t": 1 << 20, "tb": 1 << 20, "tib": 1 << 20}
+_BY_SUFFIX = {
+    ".json": "application/json",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".xml": "application/xml",
+    ".lwf": "application/xml",
+}
+
+
+def parse_start_now(text: str) -> Start:
+    """A start, seen from this moment in local time."""
+    return parse_start(text, int(time.time()), SystemZone())
+
+
+def parse_duration(text: str) -> int | str:
+    """Seconds that a lease lasts, or ``unlimited``. Raises :class:`ValueError`."""
+    if text.strip().lower() == UNLIMITED:
+        return UNLIMITED
+    seconds = parse_span(text)
+    if seconds == 0:
+        raise ValueError(f"{text!r} is too short: one second is the least")
+    return seconds
+
+
+def parse_cpu(text: str) -> int:
+    """Percent of a core in a number of cores, ``1`` or ``0.5``, or in ``50%``."""
+    match = _NUMBER.fullmatch(text.strip().lower())
+    if match is None or match[2] not in ("", "%"):
+        raise ValueError(f"{text!r} is not an amount of CPU: write cores (1, 0.5) or percent (50%)")
+    percent = Fraction(match[1]) * (1 if match[2] else 100)
+    return _whole(percent, text, "percent of a core")
+
+
+def parse_megabytes(text: str) -> int:
+    """MB in ``1024``, ``512M``, ``2G`` (1 G is 1024 M). Raises :class:`ValueError`."""
+    match = _NUMBER.fullmatch(text.strip().lower())
+    if match is None or match[2] not in _MEGABYTES:
+        raise ValueError(f"{text!r} is not a size: write MB (1024), 512M or 2G")
+    return _whole(Fraction(match[1]) * _MEGABYTES[match[2]], text, "MB")
+
+
+def parse_resource(text: str) -> tuple[str, int]:
+    """A resource type and an amount in ``GPU:1``. Raises :class:`ValueError`."""
+    name, colon, amount = text.strip().rpartition(":")
+    if not colon or not name or not re.fullmatch(r"\d{1,12}", amount, re.ASCII):
+        raise ValueError(f"{text!r} is not TYPE:AMOUNT, as in GPU:1")
+    return name, int(amount)
+
+
+def _whole(amount: Fraction, text: str, unit: str) -> int:
+    if amount.denominator != 1:
+        raise ValueError(f"{text!r} is not a whole number of {unit}")
+    if amount > _MOST_AMOUNT:
+        raise ValueError(f"{text!r} is too much")
+    return int(amount)
+
+
+_REQUEST_OPTIONS = (
+    click.option(
+        "-t",
+        "--start",
+        type=ParsedOption("START", parse_start_now),
+        help="When it starts: best_effort (as soon as there is room), now (or not at all), or"
+        " exactly at a time: +00:30, +2d, 14:00, 'tomorrow 9:00', 'monday 9:00', '2026-11-25"
+        " 14:00', with a zone after it if need be.  [default: best_effort]",
+    ),
+    click.option(
+        "-d",
+        "--duration",
+        type=ParsedOption("DURATION", parse_duration),
+        help="How long it runs: 90m, 1h30m, 01:30:00, 2d, 3600 (seconds), unlimited.",
+    ),
+    click.option(
+        "-n",
+        "--nodes",
+        "--numnodes",
+        type=click.IntRange(1, 100_000),
+        metavar="NODES",
+        help="How many nodes.  [default: 1]",
+    ),
+    click.option(
+        "-c",
+        "--cpu",
+        type=ParsedOption("CPU", parse_cpu),
+        help="CPU of each node: cores (1, 0.5) or percent of a core (50%).  [default: 1]",
+    ),
+    click.option(
+        "-m",
+        "--mem",
+        "--memory",
+        "memory_mb",
+        type=ParsedOption("MEM", parse_megabytes),
+        help="Memory of each node in MB, or 512M, 2G.  [default: 1024]",
+    ),
+    click.option(
+        "-r",
+        "--resource",
+        "resources",
+        type=ParsedOption("TYPE:AMOUNT", parse_resource),
+        multiple=True,
+        help="Another resource of each node, as in GPU:1; may be repeated.",
+    ),
+    click.option(
+        "--preemptible/--non-preemptible",
+        default=None,
+        help="Whether it may be suspended for another lease.  [default: if it is best-effort]",
+    ),
+    click.option(
+        "-i", "--image", "--vmimage", metavar="IMAGE", help="The disk image of each node."
+    ),
+    click.option(
+        "-z",
+        "--image-size",
+        "--vmimagesize",
+        "image_mb",
+        type=ParsedOption("SIZE", parse_megabytes),
+        help="The size of the disk image in MB, or 4G.",
+    ),
+    click.option("-L", "--label", metavar="TEXT", help="A name for it, for people."),
+)
+
+
+def request_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is asked for."""
+    for option in reversed(_REQUEST_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("request")
+@click.option(
+    "-f",
+    "--file",
+    metavar="FILE",
+    help="Ask for the lease in this file (YAML, a <lease> element, or JSON); - is standard input.",
+)
+@request_options
+@click.option(
+    "-w",
+    "--wait",
+    type=click.Choice(WAITS),
+    is_flag=False,
+    flag_value="active",
+    help="Wait until it runs (active), or until it is over (done).  [without a word: active]",
+)
+@click.option(
+    "--key",
+    metavar="TEXT",
+    help="Asked for again with the same key, it is the same lease.  [default: a new key]",
+)
+@asks_service
+def request(
+    session: Session, file: str | None, wait: str | None, key: str | None, **asked: Any
+) -> None:
+    """Ask for a lease, and print what is decided.
+
+    It is accepted, and has its time and hosts; or it waits in the queue; or it is rejected,
+    with the reason and, if there is one, a start at which it would fit (exit status 1).
+
+    \b
+    Examples:
+      haizea request -d 1h                              1 node, as soon as possible
+      haizea request -t 'tomorrow 9:00' -d 2h -n 4      4 nodes, exactly then
+      haizea request -t now -d unlimited -c 2 -m 4G     at once, without end
+      haizea request -t +00:30 -d 90m -n 16 --wait      and wait until it runs
+      haizea request -f lease.yaml --output json        as a program would
+    """
+    body = _body_of_file(file, asked) if file is not None else Body.of(_form(asked))
+    if key is not None and not re.fullmatch("[!-~]{1,200}", key):
+        raise click.BadParameter("a key is up to 200 letters, without spaces", param_hint="--key")
+    answer = _submit(session, body, key or secrets.token_hex(16))
+    if answer["outcome"] == "rejected":
+        if session.as_json:
+            session.print_json(answer)
+        click.echo(f"Error: {decision_in_words(answer, session.now, session.zone)}", err=True)
+        raise click.exceptions.Exit(ServiceProblem.exit_code)
+    if not session.as_json:
+        click.echo(decision_in_words(answer, session.now, session.zone))
+    reached = True
+    if wait is not None:
+        reached = follow_lease(session, answer["lease"]["id"], wait)
+        if session.as_json:
+            answer["lease"] = session.client.get(f"/v1/leases/{answer['lease']['id']}")
+    if session.as_json:
+        session.print_json(answer)
+    if not reached:
+        raise click.exceptions.Exit(ServiceProblem.exit_code)
+
+
+def _submit(session: Session, body: Body, key: str) -> Any:
+    """The decision. What was sent and not answered is sent again, with the same key."""
+    again = f"To ask again without getting two, add --key {key}"
+    try:
+        answer = session.client.ask_until_answered(
+            "POST", "/v1/leases", body=body, headers={"Idempotency-Key": key}, accept=(409,)
+        ).body
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: the lease may have been taken. {again}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except NotReached as lost:
+        if not lost.sent:
+            raise
+        raise ServiceProblem(f"{lost.message} The lease may have been taken. {again}") from None
+    except Refusal as refusal:
+        if refusal.code in ("invalid", "media-type"):
+            raise WrongInput(refusal.message) from None
+        if refusal.code != "no-decision-yet":
+            raise
+        raise ServiceProblem(f"{refusal.message}. {again}") from None
+    if "outcome" not in answer:
+        raise ServiceProblem(str(answer["error"]["message"]))
+    return answer
+
+
+def _form(asked: dict[str, Any]) -> dict[str, Any]:
+    """What the options ask for, as the service takes it."""
+    if asked["duration"] is None:
+        raise click.UsageError("How long? Add -d DURATION, as in -d 90m or -d unlimited.")
+    if (asked["image"] is None) != (asked["image_mb"] is None):
+        raise click.UsageError("-i IMAGE and -z SIZE go together.")
+    start: Start = asked["start"] or Start(Kind.BEST_EFFORT)
+    resources = {
+        "CPU": 100 if asked["cpu"] is None else asked["cpu"],
+        "Memory": 1024 if asked["memory_mb"] is None else asked["memory_mb"],
+        **dict(asked["resources"]),
+    }
+    form: dict[str, Any] = {
+        "kind": start.kind.value,
+        "duration": asked["duration"],
+        "nodes": [{"count": asked["nodes"] or 1, "resources": resources}],
+    }
+    if start.moment is not None:
+        form["start"] = in_utc(start.moment)
+    if asked["preemptible"] is not None:
+        form["preemptible"] = asked["preemptible"]
+    if asked["image"] is not None:
+        form["image"] = {"name": asked["image"], "size_mb": asked["image_mb"]}
+    if asked["label"] is not None:
+        form["label"] = asked["label"]
+    return form
+
+
+def _body_of_file(name: str, asked: dict[str, Any]) -> Body:
+    given = [option for option, value in asked.items() if value not in (None, ())]
+    if given:
+        raise click.UsageError(
+            f"-f FILE says it all: leave out --{given[0].replace('_', '-')}, or the file."
+        )
+    if name == "-":
+        content = sys.stdin.buffer.read(_MOST_FILE_BYTES + 1)
+    else:
+        with Path(name).open("rb") as file:
+            content = file.read(_MOST_FILE_BYTES + 1)
+    if len(content) > _MOST_FILE_BYTES:
+        raise WrongInput(f"{name}: this is too large for a lease: 64 KB are the most")
+    if not content.strip():
+        raise WrongInput(f"{name}: there is nothing in it")
+    media_type = _BY_SUFFIX.get(Path(name).suffix.lower()) or _guessed(content)
+    return Body(content=content, media_type=media_type)
+
+
+def _guessed(content: bytes) -> str:
+    first = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return {b"<": "application/xml", b"{": "application/json"}.get(first, "application/yaml")

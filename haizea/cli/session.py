@@ -1,0 +1,171 @@
+"""What all commands that ask the service have in common: where it is, who asks, how to print."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_server
+from haizea.cli.client import Client, Query, ServiceProblem
+from haizea.cli.times import SystemZone, parse_moment
+
+# Older versions of click do not know that it is generic.
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType
+
+#: The most entries in one page of the service's lists.
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's: the service it asks, the user's zone, and the form of its output."""
+
+    client: Client
+    as_json: bool
+    zone: tzinfo = field(default_factory=SystemZone)
+
+    @property
+    def now(self) -> int:
+        """The present moment."""
+        return int(time.time())
+
+    def print_json(self, value: object) -> None:
+        """Print ``value`` for programs."""
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def pages(self, path: str, entries: str, query: Query, limit: int) -> tuple[list[Any], bool]:
+        """Up to ``limit`` entries of a list, and whether there are more."""
+        found = list(islice(self._entries(path, entries, query, limit + 1), limit + 1))
+        return found[:limit], len(found) > limit
+
+    def _entries(self, path: str, entries: str, query: Query, wanted: int) -> Iterator[Any]:
+        after = None
+        while True:
+            asked = {**query, "limit": min(_PAGE, wanted), "after": after}
+            page = self.client.get(path, asked)
+            yield from page[entries]
+            after = page["next"]
+            if after is None:
+                return
+
+
+def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for the service, the token and the output; ``command`` gets a :class:`Session`.
+
+    A service of another version may leave out what the command reads of its answers; that
+    is told in one message.
+    """
+
+    @functools.wraps(command)
+    def with_session(
+        *args: Any,
+        server: str,
+        token_file: Path | None,
+        ca_file: Path | None,
+        output: str,
+        **options: Any,
+    ) -> Any:
+        session = open_session(server, token_file, ca_file, output)
+        try:
+            return command(session, *args, **options)
+        except KeyError as missing:
+            raise ServiceProblem(
+                f"the service at {session.client.server} does not tell {missing}, which this"
+                " command shows: it is of another version ('haizea status' and 'haizea"
+                " --version' tell which)."
+            ) from missing
+
+    for option in reversed(_OPTIONS):
+        with_session = option(with_session)
+    return with_session
+
+
+_OPTIONS = (
+    click.option(
+        "-s",
+        "--server",
+        metavar="SERVER",
+        envvar="HAIZEA_SERVER",
+        default=DEFAULT_SERVER,
+        show_default=True,
+        help="Where the service is: HOST, HOST:PORT or a URL. Also: HAIZEA_SERVER.",
+    ),
+    click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The file with the token to use.  [default: HAIZEA_TOKEN, or else ~/.haizea/token]",
+    ),
+    click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        envvar="HAIZEA_CA_FILE",
+        help="The certificate of the authority that the service's is from. Also: HAIZEA_CA_FILE."
+        "  [default: the system's]",
+    ),
+    click.option(
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    ),
+)
+
+
+def open_session(
+    server: str, token_file: Path | None, ca_file: Path | None, output: str
+) -> Session:
+    """A session as these options have it; wrong ones are wrong use. Warns of risks."""
+    try:
+        place = parse_server(server)
+        token = find_token(token_file, os.environ)
+    except WrongAccess as wrong:
+        raise click.UsageError(str(wrong)) from None
+    if token.warning:
+        click.echo(f"Warning: {token.warning}", err=True)
+    if token.secret is not None and not place.is_secure:
+        click.echo(
+            f"Warning: the token goes to {place.host} without encryption; write https://"
+            " if the service has TLS",
+            err=True,
+        )
+    return Session(Client(server=place, token=token, ca_file=ca_file), output == "json")
+
+
+class ParsedOption(_ParamType):
+    """An option whose text is read by a function that raises :class:`ValueError` in words.
+
+    The function never answers ``None``: that is an option that was not given.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
+def moment_option() -> ParsedOption:
+    """An option for a moment, in every form that people write."""
+    return ParsedOption("TIME", lambda text: parse_moment(text, int(time.time()), SystemZone()))

@@ -1,0 +1,163 @@
+"""Commands about the site and the service: queue, hosts, status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from haizea.cli.client import ServiceProblem
+from haizea.cli.session import Session, asks_service
+from haizea.cli.tables import Column, bar, clean, coloured, table, terminal_width
+from haizea.cli.words import (
+    duration_in_words,
+    local,
+    node_count,
+    told_locally,
+    when,
+)
+
+
+@click.command("queue")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10**6),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most so many, the first.",
+)
+@asks_service
+def show_queue(session: Session, limit: int) -> None:
+    """Show the queue: who waits, in which place, and when it is expected to start.
+
+    A start that is reserved is shown as it is, one that is only expected with ~ before it.
+    With a user's token, the places of one's own leases.
+    """
+    entries, more = session.pages("/v1/queue", "queue", {}, limit)
+    if session.as_json:
+        session.print_json(entries)
+        return
+    if not entries:
+        click.echo("Nothing waits.")
+        return
+    columns = [
+        Column("PLACE", right=True),
+        Column("LEASE", right=True),
+        Column("OWNER", flexible=True),
+        Column("STATE", coloured=True),
+        Column("NODES", right=True),
+        Column("DURATION"),
+        Column("EXPECTED"),
+        Column("REASON", flexible=True),
+    ]
+    rows = [_queue_row(session, entry) for entry in entries]
+    click.echo(table(columns, rows, terminal_width()))
+    if more:
+        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+
+
+def _queue_row(session: Session, entry: Any) -> list[object]:
+    lease = entry["lease"]
+    expected = local(entry["expected"], session.zone)
+    return [
+        entry["place"],
+        lease["id"],
+        lease["owner"],
+        lease["state"],
+        node_count(lease),
+        duration_in_words(lease["duration"]),
+        expected if expected is None or entry["exact"] else f"~{expected}",
+        told_locally(lease["reason"], session.zone),
+    ]
+
+
+@click.command("hosts")
+@asks_service
+def list_hosts(session: Session) -> None:
+    """List the hosts: how they are, what is in use on them now, and the leases there.
+
+    Of each resource, what is in use of what there is. CPU is percent of a core, Memory is
+    MB. With a user's token, LEASES are one's own.
+    """
+    hosts = session.client.get("/v1/hosts")["hosts"]
+    if session.as_json:
+        session.print_json(hosts)
+        return
+    if not hosts:
+        click.echo("There are no hosts.")
+        return
+    types = list(dict.fromkeys(name for host in hosts for name in host["resources"]))
+    with_reasons = any(host["reason"] for host in hosts)
+    columns = [
+        Column("HOST", flexible=True),
+        Column("STATUS", coloured=True),
+        *(Column(name.upper(), right=True) for name in types),
+        Column("IN USE"),
+        Column("LEASES", flexible=True),
+        *([Column("REASON", flexible=True)] if with_reasons else []),
+    ]
+    rows = [
+        [
+            host["name"],
+            host["status"],
+            *(_use(host, name) for name in types),
+            bar(_fullest(host)),
+            ", ".join(str(lease) for lease in host["leases"]),
+            *([told_locally(host["reason"], session.zone)] if with_reasons else []),
+        ]
+        for host in hosts
+    ]
+    click.echo(table(columns, rows, terminal_width()))
+
+
+def _use(host: Any, name: str) -> str | None:
+    if name not in host["resources"]:
+        return None
+    return f"{host['used'].get(name, 0)}/{host['resources'][name]}"
+
+
+def _fullest(host: Any) -> float:
+    """The share in use of the resource that is scarcest on a host."""
+    used = host["used"]
+    return max(
+        (used.get(name, 0) / all_ for name, all_ in host["resources"].items() if all_ > 0),
+        default=0.0,
+    )
+
+
+@click.command("status")
+@asks_service
+def status(session: Session) -> None:
+    """Show how the service is, and what your token allows.
+
+    Exit status: 0 if all is well, 1 if the service is not healthy or cannot be asked.
+    """
+    found = session.client.get("/v1/status")
+    if session.as_json:
+        session.print_json(found)
+    else:
+        click.echo(_status_in_words(session, found))
+    if not found["healthy"]:
+        raise click.exceptions.Exit(ServiceProblem.exit_code)
+
+
+def _status_in_words(session: Session, found: Any) -> str:
+    now, zone = session.now, session.zone
+    leases = ", ".join(f"{count} {clean(state)}" for state, count in found["leases"].items())
+    health = coloured("yes") if found["healthy"] else coloured("not healthy")
+    problem = told_locally(found["problem"], zone)
+    entries = [
+        ("Service", str(session.client.server)),
+        ("Healthy", health + (f": {problem}" if problem else "")),
+        ("Version", clean(found["version"])),
+        ("Since", when(found["started"], now, zone)),
+        ("Its time", local(found["now"], zone)),
+        ("Decided", found["last_turn"] and when(found["last_turn"], now, zone)),
+        ("Leases", leases or "none"),
+        ("Queue", f"{found['queue_length']} waiting"),
+        ("Backend", clean(found["backend"])),
+        ("Store", clean(found["store"])),
+        ("You are", f"{clean(found['owner'])}, {clean(found['role'])}"),
+    ]
+    return "\n".join(f"{name + ':':<9} {text}" for name, text in entries if text)

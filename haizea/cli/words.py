@@ -1,0 +1,149 @@
+"""What the service answers, in words for people: local times, and a line or two per lease."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from haizea.cli.tables import clean
+from haizea.cli.times import format_distance, format_moment, format_span
+
+_UTC_MOMENT = re.compile(
+    r"\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\+00:00|Z)?(?![\d.]|[+-]\d|\s*UTC)", re.ASCII
+)
+#: So many hosts are named; of more, it is said how many.
+_HOSTS_NAMED = 6
+
+
+def moment_of(text: str | None) -> int | None:
+    """The moment in an answer, ``2026-11-25T14:00:00Z``, in seconds since the epoch."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def in_utc(moment: int | None) -> str | None:
+    """A moment as the service takes it, ``2026-11-25T14:00:00Z``."""
+    if moment is None:
+        return None
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def local(text: str | None, zone: tzinfo) -> str | None:
+    """A moment in an answer, as local time with its zone."""
+    moment = moment_of(text)
+    return None if moment is None else format_moment(moment, zone)
+
+
+def told_locally(text: str, zone: tzinfo) -> str:
+    """What the service says, with its times (UTC) as local ones."""
+
+    def spelled(match: re.Match[str]) -> str:
+        try:
+            return str(local(f"{match[1]}T{match[2]}+00:00", zone))
+        except ValueError:
+            return match[0]
+
+    return clean(_UTC_MOMENT.sub(spelled, text))
+
+
+def when(text: str | None, now: int, zone: tzinfo) -> str:
+    """``2026-11-25 14:00:00 CET (in 3h 20m)``."""
+    moment = moment_of(text)
+    if moment is None:
+        return "not known"
+    return f"{format_moment(moment, zone)} ({format_distance(moment, now)})"
+
+
+def node_count(lease: Mapping[str, Any]) -> int:
+    """How many nodes a lease has."""
+    return sum(nodes["count"] for nodes in lease["nodes"])
+
+
+def nodes_in_words(lease: Mapping[str, Any]) -> str:
+    """``2 nodes, each CPU:100 Memory:1024``."""
+    return "; ".join(
+        f"{nodes['count']} {'node' if nodes['count'] == 1 else 'nodes, each'}"
+        f" {amounts(nodes['resources'])}"
+        for nodes in lease["nodes"]
+    )
+
+
+def amounts(resources: Mapping[str, int]) -> str:
+    """``CPU:100 Memory:1024``."""
+    return " ".join(f"{clean(name)}:{amount}" for name, amount in resources.items())
+
+
+def hosts_in_words(names: Iterable[str]) -> str:
+    """The names of some hosts, each once, or how many they are."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) > _HOSTS_NAMED:
+        return f"{len(distinct)} hosts"
+    return ", ".join(clean(name) for name in distinct)
+
+
+def start_in_short(lease: Mapping[str, Any], zone: tzinfo) -> str | None:
+    """When a lease runs: as reserved, else ``~`` as expected, else as it was asked for."""
+    planned = local(lease["planned_start"], zone)
+    if planned is not None:
+        return planned
+    expected = local(lease["expected"], zone)
+    return f"~{expected}" if expected is not None else local(lease["start"], zone)
+
+
+def decision_in_words(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
+    """What became of a request."""
+    lease, outcome = answer["lease"], answer["outcome"]
+    repeated = (
+        "This was asked for before, and nothing new was made.\n" if answer["repeated"] else ""
+    )
+    match outcome:
+        case "accepted":
+            text = _accepted(lease, answer["hosts"], now, zone)
+        case "queued":
+            text = _queued(answer, now, zone)
+        case _:
+            text = _rejected(answer, now, zone)
+    return repeated + text
+
+
+def _accepted(lease: Mapping[str, Any], hosts: Iterable[str], now: int, zone: tzinfo) -> str:
+    if lease["planned_start"] is None:
+        reason = told_locally(lease["reason"], zone)
+        return f"Lease {lease['id']} is {lease['state']}" + (f": {reason}" if reason else ".")
+    start = when(lease["planned_start"], now, zone)
+    end = local(lease["planned_end"], zone)
+    period = f"from {start} to {end}" if end is not None else f"from {start}, without end"
+    where = hosts_in_words(hosts)
+    on_hosts = f"\n  on {where}" if where else ""
+    return f"Lease {lease['id']} is accepted: it runs {period}{on_hosts}"
+
+
+def _queued(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
+    lease = answer["lease"]
+    expected = answer["expected"]
+    start = f"expected to start {when(expected, now, zone)}" if expected else "start not known yet"
+    reason = told_locally(lease["reason"], zone)
+    return f"Lease {lease['id']} is queued: place {answer['place']}, {start}" + (
+        f"\n  {reason}" if reason else ""
+    )
+
+
+def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
+    lease, offer = answer["lease"], answer["offer"]
+    reason = told_locally(lease["reason"], zone).removeprefix("rejected: ")
+    text = f"lease {lease['id']} is rejected: {reason or 'no reason is given'}"
+    if offer is None:
+        return text
+    return (
+        f"{text}\nThe nearest start at which it fits is {when(offer, now, zone)}:"
+        f" ask again with -t '{local(offer, zone)}'"
+    )
+
+
+def duration_in_words(seconds: int | None) -> str:
+    """``1h 30m``, or ``unlimited``."""
+    return format_span(seconds)
