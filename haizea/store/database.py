@@ -43,7 +43,7 @@ _SERVER_OPTIONS = (
     f"-c lock_timeout={WAIT_SECONDS * 1000} -c statement_timeout=60000"
     " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 )
-_SERVER = {
+_SERVER: dict[str, str | int] = {
     "connect_timeout": WAIT_SECONDS,
     "keepalives_idle": 20,
     "keepalives_interval": 10,
@@ -151,7 +151,7 @@ def _engine(address: Address, *, writes: bool) -> sa.Engine:
         return sa.create_engine(
             address.url,
             isolation_level="READ COMMITTED" if writes else "AUTOCOMMIT",
-            connect_args={**_SERVER, "options": _SERVER_OPTIONS},
+            connect_args=_server_arguments(address.url),
             hide_parameters=True,
             pool_pre_ping=True,
             pool_timeout=WAIT_SECONDS,
@@ -171,6 +171,14 @@ def _engine(address: Address, *, writes: bool) -> sa.Engine:
         # The driver would begin a transaction late, and none at all before DDL.
         sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+def _server_arguments(url: sa.URL) -> dict[str, str | int]:
+    """What the address says itself counts."""
+    given = url.query.get("options", "")
+    options = given if isinstance(given, str) else " ".join(given)
+    own = {name: value for name, value in _SERVER.items() if name not in url.query}
+    return {**own, "options": f"{_SERVER_OPTIONS} {options}".strip()}
 
 
 def _writer(connection: sqlite3.Connection, record: Any) -> None:

@@ -114,7 +114,8 @@ class Guard:
             self.drop()
             raise
         if not locked:
-            self.drop()
+            self._connection = None
+            connection.close()
 
     def _connect_again(self) -> None:
         """After trouble. The session's lock went with the session, and somebody may have it."""

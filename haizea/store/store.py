@@ -214,9 +214,9 @@ class Store:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(starts).order_by(starts.c.started)).all()
             now = connection.execute(sa.select(state.c.now)).scalar()
-        ends = [*(row.down_since for row in rows[1:]), now]
+        ends = [*[row.down_since for row in rows], now][1:]
         return [
-            (row.started, max(row.started, row.started if end is None else end))
+            (row.started, row.started if end is None else max(row.started, end))
             for row, end in zip(rows, ends, strict=True)
         ]
 

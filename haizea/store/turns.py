@@ -16,6 +16,7 @@ from haizea.core.events import (
     ImageStored,
     LeaseAccepted,
     OperationEnded,
+    OperationStarted,
     Purpose,
 )
 from haizea.core.records import LeaseRecord, SiteRecord
@@ -211,7 +212,7 @@ def _lease_of(decision: Decision) -> int | None:
             return request.id
         case HostChanged() | ImageStored():
             return None
-        case OperationEnded(purpose=Purpose.OUTAGE):
+        case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None
         case _:
             return decision.lease_id
