@@ -11,7 +11,7 @@ from haizea.times import parse_duration, parse_time
 
 #: The first moment that can be asked for, and the first that cannot: the years 2000 to 2500.
 EARLIEST = 946_684_800
-LATEST = 16_756_675_200
+LATEST = 16_725_225_600
 
 _LONGEST_TEXT = 64
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
