@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -21,7 +22,7 @@ from haizea.core.events import (
 from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord, SiteRecord
-from haizea.store import Store, Turn
+from haizea.store import Store, StoreUnavailable, Turn
 
 INTS = st.integers(-(1 << 63), (1 << 63) - 1)
 TEXTS = st.text(st.characters(), max_size=12)
@@ -124,6 +125,16 @@ def ending(*lease_ids: int, now: int) -> Turn:
         decisions=[StateChanged(now, i, State.ACTIVE, State.DONE) for i in lease_ids],
         records=[record(i, State.DONE, changed=now, plan=None) for i in lease_ids],
     )
+
+
+def save_in_the_end(store: Store, turn: Turn) -> int:
+    """Save as a manager does: what is unavailable now is tried again."""
+    for _ in range(600):
+        try:
+            return store.save(turn)
+        except StoreUnavailable:
+            time.sleep(0.05)
+    raise AssertionError("it stays unavailable")
 
 
 def pages(ask: Callable[[int], Sequence[Any]]) -> list[Any]:
