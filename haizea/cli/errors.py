@@ -31,7 +31,7 @@ def explained() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
+    except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
         raise WrongInput(_describe(error)) from error

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from haizea.cli.client import Refusal, ServiceProblem
-from haizea.cli.session import Session, asks_service, moment_option
+from haizea.cli.session import MOMENT, Session, asks_service
 from haizea.cli.tables import Column, coloured, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -42,8 +42,8 @@ LEASE_ID = click.IntRange(1, (1 << 53) - 1)
     "--kind", type=click.Choice([k.value for k in Kind]), help="Only leases of this kind."
 )
 @click.option("--label", metavar="TEXT", help="Only leases with this label.")
-@click.option("--since", type=moment_option(), help="Only leases submitted then or later.")
-@click.option("--until", type=moment_option(), help="Only leases submitted before.")
+@click.option("--since", type=MOMENT, help="Only leases submitted then or later.")
+@click.option("--until", type=MOMENT, help="Only leases submitted before.")
 @click.option("-a", "--all", "finished", is_flag=True, help="Finished leases as well.")
 @click.option(
     "--limit",
@@ -61,8 +61,8 @@ def list_leases(
     mine: bool,
     kind: str | None,
     label: str | None,
-    since: int | None,
-    until: int | None,
+    since: str | None,
+    until: str | None,
     finished: bool,
     limit: int,
 ) -> None:
@@ -86,8 +86,8 @@ def list_leases(
         "owner": owner,
         "kind": kind,
         "label": label,
-        "since": in_utc(since),
-        "until": in_utc(until),
+        "since": in_utc(session.moment(since, "--since")),
+        "until": in_utc(session.moment(until, "--until")),
         "all": "true" if finished or {State(s) for s in states} & FINAL else None,
         "order": "newest",
     }
@@ -260,7 +260,7 @@ def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[
         except Refusal as refusal:
             if refusal.status not in (404, 409):
                 raise
-            click.echo(f"Error: lease {lease_id}: {refusal.message}", err=True)
+            click.echo(f"Error: {refusal.message}", err=True)
             failed = True
             continue
         answers.append(lease)

@@ -38,9 +38,19 @@ _BY_SUFFIX = {
 }
 
 
-def parse_start_now(text: str) -> Start:
-    """A start, seen from this moment in local time."""
-    return parse_start(text, int(time.time()), SystemZone())
+def _timely(text: str) -> str:
+    """``text``, which is a start. Of which moment, the service's clock decides."""
+    parse_start(text, int(time.time()), SystemZone())
+    return text
+
+
+def _start(text: str | None, session: Session) -> Start:
+    if text is None:
+        return Start(Kind.BEST_EFFORT)
+    try:
+        return parse_start(text, session.now, session.zone)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--start") from None
 
 
 def parse_duration(text: str) -> int | str:
@@ -90,7 +100,7 @@ _REQUEST_OPTIONS = (
     click.option(
         "-t",
         "--start",
-        type=ParsedOption("START", parse_start_now),
+        type=ParsedOption("START", _timely),
         help="When it starts: best_effort (as soon as there is room), now (or not at all), or"
         " exactly at a time: +00:30, +2d, 14:00, 'tomorrow 9:00', 'monday 9:00', '2026-11-25"
         " 14:00', with a zone after it if need be.  [default: best_effort]",
@@ -196,7 +206,7 @@ def request(
       haizea request -t +00:30 -d 90m -n 16 --wait      and wait until it runs
       haizea request -f lease.yaml --output json        as a program would
     """
-    body = _body_of_file(file, asked) if file is not None else Body.of(_form(asked))
+    body = _body_of_file(file, asked) if file is not None else Body.of(_form(session, asked))
     if key is not None and not re.fullmatch("[!-~]{1,200}", key):
         raise click.BadParameter("a key is up to 200 letters, without spaces", param_hint="--key")
     answer = _submit(session, body, key or secrets.token_hex(16))
@@ -243,13 +253,13 @@ def _submit(session: Session, body: Body, key: str) -> Any:
     return answer
 
 
-def _form(asked: dict[str, Any]) -> dict[str, Any]:
+def _form(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
     """What the options ask for, as the service takes it."""
     if asked["duration"] is None:
         raise click.UsageError("How long? Add -d DURATION, as in -d 90m or -d unlimited.")
     if (asked["image"] is None) != (asked["image_mb"] is None):
         raise click.UsageError("-i IMAGE and -z SIZE go together.")
-    start: Start = asked["start"] or Start(Kind.BEST_EFFORT)
+    start = _start(asked["start"], session)
     resources = {
         "CPU": 100 if asked["cpu"] is None else asked["cpu"],
         "Memory": 1024 if asked["memory_mb"] is None else asked["memory_mb"],

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ import click
 from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_server
 from haizea.cli.client import Client, Query, ServiceProblem
 from haizea.cli.times import SystemZone, parse_moment
+from haizea.cli.words import moment_of
 
 # Older versions of click do not know that it is generic.
 if TYPE_CHECKING:
@@ -29,22 +29,32 @@ else:
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
     """One command's: the service it asks, the user's zone, and the form of its output."""
 
-    client: Client
-    as_json: bool
-    zone: tzinfo = field(default_factory=SystemZone)
+    def __init__(self, client: Client, *, as_json: bool) -> None:
+        self.client = client
+        self.as_json = as_json
+        self.zone: tzinfo = SystemZone()
 
-    @property
+    @functools.cached_property
     def now(self) -> int:
-        """The present moment."""
-        return int(time.time())
+        """The present moment of the service, whose clock may be ahead or run faster."""
+        now = moment_of(self.client.get("/v1/status")["now"])
+        return int(time.time()) if now is None else now
 
     def print_json(self, value: object) -> None:
         """Print ``value`` for programs."""
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def moment(self, text: str | None, option: str) -> int | None:
+        """The moment that is meant by the text of an option, as the service's clock has it."""
+        if text is None:
+            return None
+        try:
+            return parse_moment(text, self.now, self.zone)
+        except ValueError as wrong:
+            raise click.BadParameter(str(wrong), param_hint=option) from None
 
     def pages(self, path: str, entries: str, query: Query, limit: int) -> tuple[list[Any], bool]:
         """Up to ``limit`` entries of a list, and whether there are more."""
@@ -144,7 +154,8 @@ def open_session(
             " if the service has TLS",
             err=True,
         )
-    return Session(Client(server=place, token=token, ca_file=ca_file), output == "json")
+    client = Client(server=place, token=token, ca_file=ca_file)
+    return Session(client, as_json=output == "json")
 
 
 class ParsedOption(_ParamType):
@@ -166,6 +177,11 @@ class ParsedOption(_ParamType):
             self.fail(str(wrong), param, ctx)
 
 
-def moment_option() -> ParsedOption:
-    """An option for a moment, in every form that people write."""
-    return ParsedOption("TIME", lambda text: parse_moment(text, int(time.time()), SystemZone()))
+def _timely(text: str) -> str:
+    """``text``, which names a moment. Which one, the service's clock decides."""
+    parse_moment(text, int(time.time()), SystemZone())
+    return text
+
+
+#: An option for a moment in any form that people write; :meth:`Session.moment` reads it.
+MOMENT = ParsedOption("TIME", _timely)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,9 +11,16 @@ from urllib.parse import quote
 import click
 
 from haizea.cli.client import Body
-from haizea.cli.session import Session, asks_service, moment_option
+from haizea.cli.session import ParsedOption, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
+from haizea.cli.times import SystemZone, parse_moment
 from haizea.cli.words import in_utc, local, moment_of
+
+
+def _from_now(text: str) -> int:
+    """A moment in real time, which is what tokens end by, whatever clock the service has."""
+    return parse_moment(text, int(time.time()), SystemZone())
+
 
 _ROLES = ("user", "operator", "reader")
 
@@ -43,7 +51,9 @@ def token() -> None:
 @click.option(
     "--owner", metavar="NAME", help="Whose leases those are that are asked for.  [default: NAME]"
 )
-@click.option("--expires", type=moment_option(), help="When it ends: +90d, '2027-01-01 0:00'.")
+@click.option(
+    "--expires", type=ParsedOption("TIME", _from_now), help="When it ends: +90d, '2027-01-01 0:00'."
+)
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -109,7 +119,7 @@ def list_tokens(session: Session, past: bool) -> None:
     tokens = [
         found
         for found in session.client.get("/v1/tokens")["tokens"]
-        if past or _how(session, found) == "good"
+        if past or _how(found) == "good"
     ]
     if session.as_json:
         session.print_json(tokens)
@@ -133,18 +143,18 @@ def list_tokens(session: Session, past: bool) -> None:
             local(found["created"], session.zone),
             local(found["expires"], session.zone),
             local(found["last_used"], session.zone),
-            *([_how(session, found)] if past else []),
+            *([_how(found)] if past else []),
         ]
         for found in tokens
     ]
     click.echo(table(columns, rows, terminal_width()))
 
 
-def _how(session: Session, found: Any) -> str:
+def _how(found: Any) -> str:
     if found["revoked"]:
         return "revoked"
     expires = moment_of(found["expires"])
-    return "expired" if expires is not None and expires <= session.now else "good"
+    return "expired" if expires is not None and expires <= time.time() else "good"
 
 
 @token.command("revoke")

@@ -114,22 +114,31 @@ def _accepted(lease: Mapping[str, Any], hosts: Iterable[str], now: int, zone: tz
     if lease["planned_start"] is None:
         reason = told_locally(lease["reason"], zone)
         return f"Lease {lease['id']} is {lease['state']}" + (f": {reason}" if reason else ".")
-    start = when(lease["planned_start"], now, zone)
-    end = local(lease["planned_end"], zone)
-    period = f"from {start} to {end}" if end is not None else f"from {start}, without end"
     where = hosts_in_words(hosts)
     on_hosts = f"\n  on {where}" if where else ""
-    return f"Lease {lease['id']} is accepted: it runs {period}{on_hosts}"
+    return f"Lease {lease['id']} is accepted: it runs from {_period(lease, now, zone)}{on_hosts}"
+
+
+def _period(lease: Mapping[str, Any], now: int, zone: tzinfo) -> str:
+    start, end = moment_of(lease["planned_start"]), moment_of(lease["planned_end"])
+    begins = when(lease["planned_start"], now, zone)
+    if start is None or end is None:
+        return f"{begins}, without end"
+    period = f"{begins} to {format_moment(end, zone)}"
+    remaining = lease["remaining"]
+    if remaining is None or end - start < remaining:
+        return f"{period}, is suspended then, and goes on later"
+    return period
 
 
 def _queued(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     lease = answer["lease"]
     expected = answer["expected"]
     start = f"expected to start {when(expected, now, zone)}" if expected else "start not known yet"
+    text = f"Lease {lease['id']} is queued: place {answer['place']}, {start}"
     reason = told_locally(lease["reason"], zone)
-    return f"Lease {lease['id']} is queued: place {answer['place']}, {start}" + (
-        f"\n  {reason}" if reason else ""
-    )
+    # Where a start is reserved for it, that is all the reason there is.
+    return text if expected and reason.startswith("expected") else f"{text}\n  {reason}".rstrip()
 
 
 def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
