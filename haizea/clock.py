@@ -10,6 +10,7 @@ import os
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from haizea.core.resources import FOREVER
@@ -105,7 +106,7 @@ class RealClock:
         real: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._longest_wait = longest_wait_seconds
+        self.longest_wait_seconds = longest_wait_seconds
         self._pace = pace
         self._real = real
         self._steady = steady
@@ -122,7 +123,7 @@ class RealClock:
 
     def wait_until(self, moment: int) -> int:
         """Return when ``moment`` has come, at an interruption, or after the longest wait."""
-        until = min(moment, self._now() + self._longest_wait)
+        until = min(moment, self._now() + self.longest_wait_seconds)
         while True:
             left = (until - self._now()) / self._pace.speed
             if self._was_woken(min(max(left, 0.0), self._GLANCE_SECONDS)) or left <= 0:
@@ -130,10 +131,9 @@ class RealClock:
 
     def interrupt(self) -> None:
         """End the wait that is under way, or the next one."""
-        try:
+        # Where so many interruptions are pending, one more says nothing new.
+        with suppress(BlockingIOError):
             os.write(self._wakes, b".")
-        except BlockingIOError:
-            pass  # so many interruptions are pending that one more says nothing new
 
     def close(self) -> None:
         """Give back what it takes of the system. It is not used again."""

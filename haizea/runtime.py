@@ -103,8 +103,8 @@ class Simulation:
     def __init__(self, config: Config, *, faults: Faults | None = None) -> None:
         _check_kind(config)
         self._config = config
-        self._policies = _policies(config)
-        self._mapper = _mapper(config, self._policies)
+        self._policies = policies_of(config)
+        self._mapper = mapper_of(config, self._policies)
         self._probes = _probes(config)
         workload = _workload(config)
         self.site, bound = _bound(config, workload)
@@ -256,7 +256,8 @@ def _check_stop(config: Config, best_effort: int) -> None:
         )
 
 
-def _policies(config: Config) -> Policies:
+def policies_of(config: Config) -> Policies:
+    """The policies that the configuration names. Raises :class:`RunError`."""
     scheduling = config.scheduling
     try:
         return make_policies(
@@ -269,8 +270,11 @@ def _policies(config: Config) -> Policies:
         raise RunError(f"{config.path}: [scheduling] {error}") from None
 
 
-def _mapper(config: Config, policies: Policies) -> Mapper:
-    """A mapper is made with the host-selection policy, whose order it is to follow."""
+def mapper_of(config: Config, policies: Policies) -> Mapper:
+    """The mapper that the configuration names, made with the policy whose order it follows.
+
+    Raises :class:`RunError`.
+    """
     name = config.scheduling.mapper
     try:
         found = plugins.find_class(plugins.MAPPER, name)

@@ -61,7 +61,8 @@ class ResultsFile:
     the run's; ``probes`` are told of every decision, and what they find is recorded. Give
     every moment's decisions to :meth:`note`, in order of time, and call :meth:`finish`
     once. The run starts at ``start``, or else at the first moment noted. ``faults`` says in
-    a few words what was made to go wrong in it.
+    a few words what was made to go wrong in it; in ``absences`` nobody was there to carry
+    out what was due.
 
     Raises :class:`ResultsError` at once where the file could not be written, and later
     where writing fails, for a full disk say.
@@ -79,6 +80,7 @@ class ResultsFile:
         probes: Sequence[Probe] = (),
         start: int | None = None,
         faults: str = "",
+        absences: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._path = Path(path)
         self._site = site
@@ -87,6 +89,7 @@ class ResultsFile:
         self._workload = workload
         self._version = version
         self._faults = faults
+        self._absences = absences
         self._probes = probes
         self._delivery = Delivery(probes)
         self._started_boxes = self._delivery.boxes(OperationStarted)
@@ -265,6 +268,8 @@ class ResultsFile:
         }
         if self._faults:
             facts["faults"] = self._faults
+        if self._absences:
+            facts["absences"] = " ".join(f"{start}-{end}" for start, end in self._absences)
         return facts
 
     def _reserve(

@@ -18,7 +18,8 @@ APPLICATION_ID = 0x487A6561
 #: ``status`` (``complete``, ``interrupted``, ``failed``), ``started`` and ``ended``
 #: (simulated or real time), ``resource_types`` (names, space-separated), ``workload``;
 #: ``faults`` where things were made to go wrong, beginning with ``events`` if these are
-#: hosts that change and leases that are cancelled only.
+#: hosts that change and leases that are cancelled only; ``absences`` of a service, times in
+#: which it did not run: ``start-end``, separated by spaces.
 RUN = "CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 
 #: The configuration in effect, every option with its value as the file would say it.

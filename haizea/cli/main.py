@@ -43,6 +43,9 @@ COMMANDS = {
         "config_commands", "generate_scripts", "Write a script that runs a study."
     ),
     "convert-data": Place("results_commands", "convert_data", "Print results as CSV."),
+    "save-results": Place(
+        "service_command", "save_results", "Save what a service has done as a results file."
+    ),
     "summary": Place("results_commands", "summary", "Print the figures of finished runs."),
     "gantt": Place("results_commands", "gantt", "Draw the schedule of a run as SVG."),
     "check-schedule": Place(
@@ -107,7 +110,9 @@ class LazyGroup(click.Group):
     metavar="FILE",
     help="Run this configuration (as 'run').",
 )
-@click.option("--fg", is_flag=True, help="With -c: stay in the foreground.")
+@click.option(
+    "--fg", is_flag=True, help="With -c: stay in the foreground, with the log on the terminal."
+)
 @click.option("--stop", is_flag=True, help="With -c: end the daemon that runs the configuration.")
 @click.version_option(__version__, prog_name="haizea")
 @click.pass_context
@@ -121,7 +126,7 @@ def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
         if conf is not None or fg or stop:
             ctx.fail("-c, --fg and --stop go without a command.")
     elif conf is not None:
-        ctx.exit(_run_or_stop(conf, stop))
+        ctx.exit(_run_or_stop(conf, fg, stop))
     elif fg or stop:
         ctx.fail("--fg and --stop need a configuration: add -c FILE.")
     else:
@@ -129,14 +134,17 @@ def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
         ctx.exit(2)
 
 
-def _run_or_stop(conf: Path, stop: bool) -> int:
-    """``--fg`` changes nothing: whatever runs at present runs in the foreground."""
-    if stop:
-        from haizea.config import load
+def _run_or_stop(conf: Path, foreground: bool, stop: bool) -> int:
+    """Run a configuration as the old command did: a service detaches, unless told not to."""
+    from haizea.cli.service_command import is_service, start_service, stop_service
 
-        load(conf)
-        click.echo(f"Error: no daemon runs {conf}: there is nothing to stop.", err=True)
-        return 1
+    if stop:
+        return stop_service(conf)
+    from haizea.config import load
+
+    config = load(conf)
+    if is_service(config):
+        return start_service(config, foreground=foreground)
     from haizea.cli.run_command import run_configuration
 
     return run_configuration(conf)

@@ -18,6 +18,7 @@ from haizea.accounting.errors import ResultsError
 from haizea.accounting.summary import render, summarise
 from haizea.cli.errors import WrongInput
 from haizea.cli.progress import ProgressBar
+from haizea.cli.service_command import is_service, start_service
 from haizea.clock import Clock
 from haizea.config import Config, load
 from haizea.config.combinations import combinations
@@ -58,6 +59,7 @@ def run(
 ) -> None:
     """Run what the file CONFIGURATION describes.
 
+    A service stays in the foreground until Ctrl-C; 'haizea -c CONFIGURATION' detaches it.
     On a terminal, a bar shows how far a simulation is. Ctrl-C ends it in good order: the
     results so far are saved, and marked as interrupted. Exit status: 0 the run is
     complete, 1 it failed, 2 it could not begin, 130 it was interrupted.
@@ -87,6 +89,8 @@ def run_configuration(
     ``lease-failure-handling: exit-raise`` passes through, for whoever looks for a bug.
     """
     config = _load(path, datafile, loglevel)
+    if is_service(config):
+        return start_service(config, foreground=True)
     try:
         simulation = Simulation(config)
         for note in simulation.notes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from haizea.core.events import Decision
+from haizea.core.events import Decision, OperationEnded
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
@@ -98,7 +98,10 @@ def find_events(
         select = select.where(events.c.lease == lease_id)
     if owner is not None:
         select = select.where(events.c.owner == text(owner))
-    rows = connection.execute(select.limit(_rows(limit)))
+    return _events(connection, select.limit(_rows(limit)))
+
+
+def _events(connection: sa.Connection, select: sa.Select[Any]) -> list[Event]:
     return [
         Event(
             id=row.id,
@@ -107,8 +110,24 @@ def find_events(
             owner=row.owner,
             decision=read_decision(row.kind, row.document),
         )
-        for row in rows
+        for row in connection.execute(select)
     ]
+
+
+def operations(
+    connection: sa.Connection, start: int, end: int, limit: int, owner: str | None = None
+) -> list[Event]:
+    """What leases did at some time in ``[start, end)`` and is over, in the order of its end."""
+    select = sa.select(events).where(events.c.kind == "OperationEnded", events.c.time > start)
+    if owner is not None:
+        select = select.where(events.c.owner == text(owner))
+    select = select.order_by(events.c.time, events.c.id).limit(_rows(limit))
+    return [found for found in _events(connection, select) if _begun(found.decision) < end]
+
+
+def _begun(decision: Decision) -> int:
+    assert isinstance(decision, OperationEnded), decision
+    return decision.start
 
 
 def decisions_after(connection: sa.Connection, event: int) -> list[Decision]:

@@ -198,6 +198,11 @@ class Store:
         with self._database.reading() as connection:
             return questions.find_events(connection, after, limit, lease_id, owner)
 
+    def operations(self, start: int, end: int, limit: int, owner: str | None = None) -> list[Event]:
+        """At most ``limit`` operations that were under way in ``[start, end)`` and are over."""
+        with self._database.reading() as connection:
+            return questions.operations(connection, start, end, limit, owner)
+
     def lease_for_key(self, owner: str, key: str) -> int | None:
         """The lease that ``owner`` asked for with this idempotency key, if any."""
         with self._database.reading() as connection:

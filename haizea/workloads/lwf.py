@@ -74,11 +74,14 @@ class _Element:
         return next((c for c in self.children if c.name == name), None)
 
 
-def read_lwf(source: Source) -> Workload:
-    """The workload in an LWF file; :class:`WorkloadError` says what is wrong with it."""
+def read_lwf(source: Source, start: Callable[[str], int] = values.start) -> Workload:
+    """The workload in an LWF file; :class:`WorkloadError` says what is wrong with it.
+
+    ``start`` reads the exact start of an AR, as seconds after the workload's start.
+    """
     parser = make_parser()
     parser.forbid_dtd = True
-    handler = _Handler(source.name, parser.getLineNumber)
+    handler = _Handler(source.name, parser.getLineNumber, start)
     parser.setContentHandler(handler)
     parser.setErrorHandler(ErrorHandler())
     try:
@@ -111,11 +114,13 @@ def read_lwf(source: Source) -> Workload:
 class _Handler(ContentHandler):
     """Checks names and nesting as elements come; makes a lease of each finished request."""
 
-    def __init__(self, file: str, line_number: Callable[[], int]) -> None:
+    def __init__(
+        self, file: str, line_number: Callable[[], int], start: Callable[[str], int]
+    ) -> None:
         super().__init__()
         self._open: list[_Element] = []
         self._root: _Element | None = None
-        self._leases = _Leases(file)
+        self._leases = _Leases(file, start)
         self._file = file
         self._locate = line_number
         self._elements = 0
@@ -197,8 +202,9 @@ class _Handler(ContentHandler):
 class _Leases:
     """Turns finished elements into leases; equal node sets and images are shared."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, start: Callable[[str], int]) -> None:
         self._file = file
+        self._read_start = start
         self._lines_of_ids: dict[int, int] = {}
         self._shared_nodes: dict[object, tuple[Nodes, ...]] = {}
         self._shared_images: dict[DiskImage, DiskImage] = {}
@@ -269,7 +275,7 @@ class _Leases:
         child = start.children[0]
         if child.name == "now":
             return Kind.IMMEDIATE, None
-        return Kind.AR, self._value(child, "time", values.start)
+        return Kind.AR, self._value(child, "time", self._read_start)
 
     def _id(self, lease: _Element) -> int | None:
         if "id" not in lease.attributes:

@@ -33,6 +33,11 @@ class Source:
         self.path = Path(path)
         self.name = str(path)
 
+    @classmethod
+    def of(cls, content: bytes, name: str) -> Source:
+        """Content that is at hand already, and is not packed."""
+        return _Content(content, name)
+
     def chunks(self) -> Iterator[bytes]:
         """The content, unpacked, in pieces of at most ``CHUNK_BYTES``."""
         try:
@@ -130,3 +135,14 @@ class Source:
                 )
             parts.append(chunk)
         return b"".join(parts)
+
+
+class _Content(Source):
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(name)
+        self._content = content
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content in one piece, which is smaller than any bound."""
+        if self._content:
+            yield self._content

@@ -60,10 +60,13 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read_yaml(source: Source) -> Workload:
-    """The workload in a YAML file; :class:`WorkloadError` says what is wrong with it."""
+def read_yaml(source: Source, start: Callable[[str], int] | None = None) -> Workload:
+    """The workload in a YAML file; :class:`WorkloadError` says what is wrong with it.
+
+    ``start`` reads the exact start of an AR, as seconds after the workload's start.
+    """
     content = source.whole(MAX_FILE_BYTES)
-    reader = _Reader(source.name)
+    reader = _Reader(source.name, start or _after_start)
     try:
         root = yaml.compose(content, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:
@@ -85,8 +88,9 @@ def read_yaml(source: Source) -> Workload:
 class _Reader:
     """Walks composed nodes: mappings with known fields, lists and text, each with its line."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, start: Callable[[str], int]) -> None:
         self._file = file
+        self._read_start = start
         self._lines_of_ids: dict[int, int] = {}
 
     def _fail(self, node: yaml.Node, field: str | None, message: str) -> NoReturn:
@@ -222,7 +226,7 @@ class _Reader:
         if text == "now":
             return Kind.IMMEDIATE, None
         try:
-            return Kind.AR, values.start(values.clock_or_seconds(text))
+            return Kind.AR, self._read_start(text)
         except ValueError as wrong:
             self._fail(node, "start", f"{wrong} (or now, or best-effort)")
 
@@ -244,6 +248,10 @@ class _Reader:
         if not name:
             self._fail(fields["id"], "image", "the id is empty")
         return DiskImage(name, self._parse(fields["size"], "size", values.whole))
+
+
+def _after_start(text: str) -> int:
+    return values.start(values.clock_or_seconds(text))
 
 
 def _moment(text: str) -> int:

@@ -1,0 +1,76 @@
+"""``haizea -c FILE`` for a service: start it, detached or not, and end it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from haizea.cli.errors import WrongInput
+from haizea.config import Config, load
+from haizea.config.words import ClockKind, Mode
+from haizea.runtime import RunError
+
+
+def is_service(config: Config) -> bool:
+    """Whether the configuration is of a service rather than of a simulation that ends."""
+    real = config.simulation.clock is ClockKind.REAL
+    return real or config.general.mode is Mode.OPENNEBULA
+
+
+def start_service(config: Config, *, foreground: bool) -> int:
+    """Run the service of a configuration, or start it in a process of its own.
+
+    Raises :class:`haizea.cli.errors.WrongInput` where it cannot begin.
+    """
+    from haizea.service import daemon
+
+    try:
+        if not foreground:
+            return daemon.detach(config)
+        log = config.general.logfile
+        return daemon.serve(config, log=log, ready=_nothing)
+    except RunError as error:
+        raise WrongInput(str(error)) from error
+
+
+def stop_service(path: Path) -> int:
+    """End the service of the configuration in this file; the exit status."""
+    from haizea.service import daemon
+
+    try:
+        click.echo(f"Haizea: {daemon.stop(load(path))}")
+    except RunError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    return 0
+
+
+@click.command("save-results")
+@click.argument("configuration", type=click.Path(path_type=Path))
+@click.argument("datafile", type=click.Path(path_type=Path))
+def save_results(configuration: Path, datafile: Path) -> None:
+    """Save what a service has done so far as the results file DATAFILE.
+
+    CONFIGURATION is the service's, which may run meanwhile. All that reads the results of a
+    simulation reads such a file: 'haizea summary', 'gantt', 'convert-data' and
+    'check-schedule'.
+    """
+    from haizea.accounting.errors import ResultsError
+    from haizea.service.results import save
+    from haizea.store import StoreError
+
+    config = load(configuration)
+    if not is_service(config):
+        raise WrongInput(f"{configuration} is of a simulation, which saves its results itself")
+    try:
+        count = save(config, datafile)
+    except (RunError, StoreError) as error:
+        raise WrongInput(str(error)) from error
+    except ResultsError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{count} decisions are in {datafile}")
+
+
+def _nothing(url: str) -> None:
+    """The log says it."""

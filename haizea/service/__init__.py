@@ -1,0 +1,1 @@
+"""Haizea as a service: real time, durable leases, an HTTP interface."""

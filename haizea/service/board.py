@@ -1,0 +1,98 @@
+"""What is going on at present, for whoever asks: replaced turn by turn, never changed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from haizea.core.events import Decision, HostChanged
+from haizea.core.hosts import Host, Site
+from haizea.core.records import HostRecord, LeaseRecord, SiteRecord
+
+
+class Board:
+    """Leases that are not over, hosts and the queue, as the last turn left them.
+
+    The loop's thread writes, any thread reads: single entries of a dictionary are put and
+    taken in one step, and everything in them is immutable.
+    """
+
+    def __init__(self, site: Site, now: int) -> None:
+        self.site = site
+        self.now = now
+        #: When something was decided last.
+        self.last_turn: int | None = None
+        #: The id of the last event that was kept.
+        self.last_event = 0
+        self._leases: dict[int, LeaseRecord] = {}
+        self._statuses: dict[int, HostRecord] = {}
+        self._queue: tuple[int, ...] = ()
+        self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
+
+    def start(self, records: Iterable[LeaseRecord], site: SiteRecord, last_event: int) -> None:
+        """Begin with what was kept."""
+        self._leases = {record.id: record for record in records}
+        self._statuses = {record.host: record for record in site.hosts}
+        self.last_event = last_event
+
+    def update(
+        self,
+        now: int,
+        decisions: Sequence[Decision],
+        records: Iterable[LeaseRecord],
+        queue: Sequence[int],
+    ) -> None:
+        """Take notice of a turn."""
+        self.now = now
+        if decisions:
+            self.last_turn = now
+        for decision in decisions:
+            if isinstance(decision, HostChanged):
+                self._change(decision)
+        for record in records:
+            if record.over:
+                self._leases.pop(record.id, None)
+            else:
+                self._leases[record.id] = record
+        self._queue = tuple(queue)
+
+    def _change(self, change: HostChanged) -> None:
+        host, hosts = change.host, self.site.hosts
+        if host.id == len(hosts):
+            self.site = Site(self.site.types, (*hosts, host))
+        if change.status == "up":
+            self._statuses.pop(host.id, None)
+        else:
+            self._statuses[host.id] = HostRecord(
+                host=host.id, status=change.status, reason=change.reason
+            )
+
+    def lease(self, lease_id: int) -> LeaseRecord | None:
+        """The lease, if it is not over."""
+        return self._leases.get(lease_id)
+
+    def leases(self) -> list[LeaseRecord]:
+        """All leases that are not over."""
+        return list(self._leases.values())
+
+    def queue(self) -> list[LeaseRecord]:
+        """The leases that wait, in the order of the queue."""
+        found = (self._leases.get(lease_id) for lease_id in self._queue)
+        return [record for record in found if record is not None]
+
+    def place(self, lease_id: int) -> int | None:
+        """The place of a lease in the queue, from 1."""
+        queue = self._queue
+        known, places = self._places
+        if known is not queue:
+            places = {lease_id: place for place, lease_id in enumerate(queue, 1)}
+            self._places = queue, places
+        return places.get(lease_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many leases wait."""
+        return len(self._queue)
+
+    def status(self, host: Host) -> HostRecord:
+        """Whether the host is ``up``, ``down`` or ``drained``, and why."""
+        return self._statuses.get(host.id) or HostRecord(host=host.id, status="up")

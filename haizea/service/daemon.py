@@ -1,0 +1,262 @@
+"""The process around a service: signals, process id, detaching, the end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from haizea.api.server import ServerError
+from haizea.backends.world import WorldError
+from haizea.config import Config, ConfigError, load
+from haizea.loop import EndlessInstant, SchedulerError
+from haizea.report import STATUS
+from haizea.runtime import RunError
+from haizea.service.logs import ServiceLog
+from haizea.service.paths import Paths
+from haizea.service.service import Service
+from haizea.store import Store, StoreError, StoreLost
+
+#: So long, in seconds, a service may take to end after it was asked to.
+_END_SECONDS = 30.0
+
+
+def paths_of(config: Config) -> Paths:
+    """Where the service of a configuration keeps its own files."""
+    return Paths(config.service.state_directory.expanduser())
+
+
+def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> int:
+    """Run the service in this process until it is stopped; the exit status.
+
+    ``log`` is where the log goes, standard error if ``None``. ``ready`` is called with the
+    address once it serves. Raises :class:`RunError` where it cannot begin.
+    """
+    paths = paths_of(config)
+    with ExitStack() as exits:
+        try:
+            paths.prepare()
+            exits.enter_context(_only_one(paths))
+            service_log = ServiceLog(config, log, lambda: int(time.time()))
+        except OSError as error:
+            raise RunError(f"{error.filename or paths.directory}: {error.strerror}") from None
+        exits.callback(service_log.close)
+        logger = service_log.logger
+        ended = _Ended()
+        exits.enter_context(ended.listening())
+        try:
+            store = exits.enter_context(_store(config, ended, logger.warning))
+            if store is None:
+                return 0
+            service = Service(config, store, paths, logger)
+            exits.callback(service.close)
+            service_log.follow(service.clock.now)
+            service.between_turns = lambda: _reread(config, service, service_log)
+            ended.then(service.stop, service.read_again)
+            service.start()
+        except (StoreError, WorldError, ServerError, ValueError) as error:
+            raise RunError(f"{config.path}: {error}") from error
+        paths.write_pid()
+        exits.callback(paths.remove_pid)
+        logger.log(STATUS, "Haizea is at work%s", f" on {service.url}" if service.url else "")
+        ready(service.url)
+        try:
+            service.run()
+        except StoreLost as error:
+            logger.error("%s", error)
+            return 1
+        except (SchedulerError, EndlessInstant) as error:
+            logger.exception("the scheduler failed, which is a bug in Haizea: %s", error)
+            return 1
+        logger.log(STATUS, "Haizea ended")
+    return 0
+
+
+@contextmanager
+def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterator[Store | None]:
+    """The store, locked by this manager; ``None`` if a standby is stopped before it has it."""
+    with ExitStack() as exits:
+        place = config.general.persistence_file
+        if place is None:
+            directory = exits.enter_context(TemporaryDirectory(prefix="haizea-"))
+            place = Path(directory) / "leases.db"
+        elif isinstance(place, Path):
+            place = place.expanduser()
+        store = Store.open(str(place))
+        exits.callback(store.close)
+        for note in store.notes:
+            say(note)
+        if not store.lock(wait=False):
+            holder = store.holder()
+            if not config.service.standby:
+                raise RunError(
+                    f"{config.path}: another manager has the leases in {store.shown} ({holder}):"
+                    " stop it, or set standby: yes in [service] to wait and take over"
+                )
+            say(f"standing by: {holder} has the leases in {store.shown}")
+            if not store.lock(wait=True, stopped=lambda: ended.asked):
+                yield None
+                return
+            say(f"took over the leases in {store.shown}")
+        yield store
+
+
+class _Ended:
+    """Whether the process was asked to end, and whom to tell."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._stop: Callable[[], None] | None = None
+        self._reread: Callable[[], None] | None = None
+
+    def then(self, stop: Callable[[], None], reread: Callable[[], None]) -> None:
+        """Have these called when asked to end, or to read the configuration again."""
+        self._stop, self._reread = stop, reread
+        if self.asked:
+            stop()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to signals; the handlers before are back afterwards."""
+        handlers = {
+            signal.SIGINT: self._end,
+            signal.SIGTERM: self._end,
+            signal.SIGHUP: self._read,
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self, number: int, frame: object) -> None:
+        self.asked = True
+        if self._stop is not None:
+            self._stop()
+
+    def _read(self, number: int, frame: object) -> None:
+        if self._reread is not None:
+            self._reread()
+
+
+def _reread(config: Config, service: Service, log: ServiceLog) -> None:
+    """Follow what changed in the configuration's file, as far as that is possible."""
+    try:
+        changed = load(config.path)
+    except (ConfigError, OSError) as error:
+        log.logger.error("the configuration was not read again: %s", error)
+        return
+    log.configure(changed)
+    service.reconfigure(changed)
+    later = sorted(
+        f"[{section}] {name}"
+        for (section, name, old), (_, _, new) in zip(config.rows(), changed.rows(), strict=True)
+        if old != new and (section, name) not in _AT_ONCE
+    )
+    rest = f"; these need a restart: {', '.join(later)}" if later else ""
+    log.logger.log(STATUS, "the configuration was read again%s", rest)
+
+
+#: What takes effect when the configuration is read again.
+_AT_ONCE = {
+    ("general", "loglevel"),
+    ("scheduling", "wakeup-interval"),
+    ("service", "log-format"),
+    ("service", "keep-finished"),
+}
+
+
+@contextmanager
+def _only_one(paths: Paths) -> Iterator[None]:
+    """One service alone uses the directory. Raises :class:`RunError`."""
+    handle = os.open(paths.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = paths.read_pid()
+            which = f" (process {pid})" if pid else ""
+            raise RunError(
+                f"another Haizea{which} uses {paths.directory} already: end it with --stop, or"
+                " set state-directory in [service] to one of its own"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def detach(config: Config) -> int:
+    """Run the service in a process of its own and return when it serves; the exit status."""
+    log = config.general.logfile or paths_of(config).log
+    told, tells = os.pipe()
+    if os.fork() == 0:
+        os.close(told)
+        _run_detached(config, log, tells)
+    os.close(tells)
+    with os.fdopen(told, encoding="utf-8") as answers:
+        answer = answers.read()
+    status, _, text = answer.partition(" ")
+    if status == "ready":
+        sys.stdout.write(f"Haizea is at work{text}; its log is {log}\n")
+        return 0
+    sys.stderr.write(f"Error: {text or f'Haizea ended at once; see {log}'}\n")
+    return 2 if status == "wrong" else 1
+
+
+def _run_detached(config: Config, log: Path, tells: int) -> None:
+    """The child: leave terminal and session, tell once how it went, never return."""
+
+    def tell(text: str) -> None:
+        os.write(tells, text.encode())
+        os.close(tells)
+
+    status = 1
+    try:
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        status = serve(config, log=log, ready=lambda url: tell(f"ready {url and ' on ' + url}"))
+    except RunError as error:
+        tell(f"wrong {error}")
+    finally:
+        os._exit(status)
+
+
+def stop(config: Config) -> str:
+    """End the service of a configuration and wait until it has; a word about it.
+
+    Raises :class:`RunError` if there is none, or it does not end.
+    """
+    paths = paths_of(config)
+    pid = paths.read_pid()
+    if pid is None or not _alive(pid):
+        raise RunError(f"no service of {config.path} runs: there is nothing to stop")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _END_SECONDS
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            raise RunError(f"process {pid} has not ended within {_END_SECONDS:.0f} s; see its log")
+        time.sleep(0.05)
+    return f"process {pid} has ended"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise RunError(
+            f"process {pid} is another user's: it has to be stopped by that user"
+        ) from None
+    return True

@@ -1,0 +1,108 @@
+"""When waiting leases would start if everything ran for as long as was asked for.
+
+Most schedules reserve a start for the first waiting lease or for none. What the others may
+expect is found by trying: a scheduler of its own goes on from the present records and gives
+each waiting lease a reservation. It is a guess, and never later than it is made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from haizea.core.policy import Policies
+from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.scheduler import Scheduler
+from haizea.core.settings import Backfilling, Settings
+from haizea.service.board import Board
+
+#: Of a longer queue, so many leases from its head on are told what to expect.
+_MOST_LEASES = 1000
+
+#: A guess that took long to make is kept for so many times as long.
+_REST = 10
+
+_NOTHING: Mapping[int, int] = MappingProxyType({})
+
+
+class Expectations:
+    """Guesses, made when somebody asks; any thread may. ``now`` reads the service's clock."""
+
+    def __init__(
+        self,
+        board: Board,
+        settings: Settings,
+        policies: Policies,
+        now: Callable[[], int],
+        logger: logging.Logger,
+    ) -> None:
+        self._board = board
+        self._settings = replace(settings, backfilling=Backfilling.CONSERVATIVE, images=None)
+        self._policies = policies
+        self._now = now
+        self._logger = logger
+        self._busy = threading.Lock()
+        self._made_for = -1
+        self._found = _NOTHING
+        self._rest_until = 0.0
+
+    def all(self) -> Mapping[int, int]:
+        """The expected starts of waiting leases by id, as far as they are known.
+
+        They are those of a little earlier where somebody is working on them at present, or
+        has just done so at some length.
+        """
+        stale = self._made_for != self._board.last_event
+        if stale and time.monotonic() >= self._rest_until and self._busy.acquire(blocking=False):
+            try:
+                self._renew()
+            finally:
+                self._busy.release()
+        return self._found
+
+    def _renew(self) -> None:
+        made_for, began = self._board.last_event, time.monotonic()
+        try:
+            self._found = self._guess()
+        except Exception:
+            # Nobody's schedule depends on a guess.
+            self._logger.exception("what waiting leases may expect could not be worked out")
+            self._found = _NOTHING
+        now = time.monotonic()
+        self._made_for = made_for
+        self._rest_until = now + _REST * (now - began)
+
+    def _guess(self) -> Mapping[int, int]:
+        waiting = {record.id: record for record in self._board.queue()[:_MOST_LEASES]}
+        if not waiting:
+            return _NOTHING
+        others = [r for r in self._board.leases() if r.plan is not None and r.plan.firm]
+        now = self._now()
+        since = min([now, *(_latest_possible(record) for record in others)])
+        scheduler = Scheduler(self._board.site, self._settings, self._policies, since)
+        hosts = tuple(
+            status
+            for status in map(self._board.status, self._board.site.hosts)
+            if status.status != "up"
+        )
+        scheduler.restore([*others, *waiting.values()], SiteRecord(hosts=hosts))
+        scheduler.handle(now)
+        found: dict[int, int] = {}
+        for record in scheduler.records():
+            if record.id in waiting:
+                if record.expected is not None:
+                    found[record.id] = record.expected
+                elif record.plan is not None:
+                    found[record.id] = now
+        return found
+
+
+def _latest_possible(record: LeaseRecord) -> int:
+    """A moment by which nothing of the lease's plan was due."""
+    assert record.plan is not None, "it holds hosts"
+    phase = record.plan.phases[record.plan.at]
+    return phase.start if record.plan.since is None else phase.end

@@ -1,0 +1,142 @@
+"""Requests on their way from many threads to the one that schedules."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from haizea.api.manager import Busy, Decided, Draft, Unavailable
+from haizea.core.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.records import LeaseRecord
+from haizea.core.resources import ResourceTypes
+
+#: So many requests may wait to be taken; more are turned away.
+MOST_WAITING = 20_000
+
+#: So many requests are taken in one turn, so that a turn stays short.
+MOST_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Somebody asks for a lease and waits for the decision."""
+
+    draft: Draft
+    owner: str
+    key: str | None
+    answer: Future[Decided] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Somebody ends a lease and waits until it is over."""
+
+    lease_id: int
+    reason: str
+    answer: Future[LeaseRecord | None] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What the present turn took: who is to be answered about which lease."""
+
+    submitted: dict[int, Submission] = field(default_factory=dict)
+    repeated: list[tuple[Submission, int]] = field(default_factory=list)
+    cancelled: list[Cancellation] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[tuple[str, str, int]]:
+        """Owner, idempotency key and lease of the new requests that have a key."""
+        return [(s.owner, s.key, i) for i, s in self.submitted.items() if s.key is not None]
+
+
+class Inbox:
+    """Arrivals for the loop. ``known`` finds the lease of an owner's idempotency key.
+
+    ``wake`` is called when there is something to take.
+    """
+
+    def __init__(
+        self,
+        types: ResourceTypes,
+        next_lease_id: int,
+        known: Callable[[str, str], int | None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._types = types
+        self._next = next_lease_id
+        self._known = known
+        self._wake = wake
+        self._waiting: deque[Submission | Cancellation] = deque()
+        self._first: list[Input] = []
+        self._closed = ""
+        self.taken = Taken()
+
+    # --- any thread -------------------------------------------------------------------
+
+    def put(self, request: Submission | Cancellation) -> None:
+        """Let a request wait for the next turn. Raises :class:`Busy`."""
+        if self._closed:
+            request.answer.set_exception(Unavailable(self._closed))
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            raise Busy(f"{MOST_WAITING} requests wait already")
+        self._waiting.append(request)
+        self._wake()
+
+    def close(self, why: str) -> None:
+        """Take nothing more; what waits is answered that there is no answer."""
+        self._closed = why
+        while self._waiting:
+            _refuse(self._waiting.popleft(), why)
+        for submission in self.taken.submitted.values():
+            _refuse(submission, why)
+        for cancellation in self.taken.cancelled:
+            _refuse(cancellation, why)
+
+    # --- the loop's thread ------------------------------------------------------------
+
+    def begin_with(self, inputs: Iterable[Input]) -> None:
+        """Have these told first."""
+        self._first.extend(inputs)
+
+    def next_arrival(self) -> int | None:
+        """Long ago, if something waits."""
+        return 0 if self._waiting or self._first else None
+
+    def take(self, now: int) -> list[Input]:
+        """What waits, as inputs."""
+        inputs, self._first = self._first, []
+        self.taken = Taken()
+        for _ in range(min(len(self._waiting), MOST_AT_ONCE)):
+            request = self._waiting.popleft()
+            match request:
+                case Submission():
+                    found = self._repeats(request)
+                    if found is not None:
+                        self.taken.repeated.append((request, found))
+                        continue
+                    lease_id, self._next = self._next, self._next + 1
+                    self.taken.submitted[lease_id] = request
+                    asked = request.draft.request(lease_id, now, request.owner, self._types)
+                    inputs.append(LeaseSubmitted(asked))
+                case Cancellation(lease_id=lease_id, reason=reason):
+                    self.taken.cancelled.append(request)
+                    inputs.append(LeaseCancelled(lease_id, reason))
+        return inputs
+
+    def _repeats(self, request: Submission) -> int | None:
+        """The lease of an earlier request with the same key."""
+        if request.key is None:
+            return None
+        for lease_id, other in self.taken.submitted.items():
+            if (other.owner, other.key) == (request.owner, request.key):
+                return lease_id
+        return self._known(request.owner, request.key)
+
+
+def _refuse(request: Submission | Cancellation, why: str) -> None:
+    if not request.answer.done():
+        request.answer.set_exception(Unavailable(why))

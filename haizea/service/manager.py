@@ -1,0 +1,273 @@
+"""The service as the HTTP interface sees it: inbox, board and store behind one door."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import haizea.store as stored
+from haizea import __version__
+from haizea.api.manager import (
+    Decided,
+    Draft,
+    Event,
+    HostUse,
+    LeaseQuery,
+    Metric,
+    MetricKind,
+    QueuePlace,
+    Reserved,
+    Role,
+    Sample,
+    ServiceStatus,
+    TokenInfo,
+    TokenNameTaken,
+    Unavailable,
+)
+from haizea.core.events import OperationEnded
+from haizea.core.hosts import Site
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.core.resources import Capacity
+from haizea.service import use
+from haizea.service.board import Board
+from haizea.service.expectations import Expectations
+from haizea.service.figures import Figures
+from haizea.service.inbox import Cancellation, Inbox, Submission
+from haizea.service.turns import Turns
+from haizea.store import Store, StoreError
+
+#: So many events are read for a lease's story, or operations for a time.
+_MOST_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What does not change while the service runs; ``now`` reads its clock."""
+
+    started: int
+    backend: str
+    now: Callable[[], int]
+
+
+class ServiceManager:
+    """Implements :class:`haizea.api.manager.Manager`; any thread may call it."""
+
+    def __init__(
+        self,
+        about: About,
+        store: Store,
+        board: Board,
+        inbox: Inbox,
+        turns: Turns,
+        expectations: Expectations,
+        figures: Figures,
+    ) -> None:
+        self._about = about
+        self._store = store
+        self._board = board
+        self._inbox = inbox
+        self._turns = turns
+        self._expectations = expectations
+        self._figures = figures
+
+    @property
+    def site(self) -> Site:
+        """The site as it is now."""
+        return self._board.site
+
+    # --- requests ---------------------------------------------------------------------
+
+    def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
+        """Ask for a lease."""
+        request = Submission(draft=draft, owner=owner, key=key)
+        self._inbox.put(request)
+        return request.answer
+
+    def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
+        """End a lease."""
+        request = Cancellation(lease_id=lease_id, reason=reason)
+        self._inbox.put(request)
+        return request.answer
+
+    # --- questions --------------------------------------------------------------------
+
+    def lease(self, lease_id: int) -> LeaseRecord | None:
+        """A lease, over or not."""
+        with _answers():
+            return self._board.lease(lease_id) or self._store.lease(lease_id)
+
+    def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
+        """The leases that the query names."""
+        with _answers():
+            return self._store.leases(stored.LeaseQuery(**_fields(query)))
+
+    def story(self, lease_id: int) -> list[Event]:
+        """All that was decided about a lease."""
+        return self.events(0, _MOST_EVENTS, lease_id, None)
+
+    def queue(self) -> list[QueuePlace]:
+        """The waiting leases, in order."""
+        expected = self._expectations.all()
+        places = []
+        for place, record in enumerate(self._board.queue(), 1):
+            exact = record.expected is not None
+            start = record.expected if exact else expected.get(record.id)
+            places.append(QueuePlace(place=place, record=record, expected=start, exact=exact))
+        return places
+
+    def hosts(self) -> list[HostUse]:
+        """All hosts and what is on them."""
+        return use.hosts_now(self._board)
+
+    def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
+        """What is in use on a host over time."""
+        site = self._board.site
+        return use.over_time(site, host_id, self._reserved(start, end, None), start, end)
+
+    def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
+        """What is reserved between two moments."""
+        found = sorted(
+            self._reserved(start, end, owner),
+            key=lambda entry: (entry.start, entry.lease_id, entry.end),
+        )
+        return found[:limit]
+
+    def _reserved(self, start: int, end: int, owner: str | None) -> Iterator[Reserved]:
+        with _answers():
+            past = self._store.operations(start, end, _MOST_EVENTS, owner)
+        records: dict[int, LeaseRecord | None] = {}
+        for event in past:
+            operation = event.decision
+            if isinstance(operation, OperationEnded):
+                lease_id = operation.lease_id
+                if lease_id not in records:
+                    records[lease_id] = self.lease(lease_id)
+                record = records[lease_id]
+                if record is not None:
+                    yield use.enacted(record, operation)
+        for record in self._board.leases():
+            if owner is not None and record.request.owner != owner:
+                continue
+            for entry in use.planned(record):
+                if entry.start < end and entry.end > start:
+                    yield entry
+
+    def status(self) -> ServiceStatus:
+        """How the service is."""
+        states = Counter(record.state for record in self._board.leases())
+        problem = self._figures.store_problem
+        return ServiceStatus(
+            version=__version__,
+            started=self._about.started,
+            now=self._about.now(),
+            last_turn=self._board.last_turn,
+            leases=dict(states),
+            queue_length=self._board.waiting,
+            backend=self._about.backend,
+            store=self._store.shown,
+            healthy=not problem,
+            problem=problem,
+        )
+
+    def healthy(self) -> bool:
+        """Whether what is decided can be kept."""
+        return not self._figures.store_problem
+
+    def metrics(self) -> list[Metric]:
+        """Figures about the service."""
+        states = Counter(record.state for record in self._board.leases())
+        by_state = [
+            Sample(value=states.get(state, 0), labels={"state": state.value})
+            for state in State
+            if state in states
+        ]
+        gauges = [
+            _gauge("haizea_leases", "Leases that are not over, by state.", by_state),
+            _gauge("haizea_queue_length", "Leases that wait.", [Sample(value=self._board.waiting)]),
+            _gauge(
+                "haizea_healthy",
+                "1 if what is decided can be kept.",
+                [Sample(value=int(self.healthy()))],
+            ),
+        ]
+        return [*gauges, *self._figures.metrics()]
+
+    # --- events -----------------------------------------------------------------------
+
+    def events(
+        self, after: int, limit: int, lease_id: int | None, owner: str | None
+    ) -> list[Event]:
+        """Events after the one with this id."""
+        with _answers():
+            found = self._store.events(after, limit, lease_id, owner)
+        return [Event(**_fields(event)) for event in found]
+
+    def last_event_id(self) -> int:
+        """The id of the last event."""
+        return self._board.last_event
+
+    def watch(self, notify: Callable[[], None]) -> Callable[[], None]:
+        """Have ``notify`` called after each turn."""
+        return self._turns.watch(notify)
+
+    # --- tokens -----------------------------------------------------------------------
+
+    def identify(self, secret: str) -> TokenInfo | None:
+        """The token with this secret."""
+        with _answers():
+            found = self._store.tokens.check(secret)
+        return None if found is None else _token(found)
+
+    def tokens(self) -> list[TokenInfo]:
+        """All tokens."""
+        with _answers():
+            return [_token(info) for info in self._store.tokens.list()]
+
+    def make_token(
+        self, name: str, role: Role, owner: str, expires: int | None
+    ) -> tuple[TokenInfo, str]:
+        """Make a token."""
+        with _answers():
+            try:
+                info, secret = self._store.tokens.create(
+                    name, stored.Role(role.value), owner, expires
+                )
+            except stored.TokenNameTaken as error:
+                raise TokenNameTaken(str(error)) from None
+        return _token(info), secret
+
+    def revoke_token(self, which: str) -> TokenInfo | None:
+        """Revoke a token, by name or id."""
+        with _answers():
+            found = self._store.tokens.revoke(which)
+            if found is None and which.isascii() and which.isdigit() and len(which) < 16:
+                found = self._store.tokens.revoke(int(which))
+        return None if found is None else _token(found)
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    """Tell what the store cannot answer in the interface's own words."""
+    try:
+        yield
+    except StoreError as error:
+        logging.getLogger("haizea").debug("a question was not answered: %s", error)
+        raise Unavailable(str(error)) from error
+
+
+def _fields(entry: LeaseQuery | stored.Event) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def _token(info: stored.TokenInfo) -> TokenInfo:
+    return TokenInfo(**{**asdict(info), "role": Role(info.role.value)})
+
+
+def _gauge(name: str, text: str, samples: list[Sample]) -> Metric:
+    return Metric(name=name, kind=MetricKind.GAUGE, help=text, samples=samples)

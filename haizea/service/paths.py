@@ -1,0 +1,60 @@
+"""The service's own files, readable by its user alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a service keeps its own files."""
+
+    directory: Path
+
+    @property
+    def token(self) -> Path:
+        """The secret of the first token."""
+        return self.directory / "token"
+
+    @property
+    def pid(self) -> Path:
+        """The process id of the service that runs."""
+        return self.directory / "haizea.pid"
+
+    @property
+    def log(self) -> Path:
+        """The log of a detached service, where the configuration names none."""
+        return self.directory / "haizea.log"
+
+    def prepare(self) -> None:
+        """Make the directory. Raises :class:`OSError`."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_token(self, secret: str) -> None:
+        """Keep the secret where its user alone can read it. Raises :class:`OSError`."""
+        beside = self.token.with_suffix(".new")
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.token)
+
+    def write_pid(self) -> None:
+        """Keep the number of this process. Raises :class:`OSError`."""
+        self.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+
+    def remove_pid(self) -> None:
+        """This process is no service any more."""
+        self.pid.unlink(missing_ok=True)
+
+    def read_pid(self) -> int | None:
+        """The process that is, or was, the service."""
+        try:
+            text = self.pid.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return int(text) if text.isdigit() and len(text) < 10 else None

@@ -1,0 +1,55 @@
+"""Going on from what was kept: what is checked, what is done, what is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from haizea.backends.base import Backend
+from haizea.core.events import Input
+from haizea.core.hosts import Site
+from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.resources import fits, subtract
+from haizea.service.use import use_of
+
+
+class LastingBackend(Backend, Protocol):
+    """A backend whose hosts and VMs outlive the manager."""
+
+    def reconcile(self, now: int, records: Sequence[LeaseRecord], site: SiteRecord) -> list[Input]:
+        """What happened while nobody looked; what belongs to no lease is ended."""
+
+
+def site_problem(site: Site, records: Sequence[LeaseRecord]) -> str:
+    """Why the leases that are kept cannot go on on these hosts; empty if they can."""
+    free = {host.id: host.capacity for host in site.hosts}
+    width = len(site.types.names)
+    for record in records:
+        sizes = {len(nodes.capacity) for nodes in record.request.nodes}
+        if sizes != {width}:
+            return (
+                f"lease {record.id} was asked for with {sizes.pop()} resource types, and the"
+                f" site now has {width}"
+            )
+        plan = record.plan
+        if plan is None or not plan.firm:
+            continue
+        for host, amount in use_of(record, plan):
+            if host not in free:
+                return f"lease {record.id} has host number {host + 1}, which is not there any more"
+            if plan.since is not None:
+                if not fits(amount, free[host]):
+                    name = site.hosts[host].name
+                    return f"what leases hold of {name} now is more than it has"
+                free[host] = subtract(free[host], amount)
+    return ""
+
+
+def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
+    """What a restart found, in words."""
+    leases = "no lease" if not found else "1 lease" if found == 1 else f"{found} leases"
+    parts = [f"{leases} of an earlier run"]
+    if repeated:
+        parts.append(f"{repeated} commands that may not have been given are given again")
+    parts += [f"meanwhile: {event}" for event in inputs]
+    return "; ".join(parts)

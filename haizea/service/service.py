@@ -1,0 +1,215 @@
+"""The service: puts its parts together, runs the loop, ends in good order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from haizea.api.app import make_app
+from haizea.api.server import Server
+from haizea.api.settings import ApiSettings
+from haizea.backends.world import WorldBackend
+from haizea.clock import Pace, RealClock
+from haizea.config import Config, make_site, scheduling_settings
+from haizea.core.events import Input
+from haizea.core.scheduler import Scheduler
+from haizea.loop import run_loop
+from haizea.report import STATUS, DecisionLog
+from haizea.runtime import RunError, mapper_of, policies_of
+from haizea.service.board import Board
+from haizea.service.drafts import parse_lease
+from haizea.service.expectations import Expectations
+from haizea.service.figures import Figures
+from haizea.service.inbox import Inbox
+from haizea.service.manager import About, ServiceManager
+from haizea.service.paths import Paths
+from haizea.service.recovery import LastingBackend, describe, site_problem
+from haizea.service.turns import Enacting, Stopped, Turns
+from haizea.service.world import open_world
+from haizea.store import Role, Saved, Store
+
+_PACE = "pace"
+
+#: How often leases that were kept long enough are looked for, in real seconds.
+_PRUNE_SECONDS = 3600.0
+
+
+class Service:
+    """A service that is ready to run, once. ``store`` is locked by its caller.
+
+    Raises :class:`haizea.runtime.RunError` where it cannot run, and what store and world
+    raise.
+    """
+
+    def __init__(self, config: Config, store: Store, paths: Paths, logger: logging.Logger) -> None:
+        self._config = config
+        self._store = store
+        self._paths = paths
+        self._logger = logger
+        self._stopping = threading.Event()
+        self._reading_again = False
+        #: Called between two turns after :meth:`read_again`.
+        self.between_turns: Callable[[], None] = _nothing
+        self._keep_seconds = config.service.keep_finished_seconds
+        settings = scheduling_settings(config)
+        policies = policies_of(config)
+        saved = store.load()
+        site = make_site(config.simulation.resources or ())
+        problem = site_problem(site, saved.records)
+        if problem:
+            raise RunError(
+                f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
+                " these leases, or begin with another persistence-file"
+            )
+        self.clock = RealClock(
+            config.scheduling.wakeup_interval_seconds, _pace(store, config.world.speed)
+        )
+        now = self.clock.now()
+        since = now if saved.now is None else min(saved.now, now)
+        self._world = open_world(config, site, now)
+        self._backend: LastingBackend = WorldBackend(self._world)
+        self._scheduler = Scheduler(site, settings, policies, since, mapper_of(config, policies))
+        self._scheduler.restore(saved.records, saved.site)
+        self._board = Board(site, since)
+        self._board.start(saved.records, saved.site, saved.last_event_id)
+        self._figures = Figures()
+        self._inbox = Inbox(
+            site.types, saved.next_lease_id, store.lease_for_key, self.clock.interrupt
+        )
+        self._turns = Turns(self._scheduler, store, self._board, self._inbox, self._figures, logger)
+        expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
+        about = About(started=now, backend="simulated, in real time", now=self.clock.now)
+        self.manager = ServiceManager(
+            about, store, self._board, self._inbox, self._turns, expectations, self._figures
+        )
+        self._server = _server(config, self.manager, self.clock)
+        self._recover(saved, now)
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP interface is, once the service runs; empty if there is none."""
+        return self._server.url if self._server is not None else ""
+
+    def stop(self) -> None:
+        """End in good order. From any thread, and from a signal handler."""
+        self._stopping.set()
+        self._turns.stop()
+        self.clock.interrupt()
+
+    def read_again(self) -> None:
+        """Have the configuration read again soon. From a signal handler, too."""
+        self._reading_again = True
+        self.clock.interrupt()
+
+    def reconfigure(self, config: Config) -> None:
+        """Follow what can change at run time; the log is its owner's."""
+        self._keep_seconds = config.service.keep_finished_seconds
+        self.clock.longest_wait_seconds = config.scheduling.wakeup_interval_seconds
+
+    def start(self) -> None:
+        """Have everything listen; :meth:`run` is next."""
+        make_first_token(self._store, self._paths, self._logger)
+        if self._server is not None:
+            self._server.start()
+
+    def run(self) -> None:
+        """Run until it is stopped.
+
+        Raises :class:`haizea.loop.SchedulerError` for a bug in the scheduler and
+        :class:`haizea.store.StoreLost` where another manager took over.
+        """
+        pruning = threading.Thread(target=self._prune, name="prune", daemon=True)
+        pruning.start()
+        log = DecisionLog(self._logger, self._board.site)
+        try:
+            run_loop(
+                self._scheduler,
+                self.clock,
+                Enacting(self._backend, self._store),
+                self._inbox,
+                [self._turns, log],
+                lambda due: self._is_over(),
+            )
+        except Stopped:
+            self._logger.warning("what was decided last could not be kept, and is forgotten")
+        finally:
+            self._stopping.set()
+            self._inbox.close("the service ends")
+            if self._server is not None:
+                self._server.stop()
+            pruning.join(timeout=10)
+
+    def _is_over(self) -> bool:
+        """Whether it was asked to end; what was asked for in between is done now."""
+        if self._reading_again:
+            self._reading_again = False
+            self.between_turns()
+        return self._stopping.is_set()
+
+    def close(self) -> None:
+        """Let go of clock and backend; the store is its owner's."""
+        self._world.close()
+        self.clock.close()
+
+    def _recover(self, saved: Saved, now: int) -> None:
+        """Compare what is kept with what there is, and finish what was cut off."""
+        inputs: Sequence[Input] = self._backend.reconcile(now, saved.records, saved.site)
+        self._backend.enact(now, saved.last_decisions)
+        self._inbox.begin_with(inputs)
+        if saved.now is not None:
+            self._logger.log(
+                STATUS,
+                "going on with %s",
+                describe(len(saved.records), inputs, len(saved.last_decisions)),
+            )
+        self._store.note_start(saved.now, now)
+
+    def _prune(self) -> None:
+        """Forget leases that are over for long enough, now and then."""
+        while not self._stopping.wait(_PRUNE_SECONDS):
+            if self._keep_seconds is not None:
+                gone = self._store.prune(self.clock.now() - self._keep_seconds)
+                if gone:
+                    self._logger.info("%d leases that are over were forgotten", gone)
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
+
+
+def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None:
+    """Make the operator's token if there is none, where its user alone can read it."""
+    if paths.token.exists() and any(not info.revoked for info in store.tokens.list()):
+        return
+    name = f"first {int(time.time())}"
+    _, secret = store.tokens.create(name, Role.OPERATOR, "operator")
+    paths.write_token(secret)
+    logger.log(STATUS, "a token for this user is in %s", paths.token)
+
+
+def _server(config: Config, manager: ServiceManager, clock: RealClock) -> Server | None:
+    section = config.service
+    if section.listen is None:
+        return None
+    host, port = section.listen
+
+    app = make_app(
+        manager,
+        ApiSettings(),
+        lambda content, media_type: parse_lease(content, media_type, clock.now()),
+    )
+    return Server(app, host, port, certificate=section.tls_certificate, key=section.tls_key)
+
+
+def _pace(store: Store, speed: float) -> Pace:
+    """The pace of the run's time, going on where it was if the speed is another one now."""
+    kept = store.setting(_PACE)
+    real = time.time()
+    pace = Pace(*json.loads(kept)) if kept is not None else Pace(speed, real, real)
+    if pace.speed != speed:
+        pace = Pace(speed, real, real if speed == 1 else pace.at(real))
+    store.set_setting(_PACE, json.dumps(pace))
+    return pace

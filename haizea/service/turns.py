@@ -1,0 +1,207 @@
+"""What follows from a turn, in this order: it is kept, shown, answered.
+
+Nothing is answered or carried out that is not durable. Where the store cannot be written,
+everything waits until it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from haizea.api.manager import Decided, Unavailable
+from haizea.backends.base import Backend
+from haizea.core.events import (
+    Decision,
+    HostChanged,
+    ImageStored,
+    Input,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+)
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.core.scheduler import Scheduler
+from haizea.service.board import Board
+from haizea.service.figures import Figures
+from haizea.service.inbox import Inbox, Submission
+from haizea.store import Store, StoreUnavailable, Turn
+
+#: For which rejections it helps to ask for another time.
+_OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
+
+
+class Stopped(Exception):
+    """The service ends, and a turn could not be kept: nothing of it counts."""
+
+
+class Turns:
+    """An observer that keeps each turn, updates the board and answers who waits."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        store: Store,
+        board: Board,
+        inbox: Inbox,
+        figures: Figures,
+        logger: logging.Logger,
+    ) -> None:
+        self._scheduler = scheduler
+        self._store = store
+        self._board = board
+        self._inbox = inbox
+        self._figures = figures
+        self._logger = logger
+        self._stop = threading.Event()
+        self._watchers: dict[int, Callable[[], None]] = {}
+        self._serial = 0
+
+    def stop(self) -> None:
+        """Wait for the store no longer. From any thread."""
+        self._stop.set()
+
+    def watch(self, notify: Callable[[], None]) -> Callable[[], None]:
+        """Have ``notify`` called after each turn; call the answer to end that."""
+        self._serial += 1
+        number = self._serial
+        self._watchers[number] = notify
+        return lambda: void(self._watchers.pop(number, None))
+
+    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Keep the turn, then tell everybody. Raises :class:`Stopped`."""
+        records = self._scheduler.records()
+        taken = self._inbox.taken
+        if decisions:
+            changed = any(_concerns_site(decision) for decision in decisions)
+            turn = Turn(
+                now=now,
+                decisions=decisions,
+                records=records,
+                site=self._scheduler.site_record() if changed else None,
+                keys=taken.keys,
+            )
+            self._board.last_event = self._keep(turn)
+        self._board.update(now, decisions, records, self._scheduler.queue())
+        self._count(decisions)
+        self._answer({record.id: record for record in records})
+        if decisions:
+            for notify in list(self._watchers.values()):
+                notify()
+
+    def _keep(self, turn: Turn) -> int:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                last_event = self._store.save(turn)
+            except StoreUnavailable as error:
+                self._figures.store_retries += 1
+                if not self._figures.store_problem:
+                    self._logger.error("nothing can be kept, and so nothing is done: %s", error)
+                self._figures.store_problem = str(error)
+                if self._stop.wait(pause):
+                    raise Stopped from error
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                continue
+            self._figures.save_seconds.add(time.monotonic() - began)
+            if self._figures.store_problem:
+                self._figures.store_problem = ""
+                self._logger.warning("the store can be written again")
+            return last_event
+
+    def _count(self, decisions: Sequence[Decision]) -> None:
+        counts = self._figures.decisions
+        for decision in decisions:
+            name = type(decision).__name__
+            counts[name] = counts.get(name, 0) + 1
+
+    def _answer(self, records: dict[int, LeaseRecord]) -> None:
+        taken = self._inbox.taken
+        for lease_id, submission in taken.submitted.items():
+            self._decided(submission, records[lease_id])
+        for submission, lease_id in taken.repeated:
+            self._repeated(submission, lease_id)
+        for cancellation in taken.cancelled:
+            self._figures.cancelled += 1
+            lease_id = cancellation.lease_id
+            record = records.get(lease_id) or self._board.lease(lease_id)
+            if record is not None:
+                cancellation.answer.set_result(record)
+                continue
+            try:
+                cancellation.answer.set_result(self._store.lease(lease_id))
+            except StoreUnavailable as error:
+                cancellation.answer.set_exception(Unavailable(str(error)))
+        taken.submitted, taken.repeated, taken.cancelled = {}, [], []
+
+    def _decided(self, submission: Submission, record: LeaseRecord) -> None:
+        offer = None
+        request = record.request
+        if record.state is State.REJECTED:
+            self._figures.submitted["rejected"] += 1
+            if request.kind is Kind.AR and record.code in _OTHER_TIME:
+                offer = self._scheduler.offer(request)
+        place = self._board.place(record.id)
+        if record.state is not State.REJECTED:
+            self._figures.submitted["accepted" if place is None else "queued"] += 1
+        submission.answer.set_result(
+            Decided(record=record, place=place, expected=record.expected, offer=offer)
+        )
+
+    def _repeated(self, submission: Submission, lease_id: int) -> None:
+        self._figures.submitted["repeated"] += 1
+        try:
+            record = self._board.lease(lease_id) or self._store.lease(lease_id)
+        except StoreUnavailable as error:
+            submission.answer.set_exception(Unavailable(str(error)))
+            return
+        if record is None:
+            gone = f"lease {lease_id}, which was asked for with this key, was forgotten since"
+            submission.answer.set_exception(Unavailable(gone))
+            return
+        place = self._board.place(lease_id)
+        submission.answer.set_result(
+            Decided(record=record, place=place, expected=record.expected, repeated=True)
+        )
+
+
+class Enacting:
+    """A backend that has the store told when commands were handed over."""
+
+    def __init__(self, backend: Backend, store: Store) -> None:
+        self._backend = backend
+        self._store = store
+
+    def observe(self, now: int) -> list[Input]:
+        """As the backend does."""
+        return self._backend.observe(now)
+
+    def enact(self, now: int, decisions: Sequence[Decision]) -> None:
+        """As the backend does; then it is known that these need not be repeated."""
+        self._backend.enact(now, decisions)
+        self._store.enacted()
+
+    def next_event(self) -> int | None:
+        """As the backend does."""
+        return self._backend.next_event()
+
+
+def void(_: object) -> None:
+    """Nothing."""
+
+
+def _concerns_site(decision: Decision) -> bool:
+    match decision:
+        case HostChanged() | ImageStored():
+            return True
+        case OperationStarted(purpose=purpose) | OperationEnded(purpose=purpose):
+            return purpose is Purpose.TRANSFER
+        case _:
+            return False

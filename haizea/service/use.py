@@ -1,0 +1,107 @@
+"""What leases hold of which hosts, read off their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from haizea.api.manager import HostUse, Reserved
+from haizea.core.events import OperationEnded, Purpose
+from haizea.core.hosts import Site
+from haizea.core.records import LeaseRecord, PlanRecord
+from haizea.core.resources import Capacity, add
+from haizea.service.board import Board
+
+Use = tuple[tuple[int, Capacity], ...]
+
+
+def planned(record: LeaseRecord) -> Iterator[Reserved]:
+    """What a lease holds and will hold by its plan, from what is under way on."""
+    plan = record.plan
+    if plan is None:
+        return
+    use = use_of(record, plan)
+    for index, phase in enumerate(plan.phases[plan.at :]):
+        under_way = index == 0 and plan.since is not None
+        yield Reserved(
+            lease_id=record.id,
+            owner=record.request.owner,
+            label=record.request.label,
+            purpose=phase.purpose,
+            start=plan.since if under_way and plan.since is not None else phase.start,
+            end=phase.end,
+            use=use,
+            firm=plan.firm,
+        )
+
+
+def enacted(record: LeaseRecord, operation: OperationEnded) -> Reserved:
+    """What a lease held for something that is over."""
+    return Reserved(
+        lease_id=record.id,
+        owner=record.request.owner,
+        label=record.request.label,
+        purpose=operation.purpose,
+        start=operation.start,
+        end=operation.end,
+        use=operation.use,
+        firm=True,
+    )
+
+
+def use_of(record: LeaseRecord, plan: PlanRecord) -> Use:
+    """What the nodes of a lease take of each host."""
+    totals: dict[int, Capacity] = {}
+    for host, capacity in zip(plan.hosts, record.request.node_capacities(), strict=True):
+        totals[host] = add(totals[host], capacity) if host in totals else capacity
+    return tuple(totals.items())
+
+
+def hosts_now(board: Board) -> list[HostUse]:
+    """All hosts with what is in use on them."""
+    site = board.site
+    used = [(0,) * len(site.types.names)] * len(site.hosts)
+    leases: list[list[tuple[int, str]]] = [[] for _ in site.hosts]
+    for record in sorted(board.leases(), key=lambda record: record.id):
+        plan = record.plan
+        if plan is None or (plan.since is None and plan.at == 0):
+            continue
+        for index, amount in use_of(record, plan):
+            used[index] = add(used[index], amount)
+            leases[index].append((record.id, record.request.owner))
+    found = []
+    for host in site.hosts:
+        status = board.status(host)
+        found.append(
+            HostUse(
+                host=host,
+                status=status.status,
+                reason=status.reason,
+                used=used[host.id],
+                leases=tuple(leases[host.id]),
+            )
+        )
+    return found
+
+
+def over_time(
+    site: Site, host: int, reserved: Iterable[Reserved], start: int, end: int
+) -> list[tuple[int, Capacity]]:
+    """What is in use on one host from ``start`` to ``end``, as (moment, use from then on)."""
+    nothing: Capacity = (0,) * len(site.types.names)
+    changes: dict[int, Capacity] = {start: nothing}
+    for entry in reserved:
+        if entry.purpose is Purpose.TRANSFER or entry.start >= end or entry.end <= start:
+            continue
+        for where, amount in entry.use:
+            if where == host:
+                begins = max(entry.start, start)
+                changes[begins] = add(changes.get(begins, nothing), amount)
+                if entry.end < end:
+                    less = tuple(-part for part in amount)
+                    changes[entry.end] = add(changes.get(entry.end, nothing), less)
+    total, found = nothing, list[tuple[int, Capacity]]()
+    for moment in sorted(changes):
+        total = add(total, changes[moment])
+        if not found or found[-1][1] != total:
+            found.append((moment, total))
+    return found

@@ -1,0 +1,36 @@
+"""The simulated site that a configuration describes, in real time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from haizea.backends.world import World, WorldOptions
+from haizea.config import Config
+from haizea.core.events import Purpose
+from haizea.core.hosts import Site
+
+
+def world_options(config: Config) -> WorldOptions:
+    """What goes wrong in the world. Raises :class:`ValueError`, in words."""
+    section = config.world
+    return WorldOptions(
+        failures=_by_purpose(section.failures),
+        delays=_by_purpose(section.delays),
+        longest_delay_seconds=section.longest_delay_seconds,
+        early_ends=section.early_ends,
+        seed=section.seed,
+    )
+
+
+def open_world(config: Config, site: Site, now: int) -> World:
+    """The world in its file, with the hosts of the site.
+
+    Raises :class:`haizea.backends.world.WorldError` or :class:`ValueError`, in words.
+    """
+    path = config.world.file.expanduser()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return World.open(path, site.hosts, now, world_options(config))
+
+
+def _by_purpose(chances: Iterable[tuple[str, float]]) -> dict[Purpose, float]:
+    return {Purpose(name): chance for name, chance in chances}
