@@ -83,6 +83,8 @@ class Engine:
             self._sign(before, action, actor)
         if name.startswith("deploy"):
             _prepare_template(vm, self.cloud.dialect.is_old)
+        elif name in _MOVES or name in _MOVES_AT_REST:
+            _keep_datastore_kind(vm)
         vm.operation, vm.step, vm.resched = name, 0, False
         self._enter(vm)
 

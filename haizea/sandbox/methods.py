@@ -81,7 +81,9 @@ class Methods:
             "one.system.version": Method("", "", lambda user: cloud.dialect.version),
             "one.system.config": Method("", "", self._config),
             "one.zone.raftstatus": Method("", "", lambda user: pools.RAFT_ALONE),
-            "one.zonepool.info": Method("", "", lambda user: pools.zone_pool(self._endpoint())),
+            "one.zonepool.info": Method(
+                "", "", lambda user: pools.zone_pool(cloud, self._endpoint())
+            ),
             "one.hostpool.info": Method("", "", self._host_pool),
             "one.hostpool.monitoring": Method("", "i", self._host_monitoring),
             "one.host.info": Method("i", "b", self._host_info),
@@ -95,7 +97,7 @@ class Methods:
             "one.userpool.info": Method("", "", lambda user: pools.user_pool(cloud)),
             "one.clusterpool.info": Method("", "", lambda user: pools.cluster_pool(cloud)),
             "one.datastorepool.info": Method("", "", lambda user: pools.datastore_pool(cloud)),
-            "one.vnpool.info": Method("", "iii", lambda user, *rest: pools.network_pool()),
+            "one.vnpool.info": Method("", "iii", lambda user, *rest: pools.network_pool(cloud)),
             "one.acl.info": Method("", "", lambda user: pools.rules_pool()),
             "one.vmgrouppool.info": Method("", "iii", self._groups),
             "one.templatepool.info": Method(
@@ -150,7 +152,7 @@ class Methods:
                 text = "JSON query search is not supported by the SQL backend"
                 raise Refusal(text, INTERNAL)
             if owner < -4 or state < _ANY or state > max(State):
-                raise Refusal("Incorrect filter_flag, state", WRONG_CALL)
+                raise Refusal(self._wrong_filter(state), WRONG_CALL)
             known = self.cloud.vms if state in (_ANY, State.DONE) else self.cloud.live
             found = (
                 vm
@@ -162,6 +164,11 @@ class Methods:
             return self._pool(_page(found, start, end), extended)
 
         return call
+
+    def _wrong_filter(self, state: int) -> str:
+        if self.cloud.dialect.number < (7, 0):
+            return "Incorrect filter_flag, state"
+        return f"Incorrect state filter {state}"
 
     def _info_set(self, user: User, wanted: str, extended: bool) -> Escaped:
         numbers = sorted(

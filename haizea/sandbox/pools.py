@@ -97,8 +97,9 @@ def cluster_pool(cloud: Cloud) -> str:
     )
 
 
-def network_pool() -> str:
+def network_pool(cloud: Cloud) -> str:
     """The one network, of which every NIC is."""
+    origin = "<TEMPLATE_ID/>" if cloud.dialect.number >= (7, 0) else ""
     shown: Template = {
         "BRIDGE": ["br0"],
         "BRIDGE_TYPE": ["linux"],
@@ -108,8 +109,10 @@ def network_pool() -> str:
         "VLAN_ID": [""],
         "VN_MAD": ["dummy"],
     }
-    addresses: Template = {
-        "ALLOCATED": [""],
+    own: Template = {"ALLOCATED": [""]}
+    if cloud.dialect.number >= (7, 0):
+        own = {"NEXT_INDEX": ["0"], "SHARED": ["NO"]}
+    addresses: Template = own | {
         "AR_ID": ["0"],
         "IP": ["10.0.0.1"],
         "MAC": ["02:00:0a:00:00:01"],
@@ -119,7 +122,7 @@ def network_pool() -> str:
     return (
         f"<VNET_POOL><VNET>{owned_by_oneadmin(0, 'net0', 0)}<CLUSTERS><ID>0</ID></CLUSTERS>"
         f"<BRIDGE>{cdata('br0')}</BRIDGE><BRIDGE_TYPE>{cdata('linux')}</BRIDGE_TYPE>"
-        f"<STATE>{cdata('1')}</STATE><PREV_STATE>{cdata('1')}</PREV_STATE><PARENT_NETWORK_ID/>"
+        f"<STATE>{cdata('1')}</STATE><PREV_STATE>{cdata('1')}</PREV_STATE><PARENT_NETWORK_ID/>{origin}"
         f"<VN_MAD>{cdata('dummy')}</VN_MAD><PHYDEV/><VLAN_ID/><OUTER_VLAN_ID/>"
         "<VLAN_ID_AUTOMATIC>0</VLAN_ID_AUTOMATIC>"
         "<OUTER_VLAN_ID_AUTOMATIC>0</OUTER_VLAN_ID_AUTOMATIC><USED_LEASES>0</USED_LEASES>"
@@ -140,11 +143,15 @@ def rules_pool() -> str:
     return f"<ACL_POOL>{''.join(shown)}</ACL_POOL>"
 
 
-def zone_pool(endpoint: str) -> str:
+def zone_pool(cloud: Cloud, endpoint: str) -> str:
     """The one zone."""
+    # 7 has a second protocol, which the sandbox does not speak.
+    second = (
+        f"<ENDPOINT_GRPC>{cdata('-')}</ENDPOINT_GRPC>" if cloud.dialect.number >= (7, 0) else ""
+    )
     return (
         "<ZONE_POOL><ZONE><ID>0</ID><NAME>OpenNebula</NAME><STATE>0</STATE><TEMPLATE>"
-        f"<ENDPOINT>{cdata(endpoint)}</ENDPOINT></TEMPLATE><SERVER_POOL></SERVER_POOL></ZONE>"
+        f"<ENDPOINT>{cdata(endpoint)}</ENDPOINT>{second}</TEMPLATE><SERVER_POOL></SERVER_POOL></ZONE>"
         "</ZONE_POOL>"
     )
 

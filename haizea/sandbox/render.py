@@ -42,7 +42,7 @@ class Renderer:
 
     def vm(self, vm: Machine) -> str:
         """The VM with its whole history, as ``one.vm.info`` has it."""
-        return self._kept(vm, "full", lambda: self._vm(vm, vm.history))
+        return self._kept(vm, "full", lambda: self._vm(vm, vm.history, vm.scheduled))
 
     def vm_stored(self, vm: Machine) -> str:
         """The VM with its last stay only, as ``infoextended`` has it."""
@@ -65,10 +65,12 @@ class Renderer:
             vm.cache[key] = found
         return found
 
-    def _vm(self, vm: Machine, history: Sequence[Record]) -> str:
+    def _vm(
+        self, vm: Machine, history: Sequence[Record], scheduled: Sequence[ScheduledAction] = ()
+    ) -> str:
         lock = f"<LOCK><LOCKED>{vm.lock_level}</LOCKED></LOCK>" if vm.lock_level else ""
         pending = "".join(
-            _scheduled_xml(action, vm.id) for action in vm.scheduled if vm.state is not State.DONE
+            _scheduled_xml(action, vm.id) for action in scheduled if vm.state is not State.DONE
         )
         records = "".join(self._record(vm, record) for record in history)
         shown = f"<HISTORY_RECORDS>{records}</HISTORY_RECORDS>" if records else "<HISTORY_RECORDS/>"
@@ -177,7 +179,7 @@ class Renderer:
                 "HYPERVISOR": [host.drivers[1]],
                 "MODELNAME": ["Fake(R) Core"],
             }
-            if self._plans:
+            if self._plans and host.state is not HostState.OFFLINE:
                 template |= {
                     "TOTALCPU": [str(host.cpu_percent)],
                     "TOTALMEMORY": [str(host.memory_kb)],
