@@ -79,6 +79,11 @@ class WorldBackend:
             HostChanged: self._host_changed,
         }
 
+    @property
+    def world(self) -> World:
+        """The world that it drives."""
+        return self._world
+
     def observe(self, now: int) -> list[Input]:
         """What happened in the world, and what takes longer than planned."""
         self._began = True
@@ -145,6 +150,10 @@ class WorldBackend:
             for lease, _ in transfer.riders if transfer.begun else ():
                 self._transfers.begin(lease, transfer.start, transfer.end)
         return told + self._operations.delays(now)
+
+    def close(self) -> None:
+        """Let go of the world, which goes on."""
+        self._world.close()
 
     # --- restart --------------------------------------------------------------------------
 

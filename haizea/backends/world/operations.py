@@ -120,6 +120,7 @@ class Transfers:
         return min((moment for moment, _ in self._known.values()), default=None)
 
     def news(self, now: int) -> list[Input]:
-        """What went wrong by now, in order."""
+        """What went wrong by now, in order; not a delay that is over."""
         due = sorted((entry[0], key) for key, entry in self._known.items() if entry[0] <= now)
-        return [self._known.pop(key)[1] for _, key in due]
+        found = [self._known.pop(key)[1] for _, key in due]
+        return [i for i in found if not (isinstance(i, OperationDelayed) and i.end <= now)]
