@@ -9,7 +9,8 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from store_values import DECISIONS, LEASES, SITES, record
+from store_stories import record
+from store_values import DECISIONS, LEASES, SITES
 
 from haizea.core.events import Decision, Expected, OperationEnded, Purpose, StateChanged
 from haizea.core.lease import NodeSet

@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from store_places import PLACES, place
-from store_values import opened, record, submission
+from store_stories import opened, record, submission
 
 import haizea.store.migrations
 from haizea.core.records import HostRecord, SiteRecord

@@ -12,7 +12,7 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 from store_places import PLACES, place
-from store_values import opened, submission
+from store_stories import opened, submission
 
 from haizea.store import Role, Store, TokenNameTaken
 

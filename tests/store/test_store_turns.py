@@ -15,7 +15,8 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 from store_places import PLACES, place
-from store_values import DECISIONS, LEASES, SITES, ending, opened, pages, record, submission
+from store_stories import ending, opened, pages, record, submission
+from store_values import DECISIONS, LEASES, SITES
 
 from haizea.core.events import Decision, Expected, HostChanged, ImageStored, OperationEnded, Purpose
 from haizea.core.hosts import Host
