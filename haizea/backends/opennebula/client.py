@@ -367,7 +367,7 @@ class Client:
         wait = self._retry.backoff_seconds
         for attempt in range(1, self._retry.attempts + 1):
             try:
-                return self._connections.exchange(body)
+                return self._connections.exchange(body, fresh=not repeat)
             except Unreachable as error:
                 again = repeat or not error.maybe_done
                 if not again or attempt == self._retry.attempts or self._closing.is_set():

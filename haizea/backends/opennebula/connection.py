@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
 import ssl
@@ -39,8 +40,8 @@ class ConnectionSettings:
 class Connections:
     """Sends requests to one address, from any number of threads.
 
-    Each request has a connection of its own while it lasts; afterwards the connection is
-    kept for the next one. Raises :class:`OpenNebulaError` where the address makes no sense.
+    Each request has a connection of its own while it lasts; afterwards the connection may
+    be kept for the next one. Raises :class:`OpenNebulaError` where the address makes no sense.
     """
 
     def __init__(self, url: str, settings: ConnectionSettings) -> None:
@@ -52,23 +53,23 @@ class Connections:
         self._closed = False
         self.name = f"{'https' if secure else 'http'}://{self._host}:{self._port}{self._path}"
 
-    def exchange(self, body: bytes) -> tuple[Value, ...]:
-        """Post ``body`` and decode what comes back.
+    def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
+        """Post ``body`` and decode what comes back; ``fresh`` on a connection of its own.
 
+        A kept connection may be closed by the server just when it is used, and then the
+        request is sent again on a new one: what must not be sent twice wants a fresh one.
         Raises :class:`Unreachable` where no complete answer arrives, with ``maybe_done``
         as soon as the request may have been read; :class:`BadAnswer` and :class:`Fault`
         as :class:`AnswerReader` does.
         """
-        connection = self._connection()
-        deadline = time.monotonic() + self._settings.answer_seconds
-        keep = False
         try:
-            values, keep = self._exchanged(connection, body, deadline)
-            return values
+            kept = None if fresh else self._kept()
+            if kept is not None:
+                with contextlib.suppress(ConnectionError):
+                    return self._used(kept, body, True)
+            return self._used(self._connected(), body, not fresh)
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(self._told(error), maybe_done=True) from None
-        finally:
-            self._give_back(connection, keep)
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when its answer has come."""
@@ -78,10 +79,22 @@ class Connections:
         for connection, _ in idle:
             connection.close()
 
-    def _exchanged(
-        self, connection: http.client.HTTPConnection, body: bytes, deadline: float
+    def _used(
+        self, connection: http.client.HTTPConnection, body: bytes, keep: bool
+    ) -> tuple[Value, ...]:
+        """The values of the answer; afterwards the connection is kept or closed."""
+        again = False
+        try:
+            values, again = self._answered(connection, body)
+            return values
+        finally:
+            self._give_back(connection, keep and again)
+
+    def _answered(
+        self, connection: http.client.HTTPConnection, body: bytes
     ) -> tuple[tuple[Value, ...], bool]:
         """The values, and whether the connection can be used again."""
+        deadline = time.monotonic() + self._settings.answer_seconds
         connection.request("POST", self._path, body, {"Content-Type": "text/xml"})
         response = connection.getresponse()
         if response.status >= 500:
@@ -106,25 +119,25 @@ class Connections:
                 )
         if left:
             raise http.client.IncompleteRead(b"", left)
-        keep = not response.will_close
+        again = not response.will_close
         response.close()
-        return reader.finish(), keep
+        return reader.finish(), again
 
-    def _connection(self) -> http.client.HTTPConnection:
-        """One that is connected. Raises :class:`Unreachable`, with nothing sent."""
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """One that was used lately and that the server did not close, if there is one."""
         while True:
             with self._lock:
-                if self._closed:
-                    raise Unreachable(f"{self.name}: the client was closed")
-                kept = self._idle.pop() if self._idle else None
-            if kept is None:
-                return self._connected()
-            connection, since = kept
+                if not self._idle:
+                    return None
+                connection, since = self._idle.pop()
             if time.monotonic() - since < _STALE_SECONDS and not _was_closed(connection):
                 return connection
             connection.close()
 
     def _connected(self) -> http.client.HTTPConnection:
+        """A new one. Raises :class:`Unreachable`, with nothing sent."""
+        if self._closed:
+            raise Unreachable(f"{self.name}: the client was closed")
         limit = self._settings.connect_seconds
         connection: http.client.HTTPConnection
         if self._tls is None:
@@ -142,12 +155,18 @@ class Connections:
         return connection
 
     def _give_back(self, connection: http.client.HTTPConnection, keep: bool) -> None:
-        if keep:
-            with self._lock:
-                if not self._closed and len(self._idle) < _MOST_IDLE:
-                    self._idle.append((connection, time.monotonic()))
-                    return
-        connection.close()
+        now = time.monotonic()
+        with self._lock:
+            keep = keep and not self._closed and len(self._idle) < _MOST_IDLE
+            if keep:
+                self._idle.append((connection, now))
+            # The oldest are in front.
+            old = [one for one in self._idle if now - one[1] > _STALE_SECONDS]
+            del self._idle[: len(old)]
+        for stale, _ in old:
+            stale.close()
+        if not keep:
+            connection.close()
 
     def _told(self, error: Exception) -> str:
         match error:

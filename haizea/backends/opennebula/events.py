@@ -8,7 +8,9 @@ from __future__ import annotations
 import binascii
 import importlib
 import logging
+import math
 import re
+import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +19,7 @@ from xml.etree.ElementTree import Element
 
 from haizea.backends.opennebula.errors import BadAnswer, OpenNebulaError
 from haizea.backends.opennebula.host import HostInfo, host_of
-from haizea.backends.opennebula.trees import read_object, text_of
+from haizea.backends.opennebula.trees import read_object
 from haizea.backends.opennebula.vm import VirtualMachine, vm_of
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ _HEARTBEAT_MILLISECONDS = 15000
 
 _STATE = re.compile(r"EVENT STATE (VM|HOST|IMAGE)/([A-Z_]*)/([^ ]*)/(\d{1,18}) ?")
 _OBJECT = re.compile(r"EVENT (VM|HOST|IMAGE) (\d{1,18})/([A-Z_]*)/([^ ]*) ?")
+_FIRST_PARAMETER = re.compile(r"<POSITION>2</POSITION><TYPE>IN</TYPE><VALUE>([0-9]{1,18})</VALUE>")
 _CALL = re.compile(r"EVENT API ([a-z_.]{1,100}) ([01]) ?")
 
 
@@ -51,8 +54,8 @@ class Event:
     """A change of state, or a call (``kind`` CALL) that somebody made.
 
     ``state`` and ``lcm_state`` are names, ``ACTIVE`` and ``RUNNING``; ``vm`` or ``host`` is the
-    object as it was. Of a call there is its name and whether it ``succeeded``, and the
-    VM or host that it was about where the event has it.
+    object as it was. Of a call there is its name, whether it ``succeeded``, and the number
+    that the caller gave first, which most calls are about.
     """
 
     kind: EventKind
@@ -78,6 +81,9 @@ def decode_event(key: bytes, message: bytes) -> Event:
         text = binascii.a2b_base64(message, strict_mode=False).decode()
     except ValueError:
         raise BadAnswer("an event is not text, or not in base64") from None
+    found = _CALL.fullmatch(name)
+    if found is not None:
+        return _call_event(found[1], found[2] == "1", text)
     hook = read_object(text, "HOOK_MESSAGE")
     found = _STATE.fullmatch(name)
     if found is not None:
@@ -87,10 +93,7 @@ def decode_event(key: bytes, message: bytes) -> Event:
     if found is not None:
         kind, number, state, lcm_state = found.groups()
         return _state_event(kind, int(number), state, lcm_state, hook)
-    found = _CALL.fullmatch(name)
-    if found is None:
-        raise BadAnswer(f"an event has the key {name[:80]!r}, which is not known")
-    return _call_event(found[1], found[2] == "1", hook)
+    raise BadAnswer(f"an event has the key {name[:80]!r}, which is not known")
 
 
 def _state_event(kind: str, number: int, state: str, lcm_state: str, hook: Element) -> Event:
@@ -104,14 +107,13 @@ def _state_event(kind: str, number: int, state: str, lcm_state: str, hook: Eleme
     )
 
 
-def _call_event(call: str, succeeded: bool, hook: Element) -> Event:
-    extra = hook.find("CALL_INFO/EXTRA")
-    vm, host = _objects(hook if extra is None else extra)
-    about = vm or host
-    number = about.id if about is not None else _answered(hook) if succeeded else None
-    return Event(
-        kind=EventKind.CALL, object_id=number, call=call, succeeded=succeeded, vm=vm, host=host
-    )
+def _call_event(call: str, succeeded: bool, text: str) -> Event:
+    """Users' text is not escaped in these, so that they are not read as XML, nor believed."""
+    if not text.startswith("<HOOK_MESSAGE>"):
+        raise BadAnswer("an event of a call has no message")
+    number = _FIRST_PARAMETER.search(text)
+    object_id = None if number is None else int(number[1])
+    return Event(kind=EventKind.CALL, object_id=object_id, call=call, succeeded=succeeded)
 
 
 def _objects(element: Element) -> tuple[VirtualMachine | None, HostInfo | None]:
@@ -119,21 +121,12 @@ def _objects(element: Element) -> tuple[VirtualMachine | None, HostInfo | None]:
     return (None if vm is None else vm_of(vm)), (None if host is None else host_of(host))
 
 
-def _answered(hook: Element) -> int | None:
-    """The second value of the call's answer, which is the object of most calls."""
-    for parameter in hook.iterfind("CALL_INFO/PARAMETERS/PARAMETER"):
-        if text_of(parameter, "TYPE") == "OUT" and text_of(parameter, "POSITION") == "2":
-            value = text_of(parameter, "VALUE")
-            return int(value) if re.fullmatch(r"[0-9]{1,18}", value) else None
-    return None
-
-
 class EventStream:
     """Listens to the events of one ``oned``; connects, and connects again, by itself.
 
     ``keys`` are beginnings of the keys that are wanted. To be used from one thread.
     Raises :class:`OpenNebulaError` where pyzmq is not installed or the address makes
-    no sense; whether anybody publishes there is not known until an event arrives.
+    no sense; whether anybody publishes there shows in ``connections``.
     """
 
     def __init__(
@@ -142,25 +135,15 @@ class EventStream:
         self._zmq = _zmq()
         #: How many events could not be read.
         self.unreadable = 0
+        #: How often it was connected; what was published between two connections is lost.
+        self.connections = 0
+        self._address = address
+        self._keys = keys
         self._context = self._zmq.Context()
-        self._socket = self._context.socket(self._zmq.SUB)
-        for option, value in (
-            ("LINGER", 0),
-            ("MAXMSGSIZE", LARGEST_EVENT_BYTES),
-            ("RCVHWM", _QUEUED_EVENTS),
-            ("RECONNECT_IVL", _RECONNECT_MILLISECONDS),
-            ("RECONNECT_IVL_MAX", _LONGEST_RECONNECT_MILLISECONDS),
-            # A publisher that is gone without a word is noticed, and connected to again.
-            ("HEARTBEAT_IVL", _HEARTBEAT_MILLISECONDS),
-            ("HEARTBEAT_TIMEOUT", 2 * _HEARTBEAT_MILLISECONDS),
-        ):
-            self._socket.setsockopt(getattr(self._zmq, option), value)
-        for key in keys:
-            self._socket.setsockopt(self._zmq.SUBSCRIBE, key.encode())
         try:
-            self._socket.connect(address)
+            self._connect()
         except self._zmq.ZMQError:
-            self.close()
+            self._context.destroy(linger=0)
             raise OpenNebulaError(
                 f"{address!r} is no address of events: write one such as tcp://127.0.0.1:2101"
             ) from None
@@ -173,26 +156,73 @@ class EventStream:
 
     def close(self) -> None:
         """Stop listening."""
-        self._socket.close()
-        self._context.term()
+        self._context.destroy(linger=0)
 
     def receive(self, timeout_seconds: float) -> Event | None:
         """The next event, ``None`` where none comes in time; unreadable ones are passed over."""
         deadline = time.monotonic() + timeout_seconds
         while True:
-            left = max(0, round((deadline - time.monotonic()) * 1000))
-            if not self._socket.poll(left):
-                return None
-            frames = self._socket.recv_multipart()
-            try:
-                if len(frames) != 2:
-                    raise BadAnswer(f"an event has {len(frames)} frames")
-                return decode_event(frames[0], frames[1])
-            except BadAnswer as error:
-                self.unreadable += 1
-                _log.warning("an event of OpenNebula is passed over: %s", error)
+            left = max(0.0, deadline - time.monotonic())
+            ready = dict(self._poller.poll(math.ceil(left * 1000)))
+            if self._socket in ready:
+                event = self._read()
+                if event is not None:
+                    return event
+            elif self._monitor in ready:
+                self._watch()
             if time.monotonic() >= deadline:
                 return None
+
+    def _connect(self) -> None:
+        zmq = self._zmq
+        self._socket = self._context.socket(zmq.SUB)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        )
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        for option, value in (
+            (zmq.MAXMSGSIZE, LARGEST_EVENT_BYTES),
+            (zmq.RCVHWM, _QUEUED_EVENTS),
+            (zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS),
+            (zmq.RECONNECT_IVL_MAX, _LONGEST_RECONNECT_MILLISECONDS),
+            # A publisher that is gone without a word is noticed.
+            (zmq.HEARTBEAT_IVL, _HEARTBEAT_MILLISECONDS),
+            (zmq.HEARTBEAT_TIMEOUT, 2 * _HEARTBEAT_MILLISECONDS),
+        ):
+            self._socket.setsockopt(option, value)
+        for key in self._keys:
+            self._socket.setsockopt(zmq.SUBSCRIBE, key.encode())
+        self._socket.connect(self._address)
+
+    def _read(self) -> Event | None:
+        frames = self._socket.recv_multipart()
+        try:
+            if len(frames) != 2:
+                raise BadAnswer(f"an event has {len(frames)} frames")
+            return decode_event(frames[0], frames[1])
+        except BadAnswer as error:
+            self.unreadable += 1
+            _log.warning("an event of OpenNebula is passed over: %s", error)
+            return None
+
+    def _watch(self) -> None:
+        """Take note of a connection that was made or lost.
+
+        ZeroMQ connects again by itself, but not after a message that is too large: it
+        would never hear anything again. So a lost connection is always made anew.
+        """
+        number, _ = self._monitor.recv_multipart()
+        if int.from_bytes(number[:2], sys.byteorder) == self._zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self.connections += 1
+            return
+        _log.info("%s: no events, the connection was lost; connecting again", self._address)
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close(linger=0)
+        time.sleep(_RECONNECT_MILLISECONDS / 1000)
+        self._connect()
 
 
 def _zmq() -> ModuleType:

@@ -198,10 +198,12 @@ class _Result:
         senseless = [one for one in group.senseless if group.uids[one.vm_ids[0]] == owner]
         members = [asked for asked in group.members if asked.vm.uid == owner]
         self.refusals += senseless
+        if not members:
+            return
         message = _refused(name, group, senseless, members)
         if message:
             self.refuse([asked.vm.id for asked in members], message)
-        elif members:
+        else:
             self.complete(name, members, now, rules)
 
     def complete(self, name: str, members: list[_Asked], now: int, rules: DraftRules) -> None:

@@ -71,7 +71,9 @@ def read_object(text: str, root: str, *, tolerant: bool = False) -> Element:
 def _expect(text: str, root: str) -> None:
     begins = _ROOT.match(text)
     if begins is None or begins[1] != root:
-        raise BadAnswer(f"expected <{root}>, and got {text[:60]!r}")
+        # Not the text itself: a server may repeat what it was sent, credentials too.
+        got = "other text" if begins is None else f"<{begins[1][:40]}>"
+        raise BadAnswer(f"expected <{root}>, and got {got}")
 
 
 def repaired(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from enum import IntEnum
 from xml.etree.ElementTree import Element
 
@@ -123,7 +123,7 @@ class VirtualMachine:
     template: Template
     user_template: Template
     history: tuple[HistoryRecord, ...]
-    sched_action_ids: tuple[int, ...] = ()
+    scheduled_action_ids: tuple[int, ...] = ()
     problem: str = ""
 
     @property
@@ -199,7 +199,7 @@ def vm_of(element: Element) -> VirtualMachine:
         if "USER_TEMPLATE" in parts
         else NO_TEMPLATE,
         history=_history(element, parts),
-        sched_action_ids=identifiers(parts.get("SCHED_ACTIONS")),
+        scheduled_action_ids=identifiers(parts.get("SCHED_ACTIONS")),
         problem=cpu_problem or memory_problem,
     )
 
@@ -213,7 +213,7 @@ def _amount(name: str, text: str, factor: int) -> tuple[int, str]:
         amount = Decimal(text.strip()) * factor if len(text) < 40 else Decimal("NaN")
         if amount.is_finite() and 0 < amount <= _LARGEST_AMOUNT:
             return int(amount.to_integral_value(ROUND_CEILING)), ""
-    except InvalidOperation:
+    except ArithmeticError:
         pass
     right = "a number of cores such as 0.5 or 2" if name == "CPU" else "a number of MB such as 512"
     return 0, f"{name} is {text[:40]!r}: write {right}"

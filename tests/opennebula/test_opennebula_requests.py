@@ -1,0 +1,453 @@
+"""What users write in their VMs becomes drafts of leases, or a refusal that says what is wrong."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+from opennebula_replay import recorded
+
+from haizea.backends.opennebula.answers import AnswerReader, unwrap
+from haizea.backends.opennebula.requests import (
+    DraftRules,
+    Drafts,
+    LeaseDraft,
+    Refusal,
+    draft_leases,
+)
+from haizea.backends.opennebula.requests_words import Start, parse_lease_duration, parse_start
+from haizea.backends.opennebula.vm import VirtualMachine, VmState, read_vm
+from haizea.core.lease import Kind
+
+NOW = 1_800_000_000
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def make_vm(
+    number: int,
+    *,
+    state: int = VmState.PENDING,
+    uid: int = 5,
+    stime: int = NOW - 60,
+    legacy: bool = False,
+    cpu: str = "1",
+    user: str = "",
+    **words: str,
+) -> VirtualMachine:
+    """A VM with these words in its ``HAIZEA``; without any, it has none."""
+    haizea = "".join(f"<{k.upper()}>{escape(v)}</{k.upper()}>" for k, v in words.items())
+    haizea = f"<HAIZEA>{haizea}</HAIZEA>" if haizea else ""
+    return read_vm(
+        f"<VM><ID>{number}</ID><UID>{uid}</UID><UNAME>u{uid}</UNAME><STATE>{state}</STATE>"
+        f"<LCM_STATE>0</LCM_STATE><STIME>{stime}</STIME>"
+        f"<TEMPLATE><CPU>{cpu}</CPU><MEMORY>512</MEMORY>"
+        f"<AUTOMATIC_REQUIREMENTS>auto</AUTOMATIC_REQUIREMENTS>{haizea if legacy else ''}"
+        f"</TEMPLATE><USER_TEMPLATE>{'' if legacy else haizea}{user}</USER_TEMPLATE></VM>"
+    )
+
+
+def drafts(
+    *vms: VirtualMachine, now: int = NOW, leased: set[int] | None = None, **rules: Any
+) -> Drafts:
+    return draft_leases(vms, now=now, leased=leased or set(), rules=DraftRules(**rules))
+
+
+def one_lease(*vms: VirtualMachine, **rules: Any) -> LeaseDraft:
+    found = drafts(*vms, **rules)
+    assert (found.refusals, found.waiting) == ((), ())
+    (lease,) = found.leases
+    return lease
+
+
+def one_refusal(*vms: VirtualMachine, **rules: Any) -> Refusal:
+    found = drafts(*vms, **rules)
+    assert (found.leases, found.waiting) == ((), ())
+    (refusal,) = found.refusals
+    return refusal
+
+
+def test_a_vm_that_says_nothing_waits_until_it_fits() -> None:
+    lease = one_lease(make_vm(7))
+    assert lease == LeaseDraft(
+        nodes=lease.nodes,
+        kind=Kind.BEST_EFFORT,
+        start=None,
+        duration=None,
+        preemptible=False,
+        submitted=NOW - 60,
+        owner="u5",
+        uid=5,
+        explicit=False,
+    )
+    (node,) = lease.nodes
+    assert (node.vm_id, node.cpu_percent, node.memory_mb) == (7, 100, 512)
+    assert node.automatic_requirements == "auto"
+
+
+def test_a_site_may_start_such_vms_now_or_not_at_all() -> None:
+    assert one_lease(make_vm(7), default=Kind.IMMEDIATE).kind is Kind.IMMEDIATE
+    assert one_lease(make_vm(7, duration="60"), default=Kind.IMMEDIATE).kind is Kind.IMMEDIATE
+    assert one_lease(make_vm(7, start="best_effort"), default=Kind.IMMEDIATE).start is None
+
+
+@pytest.mark.parametrize("version", ["1.4", "6.10.5", "7.4.0"])
+def test_the_recorded_request_of_each_version(version: str) -> None:
+    reader = AnswerReader(1 << 20)
+    reader.feed(recorded(version, "*vm.info__PENDING"))
+    vm = read_vm(str(unwrap(reader.finish())[0]), tolerant=version == "1.4")
+    waiting = draft_leases([vm], now=vm.stime).waiting
+    assert [(one.vm_ids, one.until) for one in waiting] == [((vm.id,), vm.stime + 10)]
+    (lease,) = draft_leases([vm], now=vm.stime + 10).leases
+    assert (lease.kind, lease.start) == (Kind.AR, vm.stime + 300)
+    assert (lease.duration, lease.preemptible, lease.group) == (3600, False, "g1")
+    assert lease.nodes[0].rank in ("FREECPU", "FREE_CPU")
+    assert lease.nodes[0].requirements.startswith('HOSTNAME="n')
+    assert lease.explicit
+
+
+def test_expressions_are_carried_along() -> None:
+    user = "<SCHED_RANK>FREE_CPU</SCHED_RANK><REQUIREMENTS>old</REQUIREMENTS>"
+    (node,) = one_lease(make_vm(1, user=user)).nodes
+    assert (node.rank, node.requirements) == ("FREE_CPU", "old")
+    user += "<SCHED_REQUIREMENTS>new</SCHED_REQUIREMENTS>"
+    assert one_lease(make_vm(1, user=user)).nodes[0].requirements == "new"
+
+
+def test_only_vms_that_wait_for_us() -> None:
+    vms = [make_vm(number, state=state) for number, state in enumerate(VmState)]
+    assert one_lease(*vms).vm_ids == (VmState.PENDING,)
+    assert one_lease(*vms, states=frozenset([int(VmState.HOLD)])).vm_ids == (VmState.HOLD,)
+    assert drafts(*vms, leased={1}).leases == ()
+
+
+# -- starts --
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("best_effort", Start(Kind.BEST_EFFORT)),
+        ("Best-Effort", Start(Kind.BEST_EFFORT)),
+        ("now", Start(Kind.IMMEDIATE)),
+        (" NOW ", Start(Kind.IMMEDIATE)),
+        ("+00:05:00", Start(Kind.AR, after=300)),
+        ("+1:00:00:00", Start(Kind.AR, after=86400)),
+        ("+ 90", Start(Kind.AR, after=90)),
+        ("2027-01-15 09:00:00", Start(Kind.AR, moment=1_800_000_000)),
+        ("2027-01-15 09:00", Start(Kind.AR, moment=1_800_000_000)),
+        ("2027-01-15T08:00:00Z", Start(Kind.AR, moment=1_800_000_000)),
+        ("2027-01-15 03:00:00-05:00", Start(Kind.AR, moment=1_800_000_000)),
+        ("20270115T080000Z", Start(Kind.AR, moment=1_800_000_000)),
+        # It comes twice: the first.
+        ("2026-10-25 02:30:00", Start(Kind.AR, moment=1_792_888_200)),
+    ],
+)
+def test_forms_of_start(text: str, expected: Start) -> None:
+    assert parse_start(text, zone=BERLIN) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "3600",
+        "2027",
+        "2027-01-15",
+        "09:00:00",
+        "2027-13-01 00:00:00",
+        "2027-02-29 00:00:00",
+        "2027-01-15 25:00:00",
+        "2027-01-15 09:00:00 CET",
+        "2027-01-15 09:00:00.5",
+        "0001-01-01 00:00:00",
+        "9999-12-31 24:00:00",
+        "-00:05:00",
+        "+",
+        "+00:99:00",
+        "+999999999999",
+        "+soon",
+        "now!",
+        "٢٠٢٧-01-15 09:00:00",
+        "x" * 1000,
+    ],
+)
+def test_starts_that_are_none(text: str) -> None:
+    try:
+        start = parse_start(text, zone=timezone(timedelta(hours=14)))
+    except ValueError as error:
+        assert "write" in str(error) or "leave out" in str(error)  # noqa: PT017
+        assert len(str(error)) < 300  # noqa: PT017
+    else:
+        assert text == "0001-01-01 00:00:00"
+        assert start.moment is not None
+        assert start.moment < 0
+
+
+def test_a_time_that_clocks_skip() -> None:
+    with pytest.raises(ValueError, match="clocks are put forward"):
+        parse_start("2027-03-28 02:30:00", zone=BERLIN)
+    assert parse_start("2027-03-28 02:30:00+01:00", zone=BERLIN).moment == 1_806_197_400
+
+
+@tries(200)
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)).map(
+        lambda d: d.replace(microsecond=0)
+    ),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu"]),
+    st.sampled_from([" ", "T"]),
+)
+def test_a_local_time_is_that_time_on_the_clock_there(moment: datetime, name: str, t: str) -> None:
+    zone = ZoneInfo(name)
+    try:
+        start = parse_start(moment.isoformat(sep=t), zone=zone)
+    except ValueError as error:
+        assert "put forward" in str(error)  # noqa: PT017
+        there = moment.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
+        assert there.replace(tzinfo=None) != moment
+    else:
+        assert start.moment is not None
+        assert datetime.fromtimestamp(start.moment, zone).replace(tzinfo=None) == moment
+        aware = moment.replace(tzinfo=zone).isoformat(sep=t)
+        assert parse_start(aware, zone=UTC).moment == start.moment
+
+
+@tries(200)
+@given(st.text(max_size=40))
+def test_no_text_raises_anything_else(text: str) -> None:
+    for parse in (parse_start, parse_lease_duration):
+        try:
+            parse(text)
+        except ValueError as error:
+            assert str(error).startswith("HAIZEA ")  # noqa: PT017
+
+
+def test_this_machines_zone_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert parse_start("2027-01-15 09:00:00").moment == NOW
+        with pytest.raises(ValueError, match="put forward"):
+            parse_start("2027-03-28 02:30:00")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+# -- durations --
+
+
+@tries(200)
+@given(st.integers(0, 900), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+def test_forms_of_duration(days: int, hours: int, minutes: int, seconds: int) -> None:
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    forms = [
+        str(total),
+        f"{days:02}:{hours:02}:{minutes:02}:{seconds:02}",
+        f"{days * 24 + hours}:{minutes:02}:{seconds:02}",
+    ]
+    for form in forms:
+        if total:
+            assert parse_lease_duration(form) == total
+        else:
+            with pytest.raises(ValueError, match="no time at all"):
+                parse_lease_duration(form)
+
+
+def test_a_duration_without_end() -> None:
+    assert parse_lease_duration(" Unlimited") is None
+
+
+@pytest.mark.parametrize("text", ["for ever", "-5", "1:00", "00:60:00", "1h", "9" * 12, "1e3"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write unlimited, \[DD:\]HH:MM:SS or seconds"):
+        parse_lease_duration(text)
+
+
+# -- one VM --
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_reservation(legacy: bool) -> None:
+    words: dict[str, Any] = {"start": "+00:05:00", "duration": "02:00:00", "preemptible": "Yes"}
+    lease = one_lease(make_vm(1, legacy=legacy, **words))
+    assert (lease.kind, lease.start, lease.duration) == (Kind.AR, NOW + 240, 7200)
+    assert lease.preemptible
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ({"start": "soon"}, "'soon'.*best_effort, now"),
+        ({"start": "+00:00:59"}, "past.*later start"),
+        ({"start": "2001-01-01 00:00:00"}, "past"),
+        ({"duration": "0"}, "no time at all"),
+        ({"duration": "ages"}, "'ages'"),
+        ({"preemptible": "maybe"}, "neither yes nor no"),
+        ({"duraton": "60"}, "'duraton': is duration meant"),
+        ({"colour": "red"}, "'colour': write start"),
+        ({"group_size": "2"}, "without a group"),
+        ({"group": "g", "group_size": "0"}, "group_size '0'"),
+        ({"group": "g", "group_size": "two"}, "group_size 'two'"),
+        ({"group": "g" * 200}, "longer than"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: dict[str, Any], what: str) -> None:
+    refusal = one_refusal(make_vm(1, **words), make_vm(2, state=VmState.ACTIVE))
+    assert refusal.vm_ids == (1,)
+    assert re.search(what, refusal.message)
+
+
+def test_amounts_that_make_no_sense_are_refused() -> None:
+    assert "CPU is 'lots'" in one_refusal(make_vm(1, cpu="lots")).message
+
+
+def test_a_plain_text_and_two_vectors_are_refused() -> None:
+    assert "plain text" in one_refusal(make_vm(1, user="<HAIZEA>now</HAIZEA>")).message
+    two = "<HAIZEA><START>now</START></HAIZEA>" * 2
+    assert "more than once" in one_refusal(make_vm(1, user=two)).message
+
+
+def test_empty_words_say_nothing() -> None:
+    lease = one_lease(make_vm(1, start="", duration=" ", preemptible="", group="", group_size=""))
+    assert (lease.kind, lease.duration, lease.preemptible) == (Kind.BEST_EFFORT, None, False)
+    assert one_lease(make_vm(1, user="<HAIZEA/>")).kind is Kind.BEST_EFFORT
+
+
+# -- groups --
+
+
+def test_a_group_is_waited_for_until_it_is_quiet() -> None:
+    vms = [make_vm(number, group="g", start="now", stime=NOW + number) for number in (3, 1, 2)]
+    found = drafts(*vms, now=NOW + 12)
+    assert found.leases == ()
+    assert [(one.vm_ids, one.until) for one in found.waiting] == [((1, 2, 3), NOW + 13)]
+    lease = one_lease(*vms, settling_seconds=0, now=NOW + 3)
+    assert (lease.vm_ids, lease.submitted, lease.group) == ((1, 2, 3), NOW + 3, "g")
+
+
+def test_a_group_with_a_size_is_waited_for_until_it_is_complete() -> None:
+    vms = [make_vm(number, group="g", group_size="3", start="now") for number in range(5)]
+    found = drafts(*vms[:2], now=NOW + 10_000)
+    assert [(one.vm_ids, one.until) for one in found.waiting] == [((0, 1), None)]
+    assert "2 of 3" in found.waiting[0].message
+    assert one_lease(*vms[:3], now=NOW - 60).vm_ids == (0, 1, 2)
+    found = drafts(*vms)
+    assert [lease.vm_ids for lease in found.leases] == [(0, 1, 2)]
+    assert [refusal.vm_ids for refusal in found.refusals] == [(3, 4)]
+
+
+def test_a_group_that_is_not_complete_at_its_start_is_refused() -> None:
+    vms = [make_vm(n, group="g", group_size="3", start="2027-01-15T09:00:00Z") for n in (1, 2)]
+    (waiting,) = drafts(*vms, now=NOW + 3600).waiting
+    assert waiting.until == NOW + 3601
+    refusal = one_refusal(*vms, now=NOW + 3601)
+    assert refusal.vm_ids == (1, 2)
+    assert "only 2 of 3" in refusal.message
+
+
+def test_a_group_that_starts_sooner_than_it_settles_is_taken_as_it_is() -> None:
+    vms = [make_vm(number, group="g", start="+5", stime=NOW) for number in (1, 2)]
+    (waiting,) = drafts(*vms, now=NOW).waiting
+    assert waiting.until == NOW + 5
+    assert one_lease(*vms, now=NOW + 5).start == NOW + 5
+
+
+def test_a_relative_start_of_a_group_counts_from_its_last_vm() -> None:
+    vms = [make_vm(number, group="g", start="+300", stime=NOW + number) for number in (1, 2)]
+    assert one_lease(*vms, now=NOW + 100).start == NOW + 302
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("start", "now", "+00:10:00"),
+        ("start", "+00:10:00", "+00:20:00"),
+        ("duration", "60", "61"),
+        ("duration", "unlimited", "60"),
+        ("preemptible", "yes", "no"),
+        ("group_size", "2", "3"),
+    ],
+)
+def test_members_that_disagree_are_refused_together(name: str, one: str, other: str) -> None:
+    said: list[tuple[int, Any]] = [(1, {name: one}), (2, {name: one}), (3, {name: other})]
+    vms = [make_vm(number, group="g", **words) for number, words in said]
+    refusal = one_refusal(*vms)
+    assert refusal.vm_ids == (1, 2, 3)
+    assert f"VMs 2 and 3 do not say the same {name}" in refusal.message
+
+
+def test_the_same_said_differently_is_the_same() -> None:
+    vms = [make_vm(1, group="g", duration="3600", preemptible="yes")]
+    vms.append(make_vm(2, group=" g ", duration="01:00:00", preemptible="TRUE"))
+    assert one_lease(*vms).vm_ids == (1, 2)
+
+
+def test_one_member_that_makes_no_sense_keeps_its_group_from_starting() -> None:
+    vms = [make_vm(1, group="g"), make_vm(2, group="g", duration="x"), make_vm(3, group="h")]
+    found = drafts(*vms)
+    assert [lease.vm_ids for lease in found.leases] == [(3,)]
+    assert [refusal.vm_ids for refusal in found.refusals] == [(1,), (2,)]
+    assert "its VM 2 is refused" in found.refusals[0].message
+
+
+def test_a_name_belongs_to_the_user_who_was_first() -> None:
+    vms = [make_vm(1, group="g", uid=5), make_vm(2, group="g", uid=6, duration="x")]
+    vms += [make_vm(3, group="g", uid=5), make_vm(4, group="g", uid=6)]
+    found = drafts(*vms)
+    assert [(lease.vm_ids, lease.owner) for lease in found.leases] == [((1, 3), "u5")]
+    assert [refusal.vm_ids for refusal in found.refusals] == [(2, 4)]
+    assert "another user's" in found.refusals[0].message
+
+
+def test_who_comes_late_to_a_lease_is_refused() -> None:
+    vms = [make_vm(1, group="g", state=VmState.ACTIVE), make_vm(2, group="g")]
+    vms.append(make_vm(3, group="g", uid=6))
+    found = drafts(*vms, leased={1})
+    assert [refusal.vm_ids for refusal in found.refusals] == [(2,), (3,)]
+    assert "came late" in found.refusals[0].message
+    assert "another user's" in found.refusals[1].message
+    assert drafts(*vms[:1], leased={1}) == Drafts((), (), ())
+
+
+VMS = st.lists(
+    st.fixed_dictionaries(
+        {"uid": st.integers(1, 2), "stime": st.integers(NOW - 30, NOW + 5)},
+        optional={
+            "start": st.sampled_from(["now", "+00:00:20", "best_effort", "?"]),
+            "duration": st.sampled_from(["60", "unlimited", "?"]),
+            "group": st.sampled_from(["g", "h"]),
+            "group_size": st.sampled_from(["1", "2", "3"]),
+            "state": st.sampled_from([1, 2, 3]),
+        },
+    ),
+    max_size=8,
+)
+
+
+@tries(200)
+@given(VMS, st.sets(st.integers(0, 7)), st.integers(NOW - 30, NOW + 60), st.randoms())
+def test_every_waiting_vm_is_in_one_place_whatever_the_order(
+    kinds: list[dict[str, Any]], leased: set[int], now: int, chance: Any
+) -> None:
+    vms = [make_vm(number, **kind) for number, kind in enumerate(kinds)]
+    found = draft_leases(vms, now=now, leased=leased)
+    places = [one.vm_ids for one in found.leases]
+    places += [one.vm_ids for one in found.refusals] + [one.vm_ids for one in found.waiting]
+    numbers = sorted(number for vm_ids in places for number in vm_ids)
+    assert numbers == [vm.id for vm in vms if vm.state == 1 and vm.id not in leased]
+    for lease in found.leases:
+        assert lease.start is None or lease.start >= now
+        assert len({vms[number].uid for number in lease.vm_ids}) == 1
+    assert all(waiting.until is None or waiting.until > now for waiting in found.waiting)
+    shuffled = list(vms)
+    chance.shuffle(shuffled)
+    assert draft_leases(shuffled, now=now, leased=leased) == found
