@@ -134,7 +134,8 @@ class SmallManager:
             for record in self._scheduler.records():
                 self._records[record.id] = record
             self._queue = self._scheduler.queue()
-            self._events += [self._event(now, decision) for decision in decisions]
+            for decision in decisions:
+                self._events.append(self._event(now, decision))
             answers = [(answer, self._answer(asked)) for asked, answer in taken]
             watchers = list(self._watchers)
         for answer, result in answers:
@@ -149,9 +150,6 @@ class SmallManager:
         owner = None if lease_id is None else self._records[lease_id].request.owner
         number = len(self._events) + 1
         return Event(id=number, time=now, lease_id=lease_id, owner=owner, decision=decision)
-
-    def _event_id(self) -> int:
-        return len(self._events)
 
     def _answer(self, asked: LeaseSubmitted | LeaseCancelled) -> Decided | LeaseRecord | None:
         if isinstance(asked, LeaseCancelled):
