@@ -70,6 +70,7 @@ class Schedule(Book):
         lease.at = 0
         lease.since = None
         lease.token += 1
+        self.touched[lease.id] = lease
         self.agenda.add(plan.start, START, lease)
 
     def take_up(self, lease: Lease, plan: Plan, at: int, since: int | None) -> None:
@@ -113,6 +114,7 @@ class Schedule(Book):
         lease.since = None
         lease.at = 0
         lease.token += 1
+        self.touched[lease.id] = lease
         self.freed = True
 
     def unpin(self, lease: Lease) -> None:

@@ -79,7 +79,15 @@ class Service:
         self._inbox = Inbox(
             site.types, saved.next_lease_id, store.lease_for_key, self.clock.interrupt
         )
-        self._turns = Turns(self._scheduler, store, self._board, self._inbox, self._figures, logger)
+        self._turns = Turns(
+            self._scheduler,
+            store,
+            self._board,
+            self._inbox,
+            self._figures,
+            logger,
+            images=settings.images is not None,
+        )
         expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
         about = About(started=now, backend="simulated, in real time", now=self.clock.now)
         self.manager = ServiceManager(

@@ -16,11 +16,7 @@ from haizea.backends.base import Backend
 from haizea.core.events import (
     Decision,
     HostChanged,
-    ImageStored,
     Input,
-    OperationEnded,
-    OperationStarted,
-    Purpose,
 )
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
@@ -42,7 +38,10 @@ class Stopped(Exception):
 
 
 class Turns:
-    """An observer that keeps each turn, updates the board and answers who waits."""
+    """An observer that keeps each turn, updates the board and answers who waits.
+
+    ``images`` says that images are managed, so that what is planned for them is kept too.
+    """
 
     def __init__(
         self,
@@ -52,8 +51,11 @@ class Turns:
         inbox: Inbox,
         figures: Figures,
         logger: logging.Logger,
+        *,
+        images: bool,
     ) -> None:
         self._scheduler = scheduler
+        self._images = images
         self._store = store
         self._board = board
         self._inbox = inbox
@@ -79,7 +81,7 @@ class Turns:
         records = self._scheduler.records()
         taken = self._inbox.taken
         if decisions:
-            changed = any(_concerns_site(decision) for decision in decisions)
+            changed = self._images or any(isinstance(d, HostChanged) for d in decisions)
             turn = Turn(
                 now=now,
                 decisions=decisions,
@@ -195,13 +197,3 @@ class Enacting:
 
 def void(_: object) -> None:
     """Nothing."""
-
-
-def _concerns_site(decision: Decision) -> bool:
-    match decision:
-        case HostChanged() | ImageStored():
-            return True
-        case OperationStarted(purpose=purpose) | OperationEnded(purpose=purpose):
-            return purpose is Purpose.TRANSFER
-        case _:
-            return False
