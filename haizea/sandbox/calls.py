@@ -79,7 +79,9 @@ class Calls:
             if method.changes:
                 self._note(name, user, given, refusal)
                 if self.publisher is not None:
-                    self.publisher.called(name, given, values)
+                    is_new = name == "one.vm.allocate" and refusal is None
+                    submitted = self.cloud.vms[int(values[1])] if is_new else None
+                    self.publisher.called(name, given, values, submitted)
         return values
 
     def _note(

@@ -6,6 +6,7 @@ import base64
 import queue
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from haizea.sandbox.faults import Faults
 from haizea.sandbox.objects import Host, Machine
@@ -15,7 +16,16 @@ from haizea.sandbox.wire import Argument
 
 #: How long an event is held back for another to overtake it, in real seconds.
 _HELD_SECONDS = 0.02
-_Event = tuple[tuple[str, ...], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A message, its keys, how often each is sent, and whether the next overtakes it."""
+
+    keys: tuple[str, ...]
+    copies: tuple[int, ...]
+    message: str
+    is_late: bool
 
 
 class EventsError(RuntimeError):
@@ -55,32 +65,34 @@ class Publisher:
         inner, state, lcm = self._render.vm(vm), vm.state.name, vm.lcm.name
         host = vm.record.host_name if vm.record else ""
         remote = f"<REMOTE_HOST>{plain(host)}</REMOTE_HOST>" if host else "<REMOTE_HOST/>"
-        self._events.put(
-            (
-                (f"EVENT VM {vm.id}/{state}/{lcm} ", f"EVENT STATE VM/{state}/{lcm}/{vm.id} "),
-                "<HOOK_MESSAGE><HOOK_TYPE>STATE</HOOK_TYPE><HOOK_OBJECT>VM</HOOK_OBJECT>"
-                f"<STATE>{state}</STATE><LCM_STATE>{lcm}</LCM_STATE>"
-                f"<RESOURCE_ID>{vm.id}</RESOURCE_ID>{remote}{inner}</HOOK_MESSAGE>",
-            )
+        self._put(
+            (f"EVENT VM {vm.id}/{state}/{lcm} ", f"EVENT STATE VM/{state}/{lcm}/{vm.id} "),
+            "<HOOK_MESSAGE><HOOK_TYPE>STATE</HOOK_TYPE><HOOK_OBJECT>VM</HOOK_OBJECT>"
+            f"<STATE>{state}</STATE><LCM_STATE>{lcm}</LCM_STATE>"
+            f"<RESOURCE_ID>{vm.id}</RESOURCE_ID>{remote}{inner}</HOOK_MESSAGE>",
         )
 
     def host_changed(self, host: Host) -> None:
         """A host came to a state."""
         state = host.state.name
-        self._events.put(
-            (
-                (f"EVENT HOST {host.id}/{state}/ ", f"EVENT STATE HOST/{state}//{host.id} "),
-                "<HOOK_MESSAGE><HOOK_TYPE>STATE</HOOK_TYPE><HOOK_OBJECT>HOST</HOOK_OBJECT>"
-                f"<STATE>{state}</STATE><RESOURCE_ID>{host.id}</RESOURCE_ID>"
-                f"<REMOTE_HOST>{plain(host.name)}</REMOTE_HOST>"
-                f"{self._render.host(host, monitoring=False)}</HOOK_MESSAGE>",
-            )
+        self._put(
+            (f"EVENT HOST {host.id}/{state}/ ", f"EVENT STATE HOST/{state}//{host.id} "),
+            "<HOOK_MESSAGE><HOOK_TYPE>STATE</HOOK_TYPE><HOOK_OBJECT>HOST</HOOK_OBJECT>"
+            f"<STATE>{state}</STATE><RESOURCE_ID>{host.id}</RESOURCE_ID>"
+            f"<REMOTE_HOST>{plain(host.name)}</REMOTE_HOST>"
+            f"{self._render.host(host, monitoring=False)}</HOOK_MESSAGE>",
         )
 
     def called(
-        self, method: str, arguments: Sequence[Argument], values: Sequence[Argument]
+        self,
+        method: str,
+        arguments: Sequence[Argument],
+        values: Sequence[Argument],
+        submitted: Machine | None,
     ) -> None:
-        """A call was answered with ``values``; ``arguments`` are those after the session."""
+        """A call was answered with ``values``; ``arguments`` are those after the session, and
+        ``submitted`` is the VM that it made."""
+        extra = self._render.vm(submitted) if submitted else ""
         parts = [("IN", 1, "****")]
         parts += [("IN", at, _shown(value)) for at, value in enumerate(arguments, start=2)]
         kept = values if values[0] is True else values[:4]
@@ -91,13 +103,11 @@ class Publisher:
             for kind, at, value in parts
         )
         result = int(values[0] is True)
-        self._events.put(
-            (
-                (f"EVENT API {method} {result}",),
-                f"<HOOK_MESSAGE><HOOK_TYPE>API</HOOK_TYPE><CALL>{method}</CALL><CALL_INFO>"
-                f"<RESULT>{result}</RESULT><PARAMETERS>{inner}</PARAMETERS><EXTRA></EXTRA>"
-                "</CALL_INFO></HOOK_MESSAGE>",
-            )
+        self._put(
+            (f"EVENT API {method} {result}",),
+            f"<HOOK_MESSAGE><HOOK_TYPE>API</HOOK_TYPE><CALL>{method}</CALL><CALL_INFO>"
+            f"<RESULT>{result}</RESULT><PARAMETERS>{inner}</PARAMETERS><EXTRA>{extra}</EXTRA>"
+            "</CALL_INFO></HOOK_MESSAGE>",
         )
 
     def close(self) -> None:
@@ -120,7 +130,7 @@ class Publisher:
                 continue
             if event is None:
                 break
-            if held is None and self._faults.swaps_events():
+            if held is None and event.is_late:
                 held = event
                 continue
             self._send(event)
@@ -131,15 +141,20 @@ class Publisher:
             self._send(held)
 
     def _send(self, event: _Event) -> None:
-        keys, message = event
-        coded = base64.b64encode(message.encode())
-        for key in keys:
-            for _ in range(self._faults.event_copies()):
+        coded = base64.b64encode(event.message.encode())
+        for key, copies in zip(event.keys, event.copies, strict=True):
+            for _ in range(copies):
                 self._socket.send_multipart([key.encode(), coded])
+
+    def _put(self, keys: tuple[str, ...], message: str) -> None:
+        """What goes wrong is decided here, in the order of events, so that a seed repeats it."""
+        copies = tuple(self._faults.event_copies() for _ in keys)
+        self._events.put(_Event(keys, copies, message, self._faults.swaps_events()))
 
 
 def _shown(value: Argument) -> str:
-    return str(int(value)) if isinstance(value, bool) else plain(value)
+    """A parameter, raw as OpenNebula publishes it: with some of them the message is no XML."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _shown_answer(value: Argument) -> str:

@@ -70,14 +70,14 @@ class Run:
         password = "onepass" if not version.startswith("1.4") else _SHA_1
         self.session = f"oneadmin:{password}"
 
-    def call(self, method: str, *arguments: object) -> Any:
+    def call(self, method: str, *arguments: str | int | bool) -> Any:
         body = xmlrpc.client.dumps((self.session, *arguments), method)
         values = decoded(send(self.sandbox, body.encode()))
         assert values[0] is True, (method, arguments, values)
         self.control.settle()
         return values[1] if len(values) > 1 else None
 
-    def started(self, method: str, *arguments: object, seconds: float = 1.5) -> None:
+    def started(self, method: str, *arguments: str | int | bool, seconds: float = 1.5) -> None:
         """Call, and let only so many seconds pass."""
         body = xmlrpc.client.dumps((self.session, *arguments), method)
         assert decoded(send(self.sandbox, body.encode()))[0] is True
@@ -105,7 +105,7 @@ def modern_context(
         if host is not None:
             call("one.vm.deploy", vm, host)
 
-    def failing(step: str, vm: int, method: str, *arguments: object) -> None:
+    def failing(step: str, vm: int, method: str, *arguments: str | int | bool) -> None:
         control.plan("fail", step=step, vm=vm)
         call(method, *arguments)
 
@@ -132,8 +132,16 @@ def modern_context(
         call("one.vm.action", "terminate", life_0)
         call("one.vm.action", "terminate", big_1)
 
+    def break_host_3() -> None:
+        if sequence_has_error:
+            control.break_host(3, commands_fail=False)
+
     def unreserved() -> None:
         call("one.host.update", 6, 'RESERVED_CPU=""\nRESERVED_MEM=""', 1)
+
+    def all_over() -> None:
+        for vm in range(f4, f5 + 4):
+            call("one.vm.recover", vm, 3)
 
     large = 'NAME="{}"\nCPU="64"\nMEMORY="131072"\n'
     wide = 'NAME="{}"\nCPU="16"\nMEMORY="512"\n'
@@ -159,7 +167,7 @@ def modern_context(
         132: [lambda: small(f4, 3), lambda: control.end_vm(f4)],
         133: [
             lambda: call("one.vm.action", "resume", f4),
-            lambda: sequence_has_error and control.break_host(3, commands_fail=False),
+            break_host_3,
         ],
         136: [named("f5", f5)],
         139: [named("dis", f5 + 1)],
@@ -170,8 +178,7 @@ def modern_context(
             lambda: control.advance(60),
         ],
         145: [named("oc", f5 + 3, wide)],
-        161: [unreserved]
-        + [lambda vm=vm: call("one.vm.recover", vm, 3) for vm in range(f4, f5 + 4)],  # type: ignore[misc]
+        161: [unreserved, all_over],
         901: [
             named("hf1", f5 + 5),
             lambda: call("one.vm.deploy", f5 + 5, 3),
