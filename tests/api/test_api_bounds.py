@@ -1,0 +1,312 @@
+"""Clients that ask for too much, take too long, or go away; and a manager that is slow or away."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from api_service import Service, SmallManager, wanted
+
+from haizea.api.app import make_app
+from haizea.api.server import Server, ServerError
+from haizea.api.settings import ApiSettings
+
+QUICK = ApiSettings(
+    decision_seconds=0.5, body_seconds=0.5, request_seconds=1.0, stalled_seconds=1.0
+)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service(QUICK, most_waiting=3) as running:
+        yield running
+        running.manager.paused.clear()
+
+
+def connect(service: Service, text: str) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", service.server.port), timeout=20)
+    client.sendall(text.encode())
+    return client
+
+
+def rest_of(client: socket.socket) -> bytes:
+    """All that comes until the other side ends it."""
+    found = b""
+    try:
+        while part := client.recv(65536):
+            found += part
+    except ConnectionResetError:
+        pass
+    client.close()
+    return found
+
+
+def head(service: Service, name: str, **headers: object) -> str:
+    lines = [
+        "POST /v1/leases HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {service.secrets[name]}",
+        *(f"{key.replace('_', '-')}: {value}" for key, value in headers.items()),
+    ]
+    return "\r\n".join(lines) + "\r\n\r\n"
+
+
+def test_a_decision_that_does_not_come_leaves_nothing_open(service: Service) -> None:
+    headers = {"Idempotency-Key": "k"}
+    with service.client("anna") as anna:
+        service.manager.paused.set()
+        answer = anna.post("/v1/leases", json=wanted(), headers=headers)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "no-decision-yet"
+        assert "retry-after" in answer.headers
+        service.manager.paused.clear()
+        while anna.get("/v1/leases").json()["leases"] == []:
+            time.sleep(0.02)
+        again = anna.post("/v1/leases", json=wanted(), headers=headers)
+        assert again.status_code == 200
+        assert len(anna.get("/v1/leases?all=true").json()["leases"]) == 1
+
+
+def test_too_many_who_wait_are_turned_away(service: Service) -> None:
+    service.manager.paused.set()
+
+    def ask(_: int) -> str:
+        with service.client("anna") as anna:
+            code: str = anna.post("/v1/leases", json=wanted()).json()["error"]["code"]
+        return code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(ask, range(8)))
+    assert sorted(set(codes)) == ["busy", "no-decision-yet"]
+    assert codes.count("no-decision-yet") == 3
+
+
+def test_a_client_that_goes_away_takes_nothing_with_it(service: Service) -> None:
+    service.manager.paused.set()
+    body = '{"nodes": [{"resources": {"CPU": 100}}], "duration": 60}'
+    client = connect(service, head(service, "anna", Content_Length=len(body)) + body)
+    time.sleep(0.1)
+    client.close()
+    service.manager.paused.clear()
+    with service.client("anna") as anna:
+        deadline = time.monotonic() + 10
+        while not anna.get("/v1/leases").json()["leases"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(anna.get("/v1/leases").json()["leases"]) == 1
+
+
+def test_a_manager_without_its_store_is_told_in_words(service: Service) -> None:
+    with service.client("anna") as anna:
+        assert httpx.get(f"{service.url}/health").json() == {"status": "up"}
+        service.manager.away = True
+        answer = anna.get("/v1/leases")
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "unavailable"
+        health = httpx.get(f"{service.url}/health")
+        assert (health.status_code, health.json()) == (503, {"status": "not up"})
+        service.manager.away = False
+        assert anna.get("/v1/leases").status_code == 200
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_that_is_too_large_is_not_taken_in(service: Service, announced: bool) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(200):
+            yield b" " * 1000
+
+    with service.client("anna") as anna:
+        content = b" " * 200_000 if announced else pieces()
+        answer = anna.post("/v1/leases", content=content)
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "too-large"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(service: Service) -> None:
+    client = connect(service, head(service, "anna", Content_Length=100) + "{")
+    answer = rest_of(client)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("text", ["", "GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_head_that_does_not_come_is_not_waited_for(service: Service, text: str) -> None:
+    client = connect(service, text)
+    assert rest_of(client) == b""
+
+
+def test_a_head_that_is_too_large_is_refused(service: Service) -> None:
+    client = connect(service, "GET /health HTTP/1.1\r\nX: " + "x" * 40_000)
+    assert rest_of(client).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_sent_without_a_token_is_not_waited_for(service: Service) -> None:
+    client = connect(service, "POST /v1/leases HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+    assert rest_of(client).startswith(b"HTTP/1.1 401 ")
+
+
+def test_an_answer_that_nobody_takes_in_is_given_up(service: Service) -> None:
+    asked = (
+        f"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {service.secrets['olga']}\r\n\r\n"
+    )
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", service.server.port))
+    client.settimeout(20)
+    client.sendall((asked * 300).encode())
+    with service.client("rita") as rita:
+        deadline = time.monotonic() + 20
+        while "requests_under_way 1\n" not in rita.get("/metrics").text:
+            assert time.monotonic() < deadline, "the connection is kept"
+            time.sleep(0.1)
+    rest_of(client)
+
+
+def test_more_requests_than_there_is_room_for_are_turned_away() -> None:
+    settings = ApiSettings(most_requests=2, decision_seconds=5)
+    with Service(settings) as service:
+        service.manager.paused.set()
+        answers: list[int] = []
+
+        def ask() -> None:
+            with service.client("anna") as anna:
+                answers.append(anna.post("/v1/leases", json=wanted()).status_code)
+
+        waiting = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in waiting:
+            thread.start()
+        with service.client("rita") as rita:
+            while rita.get("/v1/status").status_code != 503:
+                time.sleep(0.02)
+            service.manager.paused.clear()
+            for thread in waiting:
+                thread.join(20)
+            assert answers == [201, 201]
+            assert rita.get("/v1/status").status_code == 200
+
+
+def test_many_at_once_all_get_an_answer() -> None:
+    with Service(hosts=64) as service:
+
+        def ask(client: int) -> list[int]:
+            with service.client("anna") as anna:
+                return [
+                    anna.post("/v1/leases", json=wanted(label=str(client))).status_code
+                    for _ in range(10)
+                ]
+
+        with ThreadPoolExecutor(20) as pool:
+            answers = [status for found in pool.map(ask, range(20)) for status in found]
+        assert answers == [201] * 200
+        with service.client("olga") as olga:
+            page = olga.get("/v1/leases", params={"limit": 500, "all": True}).json()
+            ids = [lease["id"] for lease in page["leases"]]
+        assert ids == list(range(1, 201))
+
+
+def test_waiting_requests_are_answered_when_the_service_ends(service: Service) -> None:
+    with Service(ApiSettings(decision_seconds=60)) as other:
+        other.manager.paused.set()
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            with other.client("anna") as anna:
+                answers.append(anna.post("/v1/leases", json=wanted()))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while other.app.state.interface.meters.under_way == 0:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert other.server.stop()
+        thread.join(20)
+        assert answers[0].status_code == 503
+        assert answers[0].json()["error"]["code"] == "no-decision-yet"
+        other.manager.paused.clear()
+
+
+# --- headers, the page, the server ----------------------------------------------------
+
+
+def test_answers_say_little_of_who_gives_them(service: Service) -> None:
+    with service.client("anna") as anna:
+        for path in ("/v1/leases", "/v1/nowhere", "/docs", "/health"):
+            headers = anna.get(path).headers
+            assert "server" not in headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+            assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_the_page_needs_nothing_from_elsewhere(service: Service) -> None:
+    answer = httpx.get(f"{service.url}/docs")
+    policy = answer.headers["content-security-policy"]
+    assert answer.status_code == 200
+    assert "http:" not in answer.text
+    assert "https:" not in answer.text
+    assert " src=" not in answer.text
+    assert " style=" not in answer.text
+    assert "unsafe" not in policy
+    assert policy.count("'sha256-") == 2
+
+
+def test_figures_are_in_the_format_of_prometheus(service: Service) -> None:
+    with service.client("rita") as rita:
+        answer = rita.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    assert "# TYPE haizea_queue_length gauge" in lines
+    assert "# HELP haizea_odd Every \\\\ form\\nof a number." in lines
+    assert 'haizea_odd_bucket{le="a\\"b\\\\c\\nd"} 0.5' in lines
+    assert "haizea_odd_sum +Inf" in lines
+    assert answer.text.endswith("\n")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    key, made = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True
+    )
+    return made, key
+
+
+def test_it_talks_tls(tmp_path: Path) -> None:
+    made, key = certificate(tmp_path)
+    app = make_app(SmallManager())
+    server = Server(app, "127.0.0.1", 0, certificate=made, key=key)
+    server.start()
+    try:
+        assert server.url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(made))
+        assert httpx.get(f"{server.url}/health", verify=trusting).json() == {"status": "up"}
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{server.port}/health")
+    finally:
+        assert server.stop()
+
+
+def test_a_server_that_cannot_listen_says_why(service: Service, tmp_path: Path) -> None:
+    second = Server(make_app(SmallManager()), "127.0.0.1", service.server.port)
+    with pytest.raises(ServerError, match=f"port {service.server.port}: Address already in use"):
+        second.start()
+    assert second.stop()
+    with pytest.raises(ServerError, match="no certificate"):
+        Server(make_app(SmallManager()), "127.0.0.1", 0, key=tmp_path / "key")
+    with pytest.raises(ServerError, match=r"nowhere\.pem"):
+        Server(make_app(SmallManager()), "127.0.0.1", 0, certificate=tmp_path / "nowhere.pem")
+
+
+def test_stopping_twice_is_no_error(service: Service) -> None:
+    assert service.server.running
+    assert service.server.stop()
+    assert service.server.stop()
+    assert not service.server.running

@@ -1,0 +1,192 @@
+"""The stream of events: complete, resumable, bounded, and no burden on anybody else."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from api_service import Service, wanted
+
+from haizea.api.settings import ApiSettings
+
+QUICK = ApiSettings(heartbeat_seconds=0.2, stream_pause_seconds=0.01, most_streams=3)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service(QUICK) as running:
+        yield running
+
+
+def ask(service: Service, name: str = "anna", **fields: object) -> int:
+    with service.client(name) as client:
+        lease: int = client.post("/v1/leases", json=wanted(**fields)).json()["lease"]["id"]
+    return lease
+
+
+def told(lines: Iterator[str], count: int) -> list[dict[str, object]]:
+    """So many events of a stream."""
+    found = []
+    for line in lines:
+        if line.startswith("data: "):
+            found.append(json.loads(line.removeprefix("data: ")))
+            if len(found) == count:
+                break
+    return found
+
+
+def all_events(service: Service, name: str, **query: object) -> list[dict[str, object]]:
+    with service.client(name) as client:
+        answer = client.get("/v1/events", params={"follow": False, "after": 0, **query})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    return told(iter(answer.text.splitlines()), 1 << 30)
+
+
+def test_what_happens_is_told_as_it_happens(service: Service) -> None:
+    with (
+        service.client("anna") as anna,
+        anna.stream("GET", "/v1/events", params={"after": 0}) as stream,
+    ):
+        lines = stream.iter_lines()
+        first = ask(service)
+        events = told(lines, 5)
+        assert [e["kind"] for e in events] == [
+            "accepted",
+            "state",
+            "state",
+            "state",
+            "state",
+        ]
+        assert [e["state"] for e in events[1:]] == ["Pending", "Queued", "Scheduled", "Ready"]
+        assert {e["lease"] for e in events} == {first}
+        assert events[2]["text"] == f"lease {first} is Queued"
+
+
+def test_a_stream_goes_on_where_it_broke_off(service: Service) -> None:
+    for _ in range(40):
+        ask(service)
+    everything = all_events(service, "olga")
+    ids = [e["id"] for e in everything]
+    assert ids == sorted(set(ids))
+    assert len(ids) > 200
+    with service.client("olga") as olga:
+        for middle in (ids[0], ids[len(ids) // 2], ids[-1]):
+            rest = olga.get(
+                "/v1/events", params={"follow": False}, headers={"Last-Event-ID": str(middle)}
+            )
+            assert told(iter(rest.text.splitlines()), 1 << 30) == [
+                e
+                for e in everything
+                if e["id"] > middle  # type: ignore[operator]
+            ]
+        assert olga.get("/v1/events", params={"follow": False}).text.count("data:") == 0
+
+
+def test_events_of_one_lease_and_of_own_leases(service: Service) -> None:
+    mine, other, theirs = ask(service), ask(service), ask(service, "bert")
+    assert {e["lease"] for e in all_events(service, "anna")} == {mine, other}
+    assert {e["lease"] for e in all_events(service, "rita")} == {mine, other, theirs}
+    assert {e["lease"] for e in all_events(service, "rita", lease=other)} == {other}
+
+
+def test_hosts_are_the_business_of_who_sees_all(service: Service) -> None:
+    service.manager.drain(2)
+    with service.client("olga") as olga:
+        while olga.get("/v1/hosts").json()["hosts"][2]["status"] != "drained":
+            time.sleep(0.02)
+    found = [e for e in all_events(service, "olga") if e["kind"] == "host"]
+    assert [(e["hosts"], e["status"]) for e in found] == [(["host-3"], "drained")]
+    assert all_events(service, "anna") == []
+
+
+def test_an_event_that_never_was_is_no_place_to_begin(service: Service) -> None:
+    with service.client("anna") as anna:
+        answer = anna.get("/v1/events", params={"after": 1000})
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "unknown-event"
+        assert anna.get("/v1/events", headers={"Last-Event-ID": "x"}).status_code == 422
+
+
+def test_there_is_a_sign_of_life_and_it_ends_with_the_token(service: Service) -> None:
+    made = service.client("olga").post("/v1/tokens", json={"name": "eve", "role": "user"}).json()
+    with (
+        service.client(None, made["secret"]) as eve,
+        eve.stream("GET", "/v1/events") as stream,
+    ):
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith(":")) == ": nothing new"
+        service.manager.revoke_token("eve")
+        for _ in lines:
+            pass
+
+
+def test_no_more_streams_than_are_allowed(service: Service) -> None:
+    clients = [service.client("anna") for _ in range(3)]
+    streams = [client.stream("GET", "/v1/events") for client in clients]
+    # Kept, for a stream is closed as soon as nobody reads it any more.
+    readers = [stream.__enter__().iter_lines() for stream in streams]
+    for reader in readers:
+        next(reader)
+    with service.client("anna") as anna:
+        answer = anna.get("/v1/events")
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert anna.get("/v1/leases").status_code == 200
+    with service.client("rita") as rita:
+        assert "haizea_event_streams 3\n" in rita.get("/metrics").text
+        for stream, client in zip(streams, clients, strict=True):
+            stream.__exit__(None, None, None)
+            client.close()
+        while "haizea_event_streams 0\n" not in rita.get("/metrics").text:
+            time.sleep(0.05)
+
+
+def test_streams_end_when_the_service_ends(service: Service) -> None:
+    ended = threading.Event()
+
+    def follow() -> None:
+        with service.client("anna") as anna, anna.stream("GET", "/v1/events") as stream:
+            for _ in stream.iter_lines():
+                following.set()
+        ended.set()
+
+    following = threading.Event()
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert following.wait(10)
+    assert service.server.stop()
+    assert ended.wait(10)
+    thread.join(10)
+
+
+def test_who_does_not_listen_holds_up_nobody(service: Service) -> None:
+    """A client that asks for everything and reads nothing: others are served, it alone waits."""
+    request = (
+        f"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {service.secrets['olga']}\r\n\r\n"
+    )
+    deaf = socket.create_connection(("127.0.0.1", service.server.port))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.sendall(request.encode())
+    try:
+        with service.client("bert") as bert:
+            for _ in range(300):
+                assert bert.post("/v1/leases", json=wanted()).status_code == 201
+            assert bert.get("/v1/queue").json()["length"] > 200
+    finally:
+        deaf.close()
+
+
+def test_when_events_cannot_be_read_the_stream_ends_rather_than_fails(service: Service) -> None:
+    with service.client("anna") as anna, anna.stream("GET", "/v1/events") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        service.manager.away = True
+        assert any("cannot read events" in line for line in lines)
+    service.manager.away = False
+    assert httpx.get(f"{service.url}/health").status_code == 200
