@@ -337,14 +337,32 @@ def test_refusals_with_and_without_a_code() -> None:
         ("<VM_POOL><VM></VM></VM_POOL>", "ID of a VM"),
         ("<VM_POOL><VM><ID>1</ID><STATE>x</STATE></VM></VM_POOL>", "STATE of VM 1"),
         (f"<VM_POOL><VM><ID>{'1' * 5000}</ID></VM></VM_POOL>", "ID of a VM"),
-        ("<VM_POOL><VM>" + "<A>" * 2_000_000, "larger than"),
-        ("<VM_POOL><VM><X>" + "x" * 5_000_000, "larger than"),
+        ("<VM_POOL><VM>" + "<A>" * 2_000_000, "nested too deep"),
+        ("<VM_POOL><VM><X>" + "x" * 5_000_000, "malformed"),
     ],
     ids=range(14),
 )
 def test_a_pool_that_is_none(found: str, what: str) -> None:
     with pytest.raises(BadAnswer, match=what):
         list(read_vms(found))
+
+
+@pytest.mark.parametrize("inside", ["<A>1</A>", "<A><B>1</B></A>"])
+def test_one_users_huge_vm_does_not_hide_the_others(inside: str) -> None:
+    for begin, end in (("", ""), ("<V>", "</V>")):
+        huge = vm_text("1", "1").replace("<ID>1</ID>", "<ID>2</ID>")
+        template = f"<USER_TEMPLATE>{begin}{inside * 300_000}{end}</USER_TEMPLATE></VM>"
+        pool = vm_text("1", "1") + huge.replace("</VM>", template) + vm_text("2", "2")
+        vms = list(read_vms(f"<VM_POOL>{pool}</VM_POOL>"))
+        assert [(vm.id, vm.cpu_percent) for vm in vms] == [(1, 100), (2, 100), (1, 200)]
+        assert ["too many attributes" in vm.problem for vm in vms] == [False, True, False]
+        assert len(vms[1].user_template) < 3000
+
+
+def test_a_huge_text_is_no_harm() -> None:
+    pool = vm_text("1", "1").replace("</TEMPLATE>", f"<X>{'x' * 9_000_000}</X></TEMPLATE>")
+    (vm,) = read_vms(f"<VM_POOL>{pool}</VM_POOL>")
+    assert (vm.problem, vm.template.text("X")) == ("", "")
 
 
 def test_a_host_that_is_nested_without_end() -> None:

@@ -15,6 +15,7 @@ import xmlrpc.client
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -53,25 +54,31 @@ SECRET = "onepass"
 SESSION = f"oneadmin:{SECRET}"
 HASHED = "oneadmin:34c629abfcb47856b3d1c0a30798221aefb61605"
 QUICK = RetrySettings(attempts=3, backoff_seconds=0.01)
-IMPATIENT = ConnectionSettings(
-    connect_seconds=5, silence_seconds=0.3, answer_seconds=1, largest_answer_bytes=1 << 20
+PATIENT = ConnectionSettings(
+    connect_seconds=20, silence_seconds=20, answer_seconds=60, largest_answer_bytes=1 << 20
 )
+IMPATIENT = replace(PATIENT, silence_seconds=1)
+HURRIED = replace(PATIENT, answer_seconds=1)
 V7 = answer(True, "7.4.0", 0)
 DONE = answer(True, 0, 0)
 
 
 @contextmanager
-def client_of(server: ReplayServer, retry: RetrySettings = QUICK) -> Iterator[Client]:
-    with Client(server.url, Session(SESSION), connection=IMPATIENT, retry=retry) as client:
+def client_of(
+    server: ReplayServer, retry: RetrySettings = QUICK, limits: ConnectionSettings = PATIENT
+) -> Iterator[Client]:
+    with Client(server.url, Session(SESSION), connection=limits, retry=retry) as client:
         yield client
 
 
 @contextmanager
-def serving(behave: Behaviour | dict[str, bytes]) -> Iterator[tuple[Client, ReplayServer]]:
+def serving(
+    behave: Behaviour | dict[str, bytes], limits: ConnectionSettings = PATIENT
+) -> Iterator[tuple[Client, ReplayServer]]:
     """A client of a server that behaves like this, or gives these answers by method."""
     if isinstance(behave, dict):
         behave = by_method({"one.system.version": V7, **behave})
-    with ReplayServer(behave) as server, client_of(server) as client:
+    with ReplayServer(behave) as server, client_of(server, limits=limits) as client:
         yield client, server
 
 
@@ -347,8 +354,13 @@ def not_http(handler: BaseHTTPRequestHandler) -> None:
 
 
 def silent(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(0.6)
-    hang_up(handler)
+    """Until the client has enough of it."""
+    handler.rfile.read(1)
+    handler.close_connection = True
+
+
+def limits(fail: object) -> ConnectionSettings:
+    return IMPATIENT if fail is silent else PATIENT
 
 
 FAILURES = [hang_up, cut_off, unavailable, not_http, silent]
@@ -357,14 +369,14 @@ FAILURES = [hang_up, cut_off, unavailable, not_http, silent]
 @pytest.mark.parametrize("fail", FAILURES)
 def test_what_only_reads_is_tried_again(fail: Callable[[BaseHTTPRequestHandler], None]) -> None:
     good = recorded("7.4.0", "*vm.info__PENDING")
-    with serving(failing(2, fail, good)) as (client, server):
+    with serving(failing(2, fail, good), limits(fail)) as (client, server):
         assert client.vm(0).id == 0
         assert len(server.sent("one.vm.info")) == 3
 
 
 @pytest.mark.parametrize("fail", FAILURES)
 def test_it_gives_up(fail: Callable[[BaseHTTPRequestHandler], None]) -> None:
-    with serving(failing(9, fail, DONE)) as (client, server):
+    with serving(failing(9, fail, DONE), limits(fail)) as (client, server):
         with pytest.raises(Unreachable, match=r"one\.vm\.info: http://127"):
             client.vm(0)
         # The kept connection may have been used once more, before the first try that counts.
@@ -375,7 +387,7 @@ def test_it_gives_up(fail: Callable[[BaseHTTPRequestHandler], None]) -> None:
 def test_a_command_that_was_sent_is_not_sent_again(
     fail: Callable[[BaseHTTPRequestHandler], None],
 ) -> None:
-    with serving(failing(1, fail, DONE)) as (client, server):
+    with serving(failing(1, fail, DONE), limits(fail)) as (client, server):
         with pytest.raises(Unreachable) as raised:
             client.deploy(0, 0)
         assert raised.value.maybe_done
@@ -423,7 +435,7 @@ def test_an_answer_that_drips_is_given_up() -> None:
     behave = failing(9, slow, DONE)
     with (
         ReplayServer(behave) as server,
-        client_of(server, RetrySettings(attempts=1)) as client,
+        client_of(server, RetrySettings(attempts=1), HURRIED) as client,
         pytest.raises(Unreachable, match="takes longer than 1 s"),
     ):
         client.vm(0)
@@ -530,10 +542,9 @@ def test_many_threads_at_once() -> None:
             client.deploy(number, 0)
         return raised.value.object_id
 
-    slow_enough = ConnectionSettings(silence_seconds=20)
     with (
         ReplayServer(behave) as server,
-        Client(server.url, Session(SESSION), connection=slow_enough) as client,
+        Client(server.url, Session(SESSION), connection=PATIENT) as client,
         ThreadPoolExecutor(8) as threads,
     ):
         client.version()

@@ -149,8 +149,7 @@ class Client:
         text = self._text("one.hostpool.info")
         if self._is_legacy:
             # The pool has no templates, which requirements need.
-            hosts = tuple(read_hosts(text, tolerant=True))
-            return tuple(self.host(host.id) for host in hosts)
+            return tuple(self.host(host.id) for host in read_hosts(text, tolerant=True))
         hosts = tuple(read_hosts(text))
         if not monitoring:
             return hosts

@@ -13,17 +13,23 @@ _ROOT = re.compile(r"\s*<([A-Za-z_][\w.-]*)\s*/?>")
 _TAG = re.compile(r"<(/?)([A-Z_][A-Z0-9_]*)(/?)>")
 _STEP = 1 << 16
 
-#: A VM with a thousand moves has half of it, and nothing that OpenNebula sends comes near.
+#: One object by itself, in characters: a VM with a thousand moves has half of it.
 LARGEST_OBJECT = 4 << 20
+#: Tags of one object in a pool. Elements take memory, their text next to none.
+_MOST_TAGS = 200_000
+_DEEPEST = 50
+#: The name of an XML attribute that an object has from which parts were left out.
+CUT = "cut"
 
 
 def read_pool(text: str, root: str, *, tolerant: bool = False) -> Iterator[Element]:
     """Each element below ``<root>``, in order; one is forgotten when the next is asked for.
 
-    ``tolerant`` is for OpenNebula 1.4, whose text is not escaped. Raises
-    :class:`BadAnswer` where the text is malformed, where it is something else, and where an
-    object is larger than :data:`LARGEST_OBJECT` characters. There are no entities: a
-    document type can only be declared before the root, and the root has to come first.
+    ``tolerant`` is for OpenNebula 1.4, whose text is not escaped. An object with so many
+    attributes that it would take the scheduler's memory is cut and marked with :data:`CUT`,
+    so that one user's VM does not hide all the others. Raises :class:`BadAnswer` where
+    the text is malformed, or something else. There are no entities: a document type can
+    only be declared before the root, and the root has to come first.
     """
     _expect(text, root)
     if tolerant:
@@ -32,23 +38,39 @@ def read_pool(text: str, root: str, *, tolerant: bool = False) -> Iterator[Eleme
     # The builder hangs the pool below this element, where we reach it while it grows.
     above = builder.start("answer", {})
     parser = XMLParser(target=builder)
-    since = 0
+    tags = 0
     try:
         for start in range(0, len(text), _STEP):
             parser.feed(text[start : start + _STEP])
-            since += _STEP
-            pool = above[0] if len(above) else above
+            tags += text.count("<", start, start + _STEP)
+            if not len(above):
+                continue
+            pool = above[0]
             # The last one may not be complete.
-            if len(pool) > 1 and pool is not above:
-                since = 0
+            if len(pool) > 1:
+                tags = 0
                 yield from pool[:-1]
                 del pool[:-1]
-            elif since > LARGEST_OBJECT:
-                raise BadAnswer(f"an object in <{root}> is larger than {LARGEST_OBJECT} characters")
+            elif tags > _MOST_TAGS and len(pool):
+                tags = 0
+                _cut(pool[0])
         parser.close()
     except (ParseError, ValueError) as error:
         raise BadAnswer(f"<{root}> is malformed: {error}") from None
     yield from above[0]
+
+
+def _cut(unfinished: Element) -> None:
+    """Take what is complete out of the last part of an object, at every depth."""
+    unfinished.set(CUT, "1")
+    depth = 0
+    part = unfinished[-1] if len(unfinished) else unfinished
+    while len(part):
+        del part[:-1]
+        part = part[-1]
+        depth += 1
+        if depth > _DEEPEST:
+            raise BadAnswer(f"<{unfinished.tag[:40]}> is nested too deep")
 
 
 def read_object(text: str, root: str, *, tolerant: bool = False) -> Element:

@@ -15,7 +15,7 @@ from haizea.backends.opennebula.template import (
     Template,
     read_template,
 )
-from haizea.backends.opennebula.trees import identifiers, read_object, read_pool, whole
+from haizea.backends.opennebula.trees import CUT, identifiers, read_object, read_pool, whole
 
 #: What no scheduler reads, and is half of a VM's text.
 _LEFT_OUT = frozenset(
@@ -101,7 +101,8 @@ class VirtualMachine:
     ``stime`` is its submission and ``etime`` its end, in seconds since the epoch, 0 for
     not yet. ``permissions`` is as in ``um-u-----``: use, manage and administer, for
     owner, group and others. ``history`` has the last record alone where a pool was asked.
-    ``problem`` says which amount cannot be understood; the amount is 0 then.
+    ``problem`` is what keeps it from being scheduled: an amount that is no number, and is
+    0 here, or a template that is too large, and is cut.
     """
 
     id: int
@@ -200,8 +201,14 @@ def vm_of(element: Element) -> VirtualMachine:
         else NO_TEMPLATE,
         history=_history(element, parts),
         scheduled_action_ids=identifiers(parts.get("SCHED_ACTIONS")),
-        problem=cpu_problem or memory_problem,
+        problem=_cut_problem(element) or cpu_problem or memory_problem,
     )
+
+
+def _cut_problem(element: Element) -> str:
+    if element.get(CUT) is None:
+        return ""
+    return "it has too many attributes: take some out of its template"
 
 
 def _amount(name: str, text: str, factor: int) -> tuple[int, str]:
