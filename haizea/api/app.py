@@ -78,13 +78,9 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
-        openapi_tags=_TAGS,
     )
     app.state.interface = interface
-    app.include_router(sites.plain_router)
-    for module in (leases, sites, events, tokens):
-        app.include_router(module.router, prefix=PREFIX)
-    app.include_router(page.router)
+    _include_routes(app)
     _describe(app)
     _handle_errors(app)
     app.add_middleware(
@@ -113,6 +109,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         unwatch()
         for calls in (interface.ask, interface.stream, interface.look_up):
             calls.close()
+
+
+def description() -> dict[str, Any]:
+    """The OpenAPI description, which is the same for every manager."""
+    app = FastAPI(title="Haizea", version=__version__, description=_DESCRIPTION)
+    _include_routes(app)
+    return _openapi(app)
+
+
+def _include_routes(app: FastAPI) -> None:
+    app.include_router(sites.plain_router)
+    for module in (leases, sites, events, tokens):
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(page.router)
 
 
 def _describe(app: FastAPI) -> None:
