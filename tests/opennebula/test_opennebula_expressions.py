@@ -512,7 +512,7 @@ def test_any_text_is_an_expression_or_a_documented_error(text: str) -> None:
     for parse, use in ((parse_requirement, is_met), (parse_rank, rank_of)):
         error = error_of(parse, text)
         if error is None:
-            use(text)  # type: ignore[operator]
+            use(text)
         else:
             assert 0 <= error.position <= len(text)
             assert str(error).isprintable()

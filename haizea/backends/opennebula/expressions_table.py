@@ -22,6 +22,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar, Union
 
 from haizea.backends.opennebula.expressions import (
@@ -45,6 +46,9 @@ Attributes = Mapping[str, Element]
 
 #: The values of one attribute of one object, in the order of the document.
 _Texts = tuple[str, ...]
+
+#: Names of elements, each in the one before it.
+_Path = tuple[str, ...]
 
 _Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
@@ -72,8 +76,8 @@ class Places:
     """
 
     root: str
-    sections: tuple[tuple[str, ...], ...]
-    members: Mapping[str, tuple[str, ...]]
+    sections: tuple[_Path, ...]
+    members: Mapping[str, _Path]
 
 
 HOST_PLACES = Places(
@@ -135,6 +139,9 @@ class AttributeTable:
     def __init__(self, rows: Iterable[Attributes], places: Places) -> None:
         self._rows = tuple(rows)
         self._places = places
+        self._absent: list[_Texts] = [()] * len(self._rows)
+        self._zeros = [0.0] * len(self._rows)
+        self._read: dict[str, list[float]] = {}
         self._texts: dict[str, list[_Texts]] = {}
         self._compared: dict[Comparison, HostSet] = {}
         self._tiers: dict[str, tuple[HostSet, ...]] = {}
@@ -189,9 +196,11 @@ class AttributeTable:
 
     def texts(self, name: str) -> list[_Texts]:
         """For every row, the values of the attribute, a name or a path."""
+        paths = self._paths(name)
+        if not paths:
+            return self._absent
         found = self._texts.get(name)
         if found is None:
-            paths = self._paths(name)
             found = [
                 tuple([text for path in paths for text in _texts_at(row, path)])
                 for row in self._rows
@@ -199,20 +208,33 @@ class AttributeTable:
             _keep(self._texts, name, found, _MOST_COLUMNS)
         return found
 
-    def _paths(self, name: str) -> tuple[tuple[str, ...], ...]:
-        """Where it is to be found, from the object on."""
-        if name in self._places.members:
-            return (self._places.members[name],)
+    def _paths(self, name: str) -> list[_Path]:
+        """Where any row has it, from the object on."""
         parts = tuple(name.strip("/").split("/"))
-        if not name.startswith("/"):
-            return tuple(section + parts for section in self._places.sections)
-        return (parts[1:],) if parts[0] == self._places.root and len(parts) > 1 else ()
+        if name in self._places.members:
+            paths = [self._places.members[name]]
+        elif name.startswith("/"):
+            paths = [parts[1:]] if parts[0] == self._places.root else []
+        else:
+            paths = [section + parts for section in self._places.sections]
+        return [path for path in paths if path in self._existing]
+
+    @cached_property
+    def _existing(self) -> set[_Path]:
+        """Every path that leads somewhere: looking for what nobody has must cost nothing."""
+        existing: set[_Path] = set()
+        for row in self._rows:
+            existing.update(_paths_in(row))
+        return existing
 
     def _compare(self, comparison: Comparison) -> HostSet:
         is_true = _verdict(comparison, many=comparison.attribute in self._places.members)
         known: dict[_Texts, bool] = {}
         found: list[int] = []
-        for row, texts in enumerate(self.texts(comparison.attribute)):
+        column = self.texts(comparison.attribute)
+        if column is self._absent:
+            return self.everything if is_true(()) else 0
+        for row, texts in enumerate(column):
             verdict = known.get(texts)
             if verdict is None:
                 verdict = known[texts] = is_true(texts)
@@ -220,12 +242,21 @@ class AttributeTable:
                 found.append(row)
         return host_set(found)
 
+    def _numbers(self, name: str) -> list[float]:
+        """For every row, the number that the attribute is, 0 where it is none."""
+        column = self.texts(name)
+        if column is self._absent:
+            return self._zeros
+        found = self._read.get(name)
+        if found is None:
+            found = [leading_number(texts[0]) or 0.0 if texts else 0.0 for texts in column]
+            _keep(self._read, name, found, _MOST_COLUMNS)
+        return found
+
     def _calculated(self, term: Term) -> list[float]:
         match term:
             case Attribute(name):
-                return [
-                    leading_number(texts[0]) or 0.0 if texts else 0.0 for texts in self.texts(name)
-                ]
+                return self._numbers(name)
             case Negative(operand):
                 return [-value for value in self._calculated(operand)]
             case Arithmetic(first, rest):
@@ -245,7 +276,7 @@ def _keep(kept: dict[_Key, _Kept], key: _Key, value: _Kept, most: int) -> None:
     kept[key] = value
 
 
-def _texts_at(element: Element, path: tuple[str, ...]) -> Iterable[str]:
+def _texts_at(element: Element, path: _Path) -> Iterable[str]:
     found: list[Element] = [element]
     for name in path:
         inner: list[Element] = []
@@ -257,6 +288,19 @@ def _texts_at(element: Element, path: tuple[str, ...]) -> Iterable[str]:
             return ()
         found = inner
     return [_content(one) for one in found]
+
+
+def _paths_in(element: Element, above: _Path = ()) -> Iterator[_Path]:
+    """The paths of all elements in this one."""
+    if isinstance(element, Mapping):
+        for name, inner in element.items():
+            path = (*above, name)
+            yield path
+            if not isinstance(inner, str):
+                yield from _paths_in(inner, path)
+    elif not isinstance(element, str):
+        for one in element:
+            yield from _paths_in(one, above)
 
 
 def _content(element: Element) -> str:
