@@ -9,12 +9,12 @@ import click
 from haizea.sandbox.events import EventsError
 from haizea.sandbox.operations import Durations
 from haizea.sandbox.saved import StateFileError
-from haizea.sandbox.server import VERSIONS, Options, serve
+from haizea.sandbox.server import MOST_HOSTS, VERSIONS, Options, serve
 
 
 @click.command()
 @click.option("--version", default="6.10.5", show_default=True, help=f"{', '.join(VERSIONS)}.")
-@click.option("--hosts", default=4, show_default=True, type=click.IntRange(0, 10_000))
+@click.option("--hosts", default=4, show_default=True, type=click.IntRange(0, MOST_HOSTS))
 @click.option("--port", default=2633, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--events-port", default=2101, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--no-events", is_flag=True, help="Publish no events.")

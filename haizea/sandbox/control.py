@@ -16,8 +16,8 @@ from haizea.sandbox.people import add_user
 from haizea.sandbox.sites import Sites
 from haizea.sandbox.states import RUNNING, Lcm, pair_name
 
-#: How many moments :meth:`Control.settle` goes through before it gives up.
-_MOST_MOMENTS = 100_000
+#: An operation has few steps: who is busy after so many rounds is made busy again and again.
+_MOST_ROUNDS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +86,11 @@ class Control:
     def settle(self) -> float:
         """Let time pass until no VM is busy, other than those that hang; needs a manual clock."""
         with self._cloud.turn():
-            for _ in range(_MOST_MOMENTS):
-                moment = self._cloud.next_moment()
-                busy = any(vm.due is not None for vm in self._cloud.live.values())
-                if moment is None or not busy:
+            for _ in range(_MOST_ROUNDS):
+                dues = [vm.due for vm in self._cloud.live.values() if vm.due is not None]
+                if not dues:
                     break
-                self.advance(max(0.0, moment - self._cloud.now))
+                self.advance(max(0.0, max(dues) - self._cloud.now))
             return self._cloud.now
 
     # Hosts
@@ -128,10 +127,13 @@ class Control:
 
     # VMs
 
-    def end_vm(self, vm: int) -> None:
-        """The VM ends by itself: its guest powers off."""
+    def end_vm(self, vm: int, *, after_seconds: float = 0.0) -> None:
+        """The VM ends by itself: its guest powers off, now or, if it then runs, later."""
         with self._cloud.turn():
             found = self._cloud.vms[vm]
+            if after_seconds > 0:
+                self._cloud.at(self._cloud.now + after_seconds, "end", vm)
+                return
             if found.pair != RUNNING:
                 raise ValueError(f"VM {vm} does not run: it is {pair_name(found.pair)}")
             self._engine.power_off_guest(found)

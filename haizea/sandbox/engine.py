@@ -9,7 +9,16 @@ from haizea.sandbox.cloud import BY_ITSELF, Cloud
 from haizea.sandbox.faults import DONE, FAIL, HANG
 from haizea.sandbox.objects import Host, Machine, Record, User
 from haizea.sandbox.operations import OPERATIONS, OPERATIONS_14, Operation, Step
-from haizea.sandbox.states import RUNNING, Lcm, Pair, State, active, is_failure, resting
+from haizea.sandbox.states import (
+    RUNNING,
+    HostState,
+    Lcm,
+    Pair,
+    State,
+    active,
+    is_failure,
+    resting,
+)
 
 #: ``ACTION`` in a history record.
 ACTION_NUMBERS = {
@@ -60,6 +69,7 @@ class Engine:
         self.cloud = cloud
         self.table = OPERATIONS_14 if cloud.dialect.is_old else OPERATIONS
         cloud.on_due["vm"] = self._due
+        cloud.on_due["end"] = self._end_of_guest
 
     def begin(
         self, vm: Machine, name: str, actor: Actor, *, host: Host | None = None, action: str = ""
@@ -125,7 +135,14 @@ class Engine:
             return
         if not is_failure(step.failed):
             vm.operation = ""
-        self.cloud.set_state(vm, step.failed, vm.cause)
+        self.cloud.set_state(vm, self._state_after(vm, step.failed), vm.cause)
+
+    def _state_after(self, vm: Machine, failed: Pair) -> Pair:
+        """Nobody knows whether a VM runs whose host does not answer."""
+        host = self.cloud.hosts.get(vm.record.host_id) if vm.record else None
+        if failed == RUNNING and host is not None and host.state is HostState.ERROR:
+            return active(Lcm.UNKNOWN)
+        return failed
 
     def retry(self, vm: Machine, actor: Actor) -> None:
         """Do the failed step again."""
@@ -143,6 +160,11 @@ class Engine:
             vm.record.action = ACTION_NUMBERS["monitor"]
             vm.record.retime = self.cloud.stamp
         self.come_to(vm, resting(State.POWEROFF), BY_ITSELF)
+
+    def _end_of_guest(self, vm_id: int) -> None:
+        vm = self.cloud.vms[vm_id]
+        if vm.pair == RUNNING:
+            self.power_off_guest(vm)
 
     # One step
 

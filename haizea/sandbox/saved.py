@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -29,7 +30,12 @@ class StateFile:
         self.path = path
         self._changed = False
         try:
-            self._database = sqlite3.connect(path, check_same_thread=False)
+            # Passwords are in it.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StateFileError(f"{path} cannot be written: {error.strerror}") from None
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = OFF")
             self._database.execute(
@@ -40,6 +46,7 @@ class StateFile:
                 "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, kind TEXT, body TEXT)"
             )
         except sqlite3.DatabaseError as error:
+            self._database.close()
             raise StateFileError(f"{path} cannot be used as a state file: {error}") from None
 
     def settings(self) -> dict[str, Any] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from haizea.sandbox.calls import Calls, Dialogue
 from haizea.sandbox.clock import Clock, ManualClock, ScaledClock
@@ -23,13 +25,15 @@ from haizea.sandbox.methods14 import Methods14
 from haizea.sandbox.operations import Durations
 from haizea.sandbox.people import add_user
 from haizea.sandbox.render import Renderer
-from haizea.sandbox.saved import StateFile
+from haizea.sandbox.saved import StateFile, StateFileError
 from haizea.sandbox.sites import Sites
 from haizea.sandbox.stock import StockScheduler
 from haizea.sandbox.verbs import Verbs
 from haizea.sandbox.web import WebServer
 
 VERSIONS = ("1.4.0", "6.10.5", "7.4.0")
+MOST_HOSTS = 10_000
+_VERSION = re.compile(r"(1\.4|[567]\.\d{1,3})(\.\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,14 @@ class Options:
     state_file: Path | None = None
     stock_scheduler_seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        if not _VERSION.fullmatch(self.version):
+            raise ValueError(
+                f"version {self.version!r} is none: 1.4, or 5 to 7, such as {VERSIONS[-1]}"
+            )
+        if not 0 <= self.host_count <= MOST_HOSTS:
+            raise ValueError(f"host_count must be from 0 to {MOST_HOSTS}, not {self.host_count}")
+
 
 class Sandbox:
     """An OpenNebula in this process. In a ``with`` statement it is started and closed.
@@ -80,8 +92,7 @@ class Sandbox:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._state_file = StateFile(options.state_file) if options.state_file else None
-        known = self._state_file.settings() if self._state_file else None
+        self._state_file, known = _state_file(options)
         clock = options.clock or _clock(options, known)
         dialect = Dialect(options.version)
         faults = Faults(options.seed, options.chances)
@@ -208,10 +219,8 @@ class Sandbox:
             self._state_file.attach(self.cloud)
             return
         if self._state_file is not None:
-            clock = self.cloud.clock
-            anchor = clock.anchor_wall if isinstance(clock, ScaledClock) else None
             self._state_file.attach(self.cloud)
-            self._state_file.keep_settings({"start": self.cloud.now, "anchor_wall": anchor})
+            self._state_file.keep_settings(_settings(self.options, self.cloud.clock))
         with self.cloud.turn():
             add_user(self.cloud, "oneadmin", self.options.oneadmin_password, administers=True)
             if not self.cloud.dialect.is_old:
@@ -259,8 +268,40 @@ def _default_hosts(count: int) -> tuple[HostSpec, ...]:
     return tuple(HostSpec(name=f"node{number:0{width}}") for number in range(1, count + 1))
 
 
-def _clock(options: Options, known: dict[str, float] | None) -> ScaledClock:
-    if known is None or known.get("anchor_wall") is None:
+def _settings(options: Options, clock: Clock) -> dict[str, Any]:
+    """What must be the same when a state file is used again, and since when its time runs."""
+    settings: dict[str, Any] = {"version": options.version, "speed": options.speed}
+    if isinstance(clock, ScaledClock):
+        settings |= {"start": clock.start, "anchor_wall": clock.anchor_wall}
+    return settings
+
+
+def _state_file(options: Options) -> tuple[StateFile | None, dict[str, Any] | None]:
+    """The state file, if there is to be one, and what it says of itself, if it is not new."""
+    if options.state_file is None:
+        return None, None
+    state_file = StateFile(options.state_file)
+    try:
+        known = state_file.settings()
+        if known is not None:
+            _check(options, known)
+    except BaseException:
+        state_file.close()
+        raise
+    return state_file, known
+
+
+def _check(options: Options, known: dict[str, Any]) -> None:
+    for name, value in (("version", options.version), ("speed", options.speed)):
+        if known[name] != value:
+            raise StateFileError(
+                f"{options.state_file} is of a sandbox with {name} {known[name]}, not {value}:"
+                " start it with that, or use another file"
+            )
+
+
+def _clock(options: Options, known: dict[str, Any] | None) -> ScaledClock:
+    if known is None or "anchor_wall" not in known:
         return ScaledClock(speed=options.speed)
     return ScaledClock(speed=options.speed, start=known["start"], anchor_wall=known["anchor_wall"])
 

@@ -23,7 +23,7 @@ class WebServer(ThreadingHTTPServer):
         OSError: the port is taken.
     """
 
-    daemon_threads = True
+    daemon_threads = False
     block_on_close = True
     allow_reuse_address = True
     request_queue_size = 128

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_client import Client, site, value
 
+from haizea.sandbox.operations import Durations
 from haizea.sandbox.server import HostSpec, Sandbox
 from haizea.sandbox.verbs import ACTIONS
 
@@ -182,6 +183,9 @@ def test_a_host_that_dies_and_returns(survive: bool, state: str) -> None:
         sandbox.control.break_host(0)
         assert sandbox.control.vm(vm).state == "UNKNOWN"
         assert value(client.done("one.host.info", 0, False), "STATE") == "3"
+        client.done("one.vm.action", "terminate", vm)
+        sandbox.control.settle()
+        assert sandbox.control.vm(vm).state == "UNKNOWN"
         late = client.submit()
         client.done("one.vm.deploy", late, 0)
         sandbox.control.settle()
@@ -215,6 +219,12 @@ def test_a_vm_that_ends_by_itself_is_off() -> None:
             sandbox.control.end_vm(vm)
         with pytest.raises(LookupError):
             sandbox.control.end_vm(99)
+        other = running(sandbox, client)
+        sandbox.control.end_vm(other, after_seconds=10)
+        sandbox.control.advance(9)
+        assert sandbox.control.vm(other).state == "RUNNING"
+        sandbox.control.advance(1)
+        assert sandbox.control.vm(other).state == "POWEROFF"
 
 
 def test_submitted_on_hold_and_deployed_from_there() -> None:
@@ -238,8 +248,6 @@ def test_scheduled_actions_are_the_schedulers_before_6_8() -> None:
 
 
 def test_time_of_saving_goes_with_memory() -> None:
-    from haizea.sandbox.operations import Durations
-
     with site(durations=Durations(save_mbps=64)) as (sandbox, client):
         vm = running(sandbox, client, memory=640)
         started = sandbox.control.now()
