@@ -30,6 +30,20 @@ from haizea.api.settings import MOST_ID
 
 router = APIRouter()
 MEDIA_TYPE = "text/event-stream"
+_ENTRY = {
+    "type": "object",
+    "description": "One entry of the stream.",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/EventOut"},
+        },
+    },
+}
 #: So many events are read at once; no more are ever in memory for a stream.
 _PAGE = 100
 
@@ -42,7 +56,7 @@ _PAGE = 100
     responses={
         200: {
             "description": "The stream. Each `data` is an event as the schema EventOut says.",
-            "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+            "content": {MEDIA_TYPE: {"schema": _ENTRY}},
         },
         **errors(404, 409),
     },

@@ -64,7 +64,7 @@ def test_what_happens_is_told_as_it_happens(service: Service) -> None:
         ]
         assert [e["state"] for e in events[1:]] == ["Pending", "Queued", "Scheduled", "Ready"]
         assert {e["lease"] for e in events} == {first}
-        assert events[2]["text"] == f"lease {first} is Queued"
+        assert events[2]["text"] == f"lease {first} is Queued: waiting for 1 node"
 
 
 def test_a_stream_goes_on_where_it_broke_off(service: Service) -> None:
@@ -73,7 +73,7 @@ def test_a_stream_goes_on_where_it_broke_off(service: Service) -> None:
     everything = all_events(service, "olga")
     ids = [e["id"] for e in everything]
     assert ids == sorted(set(ids))
-    assert len(ids) > 200
+    assert len(ids) > 100
     with service.client("olga") as olga:
         for middle in (ids[0], ids[len(ids) // 2], ids[-1]):
             rest = olga.get(
@@ -113,7 +113,8 @@ def test_an_event_that_never_was_is_no_place_to_begin(service: Service) -> None:
 
 
 def test_there_is_a_sign_of_life_and_it_ends_with_the_token(service: Service) -> None:
-    made = service.client("olga").post("/v1/tokens", json={"name": "eve", "role": "user"}).json()
+    with service.client("olga") as olga:
+        made = olga.post("/v1/tokens", json={"name": "eve", "role": "user"}).json()
     with (
         service.client(None, made["secret"]) as eve,
         eve.stream("GET", "/v1/events") as stream,

@@ -1,0 +1,64 @@
+"""The HTTP interface under whatever its own description allows, and much that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from api_service import Service
+from effort import tries
+from hypothesis import given
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from haizea.api.app import description
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+SCHEMA = schemathesis.openapi.from_dict(description())
+OPERATIONS = [
+    (path, method.upper()) for path, methods in description()["paths"].items() for method in methods
+]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with Service(hosts=16) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_no_request_makes_it_fail(
+    service: Service, path: str, method: str, mode: GenerationMode
+) -> None:
+    """Neither an internal error nor a hang, and every answer is as the description says."""
+    cases = SCHEMA[path][method].as_strategy(generation_mode=mode)
+    who = service.secrets["olga"]
+
+    @tries(25)
+    @given(case=cases)
+    def ask(case: schemathesis.Case) -> None:
+        if path == "/v1/events":
+            # It would go on for ever otherwise, as it should.
+            case.query = {**(case.query or {}), "follow": "false"}
+        case.call_and_validate(
+            base_url=service.url,
+            headers={"Authorization": f"Bearer {who}"},
+            checks=CHECKS,
+            timeout=20,
+        )
+
+    ask()
