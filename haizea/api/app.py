@@ -184,6 +184,8 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            return await refuse(Refused(422, "invalid", "the body is not JSON in UTF-8"))
         words = _WORDS.get(error.status_code, Problem(code="refused", message=str(error.detail)))
         return await refuse(
             Refused(error.status_code, words.code, words.message, headers=error.headers)
@@ -203,7 +205,6 @@ def _handle_errors(app: FastAPI) -> None:
 
 
 _WORDS = {
-    400: Problem(code="invalid", message="the request cannot be read"),
     404: Problem(code="not-found", message="there is no such address; see /v1/openapi.json"),
     405: Problem(code="method", message="this address does not take this method"),
 }
