@@ -17,7 +17,6 @@ from typing import Any
 #: Tells a world's file from other SQLite files.
 _APPLICATION = 0x48_5A_57_44
 _VERSION = 1
-_BUSY_SECONDS = 10
 
 _SCHEMA = """
 CREATE TABLE hosts (
@@ -79,15 +78,16 @@ class WorldFile:
         self._writing = False
 
     @classmethod
-    def open(cls, path: str | Path) -> WorldFile:
+    def open(cls, path: str | Path, busy_seconds: float = 10) -> WorldFile:
         """The file, made if there is none; nobody else may read one that is made.
 
+        While another process writes it is waited for ``busy_seconds`` s at most.
         Raises :class:`WorldError` for what is not a world, or is one of a later version.
         """
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise WorldError(f"{path}: the simulated world cannot be opened: {error}") from error

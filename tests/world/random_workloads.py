@@ -1,0 +1,50 @@
+"""Sites and workloads by a seed, without images, in which much of what can be decided is."""
+
+from __future__ import annotations
+
+import random
+
+from simulated_runs import Case
+
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.resources import ResourceTypes
+from haizea.core.settings import Backfilling, Exclusion, Migration, Settings, Suspension
+
+
+def random_case(seed: int) -> Case:
+    """The case with this seed; leases end early only if the world says so."""
+    chance = random.Random(seed)
+    hosts = chance.randint(1, 5)
+    site = Site.uniform(ResourceTypes(), hosts, chance.choice([(200, 256), (100, 128)]))
+    settings = Settings(
+        backfilling=chance.choice(list(Backfilling)),
+        backfilling_reservations=chance.randint(1, 4),
+        suspension=chance.choice([Suspension.ALL, Suspension.ALL, *Suspension]),
+        exclusion=chance.choice(list(Exclusion)),
+        migration=chance.choice(list(Migration)),
+        shutdown_seconds=chance.choice([0, 3]),
+        enactment_overhead_seconds=chance.choice([0, 1]),
+    )
+    preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
+    return Case(site, _requests(chance, hosts), {}, settings, preemption)
+
+
+def _requests(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
+    made, submitted = [], 0
+    for lease_id in range(1, chance.randint(5, 25) + 1):
+        submitted += chance.choice([0, 0, 1, 7, 20])
+        kind = chance.choice([Kind.BEST_EFFORT, *Kind])
+        size = chance.choice([(100, 64), (100, 128), (200, 256), (50, 60)])
+        made.append(
+            LeaseRequest(
+                id=lease_id,
+                submitted=submitted,
+                kind=kind,
+                nodes=(NodeSet(chance.randint(1, hosts), size),),
+                duration=chance.randint(1, 90),
+                start=submitted + chance.choice([0, 10, 50, 120]) if kind is Kind.AR else None,
+                preemptible=chance.random() < 0.7,
+            )
+        )
+    return tuple(made)

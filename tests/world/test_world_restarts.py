@@ -1,0 +1,83 @@
+"""Managers that are killed anywhere: nothing runs twice, nothing is lost, nothing is too much."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from effort import EFFORT, SEED
+from mortal_managers import Outcome, live_and_die, unfinished
+from random_workloads import random_case
+
+from haizea.backends.world import VmState, WorldOptions
+from haizea.core.events import Purpose
+from haizea.core.lease import Kind
+from haizea.core.lifecycle import State
+
+SEEDS = range(40) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
+
+
+def options_by(seed: int) -> WorldOptions:
+    chance = random.Random(seed)
+    slow = [p for p in Purpose if p is not Purpose.RUN]
+    return WorldOptions(
+        failures=dict.fromkeys(Purpose, chance.choice([0.0, 0.05, 0.2])),
+        delays=dict.fromkeys(slow, chance.choice([0.0, 0.3])),
+        longest_delay_seconds=chance.choice([1, 30]),
+        early_ends=chance.choice([0.0, 0.3]),
+        host_failure_seconds=chance.choice([0, 0, 300]),
+        host_repair_seconds=40,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_killed_at_any_moment(seed: int, tmp_path: Path) -> None:
+    outcome = live_and_die(random_case(seed), tmp_path / "world.db", options_by(seed), seed)
+    check(outcome)
+    outcome.world.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_without_faults_nothing_fails_but_what_came_too_late(seed: int, tmp_path: Path) -> None:
+    case = random_case(seed)
+    outcome = live_and_die(case, tmp_path / "world.db", WorldOptions(), seed)
+    check(outcome)
+    for story in outcome.run.stories.values():
+        last = story.changes[-1]
+        if last.new is State.FAILED:
+            assert "not at work" in last.reason or "still held" in last.reason, last
+    outcome.world.close()
+
+
+def check(outcome: Outcome) -> None:
+    assert outcome.kills > 0, "managers were killed"
+    assert outcome.world.incidents() == []
+    assert unfinished(outcome) == []
+    assert not [vm for vm in outcome.world.vms() if vm.there], "nothing is left"
+    for lease, story in outcome.run.stories.items():
+        begun = {s.start for s in outcome.world.history(lease) if s.generation == 1}
+        if story.request.kind is Kind.AR and begun:
+            late = min(begun) - (story.request.start or 0)
+            assert 0 <= late <= downtime(outcome), story.request
+        if story.changes[-1].new is State.DONE:
+            # A VM may have broken after the lease was over, before somebody could stop it.
+            broken = [v for v in outcome.world.vms(lease) if v.state is VmState.FAILED]
+            assert all(vm.since >= story.changes[-1].time for vm in broken), lease
+
+
+def downtime(outcome: Outcome) -> int:
+    return sum(end - start for start, end in outcome.kept.downtimes)
+
+
+def test_the_same_life_twice(tmp_path: Path) -> None:
+    """What goes wrong depends on what is asked, not on when somebody looks."""
+    case, options = random_case(7), replace(options_by(7), seed=3)
+    first = live_and_die(case, tmp_path / "one.db", options, 11)
+    second = live_and_die(case, tmp_path / "two.db", options, 11)
+    assert first.run.decisions == second.run.decisions
+    assert first.world.history() == second.world.history()
+    first.world.close()
+    second.world.close()
