@@ -31,6 +31,8 @@ class SchedulerError(Exception):
     def __init__(self, now: int, inputs: Sequence[Input], cause: Exception) -> None:
         self.now = now
         self.inputs = tuple(inputs)
+        # Compiled code chains nothing by itself.
+        self.__cause__ = cause
         super().__init__(f"{type(cause).__name__}: {cause}" if str(cause) else repr(cause))
 
 

@@ -360,9 +360,10 @@ def _alike(
     """The hosts, in words, by what is held of them; most often the same of all."""
     if not use:
         return ()
-    first = use[0][1]
-    if [capacity for _, capacity in use].count(first) == len(use):
-        return ((first, [texts[host] for host, _ in use]),)
+    hosts, capacities = zip(*use, strict=True)
+    first: Capacity = capacities[0]
+    if capacities.count(first) == len(use):
+        return ((first, [texts[host] for host in hosts]),)
     groups: dict[Capacity, list[str]] = {}
     for host, capacity in use:
         groups.setdefault(capacity, []).append(texts[host])

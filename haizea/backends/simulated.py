@@ -62,7 +62,7 @@ class Faults:
         for table in (self.failure, self.delay):
             for purpose, probability in table.items():
                 if not 0 <= probability <= 1:
-                    raise ValueError(f"{purpose}: {probability} is not a probability (0 to 1)")
+                    raise ValueError(f"{purpose}: {probability:g} is not a probability (0 to 1)")
         if self.longest_delay_seconds < 1:
             raise ValueError(f"a delay of {self.longest_delay_seconds} s is none: at least 1")
         if self.delay.get(Purpose.RUN):
@@ -94,7 +94,7 @@ class SimulatedBackend:
     """
 
     def __init__(self, real_durations: Mapping[int, int], faults: Faults | None = None) -> None:
-        self._real = dict(real_durations)
+        self._real_durations = dict(real_durations)
         self._faults = faults
         self._random = random.Random(faults.seed if faults else 0)
         self._running: dict[int, int] = {}  # lease -> start of its present stretch
@@ -143,9 +143,9 @@ class SimulatedBackend:
 
     def _accepted(self, decision: LeaseAccepted) -> None:
         request = decision.request
-        real = self._real.get(request.id)
+        real = self._real_durations.get(request.id)
         if real is not None and request.duration is not None and real >= request.duration:
-            del self._real[request.id]
+            del self._real_durations[request.id]
 
     def _state_changed(self, decision: StateChanged) -> None:
         lease_id = decision.lease_id
@@ -155,7 +155,7 @@ class SimulatedBackend:
         elif decision.new in FINAL:
             self._running.pop(lease_id, None)
             self._progress.pop(lease_id, None)
-            self._real.pop(lease_id, None)
+            self._real_durations.pop(lease_id, None)
             if self._faults:
                 for purpose in Purpose:
                     self._under_way.pop((lease_id, purpose), None)
@@ -163,7 +163,7 @@ class SimulatedBackend:
     def _started(self, decision: OperationStarted) -> None:
         lease_id, start = decision.lease_id, decision.time
         if decision.purpose is Purpose.RUN:
-            real = self._real.get(lease_id)
+            real = self._real_durations.get(lease_id)
             if real is not None:
                 # Foreseen whatever the planned end: the plan may change while the lease
                 # runs, and an event after the run's end does not count.

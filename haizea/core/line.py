@@ -40,7 +40,7 @@ class Line:
         while i < len(everyone):
             entry = everyone[i]
             yield entry[1]
-            if i < len(everyone) and everyone[i] is entry:
+            if i < len(everyone) and everyone[i] == entry:
                 i += 1
             else:
                 i = bisect_left(everyone, entry)
@@ -52,7 +52,9 @@ class Line:
         """Let a lease stand at its place. O(log n) comparisons."""
         entry = (lease.key, lease)
         insort(self._all, entry)
-        block = self._blocks.setdefault(lease.demand.size, SortedDict())
+        block = self._blocks.get(lease.demand.size)
+        if block is None:
+            block = self._blocks[lease.demand.size] = SortedDict()
         files = block.setdefault(lease.demand.count, {})
         insort(files.setdefault(_class(lease), []), entry)
 

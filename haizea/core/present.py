@@ -165,16 +165,12 @@ class Present:
 
     def fork(self, timelines: Timelines) -> Present:
         """An independent copy; ``timelines`` is a copy too."""
-        twin = Present.__new__(Present)
-        twin.free = self.free.copy()
+        twin = Present(self.free, timelines, self._uniform)
         twin.indexes = self.indexes.fork(twin.free)
         twin.ends = self.ends.copy()
         twin.held = self.held.copy()
         twin._ending = self._ending.copy()
         twin._taken = self._taken.copy()
-        twin._uniform = self._uniform
-        twin._timelines = timelines
-        twin._later = {}
         return twin
 
     def check(self, now: int) -> None:

@@ -80,7 +80,7 @@ class Timelines:
 
     def fork(self) -> Timelines:
         """An independent copy."""
-        twin = Timelines.__new__(Timelines)
+        twin = Timelines([])
         twin._capacities = self._capacities
         twin._on = [holds.copy() for holds in self._on]
         twin._unlisted = self._unlisted.copy()

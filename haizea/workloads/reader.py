@@ -6,14 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.lwf import read_lwf
 from haizea.workloads.model import Workload
 from haizea.workloads.plaintext import COLUMNS as LEASE_COLUMNS
 from haizea.workloads.plaintext import read_plaintext, split
 from haizea.workloads.source import Source
 from haizea.workloads.swf import COLUMNS as JOB_COLUMNS
 from haizea.workloads.swf import ReadOptions, read_swf
-from haizea.workloads.yaml_leases import read_yaml
 
 
 class Format(StrEnum):
@@ -31,15 +29,20 @@ def read(path: Path | str, options: ReadOptions | None = None) -> Workload:
     ``options`` say how the processors of an SWF file become lease nodes. Raises
     :class:`WorkloadError` for a file that is missing, malformed or of no known format.
     """
+    # Parsers of XML and YAML take a while to import: only where they are needed.
     source = Source(path)
     match format_of(source):
         case Format.LWF:
+            from haizea.workloads.lwf import read_lwf
+
             return read_lwf(source)
         case Format.SWF:
             return read_swf(source, options)
         case Format.PLAINTEXT:
             return read_plaintext(source)
         case Format.YAML:
+            from haizea.workloads.yaml_leases import read_yaml
+
             return read_yaml(source)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.figures import USES
@@ -23,7 +24,7 @@ class CpuUtilizationProbe:
     Hosts that are down count as part of the site.
     """
 
-    wants = (OperationStarted, OperationEnded, HostChanged)
+    wants: ClassVar = (OperationStarted, OperationEnded, HostChanged)
 
     def __init__(self) -> None:
         self._all = Counter("CPU utilization")

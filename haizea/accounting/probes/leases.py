@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.leases import LeaseRecord
@@ -25,7 +26,7 @@ _DONE = State.DONE
 class _KindProbe:
     """Counts the leases of one kind that were accepted, rejected and completed."""
 
-    wants = (StateChanged,)
+    wants: ClassVar = (StateChanged,)
 
     def __init__(self, kind: Kind, title: str) -> None:
         self.kind = kind
