@@ -11,7 +11,7 @@ from haizea.sandbox.events import Publisher
 from haizea.sandbox.journal import Command
 from haizea.sandbox.methods import Method
 from haizea.sandbox.objects import User
-from haizea.sandbox.people import AUTHORIZATION, WRONG_CALL, Refusal
+from haizea.sandbox.people import AUTHORIZATION, INTERNAL, WRONG_CALL, Refusal
 from haizea.sandbox.wire import (
     NOT_ENOUGH,
     UNDEFINED,
@@ -72,6 +72,8 @@ class Calls:
             refusal: Refusal | None = None
             try:
                 user = self.dialogue.authenticate(name, str(session))
+                if method.changes and self.cloud.faults.refuses(name):
+                    raise Refusal("Internal error, as the sandbox was told", INTERNAL)
                 values = self.dialogue.accepted(method.call(user, *given))
             except Refusal as problem:
                 refusal = problem

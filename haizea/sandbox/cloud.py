@@ -61,10 +61,6 @@ class Observers:
     turn_over: Callable[[], None] = lambda: None
 
 
-class _Dirty(set[tuple[str, int]]):
-    """What changed in this turn, by kind and id."""
-
-
 class Cloud:
     """Everything that exists, under one lock.
 
@@ -94,7 +90,8 @@ class Cloud:
         self.timer_added = threading.Condition(self.lock)
         self._timers: list[tuple[float, int, str, int]] = []
         self._order = itertools.count()
-        self._dirty = _Dirty()
+        #: What changed in this turn, by kind and id.
+        self._dirty: set[tuple[str, int]] = set()
         self._depth = 0
         self._request_ids = itertools.count(1)
 

@@ -157,10 +157,16 @@ class Control:
         with self._cloud.turn():
             self._cloud.faults.plans.append(Plan(outcome, lcm, vm, host, count, factor))
 
+    def refuse(self, method: str = "", *, count: int = 1) -> None:
+        """The next calls of ``method`` (or that change anything) are internal errors."""
+        with self._cloud.turn():
+            self._cloud.faults.refusals += [method] * count
+
     def forget_plans(self) -> None:
-        """No plan is left."""
+        """No plan is left, and no refusal."""
         with self._cloud.turn():
             self._cloud.faults.plans.clear()
+            self._cloud.faults.refusals.clear()
 
     def release(self, vm: int, *, fail: bool = False) -> None:
         """End the step in which a VM hangs."""
@@ -182,7 +188,8 @@ class Control:
             faults.chances = replace(faults.chances, **probabilities)
 
     def break_web(self, mode: str, *, seconds: float = 0.0, count: int = 0) -> None:
-        """``error`` (500), ``close`` or ``stall``, for so many real seconds or requests."""
+        """``error`` (500), ``close``, ``stall`` (answer late) or ``lose`` (carry out, and close
+        without an answer), for so many real seconds or requests."""
         with self._cloud.turn():
             self._cloud.faults.break_web(mode, seconds=seconds, count=count)
 
@@ -271,6 +278,7 @@ class Control:
             self.resize_host,
             self.end_vm,
             self.plan,
+            self.refuse,
             self.forget_plans,
             self.release,
             self.chances,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from dataclasses import dataclass, fields
 
@@ -11,8 +12,8 @@ from haizea.sandbox.states import Lcm
 
 #: How a step ends.
 DONE, FAIL, HANG = "done", "fail", "hang"
-#: What the web server does instead of answering.
-ERROR, CLOSE, STALL = "error", "close", "stall"
+#: What the web server does instead of answering. With ``lose`` the call was carried out.
+ERROR, CLOSE, STALL, LOSE = "error", "close", "stall", "lose"
 
 #: Steps of the core itself, which no driver can spoil.
 _SAFE = {Lcm.LCM_INIT, Lcm.FAILURE, Lcm.CLEANUP_DELETE, Lcm.CLEANUP_RESUBMIT}
@@ -22,17 +23,23 @@ _TOUGH = {Lcm.EPILOG, Lcm.EPILOG_STOP, Lcm.EPILOG_UNDEPLOY}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chances:
-    """Probabilities, from 0 to 1; ``slow_factor`` is how many times as long a slow step takes."""
+    """Probabilities, from 0 to 1; ``slow_factor`` is how many times as long a slow step takes.
+
+    ``fail``, ``slow`` and ``hang`` are of each step of an operation, ``refuse`` of each call
+    that changes something, those of the web of each call.
+    """
 
     fail: float = 0.0
     slow: float = 0.0
     slow_factor: float = 10.0
     hang: float = 0.0
+    refuse: float = 0.0
     lose_event: float = 0.0
     repeat_event: float = 0.0
     swap_events: float = 0.1
     web_error: float = 0.0
     web_close: float = 0.0
+    web_lose: float = 0.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -67,7 +74,11 @@ class Faults:
         self._random = random.Random(seed)
         self._event_random = random.Random(seed + 1)
         self._web_random = random.Random(seed + 2)
+        self._call_random = random.Random(seed + 3)
         self.plans: list[Plan] = []
+        self.refusals: list[str] = []
+        # Requests are decided on by many threads, without the cloud's lock.
+        self._web_lock = threading.Lock()
         self._web_mode = ""
         self._web_until = 0.0
         self._web_count = 0
@@ -91,6 +102,14 @@ class Faults:
                 return FAIL, 1.0
         return DONE, chances.slow_factor if dice() < chances.slow else 1.0
 
+    def refuses(self, method: str) -> bool:
+        """This call is answered by an internal error: planned for it or any, or by chance."""
+        for planned in (method, ""):
+            if planned in self.refusals:
+                self.refusals.remove(planned)
+                return True
+        return self._call_random.random() < self.chances.refuse
+
     def event_copies(self) -> int:
         """How often the next event is sent."""
         if self._event_random.random() < self.chances.lose_event:
@@ -103,20 +122,32 @@ class Faults:
 
     def break_web(self, mode: str, *, seconds: float = 0.0, count: int = 0) -> None:
         """Do ``mode`` to requests, for real ``seconds`` or to the next ``count``."""
-        if mode not in (ERROR, CLOSE, STALL, ""):
-            raise ValueError(f"{mode!r} is none of error, close, stall")
-        self._web_mode = mode
-        self._web_until = time.monotonic() + seconds
-        self._web_count = count
+        if mode not in (ERROR, CLOSE, STALL, LOSE, ""):
+            raise ValueError(f"{mode!r} is none of error, close, stall, lose")
+        with self._web_lock:
+            self._web_mode = mode
+            self._web_until = time.monotonic() + seconds
+            self._web_count = count
 
     def web(self) -> tuple[str, float]:
         """What happens to this request instead of an answer, and for how many seconds yet."""
+        with self._web_lock:
+            return self._web()
+
+    def _web(self) -> tuple[str, float]:
         if self._web_count > 0:
             self._web_count -= 1
             return self._web_mode, 0.0
         left = self._web_until - time.monotonic()
         if left > 0:
             return self._web_mode, left
-        if self._web_random.random() < self.chances.web_error:
-            return ERROR, 0.0
-        return (CLOSE, 0.0) if self._web_random.random() < self.chances.web_close else ("", 0.0)
+        chances = self.chances
+        possible = (
+            (ERROR, chances.web_error),
+            (CLOSE, chances.web_close),
+            (LOSE, chances.web_lose),
+        )
+        for mode, chance in possible:
+            if self._web_random.random() < chance:
+                return mode, 0.0
+        return "", 0.0

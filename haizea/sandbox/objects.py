@@ -120,7 +120,6 @@ class Machine:
     due: float | None = None
     outcome: str = ""
     cause: str = ""
-    polled: bool = False
     cache: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property

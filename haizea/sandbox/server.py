@@ -77,6 +77,9 @@ class Options:
             raise ValueError(
                 f"version {self.version!r} is none: 1.4, or 5 to 7, such as {VERSIONS[-1]}"
             )
+        wants_more = self.submit_on_hold or self.stock_scheduler_seconds is not None
+        if wants_more and self.version.startswith("1."):
+            raise ValueError("1.4 has no submission on hold, and no rival is made for it")
         if not 0 <= self.host_count <= MOST_HOSTS:
             raise ValueError(f"host_count must be from 0 to {MOST_HOSTS}, not {self.host_count}")
 

@@ -71,6 +71,8 @@ ACTIONS: dict[str, dict[Pair, str | Pair]] = {
     "unresched": {RUNNING: RUNNING, UNKNOWN: UNKNOWN},
 }
 _DEPLOYS_AS = {State.STOPPED: "deploy-stopped", State.UNDEPLOYED: "deploy-undeployed"}
+#: Busy, but with nothing whose outcome somebody could tell.
+_WITHOUT_DRIVER = (Lcm.LCM_INIT, Lcm.CLEANUP_DELETE, Lcm.CLEANUP_RESUBMIT)
 _RESIZABLE = (_PENDING, _HOLD, _POWEROFF, _UNDEPLOYED)
 SYSTEM_DATASTORE = 0
 _OTHER_DATASTORES = (1, 2)
@@ -198,14 +200,15 @@ class Verbs:
         vm = self.vm(vm_id)
         require(user, "ADMIN", vm)
         actor = Actor(user, f"one.vm.recover {how}")
+        has_driver = vm.is_busy and vm.lcm not in _WITHOUT_DRIVER
         if how in (3, 4, 5) and vm.state is not State.DONE:
             self._delete(vm, actor, again=how == 4)
         elif how == 2 and is_failure(vm.pair):
             self.engine.retry(vm, actor)
-        elif how == 1 and (vm.is_busy or is_failure(vm.pair)):
+        elif how == 1 and (has_driver or is_failure(vm.pair)):
             vm.cause = actor.cause
             self.engine.succeed(vm)
-        elif how == 0 and vm.is_busy:
+        elif how == 0 and has_driver:
             vm.cause = actor.cause
             self.engine.fail(vm)
         else:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from haizea.sandbox.faults import CLOSE, ERROR, STALL, Faults
+from haizea.sandbox.faults import CLOSE, ERROR, LOSE, STALL, Faults
 
 MOST_BODY_BYTES = 16 << 20
 _IDLE_SECONDS = 300.0
@@ -83,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         mode, seconds = self.server.faults.web()
         if mode == STALL:
             self._stall(seconds)
-        if mode == CLOSE or self.server.is_closing.is_set():
+        if mode == LOSE:
+            self.server.reply(body)
+        if mode in (CLOSE, LOSE) or self.server.is_closing.is_set():
             _cut(self.connection)
             self.close_connection = True
             return

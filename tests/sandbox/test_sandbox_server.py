@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox_client import Client, site, value
@@ -197,6 +198,31 @@ def test_the_web_server_breaks_as_told() -> None:
             sandbox.control.break_web("sulk")
 
 
+def test_a_call_may_be_carried_out_though_its_answer_is_lost() -> None:
+    with site() as (sandbox, client):
+        vm = client.submit()
+        # The standard library's client asks a second time when a connection ends like this.
+        connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=30)
+        sandbox.control.break_web("lose", count=1)
+        body = xmlrpc.client.dumps((sandbox.session, vm, 0), "one.vm.deploy")
+        connection.request("POST", "/RPC2", body)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            connection.getresponse()
+        connection.close()
+        assert client.refused("one.vm.deploy", vm, 0)[1] == 2048
+
+
+def test_calls_are_refused_as_told() -> None:
+    with site() as (sandbox, client):
+        vm = client.submit()
+        sandbox.control.refuse("one.vm.deploy")
+        client.done("one.vm.action", "hold", vm)
+        assert client.refused("one.vm.deploy", vm, 0)[1] == 8192
+        assert sandbox.control.vm(vm).state == "HOLD"
+        assert sandbox.control.commands()[-1].code == 8192
+        client.done("one.vm.deploy", vm, 0)
+
+
 def test_restarted_it_has_its_port_and_everything_went_on() -> None:
     with site() as (sandbox, client):
         vm = client.submit()
@@ -348,6 +374,22 @@ def test_a_state_file_is_of_one_sandbox_and_of_its_owner_alone(tmp_path: Path) -
 def test_versions_that_never_were_are_refused(version: str) -> None:
     with pytest.raises(ValueError, match="is none"):
         Options(version=version)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"host_count": -1},
+        {"host_count": 10**9},
+        {"version": "1.4.0", "submit_on_hold": True},
+        {"version": "1.4.0", "stock_scheduler_seconds": 1.0},
+        {"speed": 0.0},
+        {"speed": float("nan")},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"1\.4|must be"):
+        Sandbox(Options(**wrong))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
