@@ -12,6 +12,7 @@ from haizea.core.book import nodes
 from haizea.core.claim import Claim
 from haizea.core.events import LeaseAccepted
 from haizea.core.hold import Hold
+from haizea.core.hosts import EVERYWHERE, HostSet
 from haizea.core.imaging import soonest
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
@@ -40,10 +41,10 @@ class Admission:
         self._policies = policies
         self._most: dict[tuple[Capacity, int], int] = {}
 
-    def submit(self, request: LeaseRequest) -> None:
+    def submit(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> None:
         """Look at a new request."""
         schedule = self._schedule
-        lease = self.enter(request)
+        lease = self.enter(request, allowed)
         schedule.out.append(LeaseAccepted(schedule.now, request))
         schedule.change(lease, State.PENDING)
         refusal = self._refusal(lease)
@@ -58,11 +59,11 @@ class Admission:
         if refusal is not None:
             schedule.finish(lease, State.REJECTED, refusal.reason, refusal.code)
 
-    def enter(self, request: LeaseRequest) -> Lease:
+    def enter(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> Lease:
         """Enter a lease in the book, as one that was just asked for."""
         schedule = self._schedule
         assert request.id not in schedule.leases, f"lease id {request.id} is taken"
-        lease = Lease(request, Demand(request))
+        lease = Lease(request, Demand(request, allowed))
         lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
         if not lease.whole:
             schedule.picky.add(lease.id)
@@ -95,7 +96,7 @@ class Admission:
     def _fits_site(self, demand: Demand) -> bool:
         """Whether such a lease could run if every host were empty; remembered by size."""
         capacities = self._schedule.table.capacities
-        if demand.size is None:
+        if demand.size is None or demand.allowed != EVERYWHERE:
             return fits_site(demand, capacities)
         most = self._most.get((demand.size, len(capacities)))
         if most is None:
@@ -104,7 +105,10 @@ class Admission:
         return demand.count <= most
 
     def would_accept(self, request: LeaseRequest) -> bool:
-        """Whether an AR would be accepted, if it were asked for now; nothing is changed."""
+        """Whether an AR would be accepted, if it were asked for now; nothing is changed.
+
+        Any hosts are taken to do for it.
+        """
         assert request.start is not None, "an AR has a start"
         lease = Lease(request, Demand(request))
         if self._refusal(lease) is not None:
@@ -230,7 +234,7 @@ class Admission:
         ]
         for victim in policy.victims(lease.request, views):
             table.withdraw(by_id[victim.request.id].hold)
-        most = level_count(table.room(demand.size, start, end), FOREVER)
+        most = level_count(table.room(demand.size, start, end, demand.allowed), FOREVER)
         claim = schedule.claim
         enough = most >= demand.count
         if enough and claim is not None and not self._yields(claim, lease.request):
@@ -282,7 +286,8 @@ class Admission:
         if demand.size is None:
             return f"{nodes(demand.count)} asked for now, not enough room"
         end = min(start + lease.remaining, FOREVER)
-        most = level_count(self._schedule.table.room(demand.size, start, end), FOREVER)
+        room = self._schedule.table.room(demand.size, start, end, demand.allowed)
+        most = level_count(room, FOREVER)
         if most >= demand.count:
             return f"{nodes(demand.count)} asked for now; they would delay a lease that waits"
         return f"{nodes(demand.count)} asked for now, {most} free for as long as it would run"

@@ -77,15 +77,16 @@ class Claim:
     def taken(self, table: SlotTable, end: int) -> None:
         """A lease was placed that ends at ``end``: look again at what is there for the claim."""
         if end > self.start and self._levels is not None:
-            assert self.demand.size is not None, "only equal nodes have levels"
-            self._levels = table.room(self.demand.size, self.start, self.end).copy()
+            self._levels = self._room(table).copy()
 
     def _stands(self, table: SlotTable) -> bool:
         if self._use is not None:
             return table.fits_on(self._use, self.start, self.end)
+        return level_count(self._room(table), self.demand.count) >= self.demand.count
+
+    def _room(self, table: SlotTable) -> Levels:
         assert self.demand.size is not None, "only equal nodes have levels"
-        room = table.room(self.demand.size, self.start, self.end)
-        return level_count(room, self.demand.count) >= self.demand.count
+        return table.room(self.demand.size, self.start, self.end, self.demand.allowed)
 
     def _cheapest(self, hosts: HostSet, extra: int) -> HostSet:
         """Of ``hosts``, as many as cost the claim no more than ``extra`` nodes."""

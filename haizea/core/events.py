@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from haizea.core.hosts import Host
+from haizea.core.hosts import EVERYWHERE, Host, HostSet
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.resources import Capacity
@@ -34,9 +34,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeaseSubmitted:
-    """Somebody asks for a lease."""
+    """Somebody asks for a lease; only hosts in ``allowed`` will do."""
 
     request: LeaseRequest
+    allowed: HostSet = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,22 @@ class HostRestored:
     host_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class HostUsed:
+    """Others than leases use ``amount`` of a host, from now on: all that is not leases'."""
+
+    host_id: int
+    amount: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class HostsAllowed:
+    """Other hosts than before will do for a lease."""
+
+    lease_id: int
+    hosts: HostSet
+
+
 Input = (
     LeaseSubmitted
     | LeaseCancelled
@@ -112,6 +129,8 @@ Input = (
     | HostFailed
     | HostDrained
     | HostRestored
+    | HostUsed
+    | HostsAllowed
 )
 
 # --- decisions ------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from haizea.core.resources import Capacity, ResourceTypes
 
 HostSet = int
 
+#: All hosts, also those that the site does not have yet: every bit is set.
+EVERYWHERE: HostSet = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Host:

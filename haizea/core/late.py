@@ -11,6 +11,7 @@ from haizea.core.agenda import START
 from haizea.core.events import Purpose
 from haizea.core.hosts import Host
 from haizea.core.lease import Kind
+from haizea.core.others import Others
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.preparation import ImageTransfer
 from haizea.core.repair import Repair
@@ -24,9 +25,12 @@ _GOES_ON = {Purpose.RUN, Purpose.MIGRATE}
 class Lateness:
     """Shifts what is late. To be told before the slot table lets the time pass."""
 
-    def __init__(self, schedule: Schedule, repair: Repair, hosts: list[Host]) -> None:
+    def __init__(
+        self, schedule: Schedule, repair: Repair, others: Others, hosts: list[Host]
+    ) -> None:
         self._schedule = schedule
         self._repair = repair
+        self._others = others
         self._hosts = hosts
         self._late: list[tuple[Lease, int]] = []
 
@@ -80,6 +84,7 @@ class Lateness:
     def _clear_way(self, lease: Lease, start: int, end: int) -> None:
         table = self._schedule.table
         for host, _ in lease.hold.use:
+            self._others.make_way(host)
             while min(table.least_free(host, start, end)) < 0:
                 last = max(
                     (

@@ -38,8 +38,9 @@ class LeaseRequest:
 
     ``submitted`` and ``start`` are seconds since the epoch; ``start`` is given for an AR
     alone. ``duration`` is in seconds, ``None`` for a lease without end. Lease nodes are
-    numbered from 1, through the node sets in order. ``label`` and ``owner`` are carried
-    along for people.
+    numbered from 1, through the node sets in order. ``label`` and ``owner`` are
+    carried along for people, ``names`` (what each lease node is called elsewhere) for
+    whoever carries decisions out.
     """
 
     id: int
@@ -52,6 +53,7 @@ class LeaseRequest:
     image: DiskImage | None = None
     label: str = ""
     owner: str = ""
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert (self.kind is Kind.AR) == (self.start is not None), (
@@ -60,6 +62,7 @@ class LeaseRequest:
         assert self.nodes, "a lease has nodes"
         assert all(s.count > 0 for s in self.nodes), "a node set has nodes"
         assert self.duration is None or self.duration > 0, "a duration is positive"
+        assert len(self.names) in (0, self.node_count), "a name for every node, or none"
 
     @property
     def node_count(self) -> int:

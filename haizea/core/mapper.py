@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from haizea.core.hold import Use
-from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
+from haizea.core.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
@@ -32,11 +32,13 @@ class Spread(NamedTuple):
 class Demand:
     """What a lease's nodes need of hosts: read off its request once."""
 
-    __slots__ = ("_spreads", "capacities", "count", "size")
+    __slots__ = ("_spreads", "allowed", "capacities", "count", "size")
 
-    def __init__(self, request: LeaseRequest) -> None:
+    def __init__(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
         self.count = len(self.capacities)
+        #: The hosts that will do.
+        self.allowed = allowed
         #: The size of every node, or ``None`` where nodes differ.
         self.size: Capacity | None = (
             request.nodes[0].capacity if len({s.capacity for s in request.nodes}) == 1 else None
@@ -196,7 +198,7 @@ class GreedyMapper:
         prefer: HostSet = 0,
     ) -> Hosts | None:
         """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts)."""
-        everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut
+        everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut & demand.allowed
         smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
         possible = table.room(smallest, start, end)[0] & everywhere
         order = [
@@ -244,6 +246,7 @@ def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
     return (
         size is not None
         and capacity is not None
+        and demand.allowed == EVERYWHERE
         and size[0] == capacity[0] > 0
         and fits(size, capacity)
     )
@@ -251,10 +254,8 @@ def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
 
 def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
     """Whether nodes of several sizes could run if every host were empty."""
-    hosts = range(len(capacities))
-    return (
-        first_fit(demand.capacities, hosts, dict(zip(hosts, capacities, strict=True))) is not None
-    )
+    hosts = [host for host in range(len(capacities)) if demand.allowed >> host & 1]
+    return first_fit(demand.capacities, hosts, {h: capacities[h] for h in hosts}) is not None
 
 
 def _bulk(capacity: Capacity) -> tuple[int, Capacity]:

@@ -149,9 +149,7 @@ class Planner:
         """A claim on the soonest start there is; hosts are chosen only when it comes."""
         demand = lease.demand
         if demand.size is not None and lease.bound is None and not self._may_use_holes(lease):
-            found = next(
-                self.table.moments(demand.size, demand.count, lease.remaining, start), None
-            )
+            found = next(self.table.moments(demand, lease.remaining, start), None)
             if found is None:
                 return None
             moment, levels = found
@@ -161,7 +159,8 @@ class Planner:
         if plan is None:
             return None
         if demand.size is not None and self._movable(lease):
-            levels = self.table.room(demand.size, plan.start, plan.end).copy()
+            room = self.table.room(demand.size, plan.start, plan.end, demand.allowed)
+            levels = room.copy()
             return Claim(lease.id, demand, plan.start, plan.end, levels, None)
         return Claim(lease.id, demand, plan.start, plan.end, None, plan.use)
 
@@ -188,7 +187,7 @@ class Planner:
             )
         size = lease.demand.size
         if size is not None and self._movable(lease):
-            for moment, _ in self.table.moments(size, lease.demand.count, least, start, before):
+            for moment, _ in self.table.moments(lease.demand, least, start, before):
                 yield moment
         elif lease.bound is not None and least == lease.remaining:
             use = lease.demand.use(lease.bound)
@@ -250,7 +249,7 @@ class Planner:
         if demand.size is None:
             hosts = self.mapper.pack(table, lease.request, demand, start, end, prefer)
         else:
-            levels = table.room(demand.size, start, end)
+            levels = table.room(demand.size, start, end, demand.allowed)
             if level_count(levels, demand.count) < demand.count:
                 return None
             if claim is None or end <= claim.start or start >= claim.end:

@@ -116,7 +116,7 @@ def _smallest(
     def hosts_now() -> Hosts | None:
         if demand.size is None:
             return planner.mapper.pack(trial, request, demand, start, end)
-        levels = trial.room(demand.size, start, end)
+        levels = trial.room(demand.size, start, end, demand.allowed)
         return planner.mapper.choose(trial, request, demand, levels, start)
 
     taken: list[Lease] = []

@@ -18,6 +18,8 @@ from haizea.core.events import (
     HostDrained,
     HostFailed,
     HostRestored,
+    HostsAllowed,
+    HostUsed,
     Input,
     LeaseCancelled,
     LeaseEnded,
@@ -31,6 +33,7 @@ from haizea.core.late import Lateness
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.mapper import GreedyMapper, Mapper
 from haizea.core.offers import Offers
+from haizea.core.others import Others
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease
 from haizea.core.policy import Policies
@@ -66,7 +69,8 @@ class Scheduler:
         self._admission = Admission(self._schedule, policies)
         hosts, repair = list(site.hosts), Repair(self._schedule, self._admission)
         self._trouble = Trouble(self._schedule, repair, hosts)
-        self._lateness = Lateness(self._schedule, repair, hosts)
+        self._others = Others(self._schedule, repair, hosts)
+        self._lateness = Lateness(self._schedule, repair, self._others, hosts)
         self._offers = Offers(self._schedule, self._admission)
         self._touched: dict[int, Lease] = {}
 
@@ -96,7 +100,8 @@ class Scheduler:
         schedule.do_what_is_due()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
-                self._admission.submit(arrival.request)
+                self._admission.submit(arrival.request, arrival.allowed)
+        self._others.settle()
         while schedule.freed or schedule.arrived:
             self._queue.look()
             schedule.do_what_is_due()
@@ -167,6 +172,10 @@ class Scheduler:
                 trouble.host_drained(host_id, reason)
             case HostRestored(host_id):
                 trouble.host_restored(host_id)
+            case HostUsed(host_id, amount):
+                self._others.use(host_id, amount)
+            case HostsAllowed(lease_id, hosts):
+                trouble.allow(lease_id, hosts)
             case _:
                 pass
 

@@ -7,6 +7,7 @@ again and again, so the answer is kept per size and changed only where a host ch
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from haizea.core.hosts import HostSet
 from haizea.core.resources import Capacity, copies
@@ -19,6 +20,14 @@ _MOST_STEPS = 65536
 
 #: ``levels[m]`` is the set of hosts with room for at least ``m + 1`` copies.
 Levels = list[HostSet]
+
+
+class EqualNodes(Protocol):
+    """So many nodes of one size (``None``: they differ), on hosts that are allowed."""
+
+    size: Capacity | None
+    count: int
+    allowed: HostSet
 
 
 def level_count(levels: Levels, enough: int) -> int:

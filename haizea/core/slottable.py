@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
 from haizea.core.hold import Hold, Shapes, Use
-from haizea.core.hosts import Host, HostSet, host_set, hosts_in
+from haizea.core.hosts import EVERYWHERE, Host, HostSet, host_set, hosts_in
 from haizea.core.present import Present
 from haizea.core.resources import FOREVER, Capacity, fits, subtract
-from haizea.core.sizes import Levels, level_count, raise_level
+from haizea.core.sizes import EqualNodes, Levels, level_count, raise_level
 from haizea.core.timelines import Timelines
 
 _Change = Callable[[Capacity, Capacity], Capacity]
@@ -115,47 +115,52 @@ class SlotTable:
 
     # --- questions --------------------------------------------------------------------
 
-    def room(self, size: Capacity, start: int, end: int) -> Levels:
+    def room(self, size: Capacity, start: int, end: int, allowed: HostSet = EVERYWHERE) -> Levels:
         """Hosts with room for copies of ``size`` throughout ``[start, end)``; do not change it.
 
-        Not those that are shut. O(1) for a start at present where no future hold is in the
-        way.
+        Of those ``allowed``, and not those that are shut. O(1) for a start at present where
+        no future hold is in the way.
         """
-        levels = self._room(size, start, end)
-        return [hosts & ~self.shut for hosts in levels] if self.shut else levels
+        levels, keep = self._room(size, start, end), allowed & ~self.shut
+        return levels if keep == EVERYWHERE else [hosts & keep for hosts in levels]
 
     def moments(
-        self, size: Capacity, count: int, length: int, start: int, before: int = FOREVER
+        self, demand: EqualNodes, length: int, start: int, before: int = FOREVER
     ) -> Iterator[tuple[int, Levels]]:
-        """Moments in ``[start, before)`` from which ``count`` copies fit for ``length``, in order.
+        """Moments in ``[start, before)`` from which equal nodes fit for ``length``, in order.
 
         With the room there is then; do not change it, nor the table while iterating. Only
         ``start`` and moments at which some hold ends are looked at: the first moment is
         always among them. O(holds that end before it).
         """
+        size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
+        assert size is not None, "nodes are equal"
         for moment, levels in self._walk(size, start):
             if moment >= before:
                 return
             if level_count(levels, count) < count:
                 continue
             end = moment + length
-            touched, closed = self._future.within(moment, end)
-            room = self._less_future(levels, size, moment, end, touched, closed)
-            if self.shut:
-                room = [hosts & ~self.shut for hosts in room]
+            room = self._less_future(levels, size, moment, end, self._future.within(moment, end))
+            if keep != EVERYWHERE:
+                room = [hosts & keep for hosts in room]
             if level_count(room, count) >= count:
                 yield moment, room
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:
-        """The capacity free on one host throughout ``[start, end)``; 0 or more of each type."""
+        """What is free on one host throughout ``[start, end)``; 0 or more of each type."""
         return self._timelines.least_free(host, start, end)
+
+    def free_now(self, host: int) -> Capacity:
+        """What is free on one host at present."""
+        return self._present.free[host]
 
     def fits_on(self, use: Use, start: int, end: int) -> bool:
         """Whether exactly these amounts are free on exactly these hosts throughout."""
         hosts, same = self._shapes.of(use)
-        if same is not None:
-            return not hosts & ~self._room(same, start, end)[0]
-        return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
+        if same is None:
+            return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
+        return not hosts & ~self._room(same, start, end)[0]
 
     def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
@@ -364,22 +369,17 @@ class SlotTable:
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
         if start <= self.now:
             levels = self._present.indexes.of(size).levels
-            touched, closed = self._future.until(end)
+            future = self._future.until(end)
         else:
             levels = self._present.levels_at(size, start)
-            touched, closed = self._future.within(start, end)
-        return self._less_future(levels, size, start, end, touched, closed)
+            future = self._future.within(start, end)
+        return self._less_future(levels, size, start, end, future)
 
     def _less_future(
-        self,
-        levels: Levels,
-        size: Capacity,
-        start: int,
-        end: int,
-        touched: HostSet,
-        closed: HostSet,
+        self, levels: Levels, size: Capacity, start: int, end: int, future: tuple[HostSet, HostSet]
     ) -> Levels:
-        """``levels`` less what future holds take of the hosts they touch."""
+        """``levels`` less what ``future`` holds take of the hosts they touch, and close."""
+        touched, closed = future
         contested = levels[0] & touched
         if not contested:
             return levels

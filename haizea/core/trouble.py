@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from haizea.core.events import HostChanged, Purpose
-from haizea.core.hosts import Host
+from haizea.core.hosts import Host, HostSet, host_set
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.plan import Lease
@@ -84,6 +84,18 @@ class Trouble:
         self._repair.prepare_again(lease, f"image transfer failed: {reason}")
 
     # --- hosts ------------------------------------------------------------------------
+
+    def allow(self, lease_id: int, hosts: HostSet) -> None:
+        """Other hosts will do for a lease; one that has not started may have to move."""
+        schedule, lease = self._schedule, self._schedule.leases.get(lease_id)
+        if lease is None or lease.demand.allowed == hosts:
+            return
+        lease.demand.allowed = hosts
+        lease.whole = False
+        schedule.picky.add(lease_id)
+        schedule.freed = True
+        if lease.plan is not None and not lease.started and host_set(lease.plan.hosts) & ~hosts:
+            self._repair.displace(lease, "other hosts will do for it now", ~hosts)
 
     def host_added(self, host: Host) -> None:
         """The site grows."""

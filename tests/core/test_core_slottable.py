@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from effort import how_hard, seeded
@@ -17,7 +18,7 @@ from hypothesis.stateful import (
 from slot_oracle import HORIZON, Entry, Oracle
 
 from haizea.core.hold import Hold, Use
-from haizea.core.hosts import Host, host_set
+from haizea.core.hosts import EVERYWHERE, Host, HostSet, host_set
 from haizea.core.resources import FOREVER, Capacity, fits
 from haizea.core.sizes import Levels, SizeIndexes, level_count
 from haizea.core.slottable import SlotTable
@@ -32,6 +33,15 @@ def trimmed(levels: Levels) -> list[int]:
     """Levels without empty ones at the end."""
     last = max((i + 1 for i, level in enumerate(levels) if level), default=0)
     return levels[:last]
+
+
+@dataclass
+class Wanted:
+    """So many nodes of a size, on any hosts."""
+
+    size: Capacity | None
+    count: int
+    allowed: HostSet = EVERYWHERE
 
 
 @seeded
@@ -169,7 +179,7 @@ class SlotTables(RuleBasedStateMachine):
         before = data.draw(st.one_of(st.just(FOREVER), st.integers(start, HORIZON)), "before")
         found = [
             (moment, trimmed(levels.copy()))
-            for moment, levels in self.table.moments(size, count, length, start, before)
+            for moment, levels in self.table.moments(Wanted(size, count), length, start, before)
         ]
         first = self.oracle.earliest(size, count, length, start, before)
         assert (found[0][0] if found else None) == first

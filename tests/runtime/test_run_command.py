@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from haizea.cli.main import cli
+from haizea.config import load
+from haizea.runtime import RunError, Simulation
 
 CONFIG = """\
 [general]
@@ -221,7 +223,8 @@ def test_what_is_no_simulation_of_a_trace(tmp_path: Path, old: str, new: str, to
     path = configuration(tmp_path)
     text = path.read_text().replace(old, new) + "[opennebula]\nhost: localhost\n"
     path.write_text(text)
-    assert told in refused(invoke(path))
+    with pytest.raises(RunError, match=told):
+        Simulation(load(path))
 
 
 # --- interruption -------------------------------------------------------------------------
