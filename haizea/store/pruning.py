@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from haizea.store.database import Database
-from haizea.store.schema import events, keys, leases, starts, state, tokens
+from haizea.store.schema import events, keys, leases, starts, tokens
 
 #: So many in one transaction, so that nobody who saves has to wait long.
 _AT_ONCE = 200
@@ -44,11 +44,7 @@ def _forget_leases(database: Database, before: int) -> int:
 
 
 def _forget_host_events(database: Database, before: int) -> int:
-    old = sa.select(events.c.id).where(
-        events.c.lease.is_(None),
-        events.c.time < before,
-        events.c.id <= sa.select(state.c.enacted).scalar_subquery(),
-    )
+    old = sa.select(events.c.id).where(events.c.lease.is_(None), events.c.time < before)
     with database.changing() as connection:
         ids = list(connection.execute(old.limit(_AT_ONCE)).scalars())
         if ids:

@@ -53,7 +53,7 @@ class CutProxy:
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(1 << 16):
-                if self.cut and b"COMMIT" in data:
+                if self.cut and b"COMMIT\0" in data:
                     if self.cut == "after":
                         # From here on nothing comes back, but the server still gets this.
                         client.shutdown(socket.SHUT_WR)

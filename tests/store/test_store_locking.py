@@ -114,8 +114,9 @@ def test_a_standby_takes_over_from_one_that_was_killed(
     standby.close()
 
 
-def test_who_lost_the_store_unnoticed_cannot_write(url: str, tmp_path: Path) -> None:
-    """Its lock is gone without its doing, and another manager has begun."""
+@pytest.mark.parametrize("went_on", [True, False])
+def test_who_lost_the_store_unnoticed_cannot_write(url: str, went_on: bool) -> None:
+    """Its lock is gone without its doing, another manager has begun, and perhaps gone on."""
     first = opened(url)
     first.save(submission(1))
     if url.startswith("postgresql"):
@@ -129,11 +130,12 @@ def test_who_lost_the_store_unnoticed_cannot_write(url: str, tmp_path: Path) -> 
         Path(f"{url}.lock").unlink()
     second = Store.open(url)
     assert second.lock(wait=True)
-    second.save(Turn(now=2, records=[record(1, State.ACTIVE)]))
+    if went_on:
+        second.save(Turn(now=2, records=[record(1, State.ACTIVE)]))
     for _ in range(2):
         with pytest.raises(StoreLost, match="another manager"):
             save_in_the_end(first, Turn(now=3, records=[record(1, State.DONE)]))
-    assert second.lease(1) == record(1, State.ACTIVE)
+    assert second.lease(1) == record(1, State.ACTIVE if went_on else State.SCHEDULED)
     second.save(Turn(now=4))
     assert second.load().now == 4
     # Closing must not touch what is the other's now either.

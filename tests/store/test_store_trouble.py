@@ -214,11 +214,22 @@ def test_a_damaged_file_is_told_in_words(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(b"\xff" * 300_000)
-    with pytest.raises(StoreError, match="store"):
-        check_whole(opened(str(path)))
+    with pytest.raises(StoreError, match="store"), closing(opened(str(path))) as damaged:
+        check_whole(damaged)
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------
+
+
+def committed(server: PostgresServer, database: str, turn: int) -> bool:
+    """Whether the server has a turn; it may still be busy with it when the wire is cut."""
+    with server.connect(database) as connection:
+        # Waits for whoever has the row locked.
+        connection.execute("BEGIN")
+        connection.execute("SELECT * FROM state FOR UPDATE")
+        found = connection.execute("SELECT now FROM state").fetchone()
+        connection.execute("COMMIT")
+    return found == (turn,)
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
@@ -234,6 +245,7 @@ def test_a_connection_that_breaks_at_the_commit_doubles_nothing(cut: str) -> Non
                 proxy.cut = cut
                 with pytest.raises(StoreUnavailable):
                     store.save(numbered(turn))
+                assert committed(server, database, turn) == (cut == "after")
             assert save_in_the_end(store, numbered(turn)) == 15 * turn
         assert check_whole(store) == 8
         store.close()

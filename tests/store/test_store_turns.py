@@ -178,6 +178,25 @@ def test_many_leases_are_forgotten_in_steps(store: Store) -> None:
     assert store.count(LeaseQuery(finished=True)) == 20
 
 
+def test_a_store_whose_old_leases_are_forgotten_stops_growing(tmp_path: Path) -> None:
+    """Every round has the same load; waiting leases are expected anew in every turn."""
+    store = opened(str(tmp_path / "store.db"))
+    sizes = []
+    for beginning in range(1, 1000, 40):
+        now = 10_000 + beginning
+        leases = range(beginning, beginning + 40)
+        store.save(submission(*leases, now=now))
+        for moment in range(5):
+            store.save(Turn(now=now, decisions=[Expected(now, i, moment, "") for i in leases]))
+        store.save(ending(*leases, now=now))
+        store.enacted()
+        store.prune(now - 40)
+        sizes.append(sum(file.stat().st_size for file in tmp_path.iterdir()))
+    assert max(sizes[12:]) <= max(sizes[:12]) * 1.1
+    assert store.load().next_lease_id == 1001
+    store.close()
+
+
 def test_a_live_lease_is_never_forgotten(store: Store) -> None:
     store.save(submission(1))
     assert store.prune(1 << 60) == 0
