@@ -13,7 +13,7 @@ from random_workloads import random_case
 
 from haizea.backends.world import VmState, WorldOptions
 from haizea.core.events import Purpose
-from haizea.core.lease import Kind
+from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
 
 SEEDS = range(40) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
@@ -49,6 +49,8 @@ def test_without_faults_nothing_fails_but_what_came_too_late(seed: int, tmp_path
         last = story.changes[-1]
         if last.new is State.FAILED:
             assert "not at work" in last.reason or "still held" in last.reason, last
+        if last.new is State.DONE:
+            check_length(outcome, story.request)
     outcome.world.close()
 
 
@@ -66,6 +68,16 @@ def check(outcome: Outcome) -> None:
             # A VM may have broken after the lease was over, before somebody could stop it.
             broken = [v for v in outcome.world.vms(lease) if v.state is VmState.FAILED]
             assert all(vm.since >= story.changes[-1].time for vm in broken), lease
+
+
+def check_length(outcome: Outcome, request: LeaseRequest) -> None:
+    """Every VM ran as long as was asked for, save for what a manager's absence cost it."""
+    history = outcome.world.history(request.id)
+    last = max(s.generation for s in history)
+    for node in range(1, request.node_count + 1):
+        ran = [s for s in history if (s.node, s.generation) == (node, last)]
+        seconds = sum((s.end or 0) - s.start for s in ran)
+        assert seconds + downtime(outcome) >= (request.duration or 0), request
 
 
 def downtime(outcome: Outcome) -> int:

@@ -167,7 +167,7 @@ class WorldBackend:
             if vm.there and lease not in active
         ]
         if sets:
-            _log.warning("killed %d VMs of leases that are not known or over", len(sets))
+            _log.warning("VMs of leases that are over or not known were killed: %d", len(sets))
         for lease in sorted(active):
             sets += catching_up.missing(active[lease], known.get(lease, {}), self._life)
         # What makes room comes first.

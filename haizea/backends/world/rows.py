@@ -8,7 +8,7 @@ from typing import Any
 
 from haizea.backends.world.file import WorldFile
 from haizea.backends.world.vm import Command, IncidentKind, Verb, Vm, VmState
-from haizea.core.resources import Capacity
+from haizea.core.resources import Capacity, add, scale
 
 
 class What(StrEnum):
@@ -158,6 +158,20 @@ def _vm(row: tuple[Any, ...]) -> Vm:
         serial=row[15],
         why=row[16],
     )
+
+
+def used(file: WorldFile, host: int) -> Capacity:
+    """What the VMs on a host take of it together."""
+    total: Capacity = ()
+    query = (
+        "SELECT capacity, count(*) FROM vms WHERE host = ? AND"
+        " state IN ('running', 'suspending', 'resuming', 'stopping', 'migrating')"
+        " AND state <> 'migrating' GROUP BY capacity"
+    )
+    for text, count in file.rows(query, host):
+        amount = scale(read(text), count)
+        total = add(total, amount) if total else amount
+    return total
 
 
 def follow_stretch(file: WorldFile, old: Vm | None, new: Vm, moment: int) -> None:

@@ -29,7 +29,7 @@ from haizea.backends.world.vm import (
     repeats,
 )
 from haizea.core.hosts import Host
-from haizea.core.resources import add, fits
+from haizea.core.resources import fits
 
 _SECONDS_PER_DAY = 86_400
 
@@ -211,15 +211,7 @@ class World:
 
     def _check_capacity(self, vm: Vm, command: Command, now: int) -> None:
         host = rows.select_hosts(self._file, "WHERE id = ?", vm.host)
-        used = vm.capacity
-        for other in rows.select_vms(
-            self._file,
-            "WHERE host = ? AND state IN ('running', 'suspending', 'resuming', 'stopping',"
-            " 'migrating')",
-            vm.host,
-        ):
-            if other.holds and (other.lease, other.node) != (vm.lease, vm.node):
-                used = add(used, other.capacity)
+        used = rows.used(self._file, vm.host)
         if host and not fits(used, host[0].capacity):
             why = f"{used} on {host[0].name}, which has {host[0].capacity}"
             self._incident(now, IncidentKind.OVER_CAPACITY, command, why)
