@@ -63,6 +63,8 @@ def _places(vm: Machine, kind: str, suspended_counts: bool) -> tuple[int, ...]:
         return ()
     if vm.lcm in _ON_TWO_HOSTS and len(vm.history) > 1:
         before = vm.history[-2].host_id
+        if before == here:
+            return (here,)
         return (before,) if kind == IN_FACT and vm.lcm is Lcm.SAVE_MIGRATE else (before, here)
     if kind == IN_FACT and (vm.lcm in _FILES_ONLY or is_failure(vm.pair)):
         return ()
