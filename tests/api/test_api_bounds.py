@@ -305,6 +305,16 @@ def test_a_server_that_cannot_listen_says_why(service: Service, tmp_path: Path) 
         Server(make_app(SmallManager()), "127.0.0.1", 0, certificate=tmp_path / "nowhere.pem")
 
 
+def test_answers_are_sent_without_delay(service: Service) -> None:
+    """An answer is written in two parts; the second must not wait until the first is seen."""
+    with service.client("anna") as anna:
+        anna.get("/health")
+        connections = list(service.server._server.server_state.connections)
+        told = [c.transport.get_extra_info("socket") for c in connections]
+        assert told
+        assert all(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for s in told)
+
+
 def test_stopping_twice_is_no_error(service: Service) -> None:
     assert service.server.running
     assert service.server.stop()

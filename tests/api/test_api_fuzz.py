@@ -66,3 +66,5 @@ def test_no_request_makes_it_fail(
         )
 
     ask()
+    if (path, method, mode) == ("/v1/leases", "POST", GenerationMode.POSITIVE):
+        assert service.manager.last_event_id() > 0, "no request was good enough to be taken"
