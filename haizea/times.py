@@ -10,7 +10,7 @@ from dateutil.parser import isoparse
 
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,8}):(\d{1,2}):(\d{1,2})", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
-_HOURS_MINUTES = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
+_CLOCK_ONLY = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
 _PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z]+) ?", re.ASCII)
 
 #: What each word for a unit is in seconds, longest unit first.
@@ -50,8 +50,8 @@ def parse_span(text: str) -> int:
     Raises :class:`ValueError`, saying what would be right, for anything else.
     """
     words = " ".join(text.lower().split())
-    hours_minutes = _HOURS_MINUTES.fullmatch(words)
-    if hours_minutes is not None:
+    clock_only = _CLOCK_ONLY.fullmatch(words)
+    if clock_only is not None:
         return parse_duration(f"{words}:00")
     if ":" in words or _SECONDS.fullmatch(words):
         return parse_duration(words)
