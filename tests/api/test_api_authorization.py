@@ -68,9 +68,9 @@ def asked(client: httpx.Client, name: str, mine: int = 1) -> httpx.Response:
     return client.request(method, route.path.format(mine=mine), json=route.body)
 
 
-def lease_of(service: Service, name: str, **fields: object) -> int:
+def lease_of(service: Service, name: str, count: int = 1, **fields: object) -> int:
     with service.client(name) as client:
-        lease: int = client.post("/v1/leases", json=wanted(**fields)).json()["lease"]["id"]
+        lease: int = client.post("/v1/leases", json=wanted(count, **fields)).json()["lease"]["id"]
     return lease
 
 

@@ -243,7 +243,7 @@ def test_lists_come_in_pages_and_filtered(anna: httpx.Client) -> None:
     ]
     anna.delete(f"/v1/leases/{ids[0]}")
 
-    def listed(**filters: object) -> list[int]:
+    def listed(**filters: str | bool) -> list[int]:
         found: list[int] = []
         page = anna.get("/v1/leases", params={"limit": 2, **filters}).json()
         while True:
