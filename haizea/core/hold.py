@@ -22,6 +22,13 @@ class Shape(NamedTuple):
     same: Capacity | None
 
 
+def shape_of(use: Use) -> Shape:
+    """The shape of ``use``. O(its hosts)."""
+    amounts = {amount for _, amount in use}
+    same = amounts.pop() if len(amounts) == 1 else None
+    return Shape(host_set([host for host, _ in use]), same)
+
+
 class Shapes:
     """The shapes of uses; leases ask again and again about the same one."""
 
@@ -35,9 +42,7 @@ class Shapes:
         known = self._known.get(id(use))
         if known is not None and known[0] is use:
             return known[1]
-        amounts = {amount for _, amount in use}
-        same = amounts.pop() if len(amounts) == 1 else None
-        found = Shape(host_set([host for host, _ in use]), same)
+        found = shape_of(use)
         if len(self._known) >= _MOST_SHAPES:
             self._known.clear()
         self._known[id(use)] = (use, found)

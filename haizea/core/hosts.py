@@ -47,24 +47,33 @@ def host_set(ids: Iterable[int]) -> HostSet:
     return result
 
 
-#: For each byte, the positions of its bits.
-_POSITIONS = tuple([tuple([i for i in range(8) if byte >> i & 1]) for byte in range(256)])
+#: ``_MEMBERS[i][byte]`` are the indices that a byte stands for at place *i* of a set, once
+#: somebody has asked for them.
+_MEMBERS: list[list[list[int] | None]] = []
+
+#: With fewer members per byte than one in so many it is quicker to take out one at a time.
+_SPARSE = 10
 
 
 def hosts_in(hosts: HostSet) -> list[int]:
     """The indices in ``hosts``, lowest first."""
     result: list[int] = []
-    if hosts.bit_count() <= 8:
+    count, length = hosts.bit_count(), (hosts.bit_length() + 7) // 8
+    if count <= 3 or count * _SPARSE <= length:
         while hosts:
             low = hosts & -hosts
             result.append(low.bit_length() - 1)
             hosts ^= low
         return result
-    base = 0
-    for byte in hosts.to_bytes((hosts.bit_length() + 7) // 8, "little"):
+    while len(_MEMBERS) < length:
+        _MEMBERS.append([None] * 256)
+    for place, byte in enumerate(hosts.to_bytes(length, "little")):
         if byte:
-            result += [base + i for i in _POSITIONS[byte]]
-        base += 8
+            members = _MEMBERS[place][byte]
+            if members is None:
+                members = [8 * place + i for i in range(8) if byte >> i & 1]
+                _MEMBERS[place][byte] = members
+            result += members
     return result
 
 
@@ -72,9 +81,13 @@ def lowest(hosts: HostSet, count: int) -> HostSet:
     """The ``count`` lowest members of ``hosts`` (all of them if there are fewer)."""
     if count == 1:
         return hosts & -hosts
-    rest = hosts
-    for _ in range(count):
-        rest &= rest - 1
-        if not rest:
-            return hosts
-    return hosts ^ rest
+    if hosts.bit_count() <= count:
+        return hosts
+    low, high = count, hosts.bit_length()
+    while low < high:
+        middle = (low + high) // 2
+        if (hosts & ((1 << middle) - 1)).bit_count() < count:
+            low = middle + 1
+        else:
+            high = middle
+    return hosts & ((1 << low) - 1)

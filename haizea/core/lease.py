@@ -71,4 +71,7 @@ class LeaseRequest:
 
     def node_capacities(self) -> list[Capacity]:
         """The capacity of each lease node, by node number."""
-        return [s.capacity for s in self.nodes for _ in range(s.count)]
+        capacities: list[Capacity] = []
+        for node_set in self.nodes:
+            capacities += [node_set.capacity] * node_set.count
+        return capacities

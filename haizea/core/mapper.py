@@ -7,9 +7,10 @@ nodes as it has room for. Hosts named in ``prefer`` come before all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
-from haizea.core.hold import Use
+from haizea.core.hold import Shape, Use, shape_of
 from haizea.core.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
@@ -25,8 +26,13 @@ class Spread(NamedTuple):
     """A lease on particular hosts: what it takes of each, which they are, one node on each?"""
 
     use: Use
-    hosts: HostSet
+    shape: Shape
     apart: bool
+
+    @property
+    def hosts(self) -> HostSet:
+        """The hosts."""
+        return self.shape.hosts
 
 
 class Demand:
@@ -58,15 +64,24 @@ class Demand:
         """What the nodes take of these hosts, per host."""
         return self.spread(hosts).use
 
+    def take_apart(self, hosts: Sequence[int], found: HostSet) -> None:
+        """These hosts, the set ``found``, are chosen for equal nodes, one on each."""
+        assert self.size is not None, "nodes are equal"
+        use = tuple(zip(hosts, repeat(self.size)))
+        spread = Spread(use, Shape(found, self.size), True)
+        self._spreads = [(hosts, spread), *self._spreads[:1]]
+
     def _spread(self, hosts: Sequence[int]) -> Spread:
-        apart = len(set(hosts)) == len(hosts)
+        found = host_set(hosts)
+        apart = found.bit_count() == len(hosts)
         if self.size is not None and apart:
             size = self.size
-            return Spread(tuple([(host, size) for host in hosts]), host_set(hosts), apart)
+            return Spread(tuple([(host, size) for host in hosts]), Shape(found, size), apart)
         totals: dict[int, Capacity] = {}
         for host, capacity in zip(hosts, self.capacities, strict=True):
             totals[host] = add(totals[host], capacity) if host in totals else capacity
-        return Spread(tuple(totals.items()), host_set(totals), apart)
+        use = tuple(totals.items())
+        return Spread(use, shape_of(use), apart)
 
 
 class View:
@@ -167,6 +182,7 @@ class GreedyMapper:
         if level_count(levels, count) < count:
             return None
         chosen: list[int] = []
+        taken = 0
         several = levels[1] if len(levels) > 1 else 0
         for tier in self._tiers(table, request, levels[0], start, prefer):
             missing = count - len(chosen)
@@ -181,12 +197,15 @@ class GreedyMapper:
                     missing -= most
                     if not missing:
                         break
-            elif tier.bit_count() > missing:
-                chosen += hosts_in(lowest(tier, missing))
             else:
+                tier = lowest(tier, missing)
+                taken |= tier
                 chosen += hosts_in(tier)
         assert len(chosen) == count, "tiers leave out no host"
-        return tuple(chosen)
+        hosts = tuple(chosen)
+        if taken.bit_count() == count:
+            demand.take_apart(hosts, taken)
+        return hosts
 
     def pack(
         self,

@@ -6,7 +6,7 @@ order. ``CPU`` is percent summed over cores (100 = one core), ``Memory`` is MB.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Capacity = tuple[int, ...]
@@ -69,6 +69,16 @@ def scale(a: Capacity, factor: int) -> Capacity:
 def fits(wanted: Capacity, free: Capacity) -> bool:
     """Whether ``free`` has room for ``wanted``."""
     return all(w <= f for w, f in zip(wanted, free, strict=True))
+
+
+def fills(amount: Capacity, capacity: Capacity) -> bool:
+    """Whether ``amount`` leaves nothing of some resource type."""
+    return any(c == a for c, a in zip(capacity, amount, strict=True))
+
+
+def common(capacities: Sequence[Capacity]) -> Capacity | None:
+    """The capacity that all of these are; ``None`` where they differ, or there are none."""
+    return capacities[0] if capacities and len(set(capacities)) == 1 else None
 
 
 def copies(wanted: Capacity, free: Capacity, most: int) -> int:

@@ -75,8 +75,7 @@ class SizeIndex:
 
     def fork(self) -> SizeIndex:
         """An independent copy."""
-        twin = SizeIndex.__new__(SizeIndex)
-        twin.size = self.size
+        twin = SizeIndex(self.size, ())
         twin.levels = self.levels.copy()
         twin._copies = self._copies
         return twin

@@ -13,17 +13,15 @@ All intervals are half-open. ``check()`` asserts every invariant.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
-from haizea.core.hold import Hold, Shapes, Use
+from haizea.core.hold import Hold, Shape, Shapes, Use
 from haizea.core.hosts import EVERYWHERE, Host, HostSet, host_set, hosts_in
 from haizea.core.present import Present
-from haizea.core.resources import FOREVER, Capacity, fits, subtract
+from haizea.core.resources import FOREVER, Capacity, common, fills, fits, subtract
 from haizea.core.sizes import EqualNodes, Levels, level_count, raise_level
 from haizea.core.timelines import Timelines
-
-_Change = Callable[[Capacity, Capacity], Capacity]
 
 
 class SlotTable:
@@ -33,7 +31,7 @@ class SlotTable:
         self.now = now
         self.capacities: list[Capacity] = [h.capacity for h in hosts]
         #: The capacity that every host has; ``None`` where hosts differ.
-        self.uniform_capacity = _shared(self.capacities)
+        self.uniform_capacity = common(self.capacities)
         self._timelines = Timelines(self.capacities)
         self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
         self._starts: list[tuple[int, int, Hold]] = []
@@ -60,11 +58,21 @@ class SlotTable:
                 self._timelines.drop(hold)
         self._future.advance(now)
 
-    def reserve(self, start: int, end: int, use: Use, owner: int, *, firm: bool = True) -> Hold:
-        """Take ``use`` out of the free capacity over ``[start, end)``; the caller knows it fits."""
+    def reserve(
+        self,
+        start: int,
+        end: int,
+        use: Use,
+        owner: int,
+        *,
+        firm: bool = True,
+        shape: Shape | None = None,
+    ) -> Hold:
+        """Take ``use`` (of ``shape``) out over ``[start, end)``; the caller knows that it fits."""
         assert max(start, self.now) <= end, (self.now, start, end)
         self._serial += 1
-        shape = self._shapes.of(use)
+        if shape is None:
+            shape = self._shapes.of(use)
         hold = Hold(start, end, use, shape, owner, firm, self._serial)
         self.restore(hold)
         return hold
@@ -109,7 +117,7 @@ class SlotTable:
         """The site has a new host, with the next index."""
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
-        self.uniform_capacity = _shared(self.capacities)
+        self.uniform_capacity = common(self.capacities)
         self._timelines.add_host()
         self._present.add_host(host.capacity, self.uniform_capacity)
 
@@ -283,8 +291,7 @@ class SlotTable:
 
         Holds themselves are shared: on a fork, use only :meth:`withdraw` and :meth:`reserve`.
         """
-        twin = SlotTable.__new__(SlotTable)
-        twin.now = self.now
+        twin = SlotTable((), self.now)
         twin.capacities = self.capacities
         twin.uniform_capacity = self.uniform_capacity
         twin._timelines = self._timelines.fork()
@@ -321,7 +328,7 @@ class SlotTable:
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
             return
-        closed = host_set(host for host, amount in hold.use if self._fills(host, amount))
+        closed = host_set(host for host, amount in hold.use if fills(amount, self.capacities[host]))
         self._future.add(hold.start, hold.end, hold.hosts, closed)
 
     def _leave_future(self, hold: Hold) -> None:
@@ -334,12 +341,10 @@ class SlotTable:
                 if other is not hold and other.start > self.now:
                     start, end = max(other.start, hold.start), min(other.end, hold.end)
                     if start < end:
-                        closed = 1 << host if self._fills(host, other.amount(host)) else 0
+                        closed = (
+                            1 << host if fills(other.amount(host), self.capacities[host]) else 0
+                        )
                         self._future.add(start, end, 1 << host, closed)
-
-    def _fills(self, host: int, amount: Capacity) -> bool:
-        """Whether ``amount`` leaves nothing of some resource type on the host."""
-        return any(c == a for c, a in zip(self.capacities[host], amount, strict=True))
 
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
         """Every moment from ``start`` on at which something comes free, with the levels then.
@@ -393,7 +398,3 @@ class SlotTable:
                 if count:
                     raise_level(room, 1 << host, 0, count)
         return room
-
-
-def _shared(capacities: list[Capacity]) -> Capacity | None:
-    return capacities[0] if capacities and len(set(capacities)) == 1 else None
