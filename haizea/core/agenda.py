@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 
 from haizea.core.plan import Lease
 from haizea.core.preparation import ImageTransfer
@@ -39,10 +40,14 @@ class Agenda:
             heapq.heappop(heap)
         return None
 
-    def due_before(self, now: int) -> list[tuple[int, int, Lease | ImageTransfer]]:
-        """What was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n)."""
-        late = [e for e in self._heap if e[0] < now and e[3] == e[4].token]
-        return [(time, rank, subject) for time, rank, _, _, subject in sorted(late)]
+    def due_before(self, now: int) -> Iterator[tuple[int, int, Lease | ImageTransfer]]:
+        """What was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n).
+
+        What is changed meanwhile is left out.
+        """
+        for time, rank, _, token, subject in sorted(e for e in self._heap if e[0] < now):
+            if token == subject.token:
+                yield time, rank, subject
 
     def pop(self, now: int) -> tuple[int, Lease | ImageTransfer] | None:
         """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""

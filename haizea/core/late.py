@@ -115,7 +115,7 @@ class Lateness:
         for lease_id in sorted(late):
             lease = schedule.leases[lease_id]
             arrival = schedule.preparation.arrival(lease_id)
-            if lease.plan is None or lease.plan.start >= arrival:
+            if lease.plan is None or lease.started or lease.plan.start >= arrival:
                 continue
             reason = f"its image arrives at @{arrival} only"
             if lease.request.kind is Kind.BEST_EFFORT:
@@ -155,9 +155,13 @@ class Lateness:
         if plan.phases[at].purpose not in _GOES_ON:
             at += 1
         if at < len(plan.phases) and plan.phases[at].purpose in _GOES_ON:
-            late = now - plan.phases[at].end
-            if late > 0:
-                self._shift(lease, at, late)
+            phase = plan.phases[at]
+            begun = phase.start if at > lease.at or lease.since is None else lease.since
+            if phase.purpose is Purpose.RUN and now - begun >= lease.remaining:
+                # It has run for its whole duration meanwhile: nothing is left to go on with.
+                del plan.phases[at + 1 :]
+            if phase.end < now:
+                self._shift(lease, at, now - phase.end)
 
     def _starts_late(self, lease: Lease, plan: Plan, due: int, now: int) -> None:
         """A phase was to begin before now, and did not."""

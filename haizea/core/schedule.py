@@ -360,12 +360,13 @@ class Schedule(Book):
         self.agenda.add(transfer.end, END, transfer)
 
     def begin_late(self, transfer: ImageTransfer, now: int) -> None:
-        """A transfer that should have begun begins now; those behind it follow."""
+        """A transfer that should have begun begins as soon as it can; those behind it follow."""
         assert self.preparation is not None, "images are managed"
         length = transfer.end - transfer.start
-        for other in self.preparation.delay(transfer, now + length, now):
+        start = max([now, *(t.end for t in self.preparation.transfers if t.begun)])
+        for other in self.preparation.delay(transfer, start + length, start):
             self.agenda.add(other.start, START, other)
-        self.agenda.add(now, START, transfer)
+        self.agenda.add(start, START, transfer)
 
     def _transfer_started(self, lease_id: int, transfer: ImageTransfer, hosts: HostSet) -> None:
         receivers = tuple(hosts_in(hosts))

@@ -80,7 +80,7 @@ class Turns:
         """Keep the turn, then tell everybody. Raises :class:`Stopped`."""
         records = self._scheduler.records()
         taken = self._inbox.taken
-        if decisions:
+        if decisions or records:
             changed = self._images or any(isinstance(d, HostChanged) for d in decisions)
             turn = Turn(
                 now=now,
