@@ -17,6 +17,7 @@ TOKEN_FILE = Path("~/.haizea/token")
 
 _MOST_TOKEN_BYTES = 4096
 _TOKEN = re.compile(r"[!-~]{1,1000}")
+_VISIBLE = re.compile(r"[!-~]{1,2000}")
 _WITH_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]+)?")
 
@@ -61,6 +62,8 @@ def parse_server(text: str) -> Server:
     and ``https`` to another one. Raises :class:`WrongAccess`.
     """
     stripped = text.strip()
+    if not _VISIBLE.fullmatch(stripped):
+        raise WrongAccess(_not_a_server(text))
     if _WITH_SCHEME.match(stripped):
         parts = urlsplit(stripped)
     else:

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,11 @@ class Client:
         accept: tuple[int, ...] = (),
     ) -> Answer:
         """One request. Beside success, the statuses in ``accept`` are answers."""
-        connection = self.connect()
-        try:
-            response = self.send(connection, method, path, query, body, headers)
+        with (
+            closing(self.connect()) as connection,
+            closing(self.send(connection, method, path, query, body, headers)) as response,
+        ):
             content = self._read(response)
-        finally:
-            connection.close()
         if response.status not in accept and not 200 <= response.status < 300:
             raise self.refusal(response, content)
         return Answer(response.status, self._json(response, content))
@@ -192,6 +192,10 @@ class Client:
             raise NotReached(self._unanswered(error), sent=True) from None
         if len(content) > MOST_ANSWER_BYTES:
             raise ServiceProblem(self._foreign("its answer is too large"))
+        told = response.getheader("Content-Length") or ""
+        if told.isdecimal() and len(content) < int(told):
+            broken = http.client.IncompleteRead(content)
+            raise NotReached(self._unanswered(broken), sent=True)
         return content
 
     def _json(self, response: http.client.HTTPResponse, content: bytes) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ def follow(
     *,
     after: int | None,
     lost: Callable[[str], None],
-) -> Iterator[ServerEvent]:
+) -> Generator[ServerEvent, None, None]:
     """The events from ``path`` after the event with the id ``after``, without end.
 
     A stream that breaks off is taken up again after the last event that came, for as long
@@ -87,16 +88,15 @@ def _once(
     headers = {"Accept": "text/event-stream"}
     if last is not None:
         headers["Last-Event-ID"] = last
-    connection = client.connect(SILENCE_SECONDS)
-    try:
-        response = client.send(connection, "GET", path, query, None, headers)
+    with (
+        closing(client.connect(SILENCE_SECONDS)) as connection,
+        closing(client.send(connection, "GET", path, query, None, headers)) as response,
+    ):
         media_type = response.getheader("Content-Type") or ""
         if response.status != 200 or not media_type.startswith("text/event-stream"):
             raise client.refusal(response, _start_of(response))
         yield None
         yield from read_events(_lines(response))
-    finally:
-        connection.close()
 
 
 def _start_of(response: http.client.HTTPResponse) -> bytes:
