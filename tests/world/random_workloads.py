@@ -1,15 +1,24 @@
-"""Sites and workloads by a seed, without images, in which much of what can be decided is."""
+"""Sites and workloads by a seed, in which much of what can be decided is."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from simulated_runs import Case
 
 from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.resources import ResourceTypes
-from haizea.core.settings import Backfilling, Exclusion, Migration, Settings, Suspension
+from haizea.core.settings import (
+    Backfilling,
+    Exclusion,
+    ImageSettings,
+    Migration,
+    Settings,
+    Suspension,
+    Transfer,
+)
 
 
 def random_case(seed: int) -> Case:
@@ -27,7 +36,21 @@ def random_case(seed: int) -> Case:
         enactment_overhead_seconds=chance.choice([0, 1]),
     )
     preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
-    return Case(site, _requests(chance, hosts), {}, settings, preemption)
+    requests = _requests(chance, hosts)
+    if chance.random() < 0.3:
+        settings = replace(settings, images=_image_settings(chance))
+        requests = tuple(
+            replace(r, image=DiskImage(f"image-{chance.randint(0, 2)}", 100)) for r in requests
+        )
+    return Case(site, requests, {}, settings, preemption)
+
+
+def _image_settings(chance: random.Random) -> ImageSettings:
+    return ImageSettings(
+        mechanism=chance.choice(list(Transfer)),
+        avoid_redundant=chance.random() < 0.5,
+        cache_mb=chance.choice([0, 250]),
+    )
 
 
 def _requests(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
