@@ -70,6 +70,7 @@ events = sa.Table(
 )
 sa.Index("events_by_lease", events.c.lease, events.c.kind, events.c.id)
 sa.Index("events_by_owner", events.c.owner, events.c.id)
+sa.Index("events_by_time", events.c.kind, events.c.time)
 
 #: Which lease a request with an idempotency key became.
 keys = sa.Table(

@@ -46,6 +46,8 @@ def _request(values: dict[str, Any]) -> LeaseRequest:
     if (values["kind"] is Kind.AR) != (values["start"] is not None):
         values["start"] = 7 if values["kind"] is Kind.AR else None
     values["nodes"] = values["nodes"] or (NodeSet(1, (100,)),)
+    if values["names"]:
+        values["nodes"] = (NodeSet(len(values["names"]), (100, 1024)),)
     if values["duration"] is not None and values["duration"] <= 0:
         values["duration"] = 60
     return LeaseRequest(**values)

@@ -1,4 +1,4 @@
-"""Tokens, and when managers started."""
+"""Tokens, when managers started, and events by time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the tables ``tokens`` and ``starts``."""
+    """Make the tables ``tokens`` and ``starts``, and an index."""
     op.create_table(
         "tokens",
         sa.Column(
@@ -43,3 +43,4 @@ def upgrade() -> None:
         sa.Column("started", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("down_since", sa.BigInteger),
     )
+    op.create_index("events_by_time", "events", ["kind", "time"])
