@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +60,46 @@ def environment(home: Path) -> dict[str, str]:
     """The commands of this installation come first; nothing of the user's own is read."""
     commands = Path(sys.executable).parent
     path = f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8"}
+    found = {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    server = home / ".server"
+    return found | ({"HAIZEA_SERVER": server.read_text("utf-8")} if server.exists() else {})
+
+
+#: Ports that pages show, and that tests beside this one may use as well.
+_PORTS = ("42493", "2633", "2101")
+
+
+def on_free_ports(text: str, directory: Path) -> str:
+    """The page, and the samples in ``directory``, with free ports in place of the usual ones."""
+    with ExitStack() as exits:
+        taken = [exits.enter_context(socket.socket()) for _ in _PORTS]
+        for one in taken:
+            one.bind(("127.0.0.1", 0))
+        ports = {old: str(one.getsockname()[1]) for old, one in zip(_PORTS, taken, strict=True)}
+
+    def moved(old: str) -> str:
+        return re.sub(rf"\b({'|'.join(_PORTS)})\b", lambda found: ports[found[1]], old)
+
+    for sample in (directory / "etc").glob("*.conf"):
+        sample.write_text(moved(sample.read_text("utf-8")), "utf-8")
+    (directory / ".server").write_text(f"http://127.0.0.1:{ports['42493']}", "utf-8")
+    return moved(text)
 
 
 def run_examples(text: str, directory: Path) -> list[str]:
-    """Run all examples of a page in ``directory``; answers what is not as the page says."""
+    """Run all examples of a page in ``directory``; answers what is not as the page says.
+
+    A service that a page starts is stopped if the page does not do it.
+    """
+    try:
+        return _run_examples(on_free_ports(text, directory), directory)
+    finally:
+        for file in directory.rglob("haizea.pid"):
+            with suppress(OSError, ValueError):
+                os.kill(int(file.read_text("utf-8")), signal.SIGTERM)
+
+
+def _run_examples(text: str, directory: Path) -> list[str]:
     wrong = []
     for example in examples(text):
         done = subprocess.run(
