@@ -58,7 +58,7 @@ class PostgresServer:
         self._databases = 0
         # The name of a socket must be short, pytest's folders are long.
         self.folder = Path(tempfile.mkdtemp(prefix="hz-"))
-        atexit.register(self.close)
+        atexit.register(self._close_at_exit)
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self._run([initdb, "-D", self.folder / "data", "-A", "trust", "-U", "haizea", "--no-sync"])
@@ -113,9 +113,14 @@ class PostgresServer:
 
     def close(self) -> None:
         """End it and remove all it had."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._close_at_exit)
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _close_at_exit(self) -> None:
+        # A process of parallel tests is not given the time to remove thousands of files.
+        self.stop()
+        subprocess.Popen(["rm", "-rf", self.folder], start_new_session=True)
 
     def _parameters(self, database: str) -> str:
         return f"host={self.folder} user=haizea dbname={database} connect_timeout=5"
