@@ -124,6 +124,7 @@ class Methods:
             ),
             "one.vm.unlock": changes("i", "", lambda user, vm: verbs.lock(user, vm, 0)),
             "one.vm.schedadd": changes("is", "", verbs.schedule),
+            "one.vm.schedupdate": changes("iis", "", verbs.reschedule),
             "one.host.allocate": changes("sss", "i", self._host_allocate),
             "one.host.status": changes("ii", "", self._host_status),
             "one.host.update": changes("isi", "", self._host_update),

@@ -46,7 +46,9 @@ class Renderer:
 
     def vm_stored(self, vm: Machine) -> str:
         """The VM with its last stay only, as ``infoextended`` has it."""
-        return self._kept(vm, "stored", lambda: self._vm(vm, vm.history[-1:]))
+        # Where the scheduler runs them, actions are part of what is stored of a VM.
+        actions = () if self.cloud.dialect.runs_scheduled_actions else vm.scheduled
+        return self._kept(vm, "stored", lambda: self._vm(vm, vm.history[-1:], actions))
 
     def vm_short(self, vm: Machine) -> str:
         """The VM as ``one.vmpool.info`` has it."""

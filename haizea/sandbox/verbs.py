@@ -268,6 +268,24 @@ class Verbs:
         self.cloud.at(action.time, "action", vm.id)
         return action.id
 
+    def reschedule(self, user: User, vm_id: int, action_id: int, text: str) -> int:
+        """Write a ``SCHED_ACTION`` anew, as schedulers of old do with one that was run."""
+        vm = self.vm(vm_id)
+        require(user, "MANAGE", vm)
+        values = _parsed(text).get("SCHED_ACTION", [])
+        if not values or not isinstance(values[0], dict):
+            raise Refusal("Scheduled action template is not valid", INTERNAL)
+        for action in vm.scheduled:
+            if action.id == action_id:
+                written = scheduled_action(self.cloud, {"TIME": str(action.time), **values[0]})
+                done = values[0].get("DONE", "-1")
+                action.action, action.time = written.action or action.action, written.time
+                action.done = int(done) if done.isdigit() else -1
+                action.message = values[0].get("MESSAGE", "")
+                self.cloud.touch(vm)
+                return action.id
+        raise Refusal(f"Scheduled action {action_id} does not exist", NO_SUCH_OBJECT)
+
     # What several of them need
 
     def _way_of_deployment(self, vm: Machine) -> str:

@@ -273,6 +273,10 @@ class Client:
         self._needs_newer("one.vm.recover")
         self._command("one.vm.recover", vm, int(how))
 
+    def command(self, method: str, *parameters: Value) -> tuple[Value, ...]:
+        """Any other call, which may change something: sent once. Answers its values."""
+        return self._call(method, parameters, repeat=False)
+
     # -- how --
 
     @property
