@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import haizea.store as stored
@@ -75,6 +75,11 @@ class ServiceManager:
         self._turns = turns
         self._expectations = expectations
         self._figures = figures
+        self._guessing = ThreadPoolExecutor(1, thread_name_prefix="guesses")
+
+    def close(self) -> None:
+        """Answer what is being guessed at, and make no more guesses."""
+        self._guessing.shutdown()
 
     @property
     def site(self) -> Site:
@@ -86,8 +91,29 @@ class ServiceManager:
     def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
         """Ask for a lease."""
         request = Submission(draft=draft, owner=owner, key=key)
+        answer: Future[Decided] = Future()
+        request.answer.add_done_callback(lambda decided: self._pass_on(decided, answer))
         self._inbox.put(request)
-        return request.answer
+        return answer
+
+    def _pass_on(self, decided: Future[Decided], answer: Future[Decided]) -> None:
+        """Answer; where it is open when the lease starts, another thread makes a guess first."""
+        error = decided.exception()
+        if error is not None:
+            answer.set_exception(error)
+            return
+        found = decided.result()
+        if found.place is None or found.expected is not None:
+            answer.set_result(found)
+            return
+        try:
+            self._guessing.submit(self._guess, found, answer)
+        except RuntimeError:  # the service ends
+            answer.set_result(found)
+
+    def _guess(self, found: Decided, answer: Future[Decided]) -> None:
+        expected = self._expectations.all().get(found.record.id)
+        answer.set_result(replace(found, expected=expected))
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
         """End a lease."""

@@ -146,6 +146,7 @@ class Service:
         finally:
             self._stopping.set()
             self._inbox.close("the service ends")
+            self.manager.close()
             if self._server is not None:
                 self._server.stop()
             pruning.join(timeout=10)
