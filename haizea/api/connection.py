@@ -26,6 +26,7 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
             self._idle_since = self._ready_since = self.loop.time()
             self._every_seconds = min(settings.request_seconds, settings.stalled_seconds) / 4
             self._look_again: asyncio.TimerHandle | None = None
+            self._seen: Any = None
             if len(self.connections) > settings.most_connections:
                 transport.abort()
                 return
@@ -48,8 +49,10 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
         def _look(self) -> None:
             now = self.loop.time()
             cycle: Any = self.cycle
-            if cycle is not None and not cycle.response_complete:
+            # A request is under way, or came and was answered since the last look.
+            if cycle is not self._seen or (cycle is not None and not cycle.response_complete):
                 self._idle_since = now
+            self._seen = cycle
             if not (self._writing_stopped or self.transport.is_closing()):
                 self._ready_since = now
             idle_too_long = now - self._idle_since > settings.request_seconds
