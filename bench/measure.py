@@ -33,14 +33,17 @@ class Usage:
     peak_mb: float
 
 
-def run(command: Sequence[str], limit_seconds: float) -> tuple[Usage, str]:
-    """Run a command to its end; answers what it took and what it printed.
+def run(command: Sequence[str], limit_seconds: float, place: Path = ROOT) -> tuple[Usage, str]:
+    """Run a command in ``place`` to its end; answers what it took and what it printed.
+
+    Python may keep the byte code of what it imports, as it does for users.
 
     Raises :class:`ChildFailed` if its exit status is not 0, or after the limit.
     """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begun = time.monotonic()
-        child = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+        child = subprocess.Popen(command, cwd=place, env=kept, stdout=out, stderr=err)
         overdue = threading.Timer(limit_seconds, os.kill, (child.pid, signal.SIGKILL))
         overdue.start()
         _, status, usage = os.wait4(child.pid, 0)
@@ -61,12 +64,17 @@ def run(command: Sequence[str], limit_seconds: float) -> tuple[Usage, str]:
     return Usage(usage.ru_utime + usage.ru_stime, wall_seconds, peak_mb), printed
 
 
-def run_haizea(config: Path, datafile: Path | None, limit_seconds: float) -> Usage:
-    """Run ``haizea run`` on a configuration, with the results saved or not."""
+def run_haizea(
+    config: Path, datafile: Path | None, limit_seconds: float, place: Path = ROOT
+) -> Usage:
+    """Run ``haizea run`` on a configuration, with the results saved or not.
+
+    It is the Haizea in the folder ``place``.
+    """
     command = [*HAIZEA, "run", "--quiet", str(config)]
     if datafile is not None:
         command += ["--datafile", str(datafile)]
-    return run(command, limit_seconds)[0]
+    return run(command, limit_seconds, place)[0]
 
 
 def run_yardstick(

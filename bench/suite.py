@@ -44,7 +44,8 @@ class Figures:
 
     ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
     saved. ``recording_share`` is the part of it that goes where no results are saved;
-    ``plain_recording_share`` is that part where no probes are on.
+    ``plain_recording_share`` is that part where no probes are on. Figures called
+    ``compiled_…`` are those of a compiled build, ``None`` where there is none.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Figures:
     leases: int = 0
     hosts: int = 0
     runs_cpu_seconds: tuple[float, ...] = ()
+    compiled_runs_cpu_seconds: tuple[float, ...] = ()
     wall_seconds: float = 0.0
     peak_mb: float = 0.0
     recording_share: float | None = None
@@ -76,15 +78,40 @@ class Figures:
         return self.cpu_seconds / self.yardstick.simulation_seconds if self.yardstick else None
 
     @property
+    def compiled_cpu_seconds(self) -> float | None:
+        """The median of the runs of a compiled build."""
+        runs = self.compiled_runs_cpu_seconds
+        return median(runs) if runs else None
+
+    @property
+    def compiled_leases_per_second(self) -> float | None:
+        """Leases per CPU second of a compiled build."""
+        seconds = self.compiled_cpu_seconds
+        return None if seconds is None else self.leases / seconds
+
+    @property
+    def compiled_yardstick_ratio(self) -> float | None:
+        """The ratio to the yardstick's simulation alone of a compiled build."""
+        seconds = self.compiled_cpu_seconds
+        if seconds is None or self.yardstick is None:
+            return None
+        return seconds / self.yardstick.simulation_seconds
+
+    @property
     def process_ratio(self) -> float | None:
         """The same with the yardstick's whole process, which reads the trace as well."""
         return self.cpu_seconds / self.yardstick.process_seconds if self.yardstick else None
 
 
 class Bench:
-    """Measures cases in a folder of its own, and keeps what is needed to check them."""
+    """Measures cases in a folder of its own, and keeps what is needed to check them.
 
-    def __init__(self, folder: Path, repeats: int, say: Say) -> None:
+    ``compiled`` is the folder of a compiled copy of Haizea, which is measured, too; its
+    results must be the same.
+    """
+
+    def __init__(self, folder: Path, repeats: int, say: Say, compiled: Path | None = None) -> None:
+        self._compiled = compiled
         self._folder = folder
         self._repeats = repeats
         self._say = say
@@ -120,6 +147,7 @@ class Bench:
     def _runs(self, case: Case, prepared: Prepared) -> Figures:
         datafile = self._datafile(case)
         usages: list[Usage] = []
+        compiled: list[float] = []
         recording = _Recording(prepared.config) if case.recording else None
         counted = _Counted(case.yardstick, prepared, self._starts(case)) if case.yardstick else None
         contents = set()
@@ -127,6 +155,10 @@ class Bench:
         for _ in range(self._repeats):
             usages.append(run_haizea(prepared.config, datafile, LIMIT_SECONDS))
             contents.add(_digest(datafile))
+            if self._compiled is not None:
+                fast = run_haizea(prepared.config, datafile, LIMIT_SECONDS, self._compiled)
+                compiled.append(fast.cpu_seconds)
+                contents.add(_digest(datafile))
             if recording is not None:
                 recording.run(datafile.with_name("plain.db"))
             if counted is not None:
@@ -140,6 +172,7 @@ class Bench:
             leases=prepared.leases,
             hosts=prepared.hosts,
             runs_cpu_seconds=tuple(usage.cpu_seconds for usage in usages),
+            compiled_runs_cpu_seconds=tuple(compiled),
             wall_seconds=median(usage.wall_seconds for usage in usages),
             peak_mb=max(usage.peak_mb for usage in usages),
             recording_share=None if recording is None else recording.share(cpu_seconds),
@@ -253,6 +286,8 @@ def line_of(figures: Figures) -> str:
         f"{figures.cpu_seconds:7.2f} s",
         f"{figures.peak_mb:5.0f} MB",
     ]
+    if figures.compiled_leases_per_second is not None:
+        words.append(f"compiled {figures.compiled_leases_per_second:,.0f} leases/s")
     if figures.yardstick is not None:
         words.append(
             f"{figures.yardstick_ratio:5.1f} × {figures.yardstick.name}"
