@@ -40,8 +40,8 @@ RUNS = {
     "starting over": ("", f"{CONSERVATIVE}\n{PREEMPTION}", RESERVATIONS, ""),
     "images": (IMAGES, f"{EASY}\n{SUSPENSION}", f"{RESERVATIONS}\nimagefile: images", CACHES),
     "a user's policies": (
-        "mapper: plugged.Upwards",
-        f"{EASY}\npolicy-host-selection: plugged.HighestFirst",
+        "",
+        f"{EASY}\nmapper: plugged.Upwards\npolicy-host-selection: plugged.HighestFirst",
         BATCH,
         "",
     ),
