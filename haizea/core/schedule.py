@@ -63,7 +63,10 @@ class Schedule(Book):
             self.expect(lease, plan.start, f"waiting for {nodes(lease.demand.count)}")
 
     def _hold(self, lease: Lease, plan: Plan, firm: bool) -> None:
-        plan.hold = self.table.reserve(plan.start, plan.end, plan.use, lease.id, firm=firm)
+        shape = lease.demand.spread(plan.hosts).shape
+        plan.hold = self.table.reserve(
+            plan.start, plan.end, plan.use, lease.id, firm=firm, shape=shape
+        )
         for interval in plan.exclusive:
             self.channel.reserve(*interval)
         lease.plan = plan
