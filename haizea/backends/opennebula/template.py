@@ -137,6 +137,11 @@ def _short(text: str | None) -> str:
 _UNQUOTED = str.maketrans({'"': "'", "\\": "/", **dict.fromkeys(map(chr, range(32)), " ")})
 
 
+def quotable(text: str) -> str:
+    """``text`` as it comes out of a template that it was written into."""
+    return text.translate(_UNQUOTED)
+
+
 def write_template(attributes: Mapping[str, str | Mapping[str, str]]) -> str:
     """Attributes in OpenNebula's template language, to send with ``one.vm.update``.
 
@@ -148,6 +153,6 @@ def write_template(attributes: Mapping[str, str | Mapping[str, str]]) -> str:
 
 def _written(value: str | Mapping[str, str]) -> str:
     if isinstance(value, str):
-        return f'"{value.translate(_UNQUOTED)}"'
+        return f'"{quotable(value)}"'
     parts = ", ".join(f"{name}={_written(part)}" for name, part in value.items())
     return f"[ {parts} ]"
