@@ -308,7 +308,7 @@ def test_a_dry_run_and_an_old_version_write_nothing(
     ):
         vm_id = int(client.command("one.vm.allocate", "CPU=1\nMEMORY=64")[0])
         for message in ("wait", "run"):
-            reports.report(vm_id, {"STATE": "Queued"}, message)
+            reports.report(vm_id, "Queued", message)
             wait_for(lambda: reports.waiting() == 0)
         found = [r for r in caplog.records if "cannot write into VMs" in r.getMessage()]
         assert len(found) == 1

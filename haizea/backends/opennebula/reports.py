@@ -58,7 +58,7 @@ class _Written:
 
 
 class Reports:
-    """Implements :class:`~haizea.backends.opennebula.reporter.Reporter`: writes ``HAIZEA_STATUS`` and ``SCHED_MESSAGE``.
+    """Writes ``HAIZEA_STATUS`` and ``SCHED_MESSAGE`` into VMs; a ``Reporter`` for the backend.
 
     A VM's ``HAIZEA`` is never touched. What a VM says already is not written again, not
     even after a restart: before the first report to a VM it is looked at. VMs that are
@@ -83,7 +83,7 @@ class Reports:
     # --- what others call -------------------------------------------------------------
 
     def report(self, vm_id: int, status: str, message: str) -> None:
-        """Say in one word how it is with a VM, and why: of a VM that is no lease's, or not for the moment."""
+        """Tell a VM's owner in one word how it is, and why; for what no lease's state says."""
         self.tell(vm_id, Report({"STATE": status, "REASON": message}, f"Haizea: {message}"))
 
     def tell(self, vm_id: int, report: Report) -> None:

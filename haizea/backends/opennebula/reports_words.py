@@ -17,8 +17,10 @@ _LONGEST_REASON = 500
 _ZONE_NAME = re.compile(r"[A-Z]{2,6}", re.ASCII)
 
 _WAITS = frozenset(
-    [State.NEW, State.PENDING, State.QUEUED]
-    + [State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED]
+    [
+        *(State.NEW, State.PENDING, State.QUEUED),
+        *(State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED),
+    ]
 )
 
 
