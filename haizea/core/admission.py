@@ -81,8 +81,9 @@ class Admission:
         if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
             return refusal
         if not self._fits_site(lease.demand):
-            asked = nodes(lease.demand.count)
-            return Refusal("too-big", f"{asked} of this size never fit on this site at once")
+            count = lease.demand.count
+            fit = "fits on this site" if count == 1 else "fit on this site at once"
+            return Refusal("too-big", f"{nodes(count)} of this size never {fit}")
         return None
 
     def _too_soon(self, start: int) -> Refusal | None:

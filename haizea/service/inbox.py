@@ -11,6 +11,7 @@ from haizea.api.manager import Busy, Decided, Draft, Unavailable
 from haizea.core.events import Input, LeaseCancelled, LeaseSubmitted
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import ResourceTypes
+from haizea.store import StoreError
 
 #: So many requests may wait to be taken; more are turned away.
 MOST_WAITING = 20_000
@@ -72,6 +73,8 @@ class Inbox:
         self._waiting: deque[Submission | Cancellation] = deque()
         self._first: list[Input] = []
         self._closed = ""
+        #: Answers a request that repeats an earlier one, with that one's lease.
+        self.answer_repeated: Callable[[Submission, int], None] = _unanswered
         self.taken = Taken()
 
     # --- any thread -------------------------------------------------------------------
@@ -114,9 +117,7 @@ class Inbox:
             request = self._waiting.popleft()
             match request:
                 case Submission():
-                    found = self._repeats(request)
-                    if found is not None:
-                        self.taken.repeated.append((request, found))
+                    if self._repeats(request):
                         continue
                     lease_id, self._next = self._next, self._next + 1
                     self.taken.submitted[lease_id] = request
@@ -127,14 +128,31 @@ class Inbox:
                     inputs.append(LeaseCancelled(lease_id, reason))
         return inputs
 
-    def _repeats(self, request: Submission) -> int | None:
-        """The lease of an earlier request with the same key."""
+    def _repeats(self, request: Submission) -> bool:
+        """Whether there was an earlier request with the same key.
+
+        It is answered with that one's lease, at once unless that one is of this turn.
+        """
         if request.key is None:
-            return None
+            return False
         for lease_id, other in self.taken.submitted.items():
             if (other.owner, other.key) == (request.owner, request.key):
-                return lease_id
-        return self._known(request.owner, request.key)
+                self.taken.repeated.append((request, lease_id))
+                return True
+        try:
+            found = self._known(request.owner, request.key)
+        except StoreError as error:
+            # Whether it repeats another is not known: it is not taken.
+            request.answer.set_exception(Unavailable(str(error)))
+            return True
+        if found is None:
+            return False
+        self.answer_repeated(request, found)
+        return True
+
+
+def _unanswered(request: Submission, lease_id: int) -> None:
+    raise AssertionError("somebody answers repeated requests")
 
 
 def _refuse(request: Submission | Cancellation, why: str) -> None:

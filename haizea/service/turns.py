@@ -62,6 +62,7 @@ class Turns:
         self._figures = figures
         self._logger = logger
         self._stop = threading.Event()
+        inbox.answer_repeated = self._repeated
         self._watchers: dict[int, Callable[[], None]] = {}
         self._serial = 0
 

@@ -106,9 +106,11 @@ def test_wrong_use(args: list[str], message: str) -> None:
 
 
 def test_there_is_no_daemon_to_stop(conf: Path) -> None:
+    with conf.open("a") as file:
+        file.write(f"[service]\nstate-directory: {conf.parent / 'state'}\n")
     result = CliRunner().invoke(cli, ["-c", str(conf), "--stop"])
     assert result.exit_code == 1
-    assert result.stderr == f"Error: no daemon runs {conf}: there is nothing to stop.\n"
+    assert result.stderr == f"Error: no service of {conf} runs: there is nothing to stop\n"
 
 
 def test_a_configuration_that_is_wrong(conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
