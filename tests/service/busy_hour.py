@@ -1,0 +1,235 @@
+"""A service that is killed at random moments of a busy hour, and what must be true of it then."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from busy_clients import Answers, BusyClients
+from service_process import ServiceProcess, all_over, faults_of, moment, until
+
+from haizea.backends.world import World
+
+#: The site of these hours, and what goes wrong there.
+BUSY: dict[str, dict[str, str]] = {
+    "simulation": {"resources": "8 CPU:100 Memory:1024"},
+    "world": {
+        "failures": "run:0.02 suspend:0.05 resume:0.05 migrate:0.05",
+        "delays": "suspend:0.2 resume:0.2 migrate:0.1",
+        "longest-delay": "20",
+        "early-ends": "0.2",
+    },
+}
+LONGEST_DELAY_SECONDS = 20
+
+#: How late, in real seconds, a service may carry out what is due on a machine that has other
+#: things to do, too.
+BOOT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the time of the service follows real time."""
+
+    real: float
+    moment: float
+    speed: float
+
+    def at(self, real: float) -> float:
+        """The service's time."""
+        return self.moment + (real - self.real) * self.speed
+
+    @classmethod
+    def of(cls, service: ServiceProcess, speed: float) -> Pace:
+        """The pace of a service that serves."""
+        client = service.client()
+        try:
+            now = moment(client.get("/v1/status")["now"])
+            return cls(time.time(), now, speed)
+        finally:
+            client.close()
+
+
+@dataclass(frozen=True)
+class Hour:
+    """How a busy hour goes."""
+
+    kills: int
+    seed: int
+    speed: float
+    clients: int = 6
+    #: Service seconds between two requests of all clients together.
+    apart_seconds: float = 5.0
+    #: The longest time, in real seconds, from a start to the next kill.
+    longest_life_seconds: float = 3.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is left of an hour when all leases are over."""
+
+    answers: Answers
+    leases: Sequence[dict[str, Any]]
+    stories: dict[int, dict[str, Any]]
+    world: Path
+    results: Path
+    #: When nobody was there, from the kill to when the next one said it serves.
+    absences: Sequence[tuple[float, float]]
+    speed: float
+
+
+def options(seed: int, speed: float) -> dict[str, dict[str, str]]:
+    """The configuration of an hour."""
+    world = {**BUSY["world"], "seed": str(seed), "speed": str(speed)}
+    return {**BUSY, "world": world}
+
+
+def live_through(service: ServiceProcess, hour: Hour) -> Outcome:
+    """Kill the service again and again, let it come back, and let everything end."""
+    chance = random.Random(hour.seed)
+    service.start()
+    pace = Pace.of(service, hour.speed)
+    clients = BusyClients(
+        hour.clients,
+        hour.seed,
+        service.client,
+        lambda: pace.at(time.time()),
+        hour.apart_seconds * hour.clients / hour.speed,
+    )
+    absences: list[tuple[float, float]] = []
+    clients.start()
+    try:
+        away_since: float | None = None
+        for _ in range(hour.kills):
+            deadline = time.monotonic() + chance.uniform(0.1, hour.longest_life_seconds)
+            while time.monotonic() < deadline:
+                if away_since is not None and service.serving:
+                    absences.append((pace.at(away_since), pace.at(time.time())))
+                    away_since = None
+                assert not service.ended, service.log
+                time.sleep(0.01)
+            away_since = time.time() if away_since is None else away_since
+            service.kill()
+            service.begin()
+        service.wait_until_it_serves()
+        if away_since is not None:
+            absences.append((pace.at(away_since), pace.at(time.time())))
+    finally:
+        clients.end()
+    return outcome(service, clients.answers, absences, hour.speed)
+
+
+def outcome(
+    service: ServiceProcess,
+    answers: Answers,
+    absences: Sequence[tuple[float, float]],
+    speed: float,
+) -> Outcome:
+    """Wait until all leases are over, and collect what there is to see."""
+    client = service.client()
+    until(lambda: all_over(client.leases("all=false")), "every lease is over", 2400)
+    leases = client.leases()
+    stories = {
+        lease["id"]: client.get(f"/v1/leases/{lease['id']}")
+        for lease in leases
+        if lease["kind"] == "ar"
+    }
+    client.close()
+    assert service.kill(15) == 0, service.log
+    return Outcome(
+        answers=answers,
+        leases=leases,
+        stories=stories,
+        world=service.world,
+        results=service.save_results(),
+        absences=absences,
+        speed=speed,
+    )
+
+
+def check(found: Outcome) -> None:
+    """All that must be true, however often the service was killed."""
+    assert found.answers.odd == [], "every answer is one that is described"
+    check_nothing_lost_or_doubled(found)
+    check_world(found.world)
+    check_advance_reservations(found)
+    assert all_over(found.leases)
+    faults = faults_of(found.results)
+    assert faults == [], "\n".join(faults)
+
+
+def check_nothing_lost_or_doubled(found: Outcome) -> None:
+    """What was answered is there, once, and what was cancelled is over."""
+    by_id = {lease["id"]: lease for lease in found.leases}
+    labels = [lease["label"] for lease in found.leases]
+    assert len(labels) == len(set(labels)), "no request made two leases"
+    for key, ids in found.answers.leases.items():
+        assert len(set(ids)) == 1, f"every answer to {key} named the same lease"
+        assert ids[0] in by_id, f"lease {ids[0]} of {key} was answered, and is there"
+        assert by_id[ids[0]]["label"] == key
+    for lease in found.answers.cancelled:
+        assert by_id[lease]["state"] == "Cancelled", lease
+
+
+def check_world(path: Path) -> None:
+    """Nothing happened in the simulated site that must never happen, and nothing is left."""
+    world = World.open(path)
+    try:
+        assert world.incidents() == []
+        assert [vm for vm in world.vms() if vm.there] == []
+        ran: dict[tuple[int, int], int] = {}
+        for stretch in sorted(world.history(), key=lambda s: s.start):
+            vm = (stretch.lease, stretch.node)
+            assert stretch.end is not None, f"{vm} still runs"
+            if stretch.end > stretch.start:
+                assert stretch.start >= ran.get(vm, 0), f"{vm} ran twice at once"
+                ran[vm] = stretch.end
+    finally:
+        world.close()
+
+
+def check_advance_reservations(found: Outcome) -> None:
+    """No AR missed its start by more than the time that the service was away."""
+    for story in found.stories.values():
+        started = next((s for s in story["story"] if s["state"] == "Active"), None)
+        due = moment(story["start"])
+        if started is not None:
+            late = moment(started["time"]) - due
+            assert 0 <= late <= allowance(found, due, moment(started["time"])), story
+        elif story["state"] == "Failed":
+            last = story["story"][-1]
+            if "not at work" in last["reason"]:
+                end = due + story["duration"]
+                assert allowance(found, due, end) >= story["duration"], story
+        else:
+            assert story["state"] in {"Rejected", "Cancelled"}, story
+
+
+def allowance(found: Outcome, due: int, started: int) -> float:
+    """How late what was due may be: the absences in between, and what takes longer there."""
+    away = sum(max(0.0, min(end, started) - max(start, due)) for start, end in found.absences)
+    return away + BOOT_SECONDS * found.speed + LONGEST_DELAY_SECONDS
+
+
+def describe(found: Outcome, seconds: float) -> str:
+    """The hour in figures."""
+    answers, states = found.answers, dict[str, int]()
+    for lease in found.leases:
+        states[lease["state"]] = states.get(lease["state"], 0) + 1
+    away = sum(end - start for start, end in found.absences)
+    late = [
+        moment(entry["time"]) - moment(story["start"])
+        for story in found.stories.values()
+        for entry in story["story"]
+        if entry["state"] == "Active"
+    ]
+    return (
+        f"{seconds:.0f} s, {len(found.absences)} absences of {away:.0f} s of its time in all;"
+        f" {len(answers.leases)} requests answered, {len(answers.cancelled)} cancelled,"
+        f" {answers.unanswered} calls without an answer, {answers.later} told to come later;"
+        f" {states}; {len(late)} ARs started, the latest {max(late, default=0)} s late"
+    )
