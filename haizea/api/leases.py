@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -162,8 +163,17 @@ async def _draft(here: Interface, request: Request) -> Draft:
 
 
 def _same(draft: Draft, record: LeaseRecord, site: Site) -> bool:
-    """Whether the lease is what the draft asks for."""
+    """Whether the lease is what the draft asks for.
+
+    A start that counts from when it is sent is a later one each time: it is that of the lease
+    unless even the moment when the lease was taken, the latest to count from, is too early.
+    """
     request = record.request
+    start, since = draft.start, draft.counted_from
+    if start is not None and since is not None and request.start is not None:
+        if request.submitted + (start - since) < request.start:
+            return False
+        draft = replace(draft, start=request.start)
     return request == draft.request(request.id, request.submitted, request.owner, site.types)
 
 

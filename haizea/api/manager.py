@@ -68,6 +68,8 @@ class Draft:
 
     ``nodes`` are sets of equal nodes: how many, and how much of which resource type each.
     ``start`` is given for an AR alone; ``duration`` is in seconds, ``None`` without end.
+    ``counted_from`` is the moment from which ``start`` was counted, ``None`` for one that was
+    given as date and time.
     """
 
     kind: Kind
@@ -77,6 +79,7 @@ class Draft:
     preemptible: bool = False
     image: DiskImage | None = None
     label: str = ""
+    counted_from: int | None = None
 
     def request(
         self, lease_id: int, submitted: int, owner: str, types: ResourceTypes

@@ -16,12 +16,16 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     An exact start is a date and time, or a time after ``now`` as in ``00:30:00``. Raises
     :class:`ValueError` that says in words what is wrong.
     """
+    counted_from: int | None = None
 
     def start(text: str) -> int:
+        nonlocal counted_from
         try:
-            return values.start(values.clock_or_seconds(text))
+            seconds = values.start(values.clock_or_seconds(text))
         except ValueError:
             return parse_time(text.strip(), local=True) - now
+        counted_from = now
+        return seconds
 
     source = Source.of(content, "the lease")
     try:
@@ -39,4 +43,5 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
         preemptible=lease.preemptible,
         image=lease.image,
         label=lease.label,
+        counted_from=counted_from,
     )

@@ -7,7 +7,6 @@ clock of the scheduler forward.
 from __future__ import annotations
 
 import secrets
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 
@@ -58,7 +56,7 @@ from haizea.core.resources import Capacity, ResourceTypes, add
 from haizea.core.scheduler import Scheduler
 from haizea.core.settings import Backfilling, Settings
 from haizea.policies.registry import make_policies
-from haizea.workloads import WorkloadError, read
+from haizea.service import drafts
 
 Taken = (
     tuple[LeaseSubmitted, "Future[Decided]"] | tuple[LeaseCancelled, "Future[LeaseRecord | None]"]
@@ -409,27 +407,8 @@ def _used(reserved: list[Reserved], host: int, moment: int) -> Capacity:
 
 
 def parse_lease(content: bytes, media_type: str) -> Draft:
-    """One lease of a workload file, its times counted from now."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("lease.yaml" if media_type == "application/yaml" else "lease.xml")
-        path.write_bytes(content)
-        try:
-            workload = read(path)
-        except WorkloadError as error:
-            raise ValueError(str(error).replace(folder, "")) from None
-    if len(workload.leases) != 1:
-        raise ValueError(f"one lease is asked for at a time, not {len(workload.leases)}")
-    lease = workload.leases[0]
-    start = None if lease.start_seconds is None else int(time.time()) + lease.start_seconds
-    return Draft(
-        kind=lease.kind,
-        nodes=tuple((nodes.count, nodes.amounts) for nodes in lease.nodes),
-        duration=lease.duration_seconds,
-        start=start,
-        preemptible=lease.preemptible,
-        image=lease.image,
-        label=lease.label,
-    )
+    """One lease in YAML or XML, as the service reads it, its times counted from now."""
+    return drafts.parse_lease(content, media_type, int(time.time()))
 
 
 class Service:

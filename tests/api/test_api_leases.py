@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -205,6 +206,33 @@ def test_the_same_key_gives_the_same_lease(anna: httpx.Client, service: Service)
         theirs = bert.post("/v1/leases", json=wanted(), headers=headers)
     assert theirs.status_code == 201
     assert theirs.json()["lease"]["id"] != first.json()["lease"]["id"]
+
+
+RELATIVE = {
+    "application/yaml": "start: '{}'\nduration: 600\nnodes: {{count: 1, CPU: 100}}\n",
+    "application/xml": '<lease><nodes><node-set numnodes="1"><res type="CPU" amount="100"/>'
+    '</node-set></nodes><start><exact time="{}"/></start><duration time="00:10:00"/></lease>',
+}
+
+
+@pytest.mark.parametrize("media", RELATIVE)
+def test_a_start_that_counts_from_now_is_the_same_when_sent_again(
+    anna: httpx.Client, media: str
+) -> None:
+    def send(start: str) -> httpx.Response:
+        headers = {"Content-Type": media, "Idempotency-Key": "later"}
+        return anna.post("/v1/leases", content=RELATIVE[media].format(start), headers=headers)
+
+    first = send("02:00:00")
+    second = first.json()["lease"]["submitted"]
+    while hence() <= second:
+        time.sleep(0.1)
+    again = send("02:00:00")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["lease"]["id"] == first.json()["lease"]["id"]
+    assert again.json()["lease"]["start"] == first.json()["lease"]["start"]
+    assert send("01:30:00").json()["error"]["code"] == "key-reused"
+    assert send("2100-01-01 00:00:00").json()["error"]["code"] == "key-reused"
 
 
 def test_a_lease_is_shown_with_its_story(anna: httpx.Client) -> None:
