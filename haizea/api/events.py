@@ -77,8 +77,9 @@ async def follow_events(
     """Server-sent events: each has an `id`, its kind as `event`, and JSON as `data`.
 
     A user is told of own leases. Go on after a break with the header `Last-Event-ID`; no
-    event is left out or told twice. A comment comes every 15 s when nothing happens. The
-    stream ends when the service ends and when the token is no longer good.
+    event is left out or told twice. An `id` to go on from comes at the beginning, and with a
+    comment every 15 s when nothing happens. The stream ends when the service ends and when the
+    token is no longer good.
     """
     if here.meters.streams >= here.settings.most_streams:
         raise later("busy", "too many event streams are open; try again later", 10)
@@ -117,7 +118,8 @@ class _Stream:
         here.meters.streams += 1
         try:
             with here.bells.bell() as bell:
-                yield "retry: 3000\n\n"
+                # The id to go on from is known before there is any event.
+                yield f"retry: 3000\nid: {self._after}\n\n"
                 async with aclosing(self._pages(bell, follow)) as pages:
                     async for text in pages:
                         yield text
@@ -138,7 +140,7 @@ class _Stream:
             if not follow:
                 return
             if not await self._rung(bell):
-                yield ": nothing new\n\n"
+                yield f": nothing new\nid: {self._after}\n\n"
             else:
                 await asyncio.sleep(here.settings.stream_pause_seconds)
 

@@ -125,6 +125,26 @@ def test_there_is_a_sign_of_life_and_it_ends_with_the_token(service: Service) ->
             pass
 
 
+@pytest.mark.parametrize("lease", [None, 1])
+def test_a_stream_says_where_to_go_on_before_anything_happens(
+    service: Service, lease: int | None
+) -> None:
+    ask(service)
+    query = {} if lease is None else {"lease": lease}
+    last = all_events(service, "anna")[-1]["id"]
+    with (
+        service.client("anna") as anna,
+        anna.stream("GET", "/v1/events", params=query) as stream,
+    ):
+        ids = (line for line in stream.iter_lines() if line.startswith("id: "))
+        assert int(next(ids).removeprefix("id: ")) >= last
+        # Of another's lease nothing is told, but the place to go on from is a later one.
+        ask(service, "bert")
+        newest = all_events(service, "olga")[-1]["id"]
+        while int(next(ids).removeprefix("id: ")) < newest:
+            pass
+
+
 def test_no_more_streams_than_are_allowed(service: Service) -> None:
     clients = [service.client("anna") for _ in range(3)]
     streams = [client.stream("GET", "/v1/events") for client in clients]
