@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from haizea.api.problems import Refused
 from haizea.api.settings import ApiSettings
+
+_UNREADABLE = Refused(
+    400, "not-http", "this is no request in HTTP/1.1, or its head is too large; the connection ends"
+)
 
 
 def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
@@ -45,6 +51,24 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
         def resume_writing(self) -> None:
             self._writing_stopped = False
             super().resume_writing()
+
+        def send_400_response(self, msg: str) -> None:
+            if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+                # An answer is under way already: there is no place for another.
+                self.transport.abort()
+                return
+            body = _UNREADABLE.body()
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+                (b"connection", b"close"),
+            ]
+            answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for part in (answer, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(part) or b"")
+            self.transport.close()
 
         def _look(self) -> None:
             now = self.loop.time()

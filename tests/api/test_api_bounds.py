@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import subprocess
@@ -155,7 +156,35 @@ def test_a_connection_in_use_is_kept(service: Service) -> None:
 
 def test_a_head_that_is_too_large_is_refused(service: Service) -> None:
     client = connect(service, "GET /health HTTP/1.1\r\nX: " + "x" * 40_000)
-    assert rest_of(client).startswith(b"HTTP/1.1 400 ")
+    assert_not_http(rest_of(client))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x16\x03\x01 hello\r\n\r\n",
+        "GET /health\r\n\r\n",
+        "GET /he alth HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /health HTTP/1.1\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused_in_the_one_shape(service: Service, text: str) -> None:
+    assert_not_http(rest_of(connect(service, text)))
+
+
+def test_a_body_in_broken_pieces_is_refused(service: Service) -> None:
+    """The request is under way already when what follows cannot be read."""
+    pieces = head(service, "anna", Transfer_Encoding="chunked") + "not a number\r\n"
+    assert_not_http(rest_of(connect(service, pieces)))
+    assert httpx.get(f"{service.url}/health").status_code == 200
+
+
+def assert_not_http(answer: bytes) -> None:
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert lines.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/json" in lines.lower()
+    assert json.loads(body)["error"]["code"] == "not-http"
 
 
 def test_a_body_sent_without_a_token_is_not_waited_for(service: Service) -> None:
