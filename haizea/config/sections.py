@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from haizea import plugins
+from haizea.config.opennebula import OpenNebula
 from haizea.config.option import Required, option, options_of
 from haizea.config.resources import Amounts, CapacityValue, HostGroup, HostsValue
 from haizea.config.scheduling import Scheduling
@@ -23,7 +24,6 @@ from haizea.config.values import (
     Number,
     PluginNames,
     StorePlace,
-    Text,
 )
 from haizea.config.words import (
     AddOverhead,
@@ -47,11 +47,6 @@ _FROM_TRACE = Required(
     "where mode and clock are simulated",
     (_MODE, ("simulation", "clock")),
     lambda c: c.general.mode is Mode.SIMULATED and c.simulation.clock is ClockKind.SIMULATED,
-)
-_OPENNEBULA = Required(
-    "where mode is opennebula",
-    (_MODE,),
-    lambda c: c.general.mode is Mode.OPENNEBULA,
 )
 _CACHES = Required(
     "where diskimage-reuse is image-caches",
@@ -302,39 +297,6 @@ class Accounting:
         "Labels of the run, kept with its results to tell it from other runs.",
         default="none",
         example="profile=sample",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenNebula:
-    """How OpenNebula is reached; used where mode is opennebula."""
-
-    NAME: ClassVar[str] = "opennebula"
-
-    host: str | None = option(
-        "host",
-        Text("a host's name or address"),
-        "Where OpenNebula's daemon runs.",
-        required=_OPENNEBULA,
-        example="localhost",
-    )
-    port: int = option(
-        "port",
-        Integer(least=1, most=65535),
-        "The port of its XML-RPC interface.",
-        default="2633",
-    )
-    stop_when_no_more_leases: bool = option(
-        "stop-when-no-more-leases",
-        Boolean(),
-        "Whether Haizea ends when no lease is left, rather than waiting for the next.",
-        default="no",
-    )
-    dry_run: bool = option(
-        "dry-run",
-        Boolean(),
-        "Whether commands are logged rather than sent.",
-        default="no",
     )
 
 

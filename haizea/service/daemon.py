@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from haizea.api.server import ServerError
 from haizea.backends.world import WorldError
 from haizea.config import Config, ConfigError, load
+from haizea.config.words import Mode
 from haizea.loop import EndlessInstant, SchedulerError
 from haizea.report import STATUS
 from haizea.runtime import RunError
@@ -83,7 +84,8 @@ def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterato
     """The store, locked by this manager; ``None`` if a standby is stopped before it has it."""
     with ExitStack() as exits:
         place = config.general.persistence_file
-        if place is None:
+        if place is None or _is_dry(config):
+            # What was only tried must not be taken for real later.
             directory = exits.enter_context(TemporaryDirectory(prefix="haizea-"))
             place = Path(directory) / "leases.db"
         elif isinstance(place, Path):
@@ -105,6 +107,10 @@ def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterato
                 return
             say(f"took over the leases in {store.shown}")
         yield store
+
+
+def _is_dry(config: Config) -> bool:
+    return config.general.mode is Mode.OPENNEBULA and config.opennebula.dry_run
 
 
 class _Ended:

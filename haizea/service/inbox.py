@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
 from haizea.core.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.hosts import EVERYWHERE, HostSet
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import ResourceTypes
 from haizea.store import StoreError
@@ -22,11 +23,16 @@ MOST_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Somebody asks for a lease and waits for the decision."""
+    """Somebody asks for a lease and waits for the decision.
+
+    ``names`` are what its nodes are called elsewhere, ``allowed`` the hosts that will do.
+    """
 
     draft: Draft
     owner: str
     key: str | None
+    names: tuple[str, ...] = ()
+    allowed: HostSet = EVERYWHERE
     answer: Future[Decided] = field(default_factory=Future)
 
 
@@ -122,7 +128,9 @@ class Inbox:
                     lease_id, self._next = self._next, self._next + 1
                     self.taken.submitted[lease_id] = request
                     asked = request.draft.request(lease_id, now, request.owner, self._types)
-                    inputs.append(LeaseSubmitted(asked))
+                    if request.names:
+                        asked = replace(asked, names=request.names)
+                    inputs.append(LeaseSubmitted(asked, request.allowed))
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)
                     inputs.append(LeaseCancelled(lease_id, reason))

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from haizea.api.app import make_app
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
-from haizea.backends.world import WorldBackend
 from haizea.clock import Pace, RealClock
-from haizea.config import Config, make_site, scheduling_settings
+from haizea.config import Config, scheduling_settings
+from haizea.config.words import Mode
 from haizea.core.events import Input
 from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import RunError, mapper_of, policies_of
+from haizea.service.backends import open_backend
 from haizea.service.board import Board
 from haizea.service.drafts import parse_lease
 from haizea.service.expectations import Expectations
@@ -26,9 +27,8 @@ from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox
 from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
-from haizea.service.recovery import LastingBackend, describe, site_problem
+from haizea.service.recovery import describe, site_problem
 from haizea.service.turns import Enacting, Stopped, Turns
-from haizea.service.world import open_world
 from haizea.store import Role, Saved, Store
 
 _PACE = "pace"
@@ -40,11 +40,20 @@ _PRUNE_SECONDS = 3600.0
 class Service:
     """A service that is ready to run, once. ``store`` is locked by its caller.
 
+    ``pace`` is how its time follows real time, where that is not the configuration's.
+
     Raises :class:`haizea.runtime.RunError` where it cannot run, and what store and world
     raise.
     """
 
-    def __init__(self, config: Config, store: Store, paths: Paths, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        paths: Paths,
+        logger: logging.Logger,
+        pace: Pace | None = None,
+    ) -> None:
         self._config = config
         self._store = store
         self._paths = paths
@@ -55,22 +64,21 @@ class Service:
         self.between_turns: Callable[[], None] = _nothing
         self._keep_seconds = config.service.keep_finished_seconds
         settings = scheduling_settings(config)
-        policies = policies_of(config)
+        pace = pace or _pace(store, config)
+        self.clock = RealClock(config.scheduling.wakeup_interval_seconds, pace)
+        self._behind = open_backend(config, store, self.clock, pace.speed)
+        policies = self._behind.policies(policies_of(config))
         saved = store.load()
-        site = make_site(config.simulation.resources or ())
+        site = self._behind.site()
         problem = site_problem(site, saved.records)
         if problem:
             raise RunError(
                 f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
                 " these leases, or begin with another persistence-file"
             )
-        self.clock = RealClock(
-            config.scheduling.wakeup_interval_seconds, _pace(store, config.world.speed)
-        )
         now = self.clock.now()
         since = now if saved.now is None else min(saved.now, now)
-        self._world = open_world(config, site, now)
-        self._backend: LastingBackend = WorldBackend(self._world)
+        self._backend = self._behind.backend
         self._scheduler = Scheduler(site, settings, policies, since, mapper_of(config, policies))
         self._scheduler.restore(saved.records, saved.site)
         self._board = Board(site, since)
@@ -79,6 +87,7 @@ class Service:
         self._inbox = Inbox(
             site.types, saved.next_lease_id, store.lease_for_key, self.clock.interrupt
         )
+        self._behind.attend(self._inbox)
         self._turns = Turns(
             self._scheduler,
             store,
@@ -89,11 +98,12 @@ class Service:
             images=settings.images is not None,
         )
         expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
-        about = About(started=now, backend="simulated, in real time", now=self.clock.now)
+        about = About(started=now, backend=self._behind.name, now=self.clock.now)
         self.manager = ServiceManager(
             about, store, self._board, self._inbox, self._turns, expectations, self._figures
         )
         self._server = _server(config, self.manager, self.clock)
+        self._observers = self._behind.observers(self._scheduler.records, saved.records)
         self._recover(saved, now)
 
     @property
@@ -138,7 +148,7 @@ class Service:
                 self.clock,
                 Enacting(self._backend, self._store),
                 self._inbox,
-                [self._turns, log],
+                [self._turns, log, *self._observers],
                 lambda due: self._is_over(),
             )
         except Stopped:
@@ -156,11 +166,11 @@ class Service:
         if self._reading_again:
             self._reading_again = False
             self.between_turns()
-        return self._stopping.is_set()
+        return self._stopping.is_set() or self._behind.is_over(len(self._board.leases()))
 
     def close(self) -> None:
         """Let go of clock and backend; the store is its owner's."""
-        self._world.close()
+        self._behind.close()
         self.clock.close()
 
     def _recover(self, saved: Saved, now: int) -> None:
@@ -213,8 +223,9 @@ def _server(config: Config, manager: ServiceManager, clock: RealClock) -> Server
     return Server(app, host, port, certificate=section.tls_certificate, key=section.tls_key)
 
 
-def _pace(store: Store, speed: float) -> Pace:
+def _pace(store: Store, config: Config) -> Pace:
     """The pace of the run's time, going on where it was if the speed is another one now."""
+    speed = config.world.speed if config.general.mode is Mode.SIMULATED else 1.0
     kept = store.setting(_PACE)
     real = time.time()
     pace = Pace(*json.loads(kept)) if kept is not None else Pace(speed, real, real)

@@ -1,0 +1,357 @@
+"""The backend that drives OpenNebula: looks into inputs and requests, decisions into commands.
+
+All of it happens in the loop's thread, but for looking (:mod:`.watching`) and for sending
+commands (:mod:`.commander`), which have threads of their own and interrupt the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from haizea.backends.opennebula.asking import Asking, Requests, Tell
+from haizea.backends.opennebula.client import Client
+from haizea.backends.opennebula.commander import Answer, Commander
+from haizea.backends.opennebula.enactment import Enactment, Limits, Outcome, What
+from haizea.backends.opennebula.endings import Endings
+from haizea.backends.opennebula.host_table import HostTable
+from haizea.backends.opennebula.leases import Leases
+from haizea.backends.opennebula.ledger import Errand, Ledger
+from haizea.backends.opennebula.placing import Placing, PlacingPolicies
+from haizea.backends.opennebula.requests import DraftRules
+from haizea.backends.opennebula.seen import Look, SeenVms
+from haizea.backends.opennebula.steps import Goal, Manners
+from haizea.backends.opennebula.usage import Usage
+from haizea.backends.opennebula.watching import Down, Follower, Intervals, News, Watcher
+from haizea.core.events import Decision, HostsAllowed, Input, OperationFailed
+from haizea.core.hosts import EVERYWHERE, Host, HostSet
+from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord, SiteRecord
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How OpenNebula is looked at and spoken to. ``first_look_seconds`` are real ones.
+
+    ``events`` is the address of its events, ``None`` for none. VMs ``suspends`` keep their
+    host. ``host_grace_seconds`` is how long a host may be in ERROR before it counts as dead.
+    """
+
+    rules: DraftRules = field(default_factory=DraftRules)
+    only_explicit: bool = False
+    limits: Limits = field(default_factory=Limits)
+    placing: PlacingPolicies = field(default_factory=PlacingPolicies)
+    intervals: Intervals = field(default_factory=Intervals)
+    events: str | None = None
+    suspends: bool = False
+    commands: int = 8
+    host_grace_seconds: int = 120
+    first_look_seconds: float = 5.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the backend keeps, and what it asks of what is kept.
+
+    ``read`` and ``write`` keep small texts by name; ``write`` says whether it could.
+    ``request`` finds the request of a lease, over or not.
+    """
+
+    read: Callable[[str], str | None]
+    write: Callable[[str, str], bool]
+    request: Callable[[int], LeaseRequest | None]
+
+
+class OpenNebulaBackend:
+    """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
+
+    ``wake`` interrupts the clock. Requests are handed to :attr:`ask`, and their answers come
+    to :meth:`answered`.
+    """
+
+    def __init__(
+        self, client: Client, options: Options, memory: Memory, wake: Callable[[], None], tell: Tell
+    ) -> None:
+        self._options = options
+        self._client = client
+        self._wake = wake
+        self._news: deque[News] = deque()
+        self._answers: deque[Answer] = deque()
+        self.ask: Callable[[Asking], None] = lambda _: None
+        hosts = "opennebula hosts"
+        self._table = HostTable(
+            memory.read(hosts), lambda text: memory.write(hosts, text), options.host_grace_seconds
+        )
+        endings = "opennebula endings"
+        self._endings = Endings(memory.read(endings), lambda text: memory.write(endings, text))
+        self._seen = SeenVms()
+        self._ledger = Ledger()
+        self.placing = Placing(self._table, self._seen, options.placing)
+        self._usage = Usage(self._table, self._seen, self._ledger)
+        waits_in = options.rules.states
+        self._leases = Leases(
+            self._ledger, self._seen, self._table, self._endings, memory.request, waits_in
+        )
+        self._requests = Requests(
+            self._ledger, self._seen, self.placing, options.rules, tell, options.only_explicit
+        )
+        self._commander = Commander(
+            client, options.commands, self._hear_answer, dry_run=options.dry_run
+        )
+        self._enactment = Enactment(
+            self._ledger,
+            self._seen,
+            self._table,
+            options.limits,
+            self._commander.send,
+            self.placing.datastore,
+        )
+        self._watcher = Watcher(client, options.events, options.intervals, self._hear)
+        self._down = False
+        self._looked = False
+        self._follows = False
+        self._began = False
+        self._later: list[Input] = []
+        self._everywhere = False
+        self._allowed: dict[int, int] = {}
+        self._now = 0
+
+    # --- what the service asks -----------------------------------------------------------
+
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts that are known, by index."""
+        return self._table.hosts()
+
+    @property
+    def looked(self) -> bool:
+        """Whether everything was seen since the start."""
+        return self._looked
+
+    @property
+    def idle(self) -> bool:
+        """Whether no VM waits to be asked for or has anything to come to."""
+        return self._looked and self._requests.idle and not self._ledger.open
+
+    @property
+    def problem(self) -> str:
+        """Why OpenNebula cannot be driven at present; empty if it can."""
+        return "OpenNebula does not answer" if self._down else ""
+
+    def close(self) -> None:
+        """Look and command no more; VMs go on."""
+        self._watcher.close()
+        self._commander.close()
+        self._client.close()
+
+    # --- the backend ---------------------------------------------------------------------
+
+    def reconcile(self, now: int, records: Sequence[LeaseRecord], site: SiteRecord) -> list[Input]:
+        """After a restart: take up what is under way; what has to be told at once.
+
+        Where OpenNebula does not answer soon, nothing new is started until it does.
+        """
+        self._now = now
+        self._table.restore(site.hosts)
+        for record in records:
+            self._leases.take_up(now, record)
+        for vm in self._endings.vms():
+            if vm not in self._ledger.lease_of:
+                self._ledger.aim(Errand(vm=vm, lease=-1, size=(0, 0), goal=Goal.ENDED, since=now))
+        self._leases.dry_run = self._options.dry_run
+        self._settle()
+        self._watcher.start()
+        deadline = time.monotonic() + self._options.first_look_seconds
+        while not self._news and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if any(isinstance(news, Look) for news in self._news):
+            return []
+        return self._table.drain_all()
+
+    def observe(self, now: int) -> list[Input]:
+        """What happened, and what takes longer than planned."""
+        self._began = True
+        self._now = now
+        told, self._later = self._later, []
+        while self._answers:
+            self._answered(now, self._answers.popleft(), told)
+        while self._news:
+            told += self._take(now, self._news.popleft())
+        told += self._table.review(now) if self._looked else []
+        told += self._pump(now)
+        told += self._leases.delays(now)
+        if self._looked:
+            told += self._usage.news(everywhere=self._everywhere)
+            self._everywhere = False
+        if self._requests.dirty or (self._requests.next_look() or now + 1) <= now:
+            self._make_requests(now)
+        self._settle()
+        return told
+
+    def enact(self, now: int, decisions: Sequence[Decision]) -> None:
+        """Aim VMs at what was decided, and give the first commands.
+
+        What is handed over before the first :meth:`observe` is an earlier manager's.
+        """
+        if not self._began:
+            self._leases.finish(now, decisions)
+            return
+        self._leases.follow(now, decisions)
+        self._settle()
+        # What this leads to is told by the next observation.
+        self._later += self._pump(now)
+
+    def next_event(self) -> int | None:
+        """When a command can be given, a host counts as dead, or something should be over."""
+        if self._news or self._answers or self._later or self._requests.dirty:
+            return self._now
+        moments = (
+            self._enactment.next_moment() if self._acts else None,
+            self._leases.next_delay(),
+            self._table.next_review(),
+            self._requests.next_look(),
+        )
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def answered(
+        self, asking: Asking, lease: int | None, state: State | None, reason: str, repeated: bool
+    ) -> None:
+        """What became of a request; from the loop's thread. No ``state``: nobody knows."""
+        self._requests.answered(asking, state, reason, repeated=repeated)
+        if lease is not None and not repeated:
+            self._allowed[lease] = asking.allowed
+
+    # --- other threads -------------------------------------------------------------------
+
+    def _hear(self, news: News) -> None:
+        self._news.append(news)
+        self._wake()
+
+    def _hear_answer(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        if not self._options.dry_run:
+            self._watcher.look_at([answer.order.vm])
+        self._wake()
+
+    # --- what was heard ------------------------------------------------------------------
+
+    @property
+    def _acts(self) -> bool:
+        """Whether commands can be given."""
+        return self._looked and not self._down and not self._follows
+
+    def _answered(self, now: int, answer: Answer, told: list[Input]) -> None:
+        outcome = self._enactment.answered(now, answer)
+        if outcome is not None:
+            told += self._leases.outcome(now, outcome)
+        errand = self._ledger.errands.get(answer.order.vm)
+        if self._options.dry_run and errand is not None:
+            self._ledger.reach(errand)
+            told += self._leases.outcome(now, Outcome(errand, What.REACHED))
+
+    def _take(self, now: int, news: News) -> list[Input]:
+        match news:
+            case Down():
+                self._down = True
+                return []
+            case Follower():
+                if not self._follows:
+                    _log.warning("this OpenNebula is not the leader of its zone: Haizea watches")
+                self._follows, self._down = True, False
+                return []
+        self._down = False
+        if news.whole:
+            self._follows = False
+        return self._look(now, news)
+
+    def _look(self, now: int, look: Look) -> list[Input]:
+        told: list[Input] = []
+        legacy = self._client.version().is_legacy
+        self._seen.legacy = legacy
+        self._enactment.manners = Manners(legacy=legacy, suspends=self._options.suspends)
+        count = len(self._table.entries)
+        if look.hosts is not None:
+            told += self._table.update(now, look.hosts)
+            self._everywhere = True
+        if look.host is not None:
+            told += self._table.see(now, look.host)
+            self._everywhere = True
+        changed = self._seen.take(now, look)
+        first = look.whole and not self._looked
+        if first:
+            self._looked = True
+            changed |= self._ledger.lease_of.keys() | self._ledger.errands.keys()
+        grew = len(self._table.entries) > count
+        if look.hosts is not None or look.surroundings is not None or grew:
+            self.placing.renew(look.surroundings, legacy=legacy)
+            self._requests.dirty = True
+        self._requests.notice(changed)
+        for vm in sorted(changed):
+            self._enactment.settled(vm)
+            told += self._leases.judge(now, vm)
+        if look.whole or grew:
+            told += self._match_again()
+        return told
+
+    def _match_again(self) -> list[Input]:
+        """Leases for which other hosts will do than before."""
+        told: list[Input] = []
+        for lease in self._ledger.leases.values():
+            if lease.purpose is not None or lease.let_go:
+                continue
+            seen = [self._seen.get(vm) for vm in lease.vms]
+            places = self.placing.places([one.vm for one in seen if one is not None])
+            self.placing.ranks.rank(lease.vms[0], places.ranking)
+            hosts = self._without(lease.id, places.hosts)
+            before = self._allowed.get(lease.id, EVERYWHERE)
+            if lease.request.kind is Kind.AR and lease.id in self._allowed:
+                hosts |= before  # What its host is like now says nothing about its start.
+            if hosts != before and not places.reason:
+                self._allowed[lease.id] = hosts
+                told.append(HostsAllowed(lease.id, hosts))
+        return told
+
+    def _without(self, lease: int, hosts: HostSet) -> HostSet:
+        """``hosts`` but those on which the lease could not be started, if others are left."""
+        left = hosts & ~self._leases.avoid.get(lease, 0)
+        return left if left & ((1 << len(self._table.entries)) - 1) else hosts
+
+    # --- what follows --------------------------------------------------------------------
+
+    def _pump(self, now: int) -> list[Input]:
+        if not self._acts:
+            return []
+        told: list[Input] = []
+        for outcome in list(self._enactment.pump(now)):
+            told += self._leases.outcome(now, outcome)
+        for lease in [i.lease_id for i in told if isinstance(i, OperationFailed)]:
+            allowed = self._allowed.get(lease, EVERYWHERE)
+            hosts = self._without(lease, allowed)
+            if hosts != allowed:
+                self._allowed[lease] = hosts
+                told.append(HostsAllowed(lease, hosts))
+        return told
+
+    def _make_requests(self, now: int) -> None:
+        if self._follows:
+            self._requests.dirty = False
+            return
+        for asking in self._requests.make(now):
+            self.ask(asking)
+
+    def _settle(self) -> None:
+        """Pass on which VMs have leases now, and what is to be looked at."""
+        moved, self._leases.moved = self._leases.moved, set()
+        if moved:
+            self._requests.notice(moved)
+            for lease in self._allowed.keys() - self._ledger.leases.keys():
+                del self._allowed[lease]
+            self._watcher.expect = frozenset(self._ledger.lease_of)
+        if self._watcher.watch != self._ledger.open:
+            self._watcher.watch = frozenset(self._ledger.open)

@@ -1,0 +1,385 @@
+"""Brings VMs to where they are to be: which commands, when, and what if they do not work."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haizea.backends.opennebula.commander import Answer, Order
+from haizea.backends.opennebula.errors import Reason
+from haizea.backends.opennebula.host_table import HostTable
+from haizea.backends.opennebula.ledger import Errand, Ledger
+from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
+from haizea.backends.opennebula.steps import (
+    NOTHING_LOST,
+    Finding,
+    Goal,
+    Manners,
+    Verb,
+    next_step,
+)
+from haizea.backends.opennebula.vm import LcmState, VmState
+from haizea.core.resources import Capacity, add, fits, subtract
+
+_log = logging.getLogger(__name__)
+
+#: So long, in seconds, after which a command without any visible effect is given again.
+_PATIENCE_SECONDS = 15
+_LONGEST_BACKOFF_SECONDS = 60
+
+
+class What(StrEnum):
+    """What became of an errand."""
+
+    REACHED = "reached"
+    FAILED = "failed"
+    AWAY = "away"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an errand, and why."""
+
+    errand: Errand
+    what: What
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds and numbers that bound what is done.
+
+    ``per_host`` operations are under way on a host at once, their commands ``apart_seconds``
+    from each other. An operation hangs after ``timeout_seconds``; a VM has ``grace_seconds``
+    to shut down. What does not work is tried ``retries`` times more, the first time
+    after ``backoff_seconds``.
+    """
+
+    per_host: int = 10
+    apart_seconds: int = 0
+    timeout_seconds: int = 900
+    grace_seconds: int = 60
+    retries: int = 3
+    backoff_seconds: int = 2
+
+
+class Enactment:
+    """Works off the open errands of a ledger. To be used from one thread.
+
+    ``send`` hands an order over; ``datastore`` chooses where a VM's files go on a host, or
+    says why nowhere.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        seen: SeenVms,
+        hosts: HostTable,
+        limits: Limits,
+        send: Callable[[Order], None],
+        datastore: Callable[[int, int], tuple[int | None, str]],
+    ) -> None:
+        self._ledger = ledger
+        self._seen = seen
+        self._hosts = hosts
+        self._limits = limits
+        self._send = send
+        self._datastore = datastore
+        self.manners = Manners()
+        #: Where VMs were commanded to go and are not yet seen.
+        self._going: dict[int, int] = {}
+        self._last_sent: dict[int, int] = {}
+        self._under_way: Counter[int] = Counter()
+        self._later: int | None = None
+
+    def next_moment(self) -> int | None:
+        """When something can be done that could not be done before."""
+        return self._later
+
+    def answered(self, now: int, answer: Answer) -> Outcome | None:
+        """Take notice of how sending an order ended."""
+        errand = self._ledger.errands.get(answer.order.vm)
+        if errand is None:
+            return None
+        errand.busy = False
+        errand.fresh_after = answer.at
+        if not answer.error:
+            errand.first_sent = errand.first_sent if errand.first_sent is not None else now
+            return None
+        self._going.pop(errand.vm, None)
+        if errand.verb is not answer.order.verb:
+            return None  # Something else is wanted meanwhile.
+        errand.verb = None
+        if answer.unreachable:
+            errand.retry_at = now + 1
+            return None
+        _log.warning("%s was refused: %s", answer.order, answer.error)
+        if answer.reason is Reason.NO_SUCH_OBJECT:
+            return None  # The look that follows tells.
+        return self._failed(now, errand, f"{answer.order} was refused: {answer.error}")
+
+    def pump(self, now: int) -> Iterator[Outcome]:
+        """Do what can be done now; what became of errands meanwhile."""
+        self._later = None
+        self._count()
+        starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
+        for number in sorted(self._ledger.open):
+            errand = self._ledger.errands[number]
+            seen = self._seen.get(number)
+            if errand.busy:
+                continue
+            if seen is None or seen.asked < errand.fresh_after:
+                continue
+            step = next_step(errand.goal, errand.host, seen.vm, self.manners)
+            if isinstance(step, Finding):
+                yield from self._found(now, errand, seen, step)
+            elif errand.verb is step and self._is_patient(now, errand):
+                continue
+            elif step in (Verb.DEPLOY, Verb.MIGRATE) or errand.goal is Goal.RUNNING:
+                starts.setdefault(errand.lease, []).append((errand, seen, step))
+            else:
+                self._command(now, errand, seen, self._harder(now, errand, step))
+        for lease in starts.values():
+            yield from self._start(now, lease)
+
+    def settled(self, vm: int) -> None:
+        """A VM was seen anew: where it was on its way to shows there."""
+        host, seen = self._going.get(vm), self._seen.get(vm)
+        if host is not None and (seen is None or host in seen.places):
+            del self._going[vm]
+
+    # --- errands -------------------------------------------------------------------------
+
+    def _found(self, now: int, errand: Errand, seen: Seen, found: Finding) -> Iterator[Outcome]:
+        match found:
+            case Finding.REACHED:
+                self._going.pop(errand.vm, None)
+                self._ledger.reach(errand)
+                yield Outcome(errand, What.REACHED)
+            case Finding.GONE:
+                yield Outcome(errand, What.GONE)
+            case Finding.AWAY:
+                yield Outcome(errand, What.AWAY, f"VM {errand.vm} was powered off")
+            case Finding.BROKEN:
+                yield from self._mend(now, errand, seen)
+            case Finding.LOST:
+                self._look_for(now, errand, seen)
+            case Finding.UNDER_WAY:
+                errand.verb = None
+                yield from self._hurry(now, errand, seen)
+
+    def _mend(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
+        """An operation on the VM failed."""
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return
+        if errand.verb in (Verb.RETRY, Verb.RECREATE, Verb.DELETE) and self._is_patient(
+            now, errand
+        ):
+            return
+        lcm = seen.vm.lcm_state
+        first_start = lcm in NOTHING_LOST
+        if errand.goal is Goal.ENDED:
+            self._command(now, errand, seen, Verb.DELETE)
+        elif errand.goal is Goal.OFF and first_start:
+            self._command(now, errand, seen, Verb.RECREATE)
+        elif errand.goal is Goal.RUNNING:
+            outcome = self._failed(now, errand, f"VM {errand.vm}: {_told(lcm)}")
+            if outcome is not None:
+                yield outcome
+            else:
+                self._command(now, errand, seen, Verb.RETRY)
+        else:
+            errand.attempts += 1
+            errand.retry_at = now + self._backoff(errand)
+            self._command(now, errand, seen, Verb.RETRY)
+
+    def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
+        """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
+        if errand.goal is not Goal.OFF or self.manners.legacy:
+            return
+        index = self._hosts.current.get(seen.vm.last_host_id or -1)
+        if index is None or self._hosts.entries[index].status == "down":
+            if errand.verb is not Verb.RECREATE or not self._is_patient(now, errand):
+                self._command(now, errand, seen, Verb.RECREATE)
+
+    def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
+        """The VM is busy; a state that lasts too long hangs."""
+        ends = errand.goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN
+        limit = self._limits.grace_seconds if ends else self._limits.timeout_seconds
+        begun = max(seen.changed, errand.since) if ends else seen.changed
+        if now < begun + limit:
+            self._at(begun + limit)
+            return
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return
+        state = _told(seen.vm.lcm_state)
+        if ends or errand.goal is Goal.OFF:
+            errand.attempts += 1
+            errand.retry_at = now + self._backoff(errand)
+        else:
+            outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {state}")
+            if outcome is not None:
+                yield outcome
+                return
+        _log.warning("VM %d hangs in %s since %d s", errand.vm, state, now - seen.changed)
+        self._command(now, errand, seen, Verb.TERMINATE_HARD if self.manners.legacy else Verb.FAIL)
+
+    def _harder(self, now: int, errand: Errand, verb: Verb) -> Verb:
+        """A VM that was asked to shut down and did not is shut down hard."""
+        if verb is not Verb.TERMINATE:
+            return verb
+        asked = errand.first_sent
+        late = asked is not None and now - asked >= self._limits.grace_seconds
+        return Verb.TERMINATE_HARD if errand.attempts or late else verb
+
+    def _failed(self, now: int, errand: Errand, reason: str) -> Outcome | None:
+        """Something did not work: it is tried again later, or given up."""
+        errand.attempts += 1
+        errand.problem = reason
+        errand.retry_at = now + self._backoff(errand)
+        self._at(errand.retry_at)
+        forever = errand.goal in (Goal.OFF, Goal.ENDED)
+        if errand.attempts <= self._limits.retries or forever or errand.given_up:
+            return None
+        errand.given_up = True
+        return Outcome(errand, What.FAILED, reason)
+
+    def _backoff(self, errand: Errand) -> int:
+        first = self._limits.backoff_seconds
+        return int(min(first * 2 ** min(errand.attempts - 1, 10), _LONGEST_BACKOFF_SECONDS))
+
+    # --- starting ------------------------------------------------------------------------
+
+    def _start(self, now: int, ready: list[tuple[Errand, Seen, Verb]]) -> Iterator[Outcome]:
+        """Start the VMs of a lease, where all their hosts have room for them."""
+        if any(now < errand.retry_at for errand, _, _ in ready):
+            self._at(max(errand.retry_at for errand, _, _ in ready))
+            return
+        wanted: dict[int, Capacity] = {}
+        for errand, seen, verb in ready:
+            if verb is Verb.RESUME and errand.host in seen.places:
+                continue
+            assert errand.host is not None, "it is to run somewhere"
+            wanted[errand.host] = add(wanted.get(errand.host, (0, 0)), size_of(seen.vm))
+        for host, amount in wanted.items():
+            problem = self._problem(host, amount, {errand.vm for errand, _, _ in ready})
+            if problem:
+                yield from self._wait_for_room(now, ready, problem)
+                return
+        for errand, seen, verb in ready:
+            errand.waits_since = None
+            self._command(now, errand, seen, verb)
+            if errand.busy and verb is not Verb.RESUME and errand.host is not None:
+                self._going[errand.vm] = errand.host
+
+    def _problem(self, host: int, amount: Capacity, own: set[int]) -> str:
+        """Why VMs cannot be started on a host at this moment; empty if they can."""
+        index = self._hosts.current.get(host)
+        info = None if index is None else self._hosts.entries[index].info
+        if info is None or not info.usable:
+            return f"host {host} cannot be used"
+        room: Capacity = (info.cpu_percent, info.memory_mb)
+        for vm in self._seen.on(host) | {vm for vm, where in self._going.items() if where == host}:
+            seen = self._seen.get(vm)
+            if seen is None or vm in own or self._is_saved(seen):
+                continue
+            room = subtract(room, size_of(seen.vm))
+        return "" if fits(amount, room) else f"{info.name} is not free of other VMs yet"
+
+    def _is_saved(self, seen: Seen) -> bool:
+        """Whether it is a lease's VM whose place others may have, though it counts there."""
+        errand = self._ledger.errands.get(seen.vm.id)
+        return (
+            self.manners.suspends
+            and seen.vm.state == VmState.SUSPENDED
+            and errand is not None
+            and errand.goal is Goal.SAVED
+        )
+
+    def _wait_for_room(
+        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str
+    ) -> Iterator[Outcome]:
+        for errand, _, _ in ready:
+            if errand.waits_since is None:
+                errand.waits_since = now
+            limit = errand.waits_since + self._limits.timeout_seconds
+            if now >= limit and not errand.given_up:
+                errand.given_up = True
+                yield Outcome(errand, What.FAILED, problem)
+            else:
+                self._at(max(limit, now + 1))
+
+    # --- commands ------------------------------------------------------------------------
+
+    def _command(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> None:
+        """Give a command, unless the host has enough to do or it is too soon."""
+        if now < errand.retry_at and errand.verb is None:
+            self._at(errand.retry_at)
+            return
+        host = errand.host if verb in (Verb.DEPLOY, Verb.MIGRATE) else seen.vm.last_host_id
+        if host is not None and not self._may(now, host):
+            return
+        order = Order(vm=errand.vm, verb=verb)
+        if verb in (Verb.DEPLOY, Verb.MIGRATE):
+            datastore, problem = self._datastore(errand.vm, errand.index or 0)
+            if problem:
+                errand.problem = problem
+                errand.retry_at = now + self._limits.backoff_seconds
+                self._at(errand.retry_at)
+                return
+            order = Order(vm=errand.vm, verb=verb, host=host, datastore=datastore)
+        if host is not None:
+            self._last_sent[host] = now
+            self._under_way[host] += 1
+        errand.verb = verb
+        errand.busy = True
+        errand.retry_at = max(errand.retry_at, now + _PATIENCE_SECONDS)
+        self._send(order)
+
+    def _may(self, now: int, host: int) -> bool:
+        if self._under_way[host] >= self._limits.per_host:
+            return False
+        apart = self._limits.apart_seconds
+        if apart and host in self._last_sent and now < self._last_sent[host] + apart:
+            self._at(self._last_sent[host] + apart)
+            return False
+        return True
+
+    def _is_patient(self, now: int, errand: Errand) -> bool:
+        """Whether a command was given just now, and may yet show its effect."""
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return True
+        return False
+
+    def _count(self) -> None:
+        """How much is under way on each host."""
+        self._under_way = Counter()
+        for number in self._ledger.open:
+            errand = self._ledger.errands[number]
+            seen = self._seen.get(number)
+            if errand.verb is None and (seen is None or seen.vm.state != VmState.ACTIVE):
+                continue
+            if seen is not None and errand.verb is None and seen.vm.lcm_state == LcmState.RUNNING:
+                continue
+            where = errand.host if errand.goal is Goal.RUNNING else None
+            if where is None and seen is not None:
+                where = seen.vm.last_host_id
+            if where is not None:
+                self._under_way[where] += 1
+
+    def _at(self, moment: int) -> None:
+        if self._later is None or moment < self._later:
+            self._later = moment
+
+
+def _told(lcm: int) -> str:
+    if lcm in list(LcmState):
+        return LcmState(lcm).name.lower().replace("_", " ")
+    return f"an operation failed (state {lcm})" if lcm >= 36 else f"state {lcm}"

@@ -1,0 +1,366 @@
+"""Leases and their VMs: decisions become errands, what happens to VMs becomes inputs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from haizea.backends.opennebula.asking import fingerprint
+from haizea.backends.opennebula.enactment import Outcome, What
+from haizea.backends.opennebula.endings import Endings
+from haizea.backends.opennebula.host_table import HostTable
+from haizea.backends.opennebula.ledger import OUTSIDE, Errand, Ledger, Tracked, vms_of
+from haizea.backends.opennebula.seen import Seen, SeenVms
+from haizea.backends.opennebula.steps import Goal, is_over
+from haizea.backends.opennebula.vm import LcmState, VmState
+from haizea.core.events import (
+    Decision,
+    Input,
+    LeaseAccepted,
+    LeaseCancelled,
+    LeaseEnded,
+    OperationDelayed,
+    OperationEnded,
+    OperationFailed,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.lease import LeaseRequest
+from haizea.core.lifecycle import FINAL, State
+from haizea.core.records import LeaseRecord
+
+_log = logging.getLogger(__name__)
+
+_GOALS = {
+    Purpose.RUN: Goal.RUNNING,
+    Purpose.RESUME: Goal.RUNNING,
+    Purpose.SUSPEND: Goal.SAVED,
+    Purpose.SHUTDOWN: Goal.ENDED,
+}
+#: What the schedule takes to be over at its time unless it is told otherwise.
+_TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
+_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
+_LONGEST_DELAY_SECONDS = 30
+#: A VM of 1.4 that nobody knows of for so long, on a host that is well, has ended.
+_UNKNOWN_SECONDS = 60
+
+
+class Leases:
+    """Follows the leases whose nodes are VMs. To be used from one thread.
+
+    ``known`` finds the request of a lease that is over; ``waits_in`` are the states in which
+    a VM waits for its lease.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        seen: SeenVms,
+        table: HostTable,
+        endings: Endings,
+        known: Callable[[int], LeaseRequest | None],
+        waits_in: frozenset[int],
+    ) -> None:
+        self._ledger = ledger
+        self._seen = seen
+        self._table = table
+        self._endings = endings
+        self._known = known
+        self._waits_in = waits_in
+        self._timed: set[int] = set()
+        self._asked_for: dict[int, str] = {}
+        #: Nothing is sent, so that VMs stay as they are.
+        self.dry_run = False
+        #: VMs that came to a lease, or lost theirs, since this was emptied.
+        self.moved: set[int] = set()
+        #: Hosts on which a lease could not be started, by lease and index.
+        self.avoid: dict[int, int] = {}
+
+    # --- decisions ------------------------------------------------------------------------
+
+    def follow(self, now: int, decisions: Iterable[Decision]) -> None:
+        """Aim VMs at what was decided."""
+        for decision in decisions:
+            match decision:
+                case LeaseAccepted(_, request):
+                    self._enter(request, State.NEW)
+                case StateChanged():
+                    self._changed(now, decision)
+                case OperationStarted():
+                    self._started(now, decision)
+                case OperationEnded():
+                    lease = self._ledger.leases.get(decision.lease_id)
+                    if lease is not None and lease.purpose is decision.purpose:
+                        lease.purpose = None
+                        self._timed.discard(lease.id)
+                case _:
+                    pass
+        self._endings.save()
+
+    def finish(self, now: int, decisions: Iterable[Decision]) -> None:
+        """After a restart: of decisions whose commands may be missing, the ends of leases.
+
+        All else shows in the records.
+        """
+        for decision in decisions:
+            if not isinstance(decision, StateChanged) or decision.new not in FINAL:
+                continue
+            request = self._known(decision.lease_id)
+            if request is not None and decision.lease_id not in self._ledger.leases:
+                lease = Tracked(request=request, vms=vms_of(request), state=decision.old)
+                self._over(now, lease, decision)
+        self._endings.save()
+
+    def take_up(self, now: int, record: LeaseRecord) -> None:
+        """After a restart: aim a lease's VMs at what its record says."""
+        lease = self._enter(record.request, record.state)
+        if lease is None:
+            return
+        plan = record.plan
+        if plan is not None and plan.since is not None:
+            phase = plan.phases[plan.at]
+            self._begin(now, lease, phase.purpose, phase.end, plan.hosts)
+            lease.started = phase.purpose is not Purpose.RUN
+        elif record.saved:
+            self._aim_all(now, lease, Goal.SAVED)
+        elif record.code in ("preempted", "failure") and record.state is State.QUEUED:
+            self._aim_all(now, lease, Goal.OFF)
+
+    def _enter(self, request: LeaseRequest, state: State) -> Tracked | None:
+        lease = self._ledger.enter(request, state)
+        if lease is not None:
+            self.moved.update(lease.vms)
+            for vm in lease.vms:
+                self._remember(vm)
+        return lease
+
+    def _remember(self, vm: int) -> None:
+        seen = self._seen.get(vm)
+        if seen is not None:
+            self._asked_for[vm] = fingerprint(seen.vm)
+
+    def _changed(self, now: int, change: StateChanged) -> None:
+        lease = self._ledger.leases.get(change.lease_id)
+        if lease is None:
+            return
+        if change.new in FINAL:
+            self._over(now, lease, change)
+            return
+        lease.state = change.new
+        if change.old is State.ACTIVE and change.new is State.QUEUED:
+            lease.purpose = None
+            self._timed.discard(lease.id)
+            self._aim_all(now, lease, Goal.OFF)
+
+    def _over(self, now: int, lease: Tracked, change: StateChanged) -> None:
+        """A lease is over: its VMs are ended, taken off their hosts, or left alone."""
+        outside = lease.let_go or change.code == "early-end" or change.reason.startswith(OUTSIDE)
+        self._ledger.remove(lease)
+        self._timed.discard(lease.id)
+        self.avoid.pop(lease.id, None)
+        self.moved.update(lease.vms)
+        ends = change.new in (State.DONE, State.CANCELLED) and not outside
+        for node, vm in enumerate(lease.vms):
+            self._asked_for.pop(vm, None)
+            errand = self._ledger.errands.get(vm)
+            if ends:
+                self._aim(now, lease, node, Goal.ENDED)
+                self._endings.add(vm)
+            elif outside or change.new is not State.FAILED or errand is None:
+                self._ledger.drop(vm)
+            elif errand.goal is Goal.RUNNING and lease.failed is not Purpose.RESUME:
+                # Nothing is deleted; and nothing runs for ever that was to run for a while.
+                self._aim(now, lease, node, Goal.OFF)
+            elif errand.goal is not Goal.OFF:
+                self._ledger.drop(vm)
+
+    def _started(self, now: int, decision: OperationStarted) -> None:
+        lease = self._ledger.leases.get(decision.lease_id)
+        if lease is not None:
+            self._begin(now, lease, decision.purpose, decision.end, decision.hosts)
+
+    def _begin(
+        self, now: int, lease: Tracked, purpose: Purpose, end: int, hosts: tuple[int, ...]
+    ) -> None:
+        goal = _GOALS.get(purpose)
+        if purpose is Purpose.MIGRATE:
+            goal = Goal.SAVED
+        if goal is None:
+            return
+        lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
+        if purpose in _TIMED:
+            self._timed.add(lease.id)
+        for node in range(len(lease.vms)):
+            self._aim(now, lease, node, goal, hosts[node])
+
+    def _aim_all(self, now: int, lease: Tracked, goal: Goal) -> None:
+        for node in range(len(lease.vms)):
+            self._aim(now, lease, node, goal)
+
+    def _aim(
+        self, now: int, lease: Tracked, node: int, goal: Goal, index: int | None = None
+    ) -> None:
+        vm = lease.vms[node]
+        known = self._ledger.errands.get(vm)
+        if goal is not Goal.RUNNING:
+            index = None
+        if known is not None and (known.goal, known.index, known.lease) == (goal, index, lease.id):
+            if not known.given_up:
+                return
+        self._ledger.aim(
+            Errand(
+                vm=vm,
+                lease=lease.id,
+                size=lease.request.node_capacities()[node],
+                goal=goal,
+                since=now,
+                host=None if index is None else self._table.entries[index].number,
+                index=index,
+            )
+        )
+
+    # --- what happens ---------------------------------------------------------------------
+
+    def judge(self, now: int, vm: int) -> list[Input]:
+        """What it means that a VM is as it is now, where nothing is wanted of it at present."""
+        lease = self._ledger.leases.get(self._ledger.lease_of.get(vm, -1))
+        errand, seen = self._ledger.errands.get(vm), self._seen.get(vm)
+        if lease is None:
+            if errand is not None and seen is None:
+                self._ledger.drop(vm)
+                self._endings.remove(vm)
+            return []
+        if lease.let_go:
+            return []
+        if seen is None or is_over(seen.vm):
+            return self._gone(lease, vm, errand)
+        if self.dry_run or (errand is not None and not errand.reached):
+            return []
+        return self._undisturbed(now, lease, errand, seen)
+
+    def _undisturbed(
+        self, now: int, lease: Tracked, errand: Errand | None, seen: Seen
+    ) -> list[Input]:
+        """Whether a VM that came to where it was to be is still there."""
+        vm, state = seen.vm, seen.vm.state
+        match errand.goal if errand is not None else Goal.OFF:
+            case Goal.RUNNING:
+                if state != VmState.ACTIVE:
+                    return self._off(lease, f"VM {vm.id} was taken off its host")
+                if self._ended_by_itself(now, seen):
+                    return self._off(lease, f"VM {vm.id} ended")
+            case Goal.SAVED:
+                if state not in _REST and state != VmState.SUSPENDED:
+                    return self._cancel(lease, f"VM {vm.id} was started by somebody else")
+            case Goal.OFF:
+                return self._waiting(lease, errand, seen)
+            case Goal.ENDED:
+                pass
+        return []
+
+    def _waiting(self, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
+        vm = seen.vm
+        if vm.state in self._waits_in:
+            asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
+            if errand is None and asked != fingerprint(vm):
+                return self._cancel(lease, f"VM {vm.id} asks for something else now")
+            return []
+        if errand is not None and (vm.state in _REST or vm.state == VmState.SUSPENDED):
+            return []
+        if vm.state == VmState.HOLD:
+            return self._cancel(lease, f"VM {vm.id} was put on hold")
+        if vm.state == VmState.PENDING:
+            return self._cancel(lease, f"VM {vm.id} was released")
+        return self._cancel(lease, f"VM {vm.id} was started by somebody else")
+
+    def _ended_by_itself(self, now: int, seen: Seen) -> bool:
+        """Whether it is a VM of 1.4 that ended: it tells it by knowing nothing of it."""
+        if not self._seen.legacy or seen.vm.lcm_state != LcmState.UNKNOWN:
+            return False
+        return now - seen.changed >= _UNKNOWN_SECONDS and self._is_well(seen.vm.host_id)
+
+    def _is_well(self, host: int | None) -> bool:
+        index = self._table.current.get(-1 if host is None else host)
+        info = None if index is None else self._table.entries[index].info
+        return info is not None and info.usable
+
+    def _gone(self, lease: Tracked, vm: int, errand: Errand | None) -> list[Input]:
+        if errand is not None and errand.goal is Goal.ENDED:
+            self._ledger.reach(errand)
+            return []
+        return self._off(lease, f"VM {vm} was deleted")
+
+    def _off(self, lease: Tracked, reason: str) -> list[Input]:
+        """A VM was taken off its host: an active lease goes on while any of its VMs does."""
+        if lease.state is not State.ACTIVE:
+            return self._cancel(lease, reason)
+        if any(self._is_on(vm) for vm in lease.vms):
+            _log.info("%s; lease %d goes on with the others", reason, lease.id)
+            return []
+        lease.let_go = True
+        return [LeaseEnded(lease.id)]
+
+    def _is_on(self, vm: int) -> bool:
+        seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
+        if seen is None or is_over(seen.vm):
+            return False
+        return seen.vm.state == VmState.ACTIVE or (errand is not None and not errand.reached)
+
+    def _cancel(self, lease: Tracked, reason: str) -> list[Input]:
+        lease.let_go = True
+        return [LeaseCancelled(lease.id, f"{OUTSIDE}{reason}")]
+
+    def outcome(self, now: int, outcome: Outcome) -> list[Input]:
+        """What became of an errand."""
+        errand = outcome.errand
+        lease = self._ledger.leases.get(errand.lease)
+        if lease is None:
+            if outcome.what in (What.REACHED, What.GONE):
+                self._ledger.drop(errand.vm)
+                self._endings.remove(errand.vm)
+            return []
+        if lease.let_go:
+            return []
+        match outcome.what:
+            case What.REACHED:
+                if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
+                    lease.started = True
+                return []
+            case What.AWAY | What.GONE:
+                self._ledger.reach(errand)
+                return self._off(lease, outcome.reason or f"VM {errand.vm} cannot run any more")
+            case What.FAILED:
+                self._ledger.changed.add(errand.vm)
+                return self._failed(lease, errand, outcome.reason)
+
+    def _failed(self, lease: Tracked, errand: Errand, reason: str) -> list[Input]:
+        purpose = lease.purpose
+        if purpose is None or purpose is Purpose.SHUTDOWN:
+            return []
+        lease.purpose, lease.failed = None, purpose
+        self._timed.discard(lease.id)
+        if purpose is Purpose.RUN and errand.index is not None:
+            self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
+        return [OperationFailed(lease.id, purpose, reason)]
+
+    # --- delays ---------------------------------------------------------------------------
+
+    def delays(self, now: int) -> list[Input]:
+        """What is not over although it was to be over by now."""
+        told: list[Input] = []
+        for lease_id in sorted(self._timed):
+            lease = self._ledger.leases[lease_id]
+            if lease.end > now or lease.purpose is None:
+                continue
+            if all(errand.reached for errand in self._ledger.of(lease)):
+                continue
+            lease.delays += 1
+            step = min(2 ** (lease.delays // 2), _LONGEST_DELAY_SECONDS)
+            lease.end = now + step
+            told.append(OperationDelayed(lease.id, lease.purpose, lease.end))
+        return told
+
+    def next_delay(self) -> int | None:
+        """When something is to be over that is not yet."""
+        return min((self._ledger.leases[i].end for i in self._timed), default=None)

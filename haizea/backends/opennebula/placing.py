@@ -1,0 +1,194 @@
+"""Matchmaking for leases: which hosts of the schedule will do, in which order, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from haizea.backends.opennebula.expressions_table import Ranking
+from haizea.backends.opennebula.host_table import HostTable
+from haizea.backends.opennebula.matching import OLD_NAMES, Matchmaker
+from haizea.backends.opennebula.matching_datastores import Datastores
+from haizea.backends.opennebula.matching_pools import (
+    HostFacts,
+    VmNeeds,
+    datastore_facts,
+    host_facts,
+    vm_group,
+    vm_needs,
+)
+from haizea.backends.opennebula.matching_ranks import (
+    DatastorePolicy,
+    HostPolicy,
+    RankedHosts,
+    datastore_rank,
+    host_rank,
+)
+from haizea.backends.opennebula.seen import SeenVms, Surroundings
+from haizea.backends.opennebula.vm import VirtualMachine
+from haizea.core.hosts import EVERYWHERE, HostSet
+from haizea.core.lease import LeaseRequest
+from haizea.core.policy import HostView
+
+_MONITORED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacingPolicies:
+    """How hosts and datastores are ranked for VMs that do not say it themselves."""
+
+    hosts: HostPolicy = HostPolicy.STRIPING
+    host_rank: str = ""
+    datastores: DatastorePolicy = DatastorePolicy.STRIPING
+    datastore_rank: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The hosts of the schedule that will do for VMs, or why none does.
+
+    ``wrong`` is what the owner wrote wrongly, empty if nothing.
+    """
+
+    hosts: HostSet
+    ranking: Ranking | None = None
+    reason: str = ""
+    wrong: str = ""
+
+
+class LiveRanks:
+    """A host-selection policy that follows what is seen of the hosts.
+
+    Until they are seen, all are alike.
+    """
+
+    def __init__(self) -> None:
+        #: By the first of a lease's names, where its owner wrote a rank.
+        self._rankings: dict[str, RankedHosts] = {}
+        self._default: RankedHosts | None = None
+        self._packing = False
+
+    def follow(self, default: Ranking, *, packing: bool) -> None:
+        """Use this ranking from now on for leases without one of their own."""
+        self._default = RankedHosts({}, default, packing=packing)
+        self._packing = packing
+
+    def rank(self, vm: int, ranking: Ranking | None) -> None:
+        """Use this ranking for the lease whose first node is this VM; ``None``: the default."""
+        if ranking is None:
+            self._rankings.pop(str(vm), None)
+        else:
+            self._rankings[str(vm)] = RankedHosts({}, ranking, packing=self._packing)
+
+    def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterator[HostSet]:
+        """``hosts`` by rank, then by number of leases."""
+        own = self._rankings.get(request.names[0]) if request.names else None
+        ranked = own or self._default
+        return iter((hosts,)) if ranked is None else ranked.tiers(request, hosts, view)
+
+
+class Placing:
+    """Answers for the hosts as they were seen last. To be used from one thread."""
+
+    def __init__(self, table: HostTable, seen: SeenVms, policies: PlacingPolicies) -> None:
+        self._table = table
+        self._seen = seen
+        self._policies = policies
+        self._around = Surroundings()
+        self._matchmaker: Matchmaker | None = None
+        self._datastores: Datastores | None = None
+        self._there: HostSet = 0
+        self._legacy = False
+        self.ranks = LiveRanks()
+
+    def renew(self, around: Surroundings | None, *, legacy: bool) -> None:
+        """The hosts were seen anew; ``around`` is what else there is, where it was seen."""
+        self._legacy = legacy
+        if around is not None:
+            self._around = around
+        clusters = {c.id: c.template.attributes for c in self._around.clusters}
+        facts = []
+        self._there = 0
+        for entry in self._table.entries:
+            info = entry.info
+            if info is None or self._table.current.get(entry.number) != entry.index:
+                facts.append(HostFacts(id=-1, name="", state=-1, cluster_id=-1, attributes={}))
+                continue
+            attributes = info.attributes
+            if info.cluster_id in clusters:
+                attributes = {**attributes, "CLUSTER_TEMPLATE": clusters[info.cluster_id]}
+            # Whether a host can be used at present is the schedule's business.
+            facts.append(replace(host_facts(attributes), state=_MONITORED))
+            self._there |= 1 << entry.index
+        chosen = self._policies
+        self._matchmaker = Matchmaker(
+            facts,
+            [vm_group(group.attributes) for group in self._around.groups],
+            host_rank(chosen.hosts, chosen.host_rank, "FREECPU" if legacy else "FREE_CPU"),
+            OLD_NAMES if legacy else None,
+        )
+        packing = chosen.hosts is HostPolicy.PACKING
+        self.ranks.follow(self._matchmaker.default_ranking, packing=packing)
+        known = [datastore_facts(one.attributes) for one in self._around.datastores]
+        rank = datastore_rank(chosen.datastores, chosen.datastore_rank)
+        self._datastores = Datastores(known, facts, rank) if known else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the hosts were seen."""
+        return self._matchmaker is not None
+
+    def places(self, vms: Sequence[VirtualMachine]) -> Places:
+        """The hosts that will do for all of a lease's VMs, and how they rank for the first."""
+        matchmaker = self._matchmaker
+        assert matchmaker is not None, "hosts were seen"
+        hosts, wrong, ranking = self._there, "", None
+        for vm in vms:
+            match = matchmaker.match(self._needs(vm), self._placed(vm.id))
+            ranking = ranking or match.ranking
+            wrong = wrong or (f"VM {vm.id}: {match.error}" if match.error else "")
+            if match.reason:
+                return Places(0, None, match.reason, wrong)
+            hosts &= match.hosts
+        if not hosts:
+            return Places(0, None, "no host will do for all VMs of the group", wrong)
+        if ranking is matchmaker.default_ranking:
+            ranking = None
+        return Places(EVERYWHERE if hosts == self._there else hosts, ranking, "", wrong)
+
+    def companions(self, vm: int) -> frozenset[int]:
+        """The VMs whose hosts decide, by VM groups, on which hosts this one may run."""
+        assert self._matchmaker is not None, "hosts were seen"
+        rules = self._matchmaker.rules
+        return (rules.together(vm) | rules.apart(vm)) - {vm}
+
+    def datastore(self, vm: int, index: int) -> tuple[int | None, str]:
+        """The system datastore for a VM on the host with this index, or why there is none."""
+        seen = self._seen.get(vm)
+        if self._datastores is None or seen is None or self._legacy:
+            return None, ""
+        needs = self._needs(seen.vm)
+        choice = self._datastores.choose(needs, index)
+        if choice.id is not None:
+            self._datastores.take(needs, index, choice.id)
+        return choice.id, choice.reason
+
+    def _needs(self, vm: VirtualMachine) -> VmNeeds:
+        return vm_needs(vm.attributes)
+
+    def _placed(self, vm: int) -> dict[int, int]:
+        placed: dict[int, int] = {}
+        for other in self.companions(vm):
+            seen = self._seen.get(other)
+            if seen is not None and seen.vm.host_id is not None:
+                placed[other] = seen.vm.host_id
+        return placed
+
+
+def unplaced(companions: Iterable[int], seen: SeenVms, waits: Collection[int]) -> int | None:
+    """One of the companions that is to get a host and has none yet, if there is one."""
+    for vm in sorted(companions):
+        known = seen.get(vm)
+        if vm in waits and known is not None and known.vm.host_id is None:
+            return vm
+    return None

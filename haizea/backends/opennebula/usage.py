@@ -1,0 +1,69 @@
+"""What is used of hosts by others than leases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from haizea.backends.opennebula.host_table import Entry, HostTable
+from haizea.backends.opennebula.ledger import Ledger
+from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
+from haizea.backends.opennebula.steps import Goal
+from haizea.backends.opennebula.vm import VmState
+from haizea.core.events import HostUsed, Input
+from haizea.core.resources import Capacity, add
+
+
+class Usage:
+    """Says it whenever it changes. To be used from one thread."""
+
+    def __init__(self, table: HostTable, seen: SeenVms, ledger: Ledger) -> None:
+        self._table = table
+        self._seen = seen
+        self._ledger = ledger
+        self._told: dict[int, Capacity] = {}
+
+    def news(self, *, everywhere: bool) -> list[Input]:
+        """The hosts of which others now use more or less than was told last."""
+        numbers: Iterable[int] = self._table.current if everywhere else self._touched()
+        self._seen.touched = set()
+        self._ledger.changed = set()
+        told: list[Input] = []
+        for number in sorted(numbers):
+            index = self._table.current.get(number)
+            if index is None:
+                continue
+            amount = self._used(self._table.entries[index])
+            if amount != self._told.get(index, (0, 0)):
+                self._told[index] = amount
+                told.append(HostUsed(index, amount))
+        return told
+
+    def _touched(self) -> set[int]:
+        numbers = set(self._seen.touched)
+        for vm in self._ledger.changed:
+            seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
+            if seen is not None:
+                numbers.update(seen.places)
+            if errand is not None and errand.host is not None:
+                numbers.add(errand.host)
+        return numbers
+
+    def _used(self, entry: Entry) -> Capacity:
+        amount = self._table.lost(entry)
+        for vm in self._seen.on(entry.number):
+            seen = self._seen.get(vm)
+            if seen is not None and not self._is_leased(seen, entry):
+                amount = add(amount, size_of(seen.vm))
+        limit = entry.capacity
+        return (min(amount[0], limit[0]), min(amount[1], limit[1]))
+
+    def _is_leased(self, seen: Seen, entry: Entry) -> bool:
+        """Whether what the VM takes there is a lease's, or comes free by our doing."""
+        errand = self._ledger.errands.get(seen.vm.id)
+        if errand is None or errand.given_up:
+            return False
+        if not errand.reached:
+            return True
+        if errand.goal is Goal.RUNNING:
+            return errand.index == entry.index
+        return errand.goal is Goal.SAVED and seen.vm.state == VmState.SUSPENDED

@@ -1,0 +1,213 @@
+"""The options of ``[opennebula]``: how it is reached, whose VMs count, what is done there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from haizea.config.option import Required, option
+from haizea.config.values import Boolean, Choice, Duration, FilePath, Integer, Text
+from haizea.config.words import Mode
+
+_OPENNEBULA = Required(
+    "where mode is opennebula",
+    (("general", "mode"),),
+    lambda c: c.general.mode is Mode.OPENNEBULA,
+)
+
+
+class VmStates(StrEnum):
+    """In which states VMs wait for a lease."""
+
+    PENDING = "pending"
+    HOLD = "hold"
+    BOTH = "both"
+
+
+class DefaultLease(StrEnum):
+    """What VMs without ``HAIZEA`` are."""
+
+    BEST_EFFORT = "best-effort"
+    NOW = "now"
+    NONE = "none"
+
+
+class PreemptWith(StrEnum):
+    """How a VM is saved that makes room."""
+
+    STOP = "stop"
+    SUSPEND = "suspend"
+
+
+class HostPolicy(StrEnum):
+    """How hosts are ranked for VMs that have no rank."""
+
+    PACKING = "packing"
+    STRIPING = "striping"
+    LOAD_AWARE = "load-aware"
+    FIXED = "fixed"
+    CUSTOM = "custom"
+
+
+class DatastorePolicy(StrEnum):
+    """How system datastores are ranked for VMs that have no rank for them."""
+
+    PACKING = "packing"
+    STRIPING = "striping"
+    FIXED = "fixed"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenNebula:
+    """How OpenNebula is reached and driven; used where mode is opennebula.
+
+    Haizea's user is the one in the file that ONE_AUTH names, else ~/.one/one_auth; it needs
+    administration rights on the VMs, as oneadmin has them.
+    """
+
+    NAME: ClassVar[str] = "opennebula"
+
+    host: str | None = option(
+        "host",
+        Text("a host's name or address"),
+        "Where OpenNebula's daemon runs.",
+        required=_OPENNEBULA,
+        example="localhost",
+    )
+    port: int = option(
+        "port",
+        Integer(least=1, most=65535),
+        "The port of its XML-RPC interface.",
+        default="2633",
+    )
+    url: str | None = option(
+        "url",
+        Text("an address such as https://one.example.org/RPC2"),
+        "The whole address of the XML-RPC interface, in place of host and port, where it is"
+        " behind a proxy or served over TLS.",
+        example="https://one.example.org/RPC2",
+    )
+    certificates: Path | None = option(
+        "certificates",
+        FilePath(),
+        "The authorities to trust where the url is https (PEM), in place of the system's.",
+        example="/etc/ssl/one.pem",
+    )
+    events: str | None = option(
+        "events",
+        Text("an address such as tcp://localhost:2101; or none"),
+        "Where OpenNebula publishes its events; auto is port 2101 of host, none is for looking"
+        " every wakeup-interval, and at what is under way every second. OpenNebula 1.4 has none.",
+        default="auto",
+        example="tcp://localhost:2101",
+    )
+    vm_states: VmStates = option(
+        "vm-states",
+        Choice(VmStates),
+        "Which waiting VMs are Haizea's: those in state PENDING, where no other scheduler runs;"
+        " those on HOLD, beside the scheduler of OpenNebula 7; or both.",
+        default="pending",
+    )
+    default_lease: DefaultLease = option(
+        "default-lease",
+        Choice(DefaultLease),
+        "What a VM without a HAIZEA attribute is: best-effort, it waits until it fits; now, it"
+        " starts at once or is rejected; none, it is left to others. It runs without end and is"
+        " not preemptible.",
+        default="best-effort",
+    )
+    group_settling_seconds: int = option(
+        "group-settling",
+        Duration(),
+        "For how long no VM must have come to a group without a GROUP_SIZE until it counts as"
+        " complete.",
+        default="10",
+    )
+    preempt_with: PreemptWith = option(
+        "preempt-with",
+        Choice(PreemptWith),
+        "How VMs are saved that make room: stop, their memory goes to the system datastore and"
+        " they may go on on any host; suspend, it stays on the host, faster, and OpenNebula"
+        " counts them there still, so that its own figures show more than the host has.",
+        default="stop",
+    )
+    host_policy: HostPolicy = option(
+        "host-policy",
+        Choice(HostPolicy),
+        "Which hosts are preferred for VMs without a rank of their own: packing, those with most"
+        " VMs; striping, those with fewest; load-aware, those with most free CPU; fixed, those"
+        " with the highest PRIORITY; custom, as host-rank says.",
+        default="striping",
+    )
+    host_rank: str = option(
+        "host-rank",
+        Text("a rank expression"),
+        "The rank of hosts where host-policy is custom.",
+        default="FREE_CPU",
+        example="FREE_CPU - RUNNING_VMS",
+    )
+    datastore_policy: DatastorePolicy = option(
+        "datastore-policy",
+        Choice(DatastorePolicy),
+        "Which system datastores are preferred: packing, those with the least free space;"
+        " striping, those with the most; fixed, by PRIORITY; custom, as datastore-rank says.",
+        default="striping",
+    )
+    datastore_rank: str = option(
+        "datastore-rank",
+        Text("a rank expression"),
+        "The rank of datastores where datastore-policy is custom.",
+        default="FREE_MB",
+    )
+    commands: int = option(
+        "commands",
+        Integer("commands", least=1, most=64),
+        "How many commands are sent at the same time.",
+        default="8",
+    )
+    commands_per_host: int = option(
+        "commands-per-host",
+        Integer("operations", least=1),
+        "How many VMs of one host are started, saved or ended at the same time at most.",
+        default="10",
+    )
+    command_timeout_seconds: int = option(
+        "command-timeout",
+        Duration(least=1),
+        "After how long in one of the states that pass by themselves a VM counts as hanging.",
+        default="900",
+    )
+    command_retries: int = option(
+        "command-retries",
+        Integer("times"),
+        "How often what failed is tried again before the lease is placed anew or fails.",
+        default="3",
+    )
+    shutdown_grace_seconds: int = option(
+        "shutdown-grace",
+        Duration(),
+        "How long a VM may take to shut down at the end of its lease before it is shut down hard.",
+        default="60",
+    )
+    host_grace_seconds: int = option(
+        "host-grace",
+        Duration(),
+        "How long OpenNebula may be unable to monitor a host until the VMs there count as lost."
+        " Nothing is started on it from the first moment on.",
+        default="120",
+    )
+    stop_when_no_more_leases: bool = option(
+        "stop-when-no-more-leases",
+        Boolean(),
+        "Whether Haizea ends when no lease is left, rather than waiting for the next.",
+        default="no",
+    )
+    dry_run: bool = option(
+        "dry-run",
+        Boolean(),
+        "Whether commands are logged rather than sent. Leases are then kept in memory only.",
+        default="no",
+    )

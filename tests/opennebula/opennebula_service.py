@@ -1,0 +1,229 @@
+"""A service and the OpenNebula that it drives, a sandbox, both in the same hurried time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haizea.clock import Pace
+from haizea.config import loads
+from haizea.core.lifecycle import State
+from haizea.core.records import LeaseRecord
+from haizea.sandbox.clock import ScaledClock
+from haizea.sandbox.faults import Chances
+from haizea.sandbox.server import Options, Sandbox
+from haizea.service.paths import Paths
+from haizea.service.service import Service
+from haizea.store import LeaseQuery, Store
+
+CONFIGURATION = """\
+[general]
+mode: opennebula
+[scheduling]
+policy-preemption: ar-preempts-everything
+suspension: all
+backfilling: aggressive
+migration: yes-notransfer
+override-suspend-time: 10
+override-resume-time: 10
+shutdown-time: 5
+non-schedulable-interval: 1
+wakeup-interval: 30
+{scheduling}
+[service]
+listen: none
+[opennebula]
+host: 127.0.0.1
+port: {port}
+events: {events}
+group-settling: 2
+{opennebula}
+"""
+
+ALL = LeaseQuery(finished=True, limit=10_000)
+
+
+class Site:
+    """An OpenNebula with hosts of 8 cores and 16 GB, and a Haizea that drives it.
+
+    ``speed`` of its seconds pass in a real one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        speed: float = 20,
+        hosts: int = 4,
+        version: str = "6.10.5",
+        events: bool = True,
+        opennebula: str = "",
+        scheduling: str = "",
+        **options: Any,
+    ) -> None:
+        self.directory = directory
+        self.speed = speed
+        self._texts = {"opennebula": opennebula, "scheduling": scheduling}
+        self.clock = ScaledClock(speed=speed)
+        self.sandbox = Sandbox(
+            Options(
+                version=version,
+                host_count=hosts,
+                clock=self.clock,
+                events_port=0 if events else None,
+                state_file=directory / "cloud.db",
+                **{"chances": Chances(), **options},
+            )
+        )
+        self.service: Service | None = None
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Start OpenNebula, and Haizea."""
+        self.sandbox.start()
+        self.start_haizea()
+
+    def start_haizea(self) -> None:
+        """Start Haizea, or start it again."""
+        events = self.sandbox.events_url or "none"
+        config = loads(
+            CONFIGURATION.format(port=self.sandbox.port, events=events, **self._texts),
+            self.directory / "haizea.conf",
+        )
+        paths = Paths(self.directory / "state")
+        paths.prepare()
+        self.store = Store.open(str(self.directory / "leases.db"))
+        assert self.store.lock(wait=False, stopped=lambda: False)
+        pace = Pace(self.speed, self.clock.anchor_wall, self.clock.start)
+        self.service = Service(config, self.store, paths, logging.getLogger("haizea"), pace)
+        self.service.start()
+        self._thread = threading.Thread(target=self._run, name="service")
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self.service is not None, "it was started"
+        try:
+            self.service.run()
+        except BaseException as error:
+            self.failure = error
+
+    def stop_haizea(self) -> None:
+        """End Haizea; VMs go on."""
+        if self.service is not None:
+            self.service.stop()
+            self._thread.join(timeout=30)
+            assert not self._thread.is_alive()
+            self.service.close()
+            self.store.close()
+            self.service = None
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop_haizea()
+        self.sandbox.close()
+        if self.failure is not None:
+            raise self.failure
+
+    # --- OpenNebula ---------------------------------------------------------------------
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The value of a call by oneadmin that is accepted."""
+        proxy = xmlrpc.client.ServerProxy(self.sandbox.url)
+        session = self.sandbox.session
+        if self.sandbox.options.version.startswith("1."):
+            import hashlib
+
+            user, _, password = session.partition(":")
+            session = f"{user}:{hashlib.sha1(password.encode()).hexdigest()}"
+        answer: Any = getattr(proxy, method)(session, *arguments)
+        proxy("close")()
+        assert answer[0] is True, answer
+        return answer[1] if len(answer) > 1 else None
+
+    def submit(
+        self, *, cpu: float = 1, memory: int = 1024, rest: str = "", **haizea: object
+    ) -> int:
+        """A new VM with these words in its ``HAIZEA``, none without words."""
+        text = f'NAME="vm"\nCPU="{cpu}"\nMEMORY="{memory}"\n{rest}\n'
+        if haizea:
+            words = ", ".join(f'{name.upper()}="{word}"' for name, word in haizea.items())
+            text += f"HAIZEA=[ {words} ]\n"
+        return int(self.call("one.vm.allocate", text))
+
+    def state(self, vm: int) -> str:
+        """A VM's state by name."""
+        return self.sandbox.control.vm(vm).state
+
+    def host(self, vm: int) -> int | None:
+        """The host of a VM."""
+        return self.sandbox.control.vm(vm).host
+
+    def came_to(self, vm: int, state: str) -> list[float]:
+        """When a VM came to a state."""
+        return [c.time for c in self.sandbox.control.changes() if c.vm == vm and c.new == state]
+
+    def now(self) -> float:
+        """The time of both."""
+        return self.clock.now()
+
+    # --- Haizea -------------------------------------------------------------------------
+
+    def lease(self, vm: int) -> LeaseRecord:
+        """The latest lease of a VM."""
+        found = [r for r in self.leases() if str(vm) in r.request.names]
+        assert found, f"VM {vm} has no lease"
+        return found[-1]
+
+    def leases(self) -> list[LeaseRecord]:
+        """All leases."""
+        return self.store.leases(ALL)
+
+    def has_lease(self, vm: int, *states: State) -> bool:
+        """Whether a VM's latest lease is in one of these states, or there is one."""
+        found = [r for r in self.leases() if str(vm) in r.request.names]
+        return bool(found) and (not states or found[-1].state in states)
+
+    # --- waiting ------------------------------------------------------------------------
+
+    def until(self, what: Callable[[], bool], *, seconds: float = 600) -> None:
+        """Wait until it is so; at most so long, in the time of both."""
+        deadline = self.now() + seconds
+        while not what():
+            if self.failure is not None:
+                raise self.failure
+            assert self.now() < deadline, "it did not come to that"
+            time.sleep(0.02)
+
+    def until_state(self, vm: int, *states: str, seconds: float = 600) -> None:
+        """Wait until a VM is in one of these states."""
+        try:
+            self.until(lambda: self.state(vm) in states, seconds=seconds)
+        except AssertionError:
+            raise AssertionError(f"VM {vm} is {self.state(vm)}, not {states}") from None
+
+    def assert_no_overload(self) -> None:
+        """No host ever had more than it can hold."""
+        assert not self.sandbox.control.violations("running")
+        assert not self.sandbox.control.violations("counted")
+
+
+@contextmanager
+def site(directory: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Site]:
+    """A site that is at work."""
+    path = directory / "one_auth"
+    path.write_text("oneadmin:onepass\n")
+    monkeypatch.setenv("ONE_AUTH", str(path))
+    made = Site(directory, **options)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
