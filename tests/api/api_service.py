@@ -1,7 +1,8 @@
 """A small lease manager for tests of the HTTP interface: a real scheduler in a real thread.
 
-It keeps everything in memory and its hosts obey at once. Time is real; ``ahead`` puts the
-clock of the scheduler forward.
+It is for what cannot be had of the service at will: bounds that are soon reached, decisions
+that do not come, a store that is away. It keeps everything in memory and its hosts obey at
+once.
 """
 
 from __future__ import annotations
@@ -63,13 +64,16 @@ Taken = (
 )
 
 
+#: Who has a token, and of which kind.
+PEOPLE = {"anna": Role.USER, "bert": Role.USER, "olga": Role.OPERATOR, "rita": Role.READER}
+
+
 class SmallManager:
     """Schedules in a thread of its own, between :meth:`start` and :meth:`stop`."""
 
     def __init__(self, hosts: int = 8, most_waiting: int = 1000) -> None:
         self.site = Site.uniform(ResourceTypes(), hosts, (400, 8192))
         self.started = self.now()
-        self.ahead = 0
         self.paused = threading.Event()
         self.away = False
         self._scheduler = Scheduler(
@@ -94,7 +98,7 @@ class SmallManager:
         self._thread = threading.Thread(target=self._run, name="scheduler")
 
     def now(self) -> int:
-        return int(time.time()) + getattr(self, "ahead", 0)
+        return int(time.time())
 
     # --- its thread -------------------------------------------------------------------
 
@@ -421,12 +425,7 @@ class Service:
         self.app = make_app(self.manager, settings, parse_lease)
         self.server = Server(self.app, "127.0.0.1", 0)
         self.secrets: dict[str, str] = {}
-        for name, role in (
-            ("anna", Role.USER),
-            ("bert", Role.USER),
-            ("olga", Role.OPERATOR),
-            ("rita", Role.READER),
-        ):
+        for name, role in PEOPLE.items():
             self.secrets[name] = self.manager.make_token(name, role, name, None)[1]
 
     def __enter__(self) -> Service:
@@ -445,9 +444,13 @@ class Service:
 
     def client(self, name: str | None, secret: str | None = None) -> httpx.Client:
         """A client with somebody's token, another secret, or none."""
-        shown = secret if name is None else self.secrets[name]
-        headers = {} if shown is None else {"Authorization": f"Bearer {shown}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return client_of(self.url, secret if name is None else self.secrets[name])
+
+
+def client_of(url: str, secret: str | None) -> httpx.Client:
+    """A client that shows a secret, or none."""
+    headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+    return httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False)
 
 
 def wanted(count: int = 1, **fields: object) -> dict[str, object]:

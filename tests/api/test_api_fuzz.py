@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import schemathesis
-from api_service import Service
 from effort import tries
 from hypothesis import given
+from live_service import LiveService
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -40,14 +40,14 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with Service(hosts=16) as running:
+def service() -> Iterator[LiveService]:
+    with LiveService(hosts=16) as running:
         yield running
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), OPERATIONS)
 def test_no_request_makes_it_fail(
-    service: Service, path: str, method: str, mode: GenerationMode
+    service: LiveService, path: str, method: str, mode: GenerationMode
 ) -> None:
     """Neither an internal error nor a hang, and every answer is as the description says."""
     cases = SCHEMA[path][method].as_strategy(generation_mode=mode)

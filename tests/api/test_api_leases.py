@@ -8,17 +8,18 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from api_service import Service, wanted
+from api_service import wanted
+from live_service import LiveService
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with Service() as running:
+def service() -> Iterator[LiveService]:
+    with LiveService() as running:
         yield running
 
 
 @pytest.fixture
-def anna(service: Service) -> Iterator[httpx.Client]:
+def anna(service: LiveService) -> Iterator[httpx.Client]:
     with service.client("anna") as client:
         yield client
 
@@ -192,7 +193,7 @@ def test_bodies_that_are_no_request_are_refused(
     assert answer.json()["error"]["message"]
 
 
-def test_the_same_key_gives_the_same_lease(anna: httpx.Client, service: Service) -> None:
+def test_the_same_key_gives_the_same_lease(anna: httpx.Client, service: LiveService) -> None:
     headers = {"Idempotency-Key": "once"}
     first = anna.post("/v1/leases", json=wanted(), headers=headers)
     second = anna.post("/v1/leases", json=wanted(), headers=headers)
@@ -249,7 +250,7 @@ def test_a_lease_is_shown_with_its_story(anna: httpx.Client) -> None:
 
 
 def test_cancelling_twice_is_no_error_but_what_is_over_stays(
-    anna: httpx.Client, service: Service
+    anna: httpx.Client, service: LiveService
 ) -> None:
     lease_id = anna.post("/v1/leases", json=wanted()).json()["lease"]["id"]
     assert anna.delete(f"/v1/leases/{lease_id}").status_code == 200

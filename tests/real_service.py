@@ -1,4 +1,4 @@
-"""A real service for tests of the commands: its own store, world, clock and HTTP interface."""
+"""A real service for tests: its own store, world, clock and HTTP interface."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from haizea.cli.access import Token, parse_server
 from haizea.cli.client import Client
 from haizea.cli.main import cli
 from haizea.config import load
+from haizea.service.manager import ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.service import Service
 from haizea.store import Role, Store
@@ -29,7 +30,7 @@ mode: simulated
 persistence-file: {directory}/leases.db
 [simulation]
 clock: real
-resources: 4 CPU:400 Memory:4096
+resources: {resources}
 [scheduling]
 policy-preemption: ar-preempts-everything
 suspension: all
@@ -47,9 +48,12 @@ speed: {speed}
 class RealService:
     """A service that runs in a thread. ``url`` is where it is, ``token_file`` an operator's."""
 
-    def __init__(self, directory: Path, speed: int, **options: Any) -> None:
+    def __init__(
+        self, directory: Path, speed: int, resources: str = "4 CPU:400 Memory:4096", **options: Any
+    ) -> None:
         self._directory = directory
         self._speed = speed
+        self._resources = resources
         self._options = options
         self._port = 0
         self.token_file = directory / "state/token"
@@ -58,7 +62,11 @@ class RealService:
     def start(self) -> None:
         """Begin, or go on after :meth:`stop` at the same address."""
         path = self._directory / "service.conf"
-        path.write_text(CONFIGURATION.format(directory=self._directory, speed=self._speed))
+        path.write_text(
+            CONFIGURATION.format(
+                directory=self._directory, speed=self._speed, resources=self._resources
+            )
+        )
         config = load(path)
         listen = ("127.0.0.1", self._port)
         config = replace(config, service=replace(config.service, listen=listen, **self._options))
@@ -90,6 +98,11 @@ class RealService:
         path.touch(mode=0o600)
         path.write_text(secret + "\n")
         return path
+
+    @property
+    def manager(self) -> ServiceManager:
+        """What its HTTP interface asks."""
+        return self._service.manager
 
     def client(self, **options: Any) -> Client:
         """What the commands ask the service with."""
