@@ -33,6 +33,9 @@ COMMANDS = {
     "watch": Place("watch_command", "watch", "Show what happens, as it happens."),
     "status": Place("site_commands", "status", "Show how the service is."),
     "token": Place("token_command", "token", "Make, list and revoke tokens."),
+    "opennebula": Place(
+        "opennebula_command", "opennebula", "Haizea and OpenNebula: try, check, set up."
+    ),
     "sample-config": Place(
         "config_commands", "sample_config", "Print a commented sample configuration."
     ),
