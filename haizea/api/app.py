@@ -18,6 +18,7 @@ from haizea.api.answers import EventOut
 from haizea.api.calls import Calls
 from haizea.api.forms import LeaseForm, schema_of
 from haizea.api.guard import Guard
+from haizea.api.identities import CheckPassword, Identities
 from haizea.api.interface import Here, Interface
 from haizea.api.manager import Busy, Draft, Manager, Unavailable
 from haizea.api.problems import Problem, Refused, invalid, later
@@ -52,11 +53,15 @@ _TAGS = [
 
 
 def make_app(
-    manager: Manager, settings: ApiSettings | None = None, parse_lease: ParseLease | None = None
+    manager: Manager,
+    settings: ApiSettings | None = None,
+    parse_lease: ParseLease | None = None,
+    check_password: CheckPassword | None = None,
 ) -> FastAPI:
     """The interface to a manager, to be run in one event loop once.
 
-    Without ``parse_lease``, leases are taken in JSON alone. ``app.state.interface`` is the
+    Without ``parse_lease``, leases are taken in JSON alone; without ``check_password``, tokens
+    alone are taken for credentials. ``app.state.interface`` is the
     :class:`~haizea.api.interface.Interface`; streams and waiting requests end when its
     ``closing`` is set.
     """
@@ -67,7 +72,7 @@ def make_app(
         parse_lease=parse_lease or _json_alone,
         ask=Calls("questions", settings.question_threads),
         stream=Calls("streams", settings.stream_threads),
-        look_up=Calls("tokens", settings.token_threads),
+        identities=Identities(manager, Calls("tokens", settings.token_threads), check_password),
     )
     app = FastAPI(
         title="Haizea",
@@ -85,9 +90,8 @@ def make_app(
     _handle_errors(app)
     app.add_middleware(
         Guard,
-        manager=manager,
         settings=settings,
-        look_up=interface.look_up,
+        identities=interface.identities,
         meters=interface.meters,
         open_paths=frozenset({"/health", page.PATH}),
     )
@@ -107,8 +111,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         unwatch()
-        for calls in (interface.ask, interface.stream, interface.look_up):
-            calls.close()
+        for closes in (interface.ask, interface.stream, interface.identities):
+            closes.close()
 
 
 def description() -> dict[str, Any]:

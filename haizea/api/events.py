@@ -184,7 +184,7 @@ class _Stream:
             return True
         self._checked = time.monotonic()
         here = self._here
-        return await here.look_up(here.manager.identify, self._secret) is not None
+        return await here.identities.identify(self._secret) is not None
 
 
 def written_event(event: EventOut) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from haizea.api.calls import Calls
-from haizea.api.manager import Manager, TokenInfo, Unavailable
+from haizea.api.identities import Identities
+from haizea.api.manager import TokenInfo, Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import Refused, later, unauthorized
 from haizea.api.settings import ApiSettings
@@ -30,7 +29,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 TOKEN = "haizea.token"
 SECRET = "haizea.secret"
 
-_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,256}) *", re.IGNORECASE)
 _HEADERS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -46,16 +44,14 @@ class Guard:
     def __init__(
         self,
         app: App,
-        manager: Manager,
         settings: ApiSettings,
-        look_up: Calls,
+        identities: Identities,
         meters: Meters,
         open_paths: frozenset[str],
     ) -> None:
         self._app = app
-        self._manager = manager
         self._settings = settings
-        self._look_up = look_up
+        self._identities = identities
         self._meters = meters
         self._open_paths = open_paths
 
@@ -91,13 +87,11 @@ class Guard:
         await self._app(scope, receive, answer)
 
     async def _identify(self, scope: Scope) -> None:
-        shown = [value for name, value in scope["headers"] if name == b"authorization"]
-        bearer = _BEARER.fullmatch(shown[0]) if len(shown) == 1 else None
-        if bearer is None:
+        secret = self._identities.shown(scope["headers"])
+        if secret is None:
             raise unauthorized()
-        secret = bearer[1].decode("ascii")
         try:
-            token = await self._look_up(self._manager.identify, secret)
+            token = await self._identities.identify(secret)
         except Unavailable:
             # Nobody can be told who has a token from who has none, so nothing is said.
             raise later("unavailable", "the service cannot look up tokens at present") from None

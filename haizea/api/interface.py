@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from haizea.api.bells import Bells
 from haizea.api.calls import Calls
 from haizea.api.guard import SECRET, TOKEN
+from haizea.api.identities import Identities
 from haizea.api.manager import Manager, Role, TokenInfo
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
@@ -32,7 +33,7 @@ class Interface:
     parse_lease: ParseLease
     ask: Calls
     stream: Calls
-    look_up: Calls
+    identities: Identities
     meters: Meters = field(default_factory=Meters)
     bells: Bells = field(default_factory=Bells)
     closing: asyncio.Event = field(default_factory=asyncio.Event)

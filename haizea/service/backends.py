@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from haizea.api.identities import CheckPassword
 from haizea.api.manager import Draft
 from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
-from haizea.backends.opennebula.client import Client
+from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.connection import ConnectionSettings
 from haizea.backends.opennebula.enactment import Limits
 from haizea.backends.opennebula.errors import OpenNebulaError
@@ -35,6 +36,7 @@ from haizea.core.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox, Submission
+from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
 from haizea.store import Store, StoreError
@@ -47,10 +49,14 @@ _WAITS_IN = {
 
 
 class Behind(Protocol):
-    """What a service drives. ``name`` is for people."""
+    """What a service drives. ``name`` is for people.
+
+    ``check_password`` finds out who its users are, where it knows.
+    """
 
     name: str
     backend: LastingBackend
+    check_password: CheckPassword | None
 
     def site(self) -> Site:
         """The hosts that are known now."""
@@ -93,6 +99,7 @@ class WorldSide:
     """The simulated site in real time."""
 
     name = "simulated, in real time"
+    check_password: CheckPassword | None = None
 
     def __init__(self, config: Config, clock: RealClock) -> None:
         self._site = make_site(config.simulation.resources or ())
@@ -139,6 +146,8 @@ class OpenNebulaSide:
         self._had_leases = False
         client = _client(config)
         self._reports = Reports(client, dry_run=section.dry_run)
+        self._doorkeeper = _client(config, patient=False)
+        self.check_password: CheckPassword | None = Passwords(self._doorkeeper.user)
         options = backend_options(config, speed)
         parse_rank(options.placing.host_rank, "host-rank")
         parse_rank(options.placing.datastore_rank, "datastore-rank")
@@ -210,6 +219,7 @@ class OpenNebulaSide:
     def close(self) -> None:
         """Write the last reports, then close connections; VMs go on."""
         self._reports.close()
+        self._doorkeeper.close()
         self._opennebula.close()
 
 
@@ -246,13 +256,18 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
     )
 
 
-def _client(config: Config) -> Client:
+def _client(config: Config, *, patient: bool = True) -> Client:
+    """A client; one that is not ``patient`` answers soon, if only that nobody answers."""
     section = config.opennebula
     certificates = None if section.certificates is None else str(section.certificates)
+    limits = ConnectionSettings(certificates=certificates)
+    if not patient:
+        limits = replace(limits, connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
     return Client(
         section.url or f"http://{_bracketed(section.host)}:{section.port}/RPC2",
         read_session(),
-        connection=ConnectionSettings(certificates=certificates),
+        connection=limits,
+        retry=RetrySettings() if patient else RetrySettings(attempts=1),
     )
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from haizea.api.app import make_app
+from haizea.api.identities import CheckPassword
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
 from haizea.clock import Pace, RealClock
@@ -102,7 +103,7 @@ class Service:
         self.manager = ServiceManager(
             about, store, self._board, self._inbox, self._turns, expectations, self._figures
         )
-        self._server = _server(config, self.manager, self.clock)
+        self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(self._scheduler.records, saved.records)
         self._recover(saved, now)
 
@@ -209,7 +210,12 @@ def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None
     logger.log(STATUS, "a token for this user is in %s", paths.token)
 
 
-def _server(config: Config, manager: ServiceManager, clock: RealClock) -> Server | None:
+def _server(
+    config: Config,
+    manager: ServiceManager,
+    clock: RealClock,
+    check_password: CheckPassword | None,
+) -> Server | None:
     section = config.service
     if section.listen is None:
         return None
@@ -219,6 +225,7 @@ def _server(config: Config, manager: ServiceManager, clock: RealClock) -> Server
         manager,
         ApiSettings(),
         lambda content, media_type: parse_lease(content, media_type, clock.now()),
+        check_password,
     )
     return Server(app, host, port, certificate=section.tls_certificate, key=section.tls_key)
 

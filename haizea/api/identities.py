@@ -1,0 +1,72 @@
+"""Who a request is from: the bearer of a token or, where that is taken, a user by password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+
+from haizea.api.calls import Calls
+from haizea.api.manager import Manager, TokenInfo
+
+#: Finds out who has this name and password, ``None`` for nobody. It may take its time, and
+#: raise :class:`haizea.api.manager.Unavailable`.
+CheckPassword = Callable[[str, str], TokenInfo | None]
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,256}) *", re.IGNORECASE)
+_BASIC = re.compile(rb"basic +([A-Za-z0-9+/]{1,1024}={0,2}) *", re.IGNORECASE)
+_PASSWORD_THREADS = 4
+
+#: No token begins so.
+_BY_PASSWORD = "basic "
+
+
+class Identities:
+    """Tells who shows which credentials.
+
+    Passwords are looked up by threads of their own: who has a token does not wait for those
+    whose passwords another server has to check.
+    """
+
+    def __init__(
+        self, manager: Manager, look_up: Calls, check_password: CheckPassword | None
+    ) -> None:
+        self._manager = manager
+        self._look_up = look_up
+        self._check_password = check_password
+        self._passwords = Calls("passwords", _PASSWORD_THREADS)
+
+    def close(self) -> None:
+        """Look up nothing more."""
+        self._look_up.close()
+        self._passwords.close()
+
+    def shown(self, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """The credentials in a request's headers, ``None`` if there are none that are taken."""
+        shown = [value for name, value in headers if name == b"authorization"]
+        if len(shown) != 1:
+            return None
+        bearer = _BEARER.fullmatch(shown[0])
+        if bearer is not None:
+            return bearer[1].decode("ascii")
+        basic = _BASIC.fullmatch(shown[0])
+        if basic is None or self._check_password is None:
+            return None
+        return _BY_PASSWORD + basic[1].decode("ascii")
+
+    async def identify(self, shown: str) -> TokenInfo | None:
+        """Whose these credentials are, ``None`` if nobody's.
+
+        Raises :class:`haizea.api.manager.Unavailable` where that cannot be found out now.
+        """
+        if not shown.startswith(_BY_PASSWORD):
+            return await self._look_up(self._manager.identify, shown)
+        try:
+            text = base64.b64decode(shown.removeprefix(_BY_PASSWORD), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        user, colon, password = text.partition(":")
+        if not (user and colon and password) or self._check_password is None:
+            return None
+        return await self._passwords(self._check_password, user, password)
