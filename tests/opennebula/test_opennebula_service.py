@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from opennebula_service import site
 
 from haizea.core.lifecycle import State
-from opennebula_service import site
 
 VERSIONS = ("1.4.0", "6.10.5", "7.4.0")
 
@@ -26,4 +26,158 @@ def test_a_vm_runs_for_as_long_as_it_asks_for(
         (ended,) = cloud.came_to(vm, "SHUTDOWN")
         assert start + 50 <= ended <= start + 62
         cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+        cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_ar_starts_in_time_and_whom_it_preempted_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    with site(tmp_path, monkeypatch, version=version, hosts=1, speed=10) as cloud:
+        victim = cloud.submit(
+            cpu=8, memory=8192, start="best_effort", duration="00:03:20", preemptible="yes"
+        )
+        cloud.until_state(victim, "RUNNING")
+        start = int(cloud.now()) + 100
+        booked = cloud.submit(cpu=8, memory=8192, start="+00:01:40", duration="00:01:00")
+        cloud.until_state(booked, "RUNNING")
+        assert cloud.state(victim) == "STOPPED"
+        (deployed,) = cloud.came_to(booked, "PROLOG")
+        assert start - 1 <= deployed <= start + 5
+        cloud.until_state(victim, "RUNNING")
+        cloud.until_state(victim, "DONE")
+        assert cloud.lease(victim).ran >= 180
+        assert cloud.came_to(victim, "PROLOG") and not cloud.came_to(victim, "UNDEPLOYED")
+        assert len(cloud.came_to(victim, "PROLOG")) == 1
+        cloud.assert_no_overload()
+
+
+def test_a_group_starts_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=4) as cloud:
+        blocker = cloud.submit(cpu=8, start="best_effort", duration="00:01:00")
+        cloud.until_state(blocker, "RUNNING")
+        words = {"start": "best_effort", "duration": "00:00:40", "group": "four", "group_size": 4}
+        group = [cloud.submit(cpu=6, **words) for _ in range(4)]
+        cloud.until(lambda: cloud.has_lease(group[0], State.QUEUED, State.SCHEDULED))
+        assert [cloud.state(vm) for vm in group] == ["PENDING"] * 4
+        for vm in group:
+            cloud.until_state(vm, "DONE")
+        deployed = [cloud.came_to(vm, "PROLOG")[0] for vm in group]
+        assert max(deployed) - min(deployed) < 5
+        assert min(deployed) >= cloud.came_to(blocker, "SHUTDOWN")[0]
+        assert len({cloud.host(vm) for vm in group}) == 4
+        cloud.assert_no_overload()
+
+
+def test_a_failed_deployment_is_tried_again_and_then_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2) as cloud:
+        for step in ("BOOT", "PROLOG"):
+            cloud.sandbox.control.plan("fail", step=step, host=0, count=100)
+        vm = cloud.submit(start="best_effort", duration="00:01:00")
+        cloud.until_state(vm, "RUNNING")
+        assert cloud.host(vm) == 1
+        cloud.until_state(vm, "DONE")
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+def test_a_dead_hosts_reservation_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, opennebula="host-grace: 20") as cloud:
+        vm = cloud.submit(cpu=8, start="+00:01:40", duration="00:01:00")
+        cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
+        plan = cloud.lease(vm).plan
+        assert plan is not None
+        cloud.sandbox.control.break_host(plan.hosts[0])
+        cloud.until_state(vm, "RUNNING")
+        assert cloud.host(vm) == 1 - plan.hosts[0]
+
+
+def test_a_deleted_vm_frees_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=5) as cloud:
+        first = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
+        cloud.until_state(first, "RUNNING")
+        second = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
+        third = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
+        cloud.until(lambda: cloud.has_lease(third, State.QUEUED, State.SCHEDULED))
+        cloud.call("one.vm.action", "terminate-hard", second)
+        cloud.until(lambda: cloud.has_lease(second, State.CANCELLED))
+        cloud.call("one.vm.action", "terminate-hard", first)
+        cloud.until_state(third, "RUNNING")
+        (freed,) = cloud.came_to(first, "DONE")
+        assert cloud.came_to(third, "PROLOG")[0] - freed <= 5
+        assert cloud.lease(first).state is State.DONE
+        cloud.assert_no_overload()
+
+
+def test_a_long_queue_drains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=10, speed=60) as cloud:
+        vms = [
+            cloud.submit(
+                cpu=1 + n % 4,
+                memory=1024 * (1 + n % 3),
+                start="best_effort",
+                duration=f"00:0{1 + n % 5}:00",
+            )
+            for n in range(200)
+        ]
+        cloud.until(lambda: all(cloud.state(vm) == "DONE" for vm in vms), seconds=6000)
+        cloud.until(lambda: all(lease.state is State.DONE for lease in cloud.leases()))
+        assert len(cloud.leases()) == 200
+        cloud.assert_no_overload()
+
+
+def test_vms_of_others_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=1) as cloud:
+        held = cloud.submit(cpu=6)
+        cloud.until_state(held, "RUNNING")
+        waits = cloud.submit(cpu=6)
+        cloud.until(lambda: cloud.has_lease(waits, State.QUEUED, State.SCHEDULED))
+        cloud.call("one.vm.action", "poweroff-hard", held)
+        cloud.until(lambda: cloud.has_lease(held, State.DONE))
+        cloud.until(lambda: cloud.state(held) == "POWEROFF")
+        assert cloud.state(waits) == "PENDING", "a VM that is powered off keeps its place"
+        cloud.call("one.vm.action", "terminate-hard", held)
+        cloud.until_state(waits, "RUNNING")
+        cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_restart_forgets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, version=version) as cloud:
+        runs = cloud.submit(cpu=8, start="best_effort", duration="00:02:00")
+        endless = cloud.submit(cpu=8)
+        cloud.until_state(runs, "RUNNING")
+        cloud.until_state(endless, "RUNNING")
+        waits = cloud.submit(cpu=8, start="best_effort", duration="00:01:00")
+        cloud.until(lambda: cloud.has_lease(waits, State.QUEUED, State.SCHEDULED))
+        cloud.stop_haizea()
+        cloud.sandbox.restart()
+        cloud.start_haizea()
+        cloud.until_state(waits, "DONE")
+        cloud.until_state(runs, "DONE")
+        assert cloud.state(endless) == "RUNNING"
+        assert len(cloud.leases()) == 3
+        assert len(cloud.came_to(endless, "BOOT")) == 1
+        cloud.assert_no_overload()
+
+
+def test_oned_may_be_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=60) as cloud:
+        ends = cloud.submit(cpu=8, start="best_effort", duration="00:04:00")
+        cloud.until_state(ends, "RUNNING")
+        waits = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
+        cloud.until(lambda: cloud.has_lease(waits, State.QUEUED, State.SCHEDULED))
+        cloud.sandbox.stop()
+        away = cloud.now()
+        cloud.until(lambda: cloud.now() > away + 600)
+        assert cloud.lease(ends).state is not State.FAILED
+        cloud.sandbox.start()
+        cloud.until_state(ends, "DONE", seconds=3000)
+        cloud.until_state(waits, "RUNNING", seconds=3000)
+        cloud.until_state(waits, "DONE", seconds=3000)
         cloud.assert_no_overload()

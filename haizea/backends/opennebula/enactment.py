@@ -134,12 +134,12 @@ class Enactment:
                 continue
             if seen is None or seen.asked < errand.fresh_after:
                 continue
-            step = next_step(errand.goal, errand.host, seen.vm, self.manners)
+            step = next_step(errand.next_goal, errand.host, seen.vm, self.manners)
             if isinstance(step, Finding):
                 yield from self._found(now, errand, seen, step)
             elif errand.verb is step and self._is_patient(now, errand):
                 continue
-            elif step in (Verb.DEPLOY, Verb.MIGRATE) or errand.goal is Goal.RUNNING:
+            elif step in (Verb.DEPLOY, Verb.MIGRATE) or errand.next_goal is Goal.RUNNING:
                 starts.setdefault(errand.lease, []).append((errand, seen, step))
             else:
                 self._command(now, errand, seen, self._harder(now, errand, step))
@@ -156,6 +156,10 @@ class Enactment:
 
     def _found(self, now: int, errand: Errand, seen: Seen, found: Finding) -> Iterator[Outcome]:
         match found:
+            case Finding.REACHED if errand.off_first:
+                errand.off_first = False
+                errand.verb, errand.attempts, errand.retry_at = None, 0, now
+                self._at(now)
             case Finding.REACHED:
                 self._going.pop(errand.vm, None)
                 self._ledger.reach(errand)
@@ -169,7 +173,7 @@ class Enactment:
             case Finding.LOST:
                 self._look_for(now, errand, seen)
             case Finding.UNDER_WAY:
-                errand.verb = None
+                errand.verb = errand.mend_at = None
                 yield from self._hurry(now, errand, seen)
 
     def _mend(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
@@ -181,35 +185,43 @@ class Enactment:
             now, errand
         ):
             return
-        lcm = seen.vm.lcm_state
-        first_start = lcm in NOTHING_LOST
-        if errand.goal is Goal.ENDED:
-            self._command(now, errand, seen, Verb.DELETE)
-        elif errand.goal is Goal.OFF and first_start:
-            self._command(now, errand, seen, Verb.RECREATE)
-        elif errand.goal is Goal.RUNNING:
-            outcome = self._failed(now, errand, f"VM {errand.vm}: {_told(lcm)}")
+        verb = self._remedy(errand, seen)
+        if verb is not Verb.RETRY:
+            self._command(now, errand, seen, verb)
+            return
+        if errand.mend_at is None:
+            outcome = self._failed(now, errand, f"VM {errand.vm}: {_told(seen.vm.lcm_state)}")
+            errand.mend_at = errand.retry_at
             if outcome is not None:
                 yield outcome
-            else:
-                self._command(now, errand, seen, Verb.RETRY)
-        else:
-            errand.attempts += 1
-            errand.retry_at = now + self._backoff(errand)
-            self._command(now, errand, seen, Verb.RETRY)
+        elif now >= errand.mend_at and not errand.given_up:
+            errand.mend_at = None
+            self._command(now, errand, seen, verb)
+
+    def _remedy(self, errand: Errand, seen: Seen) -> Verb:
+        """What helps a VM whose operation failed."""
+        if errand.next_goal is Goal.ENDED:
+            return Verb.DELETE
+        if errand.next_goal is Goal.OFF and seen.vm.lcm_state in NOTHING_LOST:
+            return Verb.RECREATE
+        return Verb.RETRY
 
     def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
         """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
-        if errand.goal is not Goal.OFF or self.manners.legacy:
+        if errand.next_goal is not Goal.OFF or self.manners.legacy:
             return
-        index = self._hosts.current.get(seen.vm.last_host_id or -1)
-        if index is None or self._hosts.entries[index].status == "down":
-            if errand.verb is not Verb.RECREATE or not self._is_patient(now, errand):
-                self._command(now, errand, seen, Verb.RECREATE)
+        index = self._index_of(seen)
+        dead = index is None or self._hosts.entries[index].status == "down"
+        if dead and not (errand.verb is Verb.RECREATE and self._is_patient(now, errand)):
+            self._command(now, errand, seen, Verb.RECREATE)
+
+    def _index_of(self, seen: Seen) -> int | None:
+        number = seen.vm.last_host_id
+        return None if number is None else self._hosts.current.get(number)
 
     def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """The VM is busy; a state that lasts too long hangs."""
-        ends = errand.goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN
+        ends = errand.next_goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN
         limit = self._limits.grace_seconds if ends else self._limits.timeout_seconds
         begun = max(seen.changed, errand.since) if ends else seen.changed
         if now < begun + limit:
@@ -219,7 +231,7 @@ class Enactment:
             self._at(errand.retry_at)
             return
         state = _told(seen.vm.lcm_state)
-        if ends or errand.goal is Goal.OFF:
+        if ends or errand.next_goal is Goal.OFF:
             errand.attempts += 1
             errand.retry_at = now + self._backoff(errand)
         else:
@@ -244,7 +256,7 @@ class Enactment:
         errand.problem = reason
         errand.retry_at = now + self._backoff(errand)
         self._at(errand.retry_at)
-        forever = errand.goal in (Goal.OFF, Goal.ENDED)
+        forever = errand.next_goal in (Goal.OFF, Goal.ENDED)
         if errand.attempts <= self._limits.retries or forever or errand.given_up:
             return None
         errand.given_up = True
@@ -299,7 +311,7 @@ class Enactment:
             self.manners.suspends
             and seen.vm.state == VmState.SUSPENDED
             and errand is not None
-            and errand.goal is Goal.SAVED
+            and errand.next_goal is Goal.SAVED
         )
 
     def _wait_for_room(
@@ -319,7 +331,7 @@ class Enactment:
 
     def _command(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> None:
         """Give a command, unless the host has enough to do or it is too soon."""
-        if now < errand.retry_at and errand.verb is None:
+        if now < errand.retry_at:
             self._at(errand.retry_at)
             return
         host = errand.host if verb in (Verb.DEPLOY, Verb.MIGRATE) else seen.vm.last_host_id
@@ -339,7 +351,7 @@ class Enactment:
             self._under_way[host] += 1
         errand.verb = verb
         errand.busy = True
-        errand.retry_at = max(errand.retry_at, now + _PATIENCE_SECONDS)
+        errand.patient_until = now + _PATIENCE_SECONDS
         self._send(order)
 
     def _may(self, now: int, host: int) -> bool:
@@ -353,8 +365,8 @@ class Enactment:
 
     def _is_patient(self, now: int, errand: Errand) -> bool:
         """Whether a command was given just now, and may yet show its effect."""
-        if now < errand.retry_at:
-            self._at(errand.retry_at)
+        if now < errand.patient_until:
+            self._at(errand.patient_until)
             return True
         return False
 
@@ -368,7 +380,7 @@ class Enactment:
                 continue
             if seen is not None and errand.verb is None and seen.vm.lcm_state == LcmState.RUNNING:
                 continue
-            where = errand.host if errand.goal is Goal.RUNNING else None
+            where = errand.host if errand.next_goal is Goal.RUNNING else None
             if where is None and seen is not None:
                 where = seen.vm.last_host_id
             if where is not None:

@@ -205,8 +205,8 @@ class Leases:
         known = self._ledger.errands.get(vm)
         if goal is not Goal.RUNNING:
             index = None
-        if known is not None and (known.goal, known.index, known.lease) == (goal, index, lease.id):
-            if not known.given_up:
+        if known is not None and not known.given_up:
+            if (known.goal, known.index, known.lease) == (goal, index, lease.id):
                 return
         self._ledger.aim(
             Errand(

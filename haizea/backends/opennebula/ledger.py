@@ -21,8 +21,10 @@ class Errand:
 
     ``verb`` was commanded last, and what was asked before ``fresh_after`` (by the steady
     clock) does not show its effect. ``busy`` while it is being sent. ``attempts`` counts
-    what did not work since ``since``; nothing is tried before ``retry_at``. ``waits_since``
-    is when its host was first found to be without room for it.
+    what did not work since ``since``; nothing is tried before ``retry_at``, nor ``verb``
+    again before ``patient_until``, and what failed is mended at ``mend_at``. ``waits_since`` is when its host was first found to be without
+    room for it. ``off_first``: before it runs, it has to leave where an earlier start
+    brought it.
     """
 
     vm: int
@@ -39,9 +41,17 @@ class Errand:
     busy: bool = False
     attempts: int = 0
     retry_at: int = 0
+    patient_until: int = 0
+    mend_at: int | None = None
+    off_first: bool = False
     problem: str = ""
     given_up: bool = False
     waits_since: int | None = None
+
+    @property
+    def next_goal(self) -> Goal:
+        """What it is to come to first."""
+        return Goal.OFF if self.off_first else self.goal
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +115,8 @@ class Ledger:
         if before is not None:
             errand.fresh_after = before.fresh_after
             errand.busy = before.busy
+            leaves = before.next_goal is Goal.OFF and not before.reached
+            errand.off_first = leaves and errand.goal is Goal.RUNNING
         self.errands[errand.vm] = errand
         self.changed.add(errand.vm)
         if errand.reached:
