@@ -20,8 +20,12 @@ from haizea.core.scheduler import Scheduler
 from haizea.core.settings import Backfilling, Settings
 from haizea.service.board import Board
 
-#: Of a longer queue, so many leases from its head on are told what to expect.
-_MOST_LEASES = 1000
+#: Of a longer queue, at least and at most so many leases from its head on are told what to
+#: expect: as many as a guess can be made for in the time it may take.
+_FEWEST_LEASES, _MOST_LEASES = 10, 1000
+
+#: A guess may take so long, as schedule and answers wait for their turn meanwhile.
+_GUESS_SECONDS = 0.1
 
 #: A guess that took long to make is kept for so many times as long.
 _REST = 10
@@ -49,6 +53,8 @@ class Expectations:
         self._made_for = -1
         self._found = _NOTHING
         self._rest_until = 0.0
+        #: So many leases from the head of the queue on are told what to expect.
+        self.reach = 5 * _FEWEST_LEASES
 
     def all(self) -> Mapping[int, int]:
         """The expected starts of waiting leases by id, as far as they are known.
@@ -72,12 +78,16 @@ class Expectations:
             # Nobody's schedule depends on a guess.
             self._logger.exception("what waiting leases may expect could not be worked out")
             self._found = _NOTHING
-        now = time.monotonic()
+        took = time.monotonic() - began
         self._made_for = made_for
-        self._rest_until = now + _REST * (now - began)
+        self._rest_until = began + (_REST + 1) * took
+        if took > _GUESS_SECONDS:
+            self.reach = max(self.reach // 2, _FEWEST_LEASES)
+        elif took < _GUESS_SECONDS / 4:
+            self.reach = min(self.reach * 2, _MOST_LEASES)
 
     def _guess(self) -> Mapping[int, int]:
-        waiting = {record.id: record for record in self._board.queue()[:_MOST_LEASES]}
+        waiting = {record.id: record for record in self._board.queue()[: self.reach]}
         if not waiting:
             return _NOTHING
         others = [r for r in self._board.leases() if r.plan is not None and r.plan.firm]

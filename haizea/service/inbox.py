@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
@@ -47,8 +49,12 @@ class Cancellation:
 
 @dataclass(slots=True)
 class Taken:
-    """What the present turn took: who is to be answered about which lease."""
+    """What the present turn took: who is to be answered about which lease.
 
+    ``began`` is when, by the clock that cannot be set.
+    """
+
+    began: float = field(default_factory=time.monotonic)
     submitted: dict[int, Submission] = field(default_factory=dict)
     repeated: list[tuple[Submission, int]] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
@@ -94,13 +100,17 @@ class Inbox:
             raise Busy(f"{MOST_WAITING} requests wait already")
         self._waiting.append(request)
         self._wake()
+        if self._closed:
+            # It was closed meanwhile, and whoever did so may not have seen this one.
+            self.close(self._closed)
 
     def close(self, why: str) -> None:
         """Take nothing more; what waits is answered that there is no answer."""
         self._closed = why
-        while self._waiting:
-            _refuse(self._waiting.popleft(), why)
-        for submission in self.taken.submitted.values():
+        with suppress(IndexError):
+            while True:
+                _refuse(self._waiting.popleft(), why)
+        for submission in (*self.taken.submitted.values(), *(s for s, _ in self.taken.repeated)):
             _refuse(submission, why)
         for cancellation in self.taken.cancelled:
             _refuse(cancellation, why)
@@ -164,5 +174,6 @@ def _unanswered(request: Submission, lease_id: int) -> None:
 
 
 def _refuse(request: Submission | Cancellation, why: str) -> None:
-    if not request.answer.done():
+    # Two may be closing at once.
+    with suppress(InvalidStateError):
         request.answer.set_exception(Unavailable(why))

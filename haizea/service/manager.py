@@ -103,7 +103,8 @@ class ServiceManager:
             answer.set_exception(error)
             return
         found = decided.result()
-        if found.place is None or found.expected is not None:
+        settled = found.place is None or found.expected is not None
+        if settled or (found.place or 0) > self._expectations.reach:
             answer.set_result(found)
             return
         try:

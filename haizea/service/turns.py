@@ -81,6 +81,7 @@ class Turns:
         """Keep the turn, then tell everybody. Raises :class:`Stopped`."""
         records = self._scheduler.records()
         taken = self._inbox.taken
+        self._figures.turns += 1
         if decisions or records:
             changed = self._images or any(isinstance(d, HostChanged) for d in decisions)
             turn = Turn(
@@ -93,6 +94,7 @@ class Turns:
             self._board.last_event = self._keep(turn)
         self._board.update(now, decisions, records, self._scheduler.queue())
         self._count(decisions)
+        self._figures.turn_seconds.add(time.monotonic() - taken.began)
         self._answer({record.id: record for record in records})
         if decisions:
             for notify in list(self._watchers.values()):
