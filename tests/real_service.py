@@ -202,7 +202,7 @@ class BadNetwork:
                     break
                 to.sendall(content if left is None else content[:left])
                 left = None if left is None else left - len(content)
-            if left is not None:
+            if left == 0:
                 # The answer to what was sent is on its way: it is lost, not the request.
                 source.recv(1)
         for end in (source, to):

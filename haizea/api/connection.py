@@ -52,23 +52,12 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
             self._writing_stopped = False
             super().resume_writing()
 
-        def send_400_response(self, msg: str) -> None:
-            if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
-                # An answer is under way already: there is no place for another.
-                self.transport.abort()
-                return
-            body = _UNREADABLE.body()
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-                (b"connection", b"close"),
-            ]
-            answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-            for part in (answer, h11.Data(data=body), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(part) or b"")
-            self.transport.close()
+        def send_400_response(self, message: str) -> None:
+            if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                self.transport.write(_unreadable(self.conn))
+                self.transport.close()
+            else:
+                self.transport.abort()  # an answer is under way: no place for another
 
         def _look(self) -> None:
             now = self.loop.time()
@@ -87,3 +76,18 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
             self._look_again = self.loop.call_later(self._every_seconds, self._look)
 
     return Connection
+
+
+def _unreadable(connection: h11.Connection) -> bytes:
+    """The answer to what is no request."""
+    body = _UNREADABLE.body()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "connection": "close",
+    }
+    head = h11.Response(status_code=400, headers=list(headers.items()), reason=b"Bad Request")
+    parts = (head, h11.Data(data=body), h11.EndOfMessage())
+    return b"".join(connection.send(part) or b"" for part in parts)
