@@ -66,6 +66,10 @@ class LeaseOut(Answer):
     start: When | None = Field(description="The start that an advance reservation was asked for.")
     duration: int | None = Field(description="Seconds that were asked for; `null` without end.")
     nodes: list[NodesOut]
+    names: list[str] = Field(
+        description="What its nodes are called elsewhere, by node number: the ids of its VMs in"
+        " OpenNebula. Empty where they are nothing elsewhere."
+    )
     preemptible: bool
     image: ImageOut | None
     planned_start: When | None = Field(

@@ -67,6 +67,7 @@ def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
             NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
             for nodes in request.nodes
         ],
+        names=list(request.names),
         preemptible=request.preemptible,
         image=None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
         planned_start=None if run is None else written_or_none(run.start),

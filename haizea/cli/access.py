@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -97,27 +98,47 @@ def _not_a_server(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """The token to ask with, and where it is from.
+    """The token, or OpenNebula's credentials, to ask with, and where they are from.
 
     Without a ``secret``, ``source`` says where one was looked for. ``warning`` says what
-    is wrong with how it is kept.
+    is wrong with how it is kept. ``scheme`` says what it is for HTTP; a name and a password
+    are in base64.
     """
 
     secret: str | None
     source: str
     warning: str = ""
+    scheme: str = "Bearer"
 
     def __repr__(self) -> str:
         return f"Token(source={self.source!r})"
 
+    @property
+    def is_password(self) -> bool:
+        """Whether it is a user's name and password."""
+        return self.scheme == "Basic"
 
-def find_token(token_file: Path | None, environment: Mapping[str, str]) -> Token:
-    """The token in ``token_file`` if that is given, else in ``HAIZEA_TOKEN`` or its usual file.
+    @property
+    def authorization(self) -> str | None:
+        """What stands in the header ``Authorization``, if anything."""
+        return None if self.secret is None else f"{self.scheme} {self.secret}"
 
-    Raises :class:`WrongAccess` where a file that is named, or holds something, is of no use.
+
+def find_token(
+    token_file: Path | None, environment: Mapping[str, str], one_auth: Path | None = None
+) -> Token:
+    """The token in ``token_file`` or the credentials in ``one_auth``, if either is given.
+
+    Otherwise what is in ``HAIZEA_TOKEN``, in its usual file, or in the file that ``ONE_AUTH``
+    names. Raises :class:`WrongAccess` where a file that is named, or holds something, is of
+    no use.
     """
+    if token_file is not None and one_auth is not None:
+        raise WrongAccess("--token-file and --one-auth do not go together")
     if token_file is not None:
         return _read(token_file.expanduser(), str(token_file))
+    if one_auth is not None:
+        return _credentials(one_auth.expanduser(), str(one_auth))
     from_environment = environment.get("HAIZEA_TOKEN", "").strip()
     if from_environment:
         return Token(
@@ -125,33 +146,53 @@ def find_token(token_file: Path | None, environment: Mapping[str, str]) -> Token
             source="the environment variable HAIZEA_TOKEN",
         )
     usual = TOKEN_FILE.expanduser()
-    if not usual.exists():
-        return Token(
-            secret=None,
-            source=f"--token-file (not given), HAIZEA_TOKEN (not set) and {TOKEN_FILE} (not there)",
-        )
-    return _read(usual, str(TOKEN_FILE))
+    if usual.exists():
+        return _read(usual, str(TOKEN_FILE))
+    named = environment.get("ONE_AUTH", "")
+    if named:
+        return _credentials(Path(named), named)
+    return Token(
+        secret=None,
+        source=f"--token-file (not given), HAIZEA_TOKEN (not set) and {TOKEN_FILE} (not there)",
+    )
+
+
+def _credentials(path: Path, name: str) -> Token:
+    """OpenNebula's ``user:password`` or ``user:token``, the first line of a file."""
+    content, warning = _content(path, name, "these credentials", "--one-auth")
+    lines = content.decode(errors="replace").strip().splitlines()
+    user, _, password = lines[0].strip().partition(":") if lines else ("", "", "")
+    if not (user and password):
+        raise WrongAccess(f"{name}: these are no credentials of OpenNebula: write user:password")
+    secret = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    return Token(secret=secret, source=name, warning=warning, scheme="Basic")
 
 
 def _read(path: Path, name: str) -> Token:
+    content, warning = _content(path, name, "this token", "--token-file")
+    text = content.decode("ascii", errors="replace").strip()
+    return Token(secret=_checked(text, name), source=name, warning=warning)
+
+
+def _content(path: Path, name: str, what: str, option: str) -> tuple[bytes, str]:
+    """What is in a file, cut where no secret is so long, and what is wrong with its mode."""
     try:
         # It is opened without waiting: a pipe that nobody writes to would be waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise WrongAccess(f"{name}: this is no file; a token is the one line of a file")
+                raise WrongAccess(f"{name}: this is no file; {what} would be a line of one")
             content = file.read(_MOST_TOKEN_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise WrongAccess(
-            f"{name}: the token cannot be read: {reason}; name another file with --token-file"
+            f"{name}: the {what.split()[1]} cannot be read: {reason}; name another with {option}"
         ) from None
     mode = stat.S_IMODE(status.st_mode)
     warning = ""
     if mode & 0o077:
-        warning = f"{name}: others may read this token (mode {mode:04o}): chmod 600 {name}"
-    text = content[:_MOST_TOKEN_BYTES].decode("ascii", errors="replace").strip()
-    return Token(secret=_checked(text, name), source=name, warning=warning)
+        warning = f"{name}: others may read {what} (mode {mode:04o}): chmod 600 {name}"
+    return content[:_MOST_TOKEN_BYTES], warning
 
 
 def _checked(text: str, where: str) -> str:

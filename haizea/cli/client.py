@@ -174,8 +174,8 @@ class Client:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = self.server.base + path + (f"?{urlencode(given, doseq=True)}" if given else "")
         sent = {"Accept": "application/json", "User-Agent": f"haizea/{__version__}"}
-        if self.token.secret is not None:
-            sent["Authorization"] = f"Bearer {self.token.secret}"
+        if self.token.authorization is not None:
+            sent["Authorization"] = self.token.authorization
         if body is not None:
             sent["Content-Type"] = body.media_type
         sent.update(headers or {})
@@ -241,6 +241,13 @@ class Client:
                 f"the service at {self.server} needs a token, and there is none: looked for in"
                 f" {self.token.source}. The service keeps its first one, which is an operator's,"
                 " as 'token' in its state directory; with that, 'haizea token make' makes others."
+            )
+        if self.token.is_password:
+            return (
+                f"the service at {self.server} does not take the credentials in"
+                f" {self.token.source}: OpenNebula does not know them, or the service is not that"
+                " of an OpenNebula. Name another file with --one-auth, or a token's with"
+                " --token-file."
             )
         return (
             f"the service at {self.server} does not take the token from {self.token.source}: it is"

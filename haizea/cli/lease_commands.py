@@ -17,6 +17,7 @@ from haizea.cli.words import (
     moment_of,
     node_count,
     nodes_in_words,
+    ranges_in_words,
     start_in_short,
     told_locally,
     when,
@@ -105,6 +106,7 @@ def list_leases(
 
 def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], list[list[Any]]]:
     labelled = any(lease["label"] for lease in leases)
+    named = any(_names(lease) for lease in leases)
     columns = [
         Column("ID", right=True),
         *([Column("LABEL", flexible=True)] if labelled else []),
@@ -112,6 +114,7 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
         Column("KIND"),
         Column("STATE", coloured=True),
         Column("NODES", right=True),
+        *([Column("VMS", flexible=True)] if named else []),
         Column("START"),
         Column("DURATION"),
         Column("REASON", flexible=True),
@@ -124,6 +127,7 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
             lease["kind"],
             lease["state"],
             node_count(lease),
+            *([_names(lease) or None] if named else []),
             start_in_short(lease, session.zone),
             duration_in_words(lease["duration"]),
             told_locally(lease["reason"], session.zone),
@@ -131,6 +135,11 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
         for lease in leases
     ]
     return columns, rows
+
+
+def _names(lease: Any) -> str:
+    """The VMs of a lease, in short; a service of before does not tell them."""
+    return ranges_in_words(lease.get("names", ()))
 
 
 # --- show -----------------------------------------------------------------------------------
@@ -168,6 +177,7 @@ def _description(session: Session, lease: Any) -> str:
         ("Since", when(lease["changed"], now, zone)),
         ("Kind", lease["kind"] + (", preemptible" if lease["preemptible"] else "")),
         ("Nodes", nodes_in_words(lease)),
+        ("VMs", _names(lease) or None),
         ("Image", None if image is None else f"{image['name']} ({image['size_mb']} MB)"),
         ("Duration", _duration(lease)),
         ("Submitted", when(lease["submitted"], now, zone)),

@@ -9,7 +9,7 @@ import shlex
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -149,23 +149,7 @@ def _users(text: str) -> tuple[str, ...]:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where its files are: credentials and a configuration.",
 )
-def sandbox(
-    version: str,
-    hosts: int,
-    cpu: int,
-    memory: int,
-    users: tuple[str, ...],
-    port: int,
-    events_port: int,
-    no_events: bool,
-    service_port: int,
-    speed: float,
-    pace: float,
-    hold: bool,
-    stock_scheduler: bool,
-    keep: bool,
-    directory: Path,
-) -> None:
+def sandbox(directory: Path, service_port: int, keep: bool, **given: Any) -> None:
     """Play an OpenNebula on this machine, until Ctrl-C.
 
     It speaks OpenNebula's XML-RPC and publishes its events; there are no real VMs. What Haizea
@@ -177,38 +161,60 @@ def sandbox(
       haizea opennebula sandbox --hosts 20 --cpu 16 --version 7.4 --hold
     """
     from haizea.sandbox.events import EventsError
-    from haizea.sandbox.operations import Durations
     from haizea.sandbox.saved import StateFileError
-    from haizea.sandbox.server import HostSpec, Options, Sandbox
+    from haizea.sandbox.server import Sandbox
 
-    if pace <= 0:
-        raise click.UsageError(f"--pace must be above 0, not {pace:g}.")
+    if given["pace"] <= 0:
+        raise click.UsageError(f"--pace must be above 0, not {given['pace']:g}.")
     files = _Files(directory.absolute())
     files.prepare(keep=keep)
-    width = max(2, len(str(hosts)))
     try:
-        options = Options(
-            version=version,
-            host_count=0,
-            hosts=tuple(
-                HostSpec(name=f"node{number:0{width}}", cpu_percent=100 * cpu, memory_mb=memory)
-                for number in range(1, hosts + 1)
-            ),
-            oneadmin_password=files.password("one", keep),
-            users=tuple((name, files.password(name, keep)) for name in users),
-            port=port,
-            events_port=None if no_events or version.startswith(("1.", "5.")) else events_port,
-            speed=speed,
-            durations=Durations().scaled(pace),
-            submit_on_hold=hold,
-            stock_scheduler_seconds=1.0 if stock_scheduler else None,
-            state_file=files.cloud if keep else None,
-        )
-        _serve(Sandbox(options), options, files, service_port)
+        _serve(Sandbox(_options(files, keep=keep, **given)), files, service_port)
     except OSError as error:
-        raise click.ClickException(_cannot_start(error, port)) from None
+        raise click.ClickException(_cannot_start(error, given["port"])) from None
     except (EventsError, StateFileError, ValueError) as error:
         raise click.ClickException(f"the sandbox cannot start: {error}") from None
+
+
+def _options(
+    files: _Files,
+    *,
+    keep: bool,
+    version: str,
+    hosts: int,
+    cpu: int,
+    memory: int,
+    users: tuple[str, ...],
+    port: int,
+    events_port: int,
+    no_events: bool,
+    speed: float,
+    pace: float,
+    hold: bool,
+    stock_scheduler: bool,
+) -> Options:
+    from haizea.sandbox.operations import Durations
+    from haizea.sandbox.server import HostSpec, Options
+
+    width = max(2, len(str(hosts)))
+    silent = no_events or version.startswith(("1.", "5."))
+    return Options(
+        version=version,
+        host_count=0,
+        hosts=tuple(
+            HostSpec(name=f"node{number:0{width}}", cpu_percent=100 * cpu, memory_mb=memory)
+            for number in range(1, hosts + 1)
+        ),
+        oneadmin_password=files.password("one", keep),
+        users=tuple((name, files.password(name, keep)) for name in users),
+        port=port,
+        events_port=None if silent else events_port,
+        speed=speed,
+        durations=Durations().scaled(pace),
+        submit_on_hold=hold,
+        stock_scheduler_seconds=1.0 if stock_scheduler else None,
+        state_file=files.cloud if keep else None,
+    )
 
 
 def _cannot_start(error: OSError, port: int) -> str:
@@ -216,19 +222,19 @@ def _cannot_start(error: OSError, port: int) -> str:
     return f"the sandbox cannot listen on port {port}: {reason}; choose another with --port"
 
 
-def _serve(made: Sandbox, options: Options, files: _Files, service_port: int) -> None:
+def _serve(made: Sandbox, files: _Files, service_port: int) -> None:
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     with made:
         kept = files.write(made, service_port)
-        click.echo("\n".join(_told(made, options, files, kept)))
+        click.echo("\n".join(_told(made, files, kept)))
         done.wait()
     click.echo("The sandbox has ended.")
 
 
-def _told(made: Sandbox, options: Options, files: _Files, kept: bool) -> list[str]:
-    shown = files.shown
+def _told(made: Sandbox, files: _Files, kept: bool) -> list[str]:
+    shown, options = files.shown, made.options
     auth = ", ".join(f"{name} in {shown}/{name}_auth" for name, _ in options.users)
     count = len(made.cloud.hosts)
     return [

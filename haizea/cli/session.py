@@ -84,11 +84,12 @@ def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any,
         server: str,
         token_file: Path | None,
+        one_auth: Path | None,
         ca_file: Path | None,
         output: str,
         **options: Any,
     ) -> Any:
-        session = open_session(server, token_file, ca_file, output)
+        session = open_session(server, token_file, one_auth, ca_file, output)
         try:
             return command(session, *args, **options)
         except KeyError as missing:
@@ -120,6 +121,13 @@ _OPTIONS = (
         help="The file with the token to use.  [default: HAIZEA_TOKEN, or else ~/.haizea/token]",
     ),
     click.option(
+        "--one-auth",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Instead of a token: your credentials for OpenNebula, user:password, where the"
+        " service is for an OpenNebula.  [default without a token: ONE_AUTH]",
+    ),
+    click.option(
         "--ca-file",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
@@ -138,16 +146,25 @@ _OPTIONS = (
 
 
 def open_session(
-    server: str, token_file: Path | None, ca_file: Path | None, output: str
+    server: str,
+    token_file: Path | None,
+    one_auth: Path | None,
+    ca_file: Path | None,
+    output: str,
 ) -> Session:
     """A session as these options have it; wrong ones are wrong use. Warns of risks."""
     try:
         place = parse_server(server)
-        token = find_token(token_file, os.environ)
+        token = find_token(token_file, os.environ, one_auth)
     except WrongAccess as wrong:
         raise click.UsageError(str(wrong)) from None
     if token.warning:
         click.echo(f"Warning: {token.warning}", err=True)
+    if token.is_password and not place.is_secure:
+        raise click.UsageError(
+            f"a password does not go to {place.host} without encryption: write https:// if the"
+            " service has TLS, or use a token."
+        )
     if token.secret is not None and not place.is_secure:
         click.echo(
             f"Warning: the token goes to {place.host} without encryption; write https://"

@@ -72,6 +72,18 @@ def nodes_in_words(lease: Mapping[str, Any]) -> str:
     )
 
 
+def ranges_in_words(names: Iterable[str]) -> str:
+    """``4, 7-9``: numbers in a row are told by the first and the last of them."""
+    parts: list[list[str]] = []
+    for name in names:
+        last = parts[-1][-1] if parts else ""
+        if last.isdecimal() and name.isdecimal() and int(name) == int(last) + 1:
+            parts[-1] = [parts[-1][0], name]
+        else:
+            parts.append([name])
+    return ", ".join(clean("-".join(part)) for part in parts)
+
+
 def amounts(resources: Mapping[str, int]) -> str:
     """``CPU:100 Memory:1024``."""
     return " ".join(f"{clean(name)}:{amount}" for name, amount in resources.items())

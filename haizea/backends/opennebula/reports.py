@@ -153,7 +153,7 @@ class Reports:
                 now = time.monotonic()
                 batch = self._due(now)[:_BATCH]
                 if not batch:
-                    self._changed.wait(self._seconds_until_due(now))
+                    self._changed.wait(self._wait_seconds(now))
                     continue
                 self._busy = True
             try:
@@ -199,7 +199,7 @@ class Reports:
     def _due(self, now: float) -> list[int]:
         return [vm_id for vm_id, report in self._wanted.items() if self._when(vm_id, report) <= now]
 
-    def _seconds_until_due(self, now: float) -> float | None:
+    def _wait_seconds(self, now: float) -> float | None:
         if not self._wanted:
             return None
         first = min(self._when(vm_id, report) for vm_id, report in self._wanted.items())
