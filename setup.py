@@ -14,11 +14,12 @@ from setuptools import Extension, setup
 
 #: What stays interpreted of the core: what plug-ins derive classes from, enumerations, and
 #: data that is made everywhere.
-INTERPRETED = {"__init__", "events", "lease", "lifecycle", "mapper", "policy", "settings"}
+INTERPRETED = {"__init__", "events", "lease", "lifecycle", "mapper", "policy", "settings", "use"}
 
 #: What a run spends its time in besides the core.
 BESIDES = (
     "haizea/accounting/delivery.py",
+    "haizea/accounting/held.py",
     "haizea/accounting/leases.py",
     "haizea/accounting/probes/cpu.py",
     "haizea/accounting/probes/leases.py",

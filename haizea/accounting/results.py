@@ -18,6 +18,7 @@ from typing import Literal
 from haizea.accounting import figures, freshfile, schema
 from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
+from haizea.accounting.held import alike, listed
 from haizea.accounting.leases import COUNTED, LeaseRecord
 from haizea.accounting.probes.base import Probe
 from haizea.accounting.rows import Rows
@@ -35,7 +36,7 @@ from haizea.core.events import (
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
-from haizea.core.resources import Capacity
+from haizea.core.use import Use
 from haizea.times import spell_times
 
 Status = Literal["complete", "interrupted", "failed"]
@@ -278,14 +279,14 @@ class ResultsFile:
         purpose: Purpose,
         start: int,
         end: int,
-        use: tuple[tuple[int, Capacity], ...],
+        use: Use,
     ) -> None:
         lease = None if purpose is _OUTAGE else lease_id
         cpu_index = self._work.cpu_index
         cpu = 0
-        for capacity, hosts in _alike(use, self._host_texts):
-            listed = f"[{','.join(hosts)}]"
-            self._reservations.values += (lease, _PURPOSE[purpose], start, end, listed, *capacity)
+        for capacity, hosts in alike(use):
+            names = f"[{listed(hosts, self._host_texts)}]"
+            self._reservations.values += (lease, _PURPOSE[purpose], start, end, names, *capacity)
             cpu += capacity[cpu_index] * len(hosts)
         self._work.seconds[purpose] += cpu * (end - start)
 
@@ -352,22 +353,6 @@ class ResultsFile:
             raise ResultsError(
                 f"{self._path}: writing the results failed: {error}. Is there room on that disk?"
             ) from error
-
-
-def _alike(
-    use: tuple[tuple[int, Capacity], ...], texts: Sequence[str]
-) -> Iterable[tuple[Capacity, list[str]]]:
-    """The hosts, in words, by what is held of them; most often the same of all."""
-    if not use:
-        return ()
-    hosts, capacities = zip(*use, strict=True)
-    first: Capacity = capacities[0]
-    if capacities.count(first) == len(use):
-        return ((first, [texts[host] for host in hosts]),)
-    groups: dict[Capacity, list[str]] = {}
-    for host, capacity in use:
-        groups.setdefault(capacity, []).append(texts[host])
-    return groups.items()
 
 
 def _check_types(names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from haizea.accounting.leases import LeaseRecord
 from haizea.core.events import OperationEnded, OperationStarted, Purpose
 from haizea.core.hosts import Host
 from haizea.core.resources import Capacity, add
+from haizea.core.use import Use
 
 #: Purposes whose reservations hold, on each host, what the lease's nodes there ask for.
 HOLDING = frozenset(Purpose) - {Purpose.TRANSFER, Purpose.OUTAGE}
@@ -68,7 +69,7 @@ def _held(
     leases: Mapping[int, LeaseRecord],
     hosts: Mapping[int, Host],
     nothing: Capacity,
-) -> tuple[tuple[int, Capacity], ...]:
+) -> Use:
     """What the operation holds on each of its hosts."""
     use = dict.fromkeys(operation.hosts, nothing)
     record = leases.get(operation.lease_id)

@@ -7,11 +7,11 @@ it at all. (A lease that can run on its own hosts only claims just these.)
 
 from __future__ import annotations
 
-from haizea.core.hold import Use
 from haizea.core.hosts import HostSet, host_set, hosts_in, lowest
 from haizea.core.mapper import Demand
 from haizea.core.sizes import Levels, level_count
 from haizea.core.slottable import SlotTable
+from haizea.core.use import Use
 
 
 class Claim:

@@ -15,6 +15,7 @@ from haizea.core.hosts import EVERYWHERE, Host, HostSet
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.resources import Capacity
+from haizea.core.use import Use
 
 
 class Purpose(StrEnum):
@@ -199,7 +200,7 @@ class OperationEnded(NamedTuple):
     purpose: Purpose
     start: int
     end: int
-    use: tuple[tuple[int, Capacity], ...]
+    use: Use
 
 
 class HostChanged(NamedTuple):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from haizea.core.hosts import HostSet, host_set
-from haizea.core.resources import Capacity
-
-#: Per host, its index and the capacity that is held there.
-Use = tuple[tuple[int, Capacity], ...]
-
+from haizea.core.resources import Capacity, fills
+from haizea.core.use import Apart, Use
 
 #: So many shapes are remembered.
 _MOST_SHAPES = 4096
@@ -24,6 +22,8 @@ class Shape(NamedTuple):
 
 def shape_of(use: Use) -> Shape:
     """The shape of ``use``. O(its hosts)."""
+    if isinstance(use, Apart):
+        return Shape(host_set(use.hosts), use.amount)
     amounts = {amount for _, amount in use}
     same = amounts.pop() if len(amounts) == 1 else None
     return Shape(host_set([host for host, _ in use]), same)
@@ -73,6 +73,17 @@ class Hold:
 
     def amount(self, host: int) -> Capacity:
         """What is held on ``host``, one of its hosts."""
+        if self.same is not None:
+            return self.same
         if self._amounts is None:
             self._amounts = dict(self.use)
         return self._amounts[host]
+
+    def closes(self, capacities: Sequence[Capacity], uniform: Capacity | None) -> HostSet:
+        """Its hosts of which it leaves nothing of some resource type.
+
+        Hosts have these ``capacities``, or all the same, ``uniform``.
+        """
+        if self.same is not None and uniform is not None:
+            return self.hosts if fills(self.same, uniform) else 0
+        return host_set(host for host, amount in self.use if fills(amount, capacities[host]))

@@ -7,16 +7,16 @@ nodes as it has room for. Hosts named in ``prefer`` come before all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import NamedTuple, Protocol
 
-from haizea.core.hold import Shape, Use, shape_of
+from haizea.core.hold import Shape, shape_of
 from haizea.core.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.sizes import Levels, level_count
 from haizea.core.slottable import SlotTable
+from haizea.core.use import Apart, Use
 
 #: ``hosts[i]`` is the host of lease node *i* + 1.
 Hosts = tuple[int, ...]
@@ -64,11 +64,10 @@ class Demand:
         """What the nodes take of these hosts, per host."""
         return self.spread(hosts).use
 
-    def take_apart(self, hosts: Sequence[int], found: HostSet) -> None:
+    def take_apart(self, hosts: Hosts, found: HostSet) -> None:
         """These hosts, the set ``found``, are chosen for equal nodes, one on each."""
         assert self.size is not None, "nodes are equal"
-        use = tuple(zip(hosts, repeat(self.size)))
-        spread = Spread(use, Shape(found, self.size), True)
+        spread = Spread(Apart(hosts, self.size), Shape(found, self.size), True)
         self._spreads = [(hosts, spread), *self._spreads[:1]]
 
     def _spread(self, hosts: Sequence[int]) -> Spread:
@@ -76,7 +75,7 @@ class Demand:
         apart = found.bit_count() == len(hosts)
         if self.size is not None and apart:
             size = self.size
-            return Spread(tuple([(host, size) for host in hosts]), Shape(found, size), apart)
+            return Spread(Apart(tuple(hosts), size), Shape(found, size), apart)
         totals: dict[int, Capacity] = {}
         for host, capacity in zip(hosts, self.capacities, strict=True):
             totals[host] = add(totals[host], capacity) if host in totals else capacity

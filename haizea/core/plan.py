@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from haizea.core.events import Purpose, StateChanged
-from haizea.core.hold import Hold, Use
+from haizea.core.hold import Hold
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts
 from haizea.core.resources import FOREVER
+from haizea.core.use import Use
 
 #: A lease's place in the queue: the policy's key, then its id.
 Key = tuple[Any, int]

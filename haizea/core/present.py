@@ -7,10 +7,11 @@ what will be free later follows from their ends alone.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sortedcontainers import SortedDict
 
+from haizea.core.free import Free
 from haizea.core.hold import Hold
 from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.resources import Capacity, add, subtract
@@ -39,9 +40,9 @@ class Present:
     )
 
     def __init__(
-        self, capacities: list[Capacity], timelines: Timelines, uniform: Capacity | None
+        self, capacities: Iterable[Capacity], timelines: Timelines, uniform: Capacity | None
     ) -> None:
-        self.free: list[Capacity] = capacities.copy()
+        self.free = Free(capacities)
         self.indexes = SizeIndexes(self.free)
         self.ends: list[tuple[int, int, Hold]] = []
         #: ``held[k]`` are the hosts that have more than ``k`` holds at present.
@@ -96,6 +97,16 @@ class Present:
             top = self.held[k] & fewer
             self.held[k] ^= top
             fewer ^= top
+
+    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many holds they have, fewest first."""
+        for more in self.held:
+            if hosts & ~more:
+                yield hosts & ~more
+            hosts &= more
+            if not hosts:
+                return
+        yield hosts
 
     def latest_ends(self) -> Iterator[int]:
         """The moments at which the first hold of some host ends, latest first."""
@@ -156,9 +167,38 @@ class Present:
                     raise_level(levels, 1 << host, before, after)
         return i
 
+    def takes_one(self, size: Capacity) -> bool:
+        """Whether every host, once its present holds end, has room for one of ``size``.
+
+        And for no more; and no host has several such holds, so that each end says all.
+        """
+        uniform = self._uniform
+        return (
+            uniform is not None and not self.held[1] and self.indexes.of(size).copies(uniform) == 1
+        )
+
+    def moments(
+        self, size: Capacity, count: int, keep: HostSet, start: int, before: int
+    ) -> Iterator[tuple[int, Levels]]:
+        """Moments in ``[start, before)`` from which ``count`` of the hosts in ``keep`` are free.
+
+        Each with these hosts. Where :meth:`takes_one`, and no hold is to come.
+        """
+        hosts, moment = self.indexes.of(size).levels[0] & keep, start
+        for end, _, hold in self.ends:
+            if end > moment:
+                if moment >= before:
+                    return
+                if hosts.bit_count() >= count:
+                    yield moment, [hosts]
+                moment = end
+            hosts |= hold.hosts & keep
+        if moment < before and hosts.bit_count() >= count:
+            yield moment, [hosts]
+
     def add_host(self, capacity: Capacity, uniform: Capacity | None) -> None:
         """There is one host more."""
-        self.free.append(capacity)
+        self.free.amounts().append(capacity)
         self._uniform = uniform
         self.indexes.clear()
         self._later.clear()
@@ -186,15 +226,13 @@ class Present:
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
         """All hosts of the hold go from ``old`` to ``new`` free."""
-        free = self.free
-        for host, _ in hold.use:
-            free[host] = new
+        self.free.change(hold.hosts, old, new)
         self.indexes.change(hold.hosts, old, new)
         self._later.clear()
 
     def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
-        free = self.free
+        free = self.free.amounts()
         alike: dict[tuple[Capacity, Capacity], HostSet] = {}
         for host, amount in hold.use:
             key = (free[host], amount)

@@ -6,7 +6,7 @@ again and again, so the answer is kept per size and changed only where a host ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from haizea.core.hosts import HostSet
@@ -59,7 +59,7 @@ class SizeIndex:
 
     __slots__ = ("_copies", "levels", "size")
 
-    def __init__(self, size: Capacity, free: Sequence[Capacity]) -> None:
+    def __init__(self, size: Capacity, free: Iterable[Capacity]) -> None:
         self.size = size
         self.levels: Levels = [0]
         self._copies: dict[Capacity, int] = {}
@@ -86,7 +86,7 @@ class SizeIndexes:
 
     __slots__ = ("_by_size", "_free", "_steps")
 
-    def __init__(self, free: Sequence[Capacity]) -> None:
+    def __init__(self, free: Iterable[Capacity]) -> None:
         self._free = free
         self._by_size: dict[Capacity, SizeIndex] = {}
         # For a change of what is free, the levels that it changes, from and to how many.
@@ -124,7 +124,7 @@ class SizeIndexes:
         self._by_size.clear()
         self._steps.clear()
 
-    def fork(self, free: Sequence[Capacity]) -> SizeIndexes:
+    def fork(self, free: Iterable[Capacity]) -> SizeIndexes:
         """An independent copy over ``free``, a copy of the same amounts."""
         twin = SizeIndexes(free)
         twin._by_size = {size: index.fork() for size, index in self._by_size.items()}

@@ -16,12 +16,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.core.future import Future
-from haizea.core.hold import Hold, Shape, Shapes, Use
-from haizea.core.hosts import EVERYWHERE, Host, HostSet, host_set, hosts_in
+from haizea.core.hold import Hold, Shape, Shapes
+from haizea.core.hosts import EVERYWHERE, Host, HostSet, hosts_in
 from haizea.core.present import Present
 from haizea.core.resources import FOREVER, Capacity, common, fills, fits, subtract
 from haizea.core.sizes import EqualNodes, Levels, level_count, raise_level
 from haizea.core.timelines import Timelines
+from haizea.core.use import Use
 
 
 class SlotTable:
@@ -143,6 +144,9 @@ class SlotTable:
         """
         size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
         assert size is not None, "nodes are equal"
+        if not self._starts and self._present.takes_one(size):
+            yield from self._present.moments(size, count, keep, max(start, self.now), before)
+            return
         for moment, levels in self._walk(size, start):
             if moment >= before:
                 return
@@ -235,13 +239,7 @@ class SlotTable:
 
     def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many holds they have at present, fewest first."""
-        for more in self._present.held:
-            if hosts & ~more:
-                yield hosts & ~more
-            hosts &= more
-            if not hosts:
-                return
-        yield hosts
+        return self._present.by_holds(hosts)
 
     def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when what is free on them changes next, latest first."""
@@ -328,7 +326,7 @@ class SlotTable:
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
             return
-        closed = host_set(host for host, amount in hold.use if fills(amount, self.capacities[host]))
+        closed = hold.closes(self.capacities, self.uniform_capacity)
         self._future.add(hold.start, hold.end, hold.hosts, closed)
 
     def _leave_future(self, hold: Hold) -> None:

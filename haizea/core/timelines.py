@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haizea.core.hold import Hold
-from haizea.core.hosts import HostSet
+from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.resources import FOREVER, Capacity, fits
 
 
@@ -26,7 +26,7 @@ class Timelines:
         """The holds on a host; do not change it."""
         if self._unlisted_hosts >> host & 1:
             for hold in self._unlisted.values():
-                for other, _ in hold.use:
+                for other in hosts_in(hold.hosts):
                     self._on[other].append(hold)
             self._unlisted.clear()
             self._unlisted_hosts = 0
@@ -40,7 +40,7 @@ class Timelines:
     def drop(self, hold: Hold) -> None:
         """List it no more. O(1) if nobody asked about its hosts."""
         if self._unlisted.pop(hold.serial, None) is None:
-            for host, _ in hold.use:
+            for host in hosts_in(hold.hosts):
                 self._on[host].remove(hold)
         elif not self._unlisted:
             self._unlisted_hosts = 0
@@ -48,7 +48,7 @@ class Timelines:
     def has(self, hold: Hold) -> bool:
         """Whether a hold is listed."""
         return hold.serial in self._unlisted or (
-            bool(hold.use) and hold in self._on[hold.use[0][0]]
+            bool(hold.hosts) and hold in self._on[hold.hosts.bit_length() - 1]
         )
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:

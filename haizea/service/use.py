@@ -43,7 +43,7 @@ def enacted(record: LeaseRecord, operation: OperationEnded) -> Reserved:
         purpose=operation.purpose,
         start=operation.start,
         end=operation.end,
-        use=operation.use,
+        use=tuple(operation.use),
         firm=True,
     )
 
