@@ -121,19 +121,31 @@ def _filled(
 
 
 def _progress(records: Records, history: History) -> Iterator[Violation]:
-    """In all its stretches since it last started over, a lease runs for its duration."""
+    """In all its stretches since it last started over, a lease runs for its duration.
+
+    What was resumed while nobody looked went on at once, and its story has it later.
+    """
     lease = history.lease
     if lease.kind == AR or lease.state != "Done" or lease.duration is None:
         return
-    ran = 0
-    for span in history.in_state("Active"):
-        if span.after is None or span.end is None:
-            return
-        ran += span.end - span.start
-        if span.after.state == "Queued":
-            ran = 0
+    ran = unseen = 0
+    for span in history.spans:
+        if span.end is None or span.after is None:
+            break
+        if span.state == "Resuming":
+            unseen += _away(records, span.start, span.end)
+        elif span.state == "Active":
+            ran += span.end - span.start
+            if span.after.state == "Queued":
+                ran = unseen = 0
     done = history.story[-1]
     late = ran > lease.duration and not (records.disturbed and done.code != "early-end")
-    if late or (ran < lease.duration and done.code != "early-end"):
+    if late or (ran + unseen < lease.duration and done.code != "early-end"):
         message = f"it is done after running for {ran} s of the {lease.duration} s it asked for"
         yield _broken(history, done.time, message)
+
+
+def _away(records: Records, start: int, end: int) -> int:
+    """For how much of a time nobody was there to look."""
+    times = ((max(start, since), min(end, until)) for since, until in records.absences)
+    return sum(until - since for since, until in times if since < until)

@@ -164,6 +164,7 @@ class Service:
 
     def _is_over(self) -> bool:
         """Whether it was asked to end; what was asked for in between is done now."""
+        self._turns.due = self._scheduler.next_wakeup()
         if self._reading_again:
             self._reading_again = False
             self.between_turns()

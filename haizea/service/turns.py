@@ -61,6 +61,8 @@ class Turns:
         self._inbox = inbox
         self._figures = figures
         self._logger = logger
+        #: When something of the plan was due, as it was before the present turn.
+        self.due: int | None = None
         self._stop = threading.Event()
         inbox.answer_repeated = self._repeated
         self._watchers: dict[int, Callable[[], None]] = {}
@@ -92,6 +94,7 @@ class Turns:
                 keys=taken.keys,
             )
             self._board.last_event = self._keep(turn)
+            self._note_lateness(now)
         self._board.update(now, decisions, records, self._scheduler.queue())
         self._count(decisions)
         self._figures.turn_seconds.add(time.monotonic() - taken.began)
@@ -99,6 +102,16 @@ class Turns:
         if decisions:
             for notify in list(self._watchers.values()):
                 notify()
+
+    def _note_lateness(self, now: int) -> None:
+        """Keep that nobody was at work when something was due, whatever kept it from that."""
+        if self.due is None or self.due >= now:
+            return
+        self._figures.late_turns += 1
+        try:
+            self._store.note_start(self.due, now)
+        except StoreUnavailable as error:
+            self._logger.warning("that it was late is not on record: %s", error)
 
     def _keep(self, turn: Turn) -> int:
         pause = _FIRST_PAUSE_SECONDS
