@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from haizea.checker import Report, UnreadableResults, Violation, check_file
+from haizea.cli.help import HELP
 
 #: Exit status: a rule is broken; the file cannot be read.
 BROKEN, UNREADABLE = 1, 2
 
 
-@click.command("check-schedule")
+@click.command("check-schedule", context_settings=HELP)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option(
     "--output",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from haizea.cli.help import HELP
 from haizea.config.multi import Member, expand
 from haizea.config.reference import sample_configuration
 
@@ -33,13 +34,13 @@ _NOTHING = """\
 """
 
 
-@click.command("sample-config")
+@click.command("sample-config", context_settings=HELP)
 def sample_config() -> None:
     """Print a sample configuration in which every option is explained."""
     click.echo(sample_configuration(), nl=False)
 
 
-@click.command("generate-configs")
+@click.command("generate-configs", context_settings=HELP)
 @_CONF
 @click.option(
     "-d", "--dir", "directory", required=True, metavar="DIR", help="Where they are written."
@@ -60,7 +61,7 @@ def generate_configs(conf: str, directory: str) -> None:
     click.echo(f"{len(members)} configurations written to {where}")
 
 
-@click.command("generate-scripts")
+@click.command("generate-scripts", context_settings=HELP)
 @_CONF
 @click.option(
     "-d",

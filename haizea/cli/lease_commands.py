@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from haizea.cli.client import Refusal, ServiceProblem
+from haizea.cli.help import HELP
 from haizea.cli.session import MOMENT, Session, asks_service
 from haizea.cli.tables import Column, coloured, table, terminal_width
 from haizea.cli.words import (
@@ -28,7 +29,7 @@ from haizea.core.lifecycle import FINAL, State
 LEASE_ID = click.IntRange(1, (1 << 53) - 1)
 
 
-@click.command("list")
+@click.command("list", context_settings=HELP)
 @click.option(
     "--state",
     "states",
@@ -145,7 +146,7 @@ def _names(lease: Any) -> str:
 # --- show -----------------------------------------------------------------------------------
 
 
-@click.command("show")
+@click.command("show", context_settings=HELP)
 @click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
 @asks_service
 def show_lease(session: Session, lease_id: int) -> None:
@@ -241,7 +242,7 @@ def _story(session: Session, lease: Any) -> str:
 # --- cancel ---------------------------------------------------------------------------------
 
 
-@click.command("cancel")
+@click.command("cancel", context_settings=HELP)
 @click.argument("lease_ids", metavar="LEASE...", type=LEASE_ID, nargs=-1)
 @click.option(
     "-l",

@@ -10,6 +10,7 @@ import click
 
 from haizea import __version__
 from haizea.cli.errors import explained, run
+from haizea.cli.help import HELP
 from haizea.plugins import nearest
 
 
@@ -104,7 +105,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 @click.option(
     "-c",

@@ -7,6 +7,7 @@ from typing import cast
 
 import click
 
+from haizea.cli.help import HELP
 from haizea.plugins import nearest
 
 #: Where each command is and what it does; a module is imported when it is used.
@@ -55,7 +56,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
 
 
-@click.group("opennebula", cls=_Commands)
+@click.group("opennebula", cls=_Commands, context_settings=HELP)
 def opennebula() -> None:
     """Haizea as the scheduler of an OpenNebula: try it, check it, set it up.
 

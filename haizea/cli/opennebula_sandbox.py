@@ -15,6 +15,7 @@ import click
 
 from haizea.cli.access import DEFAULT_PORT
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 
 if TYPE_CHECKING:
     from haizea.sandbox.server import Options, Sandbox
@@ -74,7 +75,7 @@ def _users(text: str) -> tuple[str, ...]:
     return names
 
 
-@click.command("sandbox")
+@click.command("sandbox", context_settings=HELP)
 @click.option(
     "--version",
     default="6.10",

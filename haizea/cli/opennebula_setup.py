@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 from haizea.cli.opennebula_access import DEFAULT_ENDPOINT, session_from
 from haizea.cli.tables import clean, coloured
 
@@ -29,7 +30,7 @@ _CONF = click.option(
 )
 
 
-@click.command("check")
+@click.command("check", context_settings=HELP)
 @_CONF
 @click.option(
     "--endpoint",
@@ -142,7 +143,7 @@ def _as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 # --- install-driver -------------------------------------------------------------------------
 
 
-@click.command("install-driver")
+@click.command("install-driver", context_settings=HELP)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @_CONF
 def install_driver(directory: Path, conf: Path | None) -> None:

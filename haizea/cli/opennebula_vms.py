@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 from haizea.cli.opennebula_access import client_of, reaches_opennebula
 from haizea.cli.tables import Column, table, terminal_width
 
@@ -20,7 +21,7 @@ _MOST_TEMPLATE_BYTES = 1 << 20
 _MOST_VMS = 1000
 
 
-@click.command("submit")
+@click.command("submit", context_settings=HELP)
 @click.argument(
     "template",
     required=False,
@@ -141,7 +142,7 @@ def _words(
 # --- vms ------------------------------------------------------------------------------------
 
 
-@click.command("vms")
+@click.command("vms", context_settings=HELP)
 @click.argument("vm_ids", metavar="[VM]...", type=click.IntRange(min=0), nargs=-1)
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @reaches_opennebula

@@ -15,6 +15,7 @@ import click
 
 from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
 from haizea.cli.errors import INTERRUPTED, WrongInput
+from haizea.cli.help import HELP
 from haizea.cli.session import ParsedOption, Session, asks_service
 from haizea.cli.times import Start, SystemZone, parse_start
 from haizea.cli.wait import WAITS, follow_lease
@@ -168,7 +169,7 @@ def request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command("request")
+@click.command("request", context_settings=HELP)
 @click.option(
     "-f",
     "--file",

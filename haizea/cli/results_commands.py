@@ -15,12 +15,13 @@ import click
 from haizea.accounting import export, freshfile
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.reader import Results
+from haizea.cli.help import HELP
 from haizea.times import parse_time
 
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
 
-@click.command("convert-data")
+@click.command("convert-data", context_settings=HELP)
 @click.option(
     "-t", "--type", "what", type=click.Choice(list(export.EXPORTS)), help="What to print."
 )
@@ -73,7 +74,7 @@ def convert_data(
         _write(out, files, lambda to: write(table, to))
 
 
-@click.command("summary")
+@click.command("summary", context_settings=HELP)
 @click.option(
     "--output",
     "form",
@@ -95,7 +96,7 @@ def summary(form: str, files: tuple[str, ...]) -> None:
     click.echo("\n".join(render(s) for _, s in found), nl=False)
 
 
-@click.command("gantt")
+@click.command("gantt", context_settings=HELP)
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="Write to this file instead of printing."
 )

@@ -18,6 +18,7 @@ import click
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.summary import render, summarise
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 from haizea.cli.progress import ProgressBar
 from haizea.cli.service_command import is_service, start_service
 from haizea.clock import Clock
@@ -29,7 +30,7 @@ from haizea.report import LEVELS, STATUS, ClockFormatter, DecisionLog, StatusLog
 from haizea.runtime import RunError, RunOutcome, Simulation, Status
 
 
-@click.command("run")
+@click.command("run", context_settings=HELP)
 @click.argument("configuration", type=click.Path(path_type=Path))
 @click.option(
     "--datafile",

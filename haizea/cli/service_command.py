@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 from haizea.config import Config, load
 from haizea.config.words import ClockKind, Mode
 from haizea.runtime import RunError
@@ -46,7 +47,7 @@ def stop_service(path: Path) -> int:
     return 0
 
 
-@click.command("save-results")
+@click.command("save-results", context_settings=HELP)
 @click.argument("configuration", type=click.Path(path_type=Path))
 @click.argument("datafile", type=click.Path(path_type=Path))
 def save_results(configuration: Path, datafile: Path) -> None:

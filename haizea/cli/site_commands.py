@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from haizea.cli.client import ServiceProblem
+from haizea.cli.help import HELP
 from haizea.cli.session import Session, asks_service
 from haizea.cli.tables import Column, bar, clean, coloured, table, terminal_width
 from haizea.cli.words import (
@@ -18,7 +19,7 @@ from haizea.cli.words import (
 )
 
 
-@click.command("queue")
+@click.command("queue", context_settings=HELP)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10**6),
@@ -72,7 +73,7 @@ def _queue_row(session: Session, entry: Any) -> list[object]:
     ]
 
 
-@click.command("hosts")
+@click.command("hosts", context_settings=HELP)
 @asks_service
 def list_hosts(session: Session) -> None:
     """List the hosts: how they are, what is in use on them now, and the leases there.
@@ -126,7 +127,7 @@ def _fullest(host: Any) -> float:
     )
 
 
-@click.command("status")
+@click.command("status", context_settings=HELP)
 @asks_service
 def status(session: Session) -> None:
     """Show how the service is, and what your token allows.

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 
 from haizea.cli.client import Body
+from haizea.cli.help import HELP
 from haizea.cli.session import ParsedOption, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.times import SystemZone, parse_moment
@@ -25,7 +26,7 @@ def _from_now(text: str) -> int:
 _ROLES = ("user", "operator", "reader")
 
 
-@click.group("token")
+@click.group("token", context_settings=HELP)
 def token() -> None:
     """Make, list and revoke tokens. This takes an operator's token.
 
@@ -38,7 +39,7 @@ def token() -> None:
     """
 
 
-@token.command("make")
+@token.command("make", context_settings=HELP)
 @click.argument("name", metavar="NAME")
 @click.option(
     "--role",
@@ -111,7 +112,7 @@ def _tell(session: Session, made: Any, save: Path | None) -> None:
         click.echo(made["secret"])
 
 
-@token.command("list")
+@token.command("list", context_settings=HELP)
 @click.option("-a", "--all", "past", is_flag=True, help="Revoked and expired ones as well.")
 @asks_service
 def list_tokens(session: Session, past: bool) -> None:
@@ -157,7 +158,7 @@ def _how(found: Any) -> str:
     return "expired" if expires is not None and expires <= time.time() else "good"
 
 
-@token.command("revoke")
+@token.command("revoke", context_settings=HELP)
 @click.argument("which", metavar="TOKEN")
 @asks_service
 def revoke_token(session: Session, which: str) -> None:

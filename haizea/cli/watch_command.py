@@ -7,6 +7,7 @@ import json
 import click
 
 from haizea.cli.errors import INTERRUPTED
+from haizea.cli.help import HELP
 from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.session import Session, asks_service
 from haizea.cli.stream import follow
@@ -14,7 +15,7 @@ from haizea.cli.wait import event_line, tell_of_loss
 from haizea.core.lifecycle import FINAL
 
 
-@click.command("watch")
+@click.command("watch", context_settings=HELP)
 @click.argument("lease_id", metavar="[LEASE]", type=LEASE_ID, required=False)
 @click.option(
     "--after",

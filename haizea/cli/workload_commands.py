@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from haizea.cli.errors import WrongInput
+from haizea.cli.help import HELP
 from haizea.workloads import values
 from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.generate import (
@@ -104,7 +105,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 # --- generate-workload ----------------------------------------------------------------
 
 
-@click.command("generate-workload")
+@click.command("generate-workload", context_settings=HELP)
 @click.option("--jobs", type=click.IntRange(1, 10**6), required=True, help="Batch jobs to make.")
 @click.option(
     "--hosts", type=click.IntRange(1, 10**5), required=True, help="Hosts of the site it is for."
@@ -296,7 +297,7 @@ def _one_of(argument: Path | None, option: Path | None, what: str, default: str 
     return chosen
 
 
-@click.command("lwf2xml")
+@click.command("lwf2xml", context_settings=HELP)
 @click.argument("leases", type=FILE, required=False)
 @click.argument("output", type=FILE, required=False)
 @click.option("-i", "--in", "in_option", type=FILE, help="Same as LEASES.")
@@ -326,7 +327,7 @@ def lwf2xml(
     _write(target, lwf_text(workload))
 
 
-@click.command("csv2lwf")
+@click.command("csv2lwf", context_settings=HELP)
 @click.argument("table", type=FILE, required=False)
 @click.argument("output", type=FILE, required=False)
 @click.option("-i", "--in", "in_option", type=FILE, help="Same as TABLE.")
