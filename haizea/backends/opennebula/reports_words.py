@@ -16,14 +16,6 @@ _MOMENT = re.compile(r"@(\d{1,15})\b", re.ASCII)
 _LONGEST_REASON = 500
 _ZONE_NAME = re.compile(r"[A-Z]{2,6}", re.ASCII)
 
-_WAITS = frozenset(
-    [
-        *(State.NEW, State.PENDING, State.QUEUED),
-        *(State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED),
-    ]
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is said in one VM."""
@@ -112,7 +104,7 @@ def _message(
     if record.late and not record.over:
         text += f"; it is late: {spelled(record.late, zone)}"
     # A start that is expected is told already.
-    if not reason or (record.state in _WAITS and reason.startswith("expected")):
+    if not reason or (not record.over and reason.startswith("expected")):
         return text
     return f"{text}: {reason.removeprefix('rejected: ')}"
 
