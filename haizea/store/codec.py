@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
@@ -121,6 +121,8 @@ def _form(hint: Any) -> _Form:
         return _optional(hint)
     if origin is tuple:
         return _sequence(get_args(hint))
+    if origin is Sequence:
+        return _spelled_out(_sequence((*get_args(hint), Ellipsis)))
     if issubclass(hint, StrEnum):
         return _Form(None, lambda value: _named(hint, value))
     if hint in (int, str, bool):
@@ -177,6 +179,11 @@ def _sequence(hints: tuple[Any, ...]) -> _Form:
         lambda value: [write(part) for write, part in zip(writes, value, strict=True)],
         read_parts,
     )
+
+
+def _spelled_out(form: _Form) -> _Form:
+    """Of what is a sequence and may be no tuple."""
+    return _Form(list if form.write is None else form.write, form.read)
 
 
 def _array(value: Any) -> list[Any]:

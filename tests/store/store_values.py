@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -21,6 +22,8 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return st.one_of([st.none() if p is NoneType else any_of(p) for p in parts])
+    if origin is Sequence:
+        return st.lists(any_of(parts[0]), max_size=3).map(tuple)
     if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis:
         return st.lists(any_of(parts[0]), max_size=3).map(tuple)
     if origin is tuple:
