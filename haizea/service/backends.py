@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from haizea.api.identities import CheckPassword
-from haizea.api.manager import Draft
+from haizea.api.manager import Busy, Draft
 from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
 from haizea.backends.opennebula.client import Client, RetrySettings
@@ -183,7 +183,10 @@ class OpenNebulaSide:
                 allowed=asking.allowed,
             )
             submission.answer.add_done_callback(lambda _: self._answered(asking, submission))
-            inbox.put(submission)
+            try:
+                inbox.put(submission)
+            except Busy as error:
+                submission.answer.set_exception(error)
 
         self._opennebula.ask = ask
 

@@ -126,8 +126,7 @@ class Requests:
         vm_ids = asking.draft.vm_ids
         self._asked.pop(vm_ids, None)
         if state is None:
-            self.dirty = True
-            return
+            return  # It is asked again after the next look at everything.
         if repeated and state is State.CANCELLED and reason.startswith(OUTSIDE):
             # It was given up because of what others did, and the VMs wait again.
             self._times[_digest(asking.draft)] = asking.times + 1
@@ -187,15 +186,16 @@ class Requests:
 
     def _companions(self, draft: LeaseDraft) -> str:
         """What VM groups say against asking for it now; empty if nothing."""
-        own = set(draft.vm_ids)
-        waits = self.ledger.lease_of.keys() | {v for vms in self._asked for v in vms}
         for vm in draft.vm_ids:
             others = self.placing.companions(vm)
-            if others & own:
+            if not others:
+                continue
+            if others & set(draft.vm_ids):
                 return (
                     "VM groups place its VMs by each other, which a HAIZEA group cannot: leave"
                     " one of the two out"
                 )
+            waits = self.ledger.lease_of.keys() | {v for vms in self._asked for v in vms}
             first = unplaced(others, self.seen, waits)
             if first is not None:
                 return f"by its VM group it waits until VM {first} has a host"

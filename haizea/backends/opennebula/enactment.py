@@ -26,6 +26,23 @@ from haizea.core.resources import Capacity, add, fits, subtract
 
 _log = logging.getLogger(__name__)
 
+#: What failed, by the LCM states that say so.
+_FAILURES = {
+    36: "booting",
+    37: "booting after a migration",
+    38: "moving its files for a migration",
+    39: "preparing its files",
+    40: "cleaning up after it",
+    41: "storing its memory",
+    42: "storing its disks",
+    44: "moving its files",
+    46: "moving its files",
+    47: "booting from stored disks",
+    48: "restoring its memory",
+    49: "fetching its memory",
+    50: "fetching its disks",
+}
+
 #: So long, in seconds, after which a command without any visible effect is given again.
 _PATIENCE_SECONDS = 15
 _LONGEST_BACKOFF_SECONDS = 60
@@ -392,6 +409,9 @@ class Enactment:
 
 
 def _told(lcm: int) -> str:
+    """A state in words."""
+    if lcm in _FAILURES:
+        return f"{_FAILURES[lcm]} failed"
     if lcm in list(LcmState):
         return LcmState(lcm).name.lower().replace("_", " ")
-    return f"an operation failed (state {lcm})" if lcm >= 36 else f"state {lcm}"
+    return f"state {lcm}"
