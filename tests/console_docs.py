@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,26 +86,27 @@ def on_free_ports(text: str, directory: Path) -> str:
     return moved(text)
 
 
-def run_examples(text: str, directory: Path) -> list[str]:
+def run_examples(text: str, directory: Path, more: Mapping[str, str] | None = None) -> list[str]:
     """Run all examples of a page in ``directory``; answers what is not as the page says.
 
-    A service that a page starts is stopped if the page does not do it.
+    ``more`` is in their environment, too. A service that a page starts is stopped if the page
+    does not do it.
     """
     try:
-        return _run_examples(on_free_ports(text, directory), directory)
+        return _run_examples(on_free_ports(text, directory), directory, more or {})
     finally:
         for file in directory.rglob("haizea.pid"):
             with suppress(OSError, ValueError):
                 os.kill(int(file.read_text("utf-8")), signal.SIGTERM)
 
 
-def _run_examples(text: str, directory: Path) -> list[str]:
+def _run_examples(text: str, directory: Path, more: Mapping[str, str]) -> list[str]:
     wrong = []
     for example in examples(text):
         done = subprocess.run(
             ["bash", "-c", example.command],
             cwd=directory,
-            env=environment(directory),
+            env={**environment(directory), **more},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -13,8 +13,9 @@ from console_docs import ROOT, Example, environment, examples, run_examples
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-#: Its examples need a file with a mistake in it; tests/workloads/test_formats_doc.py has it.
-ELSEWHERE = {"formats.md"}
+#: These need more than a clone: tests/workloads/test_formats_doc.py has a file with a mistake
+#: in it, tests/opennebula/test_opennebula_guide.py an OpenNebula.
+ELSEWHERE = {"formats.md", "opennebula.md"}
 PAGES = [
     path
     for path in sorted((ROOT / "docs").rglob("*.md"))
