@@ -49,7 +49,7 @@ class ImageOut(Answer):
 
 
 class LeaseOut(Answer):
-    """A lease, as it is in lists."""
+    """A lease."""
 
     id: int = Field(description="Its number, never given twice.", examples=[17])
     label: str
@@ -85,6 +85,13 @@ class LeaseOut(Answer):
     ran: int = Field(description="Seconds that it has run.")
 
 
+class LeaseShown(LeaseOut):
+    """A lease, with what came of it."""
+
+    started: When | None = Field(description="When its nodes first ran; `null` if they never did.")
+    ended: When | None = Field(description="When it was over; `null` as long as it is not.")
+
+
 class StoryEntry(Answer):
     """A state that a lease came into."""
 
@@ -106,7 +113,7 @@ class ReservationOut(Answer):
     firm: bool = Field(description="`false`: this is provisional and may still move.")
 
 
-class LeaseStory(LeaseOut):
+class LeaseStory(LeaseShown):
     """A lease with its story."""
 
     hosts: list[str] = Field(
@@ -138,7 +145,7 @@ class DecisionOut(Answer):
 class LeaseList(Answer):
     """A page of leases."""
 
-    leases: list[LeaseOut]
+    leases: list[LeaseShown]
     next: int | None = Field(description="Pass it as `after` for the next page; `null`: the end.")
 
 

@@ -25,7 +25,7 @@ from haizea.api.interface import (
 from haizea.api.manager import Decided, Draft, LeaseQuery, Role
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
-from haizea.api.views import decision_out, lease_out, lease_story, queue_entry
+from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.hosts import Site
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.records import LeaseRecord
@@ -206,8 +206,9 @@ def _page(here: Interface, query: LeaseQuery) -> LeaseList:
     found = here.manager.leases(query)
     page = found[: query.limit - 1]
     types = here.manager.site.types
+    started = here.manager.first_runs([record.id for record in page])
     return LeaseList(
-        leases=[lease_out(record, types) for record in page],
+        leases=[lease_shown(record, started.get(record.id), types) for record in page],
         next=page[-1].id if len(found) > len(page) else None,
     )
 
@@ -224,8 +225,10 @@ async def show_lease(here: Here, lease_id: LeaseId, token: AnyToken) -> Response
     """A lease with its story: its states with time and reason, its reservations, its hosts."""
 
     def show() -> LeaseStory:
+        manager = here.manager
         record = here.lease_for(lease_id, token)
-        return lease_story(record, here.manager.story(lease_id), here.manager.site)
+        started = manager.first_runs([lease_id]).get(lease_id)
+        return lease_story(record, started, manager.story(lease_id), manager.site)
 
     return await here.answer(show)
 

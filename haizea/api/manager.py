@@ -286,6 +286,9 @@ class Manager(Protocol):
     def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
         """The leases that ``query`` names."""
 
+    def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
+        """When each of these leases, a page of them, first ran; without those that never did."""
+
     def story(self, lease_id: int) -> list[Event]:
         """All that was decided about a lease, in order."""
 

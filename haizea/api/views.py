@@ -9,6 +9,7 @@ from haizea.api.answers import (
     HostOut,
     ImageOut,
     LeaseOut,
+    LeaseShown,
     LeaseStory,
     NodesOut,
     Outcome,
@@ -48,7 +49,7 @@ def host_names(site: Site, hosts: Iterable[int]) -> list[str]:
 
 
 def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
-    """A lease for a list."""
+    """A lease."""
     request, image = record.request, record.request.image
     run = record.plan.phase(Purpose.RUN) if record.plan is not None else None
     return LeaseOut(
@@ -78,6 +79,15 @@ def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
     )
 
 
+def lease_shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> LeaseShown:
+    """A lease that first ran at ``started``, if it did."""
+    return LeaseShown(
+        **lease_out(record, types).model_dump(),
+        started=written_or_none(started),
+        ended=written(record.changed) if record.over else None,
+    )
+
+
 def decision_out(decided: Decided, site: Site) -> DecisionOut:
     """The answer to a request."""
     record = decided.record
@@ -100,12 +110,14 @@ def decision_out(decided: Decided, site: Site) -> DecisionOut:
 # --- a lease's story ------------------------------------------------------------------
 
 
-def lease_story(record: LeaseRecord, events: Sequence[Event], site: Site) -> LeaseStory:
+def lease_story(
+    record: LeaseRecord, started: int | None, events: Sequence[Event], site: Site
+) -> LeaseStory:
     """A lease with all that happened to it."""
     story = [entry for event in events if (entry := _story_entry(event)) is not None]
     reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
     return LeaseStory(
-        **lease_out(record, site.types).model_dump(),
+        **lease_shown(record, started, site.types).model_dump(),
         hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
         reservations=reservations[-MOST_STORY:] + _present(record, site),
         story=story[-MOST_STORY:],

@@ -98,7 +98,12 @@ def hosts_in_words(names: Iterable[str]) -> str:
 
 
 def start_in_short(lease: Mapping[str, Any], zone: tzinfo) -> str | None:
-    """When a lease runs: as reserved, else ``~`` as expected, else as it was asked for."""
+    """When a lease runs: as reserved, else ``~`` as expected, else as it was asked for.
+
+    Of one that is over, when it ran.
+    """
+    if lease.get("ended") is not None:
+        return local(lease.get("started"), zone)
     planned = local(lease["planned_start"], zone)
     if planned is not None:
         return planned

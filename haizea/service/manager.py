@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -133,6 +133,11 @@ class ServiceManager:
         """The leases that the query names."""
         with _answers():
             return self._store.leases(stored.LeaseQuery(**_fields(query)))
+
+    def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
+        """When each of these leases first ran, if it did."""
+        with _answers():
+            return self._store.first_runs(lease_ids)
 
     def story(self, lease_id: int) -> list[Event]:
         """All that was decided about a lease."""

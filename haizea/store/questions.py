@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from haizea.core.events import Decision, OperationEnded
+from haizea.core.events import Decision, OperationEnded, Purpose
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
@@ -17,6 +18,9 @@ from haizea.store.turns import text
 
 #: No answer has more rows than this, whatever was asked.
 MOST_ROWS = 10_000
+
+#: What :mod:`haizea.store.codec` writes of an operation that is a run.
+_RUNS = f'"purpose":"{Purpose.RUN}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,17 @@ def operations(
         select = select.where(events.c.owner == text(owner))
     select = select.order_by(events.c.time, events.c.id).limit(_rows(limit))
     return [found for found in _events(connection, select) if _begun(found.decision) < end]
+
+
+def first_runs(connection: sa.Connection, lease_ids: Sequence[int]) -> dict[int, int]:
+    """When each of these leases first ran; those that never did are left out."""
+    select = (
+        sa.select(events.c.lease, sa.func.min(events.c.time).label("first"))
+        .where(events.c.lease.in_(lease_ids), events.c.kind == "OperationStarted")
+        .where(events.c.document.contains(_RUNS, autoescape=True))
+        .group_by(events.c.lease)
+    )
+    return {row.lease: row.first for row in connection.execute(select)}
 
 
 def _begun(decision: Decision) -> int:

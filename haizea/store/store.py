@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,6 +202,11 @@ class Store:
         """At most ``limit`` operations that were under way in ``[start, end)`` and are over."""
         with self._database.reading() as connection:
             return questions.operations(connection, start, end, limit, owner)
+
+    def first_runs(self, lease_ids: Sequence[int]) -> dict[int, int]:
+        """When each of these leases first ran, in seconds since the epoch, if it did."""
+        with self._database.reading() as connection:
+            return questions.first_runs(connection, lease_ids)
 
     def lease_for_key(self, owner: str, key: str) -> int | None:
         """The lease that ``owner`` asked for with this idempotency key, if any."""

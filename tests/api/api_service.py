@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -48,6 +48,8 @@ from haizea.core.events import (
     LeaseCancelled,
     LeaseSubmitted,
     OperationEnded,
+    OperationStarted,
+    Purpose,
 )
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
@@ -209,6 +211,12 @@ class SmallManager:
                 self._records.values(), key=lambda r: -r.id if query.newest_first else r.id
             )
         return [record for record in found if _wanted(record, query)][: query.limit]
+
+    def first_runs(self, lease_ids: Sequence[int]) -> dict[int, int]:
+        with self._asked():
+            found = [e.decision for e in self._events if isinstance(e.decision, OperationStarted)]
+        runs = (d for d in reversed(found) if d.purpose is Purpose.RUN and d.lease_id in lease_ids)
+        return {run.lease_id: run.time for run in runs}
 
     def story(self, lease_id: int) -> list[Event]:
         return self.events(0, 10_000, lease_id, None)

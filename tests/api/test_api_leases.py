@@ -249,6 +249,33 @@ def test_a_lease_is_shown_with_its_story(anna: httpx.Client) -> None:
     assert shown["story"][-1]["reason"] == "cancelled by its owner"
 
 
+def test_of_what_is_over_it_is_told_when_it_ran(anna: httpx.Client) -> None:
+    def ask(count: int = 8) -> int:
+        lease_id: int = anna.post("/v1/leases", json=wanted(count)).json()["lease"]["id"]
+        return lease_id
+
+    ran, waits = ask(), ask()
+    never, rejected = ask(), ask(99)
+    while anna.get(f"/v1/leases/{ran}").json()["started"] is None:
+        time.sleep(0.05)
+    before = anna.get(f"/v1/leases/{ran}").json()
+    assert before["ended"] is None
+    assert before["started"] == before["planned_start"]
+    for lease_id in (never, ran):
+        anna.delete(f"/v1/leases/{lease_id}")
+    listed = {lease["id"]: lease for lease in anna.get("/v1/leases?all=true").json()["leases"]}
+    assert listed[ran]["started"] == before["started"]
+    assert listed[ran]["ended"] == listed[ran]["changed"]
+    for lease_id in (never, rejected):
+        assert listed[lease_id]["started"] is None
+        assert listed[lease_id]["ended"] is not None
+    assert listed[waits]["ended"] is None
+    for lease_id, lease in listed.items():
+        shown = anna.get(f"/v1/leases/{lease_id}").json()
+        if lease_id != waits:
+            assert {name: shown[name] for name in lease} == lease
+
+
 def test_cancelling_twice_is_no_error_but_what_is_over_stays(
     anna: httpx.Client, service: LiveService
 ) -> None:

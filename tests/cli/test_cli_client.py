@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,20 @@ def test_what_a_stranger_says_does_not_control_the_terminal(service: RealService
     assert result.exit_code == 1
     assert "gone" in result.stderr
     assert "\x1b" not in result.stderr
+
+
+def test_the_list_says_when_a_lease_ran_that_is_over(service: RealService) -> None:
+    ran = service.json("request", "-d", "1h", "--wait", "active")["lease"]["id"]
+    never = service.json("request", "-t", "+10:00", "-d", "1h")["lease"]["id"]
+    service.run("cancel", str(ran), str(never))
+    started = {lease["id"]: lease["started"] for lease in service.json("list", "--all")}
+    assert started[never] is None
+    head, *rows = service.run("list", "--all").stdout.splitlines()
+    place = head.index("START")
+    told = {int(row.split()[0]): row[place:].split()[:2] for row in rows}
+    assert told[never][0] == "-"
+    moment = datetime.fromisoformat(started[ran]).astimezone()
+    assert moment.strftime("%H:%M") in " ".join(told[ran])
 
 
 # --- answers that get lost ----------------------------------------------------------------

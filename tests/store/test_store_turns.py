@@ -18,7 +18,15 @@ from store_places import PLACES, place
 from store_stories import ending, opened, pages, record, submission
 from store_values import DECISIONS, LEASES, SITES
 
-from haizea.core.events import Decision, Expected, HostChanged, ImageStored, OperationEnded, Purpose
+from haizea.core.events import (
+    Decision,
+    Expected,
+    HostChanged,
+    ImageStored,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+)
 from haizea.core.hosts import Host
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
@@ -466,3 +474,23 @@ def test_a_store_that_must_be_there_already(tmp_path: Path) -> None:
     assert not path.exists()
     Store.open(str(path)).close()
     Store.open(f"sqlite:///{path}", create=False).close()
+
+
+def test_when_leases_first_ran(store: Store) -> None:
+    """A transfer is no run, and of several runs the first one counts."""
+    store.save(Turn(now=1000, decisions=[], records=[record(i) for i in (1, 2, 3)]))
+
+    def began(time: int, lease_id: int, purpose: Purpose) -> OperationStarted:
+        return OperationStarted(time, lease_id, purpose, time + 50, (0,))
+
+    for time, purposes in {
+        1100: {1: Purpose.TRANSFER, 2: Purpose.RUN},
+        1200: {1: Purpose.RUN, 2: Purpose.SUSPEND, 3: Purpose.TRANSFER},
+        1300: {1: Purpose.RUN, 2: Purpose.RESUME},
+        1400: {2: Purpose.RUN},
+    }.items():
+        store.save(
+            Turn(now=time, decisions=[began(time, lease, what) for lease, what in purposes.items()])
+        )
+    assert store.first_runs([1, 2, 3, 4]) == {1: 1200, 2: 1100}
+    assert store.first_runs([3]) == store.first_runs([]) == {}
