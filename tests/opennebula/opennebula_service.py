@@ -115,6 +115,11 @@ class Site:
         except BaseException as error:
             self.failure = error
 
+    @property
+    def at_work(self) -> bool:
+        """Whether Haizea has not ended by itself."""
+        return self._thread.is_alive()
+
     def stop_haizea(self) -> None:
         """End Haizea; VMs go on."""
         if self.service is not None:

@@ -181,3 +181,71 @@ def test_oned_may_be_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         cloud.until_state(waits, "RUNNING", seconds=3000)
         cloud.until_state(waits, "DONE", seconds=3000)
         cloud.assert_no_overload()
+
+
+def test_others_are_not_fought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=1) as cloud:
+        runs = cloud.submit(cpu=4, start="best_effort", duration="00:20:00")
+        cloud.until_state(runs, "RUNNING")
+        waits = [cloud.submit(cpu=8, start="best_effort", duration="00:10:00") for _ in range(2)]
+        cloud.until(lambda: all(cloud.has_lease(vm) for vm in waits))
+        cloud.call("one.vm.action", "hold", waits[0])
+        cloud.until(lambda: cloud.has_lease(waits[0], State.CANCELLED))
+        cloud.call("one.vm.action", "stop", runs)
+        cloud.until(lambda: cloud.has_lease(runs, State.DONE))
+        cloud.until_state(waits[1], "RUNNING")
+        assert cloud.state(runs) == "STOPPED"
+        cloud.call("one.vm.action", "release", waits[0])
+        cloud.until(lambda: cloud.has_lease(waits[0], State.QUEUED, State.SCHEDULED))
+        assert cloud.state(waits[0]) == "PENDING"
+        cloud.assert_no_overload()
+
+
+def test_a_request_that_is_edited_is_another_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1) as cloud:
+        blocker = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
+        cloud.until_state(blocker, "RUNNING")
+        vm = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
+        cloud.until(lambda: cloud.has_lease(vm))
+        cloud.call("one.vm.update", vm, 'HAIZEA=[START="best_effort",DURATION="00:05:00"]', 1)
+        cloud.until(lambda: cloud.lease(vm).request.duration == 300)
+        assert [r.state for r in cloud.leases() if str(vm) in r.request.names][0] is State.CANCELLED
+
+
+def test_in_a_dry_run_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = "dry-run: yes\nstop-when-no-more-leases: yes"
+    with site(tmp_path, monkeypatch, hosts=1, opennebula=options) as cloud:
+        vm = cloud.submit(cpu=4, start="best_effort", duration="00:01:00")
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+        cloud.until(lambda: not cloud.at_work)
+        assert cloud.state(vm) == "PENDING"
+        calls = {command.method for command in cloud.sandbox.control.commands()}
+        assert calls <= {"one.vm.allocate"}
+
+
+def test_saving_takes_longer_than_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=1) as cloud:
+        victim = cloud.submit(cpu=8, start="best_effort", duration="01:00:00", preemptible="yes")
+        cloud.until_state(victim, "RUNNING")
+        cloud.sandbox.control.plan("done", step="SAVE_STOP", factor=40)
+        booked = cloud.submit(cpu=8, start="+00:01:00", duration="00:02:00")
+        cloud.until_state(booked, "RUNNING")
+        assert cloud.came_to(booked, "PROLOG")[0] >= cloud.came_to(victim, "STOPPED")[0]
+        assert cloud.lease(booked).late
+        cloud.until_state(victim, "RUNNING")
+        cloud.assert_no_overload()
+
+
+def test_vms_suspended_in_place_go_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, opennebula="preempt-with: suspend") as cloud:
+        victim = cloud.submit(cpu=8, start="best_effort", duration="00:10:00", preemptible="yes")
+        cloud.until_state(victim, "RUNNING")
+        booked = cloud.submit(cpu=8, start="+00:01:00", duration="00:01:00")
+        cloud.until_state(booked, "RUNNING")
+        assert cloud.state(victim) == "SUSPENDED"
+        cloud.until_state(victim, "RUNNING")
+        assert not cloud.sandbox.control.violations("running")
