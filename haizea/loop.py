@@ -118,9 +118,14 @@ class Tally:
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Count what was decided."""
+        states = self._states
         for decision in decisions:
             if isinstance(decision, StateChanged):
-                self._change(decision)
+                new = decision.new
+                states[decision.old] -= 1
+                states[new] += 1
+                if new in FINAL:
+                    self._finish(decision)
             elif isinstance(decision, LeaseAccepted):
                 self._accept(decision.request)
 
@@ -131,16 +136,13 @@ class Tally:
             self.best_effort_submitted += 1
             self._best_effort.add(request.id)
 
-    def _change(self, change: StateChanged) -> None:
-        self._states[change.old] -= 1
-        self._states[change.new] += 1
-        if change.new in FINAL:
-            self.finished += 1
-            if change.lease_id in self._best_effort:
-                self._best_effort.remove(change.lease_id)
-                self.best_effort_finished += 1
-            if change.new is State.FAILED and self.failure is None:
-                self.failure = (change.lease_id, change.reason)
+    def _finish(self, change: StateChanged) -> None:
+        self.finished += 1
+        if change.lease_id in self._best_effort:
+            self._best_effort.remove(change.lease_id)
+            self.best_effort_finished += 1
+        if change.new is State.FAILED and self.failure is None:
+            self.failure = (change.lease_id, change.reason)
 
 
 def run_loop(
@@ -166,9 +168,15 @@ def run_loop(
     rounds = 0
     while True:
         due = FOREVER
-        for moment in (arrivals.next_arrival(), scheduler.next_wakeup(), backend.next_event()):
-            if moment is not None and moment < due:
-                due = moment
+        moment = arrivals.next_arrival()
+        if moment is not None and moment < due:
+            due = moment
+        moment = scheduler.next_wakeup()
+        if moment is not None and moment < due:
+            due = moment
+        moment = backend.next_event()
+        if moment is not None and moment < due:
+            due = moment
         if stop(due):
             return
         now = clock.wait_until(due)

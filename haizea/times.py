@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from dateutil.parser import isoparse
-
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,8}):(\d{1,2}):(\d{1,2})", re.ASCII)
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 _CLOCK_ONLY = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
@@ -82,6 +80,9 @@ def parse_time(text: str, *, local: bool = False) -> int:
     Without a zone it is UTC, or local time where ``local`` is set. Raises
     :class:`ValueError`, saying what would be right, where ``text`` names no moment.
     """
+    # Imported where it is used: most runs name no moment, and it takes long.
+    from dateutil.parser import isoparse
+
     try:
         moment = isoparse(text)
         if moment.tzinfo is None:

@@ -8,7 +8,7 @@ nothing real.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -29,6 +29,9 @@ from haizea.core.resources import FOREVER
 
 #: A run without end fails, if it fails at all, within this many seconds.
 _ENDLESS_RUN_SECONDS = 86_400
+
+#: A lease that comes to one of these states has not got a run under way, nor its progress.
+_ENDING = FINAL | {State.QUEUED}
 
 
 #: Moment, running number (ties go in the order in which they were foreseen), event, and the
@@ -104,12 +107,6 @@ class SimulatedBackend:
         self._foreseen = 0
         for moment, event in faults.at if faults else ():
             self._foresee(moment, event, None)
-        self._enact: dict[type, Callable[..., None]] = {
-            LeaseAccepted: self._accepted,
-            StateChanged: self._state_changed,
-            OperationStarted: self._started,
-            OperationEnded: self._ended,
-        }
 
     def observe(self, now: int) -> list[Input]:
         """The events up to ``now``: early ends and faults."""
@@ -124,11 +121,16 @@ class SimulatedBackend:
 
     def enact(self, now: int, decisions: Sequence[Decision]) -> None:
         """Note what starts and ends, and foresee what will come of it."""
-        enact = self._enact
         for decision in decisions:
-            action = enact.get(type(decision))
-            if action is not None:
-                action(decision)
+            if isinstance(decision, StateChanged):
+                if decision.new in _ENDING:
+                    self._ended_or_put_back(decision)
+            elif isinstance(decision, OperationStarted):
+                self._started(decision)
+            elif isinstance(decision, OperationEnded):
+                self._ended(decision)
+            elif isinstance(decision, LeaseAccepted):
+                self._accepted(decision)
 
     def next_event(self) -> int | None:
         """The moment of the next early end or fault."""
@@ -147,18 +149,16 @@ class SimulatedBackend:
         if real is not None and request.duration is not None and real >= request.duration:
             del self._real_durations[request.id]
 
-    def _state_changed(self, decision: StateChanged) -> None:
+    def _ended_or_put_back(self, decision: StateChanged) -> None:
         lease_id = decision.lease_id
+        self._running.pop(lease_id, None)
+        self._progress.pop(lease_id, None)
         if decision.new is State.QUEUED:
-            self._running.pop(lease_id, None)
-            self._progress.pop(lease_id, None)
-        elif decision.new in FINAL:
-            self._running.pop(lease_id, None)
-            self._progress.pop(lease_id, None)
-            self._real_durations.pop(lease_id, None)
-            if self._faults:
-                for purpose in Purpose:
-                    self._under_way.pop((lease_id, purpose), None)
+            return
+        self._real_durations.pop(lease_id, None)
+        if self._faults:
+            for purpose in Purpose:
+                self._under_way.pop((lease_id, purpose), None)
 
     def _started(self, decision: OperationStarted) -> None:
         lease_id, start = decision.lease_id, decision.time

@@ -81,13 +81,25 @@ def lowest(hosts: HostSet, count: int) -> HostSet:
     """The ``count`` lowest members of ``hosts`` (all of them if there are fewer)."""
     if count == 1:
         return hosts & -hosts
-    if hosts.bit_count() <= count:
+    most = hosts.bit_count()
+    if most <= count:
         return hosts
-    low, high = count, hosts.bit_length()
-    while low < high:
-        middle = (low + high) // 2
-        if (hosts & ((1 << middle) - 1)).bit_count() < count:
-            low = middle + 1
+    if count <= 0:
+        return 0
+    # Below bit ``low`` are ``least`` members, too few; below ``high`` there are too many.
+    low, least, high = 0, 0, hosts.bit_length()
+    in_proportion = True
+    while True:
+        step = (high - low) // 2
+        if in_proportion:
+            step = (high - low) * (count - least) // (most - least)
+        middle = low + (step or 1)
+        found = hosts & ((1 << middle) - 1)
+        members = found.bit_count()
+        if members == count:
+            return found
+        if members < count:
+            low, least = middle, members
         else:
-            high = middle
-    return hosts & ((1 << low) - 1)
+            high, most = middle, members
+        in_proportion = not in_proportion

@@ -99,8 +99,13 @@ class Claiming:
         """Go through the queue: start what fits, and claim a later start for the first."""
         schedule = self._schedule
         old, schedule.claim = schedule.claim, None
+        glance = Glance(schedule.table)
         for lease in schedule.waiting:
-            if self._start(lease, None):
+            may_fit = lease.bound is not None or glance.may_fit(
+                lease.demand.size, lease.demand.count
+            )
+            if may_fit and self._start(lease, None):
+                glance.forget()
                 continue
             if not self._backfills:
                 break

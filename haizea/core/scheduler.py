@@ -84,8 +84,10 @@ class Scheduler:
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.now = now
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
-        if any(_concerns_hosts(i) for i in inputs):
-            self._queue.pin()
+        for event in inputs:
+            if _concerns_hosts(event):
+                self._queue.pin()
+                break
         for event in news:
             if isinstance(event, OperationDelayed):
                 self._lateness.delayed(event.lease_id, event.purpose, event.end)
@@ -96,7 +98,10 @@ class Scheduler:
         schedule.table.advance(now)
         self._lateness.clear_ways()
         for event in news:
-            self._notice(event)
+            if isinstance(event, LeaseEnded):
+                self._trouble.ended_early(event.lease_id)
+            else:
+                self._notice(event)
         schedule.do_what_is_due()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
@@ -158,8 +163,6 @@ class Scheduler:
     def _notice(self, event: Input) -> None:
         trouble = self._trouble
         match event:
-            case LeaseEnded(lease_id):
-                trouble.ended_early(lease_id)
             case LeaseCancelled(lease_id, reason):
                 trouble.cancelled(lease_id, reason)
             case OperationFailed(lease_id, purpose, reason):
@@ -182,10 +185,6 @@ class Scheduler:
 
 def _concerns_hosts(event: Input) -> bool:
     """Whether particular hosts are given or taken because of this, outside the queue's order."""
-    match event:
-        case LeaseSubmitted(request):
-            return request.kind is not Kind.BEST_EFFORT
-        case LeaseEnded() | LeaseCancelled():
-            return False
-        case _:
-            return True
+    if isinstance(event, LeaseSubmitted):
+        return event.request.kind is not Kind.BEST_EFFORT
+    return not isinstance(event, LeaseEnded | LeaseCancelled)
