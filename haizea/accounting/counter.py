@@ -21,6 +21,7 @@ class Counter:
         "_area",
         "_count",
         "_held",
+        "_latest",
         "_leases",
         "_since",
         "_start",
@@ -46,6 +47,7 @@ class Counter:
         self._held: float = 0
         self._since = 0
         self._start = 0
+        self._latest = 0
 
     def set(self, time: int, level: float) -> None:
         """From ``time`` on the level is this; says nothing new if it is so already."""
@@ -54,15 +56,12 @@ class Counter:
 
     def add(self, time: int, value: float, lease: int | None = None) -> None:
         """One more value, of this lease if any; ``time`` never goes back."""
-        times = self._times
-        if times:
-            assert time >= times[-1], "time does not go back"
-        elif self.value is None:
-            self._start = self._since = time
-        else:
-            assert time >= self._since, "time does not go back"
+        if self.value is None:
+            self._start = self._since = self._latest = time
+        assert time >= self._latest, "time does not go back"
         self.value = value
-        times.append(time)
+        self._latest = time
+        self._times.append(time)
         self._values.append(value)
         self._leases.append(lease)
 

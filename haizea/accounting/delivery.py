@@ -22,6 +22,7 @@ class Delivery:
 
     def __init__(self, probes: Sequence[Probe]) -> None:
         self._everything: list[Decision] = []
+        self._boxes: dict[type[Decision], Boxes] = {}
         self._probes = [(probe, self._box(probe)) for probe in probes]
         self.changes = {
             kind: tuple(
@@ -41,11 +42,14 @@ class Delivery:
 
     def boxes(self, decision_type: type[Decision]) -> Boxes:
         """Where decisions of this type are to be put."""
-        return tuple(
-            box
-            for probe, box in self._probes
-            if box is not self._everything and decision_type in getattr(probe, "wants", ())
-        )
+        known = self._boxes.get(decision_type)
+        if known is None:
+            known = self._boxes[decision_type] = tuple(
+                box
+                for probe, box in self._probes
+                if box is not self._everything and decision_type in getattr(probe, "wants", ())
+            )
+        return known
 
     def hand_out(self, now: int, decisions: Sequence[Decision]) -> None:
         """Let the probes see what was decided at ``now``: ``decisions``, and what is in boxes.

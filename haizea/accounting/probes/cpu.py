@@ -31,6 +31,7 @@ class CpuUtilizationProbe:
         self._by_purpose = {use: Counter(f"CPU utilization ({use})") for use in USES}
         self.counters = [self._all, *self._by_purpose.values()]
         self._held = dict.fromkeys(USES, 0)
+        self._held_in_all = 0
         self._operations: dict[tuple[int, Purpose, int], int] = {}
         self._leases: Mapping[int, LeaseRecord] = {}
         self._hosts: dict[int, int] = {}
@@ -56,7 +57,9 @@ class CpuUtilizationProbe:
             if isinstance(decision, OperationEnded):
                 lease_id, purpose, start, _, _ = decision
                 if purpose in counters:
-                    self._held[purpose] -= operations.pop((lease_id, purpose, start), 0)
+                    cpu = operations.pop((lease_id, purpose, start), 0)
+                    self._held[purpose] -= cpu
+                    self._held_in_all -= cpu
                     changed.append(purpose)
             elif isinstance(decision, OperationStarted):
                 purpose = decision.purpose
@@ -64,6 +67,7 @@ class CpuUtilizationProbe:
                     cpu = self._wanted(decision.lease_id)
                     operations[decision.lease_id, purpose, decision.time] = cpu
                     self._held[purpose] += cpu
+                    self._held_in_all += cpu
                     changed.append(purpose)
             elif isinstance(decision, HostChanged):
                 host = decision.host
@@ -80,9 +84,13 @@ class CpuUtilizationProbe:
     def _record(self, now: int, changed: Iterable[Purpose]) -> None:
         whole = self._cpu
         for use in changed:
-            self._by_purpose[use].set(now, self._held[use] / whole)
-        share = sum(self._held.values()) / whole
-        self._all.set(now, share)
+            level = self._held[use] / whole
+            counter = self._by_purpose[use]
+            if level != counter.value:
+                counter.add(now, level)
+        share = self._held_in_all / whole
+        if share != self._all.value:
+            self._all.add(now, share)
         if share > self._highest:
             self._highest = share
 
