@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from haizea.clock import Clock
 from haizea.core.events import (
@@ -80,7 +81,8 @@ class DecisionLog:
                 self._hosts[decision.host.id] = decision.host
             level = _LEVEL_OF[type(decision)]
             if self._logger.isEnabledFor(level):
-                self._logger.log(level, "%s", describe(decision, self._site, self._hosts))
+                words = describe(decision, self._site, self._hosts)
+                self._logger.log(level, "%s", words, extra=about(decision))
 
 
 class StatusLog:
@@ -113,6 +115,23 @@ def status_line(tally: Tally, total: int) -> str:
 def moment(seconds: int) -> str:
     """A moment for people: UTC, without saying so; ``never`` for what has no end."""
     return "never" if seconds >= FOREVER else format_time(seconds).removesuffix("+00:00")
+
+
+def about(decision: Decision) -> dict[str, Any]:
+    """What a decision is about, as the fields that a log for programs has beside the words."""
+    found: dict[str, Any] = {"decision": type(decision).__name__}
+    match decision:
+        case LeaseAccepted(request=request):
+            found["lease"] = request.id
+        case StateChanged(lease_id=lease_id, new=new, code=code):
+            found |= {"lease": lease_id, "state": str(new), "code": code}
+        case Expected() | OperationStarted() | OperationEnded():
+            found["lease"] = decision.lease_id
+        case HostChanged(host=host, status=status):
+            found |= {"host": host.name, "state": status}
+        case ImageStored(host_id=host_id):
+            found["host"] = host_id
+    return found
 
 
 def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:

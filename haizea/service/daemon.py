@@ -182,7 +182,7 @@ _AT_ONCE = {
 @contextmanager
 def _only_one(paths: Paths) -> Iterator[None]:
     """One service alone uses the directory. Raises :class:`RunError`."""
-    handle = os.open(paths.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,7 +245,8 @@ def stop(config: Config) -> str:
     """
     paths = paths_of(config)
     pid = paths.read_pid()
-    if pid is None or not _alive(pid):
+    # The number of one that was killed may be another process's by now.
+    if pid is None or not _in_use(paths) or not _alive(pid):
         raise RunError(f"no service of {config.path} runs: there is nothing to stop")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
@@ -254,6 +255,18 @@ def stop(config: Config) -> str:
             raise RunError(f"process {pid} has not ended within {_END_SECONDS:.0f} s; see its log")
         time.sleep(0.05)
     return f"process {pid} has ended"
+
+
+def _in_use(paths: Paths) -> bool:
+    """Whether a service uses the directory."""
+    try:
+        with paths.lock.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _alive(pid: int) -> bool:

@@ -24,6 +24,11 @@ class Paths:
         return self.directory / "haizea.pid"
 
     @property
+    def lock(self) -> Path:
+        """Locked while a service uses the directory."""
+        return self.directory / "lock"
+
+    @property
     def log(self) -> Path:
         """The log of a detached service, where the configuration names none."""
         return self.directory / "haizea.log"
