@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from haizea.api.identities import CheckPassword
@@ -12,14 +14,16 @@ from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.connection import ConnectionSettings
-from haizea.backends.opennebula.enactment import Limits
 from haizea.backends.opennebula.errors import OpenNebulaError
 from haizea.backends.opennebula.expressions import parse_rank
 from haizea.backends.opennebula.expressions_errors import ExpressionError
 from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolicy
+from haizea.backends.opennebula.outcomes import Limits
+from haizea.backends.opennebula.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.placing import PlacingPolicies
 from haizea.backends.opennebula.reports import LeaseReports, Reports
 from haizea.backends.opennebula.requests import DraftRules
+from haizea.backends.opennebula.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.session import read_session
 from haizea.backends.opennebula.vm import VmState
 from haizea.backends.opennebula.watching import Intervals
@@ -40,6 +44,8 @@ from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
 from haizea.store import Store, StoreError
+
+_log = logging.getLogger(__name__)
 
 _WAITS_IN = {
     VmStates.PENDING: frozenset([int(VmState.PENDING)]),
@@ -71,6 +77,9 @@ class Behind(Protocol):
         self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
     ) -> list[Observer]:
         """Who else is to be told decisions. ``known`` are the leases that went on."""
+
+    def start(self, directory: Path) -> None:
+        """Begin with what goes on beside the loop; ``directory`` is for the service's own files."""
 
     def problem(self) -> str:
         """What is wrong with it at present; empty if nothing."""
@@ -123,6 +132,9 @@ class WorldSide:
         """Nobody."""
         return []
 
+    def start(self, directory: Path) -> None:
+        """Nothing goes on beside."""
+
     def problem(self) -> str:
         """Nothing."""
         return ""
@@ -146,6 +158,13 @@ class OpenNebulaSide:
         self._had_leases = False
         client = _client(config)
         self._reports = Reports(client, dry_run=section.dry_run)
+        self._actions = ScheduledActions(
+            client,
+            interval_seconds=config.scheduling.wakeup_interval_seconds / speed,
+            now=clock.now,
+            dry_run=section.dry_run,
+        )
+        self._wakeups: WakeUps | None = None
         self._doorkeeper = _client(config, patient=False)
         self.check_password: CheckPassword | None = Passwords(self._doorkeeper.user)
         options = backend_options(config, speed)
@@ -210,6 +229,14 @@ class OpenNebulaSide:
         observer.begin(known)
         return [observer]
 
+    def start(self, directory: Path) -> None:
+        """Run scheduled actions, and open the door at which OpenNebula's placer knocks."""
+        self._actions.start()
+        try:
+            self._wakeups = WakeUps(directory / SOCKET_NAME, self._opennebula.look)
+        except PlacerError as error:
+            _log.info("no placer can wake Haizea, which only OpenNebula 7 has: %s", error)
+
     def problem(self) -> str:
         """Whether OpenNebula answers."""
         return self._opennebula.problem
@@ -221,6 +248,9 @@ class OpenNebulaSide:
 
     def close(self) -> None:
         """Write the last reports, then close connections; VMs go on."""
+        if self._wakeups is not None:
+            self._wakeups.close()
+        self._actions.close()
         self._reports.close()
         self._doorkeeper.close()
         self._opennebula.close()

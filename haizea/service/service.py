@@ -131,6 +131,7 @@ class Service:
     def start(self) -> None:
         """Have everything listen; :meth:`run` is next."""
         make_first_token(self._store, self._paths, self._logger)
+        self._behind.start(self._paths.directory)
         if self._server is not None:
             self._server.start()
 

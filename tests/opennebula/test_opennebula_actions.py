@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +25,7 @@ from haizea.backends.opennebula.scheduled_actions import (
     mark,
     next_due,
 )
+from haizea.backends.opennebula.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.session import Session
 from haizea.backends.opennebula.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.vm import VirtualMachine, read_vm
@@ -263,3 +268,89 @@ def test_where_they_are_the_users_attributes_all_are_written_again() -> None:
             {"ACTION": "stop", "TIME": "9"},
         ]
         assert one_due(vm, 100).action == "stop"
+
+
+# --- run by a thread ----------------------------------------------------------------------
+
+
+@contextmanager
+def running(version: str, **options: Any) -> Iterator[tuple[Sandbox, Client]]:
+    """Scheduled actions are run in a sandbox whose time is its own."""
+    made = Options(version=version, clock=ManualClock(), events_port=None)
+    with Sandbox(made) as sandbox, Client(sandbox.url, Session(sandbox.session)) as client:
+        actions = ScheduledActions(
+            client, interval_seconds=0.02, now=sandbox.control.now, **options
+        )
+        actions.start()
+        try:
+            yield sandbox, client
+        finally:
+            actions.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.01)
+
+
+def submitted(client: Client, *actions: str) -> int:
+    text = "\n".join(['CPU="1"', 'MEMORY="64"', *actions])
+    return int(client.command("one.vm.allocate", text, False)[0])
+
+
+def calls(sandbox: Sandbox, method: str) -> int:
+    return sum(command.method == method for command in sandbox.control.commands())
+
+
+def test_they_are_run_when_due_and_once() -> None:
+    with running("6.6.0") as (sandbox, client):
+        vm = submitted(client, 'SCHED_ACTION=[ ACTION="hold", TIME="+60" ]')
+        client.vms()
+        assert client.vm(vm).state == 1
+        sandbox.control.advance(61)
+        wait_for(lambda: calls(sandbox, "one.vm.schedupdate") == 1)
+        assert client.vm(vm).state == 2
+        client.command("one.vm.action", "release", vm)
+        sandbox.control.advance(600)
+        again = submitted(client, 'SCHED_ACTION=[ ACTION="hold", TIME="+1" ]')
+        sandbox.control.advance(2)
+        wait_for(lambda: client.vm(again).state == 2)
+        assert client.vm(vm).state == 1
+
+
+def test_a_refusal_is_written_once_and_a_lost_mark_runs_nothing_twice() -> None:
+    with running("6.6.0") as (sandbox, client):
+        vm = submitted(client, 'SCHED_ACTION=[ ACTION="resume", TIME="+1" ]')
+        strange = submitted(client, 'SCHED_ACTION=[ ACTION="explode", TIME="+1" ]')
+        sandbox.control.advance(2)
+        wait_for(lambda: calls(sandbox, "one.vm.schedupdate") == 2)
+        assert "explode" in client.vm(strange).template.vector("SCHED_ACTION")["MESSAGE"]
+        tried = calls(sandbox, "one.vm.action")
+        wait_for(lambda: calls(sandbox, "one.vm.action") > tried + 2)
+        assert client.vm(vm).template.vector("SCHED_ACTION")["MESSAGE"]
+        assert calls(sandbox, "one.vm.schedupdate") == 2
+    with running("6.6.0") as (sandbox, client):
+        vm = submitted(client, 'SCHED_ACTION=[ ACTION="hold", TIME="+1" ]')
+        sandbox.control.refuse("one.vm.schedupdate", count=3)
+        sandbox.control.advance(2)
+        wait_for(lambda: client.vm(vm).template.vector("SCHED_ACTION").get("DONE") != "-1")
+        assert calls(sandbox, "one.vm.action") == 1
+
+
+@pytest.mark.parametrize("version", ["1.4.0", "6.10.5", "7.4.0"])
+def test_where_opennebula_runs_them_nobody_else_does(version: str) -> None:
+    with running(version) as (sandbox, client):
+        client.version()
+        wait_for(lambda: not any(t.name == "scheduled actions" for t in threading.enumerate()))
+        assert calls(sandbox, "one.vm.action") == 0
+
+
+def test_a_dry_run_runs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with running("6.6.0", dry_run=True) as (sandbox, client):
+        submitted(client, 'SCHED_ACTION=[ ACTION="hold", TIME="+1" ]')
+        sandbox.control.advance(2)
+        wait_for(lambda: "hold would be run" in caplog.text)
+        assert calls(sandbox, "one.vm.action") == 0

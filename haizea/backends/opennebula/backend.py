@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from haizea.backends.opennebula.asking import Asking, Requests, Tell
 from haizea.backends.opennebula.client import Client
 from haizea.backends.opennebula.commander import Answer, Commander
-from haizea.backends.opennebula.enactment import Enactment, Limits, Outcome, What
+from haizea.backends.opennebula.enactment import Enactment
 from haizea.backends.opennebula.endings import Endings
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.leases import Leases
 from haizea.backends.opennebula.ledger import Errand, Ledger
+from haizea.backends.opennebula.outcomes import Limits, Outcome, What
 from haizea.backends.opennebula.placing import Placing, PlacingPolicies
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Look, SeenVms
@@ -143,6 +144,10 @@ class OpenNebulaBackend:
     def problem(self) -> str:
         """Why OpenNebula cannot be driven at present; empty if it can."""
         return "OpenNebula does not answer" if self._down else ""
+
+    def look(self) -> None:
+        """Have everything looked at soon. Any thread may call it."""
+        self._watcher.look_everywhere()
 
     def close(self) -> None:
         """Look and command no more; VMs go on."""

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from haizea.backends.opennebula.client import Client
 from haizea.backends.opennebula.errors import Fault
-from haizea.backends.opennebula.template import write_template
+from haizea.backends.opennebula.template import quotable, write_template
 from haizea.backends.opennebula.vm import VirtualMachine, VmState
 
 _NAME = "SCHED_ACTION"
@@ -125,7 +125,7 @@ def after_success(action: DueAction, now: int, zone: tzinfo | None = None) -> Ma
 
 def after_failure(action: DueAction, why: str) -> Mapping[str, str]:
     """The attributes of an action that could not be run: it is tried again, and says why."""
-    return {**action.attributes, "MESSAGE": why[:_LONGEST_MESSAGE]}
+    return {**action.attributes, "MESSAGE": quotable(why[:_LONGEST_MESSAGE])}
 
 
 def mark(client: Client, vm: VirtualMachine, action: DueAction, left: Mapping[str, str]) -> None:
