@@ -94,7 +94,11 @@ class Guard:
             token = await self._identities.identify(secret)
         except Unavailable:
             # Nobody can be told who has a token from who has none, so nothing is said.
-            raise later("unavailable", "the service cannot look up tokens at present") from None
+            words = (
+                "the service cannot tell who asks at present: where it keeps tokens, or the"
+                " OpenNebula that knows the credentials, does not answer"
+            )
+            raise later("unavailable", words) from None
         if token is None:
             raise unauthorized()
         scope[TOKEN], scope[SECRET] = token, secret
