@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from haizea.backends.opennebula.commander import Answer, Order
 from haizea.backends.opennebula.errors import Reason
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import Errand, Ledger
+from haizea.backends.opennebula.outcomes import Limits, Outcome, What, told
 from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
 from haizea.backends.opennebula.steps import (
     NOTHING_LOST,
@@ -26,62 +25,12 @@ from haizea.core.resources import Capacity, add, fits, subtract
 
 _log = logging.getLogger(__name__)
 
-#: What failed, by the LCM states that say so.
-_FAILURES = {
-    36: "booting",
-    37: "booting after a migration",
-    38: "moving its files for a migration",
-    39: "preparing its files",
-    40: "cleaning up after it",
-    41: "storing its memory",
-    42: "storing its disks",
-    44: "moving its files",
-    46: "moving its files",
-    47: "booting from stored disks",
-    48: "restoring its memory",
-    49: "fetching its memory",
-    50: "fetching its disks",
-}
+#: While a VM moves, it comes to another host by itself.
+_MOVES = frozenset([LcmState.MIGRATE, LcmState.SAVE_MIGRATE, 8, 35, 37, 38])
 
 #: So long, in seconds, after which a command without any visible effect is given again.
 _PATIENCE_SECONDS = 15
 _LONGEST_BACKOFF_SECONDS = 60
-
-
-class What(StrEnum):
-    """What became of an errand."""
-
-    REACHED = "reached"
-    FAILED = "failed"
-    AWAY = "away"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an errand, and why."""
-
-    errand: Errand
-    what: What
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Seconds and numbers that bound what is done.
-
-    ``per_host`` operations are under way on a host at once, their commands ``apart_seconds``
-    from each other. An operation hangs after ``timeout_seconds``; a VM has ``grace_seconds``
-    to shut down. What does not work is tried ``retries`` times more, the first time
-    after ``backoff_seconds``.
-    """
-
-    per_host: int = 10
-    apart_seconds: int = 0
-    timeout_seconds: int = 900
-    grace_seconds: int = 60
-    retries: int = 3
-    backoff_seconds: int = 2
 
 
 class Enactment:
@@ -149,8 +98,12 @@ class Enactment:
             seen = self._seen.get(number)
             if errand.busy:
                 continue
-            if seen is None or seen.asked < errand.fresh_after:
+            if seen is None:
+                yield Outcome(errand, What.GONE, f"VM {number} was deleted")
                 continue
+            if seen.asked < errand.fresh_after:
+                continue
+            errand.off_first |= _is_elsewhere(errand, seen)
             step = next_step(errand.next_goal, errand.host, seen.vm, self.manners)
             if isinstance(step, Finding):
                 yield from self._found(now, errand, seen, step)
@@ -207,7 +160,7 @@ class Enactment:
             self._command(now, errand, seen, verb)
             return
         if errand.mend_at is None:
-            outcome = self._failed(now, errand, f"VM {errand.vm}: {_told(seen.vm.lcm_state)}")
+            outcome = self._failed(now, errand, f"VM {errand.vm}: {told(seen.vm.lcm_state)}")
             errand.mend_at = errand.retry_at
             if outcome is not None:
                 yield outcome
@@ -247,17 +200,17 @@ class Enactment:
         if now < errand.retry_at:
             self._at(errand.retry_at)
             return
-        state = _told(seen.vm.lcm_state)
-        if ends or errand.next_goal is Goal.OFF:
-            errand.attempts += 1
-            errand.retry_at = now + self._backoff(errand)
-        else:
-            outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {state}")
-            if outcome is not None:
-                yield outcome
-                return
-        _log.warning("VM %d hangs in %s since %d s", errand.vm, state, now - seen.changed)
-        self._command(now, errand, seen, Verb.TERMINATE_HARD if self.manners.legacy else Verb.FAIL)
+        _log.warning("VM %d hangs in %s", errand.vm, told(seen.vm.lcm_state))
+        outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}")
+        if outcome is not None:
+            yield outcome
+            return
+        again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
+        if not self.manners.legacy:
+            self._command(now, errand, seen, Verb.FAIL)
+        elif errand.next_goal is Goal.ENDED:
+            self._command(now, errand, seen, Verb.TERMINATE_HARD)
+        errand.retry_at = again
 
     def _harder(self, now: int, errand: Errand, verb: Verb) -> Verb:
         """A VM that was asked to shut down and did not is shut down hard."""
@@ -408,10 +361,9 @@ class Enactment:
             self._later = moment
 
 
-def _told(lcm: int) -> str:
-    """A state in words."""
-    if lcm in _FAILURES:
-        return f"{_FAILURES[lcm]} failed"
-    if lcm in list(LcmState):
-        return LcmState(lcm).name.lower().replace("_", " ")
-    return f"state {lcm}"
+def _is_elsewhere(errand: Errand, seen: Seen) -> bool:
+    """Whether it was started on another host than the one where it is to run now."""
+    host = seen.vm.host_id
+    if errand.goal is not Goal.RUNNING or seen.vm.state != VmState.ACTIVE:
+        return False
+    return host != errand.host and seen.vm.lcm_state not in _MOVES

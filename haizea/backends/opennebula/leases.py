@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterable
 
 from haizea.backends.opennebula.asking import fingerprint
-from haizea.backends.opennebula.enactment import Outcome, What
 from haizea.backends.opennebula.endings import Endings
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import OUTSIDE, Errand, Ledger, Tracked, vms_of
+from haizea.backends.opennebula.outcomes import Outcome, What
 from haizea.backends.opennebula.seen import Seen, SeenVms
 from haizea.backends.opennebula.steps import Goal, is_over
 from haizea.backends.opennebula.vm import LcmState, VmState
@@ -169,11 +169,9 @@ class Leases:
                 self._endings.add(vm)
             elif outside or change.new is not State.FAILED or errand is None:
                 self._ledger.drop(vm)
-            elif errand.goal is Goal.RUNNING and lease.failed is not Purpose.RESUME:
+            elif errand.goal is not Goal.OFF:
                 # Nothing is deleted; and nothing runs for ever that was to run for a while.
                 self._aim(now, lease, node, Goal.OFF)
-            elif errand.goal is not Goal.OFF:
-                self._ledger.drop(vm)
 
     def _started(self, now: int, decision: OperationStarted) -> None:
         lease = self._ledger.leases.get(decision.lease_id)
@@ -205,9 +203,9 @@ class Leases:
         known = self._ledger.errands.get(vm)
         if goal is not Goal.RUNNING:
             index = None
-        if known is not None and not known.given_up:
-            if (known.goal, known.index, known.lease) == (goal, index, lease.id):
-                return
+        same = known is not None and (known.goal, known.index, known.lease)
+        if known is not None and not known.given_up and same == (goal, index, lease.id):
+            return
         self._ledger.aim(
             Errand(
                 vm=vm,
@@ -326,6 +324,9 @@ class Leases:
             case What.REACHED:
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
+                return []
+            case What.GONE if errand.goal is Goal.ENDED:
+                self._ledger.reach(errand)
                 return []
             case What.AWAY | What.GONE:
                 self._ledger.reach(errand)

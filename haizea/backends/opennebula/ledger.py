@@ -22,9 +22,9 @@ class Errand:
     ``verb`` was commanded last, and what was asked before ``fresh_after`` (by the steady
     clock) does not show its effect. ``busy`` while it is being sent. ``attempts`` counts
     what did not work since ``since``; nothing is tried before ``retry_at``, nor ``verb``
-    again before ``patient_until``, and what failed is mended at ``mend_at``. ``waits_since`` is when its host was first found to be without
-    room for it. ``off_first``: before it runs, it has to leave where an earlier start
-    brought it.
+    again before ``patient_until``, and what failed is mended at ``mend_at``. ``waits_since``
+    is when its host was first found to be without room for it. ``off_first``: before it
+    runs, it has to leave where an earlier start brought it.
     """
 
     vm: int
