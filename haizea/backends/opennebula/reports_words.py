@@ -16,6 +16,7 @@ _MOMENT = re.compile(r"@(\d{1,15})\b", re.ASCII)
 _LONGEST_REASON = 500
 _ZONE_NAME = re.compile(r"[A-Z]{2,6}", re.ASCII)
 
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is said in one VM."""
