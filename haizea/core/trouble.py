@@ -32,10 +32,15 @@ class Trouble:
     def ended_early(self, lease_id: int) -> None:
         """The VMs of an active lease ended by themselves."""
         lease = self._schedule.leases.get(lease_id)
-        if lease is not None and lease.state is State.ACTIVE:
-            self._schedule.finish(
-                lease, State.DONE, "ended before its duration was over", "early-end"
-            )
+        if lease is None or lease.state is not State.ACTIVE:
+            return
+        ran = 0 if lease.since is None else self._schedule.now - lease.since
+        if ran >= lease.remaining:
+            # It ended while nobody looked, and nobody knows when.
+            self._schedule.finish(lease, State.DONE, "its duration is over", "duration-over")
+            return
+        reason = "ended before its duration was over"
+        self._schedule.finish(lease, State.DONE, reason, "early-end")
 
     def cancelled(self, lease_id: int, reason: str) -> None:
         """Somebody who may does not want the lease any more."""
@@ -138,6 +143,8 @@ class Trouble:
             self._repair.displace(lease, reason, keep_off=1 << host_id)
             return
         match lease.state:
+            case State.ACTIVE if lease.under_way and lease.under_way.purpose is Purpose.SHUTDOWN:
+                self._schedule.finish(lease, State.DONE, "its duration is over", "duration-over")
             case State.ACTIVE:
                 self._stopped(lease, reason)
             case State.MIGRATING:
