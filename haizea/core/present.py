@@ -151,7 +151,7 @@ class Present:
         ``first`` ends are counted already. ``freed`` has what is free on the hosts, shared
         by several holds, that differ from the present. O(ends), times hosts where shared.
         """
-        index, ends, i = self.indexes.of(size), self.ends, first
+        index, ends, i, free = self.indexes.of(size), self.ends, first, self.free.amounts()
         whole = 0 if self._uniform is None else index.copies(self._uniform)
         while i < len(ends) and ends[i][0] <= moment:
             hold = ends[i][2]
@@ -160,7 +160,7 @@ class Present:
                 raise_level(levels, hold.hosts, 0, whole)
                 continue
             for host, amount in hold.use:
-                old = freed.get(host) or self.free[host]
+                old = freed.get(host) or free[host]
                 new = freed[host] = add(old, amount)
                 before, after = index.copies(old), index.copies(new)
                 if before != after:
