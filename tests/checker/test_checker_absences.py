@@ -17,7 +17,7 @@ def resumed_unseen(absences: str) -> Results:
     results.options["simulation", "clock"] = "real"
     lease = results.suspended(1, (0, 500), 0, suspend=100, code="hole")
     seen = {532: 552}
-    lease.story = [(seen.get(time, time), *rest) for time, *rest in lease.story]
+    lease.story = [(seen.get(t, t), state, why, code) for t, state, why, code in lease.story]
     results.rows = [
         (i, purpose, host, seen.get(start, start), seen.get(end, end), cpu, memory)
         for i, purpose, host, start, end, cpu, memory in results.rows

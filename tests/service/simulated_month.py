@@ -7,7 +7,6 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +66,7 @@ class Requests:
             return self._times[self._next]
         return waiting
 
-    def take(self, now: int) -> Sequence[Input]:
+    def take(self, now: int) -> list[Input]:
         while self._next < len(self._times) and self._times[self._next] <= now:
             key = f"request-{self._next}" if self._next % 2 else None
             request = Submission(draft=self._draft(now), owner="anna", key=key)

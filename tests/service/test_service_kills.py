@@ -24,7 +24,7 @@ def the_seed() -> int:
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
     seed = the_seed()
-    hour = Hour(kills=200 if LONG else 12, seed=seed, speed=10 if LONG else 30)
+    hour = Hour(kills=200 if LONG else 12, seed=seed, speed=10 if LONG else 40)
     began = time.monotonic()
     with ServiceProcess(tmp_path / "site", options(seed, hour.speed)) as service:
         found = live_through(service, hour)
