@@ -47,6 +47,8 @@ class _Answered:
     at: int = 0
 
 
+_ANSWERS = frozenset(state.value for state in FINAL)
+
 #: Tells a VM's owner its status in one word, and why.
 Tell = Callable[[int, str, str], None]
 
@@ -72,6 +74,8 @@ class Requests:
     _settled: dict[tuple[int, ...], str] = field(default_factory=dict)
     _times: dict[str, int] = field(default_factory=dict)
     _told: dict[int, str] = field(default_factory=dict)
+    #: What VMs asked for that had an answer: their owners have read what became of it.
+    _had: dict[int, str] = field(default_factory=dict)
     _until: int | None = None
 
     @property
@@ -89,12 +93,14 @@ class Requests:
             seen = self.seen.get(number)
             if seen is None:
                 self._told.pop(number, None)
+                self._had.pop(number, None)
             waits = seen is not None and seen.vm.state in self.rules.states
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)
             if seen is None or not waits:
                 self.dirty |= before is not None
             elif number in self.ledger.lease_of:
+                self._had[number] = fingerprint(seen.vm)
                 if _is_grouped(seen.vm):
                     self._grouped[number] = seen.vm
             elif not self.only_explicit or _speaks(seen.vm):
@@ -133,17 +139,29 @@ class Requests:
             self.dirty = asking.times < _MOST_TIMES
         elif state in FINAL:
             self._settled[vm_ids] = asking.key
+            for vm in vm_ids:
+                if vm in self._waiting:
+                    self._had[vm] = fingerprint(self._waiting[vm])
             self.tell(vm_ids[0], state.value, reason) if repeated else None
 
     def _say(self, drafts: Drafts) -> None:
         for refusal in drafts.refusals:
-            for vm in refusal.vm_ids:
+            for vm in filter(self._is_open, refusal.vm_ids):
                 self._report(vm, "Refused", refusal.message)
         for waiting in drafts.waiting:
-            for vm in waiting.vm_ids:
+            for vm in filter(self._is_open, waiting.vm_ids):
                 self._report(vm, "Waiting", waiting.message)
             if waiting.until is not None:
                 self._until = min(self._until or waiting.until, waiting.until)
+
+    def _is_open(self, number: int) -> bool:
+        """Whether the VM's owner has no answer yet to what it asks for."""
+        vm = self._waiting[number]
+        said = vm.user_template.vector("HAIZEA_STATUS")
+        if number not in self._had and said.get("LEASE") and said.get("STATE") in _ANSWERS:
+            # The answer is an earlier run's.
+            self._had[number] = fingerprint(vm)
+        return self._had.get(number) != fingerprint(vm)
 
     def _request(self, draft: LeaseDraft) -> Asking | None:
         """The request for a draft, unless it was made already or cannot be met now."""
