@@ -250,3 +250,20 @@ def test_vms_suspended_in_place_go_on_there(
         assert cloud.state(victim) == "SUSPENDED"
         cloud.until_state(victim, "RUNNING")
         assert not cloud.sandbox.control.violations("running")
+
+
+def test_requirements_and_ranks_are_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=3) as cloud:
+        chosen = cloud.submit(rest='SCHED_REQUIREMENTS="NAME = \\"node02\\""', start="now")
+        ranked = cloud.submit(rest='SCHED_RANK="ID"', start="best_effort")
+        nowhere = cloud.submit(rest='SCHED_REQUIREMENTS="NAME = \\"node99\\""', start="best_effort")
+        cloud.until_state(chosen, "RUNNING")
+        cloud.until_state(ranked, "RUNNING")
+        assert (cloud.host(chosen), cloud.host(ranked)) == (1, 2)
+        cloud.until(lambda: "SCHED_MESSAGE" in cloud.sandbox.cloud.vms[nowhere].user_template)
+        said = cloud.sandbox.cloud.vms[nowhere].user_template["SCHED_MESSAGE"]
+        assert "no host meets SCHED_REQUIREMENTS" in str(said)
+        assert not cloud.has_lease(nowhere)
+        cloud.call("one.vm.update", nowhere, 'SCHED_REQUIREMENTS="NAME = \\"node03\\""', 1)
+        cloud.until_state(nowhere, "RUNNING")
+        assert cloud.host(nowhere) == 2
