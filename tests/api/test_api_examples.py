@@ -19,6 +19,7 @@ TELL_STATUS = r'write-out = "\n%{http_code}\n"'
 
 def examples(url: str) -> str:
     """The first script of the page, for a service that is elsewhere; its stream ends."""
+    script: str
     (script,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for shown, instead in (
         (r"http://127\.0\.0\.1:42493", url),

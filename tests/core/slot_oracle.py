@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from haizea.core.hold import Hold, Use
+from haizea.core.hold import Hold
 from haizea.core.hosts import host_set
 from haizea.core.resources import FOREVER, Capacity
+from haizea.core.use import Use
 
 #: Nothing starts, and nothing that has an end ends, after this second.
 HORIZON = 14

@@ -131,7 +131,7 @@ def test_the_scheduler_of_version_7(
     options = Options(
         version="7.4.0", submit_on_hold=hold, stock_scheduler_seconds=3600.0 if stock else None
     )
-    taken: dict[str, bool] = {}
+    taken: dict[str, Any] = {}
     if takes:
         taken = {"takes_pending": takes != "hold", "takes_held": takes != "pending"}
     finding = one(findings(options, **taken), "other scheduler")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,7 +29,7 @@ NOON = 1_795_258_800  # 2026-11-21 12:00:00 in Vienna
 QUICK = Pace(per_second=1000.0, calm_seconds=0.0)
 
 
-def make_record(state: State = State.QUEUED, **changes: object) -> LeaseRecord:
+def make_record(state: State = State.QUEUED, **changes: Any) -> LeaseRecord:
     """A lease of two VMs, 4 and 9, for an hour."""
     request = LeaseRequest(
         id=17,

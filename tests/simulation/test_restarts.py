@@ -38,7 +38,8 @@ class Restarting:
         now: int,
         mapper: Mapper | None = None,
     ) -> None:
-        self._make = lambda now: Scheduler(site, settings, policies, now, mapper)
+        self._parts = site, settings, policies
+        self._mapper = mapper
         self._random = random.Random(now)
         self._records: dict[int, LeaseRecord] = {}
         self._scheduler = self._make(now)
@@ -56,6 +57,9 @@ class Restarting:
             self._scheduler.check()
             self._keep(self._scheduler.records())
         return decisions
+
+    def _make(self, now: int) -> Scheduler:
+        return Scheduler(*self._parts, now, self._mapper)
 
     def next_wakeup(self) -> int | None:
         return self._scheduler.next_wakeup()

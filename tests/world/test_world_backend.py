@@ -11,6 +11,7 @@ import pytest
 from haizea.backends.world import Command, Verb, VmState, World, WorldBackend, WorldOptions
 from haizea.backends.world.file import WorldFile
 from haizea.core.events import (
+    Decision,
     HostFailed,
     HostRestored,
     LeaseAccepted,
@@ -61,7 +62,7 @@ def begun(world: World) -> WorldBackend:
     return backend
 
 
-STARTED = [
+STARTED: list[Decision] = [
     LeaseAccepted(0, REQUEST),
     StateChanged(0, 1, State.READY, State.ACTIVE),
     OperationStarted(0, 1, Purpose.RUN, 1000, (0, 1)),
