@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from haizea.backends.base import Backend
-from haizea.core.events import Input
+from haizea.core.events import (
+    HostFailed,
+    HostRestored,
+    Input,
+    LeaseEnded,
+    OperationDelayed,
+    OperationFailed,
+)
 from haizea.core.hosts import Site
 from haizea.core.records import LeaseRecord, SiteRecord
 from haizea.core.resources import fits, subtract
 from haizea.service.use import use_of
+
+#: Of what happened meanwhile, so much is told.
+_MOST_TOLD = 20
 
 
 class LastingBackend(Backend, Protocol):
@@ -51,5 +61,23 @@ def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
     parts = [f"{leases} of an earlier run"]
     if repeated:
         parts.append(f"{repeated} commands that may not have been given are given again")
-    parts += [f"meanwhile: {event}" for event in inputs]
+    parts += [f"meanwhile {_in_words(event)}" for event in inputs[:_MOST_TOLD]]
+    if len(inputs) > _MOST_TOLD:
+        parts.append(f"and {len(inputs) - _MOST_TOLD} more that happened")
     return "; ".join(parts)
+
+
+def _in_words(event: Input) -> str:
+    match event:
+        case LeaseEnded(lease_id):
+            return f"lease {lease_id} ended by itself"
+        case OperationFailed(lease_id, purpose, reason):
+            return f"{purpose} of lease {lease_id} failed: {reason}"
+        case OperationDelayed(lease_id, purpose):
+            return f"{purpose} of lease {lease_id} takes longer"
+        case HostFailed(host_id, reason):
+            return f"host number {host_id + 1} failed: {reason}"
+        case HostRestored(host_id):
+            return f"host number {host_id + 1} came back"
+        case _:
+            return str(event)

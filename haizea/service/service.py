@@ -30,7 +30,7 @@ from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
 from haizea.service.turns import Enacting, Stopped, Turns
-from haizea.store import Role, Saved, Store
+from haizea.store import Role, Saved, Store, StoreError
 
 _PACE = "pace"
 
@@ -61,6 +61,7 @@ class Service:
         self._logger = logger
         self._stopping = threading.Event()
         self._reading_again = False
+        self._found = ""
         #: Called between two turns after :meth:`read_again`.
         self.between_turns: Callable[[], None] = _nothing
         self._keep_seconds = config.service.keep_finished_seconds
@@ -130,6 +131,8 @@ class Service:
 
     def start(self) -> None:
         """Have everything listen; :meth:`run` is next."""
+        if self._found:
+            self._logger.log(STATUS, "going on with %s", self._found)
         make_first_token(self._store, self._paths, self._logger)
         self._behind.start(self._paths.directory)
         if self._server is not None:
@@ -182,20 +185,21 @@ class Service:
         self._backend.enact(now, saved.last_decisions)
         self._inbox.begin_with(inputs)
         if saved.now is not None:
-            self._logger.log(
-                STATUS,
-                "going on with %s",
-                describe(len(saved.records), inputs, len(saved.last_decisions)),
-            )
+            self._found = describe(len(saved.records), inputs, len(saved.last_decisions))
         self._store.note_start(saved.now, now)
 
     def _prune(self) -> None:
         """Forget leases that are over for long enough, now and then."""
         while not self._stopping.wait(_PRUNE_SECONDS):
-            if self._keep_seconds is not None:
+            if self._keep_seconds is None:
+                continue
+            try:
                 gone = self._store.prune(self.clock.now() - self._keep_seconds)
-                if gone:
-                    self._logger.info("%d leases that are over were forgotten", gone)
+            except StoreError as error:
+                self._logger.warning("what is over is forgotten later: %s", error)
+                continue
+            if gone:
+                self._logger.info("%d leases that are over were forgotten", gone)
 
 
 def _nothing() -> None:

@@ -81,7 +81,7 @@ class Requests:
         return Draft(
             kind=kind,
             nodes=((chance.randint(1, 4), {"CPU": 100, "Memory": 512}),),
-            duration=chance.randint(60, 3 * 3600),
+            duration=chance.randint(60, 3300),
             start=now + chance.randint(60, DAY) if kind is Kind.AR else None,
             preemptible=kind is Kind.BEST_EFFORT,
         )
