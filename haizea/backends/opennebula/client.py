@@ -187,10 +187,12 @@ class Client:
 
     # -- virtual machines --
 
-    def vms(self, which: Which = Which.NOT_DONE) -> tuple[VirtualMachine, ...]:
-        """VMs with their templates, the oldest first. In 1.4, one call for each."""
+    def vms(
+        self, which: Which = Which.NOT_DONE, unread: set[int] | None = None
+    ) -> tuple[VirtualMachine, ...]:
+        """VMs with their templates, the oldest first; what cannot be read is ``unread``."""
         if self._is_legacy:
-            return self._legacy_vms(which)
+            return self._legacy_vms(which, unread)
         call = (_EVERYBODYS, _NO_LIMIT, _NO_LIMIT, int(which))
         text = self._text_if_known("one.vmpool.infoextended", *call)
         if text is None:
@@ -198,8 +200,10 @@ class Client:
             text = self._text("one.vmpool.info", *call)
         return _oldest_first(read_vms(text))
 
-    def vms_by_id(self, numbers: Iterable[int]) -> tuple[VirtualMachine, ...]:
-        """These VMs with their templates, the oldest first, without those that are unknown."""
+    def vms_by_id(
+        self, numbers: Iterable[int], unread: set[int] | None = None
+    ) -> tuple[VirtualMachine, ...]:
+        """These VMs, as :meth:`vms` has them, without those that are unknown."""
         wanted = sorted(set(numbers))
         if not self._is_legacy and "one.vmpool.infoset" not in self._missing:
             found: list[VirtualMachine] = []
@@ -207,10 +211,10 @@ class Client:
                 names = ",".join(map(str, wanted[start : start + _IDS_PER_CALL]))
                 text = self._text_if_known("one.vmpool.infoset", names, True)
                 if text is None:
-                    return self._one_by_one(wanted)
+                    return self._one_by_one(wanted, unread=unread)
                 found += read_vms(text)
             return _oldest_first(found)
-        return self._one_by_one(wanted)
+        return self._one_by_one(wanted, unread=unread)
 
     def vm(self, number: int) -> VirtualMachine:
         """One VM, with its whole history."""
@@ -287,13 +291,18 @@ class Client:
         if self._is_legacy:
             raise NotInThisVersion(f"OpenNebula {self.version()} has no {method}")
 
-    def _legacy_vms(self, which: Which) -> tuple[VirtualMachine, ...]:
+    def _legacy_vms(self, which: Which, unread: set[int] | None) -> tuple[VirtualMachine, ...]:
         pool = read_vms(self._text("one.vmpool.info", _EVERYBODYS), tolerant=True)
         wanted = [vm for vm in pool if which in (Which.NOT_DONE, vm.state)]
-        return self._one_by_one([vm.id for vm in wanted if vm.state != VmState.DONE], wanted)
+        return self._one_by_one(
+            [vm.id for vm in wanted if vm.state != VmState.DONE], wanted, unread
+        )
 
     def _one_by_one(
-        self, numbers: Iterable[int], known: Iterable[VirtualMachine] = ()
+        self,
+        numbers: Iterable[int],
+        known: Iterable[VirtualMachine] = (),
+        unread: set[int] | None = None,
     ) -> tuple[VirtualMachine, ...]:
         """Ask for each; one that cannot be read is logged and left out, the others stay.
 
@@ -309,6 +318,8 @@ class Client:
                     raise
             except BadAnswer as error:
                 _log.error("VM %d cannot be read, and is left out: %s", number, error)
+                if unread is not None:
+                    unread.add(number)
             else:
                 found.append(_owned(vm, owners.get(number, "")))
         return _oldest_first(found)

@@ -69,6 +69,8 @@ class Leases:
         self._known = known
         self._waits_in = waits_in
         self._timed: set[int] = set()
+        #: Leases that were to start and have not all their VMs running yet.
+        self._starting: set[int] = set()
         self._asked_for: dict[int, str] = {}
         #: Nothing is sent, so that VMs stay as they are.
         self.dry_run = False
@@ -92,8 +94,7 @@ class Leases:
                 case OperationEnded():
                     lease = self._ledger.leases.get(decision.lease_id)
                     if lease is not None and lease.purpose is decision.purpose:
-                        lease.purpose = None
-                        self._timed.discard(lease.id)
+                        self._nothing_under_way(lease)
                 case _:
                     pass
         self._endings.save()
@@ -149,22 +150,28 @@ class Leases:
             return
         lease.state = change.new
         if change.old is State.ACTIVE and change.new is State.QUEUED:
-            lease.purpose = None
-            self._timed.discard(lease.id)
+            self._nothing_under_way(lease)
             self._aim_all(now, lease, Goal.OFF)
+
+    def _nothing_under_way(self, lease: Tracked) -> None:
+        lease.purpose = None
+        self._timed.discard(lease.id)
+        self._starting.discard(lease.id)
 
     def _over(self, now: int, lease: Tracked, change: StateChanged) -> None:
         """A lease is over: its VMs are ended, taken off their hosts, or left alone."""
         outside = lease.let_go or change.code == "early-end" or change.reason.startswith(OUTSIDE)
         self._ledger.remove(lease)
-        self._timed.discard(lease.id)
+        self._nothing_under_way(lease)
         self.avoid.pop(lease.id, None)
         self.moved.update(lease.vms)
         ends = change.new in (State.DONE, State.CANCELLED) and not outside
         for node, vm in enumerate(lease.vms):
             self._asked_for.pop(vm, None)
             errand = self._ledger.errands.get(vm)
-            if ends:
+            if lease.spoilt:
+                self._aim(now, lease, node, Goal.OFF)
+            elif ends:
                 self._aim(now, lease, node, Goal.ENDED)
                 self._endings.add(vm)
             elif outside or change.new is not State.FAILED or errand is None:
@@ -189,6 +196,8 @@ class Leases:
         lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
         if purpose in _TIMED:
             self._timed.add(lease.id)
+        elif purpose is Purpose.RUN:
+            self._starting.add(lease.id)
         for node in range(len(lease.vms)):
             self._aim(now, lease, node, goal, hosts[node])
 
@@ -287,7 +296,12 @@ class Leases:
         if errand is not None and errand.goal is Goal.ENDED:
             self._ledger.reach(errand)
             return []
-        return self._off(lease, f"VM {vm} was deleted")
+        seen = self._seen.get(vm)
+        if seen is None:
+            return self._off(lease, f"VM {vm} was deleted")
+        # In 1.4, where what failed cannot be started again; the whole group is over then.
+        lease.let_go = lease.spoilt = True
+        return [LeaseCancelled(lease.id, f"VM {vm} failed, and OpenNebula cannot start it again")]
 
     def _off(self, lease: Tracked, reason: str) -> list[Input]:
         """A VM was taken off its host: an active lease goes on while any of its VMs does."""
@@ -324,11 +338,11 @@ class Leases:
             case What.REACHED:
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
+                    self._starting.discard(lease.id)
                 return []
-            case What.GONE if errand.goal is Goal.ENDED:
-                self._ledger.reach(errand)
-                return []
-            case What.AWAY | What.GONE:
+            case What.GONE:
+                return self._gone(lease, errand.vm, errand)
+            case What.AWAY:
                 self._ledger.reach(errand)
                 return self._off(lease, outcome.reason or f"VM {errand.vm} cannot run any more")
             case What.FAILED:
@@ -339,8 +353,8 @@ class Leases:
         purpose = lease.purpose
         if purpose is None or purpose is Purpose.SHUTDOWN:
             return []
-        lease.purpose, lease.failed = None, purpose
-        self._timed.discard(lease.id)
+        self._nothing_under_way(lease)
+        lease.failed = purpose
         if purpose is Purpose.RUN and errand.index is not None:
             self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
         return [OperationFailed(lease.id, purpose, reason)]
@@ -360,6 +374,20 @@ class Leases:
             step = min(2 ** (lease.delays // 2), _LONGEST_DELAY_SECONDS)
             lease.end = now + step
             told.append(OperationDelayed(lease.id, lease.purpose, lease.end))
+        return [*told, *self._never_started(now)]
+
+    def _never_started(self, now: int) -> list[Input]:
+        """Leases whose time is over and of which no VM was ever on its host."""
+        told: list[Input] = []
+        for lease_id in sorted(self._starting):
+            lease = self._ledger.leases[lease_id]
+            if lease.end > now or lease.let_go or self.dry_run:
+                continue
+            seen = [self._seen.get(vm) for vm in lease.vms]
+            if all(one is not None and one.vm.state in _REST for one in seen):
+                self._nothing_under_way(lease)
+                reason = "its VMs could not be started in all of its time"
+                told.append(OperationFailed(lease.id, Purpose.RUN, reason))
         return told
 
     def next_delay(self) -> int | None:

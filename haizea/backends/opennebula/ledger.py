@@ -59,7 +59,7 @@ class Tracked:
     """A lease that is not over. ``purpose`` and ``end`` are of what is under way for it.
 
     ``failed`` is what did not work. ``let_go`` says that it was reported as over because of
-    what others did to its VMs.
+    what others did to its VMs, ``spoilt`` because one of them can never run again.
     """
 
     request: LeaseRequest
@@ -70,6 +70,7 @@ class Tracked:
     delays: int = 0
     failed: Purpose | None = None
     let_go: bool = False
+    spoilt: bool = False
     started: bool = False
 
     @property

@@ -28,13 +28,14 @@ class Look:
     """What OpenNebula answered. ``asked`` is when, by the steady clock: it may be older.
 
     ``hosts`` are all hosts, ``None`` where they were not asked for; ``host`` is one of
-    them. A ``whole`` look has all VMs that are not over. ``gone`` are VMs that were asked
-    for by number and do not exist.
+    them. A ``whole`` look has all VMs that are not over, but for those ``unread``, of which
+    nothing is known. ``gone`` are VMs that were asked for by number and do not exist.
     """
 
     asked: float
     vms: tuple[VirtualMachine, ...] = ()
     whole: bool = False
+    unread: frozenset[int] = frozenset()
     hosts: tuple[HostInfo, ...] | None = None
     host: HostInfo | None = None
     gone: frozenset[int] = frozenset()
@@ -78,7 +79,7 @@ class SeenVms:
         changed = {vm.id for vm in look.vms if self._see(now, vm, look.asked)}
         gone = set(look.gone)
         if look.whole:
-            there = {vm.id for vm in look.vms}
+            there = {vm.id for vm in look.vms} | look.unread
             gone |= {n for n, s in self._seen.items() if n not in there and s.asked < look.asked}
         for number in gone & self._seen.keys():
             self._forget(number)

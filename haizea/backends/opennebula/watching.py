@@ -16,7 +16,6 @@ from haizea.backends.opennebula.client import Client
 from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused
 from haizea.backends.opennebula.events import EventKind, EventStream
 from haizea.backends.opennebula.seen import Look, Surroundings
-from haizea.backends.opennebula.vm import VirtualMachine
 
 _log = logging.getLogger(__name__)
 
@@ -206,23 +205,33 @@ class Watcher:
             return
         asked = time.monotonic()
         hosts = self._client.hosts()
-        vms = list(self._client.vms())
-        missing = self.expect - {vm.id for vm in vms}
+        unread: set[int] = set()
+        vms = list(self._client.vms(unread=unread))
+        missing = self.expect - {vm.id for vm in vms} - unread
         if missing:
-            vms += self._found(missing)
+            vms += self._client.vms_by_id(missing, unread)
         surroundings = Surroundings(
             clusters=self._client.clusters(),
             datastores=self._client.datastores(),
             groups=self._client.vm_groups(),
         )
         self._tell(
-            Look(asked=asked, vms=tuple(vms), whole=True, hosts=hosts, surroundings=surroundings)
+            Look(
+                asked=asked,
+                vms=tuple(vms),
+                whole=True,
+                unread=frozenset(unread),
+                hosts=hosts,
+                surroundings=surroundings,
+            )
         )
 
     def _look_at_vms(self, numbers: set[int]) -> None:
         asked = time.monotonic()
-        vms = self._found(numbers)
-        look = Look(asked=asked, vms=tuple(vms), gone=frozenset(numbers - {vm.id for vm in vms}))
+        unread: set[int] = set()
+        vms = self._client.vms_by_id(numbers, unread)
+        gone = frozenset(numbers - {vm.id for vm in vms} - unread)
+        look = Look(asked=asked, vms=vms, gone=gone)
         if any("VMGROUP" in vm.template for vm in vms):
             around = Surroundings(
                 clusters=self._client.clusters(),
@@ -231,10 +240,6 @@ class Watcher:
             )
             look = replace(look, surroundings=around)
         self._tell(look)
-
-    def _found(self, numbers: Iterable[int]) -> list[VirtualMachine]:
-        """Those that exist, or are over, of VMs by number."""
-        return list(self._client.vms_by_id(numbers))
 
     def _look_at_hosts(self, numbers: set[int]) -> None:
         asked = time.monotonic()
