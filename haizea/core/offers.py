@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from haizea.core.admission import Admission
@@ -20,17 +20,20 @@ class Offers:
         self._schedule = schedule
         self._admission = admission
 
-    def nearest(self, request: LeaseRequest) -> int | None:
+    def nearest(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
         """That start; ``None`` if none is found among the nearest worth trying.
 
         Those are moments at which something comes free, and those from which it is over
-        when something else starts. Each costs about what deciding on a request does.
+        when something else starts. Each costs about what deciding on a request does;
+        ``enough`` is asked after each whether to give up.
         """
         asked = request.start
         assert asked is not None, "an AR has a start"
         for moment in self._candidates(request, asked):
             if self._admission.would_accept(replace(request, start=moment)):
                 return moment
+            if enough():
+                break
         return None
 
     def _candidates(self, request: LeaseRequest, asked: int) -> Iterator[int]:

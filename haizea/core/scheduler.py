@@ -8,7 +8,7 @@ nothing to the world: the same inputs at the same times give the same decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from haizea.core.admission import Admission
 from haizea.core.channel import Channel
@@ -139,9 +139,14 @@ class Scheduler:
         """
         Restoring(self._schedule, self._admission, self._trouble).restore(records, site)
 
-    def offer(self, request: LeaseRequest) -> int | None:
-        """The start nearest to an AR's own at which it would be accepted, if one is found."""
-        return self._offers.nearest(request)
+    def offer(
+        self, request: LeaseRequest, enough: Callable[[], bool] = lambda: False
+    ) -> int | None:
+        """The start nearest to an AR's own at which it would be accepted, if one is found.
+
+        ``enough`` is asked again and again whether to stop looking.
+        """
+        return self._offers.nearest(request, enough)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""

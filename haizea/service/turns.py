@@ -30,6 +30,9 @@ from haizea.store import Store, StoreUnavailable, Turn
 #: For which rejections it helps to ask for another time.
 _OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
 
+#: So long may be looked for other times in a turn, for all its rejected requests together.
+_OFFER_SECONDS = 0.05
+
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
@@ -141,9 +144,9 @@ class Turns:
             counts[name] = counts.get(name, 0) + 1
 
     def _answer(self, records: dict[int, LeaseRecord]) -> None:
-        taken = self._inbox.taken
+        taken, until = self._inbox.taken, time.monotonic() + _OFFER_SECONDS
         for lease_id, submission in taken.submitted.items():
-            self._decided(submission, records[lease_id])
+            self._decided(submission, records[lease_id], lambda: time.monotonic() > until)
         for submission, lease_id in taken.repeated:
             self._repeated(submission, lease_id)
         for cancellation in taken.cancelled:
@@ -159,13 +162,15 @@ class Turns:
                 cancellation.answer.set_exception(Unavailable(str(error)))
         taken.submitted, taken.repeated, taken.cancelled = {}, [], []
 
-    def _decided(self, submission: Submission, record: LeaseRecord) -> None:
+    def _decided(
+        self, submission: Submission, record: LeaseRecord, enough: Callable[[], bool]
+    ) -> None:
         offer = None
         request = record.request
         if record.state is State.REJECTED:
             self._figures.submitted["rejected"] += 1
             if request.kind is Kind.AR and record.code in _OTHER_TIME:
-                offer = self._scheduler.offer(request)
+                offer = self._scheduler.offer(request, enough)
         place = self._board.place(record.id)
         if record.state is not State.REJECTED:
             self._figures.submitted["accepted" if place is None else "queued"] += 1

@@ -63,7 +63,7 @@ class Hour:
     speed: float
     clients: int = 6
     #: Service seconds between two requests of all clients together.
-    apart_seconds: float = 5.0
+    apart_seconds: float = 8.0
     #: The longest time, in real seconds, from a start to the next kill.
     longest_life_seconds: float = 3.0
 
@@ -131,7 +131,7 @@ def outcome(
 ) -> Outcome:
     """Wait until all leases are over, and collect what there is to see."""
     client = service.client()
-    until(lambda: all_over(client.leases("all=false")), "every lease is over", 2400)
+    until(lambda: all_over(client.leases("all=false")), "every lease is over", 2400, 0.5)
     leases = client.leases()
     stories = {
         lease["id"]: client.get(f"/v1/leases/{lease['id']}")

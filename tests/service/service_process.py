@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from configparser import ConfigParser
 from datetime import datetime
 from pathlib import Path
@@ -273,13 +273,16 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def until(
-    true: Callable[[], object], what: str, patience_seconds: float = PATIENCE_SECONDS
+    true: Callable[[], object],
+    what: str,
+    patience_seconds: float = PATIENCE_SECONDS,
+    pause_seconds: float = 0.02,
 ) -> None:
     """Wait until something is so; fails if that takes too long."""
     deadline = time.monotonic() + patience_seconds
     while not true():
         assert time.monotonic() < deadline, f"still waiting for this: {what}"
-        time.sleep(0.02)
+        time.sleep(pause_seconds)
 
 
 def moment(text: str) -> int:
@@ -303,10 +306,3 @@ def all_over(leases: Iterable[Mapping[str, Any]]) -> bool:
     """Whether every lease is in a final state."""
     final = {"Done", "Cancelled", "Rejected", "Failed"}
     return all(lease["state"] in final for lease in leases)
-
-
-def one_by_one(seconds: float) -> Iterator[None]:
-    """Steps with so much real time between them."""
-    while True:
-        yield
-        time.sleep(seconds)
