@@ -102,6 +102,18 @@ class History:
         """The stays of the lease on hosts, in order."""
         return _stretches(self)
 
+    @cached_property
+    def lost_its_host(self) -> bool:
+        """Whether one of its hosts died in the second in which it was over."""
+        final = self.final
+        if final is None:
+            return False
+        return any(
+            row.end == final.time == change.time and change.status == "down"
+            for row in self.rows
+            for change in self.records.host_changes.get(row.host, ())
+        )
+
     def in_state(self, state: str) -> Iterator[Span]:
         """The spans of a state."""
         return (span for span in self.spans if span.state == state)

@@ -128,6 +128,8 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     lease = history.lease
     if lease.kind == AR or lease.state != "Done" or lease.duration is None:
         return
+    if history.lost_its_host:
+        return  # it was being shut down
     ran = unseen = 0
     for span in history.spans:
         if span.end is None or span.after is None:

@@ -57,7 +57,7 @@ def _cut_short(history: History, time: int) -> bool:
 def _shutdown(history: History) -> Iterator[Violation]:
     """The end of the lease's time on its hosts is for shutting down."""
     active = [s for s in history.in_state("Active") if s.end is not None]
-    if not active or history.lease.duration is None:
+    if not active or history.lease.duration is None or history.lost_its_host:
         return
     start, end = active[-1].start, active[-1].end
     assert end is not None, "it is done"

@@ -31,6 +31,8 @@ def advance_reservation(records: Records, history: History) -> Iterator[Violatio
         yield _ar(history, active.start, f"it starts then instead of at {start}")
         return
     for change in history.story:
+        if change.code == "failure" and change.state == "Queued":
+            return  # it stopped, and starts again for what is left of its time
         if change.time >= start and change.state in ("Suspending", "Queued"):
             yield _ar(history, change.time, f"it has to leave its hosts ({change.state})")
             return

@@ -135,8 +135,8 @@ class Admission:
         end = FOREVER if request.duration is None else request.start + request.duration
         if start > request.start and request.duration is not None:
             lease.remaining = end - start  # it is placed again, and late
-        if lease.remaining <= 0:
-            return Refusal("in-the-past", f"its end, @{end}, is over")
+            if lease.remaining <= schedule.planner.shutdown_seconds(lease):
+                return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
         found = self._hosts(lease, start, end)
         if found is None:
             return self._too_little(lease, start, end)

@@ -82,6 +82,11 @@ class Planner:
         # Every VM on a host of its own: the last command is given last and over last.
         return seconds + (len(hosts) - 1) * self.settings.enactment_overhead_seconds
 
+    def shutdown_seconds(self, lease: Lease) -> int:
+        """To shut the lease down: part of what remains of it."""
+        remaining = max(lease.remaining, 0)
+        return overheads.shutdown_seconds(self.settings, lease.demand.count, remaining)
+
     def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To move what is saved of the lease to these hosts."""
         if lease.bound is None or hosts == lease.bound:
@@ -283,7 +288,7 @@ class Planner:
             plan.phases.append(Phase(Purpose.RUN, begin, FOREVER))
             return
         end = begin + lease.remaining
-        shutdown = overheads.shutdown_seconds(self.settings, lease.demand.count, lease.remaining)
+        shutdown = self.shutdown_seconds(lease)
         plan.phases.append(Phase(Purpose.RUN, begin, end - shutdown))
         if shutdown:
             plan.phases.append(Phase(Purpose.SHUTDOWN, end - shutdown, end))

@@ -1,13 +1,13 @@
 """Repairing a plan that cannot be carried out: other hosts, a later start, or the end.
 
-A best-effort lease goes back to waiting. An AR gets other hosts for the same time; where
-there are none but its own come free before its time is over, it starts late, and ends
-when it was to end. What cannot be repaired fails, with the reason.
+A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
+it runs already; where there are none but its own come free before its time is over, it
+starts late, and ends when it was to end. What cannot be repaired fails, with the reason.
 """
 
 from __future__ import annotations
 
-from haizea.core.admission import Admission
+from haizea.core.admission import Admission, Refusal
 from haizea.core.hosts import HostSet, host_set
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
@@ -46,6 +46,33 @@ class Repair:
         refusal = self._admission.place_again(lease)
         if refusal is not None:
             self.give_up(lease, f"{reason}; {refusal.reason}")
+
+    def restart(self, lease: Lease, reason: str) -> None:
+        """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
+
+        It ends when it was to end.
+        """
+        schedule, plan = self._schedule, lease.plan
+        assert plan is not None, "it ran somewhere"
+        schedule.drop_plan(lease)
+        schedule.forget_images(lease)
+        lease.start_over()
+        lease.late = reason
+        schedule.change(lease, State.QUEUED, reason, "failure")
+        refusal = self._place(lease, host_set(plan.hosts))
+        if refusal is not None:
+            refusal = self._place(lease, 0)
+        if refusal is not None:
+            self.give_up(lease, f"{reason}; {refusal.reason}")
+
+    def _place(self, lease: Lease, keep_off: HostSet) -> Refusal | None:
+        table = self._schedule.table
+        before = table.shut
+        table.shut |= keep_off
+        try:
+            return self._admission.place_again(lease)
+        finally:
+            table.shut = before
 
     def displace(
         self, lease: Lease, reason: str, keep_off: HostSet, until: int | None = None
@@ -98,6 +125,8 @@ class Repair:
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
         lease.remaining = old.end - start if old.end < FOREVER else FOREVER
+        if lease.remaining <= schedule.planner.shutdown_seconds(lease):
+            return None
         plan = Plan(old.hosts, old.use, [])
         schedule.planner.finish(lease, plan, start)
         return plan

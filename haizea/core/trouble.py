@@ -13,7 +13,7 @@ from haizea.core.records import HostRecord
 from haizea.core.repair import Repair
 from haizea.core.schedule import Schedule
 
-#: How often a best-effort lease whose VMs failed starts over before it fails for good.
+#: How often a lease whose VMs failed starts over before it fails for good.
 MOST_FAILURES = 3
 
 
@@ -70,10 +70,12 @@ class Trouble:
     def _stopped(self, lease: Lease, reason: str) -> None:
         """An active lease does not run any more."""
         lease.failures += 1
-        if lease.request.kind is Kind.BEST_EFFORT and lease.failures <= MOST_FAILURES:
+        if lease.failures > MOST_FAILURES:
+            self._repair.give_up(lease, reason)
+        elif lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.start_over(lease, reason, "failure")
         else:
-            self._repair.give_up(lease, reason)
+            self._repair.restart(lease, reason)
 
     def _not_moved(self, lease: Lease, reason: str) -> None:
         """A migration failed: what is saved of the lease is where it was."""

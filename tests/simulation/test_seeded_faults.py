@@ -182,9 +182,12 @@ def check_ar(story: Story) -> None:
     """An AR starts when it should, or late for a reason, or not at all; it is never put off."""
     if story.request.kind is Kind.AR:
         begun = [s.time for s in story.started if s.purpose is Purpose.RUN]
-        late = any(c.new is State.ACTIVE and c.code == "late" and c.reason for c in story.changes)
-        assert len(begun) <= 1
-        for time in begun:
+        active = [c for c in story.changes if c.new is State.ACTIVE]
+        late = bool(active) and active[0].code == "late" and bool(active[0].reason)
+        stopped = [c for c in story.changes if c.new is State.QUEUED]
+        assert all(c.code == "failure" and c.reason for c in stopped)
+        assert len(begun) <= 1 + len(stopped)
+        for time in begun[:1]:
             assert story.request.start is not None
             assert time > story.request.start if late else time == story.request.start
         assert not any(s.purpose is Purpose.SUSPEND for s in story.started)

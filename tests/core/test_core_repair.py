@@ -1,0 +1,92 @@
+"""A lease that stopped, or cannot have its hosts, runs elsewhere or later, or fails for a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from haizea.core.events import (
+    Decision,
+    HostFailed,
+    Input,
+    LeaseSubmitted,
+    OperationFailed,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.lifecycle import State
+from haizea.core.resources import ResourceTypes
+from haizea.core.scheduler import Scheduler
+from haizea.core.settings import Settings
+from haizea.policies.registry import make_policies
+
+
+def lease(lease_id: int, kind: Kind, start: int | None = None, nodes: int = 1) -> LeaseRequest:
+    sets = (NodeSet(nodes, (100, 512)),)
+    return LeaseRequest(id=lease_id, submitted=0, kind=kind, nodes=sets, duration=100, start=start)
+
+
+def scheduler(hosts: int) -> Scheduler:
+    site = Site.uniform(ResourceTypes(), hosts, (100, 1024))
+    return Scheduler(site, Settings(), make_policies(), 0)
+
+
+def runs(decisions: list[Decision]) -> list[tuple[int, tuple[int, ...], int]]:
+    """When runs start, on which hosts, and when they are planned to end."""
+    return [
+        (d.time, d.hosts, d.end)
+        for d in decisions
+        if isinstance(d, OperationStarted) and d.purpose is Purpose.RUN
+    ]
+
+
+def last_state(decisions: list[Decision]) -> StateChanged:
+    return [d for d in decisions if isinstance(d, StateChanged)][-1]
+
+
+@pytest.mark.parametrize(
+    "trouble", [OperationFailed(1, Purpose.RUN, "it did not boot"), HostFailed(0)]
+)
+def test_a_reservation_that_stopped_goes_on_elsewhere_to_its_end(trouble: Input) -> None:
+    made = scheduler(2)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
+    assert runs(made.handle(10)) == [(10, (0,), 110)]
+    decisions = made.handle(40, [trouble])
+    assert runs(decisions) == [(40, (1,), 110)]
+    changes = [d for d in decisions if isinstance(d, StateChanged)]
+    assert [c.new for c in changes] == [State.QUEUED, State.SCHEDULED, State.READY, State.ACTIVE]
+    assert changes[0].code == "failure"
+    assert (changes[-1].code, changes[-1].reason) == ("late", changes[0].reason)
+    assert last_state(made.handle(110)).new is State.DONE
+    made.check()
+
+
+def test_a_reservation_stays_where_it_was_if_there_is_nowhere_else() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
+    made.handle(10)
+    for moment in (11, 12, 13):
+        decisions = made.handle(moment, [OperationFailed(1, Purpose.RUN, "it did not boot")])
+        assert runs(decisions) == [(moment, (0,), 110)]
+    failed = last_state(made.handle(14, [OperationFailed(1, Purpose.RUN, "it did not boot")]))
+    assert (failed.new, failed.code, failed.reason) == (State.FAILED, "failure", "it did not boot")
+
+
+def test_a_reservation_whose_only_host_is_dead_fails_and_says_why() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
+    made.handle(10)
+    failed = last_state(made.handle(40, [HostFailed(0, "no power")]))
+    assert failed.new is State.FAILED
+    assert "no power" in failed.reason
+    assert "at most 0 free" in failed.reason
+
+
+def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
+    made = scheduler(2)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
+    assert runs(made.handle(0)) == [(0, (0,), 100)]
+    decisions = made.handle(30, [OperationFailed(1, Purpose.RUN, "it did not boot")])
+    assert runs(decisions) == [(30, (1,), 130)]
