@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.commander import Answer, Order
 from haizea.backends.opennebula.errors import Reason
+from haizea.backends.opennebula.host import HostInfo
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import Errand, Ledger
 from haizea.backends.opennebula.outcomes import Limits, Outcome, What, told
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 #: While a VM moves, it comes to another host by itself.
 _MOVES = frozenset([LcmState.MIGRATE, LcmState.SAVE_MIGRATE, 8, 35, 37, 38])
+
+_WAITS = frozenset([VmState.PENDING, VmState.HOLD])
 
 #: So long, in seconds, after which a command without any visible effect is given again.
 _PATIENCE_SECONDS = 15
@@ -252,7 +255,11 @@ class Enactment:
         for host, amount in wanted.items():
             problem = self._problem(host, amount, {errand.vm for errand, _, _ in ready})
             if problem:
-                yield from self._wait_for_room(now, ready, problem)
+                # What has not begun yet can begin elsewhere.
+                begun = any(seen.vm.state not in _WAITS for _, seen, _ in ready)
+                patient = begun or self._is_usable(host)
+                limit = self._limits.timeout_seconds if patient else 0
+                yield from self._wait_for_room(now, ready, problem, limit)
                 return
         for errand, seen, verb in ready:
             errand.waits_since = None
@@ -262,10 +269,9 @@ class Enactment:
 
     def _problem(self, host: int, amount: Capacity, own: set[int]) -> str:
         """Why VMs cannot be started on a host at this moment; empty if they can."""
-        index = self._hosts.current.get(host)
-        info = None if index is None else self._hosts.entries[index].info
-        if info is None or not info.usable:
-            return f"host {host} cannot be used"
+        info = self._info(host)
+        if info is None or not self._is_usable(host):
+            return f"{info.name if info else f'host {host}'} cannot be used at present"
         room: Capacity = (info.cpu_percent, info.memory_mb)
         for vm in self._seen.on(host) | {vm for vm, where in self._going.items() if where == host}:
             seen = self._seen.get(vm)
@@ -273,6 +279,14 @@ class Enactment:
                 continue
             room = subtract(room, size_of(seen.vm))
         return "" if fits(amount, room) else f"{info.name} is not free of other VMs yet"
+
+    def _info(self, host: int) -> HostInfo | None:
+        index = self._hosts.current.get(host)
+        return None if index is None else self._hosts.entries[index].info
+
+    def _is_usable(self, host: int) -> bool:
+        info = self._info(host)
+        return info is not None and info.usable
 
     def _is_saved(self, seen: Seen) -> bool:
         """Whether it is a lease's VM whose place others may have, though it counts there."""
@@ -285,12 +299,12 @@ class Enactment:
         )
 
     def _wait_for_room(
-        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str
+        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str, seconds: int
     ) -> Iterator[Outcome]:
         for errand, _, _ in ready:
             if errand.waits_since is None:
                 errand.waits_since = now
-            limit = errand.waits_since + self._limits.timeout_seconds
+            limit = errand.waits_since + seconds
             if now >= limit and not errand.given_up:
                 errand.given_up = True
                 yield Outcome(errand, What.FAILED, problem)

@@ -1,0 +1,204 @@
+"""How long Haizea takes to decide for a large OpenNebula, and what it needs of memory.
+
+    python -m bench.opennebula
+
+plays an OpenNebula with 240 hosts and 2,000 waiting VMs, then one with 1,000 hosts and
+10,000 VMs. One cycle is from "VMs known" to "commands decided": what was seen becomes
+requests, requests become leases, leases get hosts, and commands are ready to be sent. No
+network, no store: CPU seconds of Haizea alone. Then an event of one VM is handled, with the
+calls counted that it takes.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from haizea.backends.opennebula.answers import AnswerReader, Value
+from haizea.backends.opennebula.asking import Asking
+from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
+from haizea.backends.opennebula.client import Client
+from haizea.backends.opennebula.seen import Look, Surroundings
+from haizea.backends.opennebula.session import Session
+from haizea.core.events import Decision, Input, LeaseSubmitted
+from haizea.core.hosts import Site
+from haizea.core.lease import LeaseRequest, NodeSet
+from haizea.core.lifecycle import State
+from haizea.core.records import SiteRecord
+from haizea.core.resources import ResourceTypes
+from haizea.core.scheduler import Scheduler
+from haizea.core.settings import Backfilling, Settings, Suspension
+from haizea.policies.registry import make_policies
+from haizea.sandbox.clock import ManualClock
+from haizea.sandbox.server import Options as SandboxOptions
+from haizea.sandbox.server import Sandbox
+
+SIZES = ((240, 2_000), (1_000, 10_000))
+_SETTINGS = Settings(suspension=Suspension.ALL, backfilling=Backfilling.AGGRESSIVE)
+
+
+@dataclass(slots=True)
+class Wire:
+    """In place of a network: calls go straight to the sandbox, and are counted."""
+
+    answer: Callable[[bytes], bytes]
+    name: str = "the sandbox"
+    calls: list[str] = field(default_factory=list)
+
+    def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
+        """As :meth:`haizea.backends.opennebula.connection.Connections.exchange`."""
+        self.calls.append(body.split(b"<methodName>")[1].split(b"<")[0].decode())
+        reader = AnswerReader(256 << 20)
+        reader.feed(self.answer(body))
+        return reader.finish()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Case:
+    """An OpenNebula, and the parts of Haizea that look at it and decide."""
+
+    def __init__(self, hosts: int, vms: int) -> None:
+        self.clock = ManualClock()
+        self.sandbox = Sandbox(
+            SandboxOptions(host_count=hosts, events_port=None, clock=self.clock)
+        )
+        self._submit(vms)
+        self.wire = Wire(self.sandbox._calls.answer)
+        self.client = Client("http://localhost:2633/RPC2", Session("oneadmin:onepass"))
+        self.client._connections = self.wire  # type: ignore[assignment]
+        memory = Memory(read=lambda _: None, write=lambda *_: True, request=lambda _: None)
+        self.backend = OpenNebulaBackend(
+            self.client, Options(commands=0), memory, lambda: None, lambda *_: None
+        )
+        self.backend.ask = self._ask
+        self.asked: list[Asking] = []
+        self.now = int(self.clock.now())
+        policies = make_policies()
+        self.scheduler = Scheduler(Site(ResourceTypes(), ()), _SETTINGS, policies, self.now)
+        self.backend._watcher.start = lambda: None  # type: ignore[method-assign]
+        self.backend._options.__class__
+        self._next = 1
+
+    def _submit(self, vms: int) -> None:
+        dice = random.Random(1)
+        for number in range(vms):
+            text = f'NAME="vm{number}"\nCPU="{dice.choice((0.5, 1, 2, 4))}"\n'
+            text += f'MEMORY="{dice.choice((512, 1024, 2048, 4096))}"\n'
+            kind = number % 10
+            if kind < 6:
+                preemptible = "yes" if kind % 2 else "no"
+                text += f'HAIZEA=[ START="best_effort", DURATION="0{1 + kind}:00:00",'
+                text += f' PREEMPTIBLE="{preemptible}" ]\n'
+            elif kind < 8:
+                text += f'HAIZEA=[ START="+0{dice.randrange(1, 9)}:00:00", DURATION="01:00:00" ]\n'
+            if number % 4 == 0:
+                text += f'SCHED_REQUIREMENTS="ID % 7 = {number % 7} | FREE_CPU > 100"\n'.replace(
+                    "ID % 7 =", "ID >"
+                )
+            self.sandbox._verbs.allocate(self.sandbox.cloud.users[0], text)
+
+    def _ask(self, asking: Asking) -> None:
+        self.asked.append(asking)
+
+    def look(self) -> Look:
+        """Everything there is."""
+        asked = time.monotonic()
+        hosts, vms = self.client.hosts(), self.client.vms()
+        around = Surroundings(
+            clusters=self.client.clusters(),
+            datastores=self.client.datastores(),
+            groups=self.client.vm_groups(),
+        )
+        return Look(asked=asked, vms=vms, whole=True, hosts=hosts, surroundings=around)
+
+    def turn(self) -> list[Decision]:
+        """What the loop does in a turn, but for keeping it."""
+        inputs: list[Input] = []
+        asked, self.asked = self.asked, []
+        for asking in asked:
+            request = self._request(asking)
+            inputs.append(LeaseSubmitted(request, asking.allowed))
+        inputs += self.backend.observe(self.now)
+        decisions = self.scheduler.handle(self.now, inputs)
+        records = {r.id: r for r in self.scheduler.records()}
+        for asking, event in zip(asked, inputs, strict=False):
+            assert isinstance(event, LeaseSubmitted), "they come first"
+            record = records[event.request.id]
+            self.backend.answered(asking, record.id, record.state, record.reason, False)
+        self.backend.enact(self.now, decisions)
+        return decisions
+
+    def _request(self, asking: Asking) -> LeaseRequest:
+        number, self._next = self._next, self._next + 1
+        nodes = tuple(
+            NodeSet(count, (amounts["CPU"], amounts["Memory"])) for count, amounts in asking.nodes
+        )
+        draft = asking.draft
+        return LeaseRequest(
+            id=number,
+            submitted=self.now,
+            kind=draft.kind,
+            nodes=nodes,
+            duration=draft.duration,
+            start=draft.start,
+            preemptible=draft.preemptible,
+            owner=draft.owner,
+            names=asking.names,
+        )
+
+
+def measure(hosts: int, vms: int) -> str:
+    """One line of figures."""
+    case = Case(hosts, vms)
+    begun = time.process_time()
+    look = case.look()
+    reading = time.process_time() - begun
+    case.backend._news.append(look)
+    begun = time.process_time()
+    case.turn()
+    while case.asked:
+        case.turn()
+    deciding = time.process_time() - begun
+    orders = case.backend._commander._orders.qsize()
+    states = [lease.state for lease in case.backend._ledger.leases.values()]
+    case.wire.calls.clear()
+    begun = time.process_time()
+    vm = look.vms[0].id
+    case.backend._news.append(
+        Look(asked=time.monotonic(), vms=case.client.vms_by_id([vm]))
+    )
+    case.turn()
+    event = time.process_time() - begun
+    begun = time.process_time()
+    case.now += 30
+    case.backend._news.append(look)
+    case.turn()
+    again = time.process_time() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"{hosts} hosts, {vms} VMs: fetched and read in {reading:.2f} s (sandbox included),"
+        f" decided in {deciding:.2f} s CPU: {orders} commands, {states.count(State.ACTIVE)} active"
+        f" of {len(states)} leases; a later look {again:.2f} s; one VM's event {event * 1000:.1f} ms"
+        f" with {case.wire.calls}; peak {peak:.0f} MB (sandbox included)"
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Measure every size, each in a process of its own, or the one that is given."""
+    if arguments:
+        print(measure(int(arguments[0]), int(arguments[1])))
+        return
+    for hosts, vms in SIZES:
+        command = [sys.executable, "-m", "bench.opennebula", str(hosts), str(vms)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
