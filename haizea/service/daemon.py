@@ -18,7 +18,7 @@ from haizea.config import Config, ConfigError, load
 from haizea.config.words import Mode
 from haizea.loop import EndlessInstant, SchedulerError
 from haizea.report import STATUS
-from haizea.runtime import RunError
+from haizea.runtime import LeaseFailure, RunError
 from haizea.service.logs import ServiceLog
 from haizea.service.paths import Paths
 from haizea.service.service import Service
@@ -69,7 +69,7 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
         ready(service.url)
         try:
             service.run()
-        except StoreLost as error:
+        except (StoreLost, LeaseFailure) as error:
             logger.error("%s", error)
             return 1
         except (SchedulerError, EndlessInstant) as error:

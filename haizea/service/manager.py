@@ -48,11 +48,15 @@ _MOST_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What does not change while the service runs; ``now`` reads its clock."""
+    """What does not change while the service runs.
+
+    ``now`` reads its clock, ``problem`` says what is wrong with its backend, if anything.
+    """
 
     started: int
     backend: str
     now: Callable[[], int]
+    problem: Callable[[], str]
 
 
 class ServiceManager:
@@ -193,7 +197,7 @@ class ServiceManager:
     def status(self) -> ServiceStatus:
         """How the service is."""
         states = Counter(record.state for record in self._board.leases())
-        problem = self._figures.store_problem
+        problem = self._figures.store_problem or self._about.problem()
         return ServiceStatus(
             version=__version__,
             started=self._about.started,
@@ -226,6 +230,11 @@ class ServiceManager:
                 "haizea_healthy",
                 "1 if what is decided can be kept.",
                 [Sample(value=int(self.healthy()))],
+            ),
+            _gauge(
+                "haizea_backend_answers",
+                "1 if the backend answers.",
+                [Sample(value=int(not self._about.problem()))],
             ),
         ]
         return [*gauges, *self._figures.metrics()]

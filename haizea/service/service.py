@@ -14,12 +14,12 @@ from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
 from haizea.clock import Pace, RealClock
 from haizea.config import Config, scheduling_settings
-from haizea.config.words import Mode
+from haizea.config.words import FailureHandling, Mode
 from haizea.core.events import Input
 from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
-from haizea.runtime import RunError, mapper_of, policies_of
+from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
 from haizea.service.backends import open_backend
 from haizea.service.board import Board
 from haizea.service.drafts import parse_lease
@@ -60,6 +60,7 @@ class Service:
         self._paths = paths
         self._logger = logger
         self._stopping = threading.Event()
+        self._failed = ""
         self._reading_again = False
         self._found = ""
         #: Called between two turns after :meth:`read_again`.
@@ -100,7 +101,12 @@ class Service:
             images=settings.images is not None,
         )
         expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
-        about = About(started=now, backend=self._behind.name, now=self.clock.now)
+        about = About(
+            started=now,
+            backend=self._behind.name,
+            now=self.clock.now,
+            problem=self._behind.problem,
+        )
         self.manager = ServiceManager(
             about, store, self._board, self._inbox, self._turns, expectations, self._figures
         )
@@ -142,7 +148,9 @@ class Service:
         """Run until it is stopped.
 
         Raises :class:`haizea.loop.SchedulerError` for a bug in the scheduler and
-        :class:`haizea.store.StoreLost` where another manager took over.
+        :class:`haizea.store.StoreLost` where another manager took over. Raises
+        :class:`haizea.runtime.LeaseFailure` where a lease failed and the configuration has
+        the service end then.
         """
         pruning = threading.Thread(target=self._prune, name="prune", daemon=True)
         pruning.start()
@@ -165,6 +173,8 @@ class Service:
             if self._server is not None:
                 self._server.stop()
             pruning.join(timeout=10)
+        if self._failed:
+            raise LeaseFailure(self._failed)
 
     def _is_over(self) -> bool:
         """Whether it was asked to end; what was asked for in between is done now."""
@@ -172,6 +182,10 @@ class Service:
         if self._reading_again:
             self._reading_again = False
             self.between_turns()
+        failure = self._turns.failure
+        if failure and self._config.general.lease_failure_handling is not FailureHandling.CANCEL:
+            self._failed = f"{failure} (lease-failure-handling)"
+            return True
         return self._stopping.is_set() or self._behind.is_over(len(self._board.leases()))
 
     def close(self) -> None:

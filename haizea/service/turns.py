@@ -17,6 +17,7 @@ from haizea.core.events import (
     Decision,
     HostChanged,
     Input,
+    StateChanged,
 )
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
@@ -67,6 +68,8 @@ class Turns:
         #: When something of the plan was due, as it was before the present turn.
         self.due: int | None = None
         self._stop = threading.Event()
+        #: The first lease that failed, in words; empty if none has.
+        self.failure = ""
         inbox.answer_repeated = self._repeated
         self._watchers: dict[int, Callable[[], None]] = {}
         self._serial = 0
@@ -142,6 +145,8 @@ class Turns:
         for decision in decisions:
             name = type(decision).__name__
             counts[name] = counts.get(name, 0) + 1
+            if isinstance(decision, StateChanged) and decision.new is State.FAILED:
+                self.failure = self.failure or f"lease {decision.lease_id} failed"
 
     def _answer(self, records: dict[int, LeaseRecord]) -> None:
         taken, until = self._inbox.taken, time.monotonic() + _OFFER_SECONDS
