@@ -1,4 +1,4 @@
-"""A lease that stopped, or cannot have its hosts, runs elsewhere or later, or fails for a reason."""
+"""A lease that stopped, or cannot have its hosts, runs elsewhere or later, or fails."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.reporter import Reporter
 from haizea.backends.opennebula.reports import LeaseReports, Pace, Reports
 from haizea.backends.opennebula.reports_words import Report, moment_in_words, reports_of
 from haizea.backends.opennebula.session import Session
@@ -214,9 +213,8 @@ def test_a_report_is_in_the_vm_beside_what_its_owner_wrote(sandbox: Sandbox) -> 
 
 def test_one_word_and_why_for_a_vm_that_is_no_lease(sandbox: Sandbox) -> None:
     with reporting(sandbox) as (reports, client):
-        reporter: Reporter = reports
         vm_id = submitted(client)
-        reporter.report(vm_id, "Refused", "HAIZEA start 'soon' is none")
+        reports.report(vm_id, "Refused", "HAIZEA start 'soon' is none")
         assert reports.flush(20)
         written = client.vm(vm_id).user_template
         assert written.vector("HAIZEA_STATUS") == {

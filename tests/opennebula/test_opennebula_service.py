@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import site
@@ -58,7 +59,8 @@ def test_a_group_starts_together_or_not_at_all(
     with site(tmp_path, monkeypatch, hosts=4) as cloud:
         blocker = cloud.submit(cpu=8, start="best_effort", duration="00:01:00")
         cloud.until_state(blocker, "RUNNING")
-        words = {"start": "best_effort", "duration": "00:00:40", "group": "four", "group_size": 4}
+        words: dict[str, Any] = {"start": "best_effort", "duration": "00:00:40"}
+        words |= {"group": "four", "group_size": 4}
         group = [cloud.submit(cpu=6, **words) for _ in range(4)]
         cloud.until(lambda: cloud.has_lease(group[0], State.QUEUED, State.SCHEDULED))
         assert [cloud.state(vm) for vm in group] == ["PENDING"] * 4

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import CONFIGURATION, Site
@@ -60,7 +61,10 @@ def test_a_killed_haizea_loses_no_lease(
         vms: list[int] = []
         for round_number in range(5):
             for _ in range(4):
-                words = {"start": "best_effort", "preemptible": dice.choice(["yes", "no"])}
+                words: dict[str, Any] = {
+                    "start": "best_effort",
+                    "preemptible": dice.choice(["yes", "no"]),
+                }
                 vms.append(
                     cloud.submit(
                         cpu=dice.choice([2, 4, 8]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.commander import Answer, Order
@@ -61,6 +61,7 @@ class Enactment:
         self.manners = Manners()
         #: Where VMs were commanded to go and are not yet seen.
         self._going: dict[int, int] = {}
+        self._going_to: defaultdict[int, set[int]] = defaultdict(set)
         self._last_sent: dict[int, int] = {}
         self._under_way: Counter[int] = Counter()
         self._later: int | None = None
@@ -79,7 +80,7 @@ class Enactment:
         if not answer.error:
             errand.first_sent = errand.first_sent if errand.first_sent is not None else now
             return None
-        self._going.pop(errand.vm, None)
+        self._came(errand.vm)
         if errand.verb is not answer.order.verb:
             return None  # Something else is wanted meanwhile.
         errand.verb = None
@@ -123,7 +124,17 @@ class Enactment:
         """A VM was seen anew: where it was on its way to shows there."""
         host, seen = self._going.get(vm), self._seen.get(vm)
         if host is not None and (seen is None or host in seen.places):
-            del self._going[vm]
+            self._came(vm)
+
+    def _goes(self, vm: int, host: int) -> None:
+        self._came(vm)
+        self._going[vm] = host
+        self._going_to[host].add(vm)
+
+    def _came(self, vm: int) -> None:
+        host = self._going.pop(vm, None)
+        if host is not None:
+            self._going_to[host].discard(vm)
 
     # --- errands -------------------------------------------------------------------------
 
@@ -134,7 +145,7 @@ class Enactment:
                 errand.verb, errand.attempts, errand.retry_at = None, 0, now
                 self._at(now)
             case Finding.REACHED:
-                self._going.pop(errand.vm, None)
+                self._came(errand.vm)
                 self._ledger.reach(errand)
                 yield Outcome(errand, What.REACHED)
             case Finding.GONE:
@@ -265,7 +276,7 @@ class Enactment:
             errand.waits_since = None
             self._command(now, errand, seen, verb)
             if errand.busy and verb is not Verb.RESUME and errand.host is not None:
-                self._going[errand.vm] = errand.host
+                self._goes(errand.vm, errand.host)
 
     def _problem(self, host: int, amount: Capacity, own: set[int]) -> str:
         """Why VMs cannot be started on a host at this moment; empty if they can."""
@@ -273,7 +284,7 @@ class Enactment:
         if info is None or not self._is_usable(host):
             return f"{info.name if info else f'host {host}'} cannot be used at present"
         room: Capacity = (info.cpu_percent, info.memory_mb)
-        for vm in self._seen.on(host) | {vm for vm, where in self._going.items() if where == host}:
+        for vm in self._seen.on(host) | self._going_to[host]:
             seen = self._seen.get(vm)
             if seen is None or vm in own or self._is_saved(seen):
                 continue

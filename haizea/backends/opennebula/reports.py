@@ -58,7 +58,7 @@ class _Written:
 
 
 class Reports:
-    """Writes ``HAIZEA_STATUS`` and ``SCHED_MESSAGE`` into VMs; a ``Reporter`` for the backend.
+    """Writes ``HAIZEA_STATUS`` and ``SCHED_MESSAGE`` into VMs.
 
     A VM's ``HAIZEA`` is never touched. What a VM says already is not written again, not
     even after a restart: before the first report to a VM it is looked at. VMs that are
