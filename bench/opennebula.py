@@ -29,7 +29,6 @@ from haizea.core.events import Decision, Input, LeaseSubmitted
 from haizea.core.hosts import Site
 from haizea.core.lease import LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
-from haizea.core.records import SiteRecord
 from haizea.core.resources import ResourceTypes
 from haizea.core.scheduler import Scheduler
 from haizea.core.settings import Backfilling, Settings, Suspension
@@ -66,9 +65,7 @@ class Case:
 
     def __init__(self, hosts: int, vms: int) -> None:
         self.clock = ManualClock()
-        self.sandbox = Sandbox(
-            SandboxOptions(host_count=hosts, events_port=None, clock=self.clock)
-        )
+        self.sandbox = Sandbox(SandboxOptions(host_count=hosts, events_port=None, clock=self.clock))
         self._submit(vms)
         self.wire = Wire(self.sandbox._calls.answer)
         self.client = Client("http://localhost:2633/RPC2", Session("oneadmin:onepass"))
@@ -83,7 +80,6 @@ class Case:
         policies = make_policies()
         self.scheduler = Scheduler(Site(ResourceTypes(), ()), _SETTINGS, policies, self.now)
         self.backend._watcher.start = lambda: None  # type: ignore[method-assign]
-        self.backend._options.__class__
         self._next = 1
 
     def _submit(self, vms: int) -> None:
@@ -171,9 +167,7 @@ def measure(hosts: int, vms: int) -> str:
     case.wire.calls.clear()
     begun = time.process_time()
     vm = look.vms[0].id
-    case.backend._news.append(
-        Look(asked=time.monotonic(), vms=case.client.vms_by_id([vm]))
-    )
+    case.backend._news.append(Look(asked=time.monotonic(), vms=case.client.vms_by_id([vm])))
     case.turn()
     event = time.process_time() - begun
     begun = time.process_time()
@@ -185,8 +179,8 @@ def measure(hosts: int, vms: int) -> str:
     return (
         f"{hosts} hosts, {vms} VMs: fetched and read in {reading:.2f} s (sandbox included),"
         f" decided in {deciding:.2f} s CPU: {orders} commands, {states.count(State.ACTIVE)} active"
-        f" of {len(states)} leases; a later look {again:.2f} s; one VM's event {event * 1000:.1f} ms"
-        f" with {case.wire.calls}; peak {peak:.0f} MB (sandbox included)"
+        f" of {len(states)} leases; a later look {again:.2f} s; one VM's event"
+        f" {event * 1000:.1f} ms with {case.wire.calls}; peak {peak:.0f} MB (sandbox included)"
     )
 
 

@@ -206,6 +206,8 @@ class Hour:
             duration = lease.request.duration
             if lease.state is not State.DONE or duration is None or not self._is_quiet(lease):
                 continue
+            if self._excused(self.told[lease.id][0].time, self.told[lease.id][-1].time):
+                continue  # Its time went by while nobody could start it.
             if self.told[lease.id][-1].code == "early-end":
                 yield f"lease {lease.id} of {lease.request.names} ended early, by nobody's doing"
                 continue

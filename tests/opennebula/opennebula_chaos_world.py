@@ -43,7 +43,7 @@ from haizea.sandbox.operations import Durations
 from haizea.sandbox.server import Options, Sandbox
 from haizea.service.paths import Paths
 from haizea.service.service import Service
-from haizea.store import Store, StoreUnavailable
+from haizea.store import LeaseQuery, Store, StoreUnavailable
 
 BEGIN = 1_800_000_000.0
 PASSWORDS = {"oneadmin": "onepass", "admin": "adminpass", "alice": "alicepass", "bob": "bobpass"}
@@ -297,6 +297,10 @@ class World:
                 until = self.now() + down
                 while self.now() < until:
                     self.advance(until)
+
+    def is_idle(self) -> bool:
+        """Whether Haizea runs and has no lease that is not over."""
+        return self.service is not None and not self.service._store.leases(LeaseQuery(limit=1))
 
     def _live(self, config: Any, store: Store, paths: Paths) -> None:
         self._fragile(store)

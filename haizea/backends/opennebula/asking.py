@@ -147,7 +147,11 @@ class Requests:
     def _say(self, drafts: Drafts) -> None:
         for refusal in drafts.refusals:
             for vm in filter(self._is_open, refusal.vm_ids):
-                self._report(vm, "Refused", refusal.message)
+                # Said once: how late it is by now changes with every look.
+                asked = f"refused: {fingerprint(self._waiting[vm])}"
+                if self._told.get(vm) != asked:
+                    self._told[vm] = asked
+                    self.tell(vm, "Refused", refusal.message)
         for waiting in drafts.waiting:
             for vm in filter(self._is_open, waiting.vm_ids):
                 self._report(vm, "Waiting", waiting.message)
@@ -158,7 +162,7 @@ class Requests:
         """Whether the VM's owner has no answer yet to what it asks for."""
         vm = self._waiting[number]
         said = vm.user_template.vector("HAIZEA_STATUS")
-        if number not in self._had and said.get("LEASE") and said.get("STATE") in _ANSWERS:
+        if number not in self._had and said.get("STATE") in _ANSWERS:
             # The answer is an earlier run's.
             self._had[number] = fingerprint(vm)
         return self._had.get(number) != fingerprint(vm)
