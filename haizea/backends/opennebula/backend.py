@@ -92,7 +92,8 @@ class OpenNebulaBackend:
         )
         endings = "opennebula endings"
         self._endings = Endings(memory.read(endings), lambda text: memory.write(endings, text))
-        self._seen = SeenVms()
+        moves = "opennebula moves"
+        self._seen = SeenVms(memory.read(moves), lambda text: memory.write(moves, text))
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
         self._usage = Usage(self._table, self._seen, self._ledger)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from haizea.backends.opennebula.host import HostInfo
@@ -53,10 +54,20 @@ class Seen:
 
 
 class SeenVms:
-    """VMs by number, and who is on which host. To be used from one thread."""
+    """VMs by number, and who is on which host. To be used from one thread.
 
-    def __init__(self) -> None:
+    ``keep`` makes durable from where to where VMs move, and ``kept`` is that of an earlier
+    run: OpenNebula's pools tell only where they go.
+    """
+
+    def __init__(
+        self, kept: str | None = None, keep: Callable[[str], object] = lambda _: None
+    ) -> None:
         self.legacy = False
+        self._keep = keep
+        known = json.loads(kept) if kept else {}
+        self._moves: dict[int, list[int]] = {int(vm): hosts for vm, hosts in known.items()}
+        self._moves_changed = False
         self._seen: dict[int, Seen] = {}
         self._on: dict[int, set[int]] = {}
         #: Hosts on which something changed since this was emptied.
@@ -84,6 +95,9 @@ class SeenVms:
         for number in gone & self._seen.keys():
             self._forget(number)
             changed.add(number)
+        if self._moves_changed:
+            self._moves_changed = False
+            self._keep(json.dumps(self._moves))
         return changed
 
     def _see(self, now: int, vm: VirtualMachine, asked: float) -> bool:
@@ -113,7 +127,8 @@ class SeenVms:
         if host is not None and (vm.state == VmState.ACTIVE or not self.legacy):
             places.add(host)
             if vm.state == VmState.ACTIVE and vm.lcm_state in _MOVING:
-                places |= set(old)
+                places.update(old, self._moves.get(vm.id, ()))
+        self._note_move(vm.id, sorted(places) if len(places) > 1 else None)
         for number in set(before) - places:
             self._on[number].discard(vm.id)
         for number in places:
@@ -121,7 +136,17 @@ class SeenVms:
         self.touched |= places | set(before)
         return tuple(sorted(places))
 
+    def _note_move(self, number: int, hosts: list[int] | None) -> None:
+        if self._moves.get(number) == hosts:
+            return
+        self._moves_changed = True
+        if hosts is None:
+            del self._moves[number]
+        else:
+            self._moves[number] = hosts
+
     def _forget(self, number: int) -> bool:
+        self._note_move(number, None)
         known = self._seen.pop(number, None)
         if known is None:
             return False
