@@ -16,6 +16,7 @@ from haizea.clock import Pace, RealClock
 from haizea.config import Config, scheduling_settings
 from haizea.config.words import FailureHandling, Mode
 from haizea.core.events import Input
+from haizea.core.hosts import Site
 from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
@@ -73,12 +74,7 @@ class Service:
         policies = self._behind.policies(policies_of(config))
         saved = store.load()
         site = self._behind.site()
-        problem = site_problem(site, saved.records)
-        if problem:
-            raise RunError(
-                f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
-                " these leases, or begin with another persistence-file"
-            )
+        _check_site(config, site, saved)
         now = self.clock.now()
         since = now if saved.now is None else min(saved.now, now)
         self._backend = self._behind.backend
@@ -218,6 +214,16 @@ class Service:
 
 def _nothing() -> None:
     """Nothing is to be done."""
+
+
+def _check_site(config: Config, site: Site, saved: Saved) -> None:
+    """See that leases that are kept can go on on the hosts that there are now."""
+    problem = site_problem(site, saved.records)
+    if problem:
+        raise RunError(
+            f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
+            " these leases, or begin with another persistence-file"
+        )
 
 
 def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None:
