@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import click
 
+from haizea.cli.help import HELP
 from haizea.cli.main import COMMANDS, cli, load_command
 
 _HEAD = """\
@@ -74,14 +75,14 @@ otherwise.
 def reference_page() -> str:
     """``docs/cli.md``, in Markdown."""
     parts = [_HEAD]
-    top = click.Context(cli, info_name="haizea")
+    top = click.Context(cli, info_name="haizea", **HELP)
     for name in COMMANDS:
         parts += _entries(load_command(name), name, top, "##")
     return "".join(parts)
 
 
 def _entries(command: click.Command, name: str, parent: click.Context, level: str) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=parent)
+    context = click.Context(command, info_name=name, parent=parent, **HELP)
     yield f"\n{level} {context.command_path}\n\n"
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```\n"

@@ -83,9 +83,8 @@ class Service:
         self._board = Board(site, since)
         self._board.start(saved.records, saved.site, saved.last_event_id)
         self._figures = Figures()
-        self._inbox = Inbox(
-            site.types, saved.next_lease_id, store.lease_for_key, self.clock.interrupt
-        )
+        known, wake = store.lease_for_key, self.clock.interrupt
+        self._inbox = Inbox(site.types, saved.next_lease_id, known, wake)
         self._behind.attend(self._inbox)
         self._turns = Turns(
             self._scheduler,

@@ -69,7 +69,7 @@ class TurnRows:
             position,
             turn=position.turn + 1,
             last_event=position.last_event + len(self.events),
-            next_lease=max(position.next_lease, self.most_lease + 1),
+            next_lease=max(position.next_lease, min(self.most_lease + 1, LARGEST)),
         )
 
 

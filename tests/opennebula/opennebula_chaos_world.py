@@ -501,7 +501,7 @@ class SteppedReports(Reports):
         with suppress(OpenNebulaError):
             try:
                 self._write(batch)
-            except reports_module.NotInThisVersion:
+            except NotInThisVersion:
                 self._mute = True
                 self._wanted.clear()
 
