@@ -30,7 +30,12 @@ import haizea.service.service as service_module
 from haizea.backends.opennebula.answers import AnswerReader, Value, encode_call, unwrap
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.commander import Answer, Commander, Order
-from haizea.backends.opennebula.errors import OpenNebulaError, Refused, Unreachable
+from haizea.backends.opennebula.errors import (
+    NotInThisVersion,
+    OpenNebulaError,
+    Refused,
+    Unreachable,
+)
 from haizea.backends.opennebula.reports import Reports
 from haizea.backends.opennebula.session import Session
 from haizea.backends.opennebula.watching import Watcher
