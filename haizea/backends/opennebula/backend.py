@@ -167,9 +167,10 @@ class OpenNebulaBackend:
         self._table.restore(site.hosts)
         for record in records:
             self._leases.take_up(now, record)
-        for vm in self._endings.vms():
+        for vm, only_off in self._endings.vms().items():
             if vm not in self._ledger.lease_of:
-                self._ledger.aim(Errand(vm=vm, lease=-1, size=(0, 0), goal=Goal.ENDED, since=now))
+                goal = Goal.OFF if only_off else Goal.ENDED
+                self._ledger.aim(Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=now))
         self._leases.dry_run = self._options.dry_run
         self._settle()
         self._watcher.start()

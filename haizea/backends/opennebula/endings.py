@@ -7,28 +7,31 @@ from collections.abc import Callable
 
 
 class Endings:
-    """A small set of VMs. ``keep`` makes it durable, and says whether it could."""
+    """A few VMs, each to be ended or only taken off its host.
+
+    ``keep`` makes that durable, and says whether it could.
+    """
 
     def __init__(self, kept: str | None, keep: Callable[[str], bool]) -> None:
         self._keep = keep
-        self._vms: set[int] = set(json.loads(kept)) if kept else set()
+        found: dict[str, bool] = json.loads(kept) if kept else {}
+        self._only_off = {int(vm): only_off for vm, only_off in found.items()}
         self._changed = False
 
-    def vms(self) -> frozenset[int]:
-        """The VMs that are to end."""
-        return frozenset(self._vms)
+    def vms(self) -> dict[int, bool]:
+        """The VMs, and whether each is only to leave its host."""
+        return dict(self._only_off)
 
-    def add(self, vm: int) -> None:
-        """A VM is to end."""
-        self._changed |= vm not in self._vms
-        self._vms.add(vm)
+    def add(self, vm: int, *, only_off: bool = False) -> None:
+        """A VM is to end, or only to leave its host."""
+        self._changed |= self._only_off.get(vm) is not only_off
+        self._only_off[vm] = only_off
 
     def remove(self, vm: int) -> None:
-        """A VM has ended, or is somebody else's business now."""
-        self._changed |= vm in self._vms
-        self._vms.discard(vm)
+        """A VM has ended or left, or is somebody else's business now."""
+        self._changed |= self._only_off.pop(vm, None) is not None
 
     def save(self) -> None:
         """Make it durable, where it changed; what cannot be kept now is kept with the next."""
         if self._changed:
-            self._changed = not self._keep(json.dumps(sorted(self._vms)))
+            self._changed = not self._keep(json.dumps(self._only_off, sort_keys=True))

@@ -38,6 +38,7 @@ _GOALS = {
     Purpose.SUSPEND: Goal.SAVED,
     Purpose.SHUTDOWN: Goal.ENDED,
 }
+_ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RESUMED_READY])
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
 _REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
@@ -166,19 +167,19 @@ class Leases:
         self.avoid.pop(lease.id, None)
         self.moved.update(lease.vms)
         ends = change.new in (State.DONE, State.CANCELLED) and not outside
+        failed = change.new is State.FAILED and not outside
         for node, vm in enumerate(lease.vms):
             self._asked_for.pop(vm, None)
             errand = self._ledger.errands.get(vm)
-            if lease.spoilt:
+            if lease.spoilt or (failed and (errand is not None or change.old in _ON_HOSTS)):
+                # Nothing is deleted; and nothing runs for ever that was to run for a while.
                 self._aim(now, lease, node, Goal.OFF)
+                self._endings.add(vm, only_off=True)
             elif ends:
                 self._aim(now, lease, node, Goal.ENDED)
                 self._endings.add(vm)
-            elif outside or change.new is not State.FAILED or errand is None:
+            else:
                 self._ledger.drop(vm)
-            elif errand.goal is not Goal.OFF:
-                # Nothing is deleted; and nothing runs for ever that was to run for a while.
-                self._aim(now, lease, node, Goal.OFF)
 
     def _started(self, now: int, decision: OperationStarted) -> None:
         lease = self._ledger.leases.get(decision.lease_id)
