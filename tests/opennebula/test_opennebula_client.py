@@ -483,11 +483,12 @@ def test_what_is_not_opennebula(body: bytes, status: int, what: str) -> None:
 
 
 def test_chunked_answers() -> None:
+    data = recorded("7.4.0", "*vm.info__PENDING")
+
     def chunked(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        data = recorded("7.4.0", "*vm.info__PENDING")
         for start in range(0, len(data), 1000):
             piece = data[start : start + 1000]
             handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")

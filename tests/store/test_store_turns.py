@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -280,26 +281,23 @@ def test_any_turns_come_back(
     with TemporaryDirectory() as folder:
         url = place(kind, Path(folder))
         for now, (decisions, records, new_site) in enumerate(turns):
-            store = opened(url)
-            store.save(Turn(now=now, decisions=decisions, records=records, site=new_site))
+            with closing(opened(url)) as store:
+                store.save(Turn(now=now, decisions=decisions, records=records, site=new_site))
             latest |= {each.id: each for each in records}
             site = new_site or site
-            store.close()
-        store = opened(url)
-        saved = store.load()
-        live = [latest[i] for i in sorted(latest) if latest[i].state not in FINAL]
-        assert saved.records == live
-        assert saved.site == site
-        assert saved.next_lease_id == max([0, *latest]) + 1
-        kept = [event.decision for event in pages(lambda after: store.events(after, 3))]
-        everything = [d for decisions, _, _ in turns for d in decisions]
-        last = {d.lease_id: i for i, d in enumerate(everything) if isinstance(d, Expected)}
-        assert kept == [
-            d
-            for i, d in enumerate(everything)
-            if not isinstance(d, Expected) or last[d.lease_id] == i
-        ]
-        store.close()
+        with closing(opened(url)) as store:
+            saved = store.load()
+            kept = [event.decision for event in pages(lambda after: store.events(after, 3))]
+    live = [latest[i] for i in sorted(latest) if latest[i].state not in FINAL]
+    assert saved.records == live
+    assert saved.site == site
+    # Ids end where 64 bits do; nobody gets that far.
+    assert saved.next_lease_id == min(max([0, *latest]) + 1, (1 << 63) - 1)
+    everything = [d for decisions, _, _ in turns for d in decisions]
+    last = {d.lease_id: i for i, d in enumerate(everything) if isinstance(d, Expected)}
+    assert kept == [
+        d for i, d in enumerate(everything) if not isinstance(d, Expected) or last[d.lease_id] == i
+    ]
 
 
 # --- filters ------------------------------------------------------------------------------
