@@ -25,7 +25,7 @@ import haizea.backends.opennebula.backend as backend_module
 import haizea.backends.opennebula.commander as commander_module
 import haizea.backends.opennebula.reports as reports_module
 import haizea.backends.opennebula.watching as watching_module
-import haizea.service.backends as side_module
+import haizea.service.opennebula as side_module
 import haizea.service.service as service_module
 from haizea.backends.opennebula.answers import AnswerReader, Value, encode_call, unwrap
 from haizea.backends.opennebula.client import Client, RetrySettings

@@ -1,0 +1,247 @@
+"""OpenNebula behind the scheduler of a service: its hosts, and the VMs that wait there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from haizea.api.identities import CheckPassword
+from haizea.api.manager import Busy, Draft
+from haizea.backends.opennebula.asking import Asking
+from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
+from haizea.backends.opennebula.client import Client, RetrySettings
+from haizea.backends.opennebula.connection import ConnectionSettings
+from haizea.backends.opennebula.errors import OpenNebulaError
+from haizea.backends.opennebula.expressions import parse_rank
+from haizea.backends.opennebula.expressions_errors import ExpressionError
+from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolicy
+from haizea.backends.opennebula.outcomes import Limits
+from haizea.backends.opennebula.placer import SOCKET_NAME, PlacerError, WakeUps
+from haizea.backends.opennebula.placing import PlacingPolicies
+from haizea.backends.opennebula.reports import LeaseReports, Reports
+from haizea.backends.opennebula.requests import DraftRules
+from haizea.backends.opennebula.scheduled_runner import ScheduledActions
+from haizea.backends.opennebula.session import read_session
+from haizea.backends.opennebula.vm import VmState
+from haizea.backends.opennebula.watching import Intervals
+from haizea.clock import RealClock
+from haizea.config import Config
+from haizea.config.opennebula import DefaultLease, PreemptWith, VmStates
+from haizea.core.hosts import Site
+from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.policy import Policies
+from haizea.core.records import LeaseRecord
+from haizea.core.resources import ResourceTypes
+from haizea.loop import Observer
+from haizea.runtime import RunError
+from haizea.service.inbox import Inbox, Submission
+from haizea.service.passwords import Passwords
+from haizea.service.recovery import LastingBackend
+from haizea.store import Store, StoreError
+
+_log = logging.getLogger(__name__)
+
+_WAITS_IN = {
+    VmStates.PENDING: frozenset([int(VmState.PENDING)]),
+    VmStates.HOLD: frozenset([int(VmState.HOLD)]),
+    VmStates.BOTH: frozenset([int(VmState.PENDING), int(VmState.HOLD)]),
+}
+
+
+def open_opennebula(config: Config, store: Store, clock: RealClock, speed: float) -> OpenNebulaSide:
+    """The OpenNebula that the configuration names. ``speed`` is that of the clock.
+
+    Raises :class:`haizea.runtime.RunError`.
+    """
+    try:
+        return OpenNebulaSide(config, store, clock, speed)
+    except (OpenNebulaError, ExpressionError) as error:
+        raise RunError(f"{config.path}: [opennebula] {error}") from error
+
+
+class OpenNebulaSide:
+    """An OpenNebula, with its hosts and the VMs that wait there."""
+
+    def __init__(self, config: Config, store: Store, clock: RealClock, speed: float) -> None:
+        section = config.opennebula
+        self.name = "OpenNebula, dry run" if section.dry_run else "OpenNebula"
+        self._stops = section.stop_when_no_more_leases
+        self._had_leases = False
+        client = _client(config)
+        self._reports = Reports(client, dry_run=section.dry_run)
+        self._actions = ScheduledActions(
+            client,
+            interval_seconds=config.scheduling.wakeup_interval_seconds / speed,
+            now=clock.now,
+            dry_run=section.dry_run,
+        )
+        self._wakeups: WakeUps | None = None
+        self._doorkeeper = _client(config, patient=False)
+        self.check_password: CheckPassword | None = Passwords(self._doorkeeper.user)
+        options = backend_options(config, speed)
+        parse_rank(options.placing.host_rank, "host-rank")
+        parse_rank(options.placing.datastore_rank, "datastore-rank")
+        self._opennebula = OpenNebulaBackend(
+            client, options, _memory(store), clock.interrupt, self._reports.report
+        )
+        self.backend: LastingBackend = self._opennebula
+
+    def site(self) -> Site:
+        """The hosts that were seen so far."""
+        return Site(ResourceTypes(), self._opennebula.hosts())
+
+    def policies(self, chosen: Policies) -> Policies:
+        """The chosen ones, but hosts are preferred by rank."""
+        return replace(chosen, host_selection=self._opennebula.placing.ranks)
+
+    def attend(self, inbox: Inbox) -> None:
+        """Have requests of waiting VMs put into the inbox."""
+
+        def ask(asking: Asking) -> None:
+            submission = Submission(
+                draft=Draft(
+                    kind=asking.draft.kind,
+                    nodes=asking.nodes,
+                    duration=asking.draft.duration,
+                    start=asking.draft.start,
+                    preemptible=asking.draft.preemptible,
+                    label=asking.label,
+                ),
+                owner=asking.draft.owner,
+                key=asking.key,
+                names=asking.names,
+                allowed=asking.allowed,
+            )
+            submission.answer.add_done_callback(lambda _: self._answered(asking, submission))
+            try:
+                inbox.put(submission)
+            except Busy as error:
+                submission.answer.set_exception(error)
+
+        self._opennebula.ask = ask
+
+    def _answered(self, asking: Asking, submission: Submission) -> None:
+        if submission.answer.exception() is not None:
+            self._opennebula.answered(asking, None, None, "", False)
+            return
+        decided = submission.answer.result()
+        record = decided.record
+        self._opennebula.answered(asking, record.id, record.state, record.reason, decided.repeated)
+
+    def observers(
+        self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
+    ) -> list[Observer]:
+        """Who tells the owners of VMs."""
+
+        def host_name(index: int) -> str:
+            return self._opennebula.hosts()[index].name
+
+        observer = LeaseReports(self._reports, records, host_name)
+        observer.begin(known)
+        return [observer]
+
+    def start(self, directory: Path) -> None:
+        """Run scheduled actions, and open the door at which OpenNebula's placer knocks."""
+        self._actions.start()
+        try:
+            self._wakeups = WakeUps(directory / SOCKET_NAME, self._opennebula.look)
+        except PlacerError as error:
+            _log.info("no placer can wake Haizea, which only OpenNebula 7 has: %s", error)
+
+    def problem(self) -> str:
+        """Whether OpenNebula answers."""
+        return self._opennebula.problem
+
+    def is_over(self, leases: int) -> bool:
+        """After the last lease, where the configuration says so."""
+        self._had_leases |= leases > 0
+        return self._stops and self._had_leases and leases == 0 and self._opennebula.idle
+
+    def close(self) -> None:
+        """Write the last reports, then close connections; VMs go on."""
+        if self._wakeups is not None:
+            self._wakeups.close()
+        self._actions.close()
+        self._reports.close()
+        self._doorkeeper.close()
+        self._opennebula.close()
+
+
+def backend_options(config: Config, speed: float = 1.0) -> Options:
+    """What the configuration means to the backend, the clock being so fast."""
+    section, scheduling = config.opennebula, config.scheduling
+    default = Kind.IMMEDIATE if section.default_lease is DefaultLease.NOW else Kind.BEST_EFFORT
+    return Options(
+        rules=DraftRules(
+            default=default,
+            settling_seconds=section.group_settling_seconds,
+            states=_WAITS_IN[section.vm_states],
+        ),
+        only_explicit=section.default_lease is DefaultLease.NONE,
+        limits=Limits(
+            per_host=section.commands_per_host,
+            apart_seconds=scheduling.enactment_overhead_seconds,
+            timeout_seconds=section.command_timeout_seconds,
+            grace_seconds=section.shutdown_grace_seconds,
+            retries=section.command_retries,
+        ),
+        placing=PlacingPolicies(
+            hosts=HostPolicy(section.host_policy.value),
+            host_rank=section.host_rank,
+            datastores=DatastorePolicy(section.datastore_policy.value),
+            datastore_rank=section.datastore_rank,
+        ),
+        intervals=Intervals(full_seconds=scheduling.wakeup_interval_seconds / speed),
+        events=_events(config),
+        suspends=section.preempt_with is PreemptWith.SUSPEND,
+        commands=section.commands,
+        host_grace_seconds=section.host_grace_seconds,
+        dry_run=section.dry_run,
+    )
+
+
+def _client(config: Config, *, patient: bool = True) -> Client:
+    """A client; one that is not ``patient`` answers soon, if only that nobody answers."""
+    section = config.opennebula
+    certificates = None if section.certificates is None else str(section.certificates)
+    limits = ConnectionSettings(certificates=certificates)
+    if not patient:
+        limits = replace(limits, connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
+    return Client(
+        section.url or f"http://{_bracketed(section.host)}:{section.port}/RPC2",
+        read_session(),
+        connection=limits,
+        retry=RetrySettings() if patient else RetrySettings(attempts=1),
+    )
+
+
+def _events(config: Config) -> str | None:
+    section = config.opennebula
+    match section.events:
+        case "none" | None:
+            return None
+        case "auto":
+            return f"tcp://{_bracketed(section.host)}:2101"
+        case address:
+            return address
+
+
+def _bracketed(host: str | None) -> str:
+    return f"[{host}]" if host is not None and ":" in host else f"{host}"
+
+
+def _memory(store: Store) -> Memory:
+    def write(name: str, text: str) -> bool:
+        try:
+            store.set_setting(name, text)
+        except StoreError:
+            return False
+        return True
+
+    def request(lease: int) -> LeaseRequest | None:
+        record = store.lease(lease)
+        return None if record is None else record.request
+
+    return Memory(read=store.setting, write=write, request=request)
