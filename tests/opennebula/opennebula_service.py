@@ -72,6 +72,8 @@ class Site:
         self.directory = directory
         self.speed = speed
         self._texts = {"opennebula": opennebula, "scheduling": scheduling}
+        #: Where Haizea looks for events, if not where they are.
+        self.events = ""
         self.clock = ScaledClock(speed=speed)
         self.sandbox = Sandbox(
             Options(
@@ -93,9 +95,9 @@ class Site:
 
     def start_haizea(self) -> None:
         """Start Haizea, or start it again."""
-        events = self.sandbox.events_url or "none"
+        events = self.events or self.sandbox.events_url or "none"
         config = loads(
-            CONFIGURATION.format(port=self.sandbox.port, events=events, **self._texts),
+            CONFIGURATION.format(port=self.port, events=events, **self._texts),
             self.directory / "haizea.conf",
         )
         paths = Paths(self.directory / "state")
@@ -107,6 +109,11 @@ class Site:
         self.service.start()
         self._thread = threading.Thread(target=self._run, name="service")
         self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Where Haizea finds OpenNebula."""
+        return self.sandbox.port
 
     def _run(self) -> None:
         assert self.service is not None, "it was started"

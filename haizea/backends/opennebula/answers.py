@@ -70,13 +70,15 @@ class AnswerReader:
         parser.CharacterDataHandler = self._text.append
         self._parser = parser
 
+    def expect(self, size: int) -> None:
+        """So many bytes are to come. Raises :class:`BadAnswer` where that is too many."""
+        if size > self._left:
+            raise BadAnswer(f"the answer is larger than {self._largest} bytes")
+
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises :class:`BadAnswer` as soon as something is wrong."""
+        self.expect(len(data))
         self._left -= len(data)
-        if self._left < 0:
-            raise BadAnswer(
-                f"the answer is larger than {self._largest} bytes: raise the limit, if it should be"
-            )
         self._parse(data, False)
 
     def finish(self) -> tuple[Value, ...]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import io
 import select
+import socket
 import ssl
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from haizea.backends.opennebula.answers import AnswerReader, Value
@@ -25,7 +29,8 @@ class ConnectionSettings:
     """Limits of a connection.
 
     ``connect_seconds`` to connect, ``silence_seconds`` between two pieces of an answer,
-    ``answer_seconds`` from request to the end of the answer; ``largest_answer_bytes``
+    ``answer_seconds`` from request to the end of the answer, its head included;
+    ``largest_answer_bytes``
     for one answer; ``certificates`` a file of the authorities to trust with https, the
     system's where it is ``None``.
     """
@@ -35,6 +40,59 @@ class ConnectionSettings:
     answer_seconds: float = 180.0
     largest_answer_bytes: int = 256 << 20
     certificates: str | None = None
+
+
+class _Overdue(Exception):
+    """An answer takes longer than it may."""
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a deadline, also what comes in drops."""
+
+    def __init__(self, sock: socket.socket, deadline: float, silence_seconds: float) -> None:
+        self._sock = sock
+        # As long as it is open, closing the connection leaves the socket to it.
+        self._file = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+        self._silence_seconds = silence_seconds
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """What has come. Raises :class:`_Overdue`, and TimeoutError where nothing comes."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _Overdue
+        self._sock.settimeout(min(left, self._silence_seconds))
+        try:
+            return self._file.readinto(buffer)
+        except TimeoutError:
+            if left < self._silence_seconds:
+                raise _Overdue from None
+            raise
+
+    def close(self) -> None:
+        """Let the socket go."""
+        self._file.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer of which all is read before a deadline, its head too."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *given: Any,
+        deadline: float,
+        silence_seconds: float,
+        **named: Any,
+    ) -> None:
+        super().__init__(sock, *given, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_TimedReader(sock, deadline, silence_seconds))
 
 
 class Connections:
@@ -94,9 +152,36 @@ class Connections:
         self, connection: http.client.HTTPConnection, body: bytes
     ) -> tuple[tuple[Value, ...], bool]:
         """The values, and whether the connection can be used again."""
-        deadline = time.monotonic() + self._settings.answer_seconds
+        limits = self._settings
+        connection.response_class = functools.partial(  # type: ignore[assignment]
+            _TimedResponse,
+            deadline=time.monotonic() + limits.answer_seconds,
+            silence_seconds=limits.silence_seconds,
+        )
+        try:
+            return self._exchanged(connection, body)
+        except _Overdue:
+            raise Unreachable(
+                f"{self.name}: the answer takes longer than {limits.answer_seconds:g} s",
+                maybe_done=True,
+            ) from None
+
+    def _exchanged(
+        self, connection: http.client.HTTPConnection, body: bytes
+    ) -> tuple[tuple[Value, ...], bool]:
+        """As :meth:`_answered`; raises :class:`_Overdue`, too."""
+        # The last answer may have left less.
+        connection.sock.settimeout(self._settings.silence_seconds)
         connection.request("POST", self._path, body, {"Content-Type": "text/xml"})
         response = connection.getresponse()
+        try:
+            values = self._read(response)
+            return values, not response.will_close
+        finally:
+            # Whoever is told of an error may keep it for a while, and the answer with it.
+            response.close()
+
+    def _read(self, response: http.client.HTTPResponse) -> tuple[Value, ...]:
         if response.status >= 500:
             raise Unreachable(
                 f"{self.name} answers {response.status} {response.reason[:80]}", maybe_done=True
@@ -108,20 +193,13 @@ class Connections:
             )
         reader = AnswerReader(self._settings.largest_answer_bytes)
         left = response.length
+        reader.expect(left or 0)
         while left != 0 and (piece := response.read1(_STEP if left is None else min(left, _STEP))):
             reader.feed(piece)
             left = None if left is None else left - len(piece)
-            if time.monotonic() > deadline:
-                raise Unreachable(
-                    f"{self.name}: the answer takes longer than"
-                    f" {self._settings.answer_seconds:g} s",
-                    maybe_done=True,
-                )
         if left:
             raise http.client.IncompleteRead(b"", left)
-        again = not response.will_close
-        response.close()
-        return reader.finish(), again
+        return reader.finish()
 
     def _kept(self) -> http.client.HTTPConnection | None:
         """One that was used lately and that the server did not close, if there is one."""
