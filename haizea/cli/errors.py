@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,9 @@ import click
 #: Wrong use or wrong input; the same as click's own.
 WRONG_USE = 2
 INTERRUPTED = 130
+
+#: The medium is to blame rather than what the user gave.
+_OF_THE_MEDIUM = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 
 
 class WrongInput(click.ClickException):
@@ -34,7 +39,8 @@ def explained() -> Iterator[None]:
     except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
-        raise WrongInput(_describe(error)) from error
+        kind = click.ClickException if error.errno in _OF_THE_MEDIUM else WrongInput
+        raise kind(_describe(error)) from error
     except Exception as error:
         if isinstance(error, _of_users()):
             raise WrongInput(str(error)) from error
@@ -43,7 +49,11 @@ def explained() -> Iterator[None]:
 
 def _describe(error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
-    return f"{error.filename}: {reason}" if error.filename is not None else reason
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    # Files that are written are named; what has no name is where the output goes.
+    told = error.errno in _OF_THE_MEDIUM
+    return f"standard output cannot be written: {reason}" if told else reason
 
 
 def _of_users() -> tuple[type[Exception], ...]:
@@ -58,6 +68,15 @@ def _of_users() -> tuple[type[Exception], ...]:
 
 def run(command: click.Command, program: str) -> None:
     """Run ``command`` as the console script ``program``, and exit with its status."""
+    _open_closed_streams()
+    try:
+        sys.exit(_status_of(command, program))
+    finally:
+        _give_up_unwritten()
+
+
+def _status_of(command: click.Command, program: str) -> int:
+    """The exit status, once all that the command prints is written."""
     try:
         with explained():
             result = command.main(
@@ -65,12 +84,38 @@ def run(command: click.Command, program: str) -> None:
                 standalone_mode=False,
                 help_option_names=["-h", "--help"],
             )
+            sys.stdout.flush()
     except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        return exit_.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.Abort:
         click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(result if isinstance(result, int) else 0)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _open_closed_streams() -> None:
+    """Have what goes to a closed standard stream (``>&-``) go nowhere, rather than fail.
+
+    Besides, no file that is opened later gets the number of such a stream.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free number is what a new file gets: this one, as those below are open.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _give_up_unwritten() -> None:
+    """Have nothing left that Python would fail to write as it ends: it has been told."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

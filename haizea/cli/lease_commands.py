@@ -8,7 +8,7 @@ import click
 
 from haizea.cli.client import Refusal, ServiceProblem
 from haizea.cli.help import HELP
-from haizea.cli.session import MOMENT, Session, asks_service
+from haizea.cli.session import MOMENT, ParsedOption, Session, asks_service
 from haizea.cli.tables import Column, coloured, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -26,7 +26,16 @@ from haizea.cli.words import (
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
 
-LEASE_ID = click.IntRange(1, (1 << 53) - 1)
+_MOST_ID = (1 << 53) - 1
+
+
+def _lease_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 17 and 1 <= int(text) <= _MOST_ID):
+        raise ValueError(f"{text!r} is not the number of a lease: 'haizea list' shows them")
+    return int(text)
+
+
+LEASE_ID = ParsedOption("LEASE", _lease_id)
 
 
 @click.command("list", context_settings=HELP)

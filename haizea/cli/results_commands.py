@@ -160,5 +160,7 @@ def _write(out: Path | None, files: tuple[str, ...], write: Callable[[TextIO], N
         with temporary.open("w", encoding="utf-8", newline="") as to:
             write(to)
         freshfile.give_name(temporary, out, "data")
+    except OSError as error:
+        raise ResultsError(f"{out}: data cannot be written there: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)

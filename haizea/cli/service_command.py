@@ -66,10 +66,8 @@ def save_results(configuration: Path, datafile: Path) -> None:
         raise WrongInput(f"{configuration} is of a simulation, which saves its results itself")
     try:
         count = save(config, datafile)
-    except (RunError, StoreError) as error:
+    except (RunError, StoreError, ResultsError) as error:
         raise WrongInput(str(error)) from error
-    except ResultsError as error:
-        raise click.ClickException(str(error)) from error
     click.echo(f"{count} decisions are in {datafile}")
 
 

@@ -170,6 +170,9 @@ def _absolute(words: str, now: int, zone: tzinfo) -> int:
         if day is not None and not rest:
             raise ValueError(f"{words!r}: at what time? Write '{day} 9:00'")
         return _iso(words, zone)
+    if day is None and match[2] and match[1].isdecimal():
+        # A number and something else, 31.12.2027 or 1e9: nobody meant a time of day.
+        raise ValueError(_unknown(words))
     at = _time(match[1], words)
     zone, name = _zone(match[2].strip(), zone, words)
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).date()
@@ -239,12 +242,16 @@ def _iso(words: str, zone: tzinfo) -> int:
     try:
         moment = datetime.fromisoformat(words)
     except ValueError:
-        raise ValueError(f"{words!r} is not a time that is known here: write {FORMS}") from None
+        raise ValueError(_unknown(words)) from None
     if moment.microsecond:
         raise ValueError(f"{words!r} is not a whole second: leave out the fraction")
     own = moment.tzinfo or zone
     local = moment.replace(tzinfo=None)
     return _the_one(_moments(local, own), local, own, "", words)
+
+
+def _unknown(words: str) -> str:
+    return f"{words!r} is not a time that is known here: write {FORMS}"
 
 
 def _zone(text: str, zone: tzinfo, words: str) -> tuple[tzinfo, str]:
@@ -280,8 +287,10 @@ def _named_zone(text: str, words: str) -> tzinfo:
 
 def _moments(local: datetime, zone: tzinfo) -> list[int]:
     """The moments of a local time read with the offset before and after a change nearby."""
-    found = {_seconds(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)}
-    return sorted(found)
+    try:
+        return sorted({_seconds(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)})
+    except ValueError as error:
+        raise OverflowError("the zone does not reach so far") from error
 
 
 def _seconds(moment: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import click
 
 from haizea.cli.client import Body
+from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.session import ParsedOption, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
@@ -21,6 +23,15 @@ from haizea.cli.words import in_utc, local, moment_of
 def _from_now(text: str) -> int:
     """A moment in real time, which is what tokens end by, whatever clock the service has."""
     return parse_moment(text, int(time.time()), SystemZone())
+
+
+def _name(text: str) -> str:
+    if re.fullmatch("[A-Za-z_@][A-Za-z0-9_.@+-]{0,63}", text) is None:
+        raise ValueError(
+            f"{text!r} is not a name that a token can have: write at most 64 letters, digits and"
+            " _ . @ + -, with a letter first, such as anna"
+        )
+    return text
 
 
 _ROLES = ("user", "operator", "reader")
@@ -40,7 +51,7 @@ def token() -> None:
 
 
 @token.command("make", context_settings=HELP)
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", type=ParsedOption("NAME", _name))
 @click.option(
     "--role",
     type=click.Choice(_ROLES),
@@ -93,7 +104,12 @@ def make_token(
 
 def _new_file(path: Path) -> int:
     """Made before the token, so that none is made that cannot be kept."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WrongInput(
+            f"{path}: file exists; name another one with --save, or remove it"
+        ) from None
 
 
 def _tell(session: Session, made: Any, save: Path | None) -> None:

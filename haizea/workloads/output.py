@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,8 +12,13 @@ def write_whole(path: Path, pieces: Iterable[str]) -> None:
     """Write a text file, replacing what was there; on any error nothing has changed.
 
     The text goes to a temporary file beside ``path`` first, so the disk needs room for
-    both. Raises whatever ``pieces`` or the file system raises.
+    both. A device or a pipe, such as ``/dev/stdout``, stays what it is and is written to.
+    Raises whatever ``pieces`` or the file system raises.
     """
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with open(path, "w", encoding="utf-8", newline="\n") as device:
+            device.writelines(pieces)
+        return
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -22,7 +28,7 @@ def write_whole(path: Path, pieces: Iterable[str]) -> None:
         os.replace(temporary, target)
     except BaseException as wrong:
         temporary.unlink(missing_ok=True)
-        if isinstance(wrong, OSError) and wrong.filename == str(temporary):
-            # Users know the file that they named, not the temporary one.
+        if isinstance(wrong, OSError) and wrong.filename in (None, str(temporary)):
+            # Users know the file that they named, not the temporary one, nor a full disk.
             wrong.filename = str(path)
         raise

@@ -52,7 +52,7 @@ def test_no_token_is_made_that_cannot_be_saved(service: RealService, tmp_path: P
     path.write_text("precious")
     result = service.run("token", "make", "lost", "--save", str(path))
     assert result.exit_code == 2
-    assert f"{path}: file exists" in result.stderr
+    assert f"{path}: file exists; name another one with --save" in result.stderr
     assert path.read_text() == "precious"
     assert "lost" not in [token["name"] for token in service.json("token", "list", "--all")]
 
@@ -72,6 +72,13 @@ def test_what_is_no_token_is_not_revoked(service: RealService, which: str) -> No
     result = service.run("token", "revoke", which)
     assert result.exit_code == 1
     assert service.json("token", "list") == before
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "two words", "9lives", "x" * 65])
+def test_what_is_no_name_is_told_in_words(service: RealService, name: str) -> None:
+    result = service.run("token", "make", name)
+    assert result.exit_code == 2
+    assert "is not a name that a token can have: write at most 64 letters" in result.stderr
 
 
 def test_tokens_are_for_operators(service: RealService) -> None:

@@ -323,7 +323,10 @@ def test_what_is_not_there_or_somebody_elses(service: RealService) -> None:
     for command in ("show", "cancel", "watch"):
         result = service.run(command, str(lease["id"]), token=token)
         assert (result.exit_code, result.stderr) == (1, f"Error: there is no lease {lease['id']}\n")
-    assert service.run("show", "x").exit_code == 2
+    for text in ("x", "0", "1.0", "99999999999999999999", "\u0661"):
+        result = service.run("show", text)
+        assert result.exit_code == 2
+        assert f"{text!r} is not the number of a lease: 'haizea list' shows them" in result.stderr
     assert service.run("cancel").exit_code == 2
 
 

@@ -120,6 +120,9 @@ def test_forms_of_a_moment(text: str, meant: str) -> None:
     [
         ("", "a time is missing: write now, +00:30"),
         ("soon", "'soon' is not a time that is known here: write now, +00:30"),
+        ("31.12.2027 10:00", "'31.12.2027 10:00' is not a time that is known here: write now"),
+        ("12/31/2027 10:00", "'12/31/2027 10:00' is not a time that is known here: write now"),
+        ("1e9", "'1e9' is not a time that is known here: write now"),
         ("+soon", "'soon' is not a length of time: write 90m"),
         ("+", "a length of time is missing"),
         ("+99999999999999d", "is not a length of time"),
@@ -302,3 +305,9 @@ def test_local_time_is_that_of_the_system(zone_of_system: str) -> None:
         assert parse_moment(format_moment(moment, own), NOW, own) == moment
     for text in ("2026-03-29 02:30", "2026-10-25 02:30", "2026-11-01 01:30", "2026-10-04 02:15"):
         assert outcome(text, own) == outcome(text, zone)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31 23:59:59", "9999-12-31T23:59:59", "0001-01-01 0:00"])
+def test_the_ends_of_the_calendar_are_out_of_reach(text: str) -> None:
+    with pytest.raises(ValueError, match="is out of reach: times are from 1970 to 9998"):
+        parse_moment(text, NOW, SystemZone())
