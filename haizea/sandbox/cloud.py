@@ -13,7 +13,7 @@ from haizea.sandbox.capacity import COUNTED, Accounts, capacity_of
 from haizea.sandbox.clock import Clock
 from haizea.sandbox.faults import Faults
 from haizea.sandbox.journal import Change, Journal
-from haizea.sandbox.objects import Host, Machine, User, VmGroup
+from haizea.sandbox.objects import Cluster, Host, Machine, SystemDatastore, User, VmGroup
 from haizea.sandbox.operations import Durations
 from haizea.sandbox.states import HostState, Pair, State, pair_name
 
@@ -81,11 +81,17 @@ class Cloud:
         self.live: dict[int, Machine] = {}
         self.users: dict[int, User] = {}
         self.groups: dict[int, VmGroup] = {}
+        self.clusters: dict[int, Cluster] = {0: Cluster(0, "default")}
+        self.datastores: dict[int, SystemDatastore] = {}
+        #: What it is among the servers of its zone: 0 alone, 2 follower, 3 leader.
+        self.raft_state = 0
         self.accounts = Accounts(self.hosts, self.journal, not dialect.is_old)
         self.observers = Observers()
         self.on_due: dict[str, Callable[[int], None]] = {}
         self.now = clock.now()
         self.next_ids: dict[str, int] = {"vm": 0, "host": 0, "user": 0, "action": 0, "group": 0}
+        # OpenNebula's own have the numbers below.
+        self.next_ids |= {"datastore": 100, "cluster": 100}
         self.lock = threading.RLock()
         self.timer_added = threading.Condition(self.lock)
         self._timers: list[tuple[float, int, str, int]] = []
@@ -216,6 +222,9 @@ class Cloud:
     def _save(self) -> None:
         for kind, object_id in sorted(self._dirty):
             known = self.vms if kind == "vm" else self.hosts
-            self.observers.keep(kind, known[object_id])
+            if object_id in known:
+                self.observers.keep(kind, known[object_id])
+            else:
+                self.observers.keep("gone", object_id)
         self._dirty.clear()
         self.observers.turn_over()

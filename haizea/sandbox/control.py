@@ -12,6 +12,7 @@ from haizea.sandbox.cloud import Cloud
 from haizea.sandbox.engine import Engine
 from haizea.sandbox.faults import DONE, FAIL, HANG, Plan
 from haizea.sandbox.journal import Change, Command, Violation
+from haizea.sandbox.objects import Cluster, SystemDatastore
 from haizea.sandbox.people import add_user
 from haizea.sandbox.sites import Sites
 from haizea.sandbox.states import RUNNING, Lcm, pair_name
@@ -124,6 +125,42 @@ class Control:
         """The host has other capacity from now on."""
         with self._cloud.turn():
             self._sites.resize(self._cloud.hosts[host], cpu_percent, memory_mb)
+
+    def add_cluster(self, name: str) -> int:
+        """A new cluster without hosts; the answer is its id."""
+        with self._cloud.turn():
+            cluster = Cluster(self._cloud.new_id("cluster"), name)
+            self._cloud.clusters[cluster.id] = cluster
+            self._cloud.observers.keep("cluster", cluster)
+            return cluster.id
+
+    def join_cluster(self, host: int, cluster: int) -> None:
+        """The host belongs to this cluster from now on."""
+        with self._cloud.turn():
+            found = self._cloud.clusters[cluster]
+            self._sites.join(self._cloud.hosts[host], found.id)
+
+    def add_datastore(
+        self,
+        name: str,
+        *,
+        clusters: Sequence[int] = (0,),
+        free_mb: int = 1_000_000,
+        total_mb: int = 1_000_000,
+        shared: bool = True,
+    ) -> int:
+        """A new system datastore; the answer is its id."""
+        with self._cloud.turn():
+            number = self._cloud.new_id("datastore")
+            made = SystemDatastore(number, name, list(clusters), free_mb, total_mb, shared)
+            self._cloud.datastores[number] = made
+            self._cloud.observers.keep("datastore", made)
+            return number
+
+    def set_raft_state(self, state: int) -> None:
+        """What this server is among those of its zone: 0 alone, 2 follower, 3 leader."""
+        with self._cloud.turn():
+            self._cloud.raft_state = state
 
     # VMs
 
@@ -276,6 +313,10 @@ class Control:
             self.break_host,
             self.return_host,
             self.resize_host,
+            self.add_cluster,
+            self.join_cluster,
+            self.add_datastore,
+            self.set_raft_state,
             self.end_vm,
             self.plan,
             self.refuse,

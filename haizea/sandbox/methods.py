@@ -80,7 +80,7 @@ class Methods:
         return {
             "one.system.version": Method("", "", lambda user: cloud.dialect.version),
             "one.system.config": Method("", "", self._config),
-            "one.zone.raftstatus": Method("", "", lambda user: pools.RAFT_ALONE),
+            "one.zone.raftstatus": Method("", "", lambda user: pools.raft_status(cloud)),
             "one.zonepool.info": Method(
                 "", "", lambda user: pools.zone_pool(cloud, self._endpoint())
             ),
@@ -127,6 +127,7 @@ class Methods:
             "one.vm.schedupdate": changes("iis", "", verbs.reschedule),
             "one.host.allocate": changes("sss", "i", self._host_allocate),
             "one.host.status": changes("ii", "", self._host_status),
+            "one.host.delete": changes("i", "", self._host_delete),
             "one.host.update": changes("isi", "", self._host_update),
             "one.user.allocate": changes("ss", "s", self._user_allocate),
             "one.user.login": changes("ssi", "i", self._login),
@@ -208,6 +209,11 @@ class Methods:
     def _host_status(self, user: User, host_id: int, status: int) -> int:
         require_administrator(user, "ADMIN", "HOST", host_id)
         self.sites.set_status(self.verbs.host(host_id), status, f"{user.name} one.host.status")
+        return host_id
+
+    def _host_delete(self, user: User, host_id: int) -> int:
+        require_administrator(user, "ADMIN", "HOST", host_id)
+        self.sites.remove(self.verbs.host(host_id))
         return host_id
 
     def _host_update(self, user: User, host_id: int, text: str, append: int) -> int:

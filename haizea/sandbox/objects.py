@@ -44,6 +44,7 @@ class Host:
     monitored_at: int = 0
     due: float | None = None
     broken: bool = False
+    cluster: int = 0
 
     @property
     def shows_capacity(self) -> bool:
@@ -141,6 +142,26 @@ class Machine:
             and self.lcm is not Lcm.UNKNOWN
             and not is_failure(self.pair)
         )
+
+
+@dataclass(slots=True)
+class SystemDatastore:
+    """One beside that which every OpenNebula has; not ``shared``, it is a disk of each host."""
+
+    id: int
+    name: str
+    clusters: list[int]
+    free_mb: int
+    total_mb: int
+    shared: bool = True
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster; its hosts and datastores name it."""
+
+    id: int
+    name: str
 
 
 @dataclass(slots=True)

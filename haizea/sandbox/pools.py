@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from haizea.sandbox.cloud import Cloud
-from haizea.sandbox.objects import User
+from haizea.sandbox.objects import SystemDatastore, User
 from haizea.sandbox.people import QUOTAS, quota_use
 from haizea.sandbox.render import ids
 from haizea.sandbox.template import Template, cdata, plain, template_xml
 
-RAFT_ALONE = (
-    "<RAFT><SERVER_ID>-1</SERVER_ID><STATE>0</STATE><TERM>0</TERM><VOTEDFOR>-1</VOTEDFOR>"
-    "<COMMIT>0</COMMIT><LOG_INDEX>-1</LOG_INDEX><LOG_TERM>-1</LOG_TERM>"
-    "<FEDLOG_INDEX>-1</FEDLOG_INDEX></RAFT>"
-)
 _NO_QUOTAS = (
     "<DATASTORE_QUOTA></DATASTORE_QUOTA><NETWORK_QUOTA></NETWORK_QUOTA>"
     "<VM_QUOTA></VM_QUOTA><IMAGE_QUOTA></IMAGE_QUOTA>"
@@ -36,6 +31,15 @@ _RULES = (
 )
 
 
+def raft_status(cloud: Cloud) -> str:
+    """What this server is among those of its zone."""
+    return (
+        f"<RAFT><SERVER_ID>-1</SERVER_ID><STATE>{cloud.raft_state}</STATE><TERM>0</TERM>"
+        "<VOTEDFOR>-1</VOTEDFOR><COMMIT>0</COMMIT><LOG_INDEX>-1</LOG_INDEX>"
+        "<LOG_TERM>-1</LOG_TERM><FEDLOG_INDEX>-1</FEDLOG_INDEX></RAFT>"
+    )
+
+
 def owned_by_oneadmin(object_id: int, name: str, group_use: int) -> str:
     """How objects of oneadmin begin."""
     return (
@@ -48,8 +52,9 @@ def owned_by_oneadmin(object_id: int, name: str, group_use: int) -> str:
 
 
 def datastore_pool(cloud: Cloud) -> str:
-    """One datastore of each type: system, images, files."""
-    shown = "".join(_datastore(cloud, which) for which in (2, 1, 0))
+    """One datastore of each type: system, images, files; and more of the first."""
+    more = [_system_datastore(each) for each in reversed(cloud.datastores.values())]
+    shown = "".join([*more, *(_datastore(cloud, which) for which in (2, 1, 0))])
     return f"<DATASTORE_POOL>{shown}</DATASTORE_POOL>"
 
 
@@ -87,14 +92,38 @@ def _datastore(cloud: Cloud, which: int) -> str:
     )
 
 
-def cluster_pool(cloud: Cloud) -> str:
-    """The one cluster."""
+def _system_datastore(store: SystemDatastore) -> str:
+    template: Template = {
+        "SHARED": ["YES" if store.shared else "NO"],
+        "TM_MAD": ["dummy"],
+        "TYPE": ["SYSTEM_DS"],
+    }
     return (
-        f"<CLUSTER_POOL><CLUSTER><ID>0</ID><NAME>default</NAME><HOSTS>{ids(sorted(cloud.hosts))}"
-        f"</HOSTS><DATASTORES>{ids(range(3))}</DATASTORES><VNETS><ID>0</ID></VNETS><TEMPLATE>"
-        f"{template_xml({'RESERVED_CPU': [''], 'RESERVED_MEM': ['']})}</TEMPLATE></CLUSTER>"
-        "</CLUSTER_POOL>"
+        f"<DATASTORE>{owned_by_oneadmin(store.id, plain(store.name), 1)}"
+        f"<DS_MAD>{cdata('-')}</DS_MAD><TM_MAD>{cdata('dummy')}</TM_MAD>"
+        f"<BASE_PATH>{cdata(f'/var/lib/one/datastores/{store.id}')}</BASE_PATH>"
+        "<TYPE>1</TYPE><DISK_TYPE>0</DISK_TYPE><STATE>0</STATE>"
+        f"<CLUSTERS>{ids(store.clusters)}</CLUSTERS><TOTAL_MB>{store.total_mb}</TOTAL_MB>"
+        f"<FREE_MB>{store.free_mb}</FREE_MB><USED_MB>{store.total_mb - store.free_mb}</USED_MB>"
+        f"<IMAGES></IMAGES><TEMPLATE>{template_xml(template)}</TEMPLATE></DATASTORE>"
     )
+
+
+def cluster_pool(cloud: Cloud) -> str:
+    """The clusters; what every OpenNebula has is in the first one."""
+    shown = []
+    for cluster in cloud.clusters.values():
+        hosts = sorted(host.id for host in cloud.hosts.values() if host.cluster == cluster.id)
+        own = [each.id for each in cloud.datastores.values() if cluster.id in each.clusters]
+        stores = [*range(3), *own] if cluster.id == 0 else own
+        networks = "<ID>0</ID>" if cluster.id == 0 else ""
+        template = template_xml({"RESERVED_CPU": [""], "RESERVED_MEM": [""]})
+        shown.append(
+            f"<CLUSTER><ID>{cluster.id}</ID><NAME>{plain(cluster.name)}</NAME>"
+            f"<HOSTS>{ids(hosts)}</HOSTS><DATASTORES>{ids(stores)}</DATASTORES>"
+            f"<VNETS>{networks}</VNETS><TEMPLATE>{template}</TEMPLATE></CLUSTER>"
+        )
+    return f"<CLUSTER_POOL>{''.join(shown)}</CLUSTER_POOL>"
 
 
 def network_pool(cloud: Cloud) -> str:

@@ -109,12 +109,16 @@ class Renderer:
         return (
             f"<HISTORY><OID>{vm.id}</OID><SEQ>{record.sequence}</SEQ>"
             f"<HOSTNAME>{plain(record.host_name)}</HOSTNAME><HID>{record.host_id}</HID>"
-            f"<CID>0</CID><STIME>{record.stime}</STIME><ETIME>{record.etime}</ETIME>"
+            f"<CID>{self._cluster(record)}</CID><STIME>{record.stime}</STIME><ETIME>{record.etime}</ETIME>"
             "<VM_MAD><![CDATA[dummy]]></VM_MAD><TM_MAD><![CDATA[dummy]]></TM_MAD>"
             f"<DS_ID>{record.datastore_id}</DS_ID>{plan}{stamps}<ACTION>{record.action}</ACTION>"
             f"<UID>{record.uid}</UID><GID>{record.gid}</GID>"
             f"<REQUEST_ID>{record.request_id}</REQUEST_ID></HISTORY>"
         )
+
+    def _cluster(self, record: Record) -> int:
+        host = self.cloud.hosts.get(record.host_id)
+        return 0 if host is None else host.cluster
 
     def _short(self, vm: Machine) -> str:
         wanted = {
@@ -128,7 +132,7 @@ class Renderer:
             history = (
                 f"<HISTORY><OID>{vm.id}</OID><SEQ>{record.sequence}</SEQ>"
                 f"<HOSTNAME>{cdata(record.host_name)}</HOSTNAME><HID>{record.host_id}</HID>"
-                f"<CID>0</CID><DS_ID>{record.datastore_id}</DS_ID>"
+                f"<CID>{self._cluster(record)}</CID><DS_ID>{record.datastore_id}</DS_ID>"
                 "<VM_MAD><![CDATA[dummy]]></VM_MAD><TM_MAD><![CDATA[dummy]]></TM_MAD>"
                 f"<ACTION><![CDATA[{record.action}]]></ACTION></HISTORY>"
             )
@@ -154,8 +158,9 @@ class Renderer:
         return (
             f"<HOST><ID>{host.id}</ID><NAME>{plain(host.name)}</NAME><STATE>{host.state:d}</STATE>"
             f"<PREV_STATE>{host.previous_state:d}</PREV_STATE><IM_MAD>{cdata(host.drivers[0])}"
-            f"</IM_MAD><VM_MAD>{cdata(host.drivers[1])}</VM_MAD><CLUSTER_ID>0</CLUSTER_ID>"
-            f"<CLUSTER>default</CLUSTER><HOST_SHARE><MEM_USAGE>{load.memory_kb}</MEM_USAGE>"
+            f"</IM_MAD><VM_MAD>{cdata(host.drivers[1])}</VM_MAD><CLUSTER_ID>{host.cluster}"
+            f"</CLUSTER_ID><CLUSTER>{plain(self.cloud.clusters[host.cluster].name)}</CLUSTER>"
+            f"<HOST_SHARE><MEM_USAGE>{load.memory_kb}</MEM_USAGE>"
             f"<CPU_USAGE>{load.cpu_percent}</CPU_USAGE><TOTAL_MEM>{total_memory}</TOTAL_MEM>"
             f"<TOTAL_CPU>{total_cpu}</TOTAL_CPU><MAX_MEM>{most_memory}</MAX_MEM>"
             f"<MAX_CPU>{most_cpu}</MAX_CPU><RUNNING_VMS>{len(load.vms)}</RUNNING_VMS>"

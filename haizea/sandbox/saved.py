@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from haizea.sandbox.cloud import Cloud
-from haizea.sandbox.objects import Host, Machine, User, VmGroup, host_from, machine_from
+from haizea.sandbox.objects import (
+    Cluster,
+    Host,
+    Machine,
+    SystemDatastore,
+    User,
+    VmGroup,
+    host_from,
+    machine_from,
+)
 
 _FORMAT = 1
 
@@ -74,6 +83,10 @@ class StateFile:
             cloud.hosts[host["id"]] = host_from(host)
         for group in self._bodies("group"):
             cloud.groups[group["id"]] = VmGroup(**group)
+        for cluster in self._bodies("cluster"):
+            cloud.clusters[cluster["id"]] = Cluster(**cluster)
+        for datastore in self._bodies("datastore"):
+            cloud.datastores[datastore["id"]] = SystemDatastore(**datastore)
         for body in self._bodies("vm"):
             vm = machine_from(body)
             cloud.add_vm(vm)
@@ -111,8 +124,12 @@ class StateFile:
                 body["history"] = [asdict(record) for record in what.history]
                 body["scheduled"] = [asdict(action) for action in what.scheduled]
                 self._put(kind, what.id, body)
-            case Host() | User() | VmGroup():
+            case Host() | User() | VmGroup() | Cluster() | SystemDatastore():
                 self._put(kind, what.id, asdict(what))
+            case int():
+                # Of all objects hosts alone can be removed.
+                self._database.execute("DELETE FROM object WHERE kind = 'host' AND id = ?", (what,))
+                self._changed = True
             case dict():
                 self._put(kind, 0, what)
 

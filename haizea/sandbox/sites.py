@@ -64,6 +64,22 @@ class Sites:
             self._monitored(host.id)
         return host
 
+    def remove(self, host: Host) -> None:
+        """The administrator takes it out.
+
+        Raises:
+            Refusal: there are VMs on it.
+        """
+        if self.cloud.vms_on(host.id):
+            raise Refusal("Can not remove a host with running VMs", NOT_POSSIBLE)
+        del self.cloud.hosts[host.id]
+        self.cloud.touch_host(host)
+
+    def join(self, host: Host, cluster: int) -> None:
+        """It belongs to another cluster from now on."""
+        host.cluster = cluster
+        self.cloud.touch_host(host)
+
     def set_status(self, host: Host, status: int, cause: str) -> None:
         """0 enabled, 1 disabled, 2 offline.
 
@@ -127,8 +143,8 @@ class Sites:
         self.cloud.at(host.due, "host", host.id)
 
     def _monitored(self, host_id: int) -> None:
-        host = self.cloud.hosts[host_id]
-        if host.due is None or host.due > self.cloud.now:
+        host = self.cloud.hosts.get(host_id)
+        if host is None or host.due is None or host.due > self.cloud.now:
             return
         host.due = None
         host.monitored_at = self.cloud.stamp

@@ -125,7 +125,7 @@ class Verbs:
         vm = self.vm(vm_id)
         require(user, "ADMIN", vm)
         host = self.host(host_id)
-        self._datastore(datastore)
+        store = self._datastore(datastore, host)
         if host.state is HostState.OFFLINE:
             raise Refusal("Host is offline, cannot use it to deploy VM", NOT_POSSIBLE)
         if vm.pair not in (_PENDING, _HOLD, _STOPPED, _UNDEPLOYED):
@@ -136,6 +136,7 @@ class Verbs:
         if enforce:
             self._fits(vm, host)
         self.engine.begin(vm, self._way_of_deployment(vm), Actor(user, "one.vm.deploy"), host=host)
+        self._put_in(vm, store)
         return vm.id
 
     def action(self, user: User, action: str, vm_id: int) -> int:
@@ -180,7 +181,7 @@ class Verbs:
         vm = self.vm(vm_id)
         require(user, "ADMIN", vm)
         host = self.host(host_id)
-        self._datastore(datastore)
+        store = self._datastore(datastore, host)
         if host.state is HostState.OFFLINE:
             raise Refusal("Host is offline, cannot use it to migrate VM", NOT_POSSIBLE)
         if vm.pair not in (RUNNING, _SUSPENDED, _POWEROFF):
@@ -193,6 +194,7 @@ class Verbs:
             self._fits(vm, host)
         name, action = _way_of_migration(vm.pair, live, kind)
         self.engine.begin(vm, name, Actor(user, "one.vm.migrate"), host=host, action=action)
+        self._put_in(vm, store)
         return vm.id
 
     def recover(self, user: User, vm_id: int, how: int) -> int:
@@ -297,15 +299,30 @@ class Verbs:
             return "deploy-undeployed"
         return "deploy"
 
-    def _datastore(self, datastore: int) -> None:
+    def _datastore(self, datastore: int, host: Host) -> int:
+        """The system datastore that is meant; -1 is the first that the host reaches."""
+        reached = [0] if host.cluster == 0 else []
+        reached += [s.id for s in self.cloud.datastores.values() if host.cluster in s.clusters]
+        if datastore == -1 and reached:
+            return reached[0]
         if datastore in _OTHER_DATASTORES:
             raise Refusal(
                 f"Trying to use datastore [{datastore}] to deploy the VM, but it is not of type"
                 " system datastore.",
                 INTERNAL,
             )
-        if datastore not in (-1, SYSTEM_DATASTORE):
+        if datastore not in (-1, SYSTEM_DATASTORE, *self.cloud.datastores):
             raise Refusal(f"Error getting datastore [{datastore}].", NO_SUCH_OBJECT, datastore)
+        if datastore not in reached:
+            text = f"Host [{host.id}] and system datastore [{datastore}] share no cluster"
+            raise Refusal(text, NOT_POSSIBLE)
+        return datastore
+
+    def _put_in(self, vm: Machine, datastore: int) -> None:
+        """Its files are in this system datastore from now on."""
+        if vm.record is not None:
+            vm.record.datastore_id = datastore
+            self.cloud.touch(vm)
 
     def _fits(self, vm: Machine, host: Host) -> None:
         cpu, memory = self.cloud.room_on(host)
