@@ -140,14 +140,14 @@ def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
 
 def _run_or_stop(conf: Path, foreground: bool, stop: bool) -> int:
     """Run a configuration as the old command did: a service detaches, unless told not to."""
-    from haizea.cli.service_command import is_service, start_service, stop_service
+    from haizea.cli.service_command import start_service, stop_service
 
     if stop:
         return stop_service(conf)
     from haizea.config import load
 
     config = load(conf)
-    if is_service(config):
+    if config.is_service:
         return start_service(config, foreground=foreground)
     from haizea.cli.run_command import run_configuration
 

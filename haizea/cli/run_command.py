@@ -20,7 +20,7 @@ from haizea.accounting.summary import render, summarise
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.progress import ProgressBar
-from haizea.cli.service_command import is_service, start_service
+from haizea.cli.service_command import start_service
 from haizea.clock import Clock
 from haizea.config import Config, load
 from haizea.config.combinations import combinations
@@ -91,7 +91,7 @@ def run_configuration(
     ``lease-failure-handling: exit-raise`` passes through, for whoever looks for a bug.
     """
     config = _load(path, datafile, loglevel)
-    if is_service(config):
+    if config.is_service:
         return start_service(config, foreground=True)
     try:
         simulation = Simulation(config)

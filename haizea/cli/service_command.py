@@ -9,14 +9,7 @@ import click
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.config import Config, load
-from haizea.config.words import ClockKind, Mode
 from haizea.runtime import RunError
-
-
-def is_service(config: Config) -> bool:
-    """Whether the configuration is of a service rather than of a simulation that ends."""
-    real = config.simulation.clock is ClockKind.REAL
-    return real or config.general.mode is Mode.OPENNEBULA
 
 
 def start_service(config: Config, *, foreground: bool) -> int:
@@ -62,7 +55,7 @@ def save_results(configuration: Path, datafile: Path) -> None:
     from haizea.store import StoreError
 
     config = load(configuration)
-    if not is_service(config):
+    if not config.is_service:
         raise WrongInput(f"{configuration} is of a simulation, which saves its results itself")
     try:
         count = save(config, datafile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ def combinations(config: Config, given: Collection[Place]) -> Iterator[Conflict]
     yield from _clock(config, given)
     yield from _trace(config)
     yield from _capacity(config, given)
+    yield from _interface(config)
     yield from _files(config)
 
 
@@ -71,6 +73,35 @@ def _capacity(config: Config, given: Collection[Place]) -> Iterator[Conflict]:
         if name not in known:
             what = f"no host has {name}: add it to resources ([simulation]), or leave it out here"
             yield Conflict(place, (("simulation", "resources"),), what)
+
+
+def _interface(config: Config) -> Iterator[Conflict]:
+    service = config.service
+    if not config.is_service or service.listen is None:
+        return
+    certificate, key = ("service", "tls-certificate"), ("service", "tls-key")
+    if (service.tls_certificate is None) != (service.tls_key is None):
+        has, lacks = (key, certificate) if service.tls_certificate is None else (certificate, key)
+        yield Conflict(has, (lacks,), f"TLS takes {lacks[1]} as well: set it, or leave this out")
+    has_tls = service.tls_certificate is not None
+    if not (has_tls or service.allow_plain_http or _is_of_this_machine(service.listen[0])):
+        what = (
+            "other machines reach this address, and tokens would cross the network in the clear:"
+            " set tls-certificate and tls-key, or, behind a proxy that adds TLS,"
+            " allow-plain-http: yes"
+        )
+        others = (certificate, key, ("service", "allow-plain-http"))
+        yield Conflict(("service", "listen"), others, what)
+
+
+def _is_of_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # Nobody knows where a name leads to.
+        return False
 
 
 def _files(config: Config) -> Iterator[Conflict]:

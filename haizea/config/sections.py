@@ -46,7 +46,7 @@ _SIMULATED = Required(
 _FROM_TRACE = Required(
     "where mode and clock are simulated",
     (_MODE, ("simulation", "clock")),
-    lambda c: c.general.mode is Mode.SIMULATED and c.simulation.clock is ClockKind.SIMULATED,
+    lambda c: not c.is_service,
 )
 _CACHES = Required(
     "where diskimage-reuse is image-caches",
@@ -314,6 +314,11 @@ class Config:
     opennebula: OpenNebula = field(default_factory=OpenNebula)
     service: Service = field(default_factory=Service)
     world: World = field(default_factory=World)
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is of a service rather than of a simulation that ends."""
+        return self.general.mode is Mode.OPENNEBULA or self.simulation.clock is ClockKind.REAL
 
     def sections(self) -> Iterator[Any]:
         """Its sections, in the order of the reference."""

@@ -40,6 +40,9 @@ from haizea.core.settings import (
 LEAST = "[simulation]\nresources: 4 CPU:100 Memory:1024\n[tracefile]\ntracefile: a.lwf\n"
 
 
+SERVICE = "[simulation]\nclock: real\nresources: 4 CPU:100 Memory:1024\n[service]\n"
+
+
 def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         loads(text, "c")
@@ -272,6 +275,24 @@ def test_an_unknown_name(text: str, message: str) -> None:
         ),
         (LEAST + "[accounting]\ndatafile: c", ["[accounting] datafile: it would overwrite"]),
         ("[multi]\ntracefiles: a", ["haizea generate-configs"]),
+        *(
+            (
+                SERVICE + f"listen: {address}",
+                ["[service] listen: other machines reach this address, and tokens"],
+            )
+            for address in ("0.0.0.0:0", "[::]:80", "192.0.2.1:80", "haizea.example.org:80")
+        ),
+        (
+            SERVICE + "tls-certificate: a.pem",
+            ["[service] tls-certificate: TLS takes tls-key as well"],
+        ),
+        (
+            SERVICE + "listen: 0.0.0.0:80\ntls-key: a.pem",
+            [
+                "[service] listen: other machines reach this address, and tokens",
+                "[service] tls-key: TLS takes tls-certificate as well",
+            ],
+        ),
     ],
 )
 def test_what_is_missing_or_makes_no_sense_together(text: str, expected: list[str]) -> None:
@@ -287,6 +308,22 @@ def test_what_has_no_effect_is_no_error() -> None:
         + "[scheduling]\nmigration: yes\nbackfilling-reservations: 4\n"
         + "[deploy-imagetransfer]\ndiskimage-reuse: image-caches\ndiskimage-cache-size: 1\n"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SERVICE + "listen: 127.0.0.2:80",
+        SERVICE + "listen: [::1]:80",
+        SERVICE + "listen: localhost:80",
+        SERVICE + "listen: none",
+        SERVICE + "listen: 0.0.0.0:80\nallow-plain-http: yes",
+        SERVICE + "listen: 0.0.0.0:80\ntls-certificate: a\ntls-key: b",
+        LEAST + "[service]\nlisten: 0.0.0.0:80",
+    ],
+)
+def test_tokens_cross_no_network_in_the_clear_unless_that_is_meant(text: str) -> None:
+    loads(text)
 
 
 def test_nothing_follows_from_a_value_that_is_wrong() -> None:
@@ -404,6 +441,9 @@ def valid_values(draw: st.DrawFn) -> dict[tuple[str, str], str]:
             values.setdefault((section, option.name), option.example)
     if values.get(("general", "mode")) == "opennebula":
         values.pop(("simulation", "clock"), None)
+    tls = {("service", "tls-certificate"): "a.pem", ("service", "tls-key"): "b.pem"}
+    if not tls.keys().isdisjoint(values):
+        values = tls | values
     return values
 
 
