@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from haizea.core.fitting import Blocks
 from haizea.core.hold import Shape, shape_of
+from haizea.core.hostrules import Allowed, HostRules, permits
 from haizea.core.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostSelectionPolicy
@@ -38,18 +40,38 @@ class Spread(NamedTuple):
 class Demand:
     """What a lease's nodes need of hosts: read off its request once."""
 
-    __slots__ = ("_spreads", "allowed", "capacities", "count", "size")
+    __slots__ = ("_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
 
-    def __init__(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> None:
+    def __init__(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
         self.count = len(self.capacities)
-        #: The hosts that will do.
-        self.allowed = allowed
-        #: The size of every node, or ``None`` where nodes differ.
-        self.size: Capacity | None = (
-            request.nodes[0].capacity if len({s.capacity for s in request.nodes}) == 1 else None
-        )
+        #: What nodes may run where; ``None`` where the same hosts will do for each.
+        self.rules: HostRules | None = None
+        #: The nodes as they have to be placed by the rules, if there are any.
+        self.blocks: Blocks | None = None
+        #: The size of every node, or ``None`` where nodes differ, in this or by the rules.
+        self.size: Capacity | None = None
+        #: The hosts that will do for one node at least.
+        self.allowed: HostSet
+        if isinstance(allowed, HostRules):
+            assert len(allowed.allowed) == self.count, "rules are for each node"
+            self.allowed = allowed.anywhere
+            self.rules = allowed
+            self.blocks = Blocks(self.capacities, allowed)
+        else:
+            self.allowed = allowed
+            if len({s.capacity for s in request.nodes}) == 1:
+                self.size = request.nodes[0].capacity
         self._spreads: list[tuple[Sequence[int], Spread]] = []
+
+    @property
+    def where(self) -> Allowed:
+        """The hosts that will do."""
+        return self.allowed if self.rules is None else self.rules
+
+    def permits(self, hosts: Sequence[int]) -> bool:
+        """Whether the nodes may be on these hosts."""
+        return permits(self.where, hosts)
 
     def spread(self, hosts: Sequence[int]) -> Spread:
         """The lease on these hosts; the same answer for the same object, while it is in use."""
@@ -215,7 +237,10 @@ class GreedyMapper:
         end: int,
         prefer: HostSet = 0,
     ) -> Hosts | None:
-        """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts)."""
+        """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts).
+
+        Where there are rules, those with the fewest hosts first: see :class:`Blocks`.
+        """
         everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut & demand.allowed
         smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
         possible = table.room(smallest, start, end)[0] & everywhere
@@ -225,6 +250,8 @@ class GreedyMapper:
             for host in hosts_in(tier)
         ]
         free = {host: table.least_free(host, start, end) for host in order}
+        if demand.blocks is not None:
+            return demand.blocks.fit(order, free)
         return first_fit(demand.capacities, order, free)
 
     def _tiers(
@@ -273,7 +300,10 @@ def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
 def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
     """Whether nodes of several sizes could run if every host were empty."""
     hosts = [host for host in range(len(capacities)) if demand.allowed >> host & 1]
-    return first_fit(demand.capacities, hosts, {h: capacities[h] for h in hosts}) is not None
+    free = {host: capacities[host] for host in hosts}
+    if demand.blocks is not None:
+        return demand.blocks.fit(hosts, free) is not None
+    return first_fit(demand.capacities, hosts, free) is not None
 
 
 def _bulk(capacity: Capacity) -> tuple[int, Capacity]:
