@@ -95,6 +95,21 @@ class PostgresServer:
         self.stop()
         self.start()
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are; it is there, and does nothing."""
+        self._tell_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on, if it is frozen."""
+        self._tell_all(signal.SIGCONT)
+
+    def _tell_all(self, number: int) -> None:
+        assert self._process is not None, "it does not run"
+        # The first makes the others: once it is stopped, there are no new ones.
+        self._process.send_signal(number)
+        for pid in _children(self._process.pid):
+            os.kill(pid, number)
+
     def new_database(self) -> str:
         """The name of a new, empty database."""
         self._databases += 1
@@ -136,6 +151,19 @@ class PostgresServer:
             return {"cwd": self.folder}
         user = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         return {"cwd": self.folder, **user}
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in brackets, may have spaces in it; the parent comes two words later.
+            words = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == parent:
+            found.append(int(stat.parent.name))
+    return found
 
 
 @cache

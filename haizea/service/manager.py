@@ -197,7 +197,7 @@ class ServiceManager:
     def status(self) -> ServiceStatus:
         """How the service is."""
         states = Counter(record.state for record in self._board.leases())
-        problem = self._figures.store_problem or self._about.problem()
+        problem = self._store_problem or self._about.problem()
         return ServiceStatus(
             version=__version__,
             started=self._about.started,
@@ -213,7 +213,12 @@ class ServiceManager:
 
     def healthy(self) -> bool:
         """Whether what is decided can be kept."""
-        return not self._figures.store_problem
+        return not self._store_problem
+
+    @property
+    def _store_problem(self) -> str:
+        silent = f"the store {self._store.shown} does not answer" if self._store.silent else ""
+        return self._figures.store_problem or silent
 
     def metrics(self) -> list[Metric]:
         """Figures about the service."""

@@ -7,12 +7,14 @@ other; there is one writer at a time, and a commit returns when it is on the dis
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +34,16 @@ from haizea.store.errors import StoreError, StoreUnavailable
 #: The bytes "HzSt": tells a store from other SQLite files, results files among them.
 APPLICATION_ID = 0x487A5374
 
-#: How long to wait for somebody else's lock, and for a server that does not answer.
+#: How long to wait for somebody else's lock on a file.
 WAIT_SECONDS = 5
 
 #: A log that grew beyond this is cut back when it was copied into the file.
 _LOG_BYTES = 16 << 20
 
-#: For PostgreSQL: notice within a minute that the other side is gone, on either side.
-_SERVER_OPTIONS = (
-    f"-c lock_timeout={WAIT_SECONDS * 1000} -c statement_timeout=60000"
-    " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-)
-_SERVER: dict[str, str | int] = {
-    "connect_timeout": WAIT_SECONDS,
-    "keepalives_idle": 20,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-    "application_name": "haizea",
-}
+#: After a server did not answer, so long nobody asks it; and so long it counts as silent
+#: where nobody does.
+_REST_SECONDS = 2
+_SILENT_SECONDS = 30
 
 
 class Database:
@@ -62,9 +55,22 @@ class Database:
         #: In one process, writers to a SQLite file wait for each other here, which is
         #: quicker than SQLite's own waiting.
         self._turns: threading.Lock | None = threading.Lock() if address.path else None
+        self._silences: tuple[type[Exception], ...] = ()
+        self._patience: Callable[[sa.Connection], AbstractContextManager[None]] = (
+            lambda connection: nullcontext()
+        )
+        self._silent_since: float | None = None
         try:
-            self.read = _engine(address, writes=False)
-            self.write = _engine(address, writes=True)
+            if address.path is None:
+                # Here, because its driver comes with an extra that not all have.
+                from haizea.store import postgresql
+
+                engine = postgresql.make_engine
+                self._silences, self._patience = postgresql.SILENCES, postgresql.patience
+            else:
+                engine = _make_engine
+            self.read = engine(address.url, writes=False)
+            self.write = engine(address.url, writes=True)
         except (ImportError, NoSuchModuleError):
             raise StoreError(
                 "a store in PostgreSQL needs the package psycopg:"
@@ -84,6 +90,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def upgrading(self) -> Iterator[sa.Connection]:
+        """A transaction that changes tables and may take long. Raises the store's errors."""
+        with (
+            self.trouble("upgraded"),
+            self.write.begin() as connection,
+            self._patience(connection),
+        ):
+            yield connection
+
+    @contextmanager
     def one_writer(self) -> Iterator[None]:
         """Where only one can write at a time, wait until this process's others have."""
         if self._turns is None:
@@ -99,10 +115,28 @@ class Database:
     @contextmanager
     def trouble(self, doing: str) -> Iterator[None]:
         """Turn the database's errors into the store's; ``doing`` as in "cannot be read"."""
+        if self._silent_for < _REST_SECONDS:
+            # Each who asked would wait, one after the other where threads are few.
+            raise StoreUnavailable(
+                f"the store {self.shown} cannot be {doing} now: the server does not answer"
+            )
         try:
             yield
         except SQLAlchemyError as error:
+            if isinstance(getattr(error, "orig", None), self._silences):
+                self._silent_since = time.monotonic()
             raise _meaning(error, self.shown, doing) from error
+        self._silent_since = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server is there and did not answer when it was asked last."""
+        return self._silent_for < _SILENT_SECONDS
+
+    @property
+    def _silent_for(self) -> float:
+        since = self._silent_since
+        return math.inf if since is None else time.monotonic() - since
 
     def close(self) -> None:
         """Close every connection; a SQLite log is first copied into its file."""
@@ -146,20 +180,9 @@ def prepare_file(path: Path, *, create: bool) -> list[str]:
     return notes
 
 
-def _engine(address: Address, *, writes: bool) -> sa.Engine:
-    if address.path is None:
-        return sa.create_engine(
-            address.url,
-            isolation_level="READ COMMITTED" if writes else "AUTOCOMMIT",
-            connect_args=_server_arguments(address.url),
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_timeout=WAIT_SECONDS,
-            pool_size=5,
-            max_overflow=20,
-        )
+def _make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     engine = sa.create_engine(
-        address.url,
+        url,
         connect_args={"timeout": WAIT_SECONDS},
         hide_parameters=True,
         pool_timeout=WAIT_SECONDS,
@@ -171,14 +194,6 @@ def _engine(address: Address, *, writes: bool) -> sa.Engine:
         # The driver would begin a transaction late, and none at all before DDL.
         sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
-
-
-def _server_arguments(url: sa.URL) -> dict[str, str | int]:
-    """What the address says itself counts."""
-    given = url.query.get("options", "")
-    options = given if isinstance(given, str) else " ".join(given)
-    own = {name: value for name, value in _SERVER.items() if name not in url.query}
-    return {**own, "options": f"{_SERVER_OPTIONS} {options}".strip()}
 
 
 def _writer(connection: sqlite3.Connection, record: Any) -> None:

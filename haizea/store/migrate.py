@@ -54,7 +54,7 @@ def migrate(database: Database, to: str = REVISION) -> list[str]:
     if before is not None and database.path is not None:
         copy = _backup(database.path, before)
         notes.append(f"the store was copied to {copy} before its schema was changed")
-    with database.trouble("upgraded"), database.write.begin() as connection:
+    with database.upgrading() as connection:
         _upgrade(connection, to)
         if database.path is not None:
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")

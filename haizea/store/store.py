@@ -96,6 +96,11 @@ class Store:
         """Where it is, for people; no password is in it."""
         return self._database.shown
 
+    @property
+    def silent(self) -> bool:
+        """Whether its server is there and did not answer when it was asked last."""
+        return self._database.silent
+
     # --- the manager ------------------------------------------------------------------
 
     def lock(self, wait: bool, stopped: Callable[[], bool] = lambda: False) -> bool:

@@ -131,6 +131,64 @@ def test_postgresql_is_restarted_underneath(tmp_path: Path, postgresql: Postgres
     assert len(found.answers.leases) > 5
 
 
+def test_postgresql_freezes_underneath(tmp_path: Path, postgresql: PostgresServer) -> None:
+    store = postgresql.url(postgresql.new_database())
+    with ServiceProcess(tmp_path / "site", options(5, SPEED), store) as service:
+        service.start()
+        pace = Pace.of(service, SPEED)
+        clients = BusyClients(4, 5, service.client, lambda: pace.at(time.time()), 0.5)
+        clients.start()
+        try:
+            time.sleep(2)
+            gone = time.time()
+            postgresql.freeze()
+            try:
+                until(lambda: status_of(service, "/health") == 503, "it says that it is not well")
+                for path in ("/v1/leases", "/v1/leases/1", "/v1/status", "/v1/events?follow=false"):
+                    assert status_of(service, path) == 503, path
+                until(lambda: "nothing can be kept" in service.log, "a turn is not kept")
+                assert status_of(service, "/health") == 503
+            finally:
+                postgresql.thaw()
+            until(lambda: healthy(service), "the service is at work again")
+            absences = [(pace.at(gone), pace.at(time.time()))]
+            until(lambda: status_of(service, "/health") == 200, "it says that it is well")
+            time.sleep(1)
+        finally:
+            clients.end()
+        assert not service.ended, service.log
+        assert "the store can be written again" in service.log
+        found = outcome(service, clients.answers, absences, SPEED)
+    check(found)
+    assert len(found.answers.leases) > 5
+
+
+def test_it_ends_when_asked_though_postgresql_is_frozen(
+    tmp_path: Path, postgresql: PostgresServer
+) -> None:
+    store = postgresql.url(postgresql.new_database())
+    with ServiceProcess(tmp_path / "site", options(5, SPEED), store) as service:
+        service.start()
+        postgresql.freeze()
+        try:
+            assert service.kill(15) == 0, service.log
+            with ServiceProcess(tmp_path / "other", options(5, SPEED), store) as other:
+                other.begin()
+                assert other.wait() == 2, other.log
+                assert "cannot be opened now" in other.log
+        finally:
+            postgresql.thaw()
+
+
+def status_of(service: ServiceProcess, path: str) -> int:
+    """The status of the answer."""
+    client = service.client()
+    try:
+        return client.call("GET", path)[0]
+    finally:
+        client.close()
+
+
 def healthy(service: ServiceProcess) -> bool:
     """Whether it says that it is well."""
     client = service.client()
