@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from haizea.clock import Clock
+from haizea.core.durations import Rates
 from haizea.core.events import (
     Decision,
     Expected,
@@ -21,6 +22,7 @@ from haizea.core.events import (
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.hosts import Host, Site
@@ -37,6 +39,7 @@ _LEVEL_OF: dict[type, int] = {
     LeaseAccepted: logging.INFO,
     StateChanged: logging.INFO,
     HostChanged: logging.INFO,
+    RatesChanged: logging.INFO,
     OperationStarted: logging.DEBUG,
     OperationEnded: logging.DEBUG,
     Expected: VDEBUG,
@@ -129,7 +132,7 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = decision.lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
-        case ImageStored(host_id=host_id):
+        case RatesChanged(host_id=host_id) | ImageStored(host_id=host_id):
             found["host"] = host_id
     return found
 
@@ -158,6 +161,8 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"lease {decision.lease_id}: {decision.purpose} is over, {since} on {on}"
         case HostChanged(host=host, status=status, reason=reason):
             return f"host {host.name} is {status}" + (f": {reason}" if reason else "")
+        case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
+            return f"host {_name(host_id, hosts)}: {Rates(suspend, resume).describe()}"
         case ImageStored(host_id=host_id, used_mb=used_mb):
             return f"host {_name(host_id, hosts)}: images take {used_mb} MB"
 

@@ -31,6 +31,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.hosts import Site
@@ -116,6 +117,7 @@ class ResultsFile:
             self._reservations = Rows(self._db, "reservation_sets")
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
+            self._host_rates = Rows(self._db, "host_rates")
             self._counters = Rows(self._db, "counters")
             if start is not None:
                 self._begin(start)
@@ -246,6 +248,9 @@ class ResultsFile:
                 self._hosts[host.id] = host
                 self._host_texts += map(str, range(len(self._host_texts), host.id + 1))
                 self._host_states.values += (host.id, time, status, reason)
+            case RatesChanged():
+                time, host_id, suspend_mb_s, resume_mb_s = decision
+                self._host_rates.values += (host_id, time, suspend_mb_s, resume_mb_s)
         for box in self._delivery.boxes(type(decision)):
             box.append(decision)
 
@@ -334,6 +339,7 @@ class ResultsFile:
                 self._reservations,
                 self._states,
                 self._host_states,
+                self._host_rates,
                 self._counters,
             ):
                 rows.write()

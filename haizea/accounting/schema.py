@@ -36,6 +36,12 @@ HOSTS = "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT{types})"
 #: What became of each host: ``up``, ``down``, ``drained``, when, and why.
 HOST_STATES = "CREATE TABLE host_states (host INTEGER, time INTEGER, status TEXT, reason TEXT)"
 
+#: How fast hosts suspended and resumed from a moment on, MB/s, as far as it was learned;
+#: NULL: as configured. Absent in results of earlier versions.
+HOST_RATES = (
+    "CREATE TABLE host_rates (host INTEGER, time INTEGER, suspend_mb_s REAL, resume_mb_s REAL)"
+)
+
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
@@ -81,6 +87,7 @@ TABLES = (
     LABELS,
     HOSTS,
     HOST_STATES,
+    HOST_RATES,
     LEASES,
     NODE_SETS,
     RESERVATION_SETS,

@@ -178,6 +178,12 @@ class HostOut(Answer):
     leases: list[int] = Field(
         description="The leases that hold some of it now. A user is shown own leases."
     )
+    suspend_rate: float | None = Field(
+        description="MB/s, as learned of this host; `null`: as configured."
+    )
+    resume_rate: float | None = Field(
+        description="MB/s, as learned of this host; `null`: as configured."
+    )
 
 
 class HostList(Answer):
@@ -294,6 +300,7 @@ class EventOut(Answer):
         "operation-started",
         "operation-ended",
         "host",
+        "rates",
         "image",
     ]
     text: str = Field(description="What happened, in words.")

@@ -8,6 +8,7 @@ from haizea.api.answers import EventOut
 from haizea.api.manager import Event
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names
+from haizea.core.durations import Rates
 from haizea.core.events import (
     Expected,
     HostChanged,
@@ -15,6 +16,7 @@ from haizea.core.events import (
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.hosts import Site
@@ -67,6 +69,10 @@ def _told(event: Event, site: Site) -> EventOut:
                 status=status,
                 reason=spell_times(reason),
             )
+        case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
+            name = host_names(site, [host_id])[0]
+            text = f"host {name} {Rates(suspend, resume).describe()}"
+            return EventOut(id=event.id, time=when, kind="rates", text=text, hosts=[name])
         case ImageStored(host_id=host_id, used_mb=used_mb):
             name = host_names(site, [host_id])[0]
             text = f"images take {used_mb} MB on host {name}"

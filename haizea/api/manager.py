@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from haizea.core.durations import Rates
 from haizea.core.events import Decision, Purpose
 from haizea.core.hosts import Host, Site
 from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
@@ -172,7 +173,8 @@ class QueuePlace:
 class HostUse:
     """A host now: ``up``, ``down`` or ``drained`` and why, what is in use, who is on it.
 
-    ``leases`` are the id and the owner of each lease that holds capacity there now.
+    ``leases`` are the id and the owner of each lease that holds capacity there now,
+    ``rates`` what was learned of how fast it suspends and resumes.
     """
 
     host: Host
@@ -180,6 +182,7 @@ class HostUse:
     reason: str
     used: Capacity
     leases: tuple[tuple[int, str], ...]
+    rates: Rates = field(default_factory=Rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

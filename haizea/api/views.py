@@ -218,6 +218,8 @@ def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
         resources=resources(types, use.host.capacity),
         used=resources(types, use.used),
         leases=[lease for lease, whose in use.leases if owner in (None, whose)],
+        suspend_rate=use.rates.suspend_mb_s,
+        resume_rate=use.rates.resume_mb_s,
     )
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
-from haizea.checker.records import Capacity, Lease, Options, Records
+from haizea.checker.records import Capacity, Lease, Options, RatesChange, Records
 
 
 class Range(NamedTuple):
@@ -29,16 +29,63 @@ def per_vm(seconds: int | None, memory_mb: int, rate: float, overhead: int) -> i
     return (ceil(memory_mb / Fraction(repr(rate))) if seconds is None else seconds) + overhead
 
 
-def suspend_seconds(records: Records, lease: Lease, use: Mapping[int, Capacity]) -> Range:
-    """To suspend the lease on these hosts."""
+def suspend_seconds(
+    records: Records, lease: Lease, use: Mapping[int, Capacity], start: int
+) -> Range:
+    """To suspend the lease on these hosts from ``start`` on."""
     options = records.options
-    return _lease_seconds(records, lease, use, options.override_suspend, options.suspend_rate)
+    seconds, rate = options.override_suspend, options.suspend_rate
+    if not records.rates:
+        return _lease_seconds(records, lease, use, seconds, rate)
+    known = {host: _known(records, host, lease.submitted, start) for host in use}
+    rates = {host: [c.suspend or rate for c in changes] for host, changes in known.items()}
+    return _learned_seconds(records, lease, use, seconds, rates)
 
 
-def resume_seconds(records: Records, lease: Lease, use: Mapping[int, Capacity]) -> Range:
-    """To resume the lease on these hosts."""
+def resume_seconds(
+    records: Records, lease: Lease, use: Mapping[int, Capacity], start: int
+) -> Range:
+    """To resume the lease on these hosts from ``start`` on."""
     options = records.options
-    return _lease_seconds(records, lease, use, options.override_resume, options.resume_rate)
+    seconds, rate = options.override_resume, options.resume_rate
+    if not records.rates:
+        return _lease_seconds(records, lease, use, seconds, rate)
+    known = {host: _known(records, host, lease.submitted, start) for host in use}
+    rates = {host: [c.resume or rate for c in changes] for host, changes in known.items()}
+    return _learned_seconds(records, lease, use, seconds, rates)
+
+
+def _known(records: Records, host: int, since: int, until: int) -> list[RatesChange]:
+    """The rates of a host by which a plan can go that was made between these moments."""
+    found = [RatesChange(0, None, None)]
+    for change in records.rates.get(host, ()):
+        if change.time < since:
+            found = [change]
+        elif change.time <= until:
+            found.append(change)
+    return found
+
+
+def _learned_seconds(
+    records: Records,
+    lease: Lease,
+    use: Mapping[int, Capacity],
+    override: int | None,
+    rates: Mapping[int, list[float]],
+) -> Range:
+    """With the rates that each host may have been known by; the slowest host governs."""
+    fastest = max(max(known) for known in rates.values())
+    slowest = min(min(known) for known in rates.values())
+    least = _lease_seconds(records, lease, use, override, fastest).least
+    most = _lease_seconds(records, lease, use, override, slowest).most
+    if records.memory is None or override is not None:
+        return Range(least, most)
+    alone = [
+        capacity[records.memory] / Fraction(repr(max(rates[host])))
+        for host, capacity in use.items()
+    ]
+    together = sum(alone) if records.options.global_exclusion else max(alone)
+    return Range(max(least, ceil(together)), most)
 
 
 def _lease_seconds(

@@ -23,6 +23,7 @@ from haizea.checker.records import (
     Lease,
     NodeSet,
     Options,
+    RatesChange,
     Records,
     Row,
 )
@@ -120,6 +121,7 @@ class _Loader:
                 or _went_wrong(stories, host_changes)
             ),
             absences=absences,
+            rates=self._rates(),
         )
 
     def _check_tables(self) -> None:
@@ -176,6 +178,24 @@ class _Loader:
             change = HostChange(_number(time, "host_states"), _text(status, "host_states"))
             changes.setdefault(_number(host, "host_states"), []).append(change)
         return changes
+
+    def _rates(self) -> dict[int, list[RatesChange]]:
+        """What was learned of hosts' rates; results of earlier versions have no such table."""
+        table = "host_rates"
+        found = self._db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+        row = found.fetchone()
+        if row is None:
+            return {}
+        if not isinstance(row[0], str) or not row[0].upper().startswith("CREATE TABLE"):
+            raise UnreadableResults(f"{table} is not a plain table")
+        rates: dict[int, list[RatesChange]] = {}
+        query = f"SELECT host, time, suspend_mb_s, resume_mb_s FROM {table} ORDER BY time, rowid"
+        for count, (host, time, suspend, resume) in enumerate(self._db.execute(query)):
+            if count >= MOST_ROWS:
+                raise UnreadableResults(f"table {table} has too many rows")
+            change = RatesChange(_number(time, table), _rate(suspend, table), _rate(resume, table))
+            rates.setdefault(_number(host, table), []).append(change)
+        return rates
 
     def _leases(self, types: Sequence[str]) -> dict[int, Lease]:
         sets: dict[int, dict[Capacity, int]] = {}
@@ -293,6 +313,14 @@ def _went_wrong(
 def _number(value: Any, table: str) -> int:
     if type(value) is not int or not 0 <= value <= LARGEST_NUMBER:
         raise UnreadableResults(f"table {table}: {_shown(value)} is not a number from 0 on")
+    return value
+
+
+def _rate(value: Any, table: str) -> float | None:
+    if value is None:
+        return None
+    if type(value) is not float or not 0 < value <= LARGEST_NUMBER:
+        raise UnreadableResults(f"table {table}: {_shown(value)} is not a rate")
     return value
 
 

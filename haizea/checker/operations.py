@@ -22,7 +22,7 @@ def operations(records: Records, history: History) -> Iterator[Violation]:
         for phase in history.phases.get(purpose, ()):
             # Rows that differ say nothing on the phase; the rule of gangs tells of them.
             if not phase.odd and set(phase.use) <= set(records.hosts):
-                yield from _took(history, phase, seconds(records, lease, phase.use))
+                yield from _took(history, phase, seconds(records, lease, phase.use, phase.start))
     final = history.final
     if final is not None and final.state == "Done" and final.code != "early-end":
         yield from _shutdown(history)
@@ -91,10 +91,12 @@ def worth_while(records: Records, history: History) -> Iterator[Violation]:
             continue
         code = codes.get(ended_running, "")
         ran = ended_running - stay.active
-        suspend = formulas.suspend_seconds(records, lease, stay.use).least
+        suspend = formulas.suspend_seconds(records, lease, stay.use, ended_running).least
         if code == "hole":
-            again = stay.resumed
-            resume = formulas.resume_seconds(records, lease, stay.use).least if again else 0
+            resume = 0
+            if stay.resumed:
+                again = formulas.resume_seconds(records, lease, stay.use, ended_running)
+                resume = again.least
         elif code == "preempted":
             # What it ran before counts: it would all be lost.
             ran, resume = ran + stay.ran, 0
@@ -180,6 +182,6 @@ def exclusive(records: Records, rows: Iterable[list[Row]]) -> Iterator[Violation
         if records.disturbed and lease is not None:
             suspends = purpose == "suspend"
             seconds = formulas.suspend_seconds if suspends else formulas.resume_seconds
-            end = min(end, start + seconds(records, lease, use).most)
+            end = min(end, start + seconds(records, lease, use, start).most)
         if end > busy_until:
             busy_until, busy_with = end, lease_id

@@ -93,8 +93,10 @@ class Preemptions:
         # With one file system for all, others may have been in the way.
         if not allowed or options.global_exclusion or stay.active is None or not stay.use:
             return
-        seconds = formulas.suspend_seconds(records, lease, stay.use).most
-        resume = formulas.resume_seconds(records, lease, stay.use).most if stay.resumed else 0
+        seconds = formulas.suspend_seconds(records, lease, stay.use, time).most
+        resume = 0
+        if stay.resumed:
+            resume = formulas.resume_seconds(records, lease, stay.use, time).most
         least = max(formulas.threshold(options, seconds, resume), 1)
         latest = deadline - seconds
         left = stay.planned_end - stay.active

@@ -7,7 +7,7 @@ resource type, in the order of :attr:`Records.types`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Capacity = tuple[int, ...]
@@ -54,6 +54,17 @@ class HostChange(NamedTuple):
 
     time: int
     status: str
+
+
+class RatesChange(NamedTuple):
+    """A host was known from then on to suspend and resume at these rates, MB/s.
+
+    ``None``: as configured.
+    """
+
+    time: int
+    suspend: float | None
+    resume: float | None
 
 
 class Change(NamedTuple):
@@ -152,9 +163,9 @@ class Records:
     """All of one results file.
 
     ``rows`` and ``stories`` are by lease, in order of start and as they were written;
-    ``host_changes`` are by host, in order of time. ``disturbed`` is set where operations
-    may have failed or taken longer than planned, so that plans do not hold. ``absences``
-    are times in which nobody was there to carry out what was due.
+    ``host_changes`` and ``rates`` are by host, in order of time. ``disturbed`` is set where
+    operations may have failed or taken longer than planned, so that plans do not hold.
+    ``absences`` are times in which nobody was there to carry out what was due.
     """
 
     status: str
@@ -169,6 +180,7 @@ class Records:
     host_changes: Mapping[int, list[HostChange]]
     disturbed: bool
     absences: Sequence[tuple[int, int]] = ()
+    rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
 
     def host_name(self, host: int | None) -> str | None:
         """What people call the host."""

@@ -79,7 +79,8 @@ def list_hosts(session: Session) -> None:
     """List the hosts: how they are, what is in use on them now, and the leases there.
 
     Of each resource, what is in use of what there is. CPU is percent of a core, Memory is
-    MB. With a user's token, LEASES are one's own.
+    MB. With a user's token, LEASES are one's own. Where other rates than the configured
+    ones were learned of a host, SUSPENDS and RESUMES show them.
     """
     hosts = session.client.get("/v1/hosts")["hosts"]
     if session.as_json:
@@ -90,12 +91,14 @@ def list_hosts(session: Session) -> None:
         return
     types = list(dict.fromkeys(name for host in hosts for name in host["resources"]))
     with_reasons = any(host["reason"] for host in hosts)
+    with_rates = any(host["suspend_rate"] or host["resume_rate"] for host in hosts)
     columns = [
         Column("HOST", flexible=True),
         Column("STATUS", coloured=True),
         *(Column(name.upper(), right=True) for name in types),
         Column("IN USE"),
         Column("LEASES", flexible=True),
+        *([Column("SUSPENDS", right=True), Column("RESUMES", right=True)] if with_rates else []),
         *([Column("REASON", flexible=True)] if with_reasons else []),
     ]
     rows = [
@@ -105,6 +108,7 @@ def list_hosts(session: Session) -> None:
             *(_use(host, name) for name in types),
             bar(_fullest(host)),
             ", ".join(str(lease) for lease in host["leases"]),
+            *([_rate(host["suspend_rate"]), _rate(host["resume_rate"])] if with_rates else []),
             *([told_locally(host["reason"], session.zone)] if with_reasons else []),
         ]
         for host in hosts
@@ -116,6 +120,10 @@ def _use(host: Any, name: str) -> str | None:
     if name not in host["resources"]:
         return None
     return f"{host['used'].get(name, 0)}/{host['resources'][name]}"
+
+
+def _rate(rate_mb_s: float | None) -> str | None:
+    return None if rate_mb_s is None else f"{rate_mb_s:g} MB/s"
 
 
 def _fullest(host: Any) -> float:

@@ -113,6 +113,18 @@ class HostUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRates:
+    """A host suspends and resumes at these rates, more than 0 MB/s, as far as is known now.
+
+    ``None``: at the settings' own. What is planned from now on goes by them.
+    """
+
+    host_id: int
+    suspend_mb_s: float | None = None
+    resume_mb_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostsAllowed:
     """Other hosts than before will do for a lease."""
 
@@ -131,6 +143,7 @@ Input = (
     | HostDrained
     | HostRestored
     | HostUsed
+    | HostRates
     | HostsAllowed
 )
 
@@ -212,6 +225,18 @@ class HostChanged(NamedTuple):
     reason: str = ""
 
 
+class RatesChanged(NamedTuple):
+    """From now on suspensions and resumptions on a host are planned at other rates, MB/s.
+
+    ``None``: at those of the settings.
+    """
+
+    time: int
+    host_id: int
+    suspend_mb_s: float | None
+    resume_mb_s: float | None
+
+
 class ImageStored(NamedTuple):
     """The disk space that images take on a host changed to ``used_mb``."""
 
@@ -227,5 +252,6 @@ Decision = (
     | OperationStarted
     | OperationEnded
     | HostChanged
+    | RatesChanged
     | ImageStored
 )

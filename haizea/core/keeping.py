@@ -6,12 +6,13 @@ goes on as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from haizea.core.admission import Admission
+from haizea.core.durations import Rates
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.plan import Lease, Phase, Plan
-from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord, SiteRecord
+from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
 from haizea.core.schedule import Schedule
 from haizea.core.trouble import Trouble
 
@@ -52,6 +53,14 @@ def _plan_record(lease: Lease, plan: Plan, firm: bool) -> PlanRecord:
     )
 
 
+def rates_records(rates: Mapping[int, Rates]) -> tuple[RatesRecord, ...]:
+    """What was learned of hosts, by host."""
+    return tuple(
+        RatesRecord(host=host, suspend_mb_s=learned.suspend_mb_s, resume_mb_s=learned.resume_mb_s)
+        for host, learned in sorted(rates.items())
+    )
+
+
 class Restoring:
     """Fills a scheduler that was just made with leases and hosts as they were."""
 
@@ -63,7 +72,7 @@ class Restoring:
     def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
         """Go on with these leases, on hosts as ``site`` has them."""
         schedule = self._schedule
-        self._trouble.restore(site.hosts)
+        self._trouble.restore(site)
         if schedule.preparation is not None:
             schedule.preparation.restore(site)
             for transfer in schedule.preparation.transfers:

@@ -13,18 +13,16 @@ from math import ceil
 from haizea.core.settings import Exclusion, Migration, Settings
 
 
-def suspend_vm_seconds(settings: Settings, memory_mb: int) -> int:
-    """To save the memory of one VM."""
-    return _vm_seconds(
-        settings, memory_mb, settings.suspend_rate_mb_s, settings.override_suspend_seconds
-    )
+def suspend_vm_seconds(settings: Settings, memory_mb: int, rate_mb_s: float | None = None) -> int:
+    """To save the memory of one VM, at this rate or that of the settings."""
+    rate = settings.suspend_rate_mb_s if rate_mb_s is None else rate_mb_s
+    return _vm_seconds(settings, memory_mb, rate, settings.override_suspend_seconds)
 
 
-def resume_vm_seconds(settings: Settings, memory_mb: int) -> int:
-    """To restore the memory of one VM."""
-    return _vm_seconds(
-        settings, memory_mb, settings.resume_rate_mb_s, settings.override_resume_seconds
-    )
+def resume_vm_seconds(settings: Settings, memory_mb: int, rate_mb_s: float | None = None) -> int:
+    """To restore the memory of one VM, at this rate or that of the settings."""
+    rate = settings.resume_rate_mb_s if rate_mb_s is None else rate_mb_s
+    return _vm_seconds(settings, memory_mb, rate, settings.override_resume_seconds)
 
 
 def _vm_seconds(settings: Settings, memory_mb: int, rate_mb_s: float, override: int | None) -> int:

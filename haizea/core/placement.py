@@ -9,17 +9,17 @@ fits before the lease must have been suspended.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from haizea.core import overheads
 from haizea.core.channel import Channel
 from haizea.core.claim import Claim
+from haizea.core.durations import Durations, Rates
 from haizea.core.events import Purpose
 from haizea.core.hosts import HostSet
 from haizea.core.mapper import Hosts, Mapper
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.resources import FOREVER
-from haizea.core.settings import Exclusion, Migration, Settings, Suspension
+from haizea.core.settings import Migration, Settings, Suspension
 from haizea.core.sizes import level_count
 from haizea.core.slottable import SlotTable
 
@@ -28,7 +28,7 @@ from haizea.core.slottable import SlotTable
 _TRIES = 4
 
 
-class Planner:
+class Planner(Durations):
     """Makes plans on one slot table (``channel``: the file system that suspensions share)."""
 
     def __init__(
@@ -38,69 +38,17 @@ class Planner:
         table: SlotTable,
         channel: Channel,
         memory: int | None,
+        rates: dict[int, Rates],
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, memory, rates)
         self.mapper = mapper
         self.table = table
         self.channel = channel
-        self._memory = memory
         self._rows: dict[int, Hosts] = {}
-        self.shares_files = settings.exclusion is Exclusion.GLOBAL
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
         """The same planner on a fork."""
-        return Planner(self.settings, self.mapper, table, channel, self._memory)
-
-    # --- how long things take ---------------------------------------------------------
-
-    def memory_mb(self, lease: Lease) -> list[int]:
-        """The memory of each node."""
-        if self._memory is None:
-            return [0] * lease.demand.count
-        return [capacity[self._memory] for capacity in lease.demand.capacities]
-
-    def suspend_seconds(self, lease: Lease, hosts: Hosts) -> int:
-        """To suspend the lease on these hosts."""
-        return self._lease_seconds(lease, hosts, overheads.suspend_vm_seconds)
-
-    def resume_seconds(self, lease: Lease, hosts: Hosts) -> int:
-        """To resume the lease on these hosts; 0 if nothing of it is saved."""
-        if not lease.saved:
-            return 0
-        return self._lease_seconds(lease, hosts, overheads.resume_vm_seconds)
-
-    def _lease_seconds(
-        self, lease: Lease, hosts: Hosts, vm_seconds: Callable[[Settings, int], int]
-    ) -> int:
-        size = lease.demand.size
-        if size is None:
-            each = [vm_seconds(self.settings, memory_mb) for memory_mb in self.memory_mb(lease)]
-            return overheads.lease_seconds(self.settings, hosts, each)
-        seconds = vm_seconds(self.settings, 0 if self._memory is None else size[self._memory])
-        if self.shares_files or not lease.demand.spread(hosts).apart:
-            return overheads.lease_seconds(self.settings, hosts, [seconds] * len(hosts))
-        # Every VM on a host of its own: the last command is given last and over last.
-        return seconds + (len(hosts) - 1) * self.settings.enactment_overhead_seconds
-
-    def shutdown_seconds(self, lease: Lease) -> int:
-        """To shut the lease down: part of what remains of it."""
-        remaining = max(lease.remaining, 0)
-        return overheads.shutdown_seconds(self.settings, lease.demand.count, remaining)
-
-    def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
-        """To move what is saved of the lease to these hosts."""
-        if lease.bound is None or hosts == lease.bound:
-            return 0
-        image = lease.request.image
-        disk_mb = image.size_mb if image and self.settings.images else 0
-        sizes = [m + disk_mb for m in self.memory_mb(lease)]
-        return overheads.migration_seconds(self.settings, lease.bound, hosts, sizes)
-
-    def threshold_seconds(self, lease: Lease, hosts: Hosts) -> int:
-        """The least running time that is worth starting the lease for on these hosts."""
-        return overheads.threshold_seconds(
-            self.settings, self.suspend_seconds(lease, hosts), self.resume_seconds(lease, hosts)
-        )
+        return Planner(self.settings, self.mapper, table, channel, self._memory, self.rates)
 
     def suspendable(self, lease: Lease) -> bool:
         """Whether the lease may be suspended at all."""
@@ -184,12 +132,8 @@ class Planner:
         least = lease.remaining
         if self._may_use_holes(lease):
             hosts = lease.bound or self._apart(lease.demand.count)
-            least = min(
-                least,
-                self.resume_seconds(lease, hosts)
-                + max(1, self.threshold_seconds(lease, hosts))
-                + self.suspend_seconds(lease, hosts),
-            )
+            elsewhere = self._movable(lease)
+            least = min(least, self.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
         size = lease.demand.size
         if size is not None and self._movable(lease):
             for moment, _ in self.table.moments(lease.demand, least, start, before):

@@ -64,8 +64,12 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
     if run is not None and planner.suspendable(lease):
         least = planner.threshold_seconds(lease, plan.hosts) - lease.ran
         begin = max(now, free_from, run.start + least)
-        start = planner.suspend_start(lease, plan.hosts, min(deadline, plan.end), begin)
-        if start is not None and start < run.end:
+        end = min(deadline, plan.end)
+        if plan.suspends and planner.rates:
+            # It runs no longer than was planned, even if its host is faster than was known.
+            end = min(end, run.end + planner.suspend_seconds(lease, plan.hosts))
+        start = planner.suspend_start(lease, plan.hosts, end, begin)
+        if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
     if lease.state is State.ACTIVE:
         return Clearing(lease, None)

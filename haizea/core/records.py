@@ -131,9 +131,19 @@ class HostRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RatesRecord:
+    """What was learned of how fast a host suspends and resumes, MB/s; ``None``: nothing."""
+
+    host: int
+    suspend_mb_s: float | None = None
+    resume_mb_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRecord:
     """What is known of the hosts beside the leases on them."""
 
     hosts: tuple[HostRecord, ...] = ()
+    rates: tuple[RatesRecord, ...] = ()
     copies: tuple[CopyRecord, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from haizea.core.admission import Admission
 from haizea.core.channel import Channel
+from haizea.core.durations import Rates
 from haizea.core.events import (
     Decision,
     HostAdded,
     HostDrained,
     HostFailed,
+    HostRates,
     HostRestored,
     HostsAllowed,
     HostUsed,
@@ -28,7 +30,7 @@ from haizea.core.events import (
     OperationFailed,
 )
 from haizea.core.hosts import Site
-from haizea.core.keeping import Restoring, lease_record
+from haizea.core.keeping import Restoring, lease_record, rates_records
 from haizea.core.late import Lateness
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.mapper import GreedyMapper, Mapper
@@ -62,7 +64,7 @@ class Scheduler:
         if mapper is None:
             mapper = GreedyMapper(policies.host_selection)
         memory = site.types.names.index("Memory") if "Memory" in site.types.names else None
-        planner = Planner(settings, mapper, table, Channel(), memory)
+        planner = Planner(settings, mapper, table, Channel(), memory, {})
         preparation = Preparation(settings.images) if settings.images else None
         self._schedule = Schedule(planner, preparation, policies.queue_order)
         self._queue = Queue(self._schedule, settings.reservations)
@@ -127,6 +129,7 @@ class Scheduler:
         statuses, preparation = self._trouble.statuses, self._schedule.preparation
         return SiteRecord(
             hosts=tuple(statuses[host] for host in sorted(statuses)),
+            rates=rates_records(self._schedule.planner.rates),
             copies=() if preparation is None else preparation.store.records(),
             transfers=() if preparation is None else preparation.records(),
         )
@@ -182,6 +185,8 @@ class Scheduler:
                 trouble.host_restored(host_id)
             case HostUsed(host_id, amount):
                 self._others.use(host_id, amount)
+            case HostRates(host_id, suspend_mb_s, resume_mb_s):
+                trouble.rates_learned(host_id, Rates(suspend_mb_s, resume_mb_s))
             case HostsAllowed(lease_id, hosts):
                 trouble.allow(lease_id, hosts)
             case _:
@@ -192,4 +197,4 @@ def _concerns_hosts(event: Input) -> bool:
     """Whether particular hosts are given or taken because of this, outside the queue's order."""
     if isinstance(event, LeaseSubmitted):
         return event.request.kind is not Kind.BEST_EFFORT
-    return not isinstance(event, LeaseEnded | LeaseCancelled)
+    return not isinstance(event, LeaseEnded | LeaseCancelled | HostRates)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from haizea.core.events import HostChanged, Purpose
+from haizea.core.durations import Rates
+from haizea.core.events import HostChanged, Purpose, RatesChanged
 from haizea.core.hosts import Host, HostSet, host_set
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.plan import Lease
-from haizea.core.records import HostRecord
+from haizea.core.records import HostRecord, SiteRecord
 from haizea.core.repair import Repair
 from haizea.core.schedule import Schedule
 
@@ -157,11 +156,26 @@ class Trouble:
             case _:
                 self._repair.give_up(lease, reason)
 
-    def restore(self, hosts: Iterable[HostRecord]) -> None:
-        """The hosts that are not simply up, as they were."""
-        for record in hosts:
+    def rates_learned(self, host_id: int, rates: Rates) -> None:
+        """What is planned on the host from now on goes by these rates; plans there are stay."""
+        schedule, known = self._schedule, self._schedule.planner.rates
+        if rates == known.get(host_id, Rates()):
+            return
+        if rates == Rates():
+            del known[host_id]
+        else:
+            known[host_id] = rates
+        schedule.freed = True
+        schedule.out.append(RatesChanged(schedule.now, host_id, *rates))
+
+    def restore(self, site: SiteRecord) -> None:
+        """The hosts that are not simply up, and the rates that were learned."""
+        for record in site.hosts:
             self.statuses[record.host] = record
             self._schedule.table.shut |= 1 << record.host
+        for learned in site.rates:
+            rates = Rates(learned.suspend_mb_s, learned.resume_mb_s)
+            self._schedule.planner.rates[learned.host] = rates
 
     def _say(self, host: Host, status: str, reason: str = "") -> None:
         if status == "up":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from haizea.core.events import Decision, HostChanged
+from haizea.core.durations import Rates
+from haizea.core.events import Decision, HostChanged, RatesChanged
 from haizea.core.hosts import Host, Site
 from haizea.core.records import HostRecord, LeaseRecord, SiteRecord
 
@@ -25,6 +26,7 @@ class Board:
         self.last_event = 0
         self._leases: dict[int, LeaseRecord] = {}
         self._statuses: dict[int, HostRecord] = {}
+        self._rates: dict[int, Rates] = {}
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
@@ -32,6 +34,7 @@ class Board:
         """Begin with what was kept."""
         self._leases = {record.id: record for record in records}
         self._statuses = {record.host: record for record in site.hosts}
+        self._rates = {r.host: Rates(r.suspend_mb_s, r.resume_mb_s) for r in site.rates}
         self.last_event = last_event
 
     def update(
@@ -48,6 +51,9 @@ class Board:
         for decision in decisions:
             if isinstance(decision, HostChanged):
                 self._change(decision)
+            elif isinstance(decision, RatesChanged):
+                _, host_id, suspend, resume = decision
+                self._rates[host_id] = Rates(suspend, resume)
         for record in records:
             if record.over:
                 self._leases.pop(record.id, None)
@@ -96,3 +102,11 @@ class Board:
     def status(self, host: Host) -> HostRecord:
         """Whether the host is ``up``, ``down`` or ``drained``, and why."""
         return self._statuses.get(host.id) or HostRecord(host=host.id, status="up")
+
+    def rates(self, host: Host) -> Rates:
+        """What was learned of how fast the host suspends and resumes."""
+        return self._rates.get(host.id, Rates())
+
+    def all_rates(self) -> dict[int, Rates]:
+        """What was learned of any host."""
+        return {host: rates for host, rates in list(self._rates.items()) if rates != Rates()}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from haizea.core.keeping import rates_records
 from haizea.core.policy import Policies
 from haizea.core.records import LeaseRecord, SiteRecord
 from haizea.core.scheduler import Scheduler
@@ -99,7 +100,8 @@ class Expectations:
             for status in map(self._board.status, self._board.site.hosts)
             if status.status != "up"
         )
-        scheduler.restore([*others, *waiting.values()], SiteRecord(hosts=hosts))
+        known = SiteRecord(hosts=hosts, rates=rates_records(self._board.all_rates()))
+        scheduler.restore([*others, *waiting.values()], known)
         scheduler.handle(now)
         found: dict[int, int] = {}
         for record in scheduler.records():

@@ -17,6 +17,7 @@ from haizea.core.events import (
     Decision,
     HostChanged,
     Input,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.lease import Kind
@@ -91,7 +92,9 @@ class Turns:
         taken = self._inbox.taken
         self._figures.turns += 1
         if decisions or records:
-            changed = self._images or any(isinstance(d, HostChanged) for d in decisions)
+            changed = self._images or any(
+                isinstance(d, HostChanged | RatesChanged) for d in decisions
+            )
             turn = Turn(
                 now=now,
                 decisions=decisions,

@@ -78,6 +78,7 @@ def hosts_now(board: Board) -> list[HostUse]:
                 reason=status.reason,
                 used=used[host.id],
                 leases=tuple(leases[host.id]),
+                rates=board.rates(host),
             )
         )
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
@@ -125,7 +126,7 @@ def _form(hint: Any) -> _Form:
         return _spelled_out(_sequence((*get_args(hint), Ellipsis)))
     if issubclass(hint, StrEnum):
         return _Form(None, lambda value: _named(hint, value))
-    if hint in (int, str, bool):
+    if hint in (int, str, bool, float):
         return _Form(None, lambda value: _plain(hint, value))
     return _object(hint)
 
@@ -135,6 +136,8 @@ def _plain(kind: type[Any], value: Any) -> Any:
         raise CodecError(f"{value!r:.40} is not of type {kind.__name__}")
     if kind is int and not SMALLEST <= value <= LARGEST:
         raise CodecError("a number has more than 64 bits")
+    if kind is float and not math.isfinite(value):
+        raise CodecError(f"{value!r} is no number")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from haizea.core.events import RatesChanged
 from haizea.store.database import Database
 from haizea.store.schema import events, keys, leases, starts, tokens
 
@@ -44,7 +45,12 @@ def _forget_leases(database: Database, before: int) -> int:
 
 
 def _forget_host_events(database: Database, before: int) -> int:
-    old = sa.select(events.c.id).where(events.c.lease.is_(None), events.c.time < before)
+    # What was learned of hosts is few words, and explains what is planned today.
+    old = sa.select(events.c.id).where(
+        events.c.lease.is_(None),
+        events.c.time < before,
+        events.c.kind != RatesChanged.__name__,
+    )
     with database.changing() as connection:
         ids = list(connection.execute(old.limit(_AT_ONCE)).scalars())
         if ids:

@@ -18,6 +18,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
 )
 from haizea.core.records import LeaseRecord, SiteRecord
 from haizea.store.codec import LARGEST, SMALLEST, write_decision, write_lease, write_site
@@ -210,7 +211,7 @@ def _lease_of(decision: Decision) -> int | None:
     match decision:
         case LeaseAccepted(request=request):
             return request.id
-        case HostChanged() | ImageStored():
+        case HostChanged() | RatesChanged() | ImageStored():
             return None
         case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None

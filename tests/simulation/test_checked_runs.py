@@ -20,6 +20,7 @@ from haizea.config import loads
 from haizea.core.events import (
     HostDrained,
     HostFailed,
+    HostRates,
     HostRestored,
     Input,
     LeaseCancelled,
@@ -146,8 +147,20 @@ def configuration(rng: random.Random, directory: Path) -> str:
     )
 
 
+def learned(rng: random.Random) -> Iterator[tuple[int, Input]]:
+    """Hosts turn out to suspend and resume faster or slower than was configured."""
+    if rng.random() < 0.5:
+        rates = [None, 7.5, 20.0, 32.0, 150.0]
+        for _ in range(rng.randint(1, 5)):
+            host = HostRates(rng.randrange(3), rng.choice(rates), rng.choice(rates))
+            yield START + rng.randint(0, 6000), host
+
+
 def faults(rng: random.Random, seed: int) -> Faults:
-    """Operations that fail or are late, hosts that come and go, leases that are cancelled."""
+    """Operations that fail or are late, hosts that come and go, leases that are cancelled.
+
+    And hosts of which something is learned.
+    """
     chance = rng.choice([0, 0, 0.1, 0.4])
     at: list[tuple[int, Input]] = []
     if chance == 0 or rng.random() < 0.5:
@@ -161,6 +174,7 @@ def faults(rng: random.Random, seed: int) -> Faults:
             (START + rng.randint(0, 6000), LeaseCancelled(rng.randint(1, 15)))
             for _ in range(rng.randint(0, 3))
         ]
+    at += learned(random.Random(f"rates {seed}"))
     happening = [purpose for purpose in Purpose if purpose is not Purpose.OUTAGE]
     return Faults(
         seed=seed,

@@ -18,6 +18,7 @@ from haizea.core.events import (
     HostAdded,
     HostDrained,
     HostFailed,
+    HostRates,
     HostRestored,
     Input,
     LeaseCancelled,
@@ -89,7 +90,8 @@ def requests_by(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
 
 
 def troubles_by(chance: random.Random, hosts: int, leases: int) -> tuple[tuple[int, Input], ...]:
-    """Hosts fail, are drained, come back, join; leases are cancelled, or end by themselves."""
+    """Hosts fail, are drained, come back, join, are faster or slower than was known; leases are
+    cancelled, or end by themselves."""
     at: list[tuple[int, Input]] = []
     for _ in range(chance.randint(0, 5)):
         moment, host = chance.randrange(LAST), chance.randrange(hosts)
@@ -104,6 +106,10 @@ def troubles_by(chance: random.Random, hosts: int, leases: int) -> tuple[tuple[i
         lease_id = chance.randint(1, leases + 2)
         over = LeaseEnded(lease_id) if chance.random() < 0.3 else LeaseCancelled(lease_id)
         at.append((chance.randrange(LAST), over))
+    for _ in range(chance.choice([0, 0, 3])):
+        rates = [None, 8.0, 32.0, 200.0]
+        learned = HostRates(chance.randrange(hosts), chance.choice(rates), chance.choice(rates))
+        at.append((chance.randrange(LAST), learned))
     return tuple(sorted(at, key=lambda entry: entry[0]))
 
 

@@ -30,7 +30,12 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.tuples(*[any_of(part) for part in parts])
     if issubclass(hint, StrEnum):
         return st.sampled_from(list(hint))
-    plain: dict[type, st.SearchStrategy[Any]] = {int: INTS, str: TEXTS, bool: st.booleans()}
+    plain: dict[type, st.SearchStrategy[Any]] = {
+        int: INTS,
+        str: TEXTS,
+        bool: st.booleans(),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+    }
     return plain[hint] if hint in plain else any_object(hint)
 
 
