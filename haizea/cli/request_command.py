@@ -17,11 +17,11 @@ from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
 from haizea.cli.errors import INTERRUPTED, WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.session import ParsedOption, Session, asks_service
-from haizea.cli.times import Start, SystemZone, parse_start
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.lease import Kind
 from haizea.times import parse_span
+from haizea.times.moments import Start, SystemZone, parse_start
 
 #: The service takes no larger request.
 _MOST_FILE_BYTES = 64 * 1024

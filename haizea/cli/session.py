@@ -16,8 +16,8 @@ import click
 
 from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_server
 from haizea.cli.client import Client, Query, ServiceProblem
-from haizea.cli.times import SystemZone, parse_moment
 from haizea.cli.words import moment_of
+from haizea.times.moments import SystemZone, parse_moment
 
 # Older versions of click do not know that it is generic.
 if TYPE_CHECKING:

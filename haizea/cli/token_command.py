@@ -16,8 +16,8 @@ from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.session import ParsedOption, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
-from haizea.cli.times import SystemZone, parse_moment
 from haizea.cli.words import in_utc, local, moment_of
+from haizea.times.moments import SystemZone, parse_moment
 
 
 def _from_now(text: str) -> int:

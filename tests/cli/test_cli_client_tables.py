@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haizea.cli.tables import Column, bar, clean, cut, table, width_of
-from haizea.cli.times import SystemZone
 from haizea.cli.words import local, told_locally
+from haizea.times.moments import SystemZone
 
 COLUMNS = [
     Column("ID", right=True),

@@ -15,8 +15,8 @@ import pytest
 from real_service import RealService, Role, real_service
 
 from haizea.cli.client import Body
-from haizea.cli.times import SystemZone, format_moment
 from haizea.cli.words import moment_of
+from haizea.times.moments import SystemZone, format_moment
 
 HAIZEA = [sys.executable, "-c", "from haizea.cli.main import main; main()"]
 

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from haizea.cli.times import (
+from haizea.core.lease import Kind
+from haizea.times import parse_span
+from haizea.times.moments import (
     MAX_MOMENT,
     SystemZone,
     format_distance,
@@ -22,8 +24,6 @@ from haizea.cli.times import (
     parse_moment,
     parse_start,
 )
-from haizea.core.lease import Kind
-from haizea.times import parse_span
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
