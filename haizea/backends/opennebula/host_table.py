@@ -105,7 +105,8 @@ class HostTable:
         changes: list[Input] = []
         for entry in self.entries:
             changes += self._change(entry, *self._wanted(entry, now))
-        return changes
+        # What has to leave a host is not to go to one of which worse is still to be told.
+        return sorted(changes, key=lambda change: isinstance(change, HostFailed))
 
     def next_review(self) -> int | None:
         """When a host in ERROR counts as dead."""

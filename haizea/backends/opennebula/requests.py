@@ -261,6 +261,15 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
     return _Asked(vm, words, bool(written))
 
 
+def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | None:
+    """What a VM asks for, and whether it says anything; ``None`` where it makes no sense."""
+    try:
+        asked = _read(vm, rules)
+    except _Senseless:
+        return None
+    return asked.words, asked.asks
+
+
 def _disagreement(name: str, members: Sequence[_Asked]) -> str:
     """What the members of a group do not say alike, in words for their owner."""
     for what in ("start", "duration", "preemptible", "group_size"):
