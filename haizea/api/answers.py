@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from haizea.api.manager import Role
 from haizea.core.events import Purpose
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
+from haizea.kept import Role
 
 _WHEN = Field(
     description="ISO 8601 in UTC.",
@@ -296,6 +296,7 @@ class EventOut(Answer):
     kind: Literal[
         "accepted",
         "state",
+        "hosts",
         "expected",
         "operation-started",
         "operation-ended",

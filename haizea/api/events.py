@@ -24,9 +24,10 @@ from haizea.api.interface import (
     secret_of,
     whose,
 )
-from haizea.api.manager import Event, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.api.problems import Refused, later
 from haizea.api.settings import MOST_ID
+from haizea.kept import Event
 
 router = APIRouter()
 MEDIA_TYPE = "text/event-stream"

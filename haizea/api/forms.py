@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from haizea.api.manager import Draft, LeaseQuery, Role
+from haizea.api.manager import Draft
 from haizea.api.problems import Refused
 from haizea.api.settings import (
     AMOUNT_LIMIT,
@@ -19,6 +19,7 @@ from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
 from haizea.core.hosts import Site
 from haizea.core.lease import DiskImage, Kind
 from haizea.core.lifecycle import State
+from haizea.kept import LeaseQuery, Role
 
 #: Text that can be shown and kept anywhere: no control characters.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"

@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from haizea.api.identities import Identities
-from haizea.api.manager import TokenInfo, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import Refused, later, unauthorized
 from haizea.api.settings import ApiSettings
+from haizea.kept import TokenInfo
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

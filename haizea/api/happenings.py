@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haizea.api.answers import EventOut
-from haizea.api.manager import Event
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names
 from haizea.core.durations import Rates
 from haizea.core.events import (
     Expected,
     HostChanged,
+    HostsLimited,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -19,7 +19,9 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
+from haizea.core.hostrules import describe_allowed
 from haizea.core.hosts import Site
+from haizea.kept import Event
 from haizea.times import format_time, spell_times
 
 #: So many hosts are named in the words; of more, it is said how many.
@@ -42,6 +44,9 @@ def _told(event: Event, site: Site) -> EventOut:
             return EventOut(id=event.id, time=when, kind="accepted", text=text, lease=lease)
         case StateChanged() as change:
             return _state(event, change)
+        case HostsLimited(allowed=allowed):
+            text = f"lease {lease}: {describe_allowed(allowed)}"
+            return EventOut(id=event.id, time=when, kind="hosts", text=text, lease=lease)
         case Expected(start=start, reason=reason):
             sooner = f"start expected at {format_time(start)}" if start is not None else ""
             words = "; ".join(part for part in (sooner, spell_times(reason)) if part)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from haizea.api.calls import Calls
-from haizea.api.manager import Manager, TokenInfo
+from haizea.api.manager import Manager
+from haizea.kept import TokenInfo
 
 #: Finds out who has this name and password, ``None`` for nobody. It may take its time, and
 #: raise :class:`haizea.api.manager.Unavailable`.

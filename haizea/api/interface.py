@@ -14,11 +14,12 @@ from haizea.api.bells import Bells
 from haizea.api.calls import Calls
 from haizea.api.guard import SECRET, TOKEN
 from haizea.api.identities import Identities
-from haizea.api.manager import Manager, Role, TokenInfo
+from haizea.api.manager import Manager
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.core.records import LeaseRecord
+from haizea.kept import Role, TokenInfo
 
 ANYBODY = (Role.USER, Role.OPERATOR, Role.READER)
 _WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}

@@ -22,13 +22,14 @@ from haizea.api.interface import (
     errors,
     whose,
 )
-from haizea.api.manager import Decided, Draft, LeaseQuery, Role
+from haizea.api.manager import Decided, Draft
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.hosts import Site
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.records import LeaseRecord
+from haizea.kept import LeaseQuery, Role
 
 router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]

@@ -17,12 +17,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from haizea.core.durations import Rates
-from haizea.core.events import Decision, Purpose
+from haizea.core.events import Purpose
 from haizea.core.hosts import Host, Site
 from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import Capacity, ResourceTypes
+from haizea.kept import Event, LeaseQuery, Role, TokenInfo
 
 
 class Busy(Exception):
@@ -31,36 +32,6 @@ class Busy(Exception):
 
 class Unavailable(Exception):
     """The question cannot be answered at present, the store being away; in words."""
-
-
-class TokenNameTaken(Exception):
-    """There is a token of this name that is not revoked."""
-
-
-class Role(StrEnum):
-    """What a token allows; the value is the name that users see."""
-
-    USER = "user"
-    OPERATOR = "operator"
-    READER = "reader"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenInfo:
-    """A token, without its secret. ``owner`` is whom leases asked for with it belong to.
-
-    ``expires`` is ``None`` for one that is good until revoked; ``last_used`` is kept
-    coarsely.
-    """
-
-    id: int
-    name: str
-    role: Role
-    owner: str
-    created: int
-    expires: int | None = None
-    last_used: int | None = None
-    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,41 +90,6 @@ class Decided:
     expected: int | None = None
     offer: int | None = None
     repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseQuery:
-    """Which leases are asked for; what is ``None`` does not matter.
-
-    ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
-    leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
-    last id of the page before.
-    """
-
-    states: frozenset[State] | None = None
-    owner: str | None = None
-    kind: Kind | None = None
-    label: str | None = None
-    submitted_from: int | None = None
-    submitted_until: int | None = None
-    finished: bool = False
-    newest_first: bool = False
-    limit: int = 100
-    after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A decision that was kept. Ids grow and are never used twice.
-
-    ``lease_id`` and ``owner`` are ``None`` for what is about a host.
-    """
-
-    id: int
-    time: int
-    lease_id: int | None
-    owner: str | None
-    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +286,10 @@ class Manager(Protocol):
     def make_token(
         self, name: str, role: Role, owner: str, expires: int | None
     ) -> tuple[TokenInfo, str]:
-        """Make a token; its secret is told this once. Raises :class:`TokenNameTaken`."""
+        """Make a token; its secret is told this once.
+
+        Raises :class:`haizea.kept.TokenNameTaken`.
+        """
 
     def revoke_token(self, which: str) -> TokenInfo | None:
         """Revoke the token with this name or, in digits, this id; ``None`` if there is none.

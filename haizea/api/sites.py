@@ -27,13 +27,13 @@ from haizea.api.interface import (
     errors,
     whose,
 )
-from haizea.api.manager import Role, TokenInfo
 from haizea.api.metrics import MEDIA_TYPE, exposition
 from haizea.api.problems import not_found
 from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
 from haizea.api.values import written
 from haizea.api.views import host_out, resources, schedule_entry
 from haizea.core.hosts import Host, Site
+from haizea.kept import Role, TokenInfo
 
 router = APIRouter()
 #: Routes that are not part of a version of the interface.

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Response
 from haizea.api.answers import TokenList, TokenMade, TokenOut
 from haizea.api.forms import TOKEN_NAME, TokenForm
 from haizea.api.interface import Here, OperatorToken, described, errors
-from haizea.api.manager import Role, TokenNameTaken
 from haizea.api.problems import Refused, not_found
 from haizea.api.views import token_out
+from haizea.kept import Role, TokenNameTaken
 
 router = APIRouter()
 _WHICH = rf"{TOKEN_NAME}|^[0-9]{{1,15}}$"

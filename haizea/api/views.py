@@ -20,7 +20,7 @@ from haizea.api.answers import (
     StoryEntry,
     TokenOut,
 )
-from haizea.api.manager import Decided, Event, HostUse, QueuePlace, Reserved, TokenInfo
+from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none
 from haizea.core.events import (
@@ -34,6 +34,7 @@ from haizea.core.hosts import Site
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import FOREVER, Capacity, ResourceTypes
+from haizea.kept import Event, TokenInfo
 from haizea.times import spell_times
 
 

@@ -7,26 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import haizea.store as stored
 from haizea import __version__
 from haizea.api.manager import (
     Decided,
     Draft,
-    Event,
     HostUse,
-    LeaseQuery,
     Metric,
     MetricKind,
     QueuePlace,
     Reserved,
-    Role,
     Sample,
     ServiceStatus,
-    TokenInfo,
-    TokenNameTaken,
     Unavailable,
 )
 from haizea.core.events import OperationEnded
@@ -34,6 +27,7 @@ from haizea.core.hosts import Site
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import Capacity
+from haizea.kept import Event, LeaseQuery, Role, TokenInfo
 from haizea.service import use
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
@@ -136,7 +130,7 @@ class ServiceManager:
     def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
         """The leases that the query names."""
         with _answers():
-            return self._store.leases(stored.LeaseQuery(**_fields(query)))
+            return self._store.leases(query)
 
     def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
         """When each of these leases first ran, if it did."""
@@ -251,8 +245,7 @@ class ServiceManager:
     ) -> list[Event]:
         """Events after the one with this id."""
         with _answers():
-            found = self._store.events(after, limit, lease_id, owner)
-        return [Event(**_fields(event)) for event in found]
+            return self._store.events(after, limit, lease_id, owner)
 
     def last_event_id(self) -> int:
         """The id of the last event."""
@@ -267,26 +260,19 @@ class ServiceManager:
     def identify(self, secret: str) -> TokenInfo | None:
         """The token with this secret."""
         with _answers():
-            found = self._store.tokens.check(secret)
-        return None if found is None else _token(found)
+            return self._store.tokens.check(secret)
 
     def tokens(self) -> list[TokenInfo]:
         """All tokens."""
         with _answers():
-            return [_token(info) for info in self._store.tokens.list()]
+            return self._store.tokens.list()
 
     def make_token(
         self, name: str, role: Role, owner: str, expires: int | None
     ) -> tuple[TokenInfo, str]:
         """Make a token."""
         with _answers():
-            try:
-                info, secret = self._store.tokens.create(
-                    name, stored.Role(role.value), owner, expires
-                )
-            except stored.TokenNameTaken as error:
-                raise TokenNameTaken(str(error)) from None
-        return _token(info), secret
+            return self._store.tokens.create(name, role, owner, expires)
 
     def revoke_token(self, which: str) -> TokenInfo | None:
         """Revoke a token, by name or id."""
@@ -294,7 +280,7 @@ class ServiceManager:
             found = self._store.tokens.revoke(which)
             if found is None and which.isascii() and which.isdigit() and len(which) < 16:
                 found = self._store.tokens.revoke(int(which))
-        return None if found is None else _token(found)
+        return found
 
 
 @contextmanager
@@ -305,14 +291,6 @@ def _answers() -> Iterator[None]:
     except StoreError as error:
         logging.getLogger("haizea").debug("a question was not answered: %s", error)
         raise Unavailable(str(error)) from error
-
-
-def _fields(entry: LeaseQuery | stored.Event) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in entry.__dataclass_fields__}
-
-
-def _token(info: stored.TokenInfo) -> TokenInfo:
-    return TokenInfo(**{**asdict(info), "role": Role(info.role.value)})
 
 
 def _gauge(name: str, text: str, samples: list[Sample]) -> Metric:

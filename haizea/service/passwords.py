@@ -12,10 +12,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haizea.api.manager import Role, TokenInfo, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused, SessionError
 from haizea.backends.opennebula.pools import User
 from haizea.backends.opennebula.session import Session
+from haizea.kept import Role, TokenInfo
 
 _logger = logging.getLogger("haizea.api")
 

@@ -11,8 +11,9 @@ from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
 from haizea.config import Config, make_site
 from haizea.core.hosts import Site
+from haizea.kept import Event
 from haizea.runtime import RunError
-from haizea.store import Event, Store
+from haizea.store import Store
 
 _PAGE = 5_000
 

@@ -18,6 +18,7 @@ from haizea.config.words import FailureHandling, Mode
 from haizea.core.events import Input
 from haizea.core.hosts import Site
 from haizea.core.scheduler import Scheduler
+from haizea.kept import Role
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
@@ -31,7 +32,7 @@ from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
 from haizea.service.turns import Enacting, Stopped, Turns
-from haizea.store import Role, Saved, Store, StoreError
+from haizea.store import Saved, Store, StoreError
 
 _PACE = "pace"
 

@@ -3,16 +3,10 @@
 Only the daemon imports this: SQLAlchemy takes a fifth of a second to import.
 """
 
-from haizea.store.errors import (
-    CodecError,
-    StoreError,
-    StoreLost,
-    StoreUnavailable,
-    TokenNameTaken,
-)
-from haizea.store.questions import Event, LeaseQuery
+from haizea.kept import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
+from haizea.store.errors import CodecError, StoreError, StoreLost, StoreUnavailable
 from haizea.store.store import Saved, Store
-from haizea.store.tokens import Role, TokenInfo, TokenTable
+from haizea.store.tokens import TokenTable
 from haizea.store.turns import Turn
 
 __all__ = [

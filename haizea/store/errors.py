@@ -17,7 +17,3 @@ class StoreLost(StoreError):
 
 class CodecError(StoreError):
     """Something in the store, or for it, is not what it should be."""
-
-
-class TokenNameTaken(StoreError):
-    """There is a token of this name that is not revoked."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from haizea.core.events import Decision, OperationEnded, Purpose
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord
+from haizea.kept import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
 from haizea.store.schema import events, keys, leases
 from haizea.store.turns import text
@@ -21,41 +19,6 @@ MOST_ROWS = 10_000
 
 #: What :mod:`haizea.store.codec` writes of an operation that is a run.
 _RUNS = f'"purpose":"{Purpose.RUN}"'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseQuery:
-    """Which leases are asked for; what is ``None`` does not matter.
-
-    ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
-    leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
-    last id of the page before.
-    """
-
-    states: frozenset[State] | None = None
-    owner: str | None = None
-    kind: Kind | None = None
-    label: str | None = None
-    submitted_from: int | None = None
-    submitted_until: int | None = None
-    finished: bool = False
-    newest_first: bool = False
-    limit: int = 100
-    after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A decision that was kept. Ids grow and are never used twice.
-
-    ``lease_id`` and ``owner`` are ``None`` for what is about a host.
-    """
-
-    id: int
-    time: int
-    lease_id: int | None
-    owner: str | None
-    decision: Decision
 
 
 def lease(connection: sa.Connection, lease_id: int) -> LeaseRecord | None:

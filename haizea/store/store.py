@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from haizea.core.events import Decision
 from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.kept import Event, LeaseQuery
 from haizea.store import questions
 from haizea.store.address import parse_address
 from haizea.store.codec import read_site
@@ -20,7 +21,6 @@ from haizea.store.errors import StoreError, StoreUnavailable
 from haizea.store.guard import Guard
 from haizea.store.migrate import REVISION, migrate, revision
 from haizea.store.pruning import prune
-from haizea.store.questions import Event, LeaseQuery
 from haizea.store.schema import settings, starts, state
 from haizea.store.tokens import TokenTable
 from haizea.store.turns import Position, Turn, TurnRows, advance, rows_of, text, write_rows

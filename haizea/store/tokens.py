@@ -6,15 +6,14 @@ import hashlib
 import hmac
 import secrets
 import time
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from haizea.kept import Role, TokenInfo, TokenNameTaken
 from haizea.store.database import Database
-from haizea.store.errors import StoreError, TokenNameTaken
+from haizea.store.errors import StoreError
 from haizea.store.schema import tokens
 from haizea.store.turns import text
 
@@ -24,32 +23,6 @@ _LONGEST_SECRET = 200
 
 #: A token's last use is written down when it is this much later than what is written.
 _COARSE_SECONDS = 3600
-
-
-class Role(StrEnum):
-    """What a token allows; the value is the name that users see."""
-
-    USER = "user"
-    OPERATOR = "operator"
-    READER = "reader"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenInfo:
-    """A token, without its secret. ``owner`` is whom leases asked for with it belong to.
-
-    ``expires`` is ``None`` for one that is good until revoked; ``last_used`` is kept
-    by the hour.
-    """
-
-    id: int
-    name: str
-    role: Role
-    owner: str
-    created: int
-    expires: int | None = None
-    last_used: int | None = None
-    revoked: bool = False
 
 
 _BY_DIGEST = sa.select(tokens).where(tokens.c.digest == sa.bindparam("digest"))

@@ -23,18 +23,13 @@ from haizea.api.manager import (
     Busy,
     Decided,
     Draft,
-    Event,
     HostUse,
-    LeaseQuery,
     Metric,
     MetricKind,
     QueuePlace,
     Reserved,
-    Role,
     Sample,
     ServiceStatus,
-    TokenInfo,
-    TokenNameTaken,
     Unavailable,
 )
 from haizea.api.server import Server
@@ -58,6 +53,7 @@ from haizea.core.records import LeaseRecord
 from haizea.core.resources import Capacity, ResourceTypes, add
 from haizea.core.scheduler import Scheduler
 from haizea.core.settings import Backfilling, Settings
+from haizea.kept import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
 

@@ -9,7 +9,7 @@ import httpx
 from api_service import PEOPLE, client_of
 from real_service import RealService
 
-from haizea.api.manager import Role
+from haizea.kept import Role
 from haizea.service.manager import ServiceManager
 
 
