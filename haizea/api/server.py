@@ -171,10 +171,13 @@ def _check_tls(certificate: Path | None, key: Path | None) -> None:
         return
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
+        reason = error.strerror
+        if isinstance(error, ssl.SSLError):
+            reason = "one of them is not what it should be (in PEM), or they do not belong together"
         raise ServerError(
             f"the TLS certificate {certificate} and key {key or certificate} cannot be used:"
-            f" {error}"
+            f" {reason}"
         ) from None
 
 

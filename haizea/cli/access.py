@@ -8,7 +8,8 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -102,13 +103,14 @@ class Token:
 
     Without a ``secret``, ``source`` says where one was looked for. ``warning`` says what
     is wrong with how it is kept. ``scheme`` says what it is for HTTP; a name and a password
-    are in base64.
+    are in base64. ``otherwise`` is what to ask with where the service does not know it.
     """
 
     secret: str | None
     source: str
     warning: str = ""
     scheme: str = "Bearer"
+    otherwise: Token | None = None
 
     def __repr__(self) -> str:
         return f"Token(source={self.source!r})"
@@ -130,8 +132,9 @@ def find_token(
     """The token in ``token_file`` or the credentials in ``one_auth``, if either is given.
 
     Otherwise what is in ``HAIZEA_TOKEN``, in its usual file, or in the file that ``ONE_AUTH``
-    names. Raises :class:`WrongAccess` where a file that is named, or holds something, is of
-    no use.
+    names; these also where the service does not know the token of the usual file, which may
+    be that of another service. Raises :class:`WrongAccess` where a file that is named, or
+    holds something, is of no use.
     """
     if token_file is not None and one_auth is not None:
         raise WrongAccess("--token-file and --one-auth do not go together")
@@ -146,9 +149,13 @@ def find_token(
             source="the environment variable HAIZEA_TOKEN",
         )
     usual = TOKEN_FILE.expanduser()
-    if usual.exists():
-        return _read(usual, str(TOKEN_FILE))
     named = environment.get("ONE_AUTH", "")
+    if usual.exists():
+        otherwise = None
+        if named:
+            with suppress(WrongAccess):
+                otherwise = _credentials(Path(named), named)
+        return replace(_read(usual, str(TOKEN_FILE)), otherwise=otherwise)
     if named:
         return _credentials(Path(named), named)
     return Token(

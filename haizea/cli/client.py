@@ -170,12 +170,37 @@ class Client:
         body: Body | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> http.client.HTTPResponse:
-        """Send a request, and wait for the head of its answer. ``path`` is as in a URL."""
+        """Send a request, and wait for the head of its answer. ``path`` is as in a URL.
+
+        Where the token is not known there, the request is sent once more with what the token
+        names to be used otherwise; a password goes nowhere without encryption.
+        """
+        response = self._send(self.token, connection, method, path, query, body, headers)
+        otherwise = self.token.otherwise
+        if response.status != 401 or otherwise is None or not self._may_send(otherwise):
+            return response
+        with closing(response):
+            self._read(response)
+        return self._send(otherwise, connection, method, path, query, body, headers)
+
+    def _may_send(self, token: Token) -> bool:
+        return self.server.is_secure or not token.is_password
+
+    def _send(
+        self,
+        token: Token,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Body | None,
+        headers: Mapping[str, str] | None,
+    ) -> http.client.HTTPResponse:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = self.server.base + path + (f"?{urlencode(given, doseq=True)}" if given else "")
         sent = {"Accept": "application/json", "User-Agent": f"haizea/{__version__}"}
-        if self.token.authorization is not None:
-            sent["Authorization"] = self.token.authorization
+        if token.authorization is not None:
+            sent["Authorization"] = token.authorization
         if body is not None:
             sent["Content-Type"] = body.media_type
         sent.update(headers or {})
@@ -249,8 +274,12 @@ class Client:
                 " of an OpenNebula. Name another file with --one-auth, or a token's with"
                 " --token-file."
             )
+        also = ""
+        if self.token.otherwise is not None and self._may_send(self.token.otherwise):
+            also = f", nor the credentials in {self.token.otherwise.source}"
         return (
-            f"the service at {self.server} does not take the token from {self.token.source}: it is"
+            f"the service at {self.server} does not take the token from"
+            f" {self.token.source}{also}: it is"
             " of another service, expired or revoked. Name another file with --token-file, or ask"
             " an operator for a token ('haizea token make')."
         )

@@ -125,7 +125,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Instead of a token: your credentials for OpenNebula, user:password, where the"
-        " service is for an OpenNebula.  [default without a token: ONE_AUTH]",
+        " service is for an OpenNebula.  [default without a token that is taken: ONE_AUTH]",
     ),
     click.option(
         "--ca-file",

@@ -80,10 +80,11 @@ def _interface(config: Config) -> Iterator[Conflict]:
     if not config.is_service or service.listen is None:
         return
     certificate, key = ("service", "tls-certificate"), ("service", "tls-key")
-    if (service.tls_certificate is None) != (service.tls_key is None):
-        has, lacks = (key, certificate) if service.tls_certificate is None else (certificate, key)
-        yield Conflict(has, (lacks,), f"TLS takes {lacks[1]} as well: set it, or leave this out")
     has_tls = service.tls_certificate is not None
+    if service.tls_key is not None and not has_tls:
+        # The other way round is right: a certificate's file may have the key in it.
+        what = f"TLS takes {certificate[1]} as well: set it, or leave this out"
+        yield Conflict(key, (certificate,), what)
     if not (has_tls or service.allow_plain_http or _is_of_this_machine(service.listen[0])):
         what = (
             "other machines reach this address, and tokens would cross the network in the clear:"

@@ -46,7 +46,11 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
             exits.enter_context(_only_one(paths))
             service_log = ServiceLog(config, log, lambda: int(time.time()))
         except OSError as error:
-            raise RunError(f"{error.filename or paths.directory}: {error.strerror}") from None
+            raise RunError(
+                f"{config.path}: {error.filename or paths.directory} cannot be written:"
+                f" {error.strerror}. Set state-directory in [service], and logfile in [general] if"
+                " there is one, to where Haizea may write"
+            ) from None
         exits.callback(service_log.close)
         logger = service_log.logger
         ended = _Ended()

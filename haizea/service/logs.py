@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,14 @@ def local(moment: int) -> str:
     return datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ")
 
 
+class _OwnFile(logging.handlers.WatchedFileHandler):
+    """A log that its user alone can read; it notices when it was moved away, to be rotated."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding)
+
+
 class ServiceLog:
     """The handler of a service's log; ``path`` is ``None`` for standard error."""
 
@@ -77,8 +87,7 @@ class ServiceLog:
         if path is None:
             self._handler = logging.StreamHandler(sys.stderr)
         else:
-            # It notices when the file was moved away, so that logs can be rotated.
-            self._handler = logging.handlers.WatchedFileHandler(path, encoding="utf-8")
+            self._handler = _OwnFile(path, encoding="utf-8")
         self.logger = logging.getLogger("haizea")
         self._before = self.logger.level, self.logger.propagate
         self.logger.propagate = False

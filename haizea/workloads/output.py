@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,7 +28,8 @@ def write_whole(path: Path, pieces: Iterable[str]) -> None:
                 file.write(piece)
         os.replace(temporary, target)
     except BaseException as wrong:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(wrong, OSError) and wrong.filename in (None, str(temporary)):
             # Users know the file that they named, not the temporary one, nor a full disk.
             wrong.filename = str(path)

@@ -283,10 +283,6 @@ def test_an_unknown_name(text: str, message: str) -> None:
             for address in ("0.0.0.0:0", "[::]:80", "192.0.2.1:80", "haizea.example.org:80")
         ),
         (
-            SERVICE + "tls-certificate: a.pem",
-            ["[service] tls-certificate: TLS takes tls-key as well"],
-        ),
-        (
             SERVICE + "listen: 0.0.0.0:80\ntls-key: a.pem",
             [
                 "[service] listen: other machines reach this address, and tokens",
@@ -319,6 +315,7 @@ def test_what_has_no_effect_is_no_error() -> None:
         SERVICE + "listen: none",
         SERVICE + "listen: 0.0.0.0:80\nallow-plain-http: yes",
         SERVICE + "listen: 0.0.0.0:80\ntls-certificate: a\ntls-key: b",
+        SERVICE + "listen: 0.0.0.0:80\ntls-certificate: both",
         LEAST + "[service]\nlisten: 0.0.0.0:80",
     ],
 )
@@ -441,9 +438,8 @@ def valid_values(draw: st.DrawFn) -> dict[tuple[str, str], str]:
             values.setdefault((section, option.name), option.example)
     if values.get(("general", "mode")) == "opennebula":
         values.pop(("simulation", "clock"), None)
-    tls = {("service", "tls-certificate"): "a.pem", ("service", "tls-key"): "b.pem"}
-    if not tls.keys().isdisjoint(values):
-        values = tls | values
+    if ("service", "tls-key") in values:
+        values.setdefault(("service", "tls-certificate"), "a.pem")
     return values
 
 

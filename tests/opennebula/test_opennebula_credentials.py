@@ -320,3 +320,31 @@ def test_a_password_crosses_no_network_in_the_clear(tmp_path: Path) -> None:
     done = run("list", "-s", "http://192.0.2.1", "--one-auth", str(auth))
     assert done.exit_code == 2
     assert "without encryption" in done.output
+
+
+def test_a_token_of_another_service_does_not_stand_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".haizea").mkdir(parents=True)
+    usual = home / ".haizea/token"
+    usual.write_text("hz_of_another_service\n", encoding="utf-8")
+    usual.chmod(0o600)
+    monkeypatch.setenv("HOME", str(home))
+    with serving(tmp_path, monkeypatch) as (url, _):
+        auth = tmp_path / "alice_auth"
+        auth.write_text("alice:alicepass\n", encoding="utf-8")
+        auth.chmod(0o600)
+        monkeypatch.setenv("ONE_AUTH", str(auth))
+        shown = run("status", "-s", url)
+        assert shown.exit_code == 0, shown.output
+        assert "You are:  alice, user" in shown.output
+        # What is asked with by name is not replaced by anything else.
+        assert run("status", "-s", url, "--token-file", str(usual)).exit_code == 1
+        auth.write_text("alice:wrong\n", encoding="utf-8")
+        refused = run("status", "-s", url)
+        assert refused.exit_code == 1
+        assert f"nor the credentials in {auth}" in refused.output
+        # A token that the service knows goes first.
+        usual.write_text((tmp_path / "state/token").read_text("utf-8"), encoding="utf-8")
+        assert "You are:  operator, operator" in run("status", "-s", url).output

@@ -90,7 +90,11 @@ class WorldFile:
                 path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
-            raise WorldError(f"{path}: the simulated world cannot be opened: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise WorldError(
+                f"{path}: the simulated world cannot be opened: {reason}. Set file in [world] to"
+                " where Haizea may write"
+            ) from error
         try:
             _prepare(connection, path)
         except sqlite3.OperationalError as error:
