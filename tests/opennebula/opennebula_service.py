@@ -32,11 +32,10 @@ policy-preemption: ar-preempts-everything
 suspension: all
 backfilling: aggressive
 migration: yes-notransfer
-override-suspend-time: 10
-override-resume-time: 10
+{saving}
 shutdown-time: 5
 non-schedulable-interval: 1
-wakeup-interval: 30
+wakeup-interval: {wakeup}
 {scheduling}
 [service]
 listen: none
@@ -67,11 +66,14 @@ class Site:
         events: bool = True,
         opennebula: str = "",
         scheduling: str = "",
+        saving: str = "override-suspend-time: 10\noverride-resume-time: 10",
+        wakeup: int = 30,
         **options: Any,
     ) -> None:
         self.directory = directory
         self.speed = speed
-        self._texts = {"opennebula": opennebula, "scheduling": scheduling}
+        self._texts = {"opennebula": opennebula, "scheduling": scheduling, "wakeup": wakeup}
+        self._texts["saving"] = saving
         #: Where Haizea looks for events, if not where they are.
         self.events = ""
         self.clock = ScaledClock(speed=speed)
