@@ -117,11 +117,15 @@ class Sites:
                 vm.outcome = "fail"
 
     def come_back(self, host: Host, *, vms_survive: bool = True) -> None:
-        """The host is monitored again; its VMs run on, or are found powered off."""
+        """The host is monitored again; its VMs run on, or are found powered off.
+
+        One that was switched off meanwhile stays so.
+        """
         host.broken = False
         host.template = {name: host.template[name] for name in host.template if name != "ERROR"}
         host.monitored_at = self.cloud.stamp
-        self.cloud.set_host_state(host, HostState.MONITORED, "host returned")
+        if host.state in (HostState.ERROR, HostState.INIT):
+            self.cloud.set_host_state(host, HostState.MONITORED, "host returned")
         self.cloud.touch_host(host)
         for vm in self.cloud.vms_on(host.id):
             if vm.state is not State.ACTIVE or vm.lcm is not Lcm.UNKNOWN:
@@ -147,6 +151,10 @@ class Sites:
         if host is None or host.due is None or host.due > self.cloud.now:
             return
         host.due = None
+        if host.broken:
+            # Switching it on does not repair it.
+            self.break_down(host)
+            return
         host.monitored_at = self.cloud.stamp
         self.cloud.touch_host(host)
         if host.state is HostState.INIT:

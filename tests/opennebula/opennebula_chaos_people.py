@@ -214,7 +214,7 @@ class People:
     def _break_host(self) -> None:
         world, dice = self.world, self.world.dice
         host = dice.randrange(6)
-        if world.control.hosts()[host].state == "ERROR":
+        if self._is_dead(host):
             return
         for vm in world.control.hosts()[host].vms:
             self._touch(vm, "its host died")
@@ -224,8 +224,12 @@ class People:
         back = world.now() + dice.uniform(10, 400)
         world.at(back, lambda: self._return_host(host, survive))
 
+    def _is_dead(self, host: int) -> bool:
+        """Whether it died, whatever an administrator switched meanwhile."""
+        return self.world.sandbox.cloud.hosts[host].broken
+
     def _return_host(self, host: int, survive: bool) -> None:
-        if self.world.control.hosts()[host].state == "ERROR":
+        if self._is_dead(host):
             for vm in self.world.control.hosts()[host].vms:
                 self._touch(vm, "its host returned")
             self.stirred.append((self.world.now(), host))
@@ -258,6 +262,10 @@ class People:
                 world.call("admin", "one.host.enable", host, True)
             else:
                 world.call("admin", "one.host.status", host, 0)
+        for vm in world.control.vms():
+            # A migration that failed is its administrator's to mend.
+            if "_MIGRATE_" in vm.state and vm.state.endswith("_FAILURE"):
+                world.call("admin", "one.vm.recover", vm.id, 2)
 
     def send_away(self) -> None:
         """VMs without end are ended by their owners; so is what somebody took for himself."""

@@ -58,7 +58,8 @@ class Requests:
     """The VMs that wait, and what became of asking for them. To be used from one thread.
 
     ``ask`` hands a request over; its answer comes to :meth:`answered`. ``only_explicit``
-    leaves VMs without ``HAIZEA`` alone.
+    leaves VMs without ``HAIZEA`` alone. ``remnants`` are VMs of groups that can never be
+    whole again.
     """
 
     ledger: Ledger
@@ -68,6 +69,7 @@ class Requests:
     tell: Tell
     only_explicit: bool = False
     dirty: bool = False
+    remnants: set[int] = field(default_factory=set)
     _waiting: dict[int, VirtualMachine] = field(default_factory=dict)
     _grouped: dict[int, VirtualMachine] = field(default_factory=dict)
     _asked: dict[tuple[int, ...], str] = field(default_factory=dict)
@@ -139,10 +141,11 @@ class Requests:
             self.dirty = asking.times < _MOST_TIMES
         elif state in FINAL:
             self._settled[vm_ids] = asking.key
-            for vm in vm_ids:
-                if vm in self._waiting:
-                    self._had[vm] = fingerprint(self._waiting[vm])
-            self.tell(vm_ids[0], state.value, reason) if repeated else None
+            for vm in self._waiting.keys() & set(vm_ids):
+                # What an earlier run could not tell any more is made up for.
+                if repeated and self._is_open(vm):
+                    self.tell(vm, state.value, reason)
+                self._had[vm] = fingerprint(self._waiting[vm])
 
     def _say(self, drafts: Drafts) -> None:
         for refusal in drafts.refusals:
@@ -172,6 +175,8 @@ class Requests:
         vm_ids = draft.vm_ids
         if vm_ids in self._asked:
             return None
+        if any(vm in self.remnants and not self._is_open(vm) for vm in vm_ids):
+            return None  # What is left of a group does not run without the rest.
         digest = _digest(draft)
         times = self._times.get(digest, 0)
         key = f"{digest}/{times}" if times else digest
@@ -224,7 +229,7 @@ class Requests:
         return ""
 
     def _hold_back(self, draft: LeaseDraft, message: str) -> None:
-        for vm in draft.vm_ids:
+        for vm in filter(self._is_open, draft.vm_ids):
             self._report(vm, "Waiting", message)
 
     def _report(self, vm: int, status: str, message: str) -> None:

@@ -97,13 +97,13 @@ class OpenNebulaBackend:
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
         self._usage = Usage(self._table, self._seen, self._ledger)
-        waits_in = options.rules.states
         self._leases = Leases(
-            self._ledger, self._seen, self._table, self._endings, memory.request, waits_in
+            self._ledger, self._seen, self._table, self._endings, memory.request, options.rules
         )
         self._requests = Requests(
             self._ledger, self._seen, self.placing, options.rules, tell, options.only_explicit
         )
+        self._requests.remnants = self._leases.remnants
         self._commander = Commander(
             client, options.commands, self._hear_answer, dry_run=options.dry_run
         )
@@ -169,7 +169,7 @@ class OpenNebulaBackend:
             self._leases.take_up(now, record)
         for vm, only_off in self._endings.vms().items():
             if vm not in self._ledger.lease_of:
-                goal = Goal.OFF if only_off else Goal.ENDED
+                goal = Goal.PARKED if only_off else Goal.ENDED
                 self._ledger.aim(Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=now))
         self._leases.dry_run = self._options.dry_run
         self._settle()
@@ -282,6 +282,7 @@ class OpenNebulaBackend:
         legacy = self._client.version().is_legacy
         self._seen.legacy = legacy
         self._enactment.manners = Manners(legacy=legacy, suspends=self._options.suspends)
+        self._enactment.room.manners = self._enactment.manners
         count = len(self._table.entries)
         if look.hosts is not None:
             told += self._table.update(now, look.hosts)
@@ -300,7 +301,7 @@ class OpenNebulaBackend:
             self._requests.dirty = True
         self._requests.notice(changed)
         for vm in sorted(changed):
-            self._enactment.settled(vm)
+            self._enactment.room.settled(vm)
             told += self._leases.judge(now, vm)
         if look.whole or grew:
             told += self._match_again()

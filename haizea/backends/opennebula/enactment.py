@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.commander import Answer, Order
 from haizea.backends.opennebula.errors import Reason
-from haizea.backends.opennebula.host import HostInfo
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import Errand, Ledger
 from haizea.backends.opennebula.outcomes import Limits, Outcome, What, told
+from haizea.backends.opennebula.room import Room
 from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
 from haizea.backends.opennebula.steps import (
     NOTHING_LOST,
+    STARTS,
     Finding,
     Goal,
     Manners,
     Verb,
     next_step,
+    runs,
 )
 from haizea.backends.opennebula.vm import LcmState, VmState
-from haizea.core.resources import Capacity, add, fits, subtract
+from haizea.backends.opennebula.whereabouts import is_elsewhere, was_moved
+from haizea.core.resources import Capacity, add
 
 _log = logging.getLogger(__name__)
 
-#: While a VM moves, it comes to another host by itself.
-_MOVES = frozenset([LcmState.MIGRATE, LcmState.SAVE_MIGRATE, 8, 35, 37, 38])
+#: Commands that put right what went wrong with others.
+_REMEDIES = frozenset([Verb.RETRY, Verb.FAIL, Verb.RECREATE, Verb.DELETE])
 
 _WAITS = frozenset([VmState.PENDING, VmState.HOLD])
 
@@ -59,9 +62,7 @@ class Enactment:
         self._send = send
         self._datastore = datastore
         self.manners = Manners()
-        #: Where VMs were commanded to go and are not yet seen.
-        self._going: dict[int, int] = {}
-        self._going_to: defaultdict[int, set[int]] = defaultdict(set)
+        self.room = Room(ledger, seen, hosts)
         self._last_sent: dict[int, int] = {}
         self._under_way: Counter[int] = Counter()
         self._later: int | None = None
@@ -80,7 +81,7 @@ class Enactment:
         if not answer.error:
             errand.first_sent = errand.first_sent if errand.first_sent is not None else now
             return None
-        self._came(errand.vm)
+        self.room.came(errand.vm)
         if errand.verb is not answer.order.verb:
             return None  # Something else is wanted meanwhile.
         errand.verb = None
@@ -103,38 +104,28 @@ class Enactment:
             if errand.busy:
                 continue
             if seen is None:
-                yield Outcome(errand, What.GONE, f"VM {number} was deleted")
+                if number not in self._seen.unread:
+                    yield Outcome(errand, What.GONE, f"VM {number} was deleted")
                 continue
             if seen.asked < errand.fresh_after:
                 continue
-            errand.off_first |= _is_elsewhere(errand, seen)
+            errand.off_first |= is_elsewhere(errand, seen)
             step = next_step(errand.next_goal, errand.host, seen.vm, self.manners)
-            if isinstance(step, Finding):
-                yield from self._found(now, errand, seen, step)
-            elif errand.verb is step and self._is_patient(now, errand):
-                continue
-            elif step in (Verb.DEPLOY, Verb.MIGRATE) or errand.next_goal is Goal.RUNNING:
-                starts.setdefault(errand.lease, []).append((errand, seen, step))
+            if isinstance(step, Verb):
+                step = self._harder(now, errand, seen, step)
+                if errand.verb is step and self._is_patient(now, errand):
+                    continue
+                yield from self._again(now, errand, step)
+                if errand.next_goal is Goal.RUNNING:
+                    starts.setdefault(errand.lease, []).append((errand, seen, step))
+                else:
+                    self._command(now, errand, seen, step)
+            elif was_moved(errand, seen):
+                yield from self._found(now, errand, seen, Finding.REACHED)
             else:
-                self._command(now, errand, seen, self._harder(now, errand, step))
+                yield from self._found(now, errand, seen, step)
         for lease in starts.values():
             yield from self._start(now, lease)
-
-    def settled(self, vm: int) -> None:
-        """A VM was seen anew: where it was on its way to shows there."""
-        host, seen = self._going.get(vm), self._seen.get(vm)
-        if host is not None and (seen is None or host in seen.places):
-            self._came(vm)
-
-    def _goes(self, vm: int, host: int) -> None:
-        self._came(vm)
-        self._going[vm] = host
-        self._going_to[host].add(vm)
-
-    def _came(self, vm: int) -> None:
-        host = self._going.pop(vm, None)
-        if host is not None:
-            self._going_to[host].discard(vm)
 
     # --- errands -------------------------------------------------------------------------
 
@@ -142,26 +133,41 @@ class Enactment:
         match found:
             case Finding.REACHED if errand.off_first:
                 errand.off_first = False
-                errand.verb, errand.attempts, errand.retry_at = None, 0, now
+                errand.verb = errand.working = None
+                errand.attempts, errand.retry_at = 0, now
                 self._at(now)
             case Finding.REACHED:
-                self._came(errand.vm)
+                self.room.came(errand.vm)
                 self._ledger.reach(errand)
                 yield Outcome(errand, What.REACHED)
             case Finding.GONE:
                 yield Outcome(errand, What.GONE)
             case Finding.AWAY:
-                yield Outcome(errand, What.AWAY, f"VM {errand.vm} was powered off")
+                yield Outcome(errand, What.AWAY, "was powered off")
             case Finding.BROKEN:
                 yield from self._mend(now, errand, seen)
             case Finding.LOST:
                 self._look_for(now, errand, seen)
             case Finding.UNDER_WAY:
+                if errand.verb not in _REMEDIES:
+                    errand.working = errand.verb or errand.working
                 errand.verb = errand.mend_at = None
                 yield from self._hurry(now, errand, seen)
 
+    def _again(self, now: int, errand: Errand, step: Verb) -> Iterator[Outcome]:
+        """A command is needed: where it was given before, it did not work."""
+        given = errand.working if errand.verb in _REMEDIES else errand.verb or errand.working
+        errand.verb = errand.working = None
+        # What is to run comes there by several commands.
+        if given is None or (errand.next_goal is Goal.RUNNING and given is not step):
+            return
+        outcome = self._failed(now, errand, f"VM {errand.vm}: {given} did not work")
+        if outcome is not None:
+            yield outcome
+
     def _mend(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """An operation on the VM failed."""
+        errand.working = None
         if now < errand.retry_at:
             self._at(errand.retry_at)
             return
@@ -179,14 +185,29 @@ class Enactment:
             if outcome is not None:
                 yield outcome
         elif now >= errand.mend_at and not errand.given_up:
+            if self._is_crowded(errand, seen):
+                errand.retry_at = now + self._backoff(errand)
+                self._at(errand.retry_at)
+                return
             errand.mend_at = None
             self._command(now, errand, seen, verb)
+
+    def _is_crowded(self, errand: Errand, seen: Seen) -> bool:
+        """Whether others have the room of a VM that would start if it were tried again.
+
+        Nobody keeps it for one that is only to leave its host in good order.
+        """
+        host = seen.vm.host_id
+        if errand.next_goal is Goal.RUNNING or host is None or seen.vm.lcm_state not in STARTS:
+            return False
+        return bool(self.room.problem(host, size_of(seen.vm), {errand.vm}))
 
     def _remedy(self, errand: Errand, seen: Seen) -> Verb:
         """What helps a VM whose operation failed."""
         if errand.next_goal is Goal.ENDED:
             return Verb.DELETE
-        if errand.next_goal is Goal.OFF and seen.vm.lcm_state in NOTHING_LOST:
+        off = errand.next_goal in (Goal.OFF, Goal.PARKED)
+        if off and seen.vm.lcm_state in NOTHING_LOST:
             return Verb.RECREATE
         return Verb.RETRY
 
@@ -215,6 +236,7 @@ class Enactment:
             self._at(errand.retry_at)
             return
         _log.warning("VM %d hangs in %s", errand.vm, told(seen.vm.lcm_state))
+        errand.working = None
         outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}")
         if outcome is not None:
             yield outcome
@@ -226,8 +248,14 @@ class Enactment:
             self._command(now, errand, seen, Verb.TERMINATE_HARD)
         errand.retry_at = again
 
-    def _harder(self, now: int, errand: Errand, verb: Verb) -> Verb:
-        """A VM that was asked to shut down and did not is shut down hard."""
+    def _harder(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> Verb:
+        """A VM that was asked to shut down and did not is shut down hard.
+
+        One whose memory can by no means be saved leaves its host without it: whatever that
+        is cleared for has to start.
+        """
+        if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not self.manners.legacy:
+            return Verb.UNDEPLOY if errand.attempts > self._limits.retries else verb
         if verb is not Verb.TERMINATE:
             return verb
         asked = errand.first_sent
@@ -240,11 +268,20 @@ class Enactment:
         errand.problem = reason
         errand.retry_at = now + self._backoff(errand)
         self._at(errand.retry_at)
-        forever = errand.next_goal in (Goal.OFF, Goal.ENDED)
-        if errand.attempts <= self._limits.retries or forever or errand.given_up:
+        self._ledger.changed.add(errand.vm)
+        if errand.attempts <= self._limits.retries or errand.given_up:
             return None
+        if self._is_for_ever(errand):
+            return None
+        if errand.resumes and now < errand.since + self._limits.timeout_seconds:
+            return None  # What is saved of it can go on nowhere else.
         errand.given_up = True
         return Outcome(errand, What.FAILED, reason)
+
+    def _is_for_ever(self, errand: Errand) -> bool:
+        """Whether it is tried until it works: nothing else frees the host."""
+        goal = errand.next_goal
+        return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self.manners.legacy)
 
     def _backoff(self, errand: Errand) -> int:
         first = self._limits.backoff_seconds
@@ -264,11 +301,11 @@ class Enactment:
             assert errand.host is not None, "it is to run somewhere"
             wanted[errand.host] = add(wanted.get(errand.host, (0, 0)), size_of(seen.vm))
         for host, amount in wanted.items():
-            problem = self._problem(host, amount, {errand.vm for errand, _, _ in ready})
+            problem = self.room.problem(host, amount, {errand.vm for errand, _, _ in ready})
             if problem:
                 # What has not begun yet can begin elsewhere.
                 begun = any(seen.vm.state not in _WAITS for _, seen, _ in ready)
-                patient = begun or self._is_usable(host)
+                patient = begun or self.room.is_usable(host)
                 limit = self._limits.timeout_seconds if patient else 0
                 yield from self._wait_for_room(now, ready, problem, limit)
                 return
@@ -276,38 +313,7 @@ class Enactment:
             errand.waits_since = None
             self._command(now, errand, seen, verb)
             if errand.busy and verb is not Verb.RESUME and errand.host is not None:
-                self._goes(errand.vm, errand.host)
-
-    def _problem(self, host: int, amount: Capacity, own: set[int]) -> str:
-        """Why VMs cannot be started on a host at this moment; empty if they can."""
-        info = self._info(host)
-        if info is None or not self._is_usable(host):
-            return f"{info.name if info else f'host {host}'} cannot be used at present"
-        room: Capacity = (info.cpu_percent, info.memory_mb)
-        for vm in self._seen.on(host) | self._going_to[host]:
-            seen = self._seen.get(vm)
-            if seen is None or vm in own or self._is_saved(seen):
-                continue
-            room = subtract(room, size_of(seen.vm))
-        return "" if fits(amount, room) else f"{info.name} is not free of other VMs yet"
-
-    def _info(self, host: int) -> HostInfo | None:
-        index = self._hosts.current.get(host)
-        return None if index is None else self._hosts.entries[index].info
-
-    def _is_usable(self, host: int) -> bool:
-        info = self._info(host)
-        return info is not None and info.usable
-
-    def _is_saved(self, seen: Seen) -> bool:
-        """Whether it is a lease's VM whose place others may have, though it counts there."""
-        errand = self._ledger.errands.get(seen.vm.id)
-        return (
-            self.manners.suspends
-            and seen.vm.state == VmState.SUSPENDED
-            and errand is not None
-            and errand.next_goal is Goal.SAVED
-        )
+                self.room.goes(errand.vm, errand.host)
 
     def _wait_for_room(
         self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str, seconds: int
@@ -384,11 +390,3 @@ class Enactment:
     def _at(self, moment: int) -> None:
         if self._later is None or moment < self._later:
             self._later = moment
-
-
-def _is_elsewhere(errand: Errand, seen: Seen) -> bool:
-    """Whether it was started on another host than the one where it is to run now."""
-    host = seen.vm.host_id
-    if errand.goal is not Goal.RUNNING or seen.vm.state != VmState.ACTIVE:
-        return False
-    return host != errand.host and seen.vm.lcm_state not in _MOVES

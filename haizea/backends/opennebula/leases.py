@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from haizea.backends.opennebula.absence import Absence
 from haizea.backends.opennebula.asking import fingerprint
 from haizea.backends.opennebula.endings import Endings
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import OUTSIDE, Errand, Ledger, Tracked, vms_of
 from haizea.backends.opennebula.outcomes import Outcome, What
+from haizea.backends.opennebula.overdue import Overdue
+from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Seen, SeenVms
 from haizea.backends.opennebula.steps import Goal, is_over
-from haizea.backends.opennebula.vm import LcmState, VmState
+from haizea.backends.opennebula.vm import VmState
+from haizea.backends.opennebula.whereabouts import ended_by_itself
 from haizea.core.events import (
     Decision,
     Input,
     LeaseAccepted,
     LeaseCancelled,
     LeaseEnded,
-    OperationDelayed,
     OperationEnded,
     OperationFailed,
     OperationStarted,
@@ -39,19 +42,13 @@ _GOALS = {
     Purpose.SHUTDOWN: Goal.ENDED,
 }
 _ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RESUMED_READY])
-#: What the schedule takes to be over at its time unless it is told otherwise.
-_TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
 _REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
-_LONGEST_DELAY_SECONDS = 30
-#: A VM of 1.4 that nobody knows of for so long, on a host that is well, has ended.
-_UNKNOWN_SECONDS = 60
 
 
 class Leases:
     """Follows the leases whose nodes are VMs. To be used from one thread.
 
-    ``known`` finds the request of a lease that is over; ``waits_in`` are the states in which
-    a VM waits for its lease.
+    ``known`` finds the request of a lease that is over; ``rules`` say how VMs are read.
     """
 
     def __init__(
@@ -61,22 +58,23 @@ class Leases:
         table: HostTable,
         endings: Endings,
         known: Callable[[int], LeaseRequest | None],
-        waits_in: frozenset[int],
+        rules: DraftRules,
     ) -> None:
         self._ledger = ledger
         self._seen = seen
         self._table = table
         self._endings = endings
         self._known = known
-        self._waits_in = waits_in
-        self._timed: set[int] = set()
-        #: Leases that were to start and have not all their VMs running yet.
-        self._starting: set[int] = set()
+        self._waits_in = rules.states
+        self._absence = Absence(rules)
+        self._overdue = Overdue(ledger, seen)
         self._asked_for: dict[int, str] = {}
         #: Nothing is sent, so that VMs stay as they are.
         self.dry_run = False
         #: VMs that came to a lease, or lost theirs, since this was emptied.
         self.moved: set[int] = set()
+        #: VMs of leases of which another VM can never run again.
+        self.remnants: set[int] = set()
         #: Hosts on which a lease could not be started, by lease and index.
         self.avoid: dict[int, int] = {}
 
@@ -103,13 +101,19 @@ class Leases:
     def finish(self, now: int, decisions: Iterable[Decision]) -> None:
         """After a restart: of decisions whose commands may be missing, the ends of leases.
 
-        All else shows in the records.
+        Those that lost their hosts to others have to leave them, too. All else shows in the
+        records.
         """
         for decision in decisions:
-            if not isinstance(decision, StateChanged) or decision.new not in FINAL:
+            if not isinstance(decision, StateChanged):
+                continue
+            known = self._ledger.leases.get(decision.lease_id)
+            if known is not None and _starts_over(decision) and known.purpose is None:
+                self._leave(now, known)
+            if decision.new not in FINAL or known is not None:
                 continue
             request = self._known(decision.lease_id)
-            if request is not None and decision.lease_id not in self._ledger.leases:
+            if request is not None:
                 lease = Tracked(request=request, vms=vms_of(request), state=decision.old)
                 self._over(now, lease, decision)
         self._endings.save()
@@ -119,15 +123,16 @@ class Leases:
         lease = self._enter(record.request, record.state)
         if lease is None:
             return
+        self._absence.note(record, lease)
         plan = record.plan
         if plan is not None and plan.since is not None:
             phase = plan.phases[plan.at]
-            self._begin(now, lease, phase.purpose, phase.end, plan.hosts)
+            self._begin(plan.since, lease, phase.purpose, phase.end, plan.hosts)
             lease.started = phase.purpose is not Purpose.RUN
         elif record.saved:
             self._aim_all(now, lease, Goal.SAVED)
-        elif record.code in ("preempted", "failure") and record.state is State.QUEUED:
-            self._aim_all(now, lease, Goal.OFF)
+        elif any(vm in self._endings.vms() for vm in lease.vms):
+            self._leave(now, lease)
 
     def _enter(self, request: LeaseRequest, state: State) -> Tracked | None:
         lease = self._ledger.enter(request, state)
@@ -150,14 +155,19 @@ class Leases:
             self._over(now, lease, change)
             return
         lease.state = change.new
-        if change.old is State.ACTIVE and change.new is State.QUEUED:
+        if _starts_over(change):
             self._nothing_under_way(lease)
-            self._aim_all(now, lease, Goal.OFF)
+            self._leave(now, lease)
+
+    def _leave(self, now: int, lease: Tracked) -> None:
+        """The VMs of a lease leave their hosts, to start over some time."""
+        self._aim_all(now, lease, Goal.OFF)
+        for vm in lease.vms:
+            self._endings.add(vm, only_off=True)
 
     def _nothing_under_way(self, lease: Tracked) -> None:
         lease.purpose = None
-        self._timed.discard(lease.id)
-        self._starting.discard(lease.id)
+        self._overdue.end(lease)
 
     def _over(self, now: int, lease: Tracked, change: StateChanged) -> None:
         """A lease is over: its VMs are ended, taken off their hosts, or left alone."""
@@ -168,18 +178,23 @@ class Leases:
         self.moved.update(lease.vms)
         ends = change.new in (State.DONE, State.CANCELLED) and not outside
         failed = change.new is State.FAILED and not outside
+        if lease.spoilt:
+            self.remnants.update(lease.vms)
         for node, vm in enumerate(lease.vms):
             self._asked_for.pop(vm, None)
             errand = self._ledger.errands.get(vm)
-            if lease.spoilt or (failed and (errand is not None or change.old in _ON_HOSTS)):
+            on_host = errand is not None or change.old in _ON_HOSTS
+            left_alone = outside and vm not in lease.taken and len(lease.vms) > 1
+            if lease.spoilt or ((failed or left_alone) and on_host):
                 # Nothing is deleted; and nothing runs for ever that was to run for a while.
-                self._aim(now, lease, node, Goal.OFF)
+                self._aim(now, lease, node, Goal.PARKED)
                 self._endings.add(vm, only_off=True)
             elif ends:
                 self._aim(now, lease, node, Goal.ENDED)
                 self._endings.add(vm)
             else:
                 self._ledger.drop(vm)
+                self._endings.remove(vm)
 
     def _started(self, now: int, decision: OperationStarted) -> None:
         lease = self._ledger.leases.get(decision.lease_id)
@@ -195,10 +210,7 @@ class Leases:
         if goal is None:
             return
         lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
-        if purpose in _TIMED:
-            self._timed.add(lease.id)
-        elif purpose is Purpose.RUN:
-            self._starting.add(lease.id)
+        self._overdue.begin(lease)
         for node in range(len(lease.vms)):
             self._aim(now, lease, node, goal, hosts[node])
 
@@ -225,6 +237,7 @@ class Leases:
                 since=now,
                 host=None if index is None else self._table.entries[index].number,
                 index=index,
+                resumes=lease.purpose is Purpose.RESUME,
             )
         )
 
@@ -239,12 +252,17 @@ class Leases:
                 self._ledger.drop(vm)
                 self._endings.remove(vm)
             return []
-        if lease.let_go:
+        if lease.let_go or (seen is None and vm in self._seen.unread):
             return []
         if seen is None or is_over(seen.vm):
             return self._gone(lease, vm, errand)
-        if self.dry_run or (errand is not None and not errand.reached):
+        if self.dry_run:
             return []
+        if errand is not None and not errand.reached:
+            if not self._absence.was_taken_off(seen.vm, legacy=self._seen.legacy):
+                return []
+            self._ledger.reach(errand)
+            return self._off(lease, vm, "was taken off its host")
         return self._undisturbed(now, lease, errand, seen)
 
     def _undisturbed(
@@ -255,13 +273,13 @@ class Leases:
         match errand.goal if errand is not None else Goal.OFF:
             case Goal.RUNNING:
                 if state != VmState.ACTIVE:
-                    return self._off(lease, f"VM {vm.id} was taken off its host")
-                if self._ended_by_itself(now, seen):
-                    return self._off(lease, f"VM {vm.id} ended")
+                    return self._off(lease, vm.id, "was taken off its host")
+                if self._seen.legacy and ended_by_itself(now, seen, self._table):
+                    return self._off(lease, vm.id, "ended")
             case Goal.SAVED:
                 if state not in _REST and state != VmState.SUSPENDED:
-                    return self._cancel(lease, f"VM {vm.id} was started by somebody else")
-            case Goal.OFF:
+                    return self._cancel(lease, vm.id, "was started by somebody else")
+            case Goal.OFF | Goal.PARKED:
                 return self._waiting(lease, errand, seen)
             case Goal.ENDED:
                 pass
@@ -271,27 +289,17 @@ class Leases:
         vm = seen.vm
         if vm.state in self._waits_in:
             asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
-            if errand is None and asked != fingerprint(vm):
-                return self._cancel(lease, f"VM {vm.id} asks for something else now")
+            edited = self._absence.edited(vm) or asked != fingerprint(vm)
+            if errand is None and edited:
+                return self._cancel(lease, vm.id, "asks for something else now")
             return []
         if errand is not None and (vm.state in _REST or vm.state == VmState.SUSPENDED):
             return []
         if vm.state == VmState.HOLD:
-            return self._cancel(lease, f"VM {vm.id} was put on hold")
+            return self._cancel(lease, vm.id, "was put on hold")
         if vm.state == VmState.PENDING:
-            return self._cancel(lease, f"VM {vm.id} was released")
-        return self._cancel(lease, f"VM {vm.id} was started by somebody else")
-
-    def _ended_by_itself(self, now: int, seen: Seen) -> bool:
-        """Whether it is a VM of 1.4 that ended: it tells it by knowing nothing of it."""
-        if not self._seen.legacy or seen.vm.lcm_state != LcmState.UNKNOWN:
-            return False
-        return now - seen.changed >= _UNKNOWN_SECONDS and self._is_well(seen.vm.host_id)
-
-    def _is_well(self, host: int | None) -> bool:
-        index = self._table.current.get(-1 if host is None else host)
-        info = None if index is None else self._table.entries[index].info
-        return info is not None and info.usable
+            return self._cancel(lease, vm.id, "was released")
+        return self._cancel(lease, vm.id, "was started by somebody else")
 
     def _gone(self, lease: Tracked, vm: int, errand: Errand | None) -> list[Input]:
         if errand is not None and errand.goal is Goal.ENDED:
@@ -299,17 +307,18 @@ class Leases:
             return []
         seen = self._seen.get(vm)
         if seen is None:
-            return self._off(lease, f"VM {vm} was deleted")
+            return self._off(lease, vm, "was deleted")
         # In 1.4, where what failed cannot be started again; the whole group is over then.
         lease.let_go = lease.spoilt = True
         return [LeaseCancelled(lease.id, f"VM {vm} failed, and OpenNebula cannot start it again")]
 
-    def _off(self, lease: Tracked, reason: str) -> list[Input]:
+    def _off(self, lease: Tracked, vm: int, what: str) -> list[Input]:
         """A VM was taken off its host: an active lease goes on while any of its VMs does."""
         if lease.state is not State.ACTIVE:
-            return self._cancel(lease, reason)
-        if any(self._is_on(vm) for vm in lease.vms):
-            _log.info("%s; lease %d goes on with the others", reason, lease.id)
+            return self._cancel(lease, vm, what)
+        lease.taken.add(vm)
+        if any(self._is_on(one) for one in lease.vms):
+            _log.info("VM %d %s; lease %d goes on with the others", vm, what, lease.id)
             return []
         lease.let_go = True
         return [LeaseEnded(lease.id)]
@@ -320,9 +329,10 @@ class Leases:
             return False
         return seen.vm.state == VmState.ACTIVE or (errand is not None and not errand.reached)
 
-    def _cancel(self, lease: Tracked, reason: str) -> list[Input]:
+    def _cancel(self, lease: Tracked, vm: int, what: str) -> list[Input]:
         lease.let_go = True
-        return [LeaseCancelled(lease.id, f"{OUTSIDE}{reason}")]
+        lease.taken.add(vm)
+        return [LeaseCancelled(lease.id, f"{OUTSIDE}VM {vm} {what}")]
 
     def outcome(self, now: int, outcome: Outcome) -> list[Input]:
         """What became of an errand."""
@@ -337,15 +347,17 @@ class Leases:
             return []
         match outcome.what:
             case What.REACHED:
+                if errand.goal is not Goal.SAVED:
+                    self._endings.remove(errand.vm)
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
-                    self._starting.discard(lease.id)
+                    self._overdue.started(lease)
                 return []
             case What.GONE:
                 return self._gone(lease, errand.vm, errand)
             case What.AWAY:
                 self._ledger.reach(errand)
-                return self._off(lease, outcome.reason or f"VM {errand.vm} cannot run any more")
+                return self._off(lease, errand.vm, outcome.reason or "cannot run any more")
             case What.FAILED:
                 self._ledger.changed.add(errand.vm)
                 return self._failed(lease, errand, outcome.reason)
@@ -360,37 +372,22 @@ class Leases:
             self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
         return [OperationFailed(lease.id, purpose, reason)]
 
-    # --- delays ---------------------------------------------------------------------------
+    # --- what is overdue ------------------------------------------------------------------
 
     def delays(self, now: int) -> list[Input]:
-        """What is not over although it was to be over by now."""
-        told: list[Input] = []
-        for lease_id in sorted(self._timed):
-            lease = self._ledger.leases[lease_id]
-            if lease.end > now or lease.purpose is None:
-                continue
-            if all(errand.reached for errand in self._ledger.of(lease)):
-                continue
-            lease.delays += 1
-            step = min(2 ** (lease.delays // 2), _LONGEST_DELAY_SECONDS)
-            lease.end = now + step
-            told.append(OperationDelayed(lease.id, lease.purpose, lease.end))
-        return [*told, *self._never_started(now)]
-
-    def _never_started(self, now: int) -> list[Input]:
-        """Leases whose time is over and of which no VM was ever on its host."""
-        told: list[Input] = []
-        for lease_id in sorted(self._starting):
-            lease = self._ledger.leases[lease_id]
-            if lease.end > now or lease.let_go or self.dry_run:
-                continue
-            seen = [self._seen.get(vm) for vm in lease.vms]
-            if all(one is not None and one.vm.state in _REST for one in seen):
-                self._nothing_under_way(lease)
-                reason = "its VMs could not be started in all of its time"
-                told.append(OperationFailed(lease.id, Purpose.RUN, reason))
+        """What is not over, or not begun, although it was to be by now."""
+        told = self._overdue.news(now)
+        for lease in [] if self.dry_run else self._overdue.never_started(now):
+            self._nothing_under_way(lease)
+            reason = "its VMs could not be started in all of its time"
+            told.append(OperationFailed(lease.id, Purpose.RUN, reason))
         return told
 
     def next_delay(self) -> int | None:
         """When something is to be over that is not yet."""
-        return min((self._ledger.leases[i].end for i in self._timed), default=None)
+        return self._overdue.next_moment()
+
+
+def _starts_over(change: StateChanged) -> bool:
+    """Whether an active lease lost its hosts."""
+    return change.old is State.ACTIVE and change.new is State.QUEUED

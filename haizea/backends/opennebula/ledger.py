@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from haizea.backends.opennebula.steps import Goal, Verb
 from haizea.core.events import Purpose
@@ -20,11 +20,13 @@ class Errand:
     """What a VM is to come to. ``host`` is OpenNebula's number, ``index`` the schedule's.
 
     ``verb`` was commanded last, and what was asked before ``fresh_after`` (by the steady
-    clock) does not show its effect. ``busy`` while it is being sent. ``attempts`` counts
+    clock) does not show its effect; ``working`` is a command that was seen to be worked on
+    since. ``busy`` while it is being sent. ``attempts`` counts
     what did not work since ``since``; nothing is tried before ``retry_at``, nor ``verb``
     again before ``patient_until``, and what failed is mended at ``mend_at``. ``waits_since``
     is when its host was first found to be without room for it. ``off_first``: before it
-    runs, it has to leave where an earlier start brought it.
+    runs, it has to leave where an earlier start brought it. It ``resumes`` where its memory
+    was saved.
     """
 
     vm: int
@@ -34,8 +36,10 @@ class Errand:
     since: int
     host: int | None = None
     index: int | None = None
+    resumes: bool = False
     reached: bool = False
     verb: Verb | None = None
+    working: Verb | None = None
     first_sent: int | None = None
     fresh_after: float = 0.0
     busy: bool = False
@@ -58,8 +62,9 @@ class Errand:
 class Tracked:
     """A lease that is not over. ``purpose`` and ``end`` are of what is under way for it.
 
-    ``failed`` is what did not work. ``let_go`` says that it was reported as over because of
-    what others did to its VMs, ``spoilt`` because one of them can never run again.
+    ``failed`` is what did not work, ``taken`` the VMs that others took. ``let_go`` says that
+    it was reported as over because of what others did to its VMs, ``spoilt`` because one of
+    them can never run again.
     """
 
     request: LeaseRequest
@@ -69,6 +74,7 @@ class Tracked:
     end: int = 0
     delays: int = 0
     failed: Purpose | None = None
+    taken: set[int] = field(default_factory=set)
     let_go: bool = False
     spoilt: bool = False
     started: bool = False

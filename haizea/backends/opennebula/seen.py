@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haizea.backends.opennebula.host import HostInfo
 from haizea.backends.opennebula.pools import Cluster, Datastore, VmGroup
@@ -70,6 +70,8 @@ class SeenVms:
         self._moves_changed = False
         self._seen: dict[int, Seen] = {}
         self._on: dict[int, set[int]] = {}
+        #: VMs that exist, and of which nothing is known as they could not be read.
+        self.unread: set[int] = set()
         #: Hosts on which something changed since this was emptied.
         self.touched: set[int] = set()
 
@@ -89,7 +91,9 @@ class SeenVms:
         """Take notice of a look; the VMs that changed, came or went."""
         changed = {vm.id for vm in look.vms if self._see(now, vm, look.asked)}
         gone = set(look.gone)
+        self.unread = (self.unread | look.unread) - self._seen.keys() - gone
         if look.whole:
+            self.unread &= look.unread
             there = {vm.id for vm in look.vms} | look.unread
             gone |= {n for n, s in self._seen.items() if n not in there and s.asked < look.asked}
         for number in gone & self._seen.keys():
@@ -109,6 +113,8 @@ class SeenVms:
             return True
         if asked < known.asked:
             return False
+        if not vm.uname:  # One that is asked for alone does not say it in 1.4.
+            vm = replace(vm, uname=known.vm.uname)
         known.asked = asked
         if vm == known.vm:
             return False

@@ -14,10 +14,14 @@ from haizea.backends.opennebula.vm import LcmState, VirtualMachine, VmState
 
 
 class Goal(StrEnum):
-    """What is wanted of a VM: that it runs, is saved, is on no host, or is over."""
+    """What is wanted of a VM: that it runs, is saved, is on no host, or is over.
+
+    One that is parked is on no host either, and whatever can be kept of it is.
+    """
 
     RUNNING = "running"
     SAVED = "saved"
+    PARKED = "parked"
     OFF = "off"
     ENDED = "ended"
 
@@ -69,6 +73,8 @@ _WORKING = frozenset([43, 45])
 _LAST_FAILURE = 50
 #: Failures of a first start, after which nothing of the VM exists that is worth keeping.
 NOTHING_LOST = frozenset([36, 39])
+#: Failures on the way to RUNNING; tried again, the VM takes its room on the host in fact.
+STARTS = frozenset([36, 37, 38, 39, 47, 48, 49, 50])
 
 _REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
 _OVER = frozenset([VmState.DONE, VmState.FAILED, VmState.CLONING_FAILURE])
@@ -107,8 +113,8 @@ def next_step(goal: Goal, host: int | None, vm: VirtualMachine, manners: Manners
             return _to_run(host, vm, manners)
         case Goal.SAVED:
             return _to_save(vm, manners)
-        case Goal.OFF:
-            return _to_take_off(vm, manners)
+        case Goal.PARKED | Goal.OFF:
+            return _to_take_off(goal, vm, manners)
         case Goal.ENDED:
             return _to_end(vm, manners)
 
@@ -145,12 +151,12 @@ def _to_save(vm: VirtualMachine, manners: Manners) -> Verb | Finding:
     return Finding.UNDER_WAY
 
 
-def _to_take_off(vm: VirtualMachine, manners: Manners) -> Verb | Finding:
+def _to_take_off(goal: Goal, vm: VirtualMachine, manners: Manners) -> Verb | Finding:
     match vm.state:
         case VmState.ACTIVE if not runs(vm):
             return Finding.LOST
         case VmState.ACTIVE:
-            return Verb.STOP if manners.legacy else Verb.UNDEPLOY
+            return Verb.STOP if manners.legacy or goal is Goal.PARKED else Verb.UNDEPLOY
         case VmState.POWEROFF:
             return Verb.UNDEPLOY
         case VmState.SUSPENDED:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from haizea.backends.opennebula.host_table import Entry, HostTable
-from haizea.backends.opennebula.ledger import Ledger
+from haizea.backends.opennebula.ledger import Errand, Ledger
 from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
 from haizea.backends.opennebula.steps import Goal
-from haizea.backends.opennebula.vm import VmState
+from haizea.backends.opennebula.vm import LcmState, VmState
 from haizea.core.events import HostUsed, Input
 from haizea.core.resources import Capacity, add
 
@@ -63,7 +63,17 @@ class Usage:
         if errand is None or errand.given_up:
             return False
         if not errand.reached:
-            return True
+            return errand.index == entry.index or not self._is_stuck(errand, seen)
         if errand.goal is Goal.RUNNING:
             return errand.index == entry.index
         return errand.goal is Goal.SAVED and seen.vm.state == VmState.SUSPENDED
+
+    def _is_stuck(self, errand: Errand, seen: Seen) -> bool:
+        """Whether a VM is to leave its host, and nobody knows when it does."""
+        lost = seen.vm.lcm_state == LcmState.UNKNOWN
+        match errand.next_goal:
+            case Goal.OFF | Goal.PARKED:
+                return lost or errand.attempts > 0
+            case Goal.ENDED:  # Until it ends, an active lease holds its place itself.
+                return errand.lease not in self._ledger.leases and errand.attempts > 0
+        return False
