@@ -8,7 +8,8 @@ import click
 
 from haizea.cli.client import Refusal, ServiceProblem
 from haizea.cli.help import HELP
-from haizea.cli.session import MOMENT, ParsedOption, Session, asks_service
+from haizea.cli.options import ParsedOption, limit_option
+from haizea.cli.session import MOMENT, Session, asks_service
 from haizea.cli.tables import Column, coloured, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -56,14 +57,7 @@ LEASE_ID = ParsedOption("LEASE", _lease_id)
 @click.option("--since", type=MOMENT, help="Only leases submitted then or later.")
 @click.option("--until", type=MOMENT, help="Only leases submitted before.")
 @click.option("-a", "--all", "finished", is_flag=True, help="Finished leases as well.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10**6),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="At most so many, the newest.",
-)
+@limit_option("the newest")
 @asks_service
 def list_leases(
     session: Session,

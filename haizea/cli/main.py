@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import click
 
 from haizea import __version__
 from haizea.cli.errors import explained, run
+from haizea.cli.groups import LazyGroup, Place
 from haizea.cli.help import HELP
-from haizea.plugins import nearest
-
-
-class Place(NamedTuple):
-    """Where a command is, and what it does in a few words."""
-
-    module: str
-    attribute: str
-    summary: str
-
 
 #: Modules are imported when their command is used, so that Haizea starts quickly.
 COMMANDS = {
@@ -65,36 +55,11 @@ COMMANDS = {
 
 def load_command(name: str) -> click.Command:
     """The command called ``name`` in :data:`COMMANDS`."""
-    place = COMMANDS[name]
-    module = importlib.import_module(f"haizea.cli.{place.module}")
-    return cast(click.Command, getattr(module, place.attribute))
+    return COMMANDS[name].load()
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands, in the order of help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a name that was mistyped."""
-        if args and args[0] not in COMMANDS:
-            guess = nearest(args[0], COMMANDS)
-            hint = f"Did you mean {guess!r}?" if guess else "'haizea --help' lists them all."
-            ctx.fail(f"there is no command {args[0]!r}. {hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+class _Explaining(LazyGroup):
+    """The commands, with what goes wrong in them told in words."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, with errors explained."""
@@ -103,7 +68,8 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=_Explaining,
+    places=COMMANDS,
     invoke_without_command=True,
     context_settings=HELP,
 )

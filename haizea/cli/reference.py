@@ -89,8 +89,10 @@ def _entries(command: click.Command, name: str, parent: click.Context, level: st
     yield f"\n{_text(command.help or '')}\n"
     yield from _options(command, context)
     if isinstance(command, click.Group):
-        for child in command.commands.values():
-            yield from _entries(child, str(child.name), context, level + "#")
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            assert child is not None, "a group has the commands that it lists"
+            yield from _entries(child, child_name, context, level + "#")
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -16,7 +16,8 @@ import click
 from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
 from haizea.cli.errors import INTERRUPTED, WrongInput
 from haizea.cli.help import HELP
-from haizea.cli.session import ParsedOption, Session, asks_service
+from haizea.cli.options import ParsedOption
+from haizea.cli.session import Session, asks_service
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.lease import Kind

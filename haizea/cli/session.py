@@ -10,20 +10,15 @@ from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_server
 from haizea.cli.client import Client, Query, ServiceProblem
+from haizea.cli.options import ParsedOption
 from haizea.cli.words import moment_of
 from haizea.times.moments import SystemZone, parse_moment
-
-# Older versions of click do not know that it is generic.
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType
 
 #: The most entries in one page of the service's lists.
 _PAGE = 500
@@ -173,25 +168,6 @@ def open_session(
         )
     client = Client(server=place, token=token, ca_file=ca_file)
     return Session(client, as_json=output == "json")
-
-
-class ParsedOption(_ParamType):
-    """An option whose text is read by a function that raises :class:`ValueError` in words.
-
-    The function never answers ``None``: that is an option that was not given.
-    """
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as wrong:
-            self.fail(str(wrong), param, ctx)
 
 
 def _timely(text: str) -> str:

@@ -8,6 +8,7 @@ import click
 
 from haizea.cli.client import ServiceProblem
 from haizea.cli.help import HELP
+from haizea.cli.options import limit_option
 from haizea.cli.session import Session, asks_service
 from haizea.cli.tables import Column, bar, clean, coloured, table, terminal_width
 from haizea.cli.words import (
@@ -20,14 +21,7 @@ from haizea.cli.words import (
 
 
 @click.command("queue", context_settings=HELP)
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10**6),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="At most so many, the first.",
-)
+@limit_option("the first")
 @asks_service
 def show_queue(session: Session, limit: int) -> None:
     """Show the queue: who waits, in which place, and when it is expected to start.

@@ -14,7 +14,8 @@ import click
 from haizea.cli.client import Body
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
-from haizea.cli.session import ParsedOption, Session, asks_service
+from haizea.cli.options import ParsedOption
+from haizea.cli.session import Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import in_utc, local, moment_of
 from haizea.times.moments import SystemZone, parse_moment

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
+from haizea.cli.options import ParsedOption
 from haizea.workloads import values
 from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.generate import (
@@ -31,12 +32,6 @@ from haizea.workloads.reader import Format, format_of
 from haizea.workloads.source import Source
 from haizea.workloads.swf_writer import swf_text
 
-# Older versions of click do not know that it is generic.
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType
-
 
 class _Share(click.FloatRange):
     """A float within a range, where ``nan`` is not a number of use either."""
@@ -48,22 +43,6 @@ class _Share(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is not a number", param, ctx)
         return number
-
-
-class _Parsed(_ParamType):
-    """An option whose text is parsed by a function that raises ``ValueError``."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as wrong:
-            self.fail(str(wrong), param, ctx)
 
 
 def _seconds(text: str) -> int:
@@ -85,10 +64,10 @@ def _site(text: str) -> WorkloadSite:
     return WorkloadSite(tuple(amounts), (Nodes(hosts, amounts),))
 
 
-DURATION = _Parsed("DURATION", _positive_seconds)
-LEAD = _Parsed("DURATION", _seconds)
-CAPACITY = _Parsed("CAPACITY", values.amounts)
-SITE = _Parsed("SITE", _site)
+DURATION = ParsedOption("DURATION", _positive_seconds)
+LEAD = ParsedOption("DURATION", _seconds)
+CAPACITY = ParsedOption("CAPACITY", values.amounts)
+SITE = ParsedOption("SITE", _site)
 FILE = click.Path(path_type=Path)
 
 

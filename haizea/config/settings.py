@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from haizea.config.sections import Config
-from haizea.config.words import ClockKind, ImageReuse, Mode, Preparation
+from haizea.config.words import ImageReuse, Preparation
 from haizea.core.settings import ImageSettings, Settings
 
 
 def scheduling_settings(config: Config) -> Settings:
     """The scheduler's rules."""
     chosen = config.scheduling
-    real = config.general.mode is Mode.OPENNEBULA or config.simulation.clock is ClockKind.REAL
     return Settings(
         backfilling=chosen.backfilling,
         backfilling_reservations=chosen.backfilling_reservations or 1,
@@ -26,7 +25,7 @@ def scheduling_settings(config: Config) -> Settings:
         force_scheduling_threshold_seconds=chosen.force_scheduling_threshold_seconds,
         shutdown_seconds=chosen.shutdown_seconds,
         enactment_overhead_seconds=chosen.enactment_overhead_seconds,
-        non_schedulable_seconds=chosen.non_schedulable_seconds if real else 0,
+        non_schedulable_seconds=chosen.non_schedulable_seconds if config.is_service else 0,
         images=_image_settings(config),
     )
 

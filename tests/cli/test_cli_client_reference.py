@@ -20,3 +20,11 @@ def test_every_command_is_on_it() -> None:
     for name in COMMANDS:
         assert f"\n## haizea {name}\n" in page
     assert "\n### haizea token make\n" in page
+
+
+def test_the_commands_of_groups_are_on_the_page() -> None:
+    page = reference_page()
+    for name in ("sandbox", "submit", "vms", "check", "install-driver"):
+        assert f"\n### haizea opennebula {name}\n" in page
+    for name in ("make", "list", "revoke"):
+        assert f"\n### haizea token {name}\n" in page
