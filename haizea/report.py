@@ -18,6 +18,7 @@ from haizea.core.events import (
     Decision,
     Expected,
     HostChanged,
+    HostsLimited,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -25,6 +26,7 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
+from haizea.core.hostrules import describe_allowed
 from haizea.core.hosts import Host, Site
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.resources import FOREVER
@@ -42,6 +44,7 @@ _LEVEL_OF: dict[type, int] = {
     RatesChanged: logging.INFO,
     OperationStarted: logging.DEBUG,
     OperationEnded: logging.DEBUG,
+    HostsLimited: logging.DEBUG,
     Expected: VDEBUG,
     ImageStored: VDEBUG,
 }
@@ -128,7 +131,7 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = request.id
         case StateChanged(lease_id=lease_id, new=new, code=code):
             found |= {"lease": lease_id, "state": str(new), "code": code}
-        case Expected() | OperationStarted() | OperationEnded():
+        case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
             found["lease"] = decision.lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
@@ -146,6 +149,8 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"lease {lease_id}: {old} -> {new}" + (
                 f": {spell_times(reason)}" if reason else ""
             )
+        case HostsLimited(lease_id=lease_id, allowed=allowed):
+            return f"lease {lease_id}: {describe_allowed(allowed)}"
         case Expected(lease_id=lease_id, start=start, reason=reason):
             when = "at no known time" if start is None else f"at {moment(start)}"
             return f"lease {lease_id} is expected to start {when}: {spell_times(reason)}"

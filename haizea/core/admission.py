@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from haizea.core.book import nodes
 from haizea.core.claim import Claim
-from haizea.core.events import LeaseAccepted
+from haizea.core.events import HostsLimited, LeaseAccepted
 from haizea.core.hold import Hold
-from haizea.core.hosts import EVERYWHERE, HostSet
+from haizea.core.hostrules import Allowed, allowed_record
+from haizea.core.hosts import EVERYWHERE
 from haizea.core.imaging import soonest
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import State
@@ -41,11 +42,14 @@ class Admission:
         self._policies = policies
         self._most: dict[tuple[Capacity, int], int] = {}
 
-    def submit(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> None:
+    def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
         """Look at a new request."""
         schedule = self._schedule
         lease = self.enter(request, allowed)
         schedule.out.append(LeaseAccepted(schedule.now, request))
+        if allowed != EVERYWHERE:
+            limits = allowed_record(allowed)
+            schedule.out.append(HostsLimited(schedule.now, request.id, limits))
         schedule.change(lease, State.PENDING)
         refusal = self._refusal(lease)
         if refusal is None:
@@ -59,7 +63,7 @@ class Admission:
         if refusal is not None:
             schedule.finish(lease, State.REJECTED, refusal.reason, refusal.code)
 
-    def enter(self, request: LeaseRequest, allowed: HostSet = EVERYWHERE) -> Lease:
+    def enter(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> Lease:
         """Enter a lease in the book, as one that was just asked for."""
         schedule = self._schedule
         assert request.id not in schedule.leases, f"lease id {request.id} is taken"
@@ -82,6 +86,10 @@ class Admission:
             return refusal
         if not self._fits_site(lease.demand):
             count = lease.demand.count
+            if lease.demand.rules is not None:
+                return Refusal(
+                    "too-big", f"{nodes(count)}, each where it may run, never fit on this site"
+                )
             fit = "fits on this site" if count == 1 else "fit on this site at once"
             return Refusal("too-big", f"{nodes(count)} of this size never {fit}")
         return None
@@ -222,8 +230,9 @@ class Admission:
         schedule, demand = self._schedule, lease.demand
         until = f"and @{end}" if end < FOREVER else "and whenever it would end"
         if demand.size is None:
+            where = "not enough room" if demand.rules is None else "no room where each may run"
             return Refusal(
-                "no-room", f"{nodes(demand.count)} asked, not enough room between @{start} {until}"
+                "no-room", f"{nodes(demand.count)} asked, {where} between @{start} {until}"
             )
         table = schedule.table.fork()
         policy = self._policies.preemption
@@ -285,7 +294,8 @@ class Admission:
     def _no_room_now(self, lease: Lease, start: int) -> str:
         demand = lease.demand
         if demand.size is None:
-            return f"{nodes(demand.count)} asked for now, not enough room"
+            where = "not enough room" if demand.rules is None else "no room where each may run"
+            return f"{nodes(demand.count)} asked for now, {where}"
         end = min(start + lease.remaining, FOREVER)
         room = self._schedule.table.room(demand.size, start, end, demand.allowed)
         most = level_count(room, FOREVER)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from haizea.core.hosts import EVERYWHERE, Host, HostSet
+from haizea.core.hostrules import Allowed, AllowedRecord
+from haizea.core.hosts import EVERYWHERE, Host
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.resources import Capacity
@@ -35,10 +36,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeaseSubmitted:
-    """Somebody asks for a lease; only hosts in ``allowed`` will do."""
+    """Somebody asks for a lease; only hosts that are ``allowed`` will do."""
 
     request: LeaseRequest
-    allowed: HostSet = EVERYWHERE
+    allowed: Allowed = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class HostsAllowed:
     """Other hosts than before will do for a lease."""
 
     lease_id: int
-    hosts: HostSet
+    hosts: Allowed
 
 
 Input = (
@@ -176,6 +177,14 @@ class StateChanged(NamedTuple):
     new: State
     reason: str = ""
     code: str = ""
+
+
+class HostsLimited(NamedTuple):
+    """From now on only these hosts are chosen for a lease; all of them where it is ``None``."""
+
+    time: int
+    lease_id: int
+    allowed: AllowedRecord | None
 
 
 class Expected(NamedTuple):
@@ -247,6 +256,7 @@ class ImageStored(NamedTuple):
 
 Decision = (
     LeaseAccepted
+    | HostsLimited
     | StateChanged
     | Expected
     | OperationStarted

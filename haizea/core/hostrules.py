@@ -77,6 +77,18 @@ def allowed_hosts(
     return HostRules(allowed=tuple(allowed), together=united, apart=parted)
 
 
+def by_node(allowed: Allowed, count: int) -> tuple[HostSet, ...]:
+    """The hosts that will do for each of so many nodes, taken by itself."""
+    return allowed.allowed if isinstance(allowed, HostRules) else (allowed,) * count
+
+
+def on_hosts(allowed: Allowed, hosts: Sequence[HostSet]) -> Allowed:
+    """The same rules, with other hosts for each node."""
+    if isinstance(allowed, HostRules):
+        return allowed_hosts(hosts, allowed.together, allowed.apart)
+    return allowed_hosts(hosts)
+
+
 def cliques(foes: Sequence[set[int]]) -> list[tuple[int, ...]]:
     """Sets of nodes, each to be kept apart, for who may not be with whom: ``foes[i]``.
 
@@ -143,11 +155,30 @@ def allowed_record(allowed: Allowed) -> AllowedRecord | None:
     )
 
 
+def describe_allowed(record: AllowedRecord | None) -> str:
+    """Which hosts will do, for people, in a few words."""
+    if record is None:
+        return "all hosts will do"
+    allowed = record.allowed()
+    told = [f"{_counted(hosts)} will do" for hosts in by_node(allowed, 1)[:1]]
+    if isinstance(allowed, HostRules):
+        told = ["nodes have hosts of their own"] if len(record.sets) > 1 else told
+        told += [f"nodes {_listed(nodes)} on one host" for nodes in allowed.together]
+        told += [f"nodes {_listed(nodes)} on a host each" for nodes in allowed.apart]
+    return "; ".join(told)
+
+
 def permits(allowed: Allowed, hosts: Sequence[int]) -> bool:
     """Whether the nodes may be on these hosts."""
     if isinstance(allowed, HostRules):
         return next(allowed.broken_by(hosts), None) is None
     return not host_set(hosts) & ~allowed
+
+
+def _counted(hosts: HostSet) -> str:
+    if hosts < 0:
+        return f"all hosts but {(~hosts).bit_count()}"
+    return "1 host" if hosts.bit_count() == 1 else f"{hosts.bit_count()} hosts"
 
 
 def _listed(nodes: Sequence[int]) -> str:

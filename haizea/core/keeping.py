@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from haizea.core.admission import Admission
 from haizea.core.durations import Rates
+from haizea.core.hostrules import allowed_record
+from haizea.core.hosts import EVERYWHERE
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
@@ -36,6 +38,7 @@ def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
         failures=lease.failures,
         late=lease.late,
         plan=None if lease.plan is None else _plan_record(lease, lease.plan, not waits),
+        allowed=allowed_record(lease.demand.where),
     )
 
 
@@ -84,7 +87,8 @@ class Restoring:
 
     def _restore(self, record: LeaseRecord) -> None:
         schedule = self._schedule
-        lease = self._admission.enter(record.request)
+        allowed = EVERYWHERE if record.allowed is None else record.allowed.allowed()
+        lease = self._admission.enter(record.request, allowed)
         schedule.join(lease, record.queued_since)
         schedule.restate(lease, record.state, record.changed, record.reason, record.code)
         lease.remaining = record.remaining

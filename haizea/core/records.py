@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from haizea.core.events import Purpose
+from haizea.core.hostrules import AllowedRecord
 from haizea.core.lease import DiskImage, LeaseRequest
 from haizea.core.lifecycle import FINAL, State
 
@@ -64,7 +65,7 @@ class LeaseRecord:
     seconds (``FOREVER`` without end), ``ran`` how long it has run since it last started
     from nothing. ``bound`` are the hosts where its saved memory (``saved``) or its images
     are. ``failures`` counts how often its VMs failed. ``late`` says why an AR starts after
-    its time, if it does.
+    its time, if it does. ``allowed`` are the hosts that will do, ``None`` where all will.
     """
 
     request: LeaseRequest
@@ -81,6 +82,7 @@ class LeaseRecord:
     failures: int = 0
     late: str = ""
     plan: PlanRecord | None = None
+    allowed: AllowedRecord | None = None
 
     @property
     def id(self) -> int:

@@ -83,7 +83,7 @@ class Repair:
         """
         schedule = self._schedule
         if lease.request.kind is Kind.BEST_EFFORT:
-            if lease.bound is not None and not lease.saved and host_set(lease.bound) & keep_off:
+            if lease.bound is not None and not lease.saved and not self._may_stay(lease, keep_off):
                 self.prepare_again(lease, reason)
             else:
                 schedule.back_to_queue(lease, reason, "failure")
@@ -98,6 +98,11 @@ class Repair:
                 self.postpone(lease, reason, until)
         finally:
             table.shut = before
+
+    def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
+        """Whether it can run where its images are."""
+        bound = lease.bound or ()
+        return lease.demand.permits(bound) and not host_set(bound) & keep_off
 
     def postpone(self, lease: Lease, reason: str, until: int) -> None:
         """Give an AR other hosts, or let it start on its own as soon as they are free."""

@@ -106,10 +106,12 @@ class Reserving:
         )
 
     def _release_shut(self, lease: Lease) -> None:
-        """Let a lease whose images are on a host that takes nothing new go elsewhere."""
+        """Let a lease whose images are where it cannot start any more go elsewhere."""
         if lease.bound is None or lease.saved:
             return
-        if self._schedule.table.shut & host_set(lease.bound):
+        if self._schedule.table.shut & host_set(lease.bound) or not lease.demand.permits(
+            lease.bound
+        ):
             self._schedule.forget_images(lease)
             lease.bound = None
 

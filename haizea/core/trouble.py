@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from haizea.core.durations import Rates
-from haizea.core.events import HostChanged, Purpose, RatesChanged
-from haizea.core.hosts import Host, HostSet, host_set
+from haizea.core.events import HostChanged, HostsLimited, Purpose, RatesChanged
+from haizea.core.hostrules import Allowed, allowed_record
+from haizea.core.hosts import Host
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
+from haizea.core.mapper import Demand
 from haizea.core.plan import Lease
 from haizea.core.records import HostRecord, SiteRecord
 from haizea.core.repair import Repair
@@ -91,17 +93,26 @@ class Trouble:
 
     # --- hosts ------------------------------------------------------------------------
 
-    def allow(self, lease_id: int, hosts: HostSet) -> None:
+    def allow(self, lease_id: int, hosts: Allowed) -> None:
         """Other hosts will do for a lease; one that has not started may have to move."""
         schedule, lease = self._schedule, self._schedule.leases.get(lease_id)
-        if lease is None or lease.demand.allowed == hosts:
+        if lease is None or lease.demand.where == hosts:
             return
-        lease.demand.allowed = hosts
+        waits = lease in schedule.waiting
+        if waits:
+            schedule.waiting.discard(lease)
+        lease.demand = Demand(lease.request, hosts)
+        if waits:
+            schedule.waiting.add(lease)
         lease.whole = False
         schedule.picky.add(lease_id)
         schedule.freed = True
-        if lease.plan is not None and not lease.started and host_set(lease.plan.hosts) & ~hosts:
-            self._repair.displace(lease, "other hosts will do for it now", ~hosts)
+        schedule.touched[lease_id] = lease
+        schedule.out.append(HostsLimited(schedule.now, lease_id, allowed_record(hosts)))
+        plan = lease.plan
+        if plan is not None and not lease.started and not lease.demand.permits(plan.hosts):
+            keep_off = ~lease.demand.allowed
+            self._repair.displace(lease, "other hosts will do for it now", keep_off)
 
     def host_added(self, host: Host) -> None:
         """The site grows."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
 from haizea.core.events import Input, LeaseCancelled, LeaseSubmitted
-from haizea.core.hosts import EVERYWHERE, HostSet
+from haizea.core.hostrules import Allowed
+from haizea.core.hosts import EVERYWHERE
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import ResourceTypes
-from haizea.store import StoreError
+from haizea.kept import KeyReused
+from haizea.store import RequestKey, StoreError
 
 #: So many requests may wait to be taken; more are turned away.
 MOST_WAITING = 20_000
@@ -27,14 +29,17 @@ MOST_AT_ONCE = 200
 class Submission:
     """Somebody asks for a lease and waits for the decision.
 
-    ``names`` are what its nodes are called elsewhere, ``allowed`` the hosts that will do.
+    ``digest`` tells what is asked for with ``key`` from other requests; ``None`` where a key
+    alone does. ``names`` are what its nodes are called elsewhere, ``allowed`` the hosts that
+    will do.
     """
 
     draft: Draft
     owner: str
     key: str | None
+    digest: str | None = None
     names: tuple[str, ...] = ()
-    allowed: HostSet = EVERYWHERE
+    allowed: Allowed = EVERYWHERE
     answer: Future[Decided] = field(default_factory=Future)
 
 
@@ -59,14 +64,20 @@ class Taken:
     repeated: list[tuple[Submission, int]] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
 
-    @property
-    def keys(self) -> list[tuple[str, str, int]]:
-        """Owner, idempotency key and lease of the new requests that have a key."""
-        return [(s.owner, s.key, i) for i, s in self.submitted.items() if s.key is not None]
+    #: By owner and key, those of the new requests that have a key.
+    by_key: dict[tuple[str, str], RequestKey] = field(default_factory=dict)
+
+    def add(self, lease_id: int, request: Submission) -> None:
+        """A request became this lease."""
+        self.submitted[lease_id] = request
+        if request.key is not None:
+            key = RequestKey(request.owner, request.key, lease_id, request.digest)
+            self.by_key[request.owner, request.key] = key
 
 
 class Inbox:
-    """Arrivals for the loop. ``known`` finds the lease of an owner's idempotency key.
+    """Arrivals for the loop. ``known`` finds the lease of an owner's idempotency key, and
+    raises :class:`KeyReused` for another digest than that request had.
 
     ``wake`` is called when there is something to take.
     """
@@ -75,7 +86,7 @@ class Inbox:
         self,
         types: ResourceTypes,
         next_lease_id: int,
-        known: Callable[[str, str], int | None],
+        known: Callable[[str, str, str | None], int | None],
         wake: Callable[[], None],
     ) -> None:
         self._types = types
@@ -136,7 +147,7 @@ class Inbox:
                     if self._repeats(request):
                         continue
                     lease_id, self._next = self._next, self._next + 1
-                    self.taken.submitted[lease_id] = request
+                    self.taken.add(lease_id, request)
                     asked = request.draft.request(lease_id, now, request.owner, self._types)
                     if request.names:
                         asked = replace(asked, names=request.names)
@@ -153,12 +164,16 @@ class Inbox:
         """
         if request.key is None:
             return False
-        for lease_id, other in self.taken.submitted.items():
-            if (other.owner, other.key) == (request.owner, request.key):
-                self.taken.repeated.append((request, lease_id))
-                return True
+        mine = self.taken.by_key.get((request.owner, request.key))
         try:
-            found = self._known(request.owner, request.key)
+            if mine is not None:
+                mine.check(request.digest)
+                self.taken.repeated.append((request, mine.lease))
+                return True
+            found = self._known(request.owner, request.key, request.digest)
+        except KeyReused as error:
+            request.answer.set_exception(error)
+            return True
         except StoreError as error:
             # Whether it repeats another is not known: it is not taken.
             request.answer.set_exception(Unavailable(str(error)))

@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from hypothesis import strategies as st
 
 from haizea.core.events import Decision
+from haizea.core.hostrules import AllowedRecord
 from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.records import LeaseRecord, SiteRecord
 
@@ -44,6 +45,11 @@ def any_object(kind: type[Any]) -> st.SearchStrategy[Any]:
     fields = {name: any_of(hint) for name, hint in get_type_hints(kind).items()}
     if kind is LeaseRequest:
         return st.fixed_dictionaries(fields).map(_request)
+    if kind is AllowedRecord:
+        sets = st.lists(st.integers().map("{:x}".format), min_size=1, max_size=3)
+        fields["sets"] = sets.map(tuple)
+        fields["nodes"] = st.sampled_from([(), (0,), (0, 0)])
+        fields["together"] = fields["apart"] = st.sampled_from([(), ((0,),)])
     if kind is NodeSet:
         fields["count"] = st.integers(1, (1 << 63) - 1)
     return st.builds(kind, **fields)

@@ -12,7 +12,7 @@ from haizea.backends.opennebula.placing import Placing, unplaced
 from haizea.backends.opennebula.requests import DraftRules, Drafts, LeaseDraft, draft_leases
 from haizea.backends.opennebula.seen import SeenVms
 from haizea.backends.opennebula.vm import VirtualMachine
-from haizea.core.hosts import HostSet
+from haizea.core.hostrules import Allowed
 from haizea.core.lifecycle import FINAL, State
 
 #: So often a request is made again whose lease was given up because of what others did.
@@ -29,7 +29,7 @@ class Asking:
     draft: LeaseDraft
     nodes: tuple[tuple[int, dict[str, int]], ...]
     names: tuple[str, ...]
-    allowed: HostSet
+    allowed: Allowed
     key: str
     times: int = 0
 
@@ -186,14 +186,13 @@ class Requests:
         if problem:
             self._hold_back(draft, problem)
             return None
-        vms = [self._waiting[vm] for vm in vm_ids]
-        places = self.placing.places(vms)
+        ordered = sorted(draft.nodes, key=lambda n: (-n.cpu_percent, -n.memory_mb, n.vm_id))
+        places = self.placing.places([self._waiting[node.vm_id] for node in ordered])
         if places.reason:
             self._hold_back(draft, places.reason)
             return None
         if places.wrong:
             self._hold_back(draft, places.wrong)
-        ordered = sorted(draft.nodes, key=lambda n: (-n.cpu_percent, -n.memory_mb, n.vm_id))
         sizes: list[tuple[int, dict[str, int]]] = []
         for node in ordered:
             amounts = {"CPU": node.cpu_percent, "Memory": node.memory_mb}
@@ -214,14 +213,9 @@ class Requests:
     def _companions(self, draft: LeaseDraft) -> str:
         """What VM groups say against asking for it now; empty if nothing."""
         for vm in draft.vm_ids:
-            others = self.placing.companions(vm)
+            others = self.placing.companions(vm) - set(draft.vm_ids)
             if not others:
                 continue
-            if others & set(draft.vm_ids):
-                return (
-                    "VM groups place its VMs by each other, which a HAIZEA group cannot: leave"
-                    " one of the two out"
-                )
             waits = self.ledger.lease_of.keys() | {v for vms in self._asked for v in vms}
             first = unplaced(others, self.seen, waits)
             if first is not None:

@@ -26,9 +26,12 @@ from haizea.backends.opennebula.matching_ranks import (
 )
 from haizea.backends.opennebula.seen import SeenVms, Surroundings
 from haizea.backends.opennebula.vm import VirtualMachine
-from haizea.core.hosts import EVERYWHERE, HostSet
+from haizea.core.fitting import Blocks
+from haizea.core.hostrules import Allowed, HostRules, allowed_hosts, cliques
+from haizea.core.hosts import EVERYWHERE, HostSet, hosts_in
 from haizea.core.lease import LeaseRequest
 from haizea.core.policy import HostView
+from haizea.core.resources import Capacity
 
 _MONITORED = 2
 
@@ -45,12 +48,12 @@ class PlacingPolicies:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The hosts of the schedule that will do for VMs, or why none does.
+    """The hosts of the schedule that will do for VMs, in their order, or why none does.
 
     ``wrong`` is what the owner wrote wrongly, empty if nothing.
     """
 
-    hosts: HostSet
+    hosts: Allowed
     ranking: Ranking | None = None
     reason: str = ""
     wrong: str = ""
@@ -139,22 +142,56 @@ class Placing:
         return self._matchmaker is not None
 
     def places(self, vms: Sequence[VirtualMachine]) -> Places:
-        """The hosts that will do for all of a lease's VMs, and how they rank for the first."""
+        """The hosts that will do for each of a lease's VMs, and how they rank for the first."""
         matchmaker = self._matchmaker
         assert matchmaker is not None, "hosts were seen"
-        hosts, wrong, ranking = self._there, "", None
-        for vm in vms:
-            match = matchmaker.match(self._needs(vm), self._placed(vm.id))
-            ranking = ranking or match.ranking
-            wrong = wrong or (f"VM {vm.id}: {match.error}" if match.error else "")
-            if match.reason:
-                return Places(0, None, match.reason, wrong)
-            hosts &= match.hosts
-        if not hosts:
-            return Places(0, None, "no host will do for all VMs of the group", wrong)
-        if ranking is matchmaker.default_ranking:
-            ranking = None
-        return Places(EVERYWHERE if hosts == self._there else hosts, ranking, "", wrong)
+        own = {vm.id for vm in vms}
+        outside = frozenset().union(*(self.companions(vm) for vm in own)) - own
+        matches = matchmaker.match_all([self._needs(vm) for vm in vms], self._placed(outside))
+        sets, wrong = [], ""
+        for vm, match in matches.items():
+            wrong = wrong or (f"VM {vm}: {match.error}" if match.error else "")
+            hosts = match.hosts & self._there
+            reason = match.reason or ("" if hosts else "its hosts are gone")
+            if reason:
+                told = reason if len(own) == 1 else f"VM {vm} of the group: {reason}"
+                return Places(0, None, told, wrong)
+            sets.append(EVERYWHERE if hosts == self._there else hosts)
+        allowed = self._ruled([vm.id for vm in vms], sets)
+        reason = self._contradiction([vm.id for vm in vms], allowed)
+        if reason:
+            return Places(0, None, reason, wrong)
+        ranking = matches[vms[0].id].ranking
+        own_rank = None if ranking is matchmaker.default_ranking else ranking
+        return Places(allowed, own_rank, "", wrong)
+
+    def _ruled(self, vms: Sequence[int], sets: Sequence[HostSet]) -> Allowed:
+        """The rules for VMs whose own hosts are ``sets``, by the VM groups that they are in."""
+        assert self._matchmaker is not None, "hosts were seen"
+        rules = self._matchmaker.rules
+        position = {vm: i for i, vm in enumerate(vms)}
+        together = {
+            tuple(sorted(position[other] for other in rules.together(vm) if other in position))
+            for vm in vms
+        }
+        foes = [{position[foe] for foe in rules.apart(vm) if foe in position} for vm in vms]
+        return allowed_hosts(sets, sorted(together), cliques(foes))
+
+    def _contradiction(self, vms: Sequence[int], allowed: Allowed) -> str:
+        """Why VMs of a group cannot be met on the hosts there are, were these all empty."""
+        if not isinstance(allowed, HostRules) or satisfiable(allowed, self._there):
+            return ""
+        for nodes in allowed.apart:
+            hosts = 0
+            for node in nodes:
+                hosts |= allowed.allowed[node] & self._there
+            if hosts.bit_count() < len(nodes):
+                listed = ", ".join(str(vms[node]) for node in nodes)
+                return (
+                    f"by VM groups its VMs {listed} need a host each, and {hosts.bit_count()}"
+                    " will do"
+                )
+        return "there is no way to place its VMs as their VM groups and requirements want it"
 
     def companions(self, vm: int) -> frozenset[int]:
         """The VMs whose hosts decide, by VM groups, on which hosts this one may run."""
@@ -176,13 +213,23 @@ class Placing:
     def _needs(self, vm: VirtualMachine) -> VmNeeds:
         return vm_needs(vm.attributes)
 
-    def _placed(self, vm: int) -> dict[int, int]:
+    def _placed(self, vms: Iterable[int]) -> dict[int, int]:
         placed: dict[int, int] = {}
-        for other in self.companions(vm):
+        for other in vms:
             seen = self._seen.get(other)
             if seen is not None and seen.vm.host_id is not None:
                 placed[other] = seen.vm.host_id
         return placed
+
+
+def satisfiable(allowed: Allowed, there: HostSet) -> bool:
+    """Whether the rules can be met at all on the hosts that are ``there``, were they empty."""
+    if not isinstance(allowed, HostRules):
+        return bool(allowed & there)
+    nothing: Capacity = ()
+    hosts = hosts_in(there)
+    blocks = Blocks([nothing] * len(allowed.allowed), allowed)
+    return blocks.fit(hosts, dict.fromkeys(hosts, nothing)) is not None
 
 
 def unplaced(companions: Iterable[int], seen: SeenVms, waits: Collection[int]) -> int | None:
