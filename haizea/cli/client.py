@@ -122,10 +122,12 @@ class Client:
         body: Body,
         headers: Mapping[str, str],
         accept: tuple[int, ...] = (),
+        waits: Callable[[str], None] = lambda reason: None,
     ) -> Answer:
         """As :meth:`ask`, for what is safe to say again: a few times, if an answer gets lost.
 
-        Where the service cannot be reached from the start, it is not waited for.
+        Where the service cannot be reached from the start, it is not waited for. ``waits``
+        is told why there is a pause before the next try.
         """
         may_have_arrived = False
         for pause in (*RETRY_SECONDS, None):
@@ -135,10 +137,12 @@ class Client:
                 may_have_arrived = may_have_arrived or lost.sent
                 if pause is None or not may_have_arrived:
                     raise NotReached(lost.message, sent=may_have_arrived) from None
+                waits(lost.message)
                 self.sleep(pause)
             except Refusal as refusal:
                 if pause is None or refusal.status != 503:
                     raise
+                waits(refusal.message)
                 self.sleep(max(pause, refusal.retry_after or 0.0))
         raise AssertionError("the last try answers or raises")
 

@@ -212,13 +212,15 @@ def request(
     if key is not None and not re.fullmatch("[!-~]{1,200}", key):
         raise click.BadParameter("a key is up to 200 letters, without spaces", param_hint="--key")
     answer = _submit(session, body, key or secrets.token_hex(16))
+    # With a key that is new nobody asked twice: an answer got lost, and the next one came.
+    told = {**answer, "repeated": key is not None and answer["repeated"]}
     if answer["outcome"] == "rejected":
         if session.as_json:
             session.print_json(answer)
-        click.echo(f"Error: {decision_in_words(answer, session.now, session.zone)}", err=True)
+        click.echo(f"Error: {decision_in_words(told, session.now, session.zone)}", err=True)
         raise click.exceptions.Exit(ServiceProblem.exit_code)
     if not session.as_json:
-        click.echo(decision_in_words(answer, session.now, session.zone))
+        click.echo(decision_in_words(told, session.now, session.zone))
     reached = True
     if wait is not None:
         reached = follow_lease(session, answer["lease"]["id"], wait)
@@ -235,7 +237,12 @@ def _submit(session: Session, body: Body, key: str) -> Any:
     again = f"To ask again without getting two, add --key {key}"
     try:
         answer = session.client.ask_until_answered(
-            "POST", "/v1/leases", body=body, headers={"Idempotency-Key": key}, accept=(409,)
+            "POST",
+            "/v1/leases",
+            body=body,
+            headers={"Idempotency-Key": key},
+            accept=(409,),
+            waits=_tell_of_pause,
         ).body
     except KeyboardInterrupt:
         click.echo(f"interrupted: the lease may have been taken. {again}", err=True)
@@ -253,6 +260,10 @@ def _submit(session: Session, body: Body, key: str) -> Any:
     if "outcome" not in answer:
         raise ServiceProblem(str(answer["error"]["message"]))
     return answer
+
+
+def _tell_of_pause(reason: str) -> None:
+    click.echo(f"Not answered yet: {reason.rstrip('.')}. Trying again ...", err=True)
 
 
 def _form(session: Session, asked: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,7 +38,7 @@ class Source:
         """Content that is at hand already, and is not packed."""
         return _Content(content, name)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes, None, None]:
         """The content, unpacked, in pieces of at most ``CHUNK_BYTES``."""
         try:
             with open(self.path, "rb") as raw:
@@ -121,7 +121,7 @@ class Source:
             return next(chunks, b"")
         finally:
             # The generator holds the file open; close it now rather than when it is collected.
-            chunks.close()  # type: ignore[attr-defined]
+            chunks.close()
 
     def whole(self, most_bytes: int) -> bytes:
         """All of a small file."""
@@ -142,7 +142,7 @@ class _Content(Source):
         super().__init__(name)
         self._content = content
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes, None, None]:
         """The content in one piece, which is smaller than any bound."""
         if self._content:
             yield self._content

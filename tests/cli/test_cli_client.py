@@ -336,6 +336,15 @@ def test_what_may_have_arrived_is_told_with_the_key_to_ask_again(service: RealSe
     assert len(slept) > 2
 
 
+def test_who_waits_is_told_why(service: RealService) -> None:
+    with BadNetwork(service.url, [0]) as network:
+        result = service.run("request", "-d", "1h", "--server", network.url)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Not answered yet: the connection to ")
+    assert result.stderr.endswith(". Trying again ...\n")
+    assert result.stdout.startswith("Lease ")
+
+
 def test_a_key_stands_for_one_request(service: RealService) -> None:
     first = service.json("request", "-d", "1h", "--key", "mine")
     again = service.json("request", "-d", "1h", "--key", "mine")
