@@ -76,3 +76,11 @@ class TokenInfo:
 
 class TokenNameTaken(Exception):
     """There is a token of this name that is not revoked."""
+
+
+class KeyReused(Exception):
+    """An idempotency key was used before, for another request: that of the lease ``lease_id``."""
+
+    def __init__(self, lease_id: int) -> None:
+        super().__init__(f"the key was used for another request, that of lease {lease_id}")
+        self.lease_id = lease_id

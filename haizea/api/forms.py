@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -20,6 +21,7 @@ from haizea.core.hosts import Site
 from haizea.core.lease import DiskImage, Kind
 from haizea.core.lifecycle import State
 from haizea.kept import LeaseQuery, Role
+from haizea.times.moments import changing_words, parse_start
 
 #: Text that can be shown and kept anywhere: no control characters.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -42,6 +44,18 @@ Moment = Annotated[
     BeforeValidator(_moment),
     WithJsonSchema(
         {"type": "string", "format": "date-time", "examples": ["2026-11-25T14:00:00+01:00"]}
+    ),
+]
+Start = Annotated[
+    str,
+    Field(max_length=64),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "maxLength": 64},
+            ],
+        }
     ),
 ]
 #: ``None`` is a lease without end.
@@ -120,13 +134,16 @@ class LeaseForm(BaseModel):
     kind: Literal["ar", "best-effort", "immediate"] | None = Field(
         None,
         description="`ar` starts exactly at `start`; `best-effort` waits until there is room;"
-        " `immediate` starts now or not at all. Left out: `ar` if there is a `start`, else"
-        " `best-effort`.",
+        " `immediate` starts now or not at all. Left out: what `start` says, `best-effort`"
+        " if there is none.",
     )
-    start: Moment | None = Field(
+    start: Start | None = Field(
         None,
-        description="When an `ar` starts: ISO 8601 with any zone, UTC where there is none;"
-        " whole seconds in the years 2000 to 2500. Left out for the other kinds.",
+        description="When an `ar` starts: ISO 8601 with any zone, `+00:30`, `+2d`, `14:00`,"
+        " `tomorrow 9:00`, `monday 9:00`; UTC where there is no zone; in the years 2000 to 2500."
+        " `now` is a lease of the kind `immediate`, `best-effort` one of that kind; so is one"
+        " without a start.",
+        examples=["2026-11-25T14:00:00+01:00"],
     )
     duration: Duration = Field(
         description="How long it runs: whole seconds or a text, `HH:MM:SS`, `90m`, `2d`."
@@ -146,50 +163,60 @@ class LeaseForm(BaseModel):
     image: ImageForm | None = Field(None, description="The disk image that all nodes boot from.")
     label: Label = Field("", description="A name for people; it need not be unique.")
 
-    def draft(self) -> Draft:
-        """The request. Raises :class:`Refused` where kind and start do not go together."""
-        kind = self.kind or ("best-effort" if self.start is None else "ar")
-        if kind == "ar" and self.start is None:
-            raise Refused(422, "invalid", "start: an advance reservation needs a start", "start")
-        if kind != "ar" and self.start is not None:
-            raise Refused(
-                422, "invalid", f"start: a lease of kind {kind} has none; leave it out", "start"
-            )
-        preemptible = kind == "best-effort" if self.preemptible is None else self.preemptible
+    def draft(self, now: int) -> Draft:
+        """The request, made ``now``. Raises :class:`Refused` for a start that makes no sense."""
+        kind, start, said = self._start(now)
         return Draft(
-            kind=Kind(kind),
+            kind=kind,
             nodes=tuple((nodes.count, nodes.resources) for nodes in self.nodes),
             duration=self.duration,
-            start=self.start,
-            preemptible=preemptible,
+            start=start,
+            preemptible=kind is Kind.BEST_EFFORT if self.preemptible is None else self.preemptible,
             image=None if self.image is None else self.image.image(),
             label=self.label,
+            said=said,
         )
+
+    def _start(self, now: int) -> tuple[Kind, int | None, str]:
+        """Kind, start, and the start's words where they mean another moment each time."""
+        wanted = None if self.kind is None else Kind(self.kind)
+        if self.start is None:
+            if wanted is Kind.AR:
+                raise _invalid("start", "an advance reservation needs a start")
+            return wanted or Kind.BEST_EFFORT, None, ""
+        try:
+            found = parse_start(self.start, now, UTC)
+        except ValueError as wrong:
+            raise _invalid("start", str(wrong)) from None
+        if wanted not in (None, found.kind):
+            raise _invalid("start", f"{self.start!a} is one of kind {found.kind}, not {wanted}")
+        return found.kind, found.moment, changing_words(self.start, UTC)
+
+
+def _invalid(field: str, message: str) -> Refused:
+    return Refused(422, "invalid", f"{field}: {message}", field)
 
 
 def check_draft(draft: Draft, site: Site) -> None:
     """Raise :class:`Refused` for what no form says or the site does not have."""
 
-    def refuse(field: str, message: str) -> None:
-        raise Refused(422, "invalid", f"{field}: {message}", field)
-
     if len(draft.nodes) > MOST_NODE_SETS:
-        refuse("nodes", f"more than {MOST_NODE_SETS} sets of nodes are too many")
+        raise _invalid("nodes", f"more than {MOST_NODE_SETS} sets of nodes are too many")
     if sum(count for count, _ in draft.nodes) > MOST_NODES:
-        refuse("nodes", f"more than {MOST_NODES} nodes are too many")
+        raise _invalid("nodes", f"more than {MOST_NODES} nodes are too many")
     for _, amounts in draft.nodes:
         for name, amount in amounts.items():
             if name not in site.types.names:
                 known = ", ".join(site.types.names)
-                refuse("nodes", f"the site has no resource type {name!a}; it has {known}")
+                raise _invalid("nodes", f"the site has no resource type {name!a}; it has {known}")
             if not 0 <= amount < AMOUNT_LIMIT:
-                refuse("nodes", f"{amount} of {name} is too much")
+                raise _invalid("nodes", f"{amount} of {name} is too much")
     if draft.duration is not None and not 0 < draft.duration < AMOUNT_LIMIT:
-        refuse("duration", "this is too long; write unlimited for a lease without end")
+        raise _invalid("duration", "this is too long; write unlimited for a lease without end")
     if draft.start is not None and not EARLIEST <= draft.start < LATEST:
-        refuse("start", "only moments in the years 2000 to 2500 are taken")
+        raise _invalid("start", "only moments in the years 2000 to 2500 are taken")
     if draft.image is not None and draft.image.size_mb >= AMOUNT_LIMIT:
-        refuse("image", "the image is too large")
+        raise _invalid("image", "the image is too large")
 
 
 class LeaseFilter(BaseModel):

@@ -39,10 +39,6 @@ class Interface:
     bells: Bells = field(default_factory=Bells)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def now(self) -> int:
-        """What time it is for the manager."""
-        return (await self.ask(self.manager.status)).now
-
     async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:
         """What ``make`` makes, as JSON; neither is done in the event loop's thread."""
         body = await self.ask(lambda: make().model_dump_json().encode())

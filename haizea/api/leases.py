@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -26,10 +25,8 @@ from haizea.api.manager import Decided, Draft
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
-from haizea.core.hosts import Site
 from haizea.core.lifecycle import FINAL, State
-from haizea.core.records import LeaseRecord
-from haizea.kept import LeaseQuery, Role
+from haizea.kept import KeyReused, LeaseQuery, Role
 
 router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]
@@ -105,8 +102,9 @@ async def ask_for_lease(
     """The answer is the decision. It is kept when the answer comes, and so is the lease.
 
     The lease belongs to the owner of the token. The body is JSON, a YAML document or a
-    `<lease>` element, as in workload files; a start that is a time, `HH:MM:SS`, counts from
-    now there.
+    `<lease>` element, as in workload files: there a start `HH:MM:SS` counts from now, and a time
+    without a zone is the service's local time. Words that mean another moment each time, as
+    `+00:30` does, are the same request when they are sent again with the same key.
 
     A `503` with the code `no-decision-yet` leaves open whether the lease was taken: send the
     request again with the same `Idempotency-Key`.
@@ -122,14 +120,14 @@ async def ask_for_lease(
             " the same Idempotency-Key, or look for it in the list of leases",
             seconds=5,
         ) from None
-    if decided.repeated and not _same(draft, decided.record, here.manager.site):
+    except KeyReused as reused:
         raise Refused(
             422,
             "key-reused",
             f"this Idempotency-Key was used for another request, that of lease"
-            f" {decided.record.id}; use a new one",
+            f" {reused.lease_id}; use a new one",
             "Idempotency-Key",
-        )
+        ) from None
     response = await here.answer(
         partial(decision_out, decided, here.manager.site), _decision_status(decided)
     )
@@ -149,7 +147,7 @@ async def _draft(here: Interface, request: Request) -> Draft:
 
     def read() -> Draft:
         if media == _JSON:
-            draft = LeaseForm.model_validate_json(body).draft()
+            draft = LeaseForm.model_validate_json(body).draft(here.manager.now())
         else:
             draft = here.parse_lease(body, media)
         check_draft(draft, site)
@@ -161,21 +159,6 @@ async def _draft(here: Interface, request: Request) -> Draft:
         raise invalid(wrong.errors(include_url=False, include_context=False)) from None
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong)[:1000]) from None
-
-
-def _same(draft: Draft, record: LeaseRecord, site: Site) -> bool:
-    """Whether the lease is what the draft asks for.
-
-    A start that counts from when it is sent is a later one each time: it is that of the lease
-    unless even the moment when the lease was taken, the latest to count from, is too early.
-    """
-    request = record.request
-    start, since = draft.start, draft.counted_from
-    if start is not None and since is not None and request.start is not None:
-        if request.submitted + (start - since) < request.start:
-            return False
-        draft = replace(draft, start=request.start)
-    return request == draft.request(request.id, request.submitted, request.owner, site.types)
 
 
 def _decision_status(decided: Decided) -> int:

@@ -2,14 +2,16 @@
 
 The interface knows the manager by the protocol :class:`Manager` alone. Its methods are
 called from several threads at once. Those that read may take as long as a question to a
-database takes; :meth:`Manager.submit`, :meth:`Manager.cancel`, :meth:`Manager.healthy`,
-:meth:`Manager.last_event_id` and :meth:`Manager.watch` return at once.
+database takes; :meth:`Manager.submit`, :meth:`Manager.cancel`, :meth:`Manager.now`,
+:meth:`Manager.healthy`, :meth:`Manager.last_event_id` and :meth:`Manager.watch` return at once.
 
 All moments are seconds since the epoch, UTC.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -40,8 +42,8 @@ class Draft:
 
     ``nodes`` are sets of equal nodes: how many, and how much of which resource type each.
     ``start`` is given for an AR alone; ``duration`` is in seconds, ``None`` without end.
-    ``counted_from`` is the moment from which ``start`` was counted, ``None`` for one that was
-    given as date and time.
+    ``said`` is ``start`` in the words that it was asked for in, where they mean another
+    moment each time.
     """
 
     kind: Kind
@@ -51,7 +53,21 @@ class Draft:
     preemptible: bool = False
     image: DiskImage | None = None
     label: str = ""
-    counted_from: int | None = None
+    said: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Tells this request from others, and not when or in which form it is sent."""
+        asked = (
+            self.kind,
+            [(count, sorted(amounts.items())) for count, amounts in self.nodes],
+            self.duration,
+            self.said or self.start,
+            self.preemptible,
+            self.image and (self.image.name, self.image.size_mb),
+            self.label,
+        )
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def request(
         self, lease_id: int, submitted: int, owner: str, types: ResourceTypes
@@ -201,6 +217,9 @@ class Manager(Protocol):
     def site(self) -> Site:
         """Resource types and hosts; hosts may be added as time goes by."""
 
+    def now(self) -> int:
+        """What time it is."""
+
     # --- requests ---------------------------------------------------------------------
 
     def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
@@ -208,7 +227,8 @@ class Manager(Protocol):
 
         ``key`` is the owner's idempotency key: the second request with it is not taken,
         but answered with the lease of the first. The resource types of the draft are the
-        site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`.
+        site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`, or
+        :class:`haizea.kept.KeyReused` where the first request with the key was another one.
         """
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:

@@ -77,7 +77,7 @@ async def show_host_use(
 
     Up to 400 days and 5000 changes; `until` of the answer says how far it goes.
     """
-    start, end = wanted.bounds(await here.now(), MOST_PERIOD_SECONDS)
+    start, end = wanted.bounds(here.manager.now(), MOST_PERIOD_SECONDS)
 
     def show() -> HostUseOut:
         site = here.manager.site
@@ -125,7 +125,7 @@ async def show_schedule(
     At most 400 days at once. A user is shown reservations of own leases; how much is in use
     in all is told host by host.
     """
-    start, end = wanted.bounds(await here.now(), MOST_PERIOD_SECONDS)
+    start, end = wanted.bounds(here.manager.now(), MOST_PERIOD_SECONDS)
     return await here.answer(partial(_schedule, here, token, start, end, wanted.limit))
 
 

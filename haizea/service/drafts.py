@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haizea.api.manager import Draft
-from haizea.times import parse_time
+from haizea.times.moments import SystemZone, changing_words, parse_moment
 from haizea.workloads import WorkloadError, values
 from haizea.workloads.lwf import read_lwf
 from haizea.workloads.source import Source
@@ -13,18 +13,22 @@ from haizea.workloads.yaml_leases import read_yaml
 def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     """The one lease in ``content``, by its media type.
 
-    An exact start is a date and time, or a time after ``now`` as in ``00:30:00``. Raises
-    :class:`ValueError` that says in words what is wrong.
+    An exact start is any form of :func:`parse_moment`, in local time where no zone is said,
+    or a time after ``now`` as in workload files, ``00:30:00``. Raises :class:`ValueError`
+    that says in words what is wrong.
     """
-    counted_from: int | None = None
+    said = ""
 
     def start(text: str) -> int:
-        nonlocal counted_from
+        nonlocal said
         try:
             seconds = values.start(values.clock_or_seconds(text))
         except ValueError:
-            return parse_time(text.strip(), local=True) - now
-        counted_from = now
+            zone = SystemZone()
+            moment = parse_moment(text, now, zone)
+            said = changing_words(text, zone)
+            return moment - now
+        said = f"+{seconds}"
         return seconds
 
     source = Source.of(content, "the lease")
@@ -43,5 +47,5 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
         preemptible=lease.preemptible,
         image=lease.image,
         label=lease.label,
-        counted_from=counted_from,
+        said=said,
     )

@@ -84,11 +84,16 @@ class ServiceManager:
         """The site as it is now."""
         return self._board.site
 
+    def now(self) -> int:
+        """What time it is by the service's clock."""
+        return self._about.now()
+
     # --- requests ---------------------------------------------------------------------
 
     def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
         """Ask for a lease."""
-        request = Submission(draft=draft, owner=owner, key=key)
+        digest = None if key is None else draft.digest
+        request = Submission(draft=draft, owner=owner, key=key, digest=digest)
         answer: Future[Decided] = Future()
         request.answer.add_done_callback(lambda decided: self._pass_on(decided, answer))
         self._inbox.put(request)
@@ -195,7 +200,7 @@ class ServiceManager:
         return ServiceStatus(
             version=__version__,
             started=self._about.started,
-            now=self._about.now(),
+            now=self.now(),
             last_turn=self._board.last_turn,
             leases=dict(states),
             queue_length=self._board.waiting,

@@ -100,7 +100,7 @@ class Turns:
                 decisions=decisions,
                 records=records,
                 site=self._scheduler.site_record() if changed else None,
-                keys=taken.keys,
+                keys=list(taken.by_key.values()),
             )
             self._board.last_event = self._keep(turn)
             self._note_lateness(now)

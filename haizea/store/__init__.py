@@ -7,12 +7,13 @@ from haizea.kept import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
 from haizea.store.errors import CodecError, StoreError, StoreLost, StoreUnavailable
 from haizea.store.store import Saved, Store
 from haizea.store.tokens import TokenTable
-from haizea.store.turns import Turn
+from haizea.store.turns import RequestKey, Turn
 
 __all__ = [
     "CodecError",
     "Event",
     "LeaseQuery",
+    "RequestKey",
     "Role",
     "Saved",
     "Store",

@@ -16,7 +16,7 @@ from haizea.store.errors import StoreError
 _VERSION_TABLE = "haizea_schema"
 
 #: The last step in ``migrations/versions``.
-REVISION = "0002"
+REVISION = "0003"
 
 
 def revision(database: Database) -> str | None:

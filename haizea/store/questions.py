@@ -12,7 +12,7 @@ from haizea.core.records import LeaseRecord
 from haizea.kept import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
 from haizea.store.schema import events, keys, leases
-from haizea.store.turns import text
+from haizea.store.turns import RequestKey, text
 
 #: No answer has more rows than this, whatever was asked.
 MOST_ROWS = 10_000
@@ -115,10 +115,20 @@ def decisions_after(connection: sa.Connection, event: int) -> list[Decision]:
     return [read_decision(kind, document) for kind, document in rows]
 
 
-def lease_for_key(connection: sa.Connection, owner: str, key: str) -> int | None:
-    """The lease that ``owner`` asked for with this idempotency key, if any."""
-    select = sa.select(keys.c.lease).where(keys.c.owner == text(owner), keys.c.key == text(key))
-    return connection.execute(select).scalar()
+def lease_for_key(
+    connection: sa.Connection, owner: str, key: str, digest: str | None
+) -> int | None:
+    """The lease that ``owner`` asked for with this idempotency key, if any.
+
+    Raises :class:`haizea.kept.KeyReused` where what was asked for is known to have another digest.
+    """
+    select = sa.select(keys).where(keys.c.owner == text(owner), keys.c.key == text(key))
+    row = connection.execute(select).first()
+    if row is None:
+        return None
+    found = RequestKey(row.owner, row.key, row.lease, row.digest)
+    found.check(digest)
+    return found.lease
 
 
 def _filtered(select: sa.Select[Any], query: LeaseQuery) -> sa.Select[Any]:

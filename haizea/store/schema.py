@@ -72,13 +72,15 @@ sa.Index("events_by_lease", events.c.lease, events.c.kind, events.c.id)
 sa.Index("events_by_owner", events.c.owner, events.c.id)
 sa.Index("events_by_time", events.c.kind, events.c.time)
 
-#: Which lease a request with an idempotency key became.
+#: Which lease a request with an idempotency key became. ``digest`` is that of what was asked
+#: for; NULL where nobody said.
 keys = sa.Table(
     "keys",
     metadata,
     sa.Column("owner", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("lease", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text),
 )
 sa.Index("keys_by_lease", keys.c.lease)
 

@@ -213,10 +213,13 @@ class Store:
         with self._database.reading() as connection:
             return questions.first_runs(connection, lease_ids)
 
-    def lease_for_key(self, owner: str, key: str) -> int | None:
-        """The lease that ``owner`` asked for with this idempotency key, if any."""
+    def lease_for_key(self, owner: str, key: str, digest: str | None = None) -> int | None:
+        """The lease that ``owner`` asked for with this idempotency key, if any.
+
+        Raises :class:`haizea.kept.KeyReused` where another request had it, by its digest.
+        """
         with self._database.reading() as connection:
-            return questions.lease_for_key(connection, owner, key)
+            return questions.lease_for_key(connection, owner, key, digest)
 
     def setting(self, name: str) -> str | None:
         """The text kept under ``name``, if any."""

@@ -21,10 +21,29 @@ from haizea.core.events import (
     RatesChanged,
 )
 from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.kept import KeyReused
 from haizea.store.codec import LARGEST, SMALLEST, write_decision, write_lease, write_site
 from haizea.store.schema import events, keys, leases, state
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """An owner's idempotency key and the lease that was asked for with it.
+
+    ``digest`` tells what was asked for from other requests, where that is known.
+    """
+
+    owner: str
+    key: str
+    lease: int
+    digest: str | None = None
+
+    def check(self, digest: str | None) -> None:
+        """Raises :class:`haizea.kept.KeyReused` where this is known to be another request's."""
+        if None not in (digest, self.digest) and digest != self.digest:
+            raise KeyReused(self.lease)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +51,15 @@ class Turn:
     """What one :meth:`haizea.store.Store.save` makes durable.
 
     ``now`` is the turn's moment; ``records`` has every lease that was touched, those
-    that are over included; ``site`` is given when it changed. ``keys`` are owner,
-    idempotency key and lease of new requests; the first lease of a key stays.
+    that are over included; ``site`` is given when it changed. ``keys`` are
+    those of new requests; the first lease of a key stays.
     """
 
     now: int
     decisions: Sequence[Decision] = ()
     records: Sequence[LeaseRecord] = ()
     site: SiteRecord | None = None
-    keys: Sequence[tuple[str, str, int]] = ()
+    keys: Sequence[RequestKey] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +145,10 @@ def rows_of(turn: Turn) -> TurnRows:
         leases=_lease_rows(turn.records),
         events=[_event_row(decision, owners) for decision in kept],
         expected=list(last),
-        keys=[{"owner": text(o), "key": text(k), "lease": lease} for o, k, lease in turn.keys],
+        keys=[
+            {"owner": text(k.owner), "key": text(k.key), "lease": k.lease, "digest": k.digest}
+            for k in turn.keys
+        ],
     )
 
 

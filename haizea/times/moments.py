@@ -126,6 +126,20 @@ def parse_start(text: str, now: int, zone: tzinfo) -> Start:
     return Start(Kind.AR, parse_moment(text, now, zone))
 
 
+def changing_words(text: str, zone: tzinfo) -> str:
+    """``text`` itself where it means another moment each time it is said, as ``+00:30`` does.
+
+    Empty for what always means the same; ``text`` is known to be a start.
+    """
+    words = " ".join(text.lower().split())
+    try:
+        # Two moments that differ in time of day, day and weekday.
+        first, other = (parse_moment(words, now, zone) for now in (0, 10 * 86400 + 3600))
+    except ValueError:
+        return words
+    return "" if first == other else words
+
+
 def parse_moment(text: str, now: int, zone: tzinfo) -> int:
     """The moment that a person means by ``text`` at the moment ``now`` in ``zone``.
 

@@ -221,9 +221,10 @@ class _Reader:
 
     def _start(self, node: yaml.Node | None) -> tuple[Kind, int | None]:
         text = "best-effort" if node is None else self._text(node, "start")
-        if text == "best-effort" or node is None:
+        word = text.strip().lower().replace("_", "-")
+        if word == "best-effort" or node is None:
             return Kind.BEST_EFFORT, None
-        if text == "now":
+        if word == "now":
             return Kind.IMMEDIATE, None
         try:
             return Kind.AR, self._read_start(text)

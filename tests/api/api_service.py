@@ -53,7 +53,7 @@ from haizea.core.records import LeaseRecord
 from haizea.core.resources import Capacity, ResourceTypes, add
 from haizea.core.scheduler import Scheduler
 from haizea.core.settings import Backfilling, Settings
-from haizea.kept import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
+from haizea.kept import Event, KeyReused, LeaseQuery, Role, TokenInfo, TokenNameTaken
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
 
@@ -88,7 +88,7 @@ class SmallManager:
         self._inputs: list[Input] = []
         self._records: dict[int, LeaseRecord] = {}
         self._events: list[Event] = []
-        self._keys: dict[tuple[str, str], int] = {}
+        self._keys: dict[tuple[str, str], tuple[int, str]] = {}
         self._queue: list[int] = []
         self._watchers: list[Callable[[], None]] = []
         self._tokens: dict[str, TokenInfo] = {}
@@ -171,12 +171,16 @@ class SmallManager:
                 raise Busy
             known = self._keys.get((owner, key)) if key is not None else None
             if known is not None:
-                answer.set_result(replace(self._decided(self._records[known]), repeated=True))
+                if known[1] != draft.digest:
+                    answer.set_exception(KeyReused(known[0]))
+                else:
+                    decided = self._decided(self._records[known[0]])
+                    answer.set_result(replace(decided, repeated=True))
                 return answer
             request = draft.request(self._next, self.now(), owner, self.site.types)
             self._next += 1
             if key is not None:
-                self._keys[owner, key] = request.id
+                self._keys[owner, key] = request.id, draft.digest
             self._inbox.append((LeaseSubmitted(request), answer))
         self._wake.set()
         return answer

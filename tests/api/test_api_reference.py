@@ -53,7 +53,7 @@ def test_examples_of_requests_are_taken() -> None:
     body = description()["paths"]["/v1/leases"]["post"]["requestBody"]["content"]
     forms = description()["components"]["schemas"]["LeaseForm"]["examples"]
     for example in forms:
-        check_draft(LeaseForm.model_validate_json(json.dumps(example)).draft(), site)
+        check_draft(LeaseForm.model_validate_json(json.dumps(example)).draft(0), site)
     for media in ("application/yaml", "application/xml"):
         for example in body[media]["schema"]["examples"]:
             check_draft(parse_lease(example.encode(), media), site)
@@ -80,4 +80,4 @@ def test_kind_and_start_go_together() -> None:
     with pytest.raises(Refused):
         LeaseForm.model_validate(
             {"kind": "ar", "duration": 1, "nodes": [{"resources": {"CPU": 1}}]}
-        ).draft()
+        ).draft(0)

@@ -18,7 +18,7 @@ from haizea.core.events import (
 from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord
-from haizea.store import Store, StoreUnavailable, Turn
+from haizea.store import RequestKey, Store, StoreUnavailable, Turn
 
 
 def record(lease_id: int, state: State = State.SCHEDULED, **changes: Any) -> LeaseRecord:
@@ -64,7 +64,7 @@ def submission(*lease_ids: int, now: int = 1000, **changes: Any) -> Turn:
             Expected(now, each.id, 2000, "waits for its turn"),
             OperationStarted(now, each.id, Purpose.RUN, 5600, (0, 1)),
         ]
-    keys = [(each.request.owner, f"key {each.id}", each.id) for each in records]
+    keys = [RequestKey(each.request.owner, f"key {each.id}", each.id) for each in records]
     return Turn(now=now, decisions=decisions, records=records, keys=keys)
 
 

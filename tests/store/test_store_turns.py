@@ -32,7 +32,7 @@ from haizea.core.hosts import Host
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.records import HostRecord, LeaseRecord, SiteRecord
-from haizea.store import CodecError, Event, LeaseQuery, Store, StoreError, Turn
+from haizea.store import CodecError, Event, LeaseQuery, RequestKey, Store, StoreError, Turn
 
 
 @pytest.fixture(params=PLACES)
@@ -151,7 +151,7 @@ def test_events_come_page_by_page_of_one_lease_or_owner(store: Store) -> None:
 
 def test_the_first_lease_of_a_key_stays(store: Store) -> None:
     store.save(submission(1))
-    store.save(Turn(now=1001, keys=[("ann", "key 1", 9), ("bob", "key 1", 5)]))
+    store.save(Turn(now=1001, keys=[RequestKey("ann", "key 1", 9), RequestKey("bob", "key 1", 5)]))
     assert store.lease_for_key("ann", "key 1") == 1
     assert store.lease_for_key("bob", "key 1") == 5
 
@@ -243,7 +243,7 @@ STRANGE = ["", "\0", "a\0b", "\ud800", "'; DROP TABLE leases; --", "%", "ü" * 5
 @pytest.mark.parametrize("text", STRANGE)
 def test_strange_texts_are_texts(store: Store, text: str) -> None:
     store.save(submission(1, owner=text, label=text))
-    store.save(Turn(now=1001, keys=[(text, text, 1)]))
+    store.save(Turn(now=1001, keys=[RequestKey(text, text, 1)]))
     store.set_setting(text, text)
     assert store.lease(1) == record(1, owner=text, label=text)
     assert store.count(LeaseQuery(owner=text, label=text)) == 1
