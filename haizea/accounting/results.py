@@ -20,6 +20,7 @@ from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.held import alike, listed
 from haizea.accounting.leases import COUNTED, LeaseRecord
+from haizea.accounting.limited import Limited
 from haizea.accounting.probes.base import Probe
 from haizea.accounting.rows import Rows
 from haizea.accounting.underway import UnderWay
@@ -27,6 +28,7 @@ from haizea.core.events import (
     Decision,
     Expected,
     HostChanged,
+    HostsLimited,
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
@@ -118,6 +120,7 @@ class ResultsFile:
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
             self._host_rates = Rows(self._db, "host_rates")
+            self._limited = Limited(self._db)
             self._counters = Rows(self._db, "counters")
             if start is not None:
                 self._begin(start)
@@ -190,6 +193,7 @@ class ResultsFile:
         # once, nothing made that is not a row, and nothing called that need not be.
         live, states, delivery = self._live, self._states.values, self._delivery
         started_boxes, ended_boxes = self._started_boxes, self._ended_boxes
+        limited = self._limited.leases
         ended: list[int] = []
         for now, decisions in self._pending:
             for decision in decisions:
@@ -208,6 +212,8 @@ class ResultsFile:
                         box.append(decision)
                 elif isinstance(decision, OperationStarted):
                     self._under_way.started(decision)
+                    if limited:
+                        self._limited.started(decision)
                     for box in started_boxes:
                         box.append(decision)
                 elif isinstance(decision, OperationEnded):
@@ -222,6 +228,7 @@ class ResultsFile:
             if ended:
                 for lease_id in ended:
                     self._write_lease(live.pop(lease_id))
+                self._limited.ended(ended)
                 ended.clear()
         self._notes += len(self._pending)
         self._pending.clear()
@@ -241,6 +248,8 @@ class ResultsFile:
                 self._states.values += (request.id, time, "New", "", "")
                 boxes = self._delivery.changes[request.kind]
                 self._live[request.id] = LeaseRecord(request, time, boxes)
+            case HostsLimited():
+                self._limited.limited(decision)
             case Expected():
                 self._live[decision.lease_id].told = decision
             case HostChanged():
@@ -340,6 +349,7 @@ class ResultsFile:
                 self._states,
                 self._host_states,
                 self._host_rates,
+                *self._limited.rows,
                 self._counters,
             ):
                 rows.write()

@@ -42,6 +42,14 @@ HOST_RATES = (
     "CREATE TABLE host_rates (host INTEGER, time INTEGER, suspend_mb_s REAL, resume_mb_s REAL)"
 )
 
+#: Which hosts would do for a lease from a moment on, as the JSON of
+#: :class:`haizea.core.hostrules.AllowedRecord`; NULL: all. Absent in results of earlier versions.
+HOST_RULES = "CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)"
+
+#: The host of each node of such a lease, in order, from when it ran or began to move there:
+#: a JSON array of ids.
+NODE_HOSTS = "CREATE TABLE node_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
+
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
@@ -88,6 +96,8 @@ TABLES = (
     HOSTS,
     HOST_STATES,
     HOST_RATES,
+    HOST_RULES,
+    NODE_HOSTS,
     LEASES,
     NODE_SETS,
     RESERVATION_SETS,

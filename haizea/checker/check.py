@@ -16,6 +16,7 @@ from haizea.checker.images import arrivals, images_there, transfers
 from haizea.checker.lifecycle import life_cycle
 from haizea.checker.load import load
 from haizea.checker.noloss import SiteSize, may_wait_for_ever, no_loss
+from haizea.checker.places import places
 from haizea.checker.preemption import Preemptions
 from haizea.checker.queue import Queue
 from haizea.checker.records import Records
@@ -102,6 +103,7 @@ def _by_lease(records: Records, hosts: HostTimes, queue: Queue) -> Iterator[Viol
                 refusals.append(Refusal(last.time, lease, last.code))
             continue
         yield from hosts.started_while_closed(history)
+        yield from places(records, history)
         yield from gang(records, history)
         yield from operations.operations(records, history)
         yield from operations.worth_while(records, history)

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from haizea.checker.load_places import BadPlaces, read_host_rules, read_node_hosts
 from haizea.checker.options import BadOption, read_options
 from haizea.checker.records import (
     Capacity,
@@ -78,6 +79,8 @@ def load(path: Path) -> Records:
         raise UnreadableResults(f"it is not a results file of Haizea ({error})") from None
     except BadOption as error:
         raise UnreadableResults(f"table configuration: {error}") from None
+    except BadPlaces as error:
+        raise UnreadableResults(str(error)) from None
 
 
 class _Loader:
@@ -122,6 +125,8 @@ class _Loader:
             ),
             absences=absences,
             rates=self._rates(),
+            host_rules=read_host_rules(self._db),
+            node_hosts=read_node_hosts(self._db),
         )
 
     def _check_tables(self) -> None:

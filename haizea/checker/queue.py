@@ -49,10 +49,14 @@ class Queue:
 
     @property
     def applies(self) -> bool:
-        """Whether the order of the queue is known, and starts are not put off for images."""
+        """Whether the order of the queue is known, and starts are put off for it alone.
+
+        Not where images are waited for, or hosts that will do.
+        """
         options = self._records.options
         known = options.queue_order in ("submission", "seniority", "shortest-first")
-        return known and options.simulated and not options.images_managed
+        anywhere = not self._records.host_rules
+        return known and options.simulated and not options.images_managed and anywhere
 
     def add(self, history: History) -> None:
         """Take in one lease."""
@@ -126,7 +130,10 @@ class Queue:
     def describe(self) -> str | None:
         """What could not be tested, if anything; ask it after :meth:`check`."""
         if not self.applies:
-            return "rule 4: the order of starts is not tested (images, own order or a real site)"
+            return (
+                "rule 4: the order of starts is not tested (images, own order, a real site, or"
+                " leases that may not run everywhere)"
+            )
         if self._records.disturbed:
             return "rule 4: future reservations are not tested (failures or delays)"
         if self._records.options.reservations not in (0, 1):

@@ -67,6 +67,27 @@ class RatesChange(NamedTuple):
     resume: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """From ``time`` on a lease's nodes were given these hosts only; nodes are positions from 0.
+
+    ``allowed`` are sets of hosts as bit sets, one for all nodes or one each. The nodes of each
+    set in ``together`` were to be on one host, those in ``apart`` on a host each.
+    """
+
+    time: int
+    allowed: tuple[int, ...]
+    together: tuple[tuple[int, ...], ...] = ()
+    apart: tuple[tuple[int, ...], ...] = ()
+
+
+class NodeHosts(NamedTuple):
+    """The host of each node of a lease, from when it ran or began to move there."""
+
+    time: int
+    hosts: tuple[int, ...]
+
+
 class Change(NamedTuple):
     """A lease came to ``state``, and why."""
 
@@ -165,7 +186,8 @@ class Records:
     ``rows`` and ``stories`` are by lease, in order of start and as they were written;
     ``host_changes`` and ``rates`` are by host, in order of time. ``disturbed`` is set where
     operations may have failed or taken longer than planned, so that plans do not hold.
-    ``absences`` are times in which nobody was there to carry out what was due.
+    ``absences`` are times in which nobody was there to carry out what was due. ``host_rules``
+    and ``node_hosts`` are by lease, in order of time, of leases that may not run everywhere.
     """
 
     status: str
@@ -181,6 +203,8 @@ class Records:
     disturbed: bool
     absences: Sequence[tuple[int, int]] = ()
     rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
+    host_rules: Mapping[int, Sequence[HostRules]] = field(default_factory=dict)
+    node_hosts: Mapping[int, Sequence[NodeHosts]] = field(default_factory=dict)
 
     def host_name(self, host: int | None) -> str | None:
         """What people call the host."""

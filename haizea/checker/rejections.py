@@ -50,7 +50,7 @@ def refused(
         lease = refusal.lease
         start = refusal.time if lease.requested_start is None else lease.requested_start
         end = start + lease.length
-        if len(lease.node_sets) > 1 or start < refusal.time:
+        if len(lease.node_sets) > 1 or start < refusal.time or lease.id in records.host_rules:
             continue
         there = [h for h in moment.holders if h.start < end and h.planned_end > start]
         message = _unfounded(records, refusal, moment, there)

@@ -1,0 +1,87 @@
+"""Reads from a results file where the nodes of some leases could run, and where they did.
+
+Results of earlier versions have no such tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from haizea.checker.records import HostRules, NodeHosts
+
+_MOST_ROWS = 10_000_000
+_LARGEST = 1 << 60
+
+
+class BadPlaces(Exception):
+    """One of the tables makes no sense; says why."""
+
+
+def read_host_rules(db: sqlite3.Connection) -> dict[int, list[HostRules]]:
+    """The rules of each lease, in order of time. Raises :class:`BadPlaces`."""
+    rules: dict[int, list[HostRules]] = {}
+    for lease, time, text in _rows(db, "host_rules", "lease, time, rules"):
+        rules.setdefault(lease, []).append(_rules(time, text))
+    return rules
+
+
+def read_node_hosts(db: sqlite3.Connection) -> dict[int, list[NodeHosts]]:
+    """The hosts of each lease's nodes, in order of time. Raises :class:`BadPlaces`."""
+    hosts: dict[int, list[NodeHosts]] = {}
+    for lease, time, text in _rows(db, "node_hosts", "lease, time, hosts"):
+        found = _parsed("node_hosts", text)
+        hosts.setdefault(lease, []).append(NodeHosts(time, _numbers("node_hosts", found)))
+    return hosts
+
+
+def _rows(db: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[int, int, Any]]:
+    row = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    if row is None:
+        return
+    if not isinstance(row[0], str) or not row[0].upper().startswith("CREATE TABLE"):
+        raise BadPlaces(f"{table} is not a plain table")
+    query = f"SELECT {columns} FROM {table} ORDER BY time, rowid"
+    for count, (lease, time, text) in enumerate(db.execute(query)):
+        if count >= _MOST_ROWS:
+            raise BadPlaces(f"table {table} has too many rows")
+        _numbers(table, [lease, time])
+        yield lease, time, text
+
+
+def _rules(time: int, text: Any) -> HostRules:
+    """``NULL``: all hosts will do."""
+    table = "host_rules"
+    if text is None:
+        return HostRules(time, (-1,))
+    found = _parsed(table, text)
+    if not isinstance(found, dict):
+        raise BadPlaces(f"table {table}: {text[:40]!r} is not an object")
+    try:
+        sets = [int(part, 16) for part in found["sets"]]
+        nodes = _numbers(table, found["nodes"])
+        allowed = tuple([sets[i] for i in nodes]) or (sets[0],)
+        together = tuple([_numbers(table, part) for part in found["together"]])
+        apart = tuple([_numbers(table, part) for part in found["apart"]])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise BadPlaces(f"table {table}: {text[:40]!r} makes no sense ({error!r})") from None
+    if any(node >= len(allowed) for part in (*together, *apart) for node in part):
+        raise BadPlaces(f"table {table}: {text[:40]!r} names nodes that are not there")
+    return HostRules(time, allowed, together, apart)
+
+
+def _parsed(table: str, text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise BadPlaces(f"table {table}: {str(text)[:40]!r} is not JSON") from None
+
+
+def _numbers(table: str, values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or not all(
+        type(value) is int and 0 <= value <= _LARGEST for value in values
+    ):
+        raise BadPlaces(f"table {table}: {str(values)[:40]} are not numbers from 0 on")
+    return tuple(values)
