@@ -191,6 +191,10 @@ class Requests:
         if places.reason:
             self._hold_back(draft, places.reason)
             return None
+        lacking = self.placing.lacking([self._waiting[vm] for vm in vm_ids], draft.kind)
+        if lacking:
+            self._hold_back(draft, lacking)
+            return None
         if places.wrong:
             self._hold_back(draft, places.wrong)
         sizes: list[tuple[int, dict[str, int]]] = []

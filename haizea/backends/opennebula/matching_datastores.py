@@ -69,14 +69,13 @@ class Datastores:
 
     def choose(self, vm: VmNeeds, host: int) -> DatastoreChoice:
         """The datastore for the VM on the host with this index."""
-        if not self._system:
-            return DatastoreChoice(None, "no system datastore is enabled")
+        unmet = self.unmet(vm)
+        if unmet:
+            return DatastoreChoice(None, unmet)
         full = self._full_image_datastore(vm)
         if full is not None:
             return DatastoreChoice(None, f"image datastore {full} has no room for the VM's disks")
         suiting = self._suiting(vm)
-        if not suiting.rows:
-            return DatastoreChoice(None, suiting.error or self._unmet(vm))
         cluster = self._hosts[host].cluster_id
         reachable = 0
         for tier in suiting.ranking.among(suiting.rows):
@@ -88,6 +87,13 @@ class Datastores:
                 if self._has_room(vm, datastore, host):
                     return DatastoreChoice(datastore.id)
         return DatastoreChoice(None, self._too_small(vm, host, reachable))
+
+    def unmet(self, vm: VmNeeds) -> str:
+        """Why no system datastore suits the VM, wherever it runs; empty where one does."""
+        if not self._system:
+            return "no system datastore is enabled"
+        suiting = self._suiting(vm)
+        return "" if suiting.rows else suiting.error or self._unmet(vm)
 
     def take(self, vm: VmNeeds, host: int, datastore: int) -> None:
         """Count what the VM's disks take, for those that are placed after it."""

@@ -24,14 +24,14 @@ from haizea.backends.opennebula.matching_ranks import (
     datastore_rank,
     host_rank,
 )
-from haizea.backends.opennebula.seen import SeenVms, Surroundings
+from haizea.backends.opennebula.seen import SeenVms, Surroundings, size_of
 from haizea.backends.opennebula.vm import VirtualMachine
 from haizea.core.fitting import Blocks
 from haizea.core.hostrules import Allowed, HostRules, allowed_hosts, cliques
 from haizea.core.hosts import EVERYWHERE, HostSet, hosts_in
-from haizea.core.lease import LeaseRequest
+from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.policy import HostView
-from haizea.core.resources import Capacity
+from haizea.core.resources import Capacity, fits
 
 _MONITORED = 2
 
@@ -101,6 +101,8 @@ class Placing:
         self._matchmaker: Matchmaker | None = None
         self._datastores: Datastores | None = None
         self._there: HostSet = 0
+        #: Of the hosts that are there.
+        self._sizes: set[Capacity] = set()
         self._legacy = False
         self.ranks = LiveRanks()
 
@@ -112,6 +114,7 @@ class Placing:
         clusters = {c.id: c.template.attributes for c in self._around.clusters}
         facts = []
         self._there = 0
+        self._sizes.clear()
         for entry in self._table.entries:
             info = entry.info
             if info is None or self._table.current.get(entry.number) != entry.index:
@@ -123,6 +126,7 @@ class Placing:
             # Whether a host can be used at present is the schedule's business.
             facts.append(replace(host_facts(attributes), state=_MONITORED))
             self._there |= 1 << entry.index
+            self._sizes.add(entry.capacity)
         chosen = self._policies
         self._matchmaker = Matchmaker(
             facts,
@@ -192,6 +196,31 @@ class Placing:
                     " will do"
                 )
         return "there is no way to place its VMs as their VM groups and requirements want it"
+
+    def lacking(self, vms: Sequence[VirtualMachine], kind: Kind) -> str:
+        """What VMs would have to wait for that is not here at all; empty where nothing is.
+
+        What waits until it fits waits for a larger host as well; who wants a certain time
+        is told at once that there is none.
+        """
+        for vm in vms:
+            reason = ""
+            if self._datastores is not None:
+                reason = self._datastores.unmet(self._needs(vm))
+            if not reason and kind is Kind.BEST_EFFORT:
+                reason = self._too_large(vm)
+            if reason:
+                return reason if len(vms) == 1 else f"VM {vm.id} of the group: {reason}"
+        return ""
+
+    def _too_large(self, vm: VirtualMachine) -> str:
+        size = size_of(vm)
+        if not self._sizes or any(fits(size, capacity) for capacity in self._sizes):
+            return ""
+        return (
+            f"no host is large enough for it: it asks for CPU {vm.cpu_percent / 100:g} and"
+            f" MEMORY {vm.memory_mb}"
+        )
 
     def companions(self, vm: int) -> frozenset[int]:
         """The VMs whose hosts decide, by VM groups, on which hosts this one may run."""
