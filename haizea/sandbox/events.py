@@ -40,7 +40,8 @@ class Publisher:
             import zmq
         except ImportError:
             raise EventsError(
-                "events need pyzmq: install haizea[opennebula], or do without events"
+                "events need pyzmq: install it with pip install 'haizea[opennebula]', or do without"
+                " events (--no-events)"
             ) from None
         self._faults = faults
         self._render = render
