@@ -20,6 +20,7 @@ from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolic
 from haizea.backends.opennebula.outcomes import Limits
 from haizea.backends.opennebula.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.placing import PlacingPolicies
+from haizea.backends.opennebula.rates import RateRules
 from haizea.backends.opennebula.reports import LeaseReports, Reports
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.scheduled_runner import ScheduledActions
@@ -187,6 +188,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             grace_seconds=section.shutdown_grace_seconds,
             retries=section.command_retries,
         ),
+        rates=_rate_rules(config),
         placing=PlacingPolicies(
             hosts=HostPolicy(section.host_policy.value),
             host_rank=section.host_rank,
@@ -199,6 +201,18 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
         commands=section.commands,
         host_grace_seconds=section.host_grace_seconds,
         dry_run=section.dry_run,
+    )
+
+
+def _rate_rules(config: Config) -> RateRules:
+    """What is learned of rates: nothing where a time is given instead."""
+    chosen = config.scheduling
+    saves = chosen.override_suspend_seconds is None
+    restores = chosen.override_resume_seconds is None
+    return RateRules(
+        suspend_mb_s=chosen.suspend_rate_mb_s if saves else None,
+        resume_mb_s=chosen.resume_rate_mb_s if restores else None,
+        overhead_seconds=chosen.enactment_overhead_seconds,
     )
 
 

@@ -22,6 +22,7 @@ from haizea.backends.opennebula.leases import Leases
 from haizea.backends.opennebula.ledger import Errand, Ledger
 from haizea.backends.opennebula.outcomes import Limits, Outcome, What
 from haizea.backends.opennebula.placing import Placing, PlacingPolicies
+from haizea.backends.opennebula.rates import HostRatesLearned, RateRules
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Look, SeenVms
 from haizea.backends.opennebula.steps import Goal, Manners
@@ -47,6 +48,7 @@ class Options:
     rules: DraftRules = field(default_factory=DraftRules)
     only_explicit: bool = False
     limits: Limits = field(default_factory=Limits)
+    rates: RateRules = field(default_factory=RateRules)
     placing: PlacingPolicies = field(default_factory=PlacingPolicies)
     intervals: Intervals = field(default_factory=Intervals)
     events: str | None = None
@@ -97,6 +99,7 @@ class OpenNebulaBackend:
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
         self._usage = Usage(self._table, self._seen, self._ledger)
+        self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self._leases = Leases(
             self._ledger, self._seen, self._table, self._endings, memory.request, options.rules
         )
@@ -165,6 +168,7 @@ class OpenNebulaBackend:
         """
         self._now = now
         self._table.restore(site.hosts)
+        self._rates.restore(site.rates)
         for record in records:
             self._leases.take_up(now, record)
         for vm, only_off in self._endings.vms().items():
@@ -193,6 +197,7 @@ class OpenNebulaBackend:
         told += self._table.review(now) if self._looked else []
         told += self._pump(now)
         told += self._leases.delays(now)
+        told += self._rates.news()
         if self._looked:
             told += self._usage.news(everywhere=self._everywhere)
             self._everywhere = False
@@ -212,7 +217,7 @@ class OpenNebulaBackend:
         self._leases.follow(now, decisions)
         self._settle()
         # What this leads to is told by the next observation.
-        self._later += self._pump(now)
+        self._later += [*self._pump(now), *self._rates.news()]
 
     def next_event(self) -> int | None:
         """When a command can be given, a host counts as dead, or something should be over."""
@@ -258,6 +263,8 @@ class OpenNebulaBackend:
         if outcome is not None:
             told += self._leases.outcome(now, outcome)
         errand = self._ledger.errands.get(answer.order.vm)
+        if errand is not None and not answer.error and not self._options.dry_run:
+            self._rates.accepted(now, errand, answer.order.verb)
         if self._options.dry_run and errand is not None:
             self._ledger.reach(errand)
             told += self._leases.outcome(now, Outcome(errand, What.REACHED))
@@ -266,6 +273,7 @@ class OpenNebulaBackend:
         match news:
             case Down():
                 self._down = True
+                self._rates.disturbed()
                 return []
             case Follower():
                 if not self._follows:
@@ -336,7 +344,10 @@ class OpenNebulaBackend:
         if not self._acts:
             return []
         told: list[Input] = []
+        self._rates.review()
         for outcome in list(self._enactment.pump(now)):
+            if outcome.what is What.REACHED:
+                self._rates.reached(now, outcome.errand)
             told += self._leases.outcome(now, outcome)
         for lease in [i.lease_id for i in told if isinstance(i, OperationFailed)]:
             allowed = self._allowed.get(lease, EVERYWHERE)
