@@ -131,9 +131,28 @@ class World:
         "How often VMs end by themselves before their duration is over.",
         default="0",
     )
+    host_failure_seconds: int | None = option(
+        "host-failures",
+        Duration(least=1),
+        "For how long a host works on average until it dies, and all that runs on it; none for"
+        " hosts that never do.",
+        example="10:00:00:00",
+    )
+    host_repair_seconds: int = option(
+        "host-repair",
+        Duration(least=1),
+        "How long a host that died is away.",
+        default="600",
+    )
     seed: int = option(
         "seed",
         Integer(),
         "What failures, delays and early ends are drawn from: the same seed draws the same.",
         default="0",
+    )
+    keep_days: int = option(
+        "keep-days",
+        Integer("days", least=1),
+        "For how many days what is over in the simulated site is kept there.",
+        default="30",
     )

@@ -18,6 +18,9 @@ def world_options(config: Config) -> WorldOptions:
         delays=_by_purpose(section.delays),
         longest_delay_seconds=section.longest_delay_seconds,
         early_ends=section.early_ends,
+        host_failure_seconds=section.host_failure_seconds or 0,
+        host_repair_seconds=section.host_repair_seconds,
+        keep_days=section.keep_days,
         seed=section.seed,
     )
 

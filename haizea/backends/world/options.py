@@ -81,19 +81,10 @@ class WorldOptions:
         if self.host_failure_seconds < 0:
             raise ValueError("hosts cannot fail more often than never")
 
-    def describe(self) -> str:
-        """In a few words, for a log."""
-        chances = [
-            f"{what} of {purpose.value} {probability:g}"
-            for what, table in (("failure", self.failures), ("delay", self.delays))
-            for purpose, probability in sorted(table.items())
-            if probability
-        ]
-        if self.early_ends:
-            chances.append(f"early end {self.early_ends:g}")
-        if self.host_failure_seconds:
-            chances.append(f"a host dies every {self.host_failure_seconds} s")
-        return f"seed {self.seed}: {', '.join(chances) or 'nothing goes wrong'}"
+    @property
+    def hosts_die(self) -> bool:
+        """Whether hosts ever die by themselves."""
+        return self.host_failure_seconds > 0
 
     def fate(self, lease: int, purpose: Purpose, due: int, seconds: int, nodes: int) -> Lot:
         """How an operation of a lease turns out: which VM is to blame, if any.
@@ -127,7 +118,7 @@ class WorldOptions:
 
     def host_lasts_seconds(self, host: int, since: int) -> int | None:
         """How long a host that came up ``since`` then stays up; ``None``: for ever."""
-        if not self.host_failure_seconds:
+        if not self.hosts_die:
             return None
         chance = random.Random(f"{self.seed} host {host} {since}")
         return max(1, round(chance.expovariate(1 / self.host_failure_seconds)))

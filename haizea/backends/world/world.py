@@ -66,7 +66,8 @@ class World:
         """The world in this file, made if there is none.
 
         Of ``hosts``, those that the world does not have are added, up since ``now``; one
-        whose capacity changed has the new one. Without hosts, it is as it was left. Raises
+        whose capacity changed has the new one, and from now on dies, or does not, as the
+        options say. Without hosts, it is as it was left. Raises
         :class:`~haizea.backends.world.file.WorldError` if the file cannot be used.
         """
         world = cls(WorldFile.open(path), options or WorldOptions())
@@ -221,22 +222,29 @@ class World:
     def add_host(self, host: Host, now: int) -> None:
         """The site has this host, up from ``now`` on if it is new."""
         found = rows.select_hosts(self._file, "WHERE id = ?", host.id)
-        capacity = rows.written(host.capacity)
-        if found and (found[0].name, found[0].capacity) == (host.name, host.capacity):
+        if found:
+            self._change_host(found[0], host, max(now, self._now))
             return
         with self._file.writing():
-            if found:
-                statement = "UPDATE hosts SET name = ?, capacity = ? WHERE id = ?"
-                self._file.run(statement, host.name, capacity, host.id)
-                return
             self._file.run(
                 "INSERT INTO hosts VALUES (?, ?, ?, 1, ?, ?, '')",
                 host.id,
                 host.name,
-                capacity,
+                rows.written(host.capacity),
                 now,
                 self._dies_at(host.id, now),
             )
+
+    def _change_host(self, known: HostState, host: Host, now: int) -> None:
+        """The site and the options may be others than when the host was last up."""
+        until = known.until
+        if known.up and (until is None) == self._options.hosts_die:
+            until = self._dies_at(host.id, now)
+        if (known.name, known.capacity, known.until) == (host.name, host.capacity, until):
+            return
+        with self._file.writing():
+            statement = "UPDATE hosts SET name = ?, capacity = ?, until = ? WHERE id = ?"
+            self._file.run(statement, host.name, rows.written(host.capacity), until, host.id)
 
     def host_down(self, host_id: int, now: int, reason: str = "the host failed") -> None:
         """A host dies now, and all that runs on it; it stays down until :meth:`host_up`."""
