@@ -32,6 +32,7 @@ from haizea.config import Config
 from haizea.config.opennebula import DefaultLease, PreemptWith, VmStates
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lifecycle import FINAL, State
 from haizea.core.policy import Policies
 from haizea.core.records import LeaseRecord
 from haizea.core.resources import ResourceTypes
@@ -40,7 +41,7 @@ from haizea.runtime import RunError
 from haizea.service.inbox import Inbox, Submission
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
-from haizea.store import Store, StoreError
+from haizea.store import LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,10 @@ _WAITS_IN = {
     VmStates.HOLD: frozenset([int(VmState.HOLD)]),
     VmStates.BOTH: frozenset([int(VmState.PENDING), int(VmState.HOLD)]),
 }
+
+
+#: So many leases that are over are told about again after a restart.
+_MOST_TOLD_AGAIN = 200
 
 
 def open_opennebula(config: Config, store: Store, clock: RealClock, speed: float) -> OpenNebulaSide:
@@ -67,6 +72,7 @@ class OpenNebulaSide:
 
     def __init__(self, config: Config, store: Store, clock: RealClock, speed: float) -> None:
         section = config.opennebula
+        self._store = store
         self.name = "OpenNebula, dry run" if section.dry_run else "OpenNebula"
         self._stops = section.stop_when_no_more_leases
         self._had_leases = False
@@ -140,8 +146,19 @@ class OpenNebulaSide:
             return self._opennebula.hosts()[index].name
 
         observer = LeaseReports(self._reports, records, host_name)
+        held = {name for record in known for name in record.request.names}
+        over = [r for r in self._lately_over() if held.isdisjoint(r.request.names)]
+        observer.begin(over)
         observer.begin(known)
+        self._opennebula.answered_before(name for record in over for name in record.request.names)
         return [observer]
+
+    def _lately_over(self) -> list[LeaseRecord]:
+        """Leases that came to no good end, the latest last: their owners may not know it yet."""
+        query = LeaseQuery(
+            states=FINAL - {State.DONE}, finished=True, newest_first=True, limit=_MOST_TOLD_AGAIN
+        )
+        return self._store.leases(query)[::-1]
 
     def start(self, directory: Path) -> None:
         """Run scheduled actions, and open the door at which OpenNebula's placer knocks."""

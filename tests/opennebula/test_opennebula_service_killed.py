@@ -1,18 +1,22 @@
-"""Haizea is killed while it drives an OpenNebula, and started again."""
+"""Haizea is killed while it drives an OpenNebula, and started again; so is OpenNebula."""
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opennebula_service import CONFIGURATION, Site
 
 from haizea.core.lifecycle import State
+from haizea.sandbox.clock import ScaledClock
+from haizea.sandbox.saved import StateFile
 from haizea.store import Store
 
 PROGRAM = Path(__file__).parent / "opennebula_process.py"
@@ -48,6 +52,80 @@ class Killable(Site):
             self.sandbox.close()
 
 
+class Twins(Killable):
+    """A site of two processes, either of which can be killed."""
+
+    def __init__(self, directory: Path, *, hosts: int, speed: float, version: str) -> None:
+        self.directory, self.speed, self.events = directory, speed, ""
+        self._texts: dict[str, Any] = {"opennebula": "", "scheduling": "", "wakeup": 30}
+        self._texts["saving"] = "override-suspend-time: 10\noverride-resume-time: 10"
+        self._version, self._hosts = version, hosts
+        self._state_file = directory / "cloud.db"
+        self.failure = None
+        self._ports = ["--port", "0", "--events-port", "0"]
+        self.start_opennebula()
+        state = StateFile(self._state_file)
+        known = state.settings()
+        state.close()
+        assert known is not None, "it has begun"
+        self.clock = ScaledClock(
+            speed=speed, start=known["start"], anchor_wall=known["anchor_wall"]
+        )
+
+    def start(self) -> None:
+        """Start Haizea; OpenNebula is there."""
+        self.start_haizea()
+
+    def start_opennebula(self) -> None:
+        """Start it, or start it again where it was."""
+        words = ["--version", self._version, "--hosts", str(self._hosts)]
+        words += ["--speed", str(self.speed), "--state-file", str(self._state_file)]
+        self._opennebula = subprocess.Popen(
+            [sys.executable, "-m", "haizea.sandbox", *words, *self._ports],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._opennebula.stdout is not None, "it is a pipe"
+        url = self._opennebula.stdout.readline().split()[-1]
+        said = self._opennebula.stdout.readline().split()
+        events = said[-1] if said[0] == "events" else None
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        self._ports = ["--port", str(port)]
+        if events is not None:
+            self._ports += ["--events-port", events.rpartition(":")[2]]
+        #: What is asked of it over the network alone.
+        self.sandbox = SimpleNamespace(  # type: ignore[assignment]
+            url=url,
+            port=port,
+            events_url=events,
+            session="oneadmin:onepass",
+            options=SimpleNamespace(version=self._version),
+        )
+
+    def kill_opennebula(self) -> None:
+        """As ``kill -9`` does."""
+        self._opennebula.kill()
+        self._opennebula.communicate()
+
+    def state(self, vm: int) -> str:
+        """A VM's state by name."""
+        return str(self._told("vm", vm=vm)["state"])
+
+    def assert_no_overload(self) -> None:
+        """No host ever had more than it can hold."""
+        assert not self._told("violations")
+
+    def _told(self, method: str, **arguments: object) -> Any:
+        return json.loads(self.call(f"sandbox.{method}", json.dumps(arguments)))
+
+    def close(self) -> None:
+        """End everything."""
+        self.kill_haizea()
+        self.kill_opennebula()
+        if hasattr(self, "store"):
+            self.store.close()
+
+
 @pytest.mark.parametrize(("seed", "version"), [(1, "6.10.5"), (2, "1.4.0"), (3, "7.4.0")])
 def test_a_killed_haizea_loses_no_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, version: str
@@ -79,21 +157,59 @@ def test_a_killed_haizea_loses_no_lease(
             if round_number % 2:
                 cloud.sandbox.restart()
             cloud.start_haizea()
-        cloud.store = Store.open(str(tmp_path / "leases.db"))
-        cloud.until(lambda: all(cloud.has_lease(vm) for vm in vms), seconds=3000)
-        cloud.until(lambda: all(lease.over for lease in cloud.leases()), seconds=6000)
-        done = [lease for lease in cloud.leases() if lease.state is State.DONE]
-        for lease in done:
-            cloud.until_state(int(lease.request.names[0]), "DONE")
-        leases = cloud.leases()
-        named = [name for lease in leases for name in lease.request.names]
-        assert len(named) == len(set(named)), "a VM was asked for twice"
-        for lease in leases:
-            over = cloud.state(int(lease.request.names[0])) == "DONE"
-            late = "not at work" in lease.reason or "still held" in (lease.reason + lease.late)
-            missed = lease.state is State.FAILED and late
-            assert missed or lease.state in (State.DONE, State.REJECTED), lease
-            assert over == (lease.state is State.DONE), lease
-        cloud.assert_no_overload()
+        _see_that_nothing_is_lost(cloud, vms)
     finally:
         cloud.close()
+
+
+@pytest.mark.parametrize(("seed", "version"), [(4, "6.10.5"), (5, "7.4.0"), (6, "1.4.0")])
+def test_haizea_and_opennebula_killed_lose_no_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, version: str
+) -> None:
+    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
+    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
+    dice = random.Random(seed)
+    cloud = Twins(tmp_path, hosts=2, speed=20, version=version)
+    try:
+        cloud.start()
+        vms: list[int] = []
+        for _ in range(5):
+            vms += [
+                cloud.submit(
+                    cpu=dice.choice([2, 4, 8]),
+                    duration=f"00:00:{dice.randint(20, 50)}",
+                    start="best_effort",
+                    preemptible=dice.choice(["yes", "no"]),
+                )
+                for _ in range(4)
+            ]
+            # Haizea may be away until its start is past.
+            cloud.submit(cpu=8, start="+00:02:00", duration="00:02:00")
+            time.sleep(dice.uniform(0.5, 3.0))
+            kills = [cloud.kill_haizea, cloud.kill_opennebula]
+            starts = [cloud.start_haizea, cloud.start_opennebula]
+            for step in (*dice.sample(kills, 2), *dice.sample(starts, 2)):
+                step()
+                time.sleep(dice.choice([0.0, 0.1, 0.5]))
+        _see_that_nothing_is_lost(cloud, vms)
+    finally:
+        cloud.close()
+
+
+def _see_that_nothing_is_lost(cloud: Killable, vms: list[int]) -> None:
+    cloud.store = Store.open(str(cloud.directory / "leases.db"))
+    cloud.until(lambda: all(cloud.has_lease(vm) for vm in vms), seconds=3000)
+    cloud.until(lambda: all(lease.over for lease in cloud.leases()), seconds=6000)
+    done = [lease for lease in cloud.leases() if lease.state is State.DONE]
+    for lease in done:
+        cloud.until_state(int(lease.request.names[0]), "DONE")
+    leases = cloud.leases()
+    named = [name for lease in leases for name in lease.request.names]
+    assert len(named) == len(set(named)), "a VM was asked for twice"
+    for lease in leases:
+        over = cloud.state(int(lease.request.names[0])) == "DONE"
+        late = "not at work" in lease.reason or "still held" in (lease.reason + lease.late)
+        missed = lease.state is State.FAILED and late
+        assert missed or lease.state in (State.DONE, State.REJECTED), lease
+        assert over == (lease.state is State.DONE), lease
+    cloud.assert_no_overload()

@@ -59,7 +59,7 @@ class Requests:
 
     ``ask`` hands a request over; its answer comes to :meth:`answered`. ``only_explicit``
     leaves VMs without ``HAIZEA`` alone. ``remnants`` are VMs of groups that can never be
-    whole again.
+    whole again, ``answered_before`` those not yet seen that had an answer in an earlier run.
     """
 
     ledger: Ledger
@@ -70,6 +70,7 @@ class Requests:
     only_explicit: bool = False
     dirty: bool = False
     remnants: set[int] = field(default_factory=set)
+    answered_before: set[int] = field(default_factory=set)
     _waiting: dict[int, VirtualMachine] = field(default_factory=dict)
     _grouped: dict[int, VirtualMachine] = field(default_factory=dict)
     _asked: dict[tuple[int, ...], str] = field(default_factory=dict)
@@ -96,6 +97,9 @@ class Requests:
             if seen is None:
                 self._told.pop(number, None)
                 self._had.pop(number, None)
+            elif number in self.answered_before:
+                self.answered_before.discard(number)
+                self._had.setdefault(number, fingerprint(seen.vm))
             waits = seen is not None and seen.vm.state in self.rules.states
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)

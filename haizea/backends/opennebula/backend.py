@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from haizea.backends.opennebula.asking import Asking, Requests, Tell
@@ -238,6 +238,10 @@ class OpenNebulaBackend:
         self._requests.answered(asking, state, reason, repeated=repeated)
         if lease is not None and not repeated:
             self._allowed[lease] = asking.allowed
+
+    def answered_before(self, names: Iterable[str]) -> None:
+        """VMs whose leases are over since an earlier run: they have their answer."""
+        self._requests.answered_before.update(int(name) for name in names if name.isdigit())
 
     # --- other threads -------------------------------------------------------------------
 
