@@ -18,10 +18,15 @@ _IDLE = frozenset({"Queued", "Suspended-Queued", "Preparing", "Ready"})
 def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
     """Whether a lease may still wait when there is nothing left to do.
 
-    That is so where hosts are down or drained at the end, or held without end.
+    That is so where hosts are down or drained at the end, or held without end, or not all
+    will do for some lease.
     """
-    return any(hosts.absent(host, records.ended) for host in records.hosts) or any(
-        lease.duration is None and lease.state == "Active" for lease in records.leases.values()
+    return (
+        bool(records.host_rules)
+        or any(hosts.absent(host, records.ended) for host in records.hosts)
+        or any(
+            lease.duration is None and lease.state == "Active" for lease in records.leases.values()
+        )
     )
 
 
