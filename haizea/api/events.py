@@ -20,7 +20,6 @@ from haizea.api.interface import (
     Here,
     Interface,
     described,
-    errors,
     secret_of,
     whose,
 )
@@ -51,17 +50,20 @@ _PAGE = 100
 
 @router.get(
     "/events",
-    summary="Follow what happens",
-    tags=["events"],
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "The stream. Each `data` is an event as the schema EventOut says.",
-            "content": {MEDIA_TYPE: {"schema": _ENTRY}},
+    **described(
+        "Follow what happens",
+        "events",
+        ANYBODY,
+        404,
+        409,
+        responses={
+            200: {
+                "description": "The stream. Each `data` is an event as the schema EventOut says.",
+                "content": {MEDIA_TYPE: {"schema": _ENTRY}},
+            },
         },
-        **errors(404, 409),
-    },
-    openapi_extra=described(*ANYBODY),
+    ),
 )
 async def follow_events(
     request: Request,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from haizea.api.answers import EventOut
 from haizea.api.values import written, written_or_none
@@ -60,9 +60,10 @@ def _told(event: Event, site: Site) -> EventOut:
                 reason=spell_times(reason),
             )
         case OperationStarted() as started:
-            return _started(event, started, site)
+            return _operation(event, started, started.time, started.hosts, site)
         case OperationEnded() as ended:
-            return _ended(event, ended, site)
+            hosts = [host for host, _ in ended.use]
+            return _operation(event, ended, ended.start, hosts, site)
         case HostChanged(host=host, status=status, reason=reason):
             because = f": {spell_times(reason)}" if reason else ""
             return EventOut(
@@ -100,32 +101,24 @@ def _state(event: Event, change: StateChanged) -> EventOut:
     )
 
 
-def _started(event: Event, started: OperationStarted, site: Site) -> EventOut:
-    names = host_names(site, started.hosts)
+def _operation(
+    event: Event,
+    operation: OperationStarted | OperationEnded,
+    start: int,
+    hosts: Iterable[int],
+    site: Site,
+) -> EventOut:
+    begins, lease = isinstance(operation, OperationStarted), operation.lease_id
+    names, does = host_names(site, hosts), "begins" if begins else "is over"
     return EventOut(
         id=event.id,
         time=written(event.time),
-        kind="operation-started",
-        text=f"lease {started.lease_id}: {started.purpose} begins on {_listed(names)}",
-        lease=started.lease_id,
-        purpose=started.purpose,
-        start=written_or_none(started.time),
-        end=written_or_none(started.end),
-        hosts=names,
-    )
-
-
-def _ended(event: Event, ended: OperationEnded, site: Site) -> EventOut:
-    names = host_names(site, [host for host, _ in ended.use])
-    return EventOut(
-        id=event.id,
-        time=written(event.time),
-        kind="operation-ended",
-        text=f"lease {ended.lease_id}: {ended.purpose} is over on {_listed(names)}",
-        lease=ended.lease_id,
-        purpose=ended.purpose,
-        start=written_or_none(ended.start),
-        end=written_or_none(ended.end),
+        kind="operation-started" if begins else "operation-ended",
+        text=f"lease {lease}: {operation.purpose} {does} on {_listed(names)}",
+        lease=lease,
+        purpose=operation.purpose,
+        start=written_or_none(start),
+        end=written_or_none(operation.end),
         hosts=names,
     )
 

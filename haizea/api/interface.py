@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response
@@ -21,7 +22,11 @@ from haizea.api.settings import ApiSettings, ParseLease
 from haizea.core.records import LeaseRecord
 from haizea.kept import Role, TokenInfo
 
+#: The roles that may do something: ask; change leases; see figures about everything; do all.
 ANYBODY = (Role.USER, Role.OPERATOR, Role.READER)
+CHANGING = (Role.USER, Role.OPERATOR)
+WATCHING = (Role.OPERATOR, Role.READER)
+OPERATING = (Role.OPERATOR,)
 _WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}
 
 
@@ -86,18 +91,11 @@ def bearer(*roles: Role) -> Any:
     return Depends(allowed)
 
 
-#: The token of a request that anybody may make; that changes leases; that sees figures
-#: about everything; that only an operator may make.
 AnyToken = Annotated[TokenInfo, bearer(*ANYBODY)]
-ChangingToken = Annotated[TokenInfo, bearer(Role.USER, Role.OPERATOR)]
-WatchingToken = Annotated[TokenInfo, bearer(Role.OPERATOR, Role.READER)]
-OperatorToken = Annotated[TokenInfo, bearer(Role.OPERATOR)]
+ChangingToken = Annotated[TokenInfo, bearer(*CHANGING)]
+WatchingToken = Annotated[TokenInfo, bearer(*WATCHING)]
+OperatorToken = Annotated[TokenInfo, bearer(*OPERATING)]
 Here = Annotated[Interface, Depends(interface_of)]
-
-
-def described(*roles: Role, also: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The part of a route's OpenAPI description that says whom it is for."""
-    return {"x-roles": [role.value for role in roles], **(also or {})}
 
 
 _MEANINGS = {
@@ -113,9 +111,27 @@ _MEANINGS = {
 }
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for its OpenAPI description; some are common to all."""
-    return {
+def described(
+    summary: str,
+    tag: str,
+    roles: tuple[Role, ...],
+    *statuses: int,
+    responses: Mapping[int | str, Mapping[str, Any]] = MappingProxyType({}),
+    also: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What a route says of itself in the OpenAPI description.
+
+    ``statuses`` are those of errors that it may answer with, beside those that all routes
+    have in common; ``responses`` its other answers, where they need words; ``also`` is put
+    into the description as it is.
+    """
+    errors = {
         status: {"model": ErrorBody, "description": _MEANINGS[status]}
         for status in sorted({401, 403, 422, 503, *statuses})
+    }
+    return {
+        "summary": summary,
+        "tags": [tag],
+        "responses": {**errors, **responses},
+        "openapi_extra": {"x-roles": [role.value for role in roles], **also},
     }

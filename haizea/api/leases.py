@@ -13,12 +13,12 @@ from haizea.api.calls import Closing, settled
 from haizea.api.forms import LeaseFilter, LeaseForm, QueueFilter, check_draft
 from haizea.api.interface import (
     ANYBODY,
+    CHANGING,
     AnyToken,
     ChangingToken,
     Here,
     Interface,
     described,
-    errors,
     whose,
 )
 from haizea.api.manager import Decided, Draft
@@ -26,7 +26,7 @@ from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.lifecycle import FINAL, State
-from haizea.kept import KeyReused, LeaseQuery, Role
+from haizea.kept import KeyReused, LeaseQuery
 
 router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]
@@ -65,24 +65,29 @@ _BODY: dict[str, Any] = {
     "/leases",
     status_code=201,
     response_model=DecisionOut,
-    summary="Ask for a lease",
-    tags=["leases"],
-    responses={
-        201: {
-            "description": "It is taken: `outcome` is `accepted` or `queued`.",
-            "headers": {
-                "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
+    **described(
+        "Ask for a lease",
+        "leases",
+        CHANGING,
+        408,
+        413,
+        415,
+        also=_BODY,
+        responses={
+            201: {
+                "description": "It is taken: `outcome` is `accepted` or `queued`.",
+                "headers": {
+                    "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
+                },
             },
+            200: {
+                "model": DecisionOut,
+                "description": "It was asked for before with this `Idempotency-Key`: that lease"
+                " as it is now.",
+            },
+            409: {"model": DecisionOut, "description": "It is rejected: see `reason` and `offer`."},
         },
-        200: {
-            "model": DecisionOut,
-            "description": "It was asked for before with this `Idempotency-Key`: that lease as it"
-            " is now.",
-        },
-        **errors(408, 413, 415),
-        409: {"model": DecisionOut, "description": "It is rejected: see `reason` and `offer`."},
-    },
-    openapi_extra=described(Role.USER, Role.OPERATOR, also=_BODY),
+    ),
 )
 async def ask_for_lease(
     request: Request,
@@ -170,10 +175,7 @@ def _decision_status(decided: Decided) -> int:
 @router.get(
     "/leases",
     response_model=LeaseList,
-    summary="List leases",
-    tags=["leases"],
-    responses=errors(),
-    openapi_extra=described(*ANYBODY),
+    **described("List leases", "leases", ANYBODY),
 )
 async def list_leases(
     here: Here, wanted: Annotated[LeaseFilter, Query()], token: AnyToken
@@ -200,10 +202,7 @@ def _page(here: Interface, query: LeaseQuery) -> LeaseList:
 @router.get(
     "/leases/{lease_id}",
     response_model=LeaseStory,
-    summary="Show a lease",
-    tags=["leases"],
-    responses=errors(404),
-    openapi_extra=described(*ANYBODY),
+    **described("Show a lease", "leases", ANYBODY, 404),
 )
 async def show_lease(here: Here, lease_id: LeaseId, token: AnyToken) -> Response:
     """A lease with its story: its states with time and reason, its reservations, its hosts."""
@@ -220,10 +219,7 @@ async def show_lease(here: Here, lease_id: LeaseId, token: AnyToken) -> Response
 @router.delete(
     "/leases/{lease_id}",
     response_model=LeaseOut,
-    summary="Cancel a lease",
-    tags=["leases"],
-    responses=errors(404, 409),
-    openapi_extra=described(Role.USER, Role.OPERATOR),
+    **described("Cancel a lease", "leases", CHANGING, 404, 409),
 )
 async def cancel_lease(here: Here, lease_id: LeaseId, token: ChangingToken) -> Response:
     """Ends the lease now, whether it waits or runs. Cancelling it again changes nothing."""
@@ -251,10 +247,7 @@ async def cancel_lease(here: Here, lease_id: LeaseId, token: ChangingToken) -> R
 @router.get(
     "/queue",
     response_model=QueueOut,
-    summary="Show the queue",
-    tags=["leases"],
-    responses=errors(),
-    openapi_extra=described(*ANYBODY),
+    **described("Show the queue", "leases", ANYBODY),
 )
 async def show_queue(
     here: Here, wanted: Annotated[QueueFilter, Query()], token: AnyToken

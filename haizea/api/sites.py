@@ -19,12 +19,12 @@ from haizea.api.answers import (
 from haizea.api.forms import Period, ScheduleFilter
 from haizea.api.interface import (
     ANYBODY,
+    WATCHING,
     AnyToken,
     Here,
     Interface,
     WatchingToken,
     described,
-    errors,
     whose,
 )
 from haizea.api.metrics import MEDIA_TYPE, exposition
@@ -33,7 +33,7 @@ from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
 from haizea.api.values import written
 from haizea.api.views import host_out, resources, schedule_entry
 from haizea.core.hosts import Host, Site
-from haizea.kept import Role, TokenInfo
+from haizea.kept import TokenInfo
 
 router = APIRouter()
 #: Routes that are not part of a version of the interface.
@@ -43,10 +43,7 @@ plain_router = APIRouter()
 @router.get(
     "/hosts",
     response_model=HostList,
-    summary="List hosts",
-    tags=["site"],
-    responses=errors(),
-    openapi_extra=described(*ANYBODY),
+    **described("List hosts", "site", ANYBODY),
 )
 async def list_hosts(here: Here, token: AnyToken) -> Response:
     """All hosts, with what is in use on them now."""
@@ -62,10 +59,7 @@ async def list_hosts(here: Here, token: AnyToken) -> Response:
 @router.get(
     "/hosts/{host}/use",
     response_model=HostUseOut,
-    summary="Show the use of a host over time",
-    tags=["site"],
-    responses=errors(404),
-    openapi_extra=described(*ANYBODY),
+    **described("Show the use of a host over time", "site", ANYBODY, 404),
 )
 async def show_host_use(
     here: Here,
@@ -112,10 +106,7 @@ def _host(site: Site, called: str) -> Host:
 @router.get(
     "/schedule",
     response_model=ScheduleOut,
-    summary="Show the schedule",
-    tags=["site"],
-    responses=errors(),
-    openapi_extra=described(*ANYBODY),
+    **described("Show the schedule", "site", ANYBODY),
 )
 async def show_schedule(
     here: Here, wanted: Annotated[ScheduleFilter, Query()], token: AnyToken
@@ -151,10 +142,7 @@ def _schedule(here: Interface, token: TokenInfo, start: int, end: int, limit: in
 @router.get(
     "/status",
     response_model=StatusOut,
-    summary="Show how the service is",
-    tags=["service"],
-    responses=errors(),
-    openapi_extra=described(*ANYBODY),
+    **described("Show how the service is", "service", ANYBODY),
 )
 async def show_status(here: Here, token: AnyToken) -> Response:
     """How the service is, and what the token allows."""
@@ -198,17 +186,18 @@ async def show_health(here: Here) -> Response:
 
 @plain_router.get(
     "/metrics",
-    summary="Figures for Prometheus",
-    tags=["service"],
     response_class=Response,
-    responses={
-        200: {
-            "description": "The figures, in version 0.0.4 of the text format.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+    **described(
+        "Figures for Prometheus",
+        "service",
+        WATCHING,
+        responses={
+            200: {
+                "description": "The figures, in version 0.0.4 of the text format.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
         },
-        **errors(),
-    },
-    openapi_extra=described(Role.OPERATOR, Role.READER),
+    ),
 )
 async def show_metrics(here: Here, token: WatchingToken) -> Response:
     """Figures about the service in the text format of Prometheus."""

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Response
 
 from haizea.api.answers import TokenList, TokenMade, TokenOut
 from haizea.api.forms import TOKEN_NAME, TokenForm
-from haizea.api.interface import Here, OperatorToken, described, errors
+from haizea.api.interface import OPERATING, Here, OperatorToken, described
 from haizea.api.problems import Refused, not_found
 from haizea.api.views import token_out
-from haizea.kept import Role, TokenNameTaken
+from haizea.kept import TokenNameTaken
 
 router = APIRouter()
 _WHICH = rf"{TOKEN_NAME}|^[0-9]{{1,15}}$"
@@ -21,10 +21,7 @@ _WHICH = rf"{TOKEN_NAME}|^[0-9]{{1,15}}$"
 @router.get(
     "/tokens",
     response_model=TokenList,
-    summary="List tokens",
-    tags=["tokens"],
-    responses=errors(),
-    openapi_extra=described(Role.OPERATOR),
+    **described("List tokens", "tokens", OPERATING),
 )
 async def list_tokens(here: Here, token: OperatorToken) -> Response:
     """All tokens, revoked and expired ones too, without their secrets."""
@@ -37,10 +34,7 @@ async def list_tokens(here: Here, token: OperatorToken) -> Response:
     "/tokens",
     status_code=201,
     response_model=TokenMade,
-    summary="Make a token",
-    tags=["tokens"],
-    responses=errors(408, 409, 413),
-    openapi_extra=described(Role.OPERATOR),
+    **described("Make a token", "tokens", OPERATING, 408, 409, 413),
 )
 async def make_token(here: Here, wanted: TokenForm, token: OperatorToken) -> Response:
     """Makes a token and tells its secret, which is kept nowhere: note it."""
@@ -65,10 +59,7 @@ async def make_token(here: Here, wanted: TokenForm, token: OperatorToken) -> Res
 @router.delete(
     "/tokens/{which}",
     response_model=TokenOut,
-    summary="Revoke a token",
-    tags=["tokens"],
-    responses=errors(404),
-    openapi_extra=described(Role.OPERATOR),
+    **described("Revoke a token", "tokens", OPERATING, 404),
 )
 async def revoke_token(
     here: Here,
