@@ -21,6 +21,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.hosts import Host, Site
@@ -261,6 +262,19 @@ def test_hosts_that_change_are_kept(tmp_path: Path) -> None:
     assert query(file, "SELECT * FROM host_states") == [
         (1, T, "drained", "maintenance"),
         (4, T + 5, "up", ""),
+    ]
+
+
+def test_rates_that_are_learned_are_kept(tmp_path: Path) -> None:
+    stream: list[tuple[int, list[Decision]]] = [
+        (T, [RatesChanged(T, 1, 10.5, None)]),
+        (T + 5, [RatesChanged(T + 5, 1, None, 64.0), RatesChanged(T + 5, 0, 1.0, 2.0)]),
+    ]
+    file = write(tmp_path / "r.db", stream, T + 10, probes=ALL_PROBES)
+    assert query(file, "SELECT * FROM host_rates") == [
+        (1, T, 10.5, None),
+        (1, T + 5, None, 64.0),
+        (0, T + 5, 1.0, 2.0),
     ]
 
 

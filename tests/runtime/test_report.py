@@ -20,6 +20,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.hosts import Host, Site
@@ -94,6 +95,10 @@ BATCH = LeaseRequest(
         (
             HostChanged(ONE, SITE.hosts[0], "down", "the host failed"),
             "host host-1 is down: the host failed",
+        ),
+        (
+            RatesChanged(ONE, 1, 10.5, None),
+            "host host-2: suspends at 10.5 MB/s, resumes at the configured rate",
         ),
         (ImageStored(ONE, 1, 2048), "host host-2: images take 2048 MB"),
     ],

@@ -27,6 +27,7 @@ from haizea.core.events import (
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
 )
 from haizea.core.hosts import Host
 from haizea.core.lease import Kind
@@ -126,8 +127,9 @@ def test_events_about_hosts_are_nobodys(store: Store) -> None:
         HostChanged(5, host, "down", "smoke"),
         ImageStored(6, 0, 4096),
         OperationEnded(0, Purpose.OUTAGE, 5, 7, ((0, (100,)),)),
+        RatesChanged(8, 0, 12.5, None),
     ]
-    store.save(Turn(now=7, decisions=decisions))
+    store.save(Turn(now=8, decisions=decisions))
     assert store.events(0, 10) == [
         Event(id=i, time=4 + i, lease_id=None, owner=None, decision=decision)
         for i, decision in enumerate(decisions, 1)
@@ -154,6 +156,13 @@ def test_the_first_lease_of_a_key_stays(store: Store) -> None:
     store.save(Turn(now=1001, keys=[RequestKey("ann", "key 1", 9), RequestKey("bob", "key 1", 5)]))
     assert store.lease_for_key("ann", "key 1") == 1
     assert store.lease_for_key("bob", "key 1") == 5
+
+
+def test_what_was_learned_of_hosts_is_not_forgotten(store: Store) -> None:
+    learned = RatesChanged(5, 0, 12.5, None)
+    store.save(Turn(now=5, decisions=[learned, ImageStored(5, 0, 1)]))
+    store.prune(10)
+    assert [event.decision for event in store.events(0, 10)] == [learned]
 
 
 def test_what_is_forgotten_leaves_nothing_and_ids_go_on(store: Store, url: str) -> None:
