@@ -81,6 +81,7 @@ def check(conf: Path | None, endpoint: str | None, one_auth: Path | None, output
 
 
 def _setup(conf: Path | None, endpoint: str | None) -> Setup:
+    from haizea.backends.opennebula.events import AUTO_PORT
     from haizea.backends.opennebula.setup_check import Setup
     from haizea.config import load
 
@@ -88,11 +89,12 @@ def _setup(conf: Path | None, endpoint: str | None) -> Setup:
     if config is None:
         url = endpoint or DEFAULT_ENDPOINT
         host = urlsplit(url).hostname or "localhost"
-        return Setup(url=url, events=f"tcp://{host}:2101", processes=_processes(host))
+        return Setup(url=url, events=f"tcp://{host}{AUTO_PORT}", processes=_processes(host))
     return _configured(config)
 
 
 def _configured(config: Config) -> Setup:
+    from haizea.backends.opennebula.events import AUTO_PORT
     from haizea.backends.opennebula.setup_check import Setup
     from haizea.config.opennebula import PreemptWith, VmStates
 
@@ -101,7 +103,7 @@ def _configured(config: Config) -> Setup:
         raise WrongInput(f"{config.path}: [opennebula] has no host: this is of no OpenNebula")
     url = section.url or f"http://{section.host}:{section.port}/RPC2"
     host = urlsplit(url).hostname or ""
-    events = {"auto": f"tcp://{host}:2101", None: None, "none": None}
+    events = {"auto": f"tcp://{host}{AUTO_PORT}", None: None, "none": None}
     return Setup(
         url=url,
         events=events.get(section.events, section.events),

@@ -99,8 +99,9 @@ class OpenNebula:
     events: str | None = option(
         "events",
         Text("an address such as tcp://localhost:2101; or none"),
-        "Where OpenNebula publishes its events; auto is port 2101 of host, none is for looking"
-        " every wakeup-interval, and at what is under way every second. OpenNebula 1.4 has none.",
+        "Where OpenNebula publishes its events; auto is host, at the port that OpenNebula says,"
+        " none is for looking every wakeup-interval, and at what is under way every second."
+        " OpenNebula 1.4 has none.",
         default="auto",
         example="tcp://localhost:2101",
     )

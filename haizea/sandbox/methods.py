@@ -46,7 +46,14 @@ class Methods:
     """Every method by name. Calls are made within a turn of the cloud."""
 
     def __init__(
-        self, cloud: Cloud, verbs: Verbs, sites: Sites, *, endpoint: Callable[[], str], stock: bool
+        self,
+        cloud: Cloud,
+        verbs: Verbs,
+        sites: Sites,
+        *,
+        endpoint: Callable[[], str],
+        stock: bool,
+        events_port: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.cloud = cloud
         self.verbs = verbs
@@ -54,6 +61,7 @@ class Methods:
         self.render = Renderer(cloud)
         self._endpoint = endpoint
         self._stock = stock
+        self._events_port = events_port
         self.table = self._reading() | self._changing()
 
     def authenticate(self, method: str, session: str) -> User:
@@ -228,7 +236,9 @@ class Methods:
     def _config(self, user: User) -> str:
         require_administrator(user, "ADMIN", "ZONE", 0)
         is_7 = self.cloud.dialect.number >= (7, 0)
-        return pools.configuration(self.verbs.submit_on_hold, is_7, self._stock)
+        return pools.configuration(
+            self.verbs.submit_on_hold, is_7, self._stock, self._events_port()
+        )
 
     def _user(self, user_id: int) -> User:
         found = self.cloud.users.get(user_id)

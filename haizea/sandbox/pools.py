@@ -221,7 +221,7 @@ def quotas_xml(cloud: Cloud, user: User) -> str:
     return _NO_QUOTAS.replace("<VM_QUOTA></VM_QUOTA>", shown)
 
 
-def configuration(submit_on_hold: bool, is_7: bool, stock: bool) -> str:
+def configuration(submit_on_hold: bool, is_7: bool, stock: bool, events_port: int | None) -> str:
     """Those settings of ``oned.conf`` that matter to a scheduler."""
     policy = "rank" if stock else "dummy"
     settings: Template = {
@@ -229,6 +229,10 @@ def configuration(submit_on_hold: bool, is_7: bool, stock: bool) -> str:
         "LOG_CALL_FORMAT": [r"Req:%i UID:%u IP:%A %m invoked %l20"],
         "VM_SUBMIT_ON_HOLD": ["YES" if submit_on_hold else "NO"],
     }
+    if events_port is not None:
+        # The second port is that at which hooks are told of how they ended: it is not played.
+        listens = f"-p {events_port} -l {events_port + 1} -b 127.0.0.1"
+        settings["HM_MAD"] = [{"ARGUMENTS": listens, "EXECUTABLE": "one_hm"}]
     if is_7:
         arguments = f"-t 15 -p {policy} -o {'one_drs' if stock else 'dummy'}"
         settings["SCHED_MAD"] = [{"ARGUMENTS": arguments, "EXECUTABLE": "one_sched"}]

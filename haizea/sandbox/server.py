@@ -214,7 +214,14 @@ class Sandbox:
         if self.cloud.dialect.is_old:
             return Methods14(self.cloud, engine, self._sites)
         stock = self.options.stock_scheduler_seconds is not None
-        return Methods(self.cloud, self._verbs, self._sites, endpoint=lambda: self.url, stock=stock)
+        return Methods(
+            self.cloud,
+            self._verbs,
+            self._sites,
+            endpoint=lambda: self.url,
+            stock=stock,
+            events_port=lambda: self.events_port,
+        )
 
     def _populate(self, known: bool) -> None:
         if known and self._state_file is not None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
@@ -14,6 +15,7 @@ from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Option
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.connection import ConnectionSettings
 from haizea.backends.opennebula.errors import OpenNebulaError
+from haizea.backends.opennebula.events import AUTO_PORT
 from haizea.backends.opennebula.expressions import parse_rank
 from haizea.backends.opennebula.expressions_errors import ExpressionError
 from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolicy
@@ -254,7 +256,8 @@ def _events(config: Config) -> str | None:
         case "none" | None:
             return None
         case "auto":
-            return f"tcp://{_bracketed(section.host)}:2101"
+            host = section.host or urlsplit(section.url or "").hostname
+            return f"tcp://{_bracketed(host)}{AUTO_PORT}"
         case address:
             return address
 

@@ -94,6 +94,39 @@ def test_an_event_of_a_host_asks_for_that_host(
         assert not {name: made[name] for name in POOLS if made[name]}
 
 
+@pytest.mark.parametrize("version", ["1.4.0", "6.10.5", "7.4.0"])
+def test_where_events_are_is_found_in_opennebulas_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    cloud = Site(tmp_path, hosts=1, speed=10, version=version, wakeup=20)
+    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
+    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
+    cloud.events = "auto"
+    cloud.sandbox.start()
+    port = cloud.sandbox.port
+    # It can be asked only later.
+    cloud.sandbox.stop()
+    try:
+        cloud.start_haizea()
+        time.sleep(0.5)
+        cloud.sandbox.start()
+        assert cloud.sandbox.port == port
+        first = cloud.submit(cpu=8, start="best_effort", duration="00:00:30")
+        cloud.until_state(first, "DONE")
+        if version == "1.4.0":
+            return  # It has none.
+        pause(cloud, 60)
+        times = []
+        for _ in range(5):
+            submitted = cloud.now()
+            vm = cloud.submit(cpu=1, start="best_effort", duration="01:00:00")
+            cloud.until_state(vm, "RUNNING")
+            times.append(cloud.came_to(vm, "PROLOG")[0] - submitted)
+        assert max(times) <= 10, "a second, by their clock 10"
+    finally:
+        cloud.close()
+
+
 @pytest.mark.parametrize("events", ["", "none"])
 def test_without_events_everything_is_looked_at_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: str

@@ -19,6 +19,7 @@ from xml.etree.ElementTree import Element
 
 from haizea.backends.opennebula.errors import BadAnswer, OpenNebulaError
 from haizea.backends.opennebula.host import HostInfo, host_of
+from haizea.backends.opennebula.template import Template
 from haizea.backends.opennebula.trees import read_object
 from haizea.backends.opennebula.vm import VirtualMachine, vm_of
 
@@ -38,6 +39,25 @@ _STATE = re.compile(r"EVENT STATE (VM|HOST|IMAGE)/([A-Z_]*)/([^ ]*)/(\d{1,18}) ?
 _OBJECT = re.compile(r"EVENT (VM|HOST|IMAGE) (\d{1,18})/([A-Z_]*)/([^ ]*) ?")
 _FIRST_PARAMETER = re.compile(r"<POSITION>2</POSITION><TYPE>IN</TYPE><VALUE>([0-9]{1,18})</VALUE>")
 _CALL = re.compile(r"EVENT API ([a-z_.]{1,100}) ([01]) ?")
+
+
+#: In the place of an address's port: the one that OpenNebula's configuration has.
+AUTO_PORT = ":auto"
+_USUAL_PORT = "2101"
+
+
+def is_automatic(address: str) -> bool:
+    """Whether OpenNebula's configuration has to be asked for the port."""
+    return address.endswith(AUTO_PORT)
+
+
+def events_address(address: str, configuration: Template) -> str:
+    """The address with its port, which is in ``HM_MAD`` of OpenNebula's configuration."""
+    if not is_automatic(address):
+        return address
+    words = configuration.vector("HM_MAD").get("ARGUMENTS", "").split()
+    port = words[words.index("-p") + 1] if "-p" in words[:-1] else _USUAL_PORT
+    return f"{address.removesuffix(AUTO_PORT)}:{port}"
 
 
 class EventKind(StrEnum):

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from haizea.backends.opennebula.client import Client
 from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused
-from haizea.backends.opennebula.events import EventStream
+from haizea.backends.opennebula.events import EventStream, events_address
 from haizea.backends.opennebula.host import HostInfo, HostState
 from haizea.backends.opennebula.pools import User
-from haizea.backends.opennebula.template import Template
+from haizea.backends.opennebula.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.version import Version
 
 _ONEADMIN_GROUP = 0
@@ -51,7 +51,7 @@ class Finding:
 class Setup:
     """The set-up as it is configured.
 
-    ``events`` is the address of the events, ``None`` for none. ``suspends`` says that VMs
+    ``events`` is the address of the events, ``None`` for none; its port may be ``auto``. ``suspends`` says that VMs
     are preempted with ``suspend`` rather than ``stop``. VMs that are pending are Haizea's if
     it ``takes_pending``, those on hold if it ``takes_held``; where nothing is configured yet,
     both are ``None``. ``processes`` is where the processes of this machine are listed, ``None``
@@ -91,7 +91,7 @@ def check_setup(client: Client, setup: Setup, now: Callable[[], float]) -> Itera
             _OTHERS,
             lambda: [_whose_vms(_rival(version, configuration, setup), configuration, setup)],
         ),
-        ("events", lambda: [_events(version, setup)]),
+        ("events", lambda: [_events(version, configuration, setup)]),
         ("preemption", lambda: [_preemption(version, setup)]),
         ("clock", lambda: [_clock(setup, now)]),
         ("hosts", lambda: _hosts(client.hosts(monitoring=False))),
@@ -266,22 +266,23 @@ def _process(processes: Path, name: str) -> int | None:
 # --- events, preemption, clock ------------------------------------------------------------
 
 
-def _events(version: Version, setup: Setup) -> Finding:
+def _events(version: Version, configuration: Template | None, setup: Setup) -> Finding:
     if version < _EVENTS_FROM:
         return Finding("events", Verdict.RIGHT, "this version has none: Haizea looks now and then")
     slower = "Haizea works without, and notices changes later: after wakeup-interval"
     if setup.events is None:
         return Finding("events", Verdict.DOUBTFUL, "they are switched off", slower)
-    with EventStream(setup.events) as stream:
+    address = events_address(setup.events, configuration or NO_TEMPLATE)
+    with EventStream(address) as stream:
         deadline = time.monotonic() + setup.event_seconds
         while not stream.connections and time.monotonic() < deadline:
             stream.receive(0.1)
         if stream.connections:
-            return Finding("events", Verdict.RIGHT, f"OpenNebula publishes them at {setup.events}")
+            return Finding("events", Verdict.RIGHT, f"OpenNebula publishes them at {address}")
     return Finding(
         "events",
         Verdict.DOUBTFUL,
-        f"nobody publishes them at {setup.events}",
+        f"nobody publishes them at {address}",
         "look into oned.conf at HM_MAD (its option -p is the port) and at the firewall; " + slower,
     )
 

@@ -13,9 +13,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from haizea.backends.opennebula.client import Client
-from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused
-from haizea.backends.opennebula.events import EventKind, EventStream
+from haizea.backends.opennebula.errors import (
+    Fault,
+    NotInThisVersion,
+    OpenNebulaError,
+    Reason,
+    Refused,
+)
+from haizea.backends.opennebula.events import (
+    EventKind,
+    EventStream,
+    events_address,
+    is_automatic,
+)
 from haizea.backends.opennebula.seen import Look, Surroundings
+from haizea.backends.opennebula.template import NO_TEMPLATE
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +35,7 @@ _log = logging.getLogger(__name__)
 _GATHER_SECONDS = 0.02
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _LISTEN_SECONDS = 0.5
+_ASK_AGAIN_SECONDS = 2.0
 #: More hosts than these are asked for as a pool.
 _MOST_SINGLE_HOSTS = 4
 
@@ -113,10 +126,30 @@ class Watcher:
 
     # --- listening ----------------------------------------------------------------------
 
-    def _listen(self) -> None:
+    def _address(self) -> str | None:
+        """Where events are, once OpenNebula has told it; ``None`` where there are none."""
         assert self._events is not None, "there is an address"
+        while is_automatic(self._events):
+            try:
+                return events_address(self._events, self._client.configuration())
+            except NotInThisVersion:
+                return None
+            except (Refused, Fault):
+                return events_address(self._events, NO_TEMPLATE)
+            except OpenNebulaError as error:
+                _log.debug("where events are is asked for again: %s", error)
+            with self._wake:
+                if self._closing:
+                    return None
+                self._wake.wait(_ASK_AGAIN_SECONDS)
+        return self._events
+
+    def _listen(self) -> None:
+        address = self._address()
+        if address is None:
+            return
         try:
-            stream = EventStream(self._events)
+            stream = EventStream(address)
         except OpenNebulaError as error:
             _log.error("no events of OpenNebula, it is looked at every now and then: %s", error)
             return
