@@ -18,6 +18,7 @@ INTERPRETED = {"__init__", "events", "lease", "lifecycle", "mapper", "policy", "
 
 #: What a run spends its time in besides the core.
 BESIDES = (
+    "haizea/accounting/counter.py",
     "haizea/accounting/delivery.py",
     "haizea/accounting/held.py",
     "haizea/accounting/leases.py",

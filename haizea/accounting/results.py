@@ -114,14 +114,16 @@ class ResultsFile:
                 self._db = _empty_database(self._temporary, types)
                 self._insert("configuration", settings)
                 self._insert("labels", sorted((labels or {}).items()))
-            self._leases = Rows(self._db, "leases")
+            self._leases = Rows(self._db, "leases", schema.LEASE_COLUMNS)
+            self._plain_leases = Rows(self._db, "leases", schema.PLAIN_LEASE_COLUMNS)
             self._node_sets = Rows(self._db, "node_sets")
             self._reservations = Rows(self._db, "reservation_sets")
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
             self._host_rates = Rows(self._db, "host_rates")
             self._limited = Limited(self._db)
-            self._counters = Rows(self._db, "counters")
+            self._levels = Rows(self._db, "counters", schema.LEVEL_COLUMNS, shared=1)
+            self._by_lease = Rows(self._db, "counters", schema.COUNTER_COLUMNS, shared=1)
             if start is not None:
                 self._begin(start)
         except BaseException:
@@ -306,20 +308,21 @@ class ResultsFile:
 
     def _write_lease(self, record: LeaseRecord) -> None:
         request = record.request
-        image = request.image
         lease_id = request.id
         count = 0
         for position, nodes in enumerate(request.nodes):
             self._node_sets.values += (lease_id, position, nodes.count, *nodes.capacity)
             count += nodes.count
-        self._leases.values += (
+        start, image = request.start, request.image
+        plain = start is None and image is None
+        values = self._plain_leases.values if plain else self._leases.values
+        values += (
             lease_id,
             request.label,
             _KIND[request.kind],
             _STATE[record.last.new],
             count,
             request.submitted,
-            request.start,
             request.duration,
             record.started,
             record.ended,
@@ -331,28 +334,31 @@ class ResultsFile:
             record.reason,
             1 if request.preemptible else 0,
             request.owner,
-            None if image is None else image.name,
-            None if image is None else image.size_mb,
             record.last.code,
         )
+        if not plain:
+            image_mb = None if image is None else image.size_mb
+            values += (start, None if image is None else image.name, image_mb)
         self._work.count(record)
 
     def _flush(self) -> None:
-        for probe in self._probes:
-            for counter in probe.counters:
-                self._counters.values += counter.drain()
         with self._telling():
             for rows in (
                 self._leases,
+                self._plain_leases,
                 self._node_sets,
                 self._reservations,
                 self._states,
                 self._host_states,
                 self._host_rates,
                 *self._limited.rows,
-                self._counters,
             ):
                 rows.write()
+            for probe in self._probes:
+                for counter in probe.counters:
+                    rows = self._by_lease if counter.names_leases else self._levels
+                    rows.values += counter.drain()
+                    rows.write(counter.name)
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         to = Rows(self._db, table)

@@ -132,6 +132,17 @@ MORE_LEASE_COLUMNS = ["preemptible", "owner", "image", "image_mb", "code"]
 #: Before one column per resource type.
 RESERVATION_COLUMNS = ["lease", "purpose", "host", "start", "end"]
 
+#: Columns that a lease fills that has no start of its own and no image, and all columns.
+PLAIN_LEASE_COLUMNS = [
+    *(name for name in PER_LEASE_COLUMNS if name != "requested_start"),
+    *("preemptible", "owner", "code"),
+]
+LEASE_COLUMNS = [*PLAIN_LEASE_COLUMNS, "requested_start", "image", "image_mb"]
+
+#: Columns of a counter whose values are of no lease in particular, and all columns.
+LEVEL_COLUMNS = ["counter", "time", "value", "average", "weighted"]
+COUNTER_COLUMNS = ["counter", "time", "lease", "value", "average", "weighted"]
+
 #: What the tables with one column per resource type call their own columns.
 TAKEN_COLUMNS = frozenset({*RESERVATION_COLUMNS, "hosts", "id", "name", "position", "count"})
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from haizea.accounting.counter import Counter
 
-WIDTH = 6
-
 
 def rows_of(counter: Counter) -> list[list[object]]:
-    flat = counter.drain()
-    return [flat[i : i + WIDTH] for i in range(0, len(flat), WIDTH)]
+    """Name, time, lease, value and averages."""
+    leases = counter.names_leases
+    flat, width = counter.drain(), 5 if leases else 4
+    rows = [flat[i : i + width] for i in range(0, len(flat), width)]
+    return [[counter.name, row[0], row[1] if leases else None, *row[-3:]] for row in rows]
 
 
 def weighted_oracle(points: list[tuple[int, int]], until: int) -> Fraction:
