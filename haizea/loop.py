@@ -8,18 +8,19 @@ that differs between a simulation and a daemon is in the parts that the loop is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from haizea.backends.base import Backend
 from haizea.clock import Clock
 from haizea.core.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
-from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import FINAL, State
+from haizea.core.members import BEST_EFFORT, FAILED, NEW
 from haizea.core.resources import FOREVER
 
 #: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
 #: that keep on answering each other would never let the clock go on.
-MOST_ROUNDS = 10_000
+MOST_ROUNDS: Final = 10_000
 
 
 class SchedulerError(Exception):
@@ -131,8 +132,8 @@ class Tally:
 
     def _accept(self, request: LeaseRequest) -> None:
         self.submitted += 1
-        self._states[State.NEW] += 1
-        if request.kind is Kind.BEST_EFFORT:
+        self._states[NEW] += 1
+        if request.kind is BEST_EFFORT:
             self.best_effort_submitted += 1
             self._best_effort.add(request.id)
 
@@ -141,7 +142,7 @@ class Tally:
         if change.lease_id in self._best_effort:
             self._best_effort.remove(change.lease_id)
             self.best_effort_finished += 1
-        if change.new is State.FAILED and self.failure is None:
+        if change.new is FAILED and self.failure is None:
             self.failure = (change.lease_id, change.reason)
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from haizea.core.events import Decision, Expected, StateChanged
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import FINAL, State
+from haizea.core.members import ACTIVE, DONE, MIGRATING, NEW, QUEUED, SUSPENDING
 from haizea.times import spell_times
 
 #: A lease that runs for less counts as if it ran for this long, in the bounded slowdown.
-SLOWDOWN_BOUND_SECONDS = 10
-
-# Looking a member up in its enumeration costs more than all else that count() does.
-_ACTIVE = State.ACTIVE
-_QUEUED = State.QUEUED
-_DONE = State.DONE
-_SUSPENDING = State.SUSPENDING
-_MIGRATING = State.MIGRATING
+SLOWDOWN_BOUND_SECONDS: Final = 10
 
 #: Changes to these states, and from ``ACTIVE``, are those that :meth:`LeaseRecord.count` is for.
-COUNTED = FINAL | {_ACTIVE, _SUSPENDING, _MIGRATING}
+COUNTED: Final = FINAL | {ACTIVE, SUSPENDING, MIGRATING}
 
 
 class LeaseRecord:
@@ -60,7 +56,7 @@ class LeaseRecord:
     ) -> None:
         self.request = request
         self.boxes = boxes
-        self.last = StateChanged(time, request.id, State.NEW, State.NEW)
+        self.last = StateChanged(time, request.id, NEW, NEW)
         self.told: StateChanged | Expected = self.last
         # What waiting is counted from.
         self._due = request.submitted if request.start is None else request.start
@@ -75,22 +71,22 @@ class LeaseRecord:
     def count(self, before: StateChanged, change: StateChanged) -> None:
         """Take notice of a change; ``before`` is the one that came before it."""
         time, new = change.time, change.new
-        if before.new is _ACTIVE:
+        if before.new is ACTIVE:
             self.running_seconds += time - before.time
-            if new is _QUEUED:
+            if new is QUEUED:
                 self.restarts += 1
                 self.started = None
                 self.running_seconds = 0
-        if new is _ACTIVE:
+        if new is ACTIVE:
             if self.started is None:
                 self.started = time
         elif new in FINAL:
             self.ended = time
-            if new is _DONE:
+            if new is DONE:
                 self.slowdown = self._bounded_slowdown()
-        elif new is _SUSPENDING:
+        elif new is SUSPENDING:
             self.suspensions += 1
-        elif new is _MIGRATING:
+        elif new is MIGRATING:
             self.migrations += 1
 
     @property

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from haizea.accounting import figures, freshfile, schema
 from haizea.accounting.delivery import Delivery, blamed
@@ -39,23 +39,22 @@ from haizea.core.events import (
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
 from haizea.core.lifecycle import FINAL, State
+from haizea.core.members import ACTIVE, OUTAGE
 from haizea.core.use import Use
 from haizea.times import spell_times
 
 Status = Literal["complete", "interrupted", "failed"]
 
 # SQLite takes an exact str at once, but asks around what to do with a subclass of it.
-_STATE = {state: state.value for state in State}
-_KIND = {kind: kind.value for kind in Kind}
-_PURPOSE = {purpose: purpose.value for purpose in Purpose}
-_OUTAGE = Purpose.OUTAGE
-_ACTIVE = State.ACTIVE
+_STATE: Final = {state: state.value for state in State}
+_KIND: Final = {kind: kind.value for kind in Kind}
+_PURPOSE: Final = {purpose: purpose.value for purpose in Purpose}
 
 #: Buffers are written when one holds about this many values, or after so many notes.
-_BUFFERED_VALUES = 100_000
-_BUFFERED_NOTES = 4096
+_BUFFERED_VALUES: Final = 100_000
+_BUFFERED_NOTES: Final = 4096
 #: So many notes are taken in at a time.
-_PENDING_NOTES = 1024
+_PENDING_NOTES: Final = 1024
 
 
 class ResultsFile:
@@ -205,7 +204,7 @@ class ResultsFile:
                         reason = spell_times(reason)
                     states += (lease_id, time, _STATE[new], reason, code)
                     record = live[lease_id]
-                    if new in COUNTED or old is _ACTIVE:
+                    if new in COUNTED or old is ACTIVE:
                         record.count(record.last, decision)
                         if new in FINAL:
                             ended.append(lease_id)
@@ -297,7 +296,7 @@ class ResultsFile:
         end: int,
         use: Use,
     ) -> None:
-        lease = None if purpose is _OUTAGE else lease_id
+        lease = None if purpose is OUTAGE else lease_id
         cpu_index = self._work.cpu_index
         cpu = 0
         for capacity, hosts in alike(use):

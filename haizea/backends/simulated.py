@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import Final
 
 from haizea.core.events import (
     Decision,
@@ -24,14 +25,15 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lifecycle import FINAL, State
+from haizea.core.lifecycle import FINAL
+from haizea.core.members import QUEUED, RUN, SHUTDOWN, SUSPEND
 from haizea.core.resources import FOREVER
 
 #: A run without end fails, if it fails at all, within this many seconds.
 _ENDLESS_RUN_SECONDS = 86_400
 
 #: A lease that comes to one of these states has not got a run under way, nor its progress.
-_ENDING = FINAL | {State.QUEUED}
+_ENDING: Final = FINAL | {QUEUED}
 
 
 #: Moment, running number (ties go in the order in which they were foreseen), event, and the
@@ -68,7 +70,7 @@ class Faults:
                     raise ValueError(f"{purpose}: {probability:g} is not a probability (0 to 1)")
         if self.longest_delay_seconds < 1:
             raise ValueError(f"a delay of {self.longest_delay_seconds} s is none: at least 1")
-        if self.delay.get(Purpose.RUN):
+        if self.delay.get(RUN):
             raise ValueError("a run cannot be delayed: it ends with the lease's duration")
 
     def describe(self) -> str:
@@ -153,7 +155,7 @@ class SimulatedBackend:
         lease_id = decision.lease_id
         self._running.pop(lease_id, None)
         self._progress.pop(lease_id, None)
-        if decision.new is State.QUEUED:
+        if decision.new is QUEUED:
             return
         self._real_durations.pop(lease_id, None)
         if self._faults:
@@ -162,7 +164,7 @@ class SimulatedBackend:
 
     def _started(self, decision: OperationStarted) -> None:
         lease_id, start = decision.lease_id, decision.time
-        if decision.purpose is Purpose.RUN:
+        if decision.purpose is RUN:
             real = self._real_durations.get(lease_id)
             if real is not None:
                 # Foreseen whatever the planned end: the plan may change while the lease
@@ -170,13 +172,13 @@ class SimulatedBackend:
                 self._running[lease_id] = start
                 left = real - self._progress.get(lease_id, 0)
                 self._foresee(start + max(left, 0), LeaseEnded(lease_id), start)
-        elif decision.purpose is Purpose.SUSPEND or decision.purpose is Purpose.SHUTDOWN:
+        elif decision.purpose is SUSPEND or decision.purpose is SHUTDOWN:
             self._stop_running(lease_id, start)
         if self._faults:
             self._draw_fault(decision, self._faults)
 
     def _ended(self, decision: OperationEnded) -> None:
-        if decision.purpose is Purpose.RUN:
+        if decision.purpose is RUN:
             self._stop_running(decision.lease_id, decision.end)
         if self._faults:
             self._under_way.pop((decision.lease_id, decision.purpose), None)

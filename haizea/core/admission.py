@@ -15,9 +15,9 @@ from haizea.core.hold import Hold
 from haizea.core.hostrules import Allowed, allowed_record
 from haizea.core.hosts import EVERYWHERE
 from haizea.core.imaging import soonest
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.lifecycle import State
+from haizea.core.lease import LeaseRequest
 from haizea.core.mapper import Demand, Hosts, fits_site, takes_whole
+from haizea.core.members import AR, BEST_EFFORT, PENDING, REJECTED
 from haizea.core.plan import Lease, Plan
 from haizea.core.policy import PlacedLease, Policies
 from haizea.core.preemption import Preemption, make_room
@@ -50,18 +50,17 @@ class Admission:
         if allowed != EVERYWHERE:
             limits = allowed_record(allowed)
             schedule.out.append(HostsLimited(schedule.now, request.id, limits))
-        schedule.change(lease, State.PENDING)
+        schedule.change(lease, PENDING)
         refusal = self._refusal(lease)
         if refusal is None:
-            match request.kind:
-                case Kind.BEST_EFFORT:
-                    schedule.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
-                case Kind.AR:
-                    refusal = self._reserve(lease)
-                case Kind.IMMEDIATE:
-                    refusal = self._start_now(lease)
+            if request.kind is BEST_EFFORT:
+                schedule.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
+            elif request.kind is AR:
+                refusal = self._reserve(lease)
+            else:
+                refusal = self._start_now(lease)
         if refusal is not None:
-            schedule.finish(lease, State.REJECTED, refusal.reason, refusal.code)
+            schedule.finish(lease, REJECTED, refusal.reason, refusal.code)
 
     def enter(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> Lease:
         """Enter a lease in the book, as one that was just asked for."""
@@ -129,7 +128,7 @@ class Admission:
 
     def place_again(self, lease: Lease) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time."""
-        if lease.request.kind is Kind.AR:
+        if lease.request.kind is AR:
             return self._reserve(lease)
         return self._start_now(lease)
 
@@ -208,7 +207,7 @@ class Admission:
         schedule = self._schedule
         ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
         leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
-        return [x for x in leases if x.request.preemptible and x.request.kind is not Kind.AR]
+        return [x for x in leases if x.request.preemptible and x.request.kind is not AR]
 
     def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
         schedule, image = self._schedule, lease.request.image

@@ -5,13 +5,25 @@ Everything that is said about a lease goes through here into ``out``, as a decis
 
 from __future__ import annotations
 
+from typing import Final
+
 from haizea.core.events import Decision, Expected, StateChanged
 from haizea.core.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.line import Line
+from haizea.core.members import (
+    PENDING,
+    PREPARING,
+    QUEUED,
+    READY,
+    SCHEDULED,
+    SUSPENDED_PENDING,
+    SUSPENDED_QUEUED,
+    SUSPENDED_SCHEDULED,
+)
 from haizea.core.plan import Lease
 from haizea.core.policy import QueueOrderPolicy
 
-_SUSPENDED = frozenset({State.SUSPENDED_PENDING, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED})
+_SUSPENDED: Final = frozenset({SUSPENDED_PENDING, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
 
 
 class Book:
@@ -56,14 +68,15 @@ class Book:
 
     def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
         """Let the lease wait, at the place in the queue that it has."""
-        if lease.state in _SUSPENDED:
-            if lease.state is not State.SUSPENDED_QUEUED:
-                self.change(lease, State.SUSPENDED_QUEUED, reason, code)
-        elif lease.state in {State.PREPARING, State.READY}:
+        state = lease.state
+        if state in _SUSPENDED:
+            if state is not SUSPENDED_QUEUED:
+                self.change(lease, SUSPENDED_QUEUED, reason, code)
+        elif state is PREPARING or state is READY:
             lease.expected = None
             self._say_expected(lease, reason)
-        elif lease.state is not State.QUEUED:
-            self.change(lease, State.QUEUED, reason, code)
+        elif state is not QUEUED:
+            self.change(lease, QUEUED, reason, code)
         self.waiting.add(lease)
         self.arrived.append(lease)
 
@@ -80,20 +93,21 @@ class Book:
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
         later = start > self.now
-        if lease.state in {State.QUEUED, State.PENDING}:
-            self.change(lease, State.SCHEDULED, f"expected to start @{start}" if later else "")
-        elif lease.state in {State.SUSPENDED_QUEUED, State.SUSPENDED_PENDING}:
+        state = lease.state
+        if state is QUEUED or state is PENDING:
+            self.change(lease, SCHEDULED, f"expected to start @{start}" if later else "")
+        elif state is SUSPENDED_QUEUED or state is SUSPENDED_PENDING:
             reason = f"expected to resume @{start}" if later else ""
-            self.change(lease, State.SUSPENDED_SCHEDULED, reason)
+            self.change(lease, SUSPENDED_SCHEDULED, reason)
         if later:
             self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
 
     def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
         """A waiting lease has no reservation any more."""
-        if lease.state is State.SCHEDULED:
-            self.change(lease, State.QUEUED, reason, code)
-        elif lease.state is State.SUSPENDED_SCHEDULED:
-            self.change(lease, State.SUSPENDED_QUEUED, reason, code)
+        if lease.state is SCHEDULED:
+            self.change(lease, QUEUED, reason, code)
+        elif lease.state is SUSPENDED_SCHEDULED:
+            self.change(lease, SUSPENDED_QUEUED, reason, code)
         self.expect(lease, None, reason)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from haizea.core.hosts import HostSet, host_set
 from haizea.core.resources import Capacity, fills
 from haizea.core.use import Apart, Use
 
 #: So many shapes are remembered.
-_MOST_SHAPES = 4096
+_MOST_SHAPES: Final = 4096
 
 
 class Shape(NamedTuple):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from haizea.core.resources import Capacity, ResourceTypes
 
 HostSet = int
 
 #: All hosts, also those that the site does not have yet: every bit is set.
-EVERYWHERE: HostSet = -1
+EVERYWHERE: Final[HostSet] = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,10 @@ def host_set(ids: Iterable[int]) -> HostSet:
 
 #: ``_MEMBERS[i][byte]`` are the indices that a byte stands for at place *i* of a set, once
 #: somebody has asked for them.
-_MEMBERS: list[list[list[int] | None]] = []
+_MEMBERS: Final[list[list[list[int] | None]]] = []
 
 #: With fewer members per byte than one in so many it is quicker to take out one at a time.
-_SPARSE = 10
+_SPARSE: Final = 10
 
 
 def hosts_in(hosts: HostSet) -> list[int]:

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from haizea.core.channel import Channel
 from haizea.core.claim import Claim
 from haizea.core.durations import Durations, Rates
-from haizea.core.events import Purpose
 from haizea.core.hosts import HostSet
 from haizea.core.mapper import Hosts, Mapper
+from haizea.core.members import MIGRATE, RESUME, RUN, SHUTDOWN, SUSPEND
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.resources import FOREVER
 from haizea.core.settings import Migration, Settings, Suspension
@@ -229,13 +229,13 @@ class Planner(Durations):
     def finish(self, lease: Lease, plan: Plan, begin: int) -> None:
         """Let the plan run what remains of the lease from ``begin`` on, and shut it down."""
         if lease.remaining >= FOREVER:
-            plan.phases.append(Phase(Purpose.RUN, begin, FOREVER))
+            plan.phases.append(Phase(RUN, begin, FOREVER))
             return
         end = begin + lease.remaining
         shutdown = self.shutdown_seconds(lease)
-        plan.phases.append(Phase(Purpose.RUN, begin, end - shutdown))
+        plan.phases.append(Phase(RUN, begin, end - shutdown))
         if shutdown:
-            plan.phases.append(Phase(Purpose.SHUTDOWN, end - shutdown, end))
+            plan.phases.append(Phase(SHUTDOWN, end - shutdown, end))
 
     def _begin(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
         """A plan with the phases before running."""
@@ -245,9 +245,9 @@ class Planner(Durations):
             if hosts != lease.bound:
                 plan.sources = lease.bound
                 moved = start + self.migration_seconds(lease, hosts)
-                plan.phases.append(Phase(Purpose.MIGRATE, start, moved))
+                plan.phases.append(Phase(MIGRATE, start, moved))
             end = resume + self.resume_seconds(lease, hosts)
-            plan.phases.append(Phase(Purpose.RESUME, resume, end))
+            plan.phases.append(Phase(RESUME, resume, end))
             if self.shares_files:
                 plan.exclusive.append((resume, end))
         return plan
@@ -281,7 +281,7 @@ class Planner(Durations):
         if suspend is None:
             return None
         plan = self._begin(lease, hosts, start, resume)
-        plan.phases.append(Phase(Purpose.RUN, begin, suspend))
+        plan.phases.append(Phase(RUN, begin, suspend))
         self.suspend(lease, plan, suspend)
         plan.because = f"its hosts are reserved from @{end} on"
         plan.code = "hole"
@@ -316,7 +316,7 @@ class Planner(Durations):
     def suspend(self, lease: Lease, plan: Plan, start: int) -> None:
         """Add the suspension to the end of the plan."""
         end = start + self.suspend_seconds(lease, plan.hosts)
-        plan.phases.append(Phase(Purpose.SUSPEND, start, end))
+        plan.phases.append(Phase(SUSPEND, start, end))
         if self.shares_files:
             plan.exclusive.append((start, end))
 

@@ -14,6 +14,7 @@ from haizea.core.hold import Hold
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand, Hosts
+from haizea.core.members import NEW, RUN, SUSPEND
 from haizea.core.resources import FOREVER
 from haizea.core.use import Use
 
@@ -74,14 +75,14 @@ class Plan:
     @property
     def runs_from(self) -> int:
         """When the lease runs: after moving and resuming, if it must."""
-        run = self.phase(Purpose.RUN)
+        run = self.phase(RUN)
         assert run is not None, "every plan has a run"
         return run.start
 
     @property
     def suspends(self) -> bool:
         """Whether it ends with a suspension, the lease not being done."""
-        return self.phases[-1].purpose is Purpose.SUSPEND
+        return self.phases[-1].purpose is SUSPEND
 
     def phase(self, purpose: Purpose) -> Phase | None:
         """Its phase of this purpose, if it has one."""
@@ -133,7 +134,7 @@ class Lease:
         self.request = request
         self.id = request.id
         self.demand = demand
-        self.state = State.NEW
+        self.state = NEW
         self.why: StateChanged | None = None
         self.key: Key = ((), request.id)
         self.queued_since = request.submitted

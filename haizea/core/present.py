@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from sortedcontainers import SortedDict
 
@@ -21,7 +22,7 @@ from haizea.core.timelines import Timelines
 _Change = Callable[[Capacity, Capacity], Capacity]
 
 #: Levels of later moments that are remembered until something changes.
-_MOST_REMEMBERED = 256
+_MOST_REMEMBERED: Final = 256
 
 
 class Present:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 Capacity = tuple[int, ...]
 
 #: Later than any moment that is scheduled: the end of what has no end.
-FOREVER = 1 << 60
+FOREVER: Final = 1 << 60
 
 
 class UnknownResourceType(ValueError):

@@ -18,6 +18,23 @@ from haizea.core.events import (
 )
 from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.lifecycle import FINAL, State
+from haizea.core.members import (
+    ACTIVE,
+    DONE,
+    MIGRATE,
+    MIGRATING,
+    PREPARING,
+    READY,
+    RESUME,
+    RESUMED_READY,
+    RESUMING,
+    RUN,
+    SCHEDULED,
+    SUSPEND,
+    SUSPENDED_PENDING,
+    SUSPENDED_SCHEDULED,
+    SUSPENDING,
+)
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Phase, Plan
 from haizea.core.policy import QueueOrderPolicy
@@ -183,14 +200,14 @@ class Schedule(Book):
     def _suspend_at(self, lease: Lease, start: int, reason: str) -> None:
         plan = lease.plan
         assert plan is not None, "it has a plan"
-        old = plan.phase(Purpose.SUSPEND)
+        old = plan.phase(SUSPEND)
         if old is not None and (old.start, old.end) in plan.exclusive:
             plan.exclusive.remove((old.start, old.end))
             self.channel.release(old.start, old.end)
         kept: list[Phase] = []
         for phase in plan.phases:
-            if phase.purpose is Purpose.RUN:
-                kept.append(Phase(Purpose.RUN, phase.start, start))
+            if phase.purpose is RUN:
+                kept.append(Phase(RUN, phase.start, start))
                 break
             kept.append(phase)
         plan.phases = kept
@@ -244,25 +261,25 @@ class Schedule(Book):
             lease.hold.firm = True
             lease.expected = None
         sources: tuple[int, ...] = ()
-        match phase.purpose:
-            case Purpose.MIGRATE:
-                self.change(lease, State.MIGRATING)
-                sources = plan.sources
-            case Purpose.RESUME:
-                self.change(lease, State.RESUMING)
-            case Purpose.SUSPEND:
-                self.change(lease, State.SUSPENDING, plan.because, plan.code)
-            case Purpose.RUN:
-                if lease.state in {State.SCHEDULED, State.PREPARING}:
-                    self.change(lease, State.READY)
-                self.change(lease, State.ACTIVE, lease.late, "late" if lease.late else "")
-                lease.saved = False
-                lease.bound = None
-                if lease.whole:
-                    self.picky.discard(lease.id)
+        purpose = phase.purpose
+        if purpose is RUN:
+            if lease.state is SCHEDULED or lease.state is PREPARING:
+                self.change(lease, READY)
+            self.change(lease, ACTIVE, lease.late, "late" if lease.late else "")
+            lease.saved = False
+            lease.bound = None
+            if lease.whole:
+                self.picky.discard(lease.id)
+        elif purpose is MIGRATE:
+            self.change(lease, MIGRATING)
+            sources = plan.sources
+        elif purpose is RESUME:
+            self.change(lease, RESUMING)
+        elif purpose is SUSPEND:
+            self.change(lease, SUSPENDING, plan.because, plan.code)
         lease.since = self.now
         self.out.append(
-            OperationStarted(self.now, lease.id, phase.purpose, phase.end, plan.hosts, sources)
+            OperationStarted(self.now, lease.id, purpose, phase.end, plan.hosts, sources)
         )
         self._next_entry(lease)
 
@@ -273,24 +290,23 @@ class Schedule(Book):
         self._ended(lease, phase.purpose)
         lease.since = None
         lease.at += 1
-        match phase.purpose:
-            case Purpose.MIGRATE:
-                lease.bound = plan.hosts
-                self.change(lease, State.SUSPENDED_SCHEDULED)
-            case Purpose.RESUME:
-                self.change(lease, State.RESUMED_READY)
+        if phase.purpose is MIGRATE:
+            lease.bound = plan.hosts
+            self.change(lease, SUSPENDED_SCHEDULED)
+        elif phase.purpose is RESUME:
+            self.change(lease, RESUMED_READY)
         if lease.at < len(plan.phases):
             self._next_entry(lease)
         elif plan.suspends:
             self._saved(lease, plan)
         else:
-            self.finish(lease, State.DONE, "its duration is over", "duration-over")
+            self.finish(lease, DONE, "its duration is over", "duration-over")
 
     def _saved(self, lease: Lease, plan: Plan) -> None:
         lease.saved = True
         lease.bound = plan.hosts
         self.picky.add(lease.id)
-        self.change(lease, State.SUSPENDED_PENDING)
+        self.change(lease, SUSPENDED_PENDING)
         self.drop_plan(lease)
         self.join(lease, self.now)
         self.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")
@@ -300,7 +316,7 @@ class Schedule(Book):
         assert lease.plan is not None, "it has a plan"
         assert lease.since is not None, "it is under way"
         self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
-        if purpose is Purpose.RUN:
+        if purpose is RUN:
             seconds = self.now - lease.since
             lease.ran += seconds
             if lease.remaining < FOREVER:
@@ -339,8 +355,8 @@ class Schedule(Book):
         self.agenda.add(transfer.end, END, transfer)
         for lease_id in transfer.waiting:
             lease = self.leases[lease_id]
-            if lease.state is State.SCHEDULED:
-                self.change(lease, State.PREPARING, f"image {transfer.image.name} on its way")
+            if lease.state is SCHEDULED:
+                self.change(lease, PREPARING, f"image {transfer.image.name} on its way")
         for lease_id, hosts in sorted(transfer.riders.items()):
             self._transfer_started(lease_id, transfer, hosts)
 
@@ -351,8 +367,8 @@ class Schedule(Book):
             self._transfer_ended(lease_id, transfer, hosts)
         for lease_id in transfer.waiting:
             lease = self.leases[lease_id]
-            if lease.state is State.PREPARING and not self.preparation.pending(lease_id):
-                self.change(lease, State.READY)
+            if lease.state is PREPARING and not self.preparation.pending(lease_id):
+                self.change(lease, READY)
         self._say_stored()
 
     def delay_transfer(self, transfer: ImageTransfer, end: int) -> None:

@@ -32,8 +32,9 @@ from haizea.core.events import (
 from haizea.core.hosts import Site
 from haizea.core.keeping import Restoring, lease_record, rates_records
 from haizea.core.late import Lateness
-from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.lease import LeaseRequest
 from haizea.core.mapper import GreedyMapper, Mapper
+from haizea.core.members import BEST_EFFORT
 from haizea.core.offers import Offers
 from haizea.core.others import Others
 from haizea.core.placement import Planner
@@ -196,5 +197,5 @@ class Scheduler:
 def _concerns_hosts(event: Input) -> bool:
     """Whether particular hosts are given or taken because of this, outside the queue's order."""
     if isinstance(event, LeaseSubmitted):
-        return event.request.kind is not Kind.BEST_EFFORT
+        return event.request.kind is not BEST_EFFORT
     return not isinstance(event, LeaseEnded | LeaseCancelled | HostRates)

@@ -7,16 +7,16 @@ again and again, so the answer is kept per size and changed only where a host ch
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from haizea.core.hosts import HostSet
 from haizea.core.resources import Capacity, copies
 
 #: Copies of one size on one host that are told apart; more count as this many.
-MOST_COPIES = 1024
+MOST_COPIES: Final = 1024
 #: Sizes kept up to date at once; the least recently asked for is forgotten first.
-MOST_SIZES = 64
-_MOST_STEPS = 65536
+MOST_SIZES: Final = 64
+_MOST_STEPS: Final = 65536
 
 #: ``levels[m]`` is the set of hosts with room for at least ``m + 1`` copies.
 Levels = list[HostSet]

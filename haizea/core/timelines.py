@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from haizea.core.hold import Hold
 from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.resources import FOREVER, Capacity, fits
 
 #: For so many spans of time what is free on a host is known at once.
-_MOST_KNOWN = 32
+_MOST_KNOWN: Final = 32
 
 
 class Timelines:

@@ -6,9 +6,9 @@ from haizea.core.durations import Rates
 from haizea.core.events import HostChanged, HostsLimited, Purpose, RatesChanged
 from haizea.core.hostrules import Allowed, allowed_record
 from haizea.core.hosts import Host
-from haizea.core.lease import Kind
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand
+from haizea.core.members import ACTIVE, BEST_EFFORT, DONE, MIGRATE, RUN, SUSPENDED_SCHEDULED
 from haizea.core.plan import Lease
 from haizea.core.records import HostRecord, SiteRecord
 from haizea.core.repair import Repair
@@ -33,15 +33,15 @@ class Trouble:
     def ended_early(self, lease_id: int) -> None:
         """The VMs of an active lease ended by themselves."""
         lease = self._schedule.leases.get(lease_id)
-        if lease is None or lease.state is not State.ACTIVE:
+        if lease is None or lease.state is not ACTIVE:
             return
         ran = 0 if lease.since is None else self._schedule.now - lease.since
         if ran >= lease.remaining:
             # It ended while nobody looked, and nobody knows when.
-            self._schedule.finish(lease, State.DONE, "its duration is over", "duration-over")
+            self._schedule.finish(lease, DONE, "its duration is over", "duration-over")
             return
         reason = "ended before its duration was over"
-        self._schedule.finish(lease, State.DONE, reason, "early-end")
+        self._schedule.finish(lease, DONE, reason, "early-end")
 
     def cancelled(self, lease_id: int, reason: str) -> None:
         """Somebody who may does not want the lease any more."""
@@ -61,9 +61,9 @@ class Trouble:
         under_way = lease.under_way
         if under_way is None or under_way.purpose is not purpose:
             return
-        if purpose is Purpose.MIGRATE:
+        if purpose is MIGRATE:
             self._not_moved(lease, f"migrating failed: {reason}")
-        elif purpose is Purpose.RUN:
+        elif purpose is RUN:
             self._stopped(lease, reason)
         else:
             self._repair.give_up(lease, f"{purpose} failed: {reason}")
@@ -73,14 +73,14 @@ class Trouble:
         lease.failures += 1
         if lease.failures > MOST_FAILURES:
             self._repair.give_up(lease, reason)
-        elif lease.request.kind is Kind.BEST_EFFORT:
+        elif lease.request.kind is BEST_EFFORT:
             self._schedule.start_over(lease, reason, "failure")
         else:
             self._repair.restart(lease, reason)
 
     def _not_moved(self, lease: Lease, reason: str) -> None:
         """A migration failed: what is saved of the lease is where it was."""
-        self._schedule.change(lease, State.SUSPENDED_SCHEDULED, reason, "failure")
+        self._schedule.change(lease, SUSPENDED_SCHEDULED, reason, "failure")
         self._schedule.drop_plan(lease)
         self._schedule.enqueue(lease, reason, "failure")
 
@@ -156,7 +156,7 @@ class Trouble:
             return
         match lease.state:
             case State.ACTIVE if lease.under_way and lease.under_way.purpose is Purpose.SHUTDOWN:
-                self._schedule.finish(lease, State.DONE, "its duration is over", "duration-over")
+                self._schedule.finish(lease, DONE, "its duration is over", "duration-over")
             case State.ACTIVE:
                 self._stopped(lease, reason)
             case State.MIGRATING:

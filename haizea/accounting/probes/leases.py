@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.leases import LeaseRecord
 from haizea.core.events import Decision, StateChanged
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-
-#: Where a lease of the queue waits for hosts, with a reservation to come or without.
-WAITING = frozenset(
-    {State.QUEUED, State.SCHEDULED, State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED}
+from haizea.core.members import (
+    AR,
+    BEST_EFFORT,
+    DONE,
+    IMMEDIATE,
+    PENDING,
+    QUEUED,
+    REJECTED,
+    SCHEDULED,
+    SUSPENDED_QUEUED,
+    SUSPENDED_SCHEDULED,
 )
 
-# Looking a member up in its enumeration costs more than the rest of the loop below.
-_PENDING = State.PENDING
-_REJECTED = State.REJECTED
-_DONE = State.DONE
+#: Where a lease of the queue waits for hosts, with a reservation to come or without.
+WAITING: Final = frozenset({QUEUED, SCHEDULED, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
 
 
 class _KindProbe:
@@ -57,12 +61,12 @@ class _KindProbe:
                     self._waiting_count += 1
             elif old in WAITING:
                 self._waiting_count -= 1
-            if old is _PENDING:
-                if new is _REJECTED:
+            if old is PENDING:
+                if new is REJECTED:
                     self._rejected_count += 1
                 else:
                     self._accepted_count += 1
-            elif new is _DONE:
+            elif new is DONE:
                 self._completed_count += 1
                 self._done(now, self._leases[lease_id])
         if self._accepted_count != self._accepted.value:
@@ -84,14 +88,14 @@ class ArProbe(_KindProbe):
     """Advance reservations accepted, rejected and completed."""
 
     def __init__(self) -> None:
-        super().__init__(Kind.AR, "AR")
+        super().__init__(AR, "AR")
 
 
 class ImmediateProbe(_KindProbe):
     """Immediate leases accepted, rejected and completed."""
 
     def __init__(self) -> None:
-        super().__init__(Kind.IMMEDIATE, "immediate")
+        super().__init__(IMMEDIATE, "immediate")
 
 
 class BestEffortProbe(_KindProbe):
@@ -103,7 +107,7 @@ class BestEffortProbe(_KindProbe):
     """
 
     def __init__(self) -> None:
-        super().__init__(Kind.BEST_EFFORT, "best-effort")
+        super().__init__(BEST_EFFORT, "best-effort")
         self._queue = Counter("Queue size")
         self._waiting_time = Counter("Best-effort waiting time")
         self._slowdown = Counter("Best-effort bounded slowdown")
