@@ -14,7 +14,7 @@ from setuptools import Extension, setup
 
 #: What stays interpreted of the core: what plug-ins derive classes from, enumerations, and
 #: data that is made everywhere.
-INTERPRETED = {"__init__", "events", "lease", "lifecycle", "mapper", "policy", "settings", "use"}
+INTERPRETED = {"__init__", "events", "lease", "lifecycle", "policy", "settings", "use"}
 
 #: What a run spends its time in besides the core.
 BESIDES = (
@@ -29,6 +29,8 @@ BESIDES = (
     "haizea/accounting/underway.py",
     "haizea/backends/simulated.py",
     "haizea/loop.py",
+    "haizea/policies/host_selection.py",
+    "haizea/workloads/swf.py",
 )
 
 #: What compiling needs: the compiler comes with mypy, and looks at the types first.

@@ -40,7 +40,6 @@ CORE_MAY_IMPORT = {
     "itertools",
     "math",
     "operator",
-    "sortedcontainers",
     "types",
     "typing",
 }

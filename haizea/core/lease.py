@@ -16,6 +16,10 @@ class Kind(StrEnum):
     IMMEDIATE = "immediate"
 
 
+# Looking a member up in its enumeration is slow, and every request does.
+_AR = Kind.AR
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSet:
     """``count`` equal lease nodes (VMs), each of this capacity."""
@@ -56,13 +60,14 @@ class LeaseRequest:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        assert (self.kind is Kind.AR) == (self.start is not None), (
-            "an AR, and no other, has a start"
-        )
+        assert (self.kind is _AR) == (self.start is not None), "an AR, and no other, has a start"
         assert self.nodes, "a lease has nodes"
-        assert all(s.count > 0 for s in self.nodes), "a node set has nodes"
+        for node_set in self.nodes:
+            assert node_set.count > 0, "a node set has nodes"
         assert self.duration is None or self.duration > 0, "a duration is positive"
-        assert len(self.names) in (0, self.node_count), "a name for every node, or none"
+        assert not self.names or len(self.names) == self.node_count, (
+            "a name for every node, or none"
+        )
 
     @property
     def node_count(self) -> int:

@@ -10,11 +10,10 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from sortedcontainers import SortedDict
-
 from haizea.core.free import Free
 from haizea.core.hold import Hold
 from haizea.core.hosts import HostSet, hosts_in
+from haizea.core.ordered import Ordered
 from haizea.core.resources import Capacity, add, subtract
 from haizea.core.sizes import Levels, SizeIndexes, raise_level
 from haizea.core.timelines import Timelines
@@ -49,7 +48,7 @@ class Present:
         #: ``held[k]`` are the hosts that have more than ``k`` holds at present.
         self.held: list[HostSet] = [0, 0]
         # Hosts by when the first of their holds ends.
-        self._ending: SortedDict[int, HostSet] = SortedDict()
+        self._ending: Ordered[HostSet] = Ordered()
         self._taken: set[int] = set()  # serial numbers of ``ends``
         self._uniform = uniform
         self._timelines = timelines
@@ -69,7 +68,7 @@ class Present:
             else:
                 sooner ^= 1 << host
         if sooner:
-            self._ending[hold.end] = self._ending.get(hold.end, 0) | sooner
+            self._ends(hold.end, sooner)
         insort(self.ends, (hold.end, hold.serial, hold))
         self._taken.add(hold.serial)
         more = hold.hosts
@@ -86,12 +85,11 @@ class Present:
             self._set(hold, subtract(self._uniform, hold.same), self._uniform)
         else:
             self._shift(hold, add)
-        first = self._ending.get(hold.end, 0) & hold.hosts
+        first = self.ending_first(hold.end) & hold.hosts
         if first:
             self._ends_not(hold.end, first)
             for host in hosts_in(first & self.held[1]):
-                end = self._first_end(host, hold)
-                self._ending[end] = self._ending.get(end, 0) | 1 << host
+                self._ends(self._first_end(host, hold), 1 << host)
         self._taken.discard(hold.serial)
         fewer = hold.hosts
         for k in range(len(self.held) - 1, -1, -1):
@@ -111,13 +109,11 @@ class Present:
 
     def latest_ends(self) -> Iterator[int]:
         """The moments at which the first hold of some host ends, latest first."""
-        ends: Iterator[int] = reversed(self._ending)
-        return ends
+        return reversed(self._ending.keys)
 
     def ending_first(self, end: int) -> HostSet:
         """The hosts on which the first hold to end does so at ``end``."""
-        hosts: HostSet = self._ending.get(end, 0)
-        return hosts
+        return self._ending.get(end) or 0
 
     def _first_end(self, host: int, besides: Hold) -> int:
         """When the first of the host's other holds that were taken ends."""
@@ -126,12 +122,15 @@ class Present:
             h.end for h in self._timelines.on(host) if h is not besides and h.serial in taken
         )
 
+    def _ends(self, end: int, hosts: HostSet) -> None:
+        self._ending.set(end, self.ending_first(end) | hosts)
+
     def _ends_not(self, end: int, hosts: HostSet) -> None:
         rest = self._ending[end] & ~hosts
         if rest:
-            self._ending[end] = rest
+            self._ending.set(end, rest)
         else:
-            del self._ending[end]
+            self._ending.drop(end)
 
     def levels_at(self, size: Capacity, moment: int) -> Levels:
         """The levels of ``size`` as ends leave them at a later ``moment``; do not change them."""
@@ -222,7 +221,7 @@ class Present:
             started = sum(h.start <= now for h in self._timelines.on(host))
             assert started == sum(hosts >> host & 1 for hosts in self.held), "holds on a host"
             ends = [h.end for h in self._timelines.on(host) if h.start <= now]
-            listed = [end for end, hosts in self._ending.items() if hosts >> host & 1]
+            listed = [end for end in self._ending.keys if self._ending[end] >> host & 1]
             assert listed == ([min(ends)] if ends else []), "first end on a host"
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:

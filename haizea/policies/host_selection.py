@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from haizea.core.hosts import HostSet
 from haizea.core.lease import LeaseRequest
-from haizea.core.policy import HostView
+from haizea.core.policy import HostView, derivable
 
 
+@derivable
 class Greedy:
     """``greedy``: the emptiest hosts first, then those whose free capacity stays longest.
 
@@ -22,6 +23,7 @@ class Greedy:
             yield from view.by_unchanged(group)
 
 
+@derivable
 class NoPolicy:
     """``no-policy``: hosts in the order of their identifiers."""
 

@@ -99,8 +99,7 @@ class _Jobs:
         try:
             # Every column is a number, also those that are not used here. Python alone
             # would take 1_000 and nan as well.
-            for text in fields:
-                float(text)
+            list(map(float, fields))
             if line.translate(None, _NUMERIC):
                 raise ValueError
             job, submit, run = int(fields[0]), int(fields[1]), int(fields[3])
