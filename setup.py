@@ -14,7 +14,7 @@ from setuptools import Extension, setup
 
 #: What stays interpreted of the core: what plug-ins derive classes from, enumerations, and
 #: data that is made everywhere.
-INTERPRETED = {"__init__", "events", "lease", "lifecycle", "policy", "settings", "use"}
+INTERPRETED = {"__init__", "derivable", "events", "lease", "lifecycle", "policy", "settings", "use"}
 
 #: What a run spends its time in besides the core.
 BESIDES = (

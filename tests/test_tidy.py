@@ -39,6 +39,7 @@ CORE_MAY_IMPORT = {
     "heapq",
     "itertools",
     "math",
+    "mypy_extensions",  # for the type checker alone
     "operator",
     "types",
     "typing",

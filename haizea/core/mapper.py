@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from haizea.core.derivable import mypyc_attr
 from haizea.core.fitting import Blocks
 from haizea.core.hold import Shape, shape_of
 from haizea.core.hostrules import Allowed, HostRules, permits
 from haizea.core.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.lease import LeaseRequest
-from haizea.core.policy import HostSelectionPolicy, derivable
+from haizea.core.policy import HostSelectionPolicy
 from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.sizes import Levels, level_count
 from haizea.core.slottable import SlotTable
@@ -145,7 +146,7 @@ class View:
             yield from _grouped(hosts & ~forever, lambda host: -self.unchanged_until(host))
 
 
-@derivable
+@mypyc_attr(allow_interpreted_subclasses=True)
 class _Key(Protocol):
     def __call__(self, host: int, /) -> int: ...
 
@@ -158,7 +159,7 @@ def _grouped(hosts: HostSet, key: _Key) -> Iterator[HostSet]:
         yield host_set(members)
 
 
-@derivable
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Mapper(Protocol):
     """Chooses hosts for a lease's nodes."""
 
@@ -185,7 +186,7 @@ class Mapper(Protocol):
         """Hosts for nodes of several sizes, free throughout ``[start, end)``; ``None`` if none."""
 
 
-@derivable
+@mypyc_attr(allow_interpreted_subclasses=True)
 class GreedyMapper:
     """Fills the policy's preferred hosts one after another."""
 

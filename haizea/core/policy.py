@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from haizea.core.hosts import HostSet
 from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
-
-_Class = TypeVar("_Class", bound=type)
-
-
-def derivable(made: _Class) -> _Class:
-    """Marks a class in a compiled module that others may derive from, or stand in for.
-
-    A compiled build makes of it a class like any other, with methods that are compiled.
-    """
-    return made
 
 
 class PlacedLease(NamedTuple):

@@ -22,18 +22,12 @@ from haizea.core.members import (
     ACTIVE,
     DONE,
     MIGRATE,
-    MIGRATING,
     PREPARING,
     READY,
     RESUME,
-    RESUMED_READY,
-    RESUMING,
     RUN,
     SCHEDULED,
     SUSPEND,
-    SUSPENDED_PENDING,
-    SUSPENDED_SCHEDULED,
-    SUSPENDING,
 )
 from haizea.core.placement import Planner
 from haizea.core.plan import Lease, Phase, Plan
@@ -271,12 +265,12 @@ class Schedule(Book):
             if lease.whole:
                 self.picky.discard(lease.id)
         elif purpose is MIGRATE:
-            self.change(lease, MIGRATING)
+            self.change(lease, State.MIGRATING)
             sources = plan.sources
         elif purpose is RESUME:
-            self.change(lease, RESUMING)
+            self.change(lease, State.RESUMING)
         elif purpose is SUSPEND:
-            self.change(lease, SUSPENDING, plan.because, plan.code)
+            self.change(lease, State.SUSPENDING, plan.because, plan.code)
         lease.since = self.now
         self.out.append(
             OperationStarted(self.now, lease.id, purpose, phase.end, plan.hosts, sources)
@@ -292,9 +286,9 @@ class Schedule(Book):
         lease.at += 1
         if phase.purpose is MIGRATE:
             lease.bound = plan.hosts
-            self.change(lease, SUSPENDED_SCHEDULED)
+            self.change(lease, State.SUSPENDED_SCHEDULED)
         elif phase.purpose is RESUME:
-            self.change(lease, RESUMED_READY)
+            self.change(lease, State.RESUMED_READY)
         if lease.at < len(plan.phases):
             self._next_entry(lease)
         elif plan.suspends:
@@ -306,7 +300,7 @@ class Schedule(Book):
         lease.saved = True
         lease.bound = plan.hosts
         self.picky.add(lease.id)
-        self.change(lease, SUSPENDED_PENDING)
+        self.change(lease, State.SUSPENDED_PENDING)
         self.drop_plan(lease)
         self.join(lease, self.now)
         self.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")

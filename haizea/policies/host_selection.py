@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from haizea.core.derivable import mypyc_attr
 from haizea.core.hosts import HostSet
 from haizea.core.lease import LeaseRequest
-from haizea.core.policy import HostView, derivable
+from haizea.core.policy import HostView
 
 
-@derivable
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Greedy:
     """``greedy``: the emptiest hosts first, then those whose free capacity stays longest.
 
@@ -23,7 +24,7 @@ class Greedy:
             yield from view.by_unchanged(group)
 
 
-@derivable
+@mypyc_attr(allow_interpreted_subclasses=True)
 class NoPolicy:
     """``no-policy``: hosts in the order of their identifiers."""
 
