@@ -21,6 +21,7 @@ BESIDES = (
     "haizea/accounting/counter.py",
     "haizea/accounting/delivery.py",
     "haizea/accounting/held.py",
+    "haizea/accounting/lease_rows.py",
     "haizea/accounting/leases.py",
     "haizea/accounting/probes/cpu.py",
     "haizea/accounting/probes/leases.py",

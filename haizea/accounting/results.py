@@ -19,6 +19,7 @@ from haizea.accounting import figures, freshfile, schema
 from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.held import alike, listed
+from haizea.accounting.lease_rows import STATE_NAMES, LeaseRows
 from haizea.accounting.leases import COUNTED, LeaseRecord
 from haizea.accounting.limited import Limited
 from haizea.accounting.probes.base import Probe
@@ -37,8 +38,7 @@ from haizea.core.events import (
     StateChanged,
 )
 from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import FINAL, State
+from haizea.core.lifecycle import FINAL
 from haizea.core.members import ACTIVE, OUTAGE
 from haizea.core.use import Use
 from haizea.times import spell_times
@@ -46,8 +46,6 @@ from haizea.times import spell_times
 Status = Literal["complete", "interrupted", "failed"]
 
 # SQLite takes an exact str at once, but asks around what to do with a subclass of it.
-_STATE: Final = {state: state.value for state in State}
-_KIND: Final = {kind: kind.value for kind in Kind}
 _PURPOSE: Final = {purpose: purpose.value for purpose in Purpose}
 
 #: Buffers are written when one holds about this many values, or after so many notes.
@@ -113,9 +111,7 @@ class ResultsFile:
                 self._db = _empty_database(self._temporary, types)
                 self._insert("configuration", settings)
                 self._insert("labels", sorted((labels or {}).items()))
-            self._leases = Rows(self._db, "leases", schema.LEASE_COLUMNS)
-            self._plain_leases = Rows(self._db, "leases", schema.PLAIN_LEASE_COLUMNS)
-            self._node_sets = Rows(self._db, "node_sets")
+            self._leases = LeaseRows(self._db)
             self._reservations = Rows(self._db, "reservation_sets")
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
@@ -202,7 +198,7 @@ class ResultsFile:
                     time, lease_id, old, new, reason, code = decision
                     if "@" in reason:
                         reason = spell_times(reason)
-                    states += (lease_id, time, _STATE[new], reason, code)
+                    states += (lease_id, time, STATE_NAMES[new], reason, code)
                     record = live[lease_id]
                     if new in COUNTED or old is ACTIVE:
                         record.count(record.last, decision)
@@ -306,46 +302,13 @@ class ResultsFile:
         self._work.seconds[purpose] += cpu * (end - start)
 
     def _write_lease(self, record: LeaseRecord) -> None:
-        request = record.request
-        lease_id = request.id
-        count = 0
-        for position, nodes in enumerate(request.nodes):
-            self._node_sets.values += (lease_id, position, nodes.count, *nodes.capacity)
-            count += nodes.count
-        start, image = request.start, request.image
-        plain = start is None and image is None
-        values = self._plain_leases.values if plain else self._leases.values
-        values += (
-            lease_id,
-            request.label,
-            _KIND[request.kind],
-            _STATE[record.last.new],
-            count,
-            request.submitted,
-            request.duration,
-            record.started,
-            record.ended,
-            record.waiting_time,
-            record.slowdown,
-            record.suspensions,
-            record.migrations,
-            record.restarts,
-            record.reason,
-            1 if request.preemptible else 0,
-            request.owner,
-            record.last.code,
-        )
-        if not plain:
-            image_mb = None if image is None else image.size_mb
-            values += (start, None if image is None else image.name, image_mb)
+        self._leases.add(record)
         self._work.count(record)
 
     def _flush(self) -> None:
         with self._telling():
             for rows in (
-                self._leases,
-                self._plain_leases,
-                self._node_sets,
+                *self._leases.rows,
                 self._reservations,
                 self._states,
                 self._host_states,
