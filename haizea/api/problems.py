@@ -86,10 +86,16 @@ def invalid(errors: Sequence[Any], leave_out: int = 0) -> Refused:
     return Refused(422, "invalid", message, field=told[0][0] or None if told else None)
 
 
+_PYDANTIC_PATTERN = "String should match pattern"
+
+
 def _told(error: Any, leave_out: int) -> tuple[str, str]:
     """Field and words for one of pydantic's findings."""
     place = [str(part) for part in error["loc"][leave_out:]]
     # A union names the alternative it tried; that is no part of the request.
     field = ".".join(part for part in place if "[" not in part and "-" not in part)
     message = str(error["msg"]).removeprefix("Value error, ")
+    message = message.replace(
+        _PYDANTIC_PATTERN, "there is something in it that it cannot have; it matches"
+    )
     return field[:200], message[:500]

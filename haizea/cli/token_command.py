@@ -23,7 +23,11 @@ from haizea.times.moments import SystemZone, parse_moment
 
 def _from_now(text: str) -> int:
     """A moment in real time, which is what tokens end by, whatever clock the service has."""
-    return parse_moment(text, int(time.time()), SystemZone())
+    now = int(time.time())
+    moment = parse_moment(text, now, SystemZone())
+    if moment <= now:
+        raise ValueError(f"{text!r} is past: a token that ends then is never good")
+    return moment
 
 
 def _name(text: str) -> str:
@@ -32,6 +36,12 @@ def _name(text: str) -> str:
             f"{text!r} is not a name that a token can have: write at most 64 letters, digits and"
             " _ . @ + -, with a letter first, such as anna"
         )
+    return text
+
+
+def _owner(text: str) -> str:
+    if re.fullmatch("[A-Za-z0-9_.@+-]{1,64}", text) is None:
+        raise ValueError(f"{text!r} is nobody: write at most 64 letters, digits and _ . @ + -")
     return text
 
 
@@ -62,7 +72,9 @@ def token() -> None:
     " all, changes nothing.",
 )
 @click.option(
-    "--owner", metavar="NAME", help="Whose leases those are that are asked for.  [default: NAME]"
+    "--owner",
+    type=ParsedOption("NAME", _owner),
+    help="Whose leases those are that are asked for.  [default: NAME]",
 )
 @click.option(
     "--expires", type=ParsedOption("TIME", _from_now), help="When it ends: +90d, '2027-01-01 0:00'."

@@ -81,6 +81,23 @@ def test_what_is_no_name_is_told_in_words(service: RealService, name: str) -> No
     assert "is not a name that a token can have: write at most 64 letters" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--expires", "2020-01-01 0:00"], "'2020-01-01 0:00' is past: a token that ends then"),
+        (["--owner", "two words"], "'two words' is nobody: write at most 64 letters"),
+    ],
+)
+def test_no_token_is_made_that_is_of_no_use(
+    service: RealService, options: list[str], told: str
+) -> None:
+    before = service.json("token", "list", "--all")
+    result = service.run("token", "make", "useless", *options)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert service.json("token", "list", "--all") == before
+
+
 def test_tokens_are_for_operators(service: RealService) -> None:
     user = service.token("mallory", Role.USER)
     for command in (["list"], ["make", "x"], ["revoke", "1"]):
