@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from haizea.backends.opennebula.allowing import Allowing
 from haizea.backends.opennebula.asking import Asking, Requests, Tell
 from haizea.backends.opennebula.client import Client
 from haizea.backends.opennebula.commander import Answer, Commander
@@ -28,9 +29,9 @@ from haizea.backends.opennebula.seen import Look, SeenVms
 from haizea.backends.opennebula.steps import Goal, Manners
 from haizea.backends.opennebula.usage import Usage
 from haizea.backends.opennebula.watching import Down, Follower, Intervals, News, Watcher
-from haizea.core.events import Decision, HostsAllowed, Input, OperationFailed
-from haizea.core.hosts import EVERYWHERE, Host, HostSet
-from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.events import Decision, Input
+from haizea.core.hosts import Host
+from haizea.core.lease import LeaseRequest
 from haizea.core.lifecycle import State
 from haizea.core.records import LeaseRecord, SiteRecord
 
@@ -107,6 +108,7 @@ class OpenNebulaBackend:
             self._ledger, self._seen, self.placing, options.rules, tell, options.only_explicit
         )
         self._requests.remnants = self._leases.remnants
+        self._allowing = Allowing(self._ledger, self._seen, self._table, self._leases, self.placing)
         self._commander = Commander(
             client, options.commands, self._hear_answer, dry_run=options.dry_run
         )
@@ -125,7 +127,6 @@ class OpenNebulaBackend:
         self._began = False
         self._later: list[Input] = []
         self._everywhere = False
-        self._allowed: dict[int, int] = {}
         self._now = 0
 
     # --- what the service asks -----------------------------------------------------------
@@ -171,6 +172,7 @@ class OpenNebulaBackend:
         self._rates.restore(site.rates)
         for record in records:
             self._leases.take_up(now, record)
+            self._allowing.take_up(record)
         for vm, only_off in self._endings.vms().items():
             if vm not in self._ledger.lease_of:
                 goal = Goal.PARKED if only_off else Goal.ENDED
@@ -237,7 +239,7 @@ class OpenNebulaBackend:
         """What became of a request; from the loop's thread. No ``state``: nobody knows."""
         self._requests.answered(asking, state, reason, repeated=repeated)
         if lease is not None and not repeated:
-            self._allowed[lease] = asking.allowed
+            self._allowing.note(lease, asking.allowed)
 
     def answered_before(self, names: Iterable[str]) -> None:
         """VMs whose leases are over since an earlier run: they have their answer."""
@@ -316,31 +318,8 @@ class OpenNebulaBackend:
             self._enactment.room.settled(vm)
             told += self._leases.judge(now, vm)
         if look.whole or grew:
-            told += self._match_again()
+            told += self._allowing.match_again()
         return told
-
-    def _match_again(self) -> list[Input]:
-        """Leases for which other hosts will do than before."""
-        told: list[Input] = []
-        for lease in self._ledger.leases.values():
-            if lease.purpose is not None or lease.let_go:
-                continue
-            seen = [self._seen.get(vm) for vm in lease.vms]
-            places = self.placing.places([one.vm for one in seen if one is not None])
-            self.placing.ranks.rank(lease.vms[0], places.ranking)
-            hosts = self._without(lease.id, places.hosts)
-            before = self._allowed.get(lease.id, EVERYWHERE)
-            if lease.request.kind is Kind.AR and lease.id in self._allowed:
-                hosts |= before  # What its host is like now says nothing about its start.
-            if hosts != before and not places.reason:
-                self._allowed[lease.id] = hosts
-                told.append(HostsAllowed(lease.id, hosts))
-        return told
-
-    def _without(self, lease: int, hosts: HostSet) -> HostSet:
-        """``hosts`` but those on which the lease could not be started, if others are left."""
-        left = hosts & ~self._leases.avoid.get(lease, 0)
-        return left if left & ((1 << len(self._table.entries)) - 1) else hosts
 
     # --- what follows --------------------------------------------------------------------
 
@@ -353,13 +332,7 @@ class OpenNebulaBackend:
             if outcome.what is What.REACHED:
                 self._rates.reached(now, outcome.errand)
             told += self._leases.outcome(now, outcome)
-        for lease in [i.lease_id for i in told if isinstance(i, OperationFailed)]:
-            allowed = self._allowed.get(lease, EVERYWHERE)
-            hosts = self._without(lease, allowed)
-            if hosts != allowed:
-                self._allowed[lease] = hosts
-                told.append(HostsAllowed(lease, hosts))
-        return told
+        return told + self._allowing.not_started(told)
 
     def _make_requests(self, now: int) -> None:
         if self._follows:
@@ -373,8 +346,7 @@ class OpenNebulaBackend:
         moved, self._leases.moved = self._leases.moved, set()
         if moved:
             self._requests.notice(moved)
-            for lease in self._allowed.keys() - self._ledger.leases.keys():
-                del self._allowed[lease]
+            self._allowing.forget()
             self._watcher.expect = frozenset(self._ledger.lease_of)
         if self._watcher.watch != self._ledger.open:
             self._watcher.watch = frozenset(self._ledger.open)
