@@ -17,8 +17,11 @@ from click.testing import CliRunner
 from opennebula_service import Site, site
 from opennebula_tap import tapped_site
 
+from haizea.backends.opennebula.events import events_address
+from haizea.backends.opennebula.pools import read_configuration
 from haizea.cli.main import cli
 from haizea.core.lifecycle import State
+from haizea.sandbox.server import Options, Sandbox
 
 POOLS = ("one.hostpool.info", "one.vmpool.infoextended", "one.vmpool.info")
 POOLS += ("one.hostpool.monitoring", "one.datastorepool.info", "one.clusterpool.info")
@@ -125,6 +128,39 @@ def test_where_events_are_is_found_in_opennebulas_configuration(
         assert max(times) <= 10, "a second, by their clock 10"
     finally:
         cloud.close()
+
+
+@pytest.mark.parametrize("conf", [True, False])
+def test_a_check_finds_them_there_too(tmp_path: Path, conf: bool) -> None:
+    with Sandbox(Options(version="7.4.0", submit_on_hold=True)) as sandbox:
+        (tmp_path / "auth").write_text(sandbox.session)
+        (tmp_path / "haizea.conf").write_text(
+            "[general]\nmode: opennebula\n[opennebula]\nhost: localhost\n"
+            f"port: {sandbox.port}\nvm-states: hold\n"
+        )
+        where = ["-c", str(tmp_path / "haizea.conf")] if conf else ["--endpoint", sandbox.url]
+        command = ["opennebula", "check", *where, "--one-auth", str(tmp_path / "auth")]
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == 0, done.output
+        host = "localhost" if conf else "127.0.0.1"
+        assert f"publishes them at tcp://{host}:{sandbox.events_port}\n" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        ("-p 2111 -l 2112 -b 127.0.0.1", "tcp://one:2111"),
+        ("-l 2112", "tcp://one:2101"),
+        ("-p", "tcp://one:2101"),
+        ("", "tcp://one:2101"),
+        (None, "tcp://one:2101"),
+    ],
+)
+def test_ports_of_events(arguments: str | None, address: str) -> None:
+    vector = "" if arguments is None else f"<HM_MAD><ARGUMENTS>{arguments}</ARGUMENTS></HM_MAD>"
+    answer = f"<OPENNEBULA_CONFIGURATION>{vector}</OPENNEBULA_CONFIGURATION>"
+    assert events_address("tcp://one:auto", read_configuration(answer)) == address
+    assert events_address("tcp://one:7", read_configuration(answer)) == "tcp://one:7"
 
 
 @pytest.mark.parametrize("events", ["", "none"])
