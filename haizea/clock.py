@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -84,6 +85,10 @@ class Pace(NamedTuple):
         return self.moment + (real - self.time) * self.speed
 
 
+#: Real time as it is.
+REAL_PACE = Pace()
+
+
 class RealClock:
     """Real time, or a multiple of it: waiting takes its time.
 
@@ -101,7 +106,7 @@ class RealClock:
     def __init__(
         self,
         longest_wait_seconds: int,
-        pace: Pace = Pace(),  # noqa: B008 (it is immutable)
+        pace: Pace = REAL_PACE,
         *,
         real: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
@@ -112,6 +117,7 @@ class RealClock:
         self._steady = steady
         self._last = pace.at(real())
         self._last_steady = steady()
+        self._reading = threading.Lock()
         # A pipe, because a signal handler may write to it at any moment.
         self._woken, self._wakes = os.pipe()
         os.set_blocking(self._woken, False)
@@ -141,11 +147,13 @@ class RealClock:
         os.close(self._wakes)
 
     def _now(self) -> float:
-        steady = self._steady()
-        passed = (steady - self._last_steady) * self._pace.speed
-        self._last_steady = steady
-        self._last = max(self._pace.at(self._real()), self._last + max(passed, 0.0) / 2)
-        return self._last
+        # One after the other: a thread that took its time would put the clock back for others.
+        with self._reading:
+            steady = self._steady()
+            passed = (steady - self._last_steady) * self._pace.speed
+            self._last_steady = steady
+            self._last = max(self._pace.at(self._real()), self._last + max(passed, 0.0) / 2)
+            return self._last
 
     def _was_woken(self, seconds: float) -> bool:
         """Wait so long for an interruption; whether there was one."""

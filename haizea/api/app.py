@@ -52,6 +52,15 @@ _TAGS = [
 ]
 
 
+class _App(FastAPI):
+    """An application that describes itself in its own words."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _openapi(self)
+        return self.openapi_schema
+
+
 def make_app(
     manager: Manager,
     settings: ApiSettings | None = None,
@@ -74,7 +83,7 @@ def make_app(
         stream=Calls("streams", settings.stream_threads),
         identities=Identities(manager, Calls("tokens", settings.token_threads), check_password),
     )
-    app = FastAPI(
+    app = _App(
         title="Haizea",
         version=__version__,
         description=_DESCRIPTION,
@@ -117,9 +126,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def description() -> dict[str, Any]:
     """The OpenAPI description, which is the same for every manager."""
-    app = FastAPI(title="Haizea", version=__version__, description=_DESCRIPTION)
+    app = _App(title="Haizea", version=__version__, description=_DESCRIPTION)
     _include_routes(app)
-    return _openapi(app)
+    return app.openapi()
 
 
 def _include_routes(app: FastAPI) -> None:
@@ -133,11 +142,6 @@ def _describe(app: FastAPI) -> None:
     """Have the description of the interface at its address, as JSON."""
     made: list[bytes] = []
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _openapi(app)
-        return app.openapi_schema
-
     def text() -> bytes:
         if not made:
             made.append(json.dumps(app.openapi(), ensure_ascii=False).encode())
@@ -146,7 +150,6 @@ def _describe(app: FastAPI) -> None:
     async def show_description(here: Here) -> Response:
         return Response(await here.ask(text), media_type="application/json")
 
-    app.openapi = openapi  # type: ignore[method-assign]
     app.add_api_route(DESCRIPTION_PATH, show_description, include_in_schema=False)
 
 

@@ -27,7 +27,8 @@ def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
     class Connection(H11Protocol):
         """A connection that is looked at every few seconds."""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport), "it is a stream's"
             super().connection_made(transport)
             self._idle_since = self._ready_since = self.loop.time()
             self._every_seconds = min(settings.request_seconds, settings.stalled_seconds) / 4

@@ -80,6 +80,11 @@ class Board:
         """All leases that are not over."""
         return list(self._leases.values())
 
+    @property
+    def count(self) -> int:
+        """How many leases are not over."""
+        return len(self._leases)
+
     def queue(self) -> list[LeaseRecord]:
         """The leases that wait, in the order of the queue."""
         found = (self._leases.get(lease_id) for lease_id in self._queue)

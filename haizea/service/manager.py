@@ -176,16 +176,11 @@ class ServiceManager:
     def _reserved(self, start: int, end: int, owner: str | None) -> Iterator[Reserved]:
         with _answers():
             past = self._store.operations(start, end, _MOST_EVENTS, owner)
-        records: dict[int, LeaseRecord | None] = {}
+            labels = self._store.labels({e.lease_id for e in past if e.lease_id is not None})
         for event in past:
             operation = event.decision
-            if isinstance(operation, OperationEnded):
-                lease_id = operation.lease_id
-                if lease_id not in records:
-                    records[lease_id] = self.lease(lease_id)
-                record = records[lease_id]
-                if record is not None:
-                    yield use.enacted(record, operation)
+            if isinstance(operation, OperationEnded) and operation.lease_id in labels:
+                yield use.enacted(operation, event.owner or "", labels[operation.lease_id])
         for record in self._board.leases():
             if owner is not None and record.request.owner != owner:
                 continue

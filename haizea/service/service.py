@@ -182,7 +182,7 @@ class Service:
         if failure and self._config.general.lease_failure_handling is not FailureHandling.CANCEL:
             self._failed = f"{failure} (lease-failure-handling)"
             return True
-        return self._stopping.is_set() or self._behind.is_over(len(self._board.leases()))
+        return self._stopping.is_set() or self._behind.is_over(self._board.count)
 
     def close(self) -> None:
         """Let go of clock and backend; the store is its owner's."""

@@ -34,12 +34,12 @@ def planned(record: LeaseRecord) -> Iterator[Reserved]:
         )
 
 
-def enacted(record: LeaseRecord, operation: OperationEnded) -> Reserved:
+def enacted(operation: OperationEnded, owner: str, label: str) -> Reserved:
     """What a lease held for something that is over."""
     return Reserved(
-        lease_id=record.id,
-        owner=record.request.owner,
-        label=record.request.label,
+        lease_id=operation.lease_id,
+        owner=owner,
+        label=label,
         purpose=operation.purpose,
         start=operation.start,
         end=operation.end,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from haizea.core.records import LeaseRecord
 from haizea.kept import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
 from haizea.store.schema import events, keys, leases
-from haizea.store.turns import RequestKey, text
+from haizea.store.turns import RequestKey, text, texts
 
 #: No answer has more rows than this, whatever was asked.
 MOST_ROWS = 10_000
@@ -101,6 +101,11 @@ def first_runs(connection: sa.Connection, lease_ids: Sequence[int]) -> dict[int,
         .group_by(events.c.lease)
     )
     return {row.lease: row.first for row in connection.execute(select)}
+
+
+def labels(connection: sa.Connection, lease_ids: Collection[int]) -> dict[int, str]:
+    """The labels of these leases, as far as they are known."""
+    return texts(connection, leases.c.label, lease_ids)
 
 
 def _begun(decision: Decision) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,6 +207,11 @@ class Store:
         """At most ``limit`` operations that were under way in ``[start, end)`` and are over."""
         with self._database.reading() as connection:
             return questions.operations(connection, start, end, limit, owner)
+
+    def labels(self, lease_ids: Collection[int]) -> dict[int, str]:
+        """The labels of these leases; those that were forgotten are left out."""
+        with self._database.reading() as connection:
+            return questions.labels(connection, lease_ids)
 
     def first_runs(self, lease_ids: Sequence[int]) -> dict[int, int]:
         """When each of these leases first ran, in seconds since the epoch, if it did."""

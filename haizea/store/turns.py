@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,9 @@ from haizea.store.codec import LARGEST, SMALLEST, write_decision, write_lease, w
 from haizea.store.schema import events, keys, leases, state
 
 Row = dict[str, Any]
+
+#: So many leases are named in one question.
+_MOST_IDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,15 +249,23 @@ def _find_owners(connection: sa.Connection, rows: list[Row]) -> None:
     unknown = {row["lease"] for row in rows if row["lease"] is not None and row["owner"] is None}
     if not unknown:
         return
-    select = sa.select(leases.c.id, leases.c.owner)
-    found: dict[int, str] = {}
-    ids = sorted(unknown)
-    for i in range(0, len(ids), 500):
-        part = connection.execute(select.where(leases.c.id.in_(ids[i : i + 500])))
-        found.update({row.id: row.owner for row in part})
+    found = texts(connection, leases.c.owner, unknown)
     for row in rows:
         if row["lease"] in unknown and row["owner"] is None:
             row["owner"] = found.get(row["lease"])
+
+
+def texts(
+    connection: sa.Connection, column: sa.Column[str], lease_ids: Collection[int]
+) -> dict[int, str]:
+    """What these leases have in a column, by id, as far as they are known."""
+    found: dict[int, str] = {}
+    ids = sorted(lease_ids)
+    for i in range(0, len(ids), _MOST_IDS):
+        some = leases.c.id.in_(ids[i : i + _MOST_IDS])
+        rows = connection.execute(sa.select(leases.c.id, column).where(some))
+        found.update((row[0], row[1]) for row in rows)
+    return found
 
 
 def _bounded(number: int) -> int:
