@@ -128,7 +128,9 @@ class Durations:
         suspend = self._learned_seconds(lease, hosts, overheads.suspend_vm_seconds, [save] * count)
         if not lease.saved:
             return suspend, 0
-        return suspend, self._learned_seconds(lease, hosts, overheads.resume_vm_seconds, [load] * count)
+        return suspend, self._learned_seconds(
+            lease, hosts, overheads.resume_vm_seconds, [load] * count
+        )
 
     def _learned_seconds(
         self,

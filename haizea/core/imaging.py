@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from haizea.core.hosts import HostSet
+from haizea.core.lease import Kind
 from haizea.core.plan import Lease, Plan
 from haizea.core.preparation import Preparation, Shipment
 
@@ -21,9 +22,13 @@ _TRIES = 8
 def soonest(
     lease: Lease, preparation: Preparation, now: int, start: int, plan_from: PlanFrom
 ) -> tuple[Plan, Shipment] | None:
-    """A plan from ``start`` on, and the shipment that has its images there in time."""
+    """A plan from ``start`` on, and the shipment that has its images there in time.
+
+    An immediate lease waits for its images alone, not for hosts that have them already.
+    """
     image = lease.request.image
     assert image is not None, "it has an image"
+    at_once = lease.request.kind is Kind.IMMEDIATE
     prefer = preparation.at_hand(image)
     best: tuple[Plan, Shipment] | None = None
     for _ in range(_TRIES):
@@ -37,7 +42,11 @@ def soonest(
             if best is not None:
                 return best
             start = shipment.arrival
+            if at_once:
+                prefer = lease.demand.spread(plan.hosts).hosts
             continue
+        if at_once and shipment.arrival < plan.start:
+            return None
         best = plan, shipment
         if plan.start <= max(start, shipment.arrival) and shipment.arrival >= start:
             return best

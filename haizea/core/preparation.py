@@ -177,11 +177,14 @@ class Preparation:
         for transfer, hosts in shipment.rides:
             transfer.riders[lease_id] = transfer.riders.get(lease_id, 0) | hosts
         self.store.need(image, shipment.present, lease_id)
-        for transfer in self.transfers:
-            coming = shipment.present & transfer.hosts
+        # What is there already, or comes sooner, is not waited for once more.
+        missing = shipment.present & ~self.store.hosts_with(image)
+        for transfer in sorted(self.transfers, key=lambda t: t.end):
+            coming = missing & transfer.hosts
             if transfer.image == image and coming and lease_id not in transfer.riders:
                 transfer.relying[lease_id] = coming
                 transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
+                missing &= ~coming
         return [*shipment.new, *(t for t, _, _ in shipment.moves)]
 
     def finish(self, transfer: ImageTransfer, now: int) -> None:

@@ -33,6 +33,7 @@ class Repair:
         schedule = self._schedule
         schedule.forget_images(lease)
         lease.bound = None
+        schedule.touched[lease.id] = lease
         if lease.request.kind is Kind.BEST_EFFORT:
             if lease.plan is not None:
                 schedule.back_to_queue(lease, reason, "failure")

@@ -114,6 +114,7 @@ class Reserving:
         ):
             self._schedule.forget_images(lease)
             lease.bound = None
+            self._schedule.touched[lease.id] = lease
 
     def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
         if not may_wait:

@@ -167,3 +167,21 @@ def test_without_caches_a_copy_goes_with_its_lease() -> None:
     assert store.changes() == [0, 1]
     store.done(image(1), 1, 5)
     assert (store.used_mb(0), store.used_mb(1)) == (10, 0)
+
+
+def test_nobody_waits_for_an_image_twice() -> None:
+    settings = ImageSettings(cache_mb=100, force_transfer_seconds=LENGTH)
+    preparation = Preparation(settings)
+    for number, hosts in ((1, 0b011), (2, 0b110)):
+        # The second does not count on transfers of an AR, so that host 1 is sent to twice.
+        later = preparation.by(number, image(1), hosts, 0, 100) if number == 1 else None
+        shipment = later or preparation.soon(number, image(1), hosts, 0, 0)
+        preparation.apply(number, image(1), shipment)
+    let_pass(preparation, 2 * LENGTH)
+    assert not preparation.pending(2)
+    third = preparation.by(3, image(1), 0b111, 2 * LENGTH, 100)
+    assert third is not None
+    preparation.apply(3, image(1), third)
+    relied_on = [t.hosts for t in preparation.transfers if 3 in t.relying]
+    assert relied_on == [0b001], "the others have it"
+    assert third.arrival == preparation.arrival(3)

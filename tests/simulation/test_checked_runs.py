@@ -204,3 +204,14 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
         if len(found) > 20:
             break
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("seed", "disturbed"),
+    [
+        pytest.param(9510, False, id="an immediate lease waits for another's image"),
+        pytest.param(10299, True, id="a lease relies on an image that it has"),
+    ],
+)
+def test_runs_that_broke_a_rule_once(seed: int, disturbed: bool, tmp_path: Path) -> None:
+    assert wrong(seed, tmp_path, disturbed=disturbed) == []

@@ -88,3 +88,11 @@ def test_nodes_are_only_where_they_may_be(
             break
     assert not found, "\n".join(found)
     assert ran > RUNS, "such leases run"
+
+
+@pytest.mark.parametrize("seed", [5168, 5556])
+def test_a_restart_remembers_that_images_did_not_arrive(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "Scheduler", Limiting)
+    assert wrong(seed, tmp_path, disturbed=True) == []
