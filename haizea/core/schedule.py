@@ -10,12 +10,7 @@ from __future__ import annotations
 from haizea.core.agenda import END, START, Agenda
 from haizea.core.book import Book, nodes
 from haizea.core.claim import Claim
-from haizea.core.events import (
-    ImageStored,
-    OperationEnded,
-    OperationStarted,
-    Purpose,
-)
+from haizea.core.events import ImageStored, OperationEnded, OperationStarted, Purpose
 from haizea.core.hosts import HostSet, hosts_in
 from haizea.core.lifecycle import FINAL, State
 from haizea.core.members import (
@@ -163,6 +158,9 @@ class Schedule(Book):
         lease.token += 1
         self.leases.pop(lease.id, None)
         self.picky.discard(lease.id)
+        if self.claim is not None and self.claim.lease_id == lease.id:
+            # Other leases may be placed before the queue is looked at again.
+            self.claim = None
 
     def start_over(self, lease: Lease, reason: str, code: str) -> None:
         """An active lease loses its hosts and its progress, and goes back to its place."""

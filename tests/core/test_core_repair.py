@@ -7,7 +7,9 @@ import pytest
 from haizea.core.events import (
     Decision,
     HostFailed,
+    HostUsed,
     Input,
+    LeaseCancelled,
     LeaseSubmitted,
     OperationFailed,
     OperationStarted,
@@ -19,7 +21,7 @@ from haizea.core.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.resources import ResourceTypes
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Settings
+from haizea.core.settings import Backfilling, Settings
 from haizea.policies.registry import make_policies
 
 
@@ -28,9 +30,9 @@ def lease(lease_id: int, kind: Kind, start: int | None = None, nodes: int = 1) -
     return LeaseRequest(id=lease_id, submitted=0, kind=kind, nodes=sets, duration=100, start=start)
 
 
-def scheduler(hosts: int) -> Scheduler:
+def scheduler(hosts: int, settings: Settings | None = None) -> Scheduler:
     site = Site.uniform(ResourceTypes(), hosts, (100, 1024))
-    return Scheduler(site, Settings(), make_policies(), 0)
+    return Scheduler(site, settings or Settings(), make_policies(), 0)
 
 
 def runs(decisions: list[Decision]) -> list[tuple[int, tuple[int, ...], int]]:
@@ -90,3 +92,17 @@ def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
     assert runs(made.handle(0)) == [(0, (0,), 100)]
     decisions = made.handle(30, [OperationFailed(1, Purpose.RUN, "it did not boot")])
     assert runs(decisions) == [(30, (1,), 130)]
+
+
+def test_a_reservation_is_moved_though_the_first_of_the_queue_was_cancelled_just_now() -> None:
+    made = scheduler(2, Settings(backfilling=Backfilling.AGGRESSIVE))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT, nodes=2))])
+    made.handle(0, [LeaseSubmitted(lease(3, Kind.AR, 300, nodes=2))])
+    cancelled = LeaseCancelled(2, "nobody wants it any more")
+    decisions = made.handle(10, [cancelled, HostUsed(1, (50, 0))])
+    changes = {d.lease_id: d for d in decisions if isinstance(d, StateChanged)}
+    assert changes[2].new is State.CANCELLED
+    assert changes[3].new is State.FAILED
+    assert "others use" in changes[3].reason
+    made.check()
