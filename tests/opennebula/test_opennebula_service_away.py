@@ -168,6 +168,30 @@ def test_a_waiting_vm_that_somebody_deployed(
         cloud.assert_no_overload()
 
 
+def test_a_saved_vm_that_somebody_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site(tmp_path, monkeypatch, hosts=2) as cloud:
+        cloud.call("one.host.status", 1, 1)
+        before = cloud.now()
+        cloud.until(lambda: cloud.now() > before + 40)
+        victim = running(cloud, preemptible="yes")
+        booked = cloud.submit(cpu=8, start="+00:01:00", duration="00:30:00")
+        cloud.until_state(booked, "RUNNING")
+        assert cloud.state(victim) == "STOPPED"
+
+        def deploy() -> None:
+            cloud.call("one.host.status", 1, 0)
+            cloud.call("one.vm.deploy", victim, 1, False, -1, "")
+            cloud.until_state(victim, "RUNNING")
+
+        while_away(cloud, deploy)
+        cloud.until(lambda: cloud.lease(victim).over)
+        waits = waiting(cloud)
+        assert cloud.state(victim) == "RUNNING", "it is left alone"
+        cloud.call("one.vm.action", "terminate-hard", victim)
+        cloud.until_state(waits, "RUNNING")
+        cloud.assert_no_overload()
+
+
 def test_hosts_that_went_and_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=3) as cloud:
         booked = cloud.submit(cpu=8, start="+01:00:00", duration="00:10:00")

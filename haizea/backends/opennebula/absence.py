@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from haizea.backends.opennebula.ledger import Tracked
 from haizea.backends.opennebula.requests import DraftRules, read_words
+from haizea.backends.opennebula.steps import runs
 from haizea.backends.opennebula.vm import VirtualMachine, VmState
 from haizea.core.events import Purpose
 from haizea.core.lease import Kind, LeaseRequest
@@ -21,8 +22,9 @@ class Absence:
     def __init__(self, rules: DraftRules) -> None:
         self._rules = rules
         self._asked: dict[int, tuple[LeaseRequest, int]] = {}
-        #: Since when VMs were to be on the hosts where they are to run.
+        #: Since when VMs were to be on the hosts where they are to run, or off them, saved.
         self._since: dict[int, int] = {}
+        self._saved: dict[int, int] = {}
 
     def note(self, record: LeaseRecord, lease: Tracked) -> None:
         """A lease is taken up as its record has it."""
@@ -36,17 +38,23 @@ class Absence:
             self._asked[vm] = (record.request, node)
             if plan is not None and runs_now:
                 self._since[vm] = plan.phases[0].start
+            elif record.saved and (plan is None or plan.since is None):
+                self._saved[vm] = record.changed
 
-    def was_taken_off(self, vm: VirtualMachine, *, legacy: bool) -> bool:
-        """Whether a VM that has to run did so, and somebody took it off its host.
+    def was_changed(self, vm: VirtualMachine, *, legacy: bool) -> bool:
+        """Whether somebody took a VM that ran off its host, or started one that was saved.
 
         A stay that began before it was to run says nothing: the command to start it may
-        never have been sent. In 1.4 Haizea itself may have stopped it.
+        never have been sent; nor does one that began before it was saved. In 1.4 Haizea
+        itself may have stopped it.
         """
-        since = self._since.pop(vm.id, None)
-        if since is None or legacy or not vm.history:
+        since, saved = self._since.pop(vm.id, None), self._saved.pop(vm.id, None)
+        if legacy or not vm.history:
             return False
-        return vm.history[-1].start >= since - _CLOCK_SECONDS and vm.state in _TAKEN_OFF
+        began = vm.history[-1].start
+        if since is not None:
+            return began >= since - _CLOCK_SECONDS and vm.state in _TAKEN_OFF
+        return saved is not None and began > saved + _CLOCK_SECONDS and runs(vm)
 
     def edited(self, vm: VirtualMachine) -> bool:
         """Whether a VM that waits asks for something else than its lease was made for."""

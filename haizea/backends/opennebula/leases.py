@@ -259,10 +259,9 @@ class Leases:
         if self.dry_run:
             return []
         if errand is not None and not errand.reached:
-            if not self._absence.was_taken_off(seen.vm, legacy=self._seen.legacy):
+            if not self._absence.was_changed(seen.vm, legacy=self._seen.legacy):
                 return []
             self._ledger.reach(errand)
-            return self._off(lease, vm, "was taken off its host")
         return self._undisturbed(now, lease, errand, seen)
 
     def _undisturbed(

@@ -51,11 +51,12 @@ class Finding:
 class Setup:
     """The set-up as it is configured.
 
-    ``events`` is the address of the events, ``None`` for none; its port may be ``auto``. ``suspends`` says that VMs
-    are preempted with ``suspend`` rather than ``stop``. VMs that are pending are Haizea's if
-    it ``takes_pending``, those on hold if it ``takes_held``; where nothing is configured yet,
-    both are ``None``. ``processes`` is where the processes of this machine are listed, ``None``
-    if OpenNebula runs elsewhere. ``certificates`` are the authorities to trust with https.
+    ``events`` is the address of the events, ``None`` for none; its port may be ``auto``.
+    ``suspends`` says that VMs are preempted with ``suspend`` rather than ``stop``. VMs that are
+    pending are Haizea's if it ``takes_pending``, those on hold if it ``takes_held``; where
+    nothing is configured yet, both are ``None``. ``processes`` is where the processes of this
+    machine are listed, ``None`` if OpenNebula runs elsewhere. ``certificates`` are the
+    authorities to trust with https.
     """
 
     url: str
