@@ -84,7 +84,11 @@ class Turns:
         self._serial += 1
         number = self._serial
         self._watchers[number] = notify
-        return lambda: void(self._watchers.pop(number, None))
+
+        def end() -> None:
+            self._watchers.pop(number, None)
+
+        return end
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Keep the turn, then tell everybody. Raises :class:`Stopped`."""
@@ -222,7 +226,3 @@ class Enacting:
     def next_event(self) -> int | None:
         """As the backend does."""
         return self._backend.next_event()
-
-
-def void(_: object) -> None:
-    """Nothing."""

@@ -1,0 +1,151 @@
+"""What an administrator relies on: units, log, backup, and how far ahead is planned."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from configparser import RawConfigParser
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service_process import HAIZEA, ServiceProcess, all_over, faults_of, moment, until, written
+
+from haizea.backends.world import World
+
+ROOT = Path(__file__).parent.parent.parent
+UNITS = ["haizea.service", "haizea-opennebula.service"]
+FAST = {"world": {"speed": "30"}}
+
+
+def draft(**fields: Any) -> dict[str, Any]:
+    return {"duration": 60, "nodes": [{"resources": {"CPU": 100, "Memory": 64}}], **fields}
+
+
+# --- units of systemd ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_takes_the_unit_and_finds_it_safe(name: str, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd here")
+    text = (ROOT / "etc" / name).read_text(encoding="utf-8")
+    copy = tmp_path / name
+    # What it starts is not installed here.
+    copy.write_text(text.replace("/opt/haizea/bin/haizea", "/bin/true"), encoding="utf-8")
+    for command in (["verify"], ["security", "--offline=true", "--no-pager", "--threshold=25"]):
+        done = subprocess.run(
+            ["systemd-analyze", *command, copy], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert name not in done.stderr, done.stderr
+
+
+def test_what_the_unit_does_works(tmp_path: Path) -> None:
+    """It is started, told to read its file again, and ended, with the words of the unit."""
+    parser = RawConfigParser(strict=False)
+    parser.read(ROOT / "etc" / "haizea.service", encoding="utf-8")
+    section = parser["Service"]
+    with ServiceProcess(tmp_path) as service:
+        words = shlex.split(section["ExecStart"])
+        assert words[0].endswith("/haizea")
+        command = [str(service.configuration) if w == "/etc/haizea.conf" else w for w in words[1:]]
+        service.starts = 1
+        with service.log_file.open("wb") as log:
+            service.process = subprocess.Popen(
+                [HAIZEA, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        service.wait_until_it_serves()
+        reload = section["ExecReload"].replace("$MAINPID", str(service.process.pid))
+        subprocess.run(shlex.split(reload), check=True)
+        until(lambda: "read again" in service.log, "it has read its file")
+        assert service.kill(signal.SIGTERM) == 0, service.log
+
+
+# --- the log ------------------------------------------------------------------------------
+
+
+def test_every_state_of_every_lease_is_a_line_of_the_log(tmp_path: Path) -> None:
+    options = {"service": {"log-format": "json"}, **FAST}
+    with ServiceProcess(tmp_path, options) as service:
+        service.start()
+        client = service.client()
+        for number in range(12):
+            client.submit(draft(duration=60 + 30 * number, nodes=draft()["nodes"] * (1 + number)))
+        until(lambda: all_over(client.leases("all=false")), "every lease is over")
+        events = client.call("GET", "/v1/events?after=0&follow=false")[1]
+        client.close()
+        assert service.kill(signal.SIGTERM) == 0
+        lines = [json_of(line) for line in service.log.splitlines()]
+    told = [json_of(line[6:]) for line in events.splitlines() if line.startswith("data: {")]
+    wanted = [(e["lease"], e["state"]) for e in told if e["kind"] == "state"]
+    assert {state for _, state in wanted} >= {"Active", "Done", "Rejected"}
+    assert [(li["lease"], li["state"]) for li in lines if "state" in li] == wanted
+
+
+def json_of(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+# --- backup -------------------------------------------------------------------------------
+
+
+def test_a_backup_that_is_put_back_goes_on(tmp_path: Path) -> None:
+    """As docs/service.md says; what was asked for since is not known, and its VMs are ended."""
+    with ServiceProcess(tmp_path, FAST) as service:
+        service.start()
+        client = service.client()
+        known = [client.submit(draft(duration=1200))[1]["lease"]["id"] for _ in range(2)]
+        soon = written(moment(client.get("/v1/status")["now"]) + 900)
+        known.append(client.submit(draft(start=soon))[1]["lease"]["id"])
+        until(lambda: client.get("/v1/leases/2")["state"] == "Active", "they run")
+        copy = tmp_path / "leases-backup.db"
+        with (
+            closing(sqlite3.connect(service.store)) as source,
+            closing(sqlite3.connect(copy)) as to,
+        ):
+            source.backup(to)
+        later = client.submit(draft(duration=1200, label="later"))[1]["lease"]["id"]
+        until(lambda: client.get(f"/v1/leases/{later}")["state"] == "Active", "the third runs")
+        assert service.kill(signal.SIGTERM) == 0
+        shutil.copyfile(copy, service.store)
+        service.start()
+        assert [lease["id"] for lease in client.leases()] == known
+        with closing(World.open(service.world)) as world:
+            assert {vm.lease for vm in world.vms() if vm.there} == {1, 2}
+        again = client.submit(draft(label="after"))[1]["lease"]["id"]
+        assert again not in known
+        until(lambda: all_over(client.leases("all=false")), "every lease is over")
+        assert {lease["state"] for lease in client.leases()} == {"Done"}
+        client.close()
+        assert service.kill(signal.SIGTERM) == 0
+        assert faults_of(service.save_results()) == []
+
+
+# --- how far ahead ------------------------------------------------------------------------
+
+
+def test_nothing_is_reserved_closer_than_the_interval(tmp_path: Path) -> None:
+    options = {"scheduling": {"non-schedulable-interval": "120"}}
+    with ServiceProcess(tmp_path, options) as service:
+        service.start()
+        client = service.client()
+        # A second or two may pass until it is decided.
+        now = time.time()
+        status, near = client.submit(draft(start=written(now + 110)))
+        assert (status, near["outcome"], near["lease"]["code"]) == (409, "rejected", "too-soon")
+        assert "120 s ahead" in near["lease"]["reason"]
+        assert moment(near["offer"]) >= now + 119
+        status, far = client.submit(draft(start=written(now + 180)))
+        assert (status, far["outcome"]) == (201, "accepted"), far
+        # What can start at once does.
+        assert client.submit(draft(start="now"))[0] == 201
+        assert client.submit(draft())[1]["lease"]["state"] in {"Active", "Scheduled", "Ready"}
+        client.close()
