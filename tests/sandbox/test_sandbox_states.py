@@ -209,6 +209,21 @@ def test_a_host_that_dies_and_returns(survive: bool, state: str) -> None:
         assert sandbox.control.vm(late).state == "RUNNING"
 
 
+def test_a_dead_host_that_is_switched_on_again_is_dead() -> None:
+    with site() as (sandbox, client):
+        sandbox.control.break_host(0)
+        for status in (1, 0):
+            client.done("one.host.status", 0, status)
+        sandbox.control.advance(60)
+        assert sandbox.control.hosts()[0].state == "ERROR"
+        client.done("one.host.status", 0, 1)
+        sandbox.control.return_host(0)
+        assert sandbox.control.hosts()[0].state == "DISABLED", "it was switched off meanwhile"
+        client.done("one.host.status", 0, 0)
+        sandbox.control.advance(60)
+        assert sandbox.control.hosts()[0].state == "MONITORED"
+
+
 def test_hosts_before_monitoring_and_out_of_service() -> None:
     with site(hosts=TWO_HOSTS, hosts_monitored=False) as (sandbox, client):
         assert value(client.done("one.hostpool.info"), "MAX_CPU") == "0"
