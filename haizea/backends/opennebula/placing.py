@@ -104,6 +104,8 @@ class Placing:
         #: Of the hosts that are there.
         self._sizes: set[Capacity] = set()
         self._legacy = False
+        #: What VMs need that were asked about last, for the next questions about them.
+        self._latest: dict[int, tuple[VirtualMachine, VmNeeds]] = {}
         self.ranks = LiveRanks()
 
     def renew(self, around: Surroundings | None, *, legacy: bool) -> None:
@@ -150,6 +152,7 @@ class Placing:
         matchmaker = self._matchmaker
         assert matchmaker is not None, "hosts were seen"
         own = {vm.id for vm in vms}
+        self._latest = {vm.id: (vm, vm_needs(vm.attributes)) for vm in vms}
         outside = frozenset().union(*(self.companions(vm) for vm in own)) - own
         matches = matchmaker.match_all([self._needs(vm) for vm in vms], self._placed(outside))
         sets, wrong = [], ""
@@ -171,6 +174,8 @@ class Placing:
 
     def _ruled(self, vms: Sequence[int], sets: Sequence[HostSet]) -> Allowed:
         """The rules for VMs whose own hosts are ``sets``, by the VM groups that they are in."""
+        if len(vms) == 1:
+            return sets[0]
         assert self._matchmaker is not None, "hosts were seen"
         rules = self._matchmaker.rules
         position = {vm: i for i, vm in enumerate(vms)}
@@ -240,7 +245,8 @@ class Placing:
         return choice.id, choice.reason
 
     def _needs(self, vm: VirtualMachine) -> VmNeeds:
-        return vm_needs(vm.attributes)
+        known = self._latest.get(vm.id)
+        return known[1] if known and known[0] is vm else vm_needs(vm.attributes)
 
     def _placed(self, vms: Iterable[int]) -> dict[int, int]:
         placed: dict[int, int] = {}
