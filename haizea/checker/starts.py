@@ -69,7 +69,7 @@ def _whole_duration(records: Records, history: History, start: int) -> Iterator[
     if last.state not in FINAL:
         if records.ended > end and not records.disturbed:
             yield _ar(history, end, f"its duration is over, yet it is still {last.state}")
-    elif last.time < end and last.code == "early-end":
+    elif last.time < end and (last.code == "early-end" or history.lost_its_host):
         return
     elif last.time < end or not records.disturbed:
         yield _ar(history, last.time, f"it ends then instead of at {end}")

@@ -211,6 +211,7 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
     [
         pytest.param(9510, False, id="an immediate lease waits for another's image"),
         pytest.param(10299, True, id="a lease relies on an image that it has"),
+        pytest.param(11187, True, id="a host dies while an AR is shut down there"),
     ],
 )
 def test_runs_that_broke_a_rule_once(seed: int, disturbed: bool, tmp_path: Path) -> None:
