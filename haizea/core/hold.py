@@ -54,10 +54,21 @@ class Hold:
 
     Only the slot table changes a hold. ``owner`` is the lease's id; ``firm`` is false for
     a provisional reservation of a waiting lease. ``same`` is what it holds of each host,
-    ``None`` where that differs.
+    ``None`` where that differs. ``count`` is how many hosts there are.
     """
 
-    __slots__ = ("_amounts", "end", "firm", "hosts", "owner", "same", "serial", "start", "use")
+    __slots__ = (
+        "_amounts",
+        "count",
+        "end",
+        "firm",
+        "hosts",
+        "owner",
+        "same",
+        "serial",
+        "start",
+        "use",
+    )
 
     def __init__(
         self, start: int, end: int, use: Use, shape: Shape, owner: int, firm: bool, serial: int
@@ -69,6 +80,7 @@ class Hold:
         self.firm = firm
         self.serial = serial
         self.hosts, self.same = shape
+        self.count = self.hosts.bit_count()
         self._amounts: dict[int, Capacity] | None = None
 
     def amount(self, host: int) -> Capacity:

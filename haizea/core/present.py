@@ -185,14 +185,18 @@ class Present:
         Each with these hosts. Where :meth:`takes_one`, and no hold is to come.
         """
         hosts, moment = self.indexes.of(size).levels[0] & keep, start
+        most = hosts.bit_count()  # at most so many: to count them takes longest of all
         for end, _, hold in self.ends:
             if end > moment:
                 if moment >= before:
                     return
-                if hosts.bit_count() >= count:
-                    yield moment, [hosts]
+                if most >= count:
+                    most = hosts.bit_count()
+                    if most >= count:
+                        yield moment, [hosts]
                 moment = end
             hosts |= hold.hosts & keep
+            most += hold.count
         if moment < before and hosts.bit_count() >= count:
             yield moment, [hosts]
 
