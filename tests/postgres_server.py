@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,9 @@ class PostgresServer:
         # The first makes the others: once it is stopped, there are no new ones.
         self._process.send_signal(number)
         for pid in _children(self._process.pid):
-            os.kill(pid, number)
+            # Some live but for a moment: who serves a client that hung up meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def new_database(self) -> str:
         """The name of a new, empty database."""
