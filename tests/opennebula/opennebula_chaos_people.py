@@ -268,7 +268,14 @@ class People:
                 world.call("admin", "one.vm.recover", vm.id, 2)
 
     def send_away(self) -> None:
-        """VMs without end are ended by their owners; so is what somebody took for himself."""
+        """VMs without end are ended by their owners; so is what somebody took for himself.
+
+        What hangs in 1.4 is deleted by an administrator, as nobody else can free its host.
+        """
+        since = {change.vm: change.time for change in self.world.control.changes()}
+        for vm in self.world.control.vms() if self.world.legacy else ():
+            if vm.is_busy and self.world.now() - since[vm.id] > 300:
+                self.act(vm.id, "terminate-hard", "admin")
         for number, asked in self.asked.items():
             endless = asked.kind in ("unlimited", "plain")
             if endless or asked.touched:
