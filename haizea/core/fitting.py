@@ -10,7 +10,7 @@ one of bin packing: what the chains do not find is searched for, up to a bound.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from haizea.core.hostrules import HostRules
@@ -56,7 +56,7 @@ class Blocks:
         alone = all(foe == everyone & ~(1 << i) for i, foe in enumerate(foes))
         self._exact = alike or alone
 
-    def fit(self, order: Sequence[int], free: dict[int, Capacity]) -> tuple[int, ...] | None:
+    def fit(self, order: Sequence[int], free: Mapping[int, Capacity]) -> tuple[int, ...] | None:
         """A host for each node, the first in ``order`` preferred; ``None`` if none are found.
 
         ``free`` is what each of the hosts has, and stays as it is. O(blocks² × hosts).

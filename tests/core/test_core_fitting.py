@@ -25,8 +25,9 @@ from haizea.core.resources import Capacity, add, fits
 from haizea.core.slottable import SlotTable
 from haizea.policies.host_selection import Greedy
 
-SITES = st.lists(st.sampled_from([(100, 100), (200, 100), (50, 200)]), min_size=1, max_size=4)
-SIZES = st.sampled_from([(50, 50), (100, 50), (100, 100), (25, 0)])
+CAPACITIES: st.SearchStrategy[Capacity] = st.sampled_from([(100, 100), (200, 100), (50, 200)])
+SITES = st.lists(CAPACITIES, min_size=1, max_size=4)
+SIZES: st.SearchStrategy[Capacity] = st.sampled_from([(50, 50), (100, 50), (100, 100), (25, 0)])
 
 
 @st.composite
@@ -125,7 +126,7 @@ def test_a_long_chain_of_nodes_moves_out_of_the_way() -> None:
 def test_one_host_too_few_is_known_at_once() -> None:
     # Forty nodes for 39 hosts: trying all ways would take for ever.
     rules = HostRules(allowed=(EVERYWHERE,) * 40, apart=(tuple(range(40)),))
-    sizes = [(1 + i % 3, 1) for i in range(40)]
+    sizes: list[Capacity] = [(1 + i % 3, 1) for i in range(40)]
     assert Blocks(sizes, rules).fit(range(39), dict.fromkeys(range(39), (9, 9))) is None
     found = Blocks(sizes, rules).fit(range(40), dict.fromkeys(range(40), (9, 9)))
     assert found is not None
@@ -134,7 +135,7 @@ def test_one_host_too_few_is_known_at_once() -> None:
 
 def test_a_search_without_end_is_given_up() -> None:
     # Three equal parts of these cannot be made, and no sum says so.
-    sizes = [(17 + i * 7 % 11, 1) for i in range(30)]
+    sizes: list[Capacity] = [(17 + i * 7 % 11, 1) for i in range(30)]
     rules = HostRules(allowed=(EVERYWHERE,) * 30, apart=((0, 1),))
     room = sum(size[0] for size in sizes) // 3
     free = dict.fromkeys(range(3), (room, 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import Site, site
@@ -32,7 +33,12 @@ def test_members_run_where_their_own_requirements_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=3, version=version) as cloud:
-        words = {"start": "+00:02:00", "duration": "00:05:00", "group": "trio", "group_size": 3}
+        words: dict[str, Any] = {
+            "start": "+00:02:00",
+            "duration": "00:05:00",
+            "group": "trio",
+            "group_size": 3,
+        }
         # The first that comes could take any host, also those that the others need.
         wide = cloud.submit(cpu=8, rest=named(version, 0, 1, 2), **words)
         two = cloud.submit(cpu=8, rest=named(version, 0, 1), **words)
@@ -58,7 +64,8 @@ def test_members_run_where_their_own_requirements_allow(
 
 def test_none_starts_where_one_has_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=2, speed=40) as cloud:
-        words = {"start": "best_effort", "duration": "00:05:00", "group": "pair", "group_size": 2}
+        words: dict[str, Any] = {"start": "best_effort", "duration": "00:05:00"}
+        words |= {"group": "pair", "group_size": 2}
         first = cloud.submit(rest=named("6.10.5", 0), **words)
         other = cloud.submit(rest=named("6.10.5", 8), **words)
         cloud.until(lambda: f"VM {other} of the group: no host meets" in message(cloud, first))
@@ -81,8 +88,9 @@ def test_vm_groups_hold_within_a_group(tmp_path: Path, monkeypatch: pytest.Monke
 
         def member(role: str, cpu: float = 1) -> int:
             rest = f'VMGROUP=[VMGROUP_ID="{web}",ROLE="{role}"]'
-            words = {"start": "best_effort", "duration": "01:00:00", "preemptible": "yes"}
-            return cloud.submit(cpu=cpu, rest=rest, group="web", group_size=5, **words)
+            words: dict[str, Any] = {"start": "best_effort", "duration": "01:00:00"}
+            words |= {"preemptible": "yes", "group": "web", "group_size": 5}
+            return cloud.submit(cpu=cpu, rest=rest, **words)
 
         data = [member("data") for _ in range(3)]
         front = [member("front", cpu=3) for _ in range(2)]
