@@ -41,6 +41,7 @@ CORE_MAY_IMPORT = {
     "math",
     "mypy_extensions",  # for the type checker alone
     "operator",
+    "sortedcontainers",
     "types",
     "typing",
 }

@@ -11,7 +11,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 
-from haizea.core.ordered import Ordered
+from sortedcontainers import SortedDict
+
 from haizea.core.plan import Key, Lease
 from haizea.core.resources import Capacity
 
@@ -28,7 +29,7 @@ class Line:
         self._all: _File = []
         # By node size (``None``: nodes differ), then by node count, then by how long
         # (see :func:`_class`).
-        self._blocks: dict[Capacity | None, Ordered[dict[int, _File]]] = {}
+        self._blocks: dict[Capacity | None, SortedDict[int, dict[int, _File]]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -53,11 +54,8 @@ class Line:
         insort(self._all, entry)
         block = self._blocks.get(lease.demand.size)
         if block is None:
-            block = self._blocks[lease.demand.size] = Ordered()
-        files = block.get(lease.demand.count)
-        if files is None:
-            files = {}
-            block.set(lease.demand.count, files)
+            block = self._blocks[lease.demand.size] = SortedDict()
+        files = block.setdefault(lease.demand.count, {})
         insort(files.setdefault(_class(lease), []), entry)
 
     def discard(self, lease: Lease) -> None:
@@ -75,7 +73,7 @@ class Line:
         if not file:
             del files[_class(lease)]
         if not files:
-            block.drop(count)
+            del block[count]
 
     def behind(
         self,
@@ -94,9 +92,7 @@ class Line:
         heads: list[tuple[Key, int, _File, Lease]] = []
         for size, block in self._blocks.items():
             most, longer = (None, 0) if size is None else (free(size), spare(size))
-            for count in block.keys:
-                if most is not None and count > most:
-                    break
+            for count in block.irange(maximum=most):
                 for span, file in block[count].items():
                     if size is None or count <= longer or _least(span) <= length:
                         _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)
@@ -115,8 +111,8 @@ class Line:
         assert all(a[0] < b[0] for a, b in zip(self._all, self._all[1:], strict=False))
         filed: _File = []
         for size, block in self._blocks.items():
-            for count in block.keys:
-                for span, file in block[count].items():
+            for count, files in block.items():
+                for span, file in files.items():
                     assert all(_class(x) == span and x.demand.count == count for _, x in file)
                     assert all(x.demand.size == size for _, x in file)
                     filed += file
