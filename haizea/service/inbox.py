@@ -63,7 +63,6 @@ class Taken:
     submitted: dict[int, Submission] = field(default_factory=dict)
     repeated: list[tuple[Submission, int]] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
-
     #: By owner and key, those of the new requests that have a key.
     by_key: dict[tuple[str, str], RequestKey] = field(default_factory=dict)
 
@@ -76,10 +75,11 @@ class Taken:
 
 
 class Inbox:
-    """Arrivals for the loop. ``known`` finds the lease of an owner's idempotency key, and
-    raises :class:`KeyReused` for another digest than that request had.
+    """Arrivals for the loop.
 
-    ``wake`` is called when there is something to take.
+    ``known`` finds the lease of an owner's idempotency key, and raises :class:`KeyReused`
+    where that one's request had another digest. ``wake`` is called when there is something to
+    take.
     """
 
     def __init__(
