@@ -1,4 +1,9 @@
-"""One client's connection: uvicorn's, with an end for those who keep it and do nothing."""
+"""One client's connection: uvicorn's, with an end for those who keep it and do nothing.
+
+uvicorn bounds the head of a request and how long a connection rests after an answer. It does not
+bound how long a client may take to send a head, nor how long to take in an answer, nor how many
+are connected; this does.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,7 @@ _UNREADABLE = Refused(
 
 
 def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
-    """The protocol of connections that keep to these bounds.
-
-    uvicorn bounds the head of a request and how long a connection rests after an answer. It
-    does not bound how long a client may take to send a head, nor how long to take in an
-    answer, nor how many are connected; this does.
-    """
+    """The protocol of connections that keep to these bounds."""
 
     class Connection(H11Protocol):
         """A connection that is looked at every few seconds."""
