@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from haizea.api.manager import Role, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.session import Session
 from haizea.cli.access import WrongAccess, find_token
 from haizea.cli.main import cli
 from haizea.config import loads
+from haizea.kept import Role
 from haizea.sandbox.server import Options, Sandbox
 from haizea.service.passwords import Limits, Passwords
 from haizea.service.paths import Paths

@@ -20,18 +20,18 @@ def while_away(cloud: Site, what: Callable[[], object]) -> None:
     cloud.start_haizea()
 
 
-def running(cloud: Site, **words: object) -> int:
+def running(cloud: Site, **words: str) -> int:
     """A VM that runs for an hour."""
     given = {"start": "best_effort", "duration": "01:00:00", **words}
-    vm = cloud.submit(cpu=8, **given)
+    vm = cloud.submit(cpu=8, memory=1024, rest="", **given)
     cloud.until_state(vm, "RUNNING")
     return vm
 
 
-def waiting(cloud: Site, **words: object) -> int:
+def waiting(cloud: Site, **words: str) -> int:
     """A VM that has a lease and no room."""
     given = {"start": "best_effort", "duration": "01:00:00", **words}
-    vm = cloud.submit(cpu=8, **given)
+    vm = cloud.submit(cpu=8, memory=1024, rest="", **given)
     cloud.until(lambda: cloud.has_lease(vm, *QUEUED))
     return vm
 

@@ -10,6 +10,7 @@ import pytest
 from opennebula_tap import Handler, Spoil, TappedSite, tapped_site
 
 import haizea.service.opennebula as side_module
+from haizea.backends.opennebula.client import RetrySettings
 from haizea.backends.opennebula.connection import ConnectionSettings
 from haizea.core.lifecycle import State
 
@@ -132,7 +133,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = functools.partial(
         ConnectionSettings, connect_seconds=1.0, silence_seconds=1.0, answer_seconds=1.0
     )
-    retry = functools.partial(side_module.RetrySettings, attempts=2, backoff_seconds=0.01)
+    retry = functools.partial(RetrySettings, attempts=2, backoff_seconds=0.01)
     monkeypatch.setattr(side_module, "ConnectionSettings", limits)
     monkeypatch.setattr(side_module, "RetrySettings", retry)
 

@@ -20,9 +20,10 @@ def datastore(cloud: Site, vm: int) -> int:
     return record.datastore_id
 
 
-def run(cloud: Site, rest: str = "", cpu: float = 1, **words: object) -> int:
+def run(cloud: Site, rest: str = "", cpu: float = 1, **words: str) -> int:
     """A VM that runs."""
-    vm = cloud.submit(cpu=cpu, rest=rest, **{"start": "best_effort", **words})
+    words.setdefault("start", "best_effort")
+    vm = cloud.submit(cpu=cpu, rest=rest, memory=1024, **words)
     cloud.until_state(vm, "RUNNING")
     return vm
 

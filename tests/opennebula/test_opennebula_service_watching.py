@@ -23,8 +23,10 @@ from haizea.cli.main import cli
 from haizea.core.lifecycle import State
 from haizea.sandbox.server import Options, Sandbox
 
-POOLS = ("one.hostpool.info", "one.vmpool.infoextended", "one.vmpool.info")
-POOLS += ("one.hostpool.monitoring", "one.datastorepool.info", "one.clusterpool.info")
+POOLS = (
+    *("one.hostpool.info", "one.vmpool.infoextended", "one.vmpool.info"),
+    *("one.hostpool.monitoring", "one.datastorepool.info", "one.clusterpool.info"),
+)
 FOLLOWER, LEADER = 2, 3
 SELDOM = 86400
 
