@@ -237,3 +237,28 @@ def test_credentials_that_are_refused_for_a_while_end_nothing(
         assert cloud.at_work
         user.password = "onepass"
         cloud.until_state(vm, "DONE", seconds=3000)
+
+
+def test_a_vm_that_cannot_be_read_after_a_restart_keeps_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In 1.4 each VM is read by itself: what one takes is then what its host shows."""
+    with tapped_site(tmp_path, monkeypatch, hosts=1, speed=40, version="1.4.0") as cloud:
+        cloud.stop_haizea()
+        runs = cloud.submit(cpu=8)
+        cloud.call("one.vm.deploy", runs, 0)
+        cloud.until_state(runs, "RUNNING")
+        later = cloud.submit(cpu=4, start="best_effort", duration="00:01:00")
+
+        def without(handler: Handler, answer: bytes) -> None:
+            handler.say(b"<html/>" if b"ID&gt;%d&lt;/ID" % runs in answer else answer)
+
+        cloud.tap.spoil["one.vm.info"] = without
+        cloud.start_haizea()
+        cloud.until(lambda: cloud.has_lease(later, State.QUEUED, State.ACTIVE))
+        assert f"VM {runs} cannot be read" in caplog.text
+        assert cloud.lease(later).state is State.QUEUED
+        del cloud.tap.spoil["one.vm.info"]
+        cloud.call("one.vm.action", "finalize", runs)
+        cloud.until_state(later, "DONE", seconds=3000)
+        cloud.assert_no_overload()

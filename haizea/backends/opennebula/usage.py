@@ -21,12 +21,16 @@ class Usage:
         self._seen = seen
         self._ledger = ledger
         self._told: dict[int, Capacity] = {}
+        #: By OpenNebula's number of a host; see :meth:`_unexplained`.
+        self._hidden: dict[int, Capacity] = {}
 
     def news(self, *, everywhere: bool) -> list[Input]:
         """The hosts of which others now use more or less than was told last."""
         numbers: Iterable[int] = self._table.current if everywhere else self._touched()
         self._seen.touched = set()
         self._ledger.changed = set()
+        if everywhere:
+            self._hidden = self._unexplained() if self._seen.unread else {}
         told: list[Input] = []
         for number in sorted(numbers):
             index = self._table.current.get(number)
@@ -49,13 +53,30 @@ class Usage:
         return numbers
 
     def _used(self, entry: Entry) -> Capacity:
-        amount = self._table.lost(entry)
+        amount = add(self._table.lost(entry), self._hidden.get(entry.number, (0, 0)))
         for vm in self._seen.on(entry.number):
             seen = self._seen.get(vm)
             if seen is not None and not self._is_leased(seen, entry):
                 amount = add(amount, size_of(seen.vm))
         limit = entry.capacity
         return (min(amount[0], limit[0]), min(amount[1], limit[1]))
+
+    def _unexplained(self) -> dict[int, Capacity]:
+        """What OpenNebula counts on hosts beyond the VMs that could be read.
+
+        Of one that never could be read, nothing else tells where it is and what it takes.
+        """
+        hidden: dict[int, Capacity] = {}
+        for number, index in self._table.current.items():
+            info = self._table.entries[index].info
+            if info is None:
+                continue
+            known = [self._seen.get(vm) for vm in self._seen.on(number)]
+            sizes = [size_of(seen.vm) for seen in known if seen is not None]
+            cpu_percent = info.used_cpu_percent - sum(size[0] for size in sizes)
+            memory_mb = info.used_memory_mb - sum(size[1] for size in sizes)
+            hidden[number] = (max(0, cpu_percent), max(0, memory_mb))
+        return hidden
 
     def _is_leased(self, seen: Seen, entry: Entry) -> bool:
         """Whether what the VM takes there is a lease's, or comes free by our doing."""
