@@ -62,9 +62,9 @@ class Usage:
         return (min(amount[0], limit[0]), min(amount[1], limit[1]))
 
     def _unexplained(self) -> dict[int, Capacity]:
-        """What OpenNebula counts on hosts beyond the VMs that could be read.
+        """What OpenNebula counts on hosts beyond what VMs and leases are known to take there.
 
-        Of one that never could be read, nothing else tells where it is and what it takes.
+        Of a VM that never could be read, nothing else tells where it is and what it takes.
         """
         hidden: dict[int, Capacity] = {}
         for number, index in self._table.current.items():
@@ -73,10 +73,17 @@ class Usage:
                 continue
             known = [self._seen.get(vm) for vm in self._seen.on(number)]
             sizes = [size_of(seen.vm) for seen in known if seen is not None]
+            sizes += [errand.size for errand in self._unread_of_leases(number)]
             cpu_percent = info.used_cpu_percent - sum(size[0] for size in sizes)
             memory_mb = info.used_memory_mb - sum(size[1] for size in sizes)
             hidden[number] = (max(0, cpu_percent), max(0, memory_mb))
         return hidden
+
+    def _unread_of_leases(self, number: int) -> Iterable[Errand]:
+        for vm in self._seen.unread:
+            errand = self._ledger.errands.get(vm)
+            if errand is not None and errand.host == number and errand.lease in self._ledger.leases:
+                yield errand
 
     def _is_leased(self, seen: Seen, entry: Entry) -> bool:
         """Whether what the VM takes there is a lease's, or comes free by our doing."""
