@@ -91,8 +91,8 @@ def test_nothing_is_learned_from_what_failed(
         cloud.sandbox.control.plan("fail", step="SAVE_STOP", factor=40)
         vm = booked(cloud, "+00:01:00", "00:02:00")
         cloud.until_state(vm, "RUNNING")
-        assert cloud.lease(vm).late
         assert len(cloud.came_to(victim, "SAVE_STOP")) == 2
+        assert cloud.came_to(victim, "STOPPED")[-1] <= cloud.came_to(vm, "PROLOG")[0]
         assert rates(cloud) == Rates()
 
 

@@ -61,10 +61,16 @@ class Overdue:
             lease = self._ledger.leases[lease_id]
             if lease.end > now or lease.let_go:
                 continue
-            seen = [self._seen.get(vm) for vm in lease.vms]
-            if all(one is not None and one.vm.state in _REST for one in seen):
+            if all(self._rests(vm) for vm in lease.vms):
                 found.append(lease)
         return found
+
+    def _rests(self, vm: int) -> bool:
+        """Whether a VM is on no host, and nothing that was sent can bring it to one."""
+        seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
+        if seen is None or seen.vm.state not in _REST:
+            return False
+        return errand is None or (not errand.busy and seen.asked >= errand.fresh_after)
 
     def next_moment(self) -> int | None:
         """When something is to be over that is not yet."""
