@@ -89,7 +89,8 @@ def test_nothing_is_learned_from_what_failed(
     with site(tmp_path, monkeypatch, hosts=1, speed=20, saving=RATES) as cloud:
         victim = preemptible(cloud)
         cloud.sandbox.control.plan("fail", step="SAVE_STOP", factor=40)
-        vm = booked(cloud, "+00:01:00", "00:02:00")
+        # So much later that what the victim will have run is well worth saving.
+        vm = booked(cloud, "+00:02:00", "00:02:00")
         cloud.until_state(vm, "RUNNING")
         assert len(cloud.came_to(victim, "SAVE_STOP")) == 2
         assert cloud.came_to(victim, "STOPPED")[-1] <= cloud.came_to(vm, "PROLOG")[0]
