@@ -22,6 +22,10 @@ class Endings:
         """The VMs, and whether each is only to leave its host."""
         return dict(self._only_off)
 
+    def has(self, vm: int) -> bool:
+        """Whether the VM is one of them."""
+        return vm in self._only_off
+
     def add(self, vm: int, *, only_off: bool = False) -> None:
         """A VM is to end, or only to leave its host."""
         self._changed |= self._only_off.get(vm) is not only_off

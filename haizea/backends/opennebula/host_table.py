@@ -117,6 +117,11 @@ class HostTable:
         ]
         return min(failing, default=None)
 
+    def info(self, number: int | None) -> HostInfo | None:
+        """What was seen last of the host with OpenNebula's ``number``, if it is there."""
+        index = None if number is None else self.current.get(number)
+        return None if index is None else self.entries[index].info
+
     def lost(self, entry: Entry) -> Capacity:
         """What a host has less than when it was entered."""
         info = entry.info

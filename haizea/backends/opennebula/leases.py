@@ -14,7 +14,7 @@ from haizea.backends.opennebula.outcomes import Outcome, What
 from haizea.backends.opennebula.overdue import Overdue
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Seen, SeenVms
-from haizea.backends.opennebula.steps import Goal, is_over
+from haizea.backends.opennebula.steps import AT_REST, Goal, is_over
 from haizea.backends.opennebula.vm import VmState
 from haizea.backends.opennebula.whereabouts import ended_by_itself
 from haizea.core.events import (
@@ -42,7 +42,6 @@ _GOALS = {
     Purpose.SHUTDOWN: Goal.ENDED,
 }
 _ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RESUMED_READY])
-_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
 
 
 class Leases:
@@ -131,7 +130,7 @@ class Leases:
             lease.started = phase.purpose is not Purpose.RUN
         elif record.saved:
             self._aim_all(now, lease, Goal.SAVED)
-        elif any(vm in self._endings.vms() for vm in lease.vms):
+        elif any(self._endings.has(vm) for vm in lease.vms):
             self._leave(now, lease)
 
     def _enter(self, request: LeaseRequest, state: State) -> Tracked | None:
@@ -276,7 +275,7 @@ class Leases:
                 if self._seen.legacy and ended_by_itself(now, seen, self._table):
                     return self._off(lease, vm.id, "ended")
             case Goal.SAVED:
-                if state not in _REST and state != VmState.SUSPENDED:
+                if state not in AT_REST and state != VmState.SUSPENDED:
                     return self._cancel(lease, vm.id, "was started by somebody else")
             case Goal.OFF | Goal.PARKED:
                 return self._waiting(lease, errand, seen)
@@ -292,7 +291,7 @@ class Leases:
             if errand is None and edited:
                 return self._cancel(lease, vm.id, "asks for something else now")
             return []
-        if errand is not None and (vm.state in _REST or vm.state == VmState.SUSPENDED):
+        if errand is not None and (vm.state in AT_REST or vm.state == VmState.SUSPENDED):
             return []
         if vm.state == VmState.HOLD:
             return self._cancel(lease, vm.id, "was put on hold")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from haizea.backends.opennebula.ledger import Ledger, Tracked
 from haizea.backends.opennebula.seen import SeenVms
-from haizea.backends.opennebula.vm import VmState
+from haizea.backends.opennebula.steps import AT_REST
 from haizea.core.events import Input, OperationDelayed, Purpose
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
-_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
 _LONGEST_DELAY_SECONDS = 30
 
 
@@ -68,7 +67,7 @@ class Overdue:
     def _rests(self, vm: int) -> bool:
         """Whether a VM is on no host, and nothing that was sent can bring it to one."""
         seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
-        if seen is None or seen.vm.state not in _REST:
+        if seen is None or seen.vm.state not in AT_REST:
             return False
         return errand is None or (not errand.busy and seen.asked >= errand.fresh_after)
 

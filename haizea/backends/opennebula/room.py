@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from haizea.backends.opennebula.host import HostInfo
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import Ledger
 from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
@@ -47,7 +46,7 @@ class Room:
 
     def problem(self, host: int, amount: Capacity, own: set[int]) -> str:
         """Why VMs cannot be started on a host at this moment; empty if they can."""
-        info = self._info(host)
+        info = self._hosts.info(host)
         if info is None or not self.is_usable(host):
             return f"{info.name if info else f'host {host}'} cannot be used at present"
         room: Capacity = (info.cpu_percent, info.memory_mb)
@@ -60,12 +59,8 @@ class Room:
 
     def is_usable(self, host: int) -> bool:
         """Whether OpenNebula starts VMs there."""
-        info = self._info(host)
+        info = self._hosts.info(host)
         return info is not None and info.usable
-
-    def _info(self, host: int) -> HostInfo | None:
-        index = self._hosts.current.get(host)
-        return None if index is None else self._hosts.entries[index].info
 
     def _is_saved(self, seen: Seen) -> bool:
         """Whether it is a lease's VM whose place others may have, though it counts there."""

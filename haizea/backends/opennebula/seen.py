@@ -84,8 +84,12 @@ class SeenVms:
         return self._seen.values()
 
     def on(self, host: int) -> set[int]:
-        """The VMs that take room on a host."""
+        """The VMs that take room on a host; all of them were seen."""
         return self._on.get(host, set())
+
+    def all_on(self, host: int) -> Iterable[Seen]:
+        """The same, as they were seen."""
+        return (self._seen[vm] for vm in self.on(host))
 
     def take(self, now: int, look: Look) -> set[int]:
         """Take notice of a look; the VMs that changed, came or went."""

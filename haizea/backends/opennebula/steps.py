@@ -76,7 +76,8 @@ NOTHING_LOST = frozenset([36, 39])
 #: Failures on the way to RUNNING; tried again, the VM takes its room on the host in fact.
 STARTS = frozenset([36, 37, 38, 39, 47, 48, 49, 50])
 
-_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
+#: A VM in them is on no host.
+AT_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
 _OVER = frozenset([VmState.DONE, VmState.FAILED, VmState.CLONING_FAILURE])
 
 
@@ -129,7 +130,7 @@ def _to_run(host: int | None, vm: VirtualMachine, manners: Manners) -> Verb | Fi
             return Verb.RESUME
         case VmState.SUSPENDED:
             return Verb.MIGRATE
-        case _ if vm.state in _REST:
+        case _ if vm.state in AT_REST:
             return Verb.DEPLOY
         case VmState.POWEROFF:
             return Finding.AWAY
@@ -146,7 +147,7 @@ def _to_save(vm: VirtualMachine, manners: Manners) -> Verb | Finding:
             return Finding.REACHED if manners.suspends or manners.legacy else Verb.STOP
         case VmState.POWEROFF:
             return Finding.AWAY
-        case _ if vm.state in _REST:
+        case _ if vm.state in AT_REST:
             return Finding.REACHED
     return Finding.UNDER_WAY
 
@@ -161,7 +162,7 @@ def _to_take_off(goal: Goal, vm: VirtualMachine, manners: Manners) -> Verb | Fin
             return Verb.UNDEPLOY
         case VmState.SUSPENDED:
             return Finding.REACHED if manners.legacy else Verb.STOP
-        case _ if vm.state in _REST:
+        case _ if vm.state in AT_REST:
             return Finding.REACHED
     return Finding.UNDER_WAY
 

@@ -54,9 +54,8 @@ class Usage:
 
     def _used(self, entry: Entry) -> Capacity:
         amount = add(self._table.lost(entry), self._hidden.get(entry.number, (0, 0)))
-        for vm in self._seen.on(entry.number):
-            seen = self._seen.get(vm)
-            if seen is not None and not self._is_leased(seen, entry):
+        for seen in self._seen.all_on(entry.number):
+            if not self._is_leased(seen, entry):
                 amount = add(amount, size_of(seen.vm))
         limit = entry.capacity
         return (min(amount[0], limit[0]), min(amount[1], limit[1]))
@@ -67,12 +66,11 @@ class Usage:
         Of a VM that never could be read, nothing else tells where it is and what it takes.
         """
         hidden: dict[int, Capacity] = {}
-        for number, index in self._table.current.items():
-            info = self._table.entries[index].info
+        for number in self._table.current:
+            info = self._table.info(number)
             if info is None:
                 continue
-            known = [self._seen.get(vm) for vm in self._seen.on(number)]
-            sizes = [size_of(seen.vm) for seen in known if seen is not None]
+            sizes = [size_of(seen.vm) for seen in self._seen.all_on(number)]
             sizes += [errand.size for errand in self._unread_of_leases(number)]
             cpu_percent = info.used_cpu_percent - sum(size[0] for size in sizes)
             memory_mb = info.used_memory_mb - sum(size[1] for size in sizes)

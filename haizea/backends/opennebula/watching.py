@@ -243,11 +243,6 @@ class Watcher:
         missing = self.expect - {vm.id for vm in vms} - unread
         if missing:
             vms += self._client.vms_by_id(missing, unread)
-        surroundings = Surroundings(
-            clusters=self._client.clusters(),
-            datastores=self._client.datastores(),
-            groups=self._client.vm_groups(),
-        )
         self._tell(
             Look(
                 asked=asked,
@@ -255,7 +250,7 @@ class Watcher:
                 whole=True,
                 unread=frozenset(unread),
                 hosts=hosts,
-                surroundings=surroundings,
+                surroundings=self._surroundings(),
             )
         )
 
@@ -266,13 +261,15 @@ class Watcher:
         gone = frozenset(numbers - {vm.id for vm in vms} - unread)
         look = Look(asked=asked, vms=vms, gone=gone)
         if any("VMGROUP" in vm.template for vm in vms):
-            around = Surroundings(
-                clusters=self._client.clusters(),
-                datastores=self._client.datastores(),
-                groups=self._client.vm_groups(),
-            )
-            look = replace(look, surroundings=around)
+            look = replace(look, surroundings=self._surroundings())
         self._tell(look)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            clusters=self._client.clusters(),
+            datastores=self._client.datastores(),
+            groups=self._client.vm_groups(),
+        )
 
     def _look_at_hosts(self, numbers: set[int]) -> None:
         asked = time.monotonic()

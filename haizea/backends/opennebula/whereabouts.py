@@ -40,7 +40,5 @@ def ended_by_itself(now: int, seen: Seen, table: HostTable) -> bool:
     """Whether it is a VM of 1.4 that ended: it tells it by knowing nothing of it."""
     if seen.vm.lcm_state != LcmState.UNKNOWN or now - seen.changed < _UNKNOWN_SECONDS:
         return False
-    host = seen.vm.host_id
-    index = None if host is None else table.current.get(host)
-    info = None if index is None else table.entries[index].info
+    info = table.info(seen.vm.host_id)
     return info is not None and info.usable
