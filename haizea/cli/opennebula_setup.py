@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -81,36 +80,32 @@ def check(conf: Path | None, endpoint: str | None, one_auth: Path | None, output
 
 
 def _setup(conf: Path | None, endpoint: str | None) -> Setup:
-    from haizea.backends.opennebula.events import AUTO_PORT
+    from haizea.backends.opennebula.address import address_of
     from haizea.backends.opennebula.setup_check import Setup
     from haizea.config import load
 
-    config = None if conf is None else load(conf)
-    if config is None:
-        url = endpoint or DEFAULT_ENDPOINT
-        host = urlsplit(url).hostname or "localhost"
-        return Setup(url=url, events=f"tcp://{host}{AUTO_PORT}", processes=_processes(host))
-    return _configured(config)
+    if conf is not None:
+        return _configured(load(conf))
+    address = address_of(url=endpoint or DEFAULT_ENDPOINT)
+    return Setup(url=address.url, events=address.events, processes=_processes(address.host))
 
 
 def _configured(config: Config) -> Setup:
-    from haizea.backends.opennebula.events import AUTO_PORT
+    from haizea.backends.opennebula.address import address_of
     from haizea.backends.opennebula.setup_check import Setup
     from haizea.config.opennebula import PreemptWith, VmStates
 
     section = config.opennebula
     if section.host is None and section.url is None:
         raise WrongInput(f"{config.path}: [opennebula] has no host: this is of no OpenNebula")
-    url = section.url or f"http://{section.host}:{section.port}/RPC2"
-    host = urlsplit(url).hostname or ""
-    events = {"auto": f"tcp://{host}{AUTO_PORT}", None: None, "none": None}
+    address = address_of(section.host, section.port, section.url, section.events)
     return Setup(
-        url=url,
-        events=events.get(section.events, section.events),
+        url=address.url,
+        events=address.events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
         takes_pending=section.vm_states in (VmStates.PENDING, VmStates.BOTH),
         takes_held=section.vm_states in (VmStates.HOLD, VmStates.BOTH),
-        processes=_processes(host),
+        processes=_processes(address.host),
         certificates=None if section.certificates is None else str(section.certificates),
     )
 

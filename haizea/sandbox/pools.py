@@ -81,30 +81,37 @@ def _datastore(cloud: Cloud, which: int) -> str:
         template["PERSISTENT_SNAPSHOTS"] = ["YES"]
         if not which:
             template |= {"DS_LIVE_MIGRATE": ["YES"], "DS_MIGRATE_SNAP": ["YES"]}
-    return (
-        f"<DATASTORE>{owned_by_oneadmin(which, name, 1)}"
-        f"<DS_MAD>{cdata('dummy' if which else '-')}</DS_MAD><TM_MAD>{cdata('dummy')}</TM_MAD>"
-        f"<BASE_PATH>{cdata(f'/var/lib/one/datastores/{which}')}</BASE_PATH>"
-        f"<TYPE>{type_number}</TYPE><DISK_TYPE>0</DISK_TYPE><STATE>0</STATE>"
+    return _datastore_xml(
+        which,
+        (name, "dummy" if which else "-", type_number),
         "<CLUSTERS><ID>0</ID></CLUSTERS><TOTAL_MB>4796800</TOTAL_MB><FREE_MB>3333260</FREE_MB>"
-        "<USED_MB>1429920</USED_MB><IMAGES></IMAGES>"
-        f"<TEMPLATE>{template_xml(template)}</TEMPLATE></DATASTORE>"
+        "<USED_MB>1429920</USED_MB>",
+        template,
     )
 
 
 def _system_datastore(store: SystemDatastore) -> str:
-    template: Template = {
-        "SHARED": ["YES" if store.shared else "NO"],
-        "TM_MAD": ["dummy"],
-        "TYPE": ["SYSTEM_DS"],
-    }
-    return (
-        f"<DATASTORE>{owned_by_oneadmin(store.id, plain(store.name), 1)}"
-        f"<DS_MAD>{cdata('-')}</DS_MAD><TM_MAD>{cdata('dummy')}</TM_MAD>"
-        f"<BASE_PATH>{cdata(f'/var/lib/one/datastores/{store.id}')}</BASE_PATH>"
-        "<TYPE>1</TYPE><DISK_TYPE>0</DISK_TYPE><STATE>0</STATE>"
+    return _datastore_xml(
+        store.id,
+        (store.name, "-", 1),
         f"<CLUSTERS>{ids(store.clusters)}</CLUSTERS><TOTAL_MB>{store.total_mb}</TOTAL_MB>"
-        f"<FREE_MB>{store.free_mb}</FREE_MB><USED_MB>{store.total_mb - store.free_mb}</USED_MB>"
+        f"<FREE_MB>{store.free_mb}</FREE_MB><USED_MB>{store.total_mb - store.free_mb}</USED_MB>",
+        {
+            "SHARED": ["YES" if store.shared else "NO"],
+            "TM_MAD": ["dummy"],
+            "TYPE": ["SYSTEM_DS"],
+        },
+    )
+
+
+def _datastore_xml(number: int, kind: tuple[str, str, int], room: str, template: Template) -> str:
+    """A datastore; ``kind`` is its name, its driver and its type."""
+    name, driver, type_number = kind
+    return (
+        f"<DATASTORE>{owned_by_oneadmin(number, plain(name), 1)}"
+        f"<DS_MAD>{cdata(driver)}</DS_MAD><TM_MAD>{cdata('dummy')}</TM_MAD>"
+        f"<BASE_PATH>{cdata(f'/var/lib/one/datastores/{number}')}</BASE_PATH>"
+        f"<TYPE>{type_number}</TYPE><DISK_TYPE>0</DISK_TYPE><STATE>0</STATE>{room}"
         f"<IMAGES></IMAGES><TEMPLATE>{template_xml(template)}</TEMPLATE></DATASTORE>"
     )
 

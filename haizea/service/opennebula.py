@@ -6,16 +6,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
+from haizea.backends.opennebula.address import Address, address_of
 from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.connection import ConnectionSettings
 from haizea.backends.opennebula.errors import OpenNebulaError
-from haizea.backends.opennebula.events import AUTO_PORT
 from haizea.backends.opennebula.expressions import parse_rank
 from haizea.backends.opennebula.expressions_errors import ExpressionError
 from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolicy
@@ -215,7 +214,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             datastore_rank=section.datastore_rank,
         ),
         intervals=Intervals(full_seconds=scheduling.wakeup_interval_seconds / speed),
-        events=_events(config),
+        events=_address(config).events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
         commands=section.commands,
         host_grace_seconds=section.host_grace_seconds,
@@ -243,27 +242,16 @@ def _client(config: Config, *, patient: bool = True) -> Client:
     if not patient:
         limits = replace(limits, connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
     return Client(
-        section.url or f"http://{_bracketed(section.host)}:{section.port}/RPC2",
+        _address(config).url,
         read_session(),
         connection=limits,
         retry=RetrySettings() if patient else RetrySettings(attempts=1),
     )
 
 
-def _events(config: Config) -> str | None:
+def _address(config: Config) -> Address:
     section = config.opennebula
-    match section.events:
-        case "none" | None:
-            return None
-        case "auto":
-            host = section.host or urlsplit(section.url or "").hostname
-            return f"tcp://{_bracketed(host)}{AUTO_PORT}"
-        case address:
-            return address
-
-
-def _bracketed(host: str | None) -> str:
-    return f"[{host}]" if host is not None and ":" in host else f"{host}"
+    return address_of(section.host, section.port, section.url, section.events)
 
 
 def _memory(store: Store) -> Memory:

@@ -9,7 +9,7 @@ import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -46,6 +46,8 @@ events: {events}
 group-settling: 2
 {opennebula}
 """
+
+AnySite = TypeVar("AnySite", bound="Site")
 
 ALL = LeaseQuery(finished=True, limit=10_000)
 
@@ -229,13 +231,27 @@ class Site:
         assert not self.sandbox.control.violations("counted")
 
 
-@contextmanager
-def site(directory: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Site]:
-    """A site that is at work."""
+def as_oneadmin(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be known to OpenNebula as oneadmin."""
     path = directory / "one_auth"
     path.write_text("oneadmin:onepass\n")
     monkeypatch.setenv("ONE_AUTH", str(path))
-    made = Site(directory, **options)
+
+
+@contextmanager
+def site(directory: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Iterator[Site]:
+    """A site that is at work."""
+    with at_work(Site, directory, monkeypatch, **options) as made:
+        yield made
+
+
+@contextmanager
+def at_work(
+    kind: type[AnySite], directory: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> Iterator[AnySite]:
+    """A site of that kind that is at work."""
+    as_oneadmin(directory, monkeypatch)
+    made = kind(directory, **options)
     try:
         made.start()
         yield made

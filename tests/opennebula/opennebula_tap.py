@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opennebula_service import Site
+from opennebula_service import Site, at_work
 
 _METHOD = re.compile(rb"<methodName>([^<]*)</methodName>")
 
@@ -117,12 +117,5 @@ def tapped_site(
     directory: Path, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> Iterator[TappedSite]:
     """A site with a tap that is at work."""
-    path = directory / "one_auth"
-    path.write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(path))
-    made = TappedSite(directory, **options)
-    try:
-        made.start()
+    with at_work(TappedSite, directory, monkeypatch, **options) as made:
         yield made
-    finally:
-        made.close()

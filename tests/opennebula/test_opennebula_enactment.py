@@ -35,7 +35,13 @@ class OneVm:
         table = HostTable(None, lambda _: True, 60)
         limits = Limits(retries=3, backoff_seconds=2, timeout_seconds=900)
         self._enactment = Enactment(
-            self.ledger, self.seen, table, limits, self._orders.append, lambda vm, host: (None, "")
+            self.ledger,
+            self.seen,
+            table,
+            limits,
+            self._orders.append,
+            lambda vm, host: (None, ""),
+            suspends=False,
         )
         errand = Errand(vm=1, lease=7, size=(100, 512), goal=goal, since=0, host=0, index=0)
         errand.resumes = words.get("resumes", False)

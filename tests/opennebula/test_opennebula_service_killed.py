@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from opennebula_service import CONFIGURATION, Site
+from opennebula_service import CONFIGURATION, Site, at_work
 
 from haizea.core.lifecycle import State
 from haizea.sandbox.clock import ScaledClock
@@ -138,26 +138,11 @@ class Twins(Killable):
 def test_a_killed_haizea_loses_no_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, version: str
 ) -> None:
-    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
     dice = random.Random(seed)
-    cloud = Killable(tmp_path, hosts=2, speed=20, version=version)
-    try:
-        cloud.start()
+    with at_work(Killable, tmp_path, monkeypatch, hosts=2, speed=20, version=version) as cloud:
         vms: list[int] = []
         for round_number in range(5):
-            for _ in range(4):
-                words: dict[str, Any] = {
-                    "start": "best_effort",
-                    "preemptible": dice.choice(["yes", "no"]),
-                }
-                vms.append(
-                    cloud.submit(
-                        cpu=dice.choice([2, 4, 8]),
-                        duration=f"00:00:{dice.randint(20, 50)}",
-                        **words,
-                    )
-                )
+            vms += _some_vms(cloud, dice)
             # Haizea may be away until its start is past.
             cloud.submit(cpu=8, start="+00:02:00", duration="00:00:20")
             time.sleep(dice.uniform(1.5, 4.0))
@@ -166,31 +151,17 @@ def test_a_killed_haizea_loses_no_lease(
                 cloud.sandbox.restart()
             cloud.start_haizea()
         _see_that_nothing_is_lost(cloud, vms)
-    finally:
-        cloud.close()
 
 
 @pytest.mark.parametrize(("seed", "version"), BOTH_KILLED)
 def test_haizea_and_opennebula_killed_lose_no_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, version: str
 ) -> None:
-    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
     dice = random.Random(seed)
-    cloud = Twins(tmp_path, hosts=2, speed=20, version=version)
-    try:
-        cloud.start()
+    with at_work(Twins, tmp_path, monkeypatch, hosts=2, speed=20, version=version) as cloud:
         vms: list[int] = []
         for _ in range(5):
-            vms += [
-                cloud.submit(
-                    cpu=dice.choice([2, 4, 8]),
-                    duration=f"00:00:{dice.randint(20, 50)}",
-                    start="best_effort",
-                    preemptible=dice.choice(["yes", "no"]),
-                )
-                for _ in range(4)
-            ]
+            vms += _some_vms(cloud, dice)
             # Haizea may be away until its start is past.
             cloud.submit(cpu=8, start="+00:02:00", duration="00:02:00")
             time.sleep(dice.uniform(0.5, 3.0))
@@ -200,8 +171,18 @@ def test_haizea_and_opennebula_killed_lose_no_lease(
                 step()
                 time.sleep(dice.choice([0.0, 0.1, 0.5]))
         _see_that_nothing_is_lost(cloud, vms)
-    finally:
-        cloud.close()
+
+
+def _some_vms(cloud: Site, dice: random.Random) -> list[int]:
+    return [
+        cloud.submit(
+            cpu=dice.choice([2, 4, 8]),
+            duration=f"00:00:{dice.randint(20, 50)}",
+            start="best_effort",
+            preemptible=dice.choice(["yes", "no"]),
+        )
+        for _ in range(4)
+    ]
 
 
 def _see_that_nothing_is_lost(cloud: Killable, vms: list[int]) -> None:

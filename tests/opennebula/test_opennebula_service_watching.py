@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from opennebula_service import Site, site
+from opennebula_service import Site, as_oneadmin, site
 from opennebula_tap import tapped_site
 
 from haizea.backends.opennebula.events import events_address
@@ -104,8 +104,7 @@ def test_where_events_are_is_found_in_opennebulas_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     cloud = Site(tmp_path, hosts=1, speed=10, version=version, wakeup=20)
-    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
+    as_oneadmin(tmp_path, monkeypatch)
     cloud.events = "auto"
     cloud.sandbox.start()
     port = cloud.sandbox.port
@@ -171,8 +170,7 @@ def test_without_events_everything_is_looked_at_now_and_then(
 ) -> None:
     """Nobody is there where events should come from, or none are wanted."""
     cloud = Site(tmp_path, hosts=1, speed=40, events=False)
-    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
+    as_oneadmin(tmp_path, monkeypatch)
     cloud.events = events or f"tcp://127.0.0.1:{free_port()}"
     try:
         cloud.start()
@@ -239,8 +237,7 @@ def test_only_the_leader_of_a_zone_is_given_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cloud = Site(tmp_path, hosts=1, speed=40)
-    (tmp_path / "one_auth").write_text("oneadmin:onepass\n")
-    monkeypatch.setenv("ONE_AUTH", str(tmp_path / "one_auth"))
+    as_oneadmin(tmp_path, monkeypatch)
     control = cloud.sandbox.control
     control.set_raft_state(FOLLOWER)
     try:

@@ -26,7 +26,7 @@ from haizea.backends.opennebula.placing import Placing, PlacingPolicies
 from haizea.backends.opennebula.rates import HostRatesLearned, RateRules
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Look, SeenVms
-from haizea.backends.opennebula.steps import Goal, Manners
+from haizea.backends.opennebula.steps import Goal
 from haizea.backends.opennebula.usage import Usage
 from haizea.backends.opennebula.watching import Down, Follower, Intervals, News, Watcher
 from haizea.core.events import Decision, Input
@@ -119,6 +119,7 @@ class OpenNebulaBackend:
             options.limits,
             self._commander.send,
             self.placing.datastore,
+            options.suspends,
         )
         self._watcher = Watcher(client, options.events, options.intervals, self._hear)
         self._down = False
@@ -293,10 +294,7 @@ class OpenNebulaBackend:
 
     def _look(self, now: int, look: Look) -> list[Input]:
         told: list[Input] = []
-        legacy = self._client.version().is_legacy
-        self._seen.legacy = legacy
-        self._enactment.manners = Manners(legacy=legacy, suspends=self._options.suspends)
-        self._enactment.room.manners = self._enactment.manners
+        self._seen.legacy = self._client.version().is_legacy
         count = len(self._table.entries)
         if look.hosts is not None:
             told += self._table.update(now, look.hosts)
@@ -311,7 +309,7 @@ class OpenNebulaBackend:
             changed |= self._ledger.lease_of.keys() | self._ledger.errands.keys()
         grew = len(self._table.entries) > count
         if look.hosts is not None or look.surroundings is not None or grew:
-            self.placing.renew(look.surroundings, legacy=legacy)
+            self.placing.renew(look.surroundings, legacy=self._seen.legacy)
             self._requests.dirty = True
         self._requests.notice(changed)
         for vm in sorted(changed):

@@ -43,7 +43,7 @@ class Enactment:
     """Works off the open errands of a ledger. To be used from one thread.
 
     ``send`` hands an order over; ``datastore`` chooses where a VM's files go on a host, or
-    says why nowhere.
+    says why nowhere; ``suspends`` is how VMs are saved, see :class:`.Manners`.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Enactment:
         limits: Limits,
         send: Callable[[Order], None],
         datastore: Callable[[int, int], tuple[int | None, str]],
+        suspends: bool,
     ) -> None:
         self._ledger = ledger
         self._seen = seen
@@ -61,11 +62,15 @@ class Enactment:
         self._limits = limits
         self._send = send
         self._datastore = datastore
-        self.manners = Manners()
-        self.room = Room(ledger, seen, hosts)
+        self._suspends = suspends
+        self.room = Room(ledger, seen, hosts, suspends)
         self._last_sent: dict[int, int] = {}
         self._under_way: Counter[int] = Counter()
         self._later: int | None = None
+
+    @property
+    def _manners(self) -> Manners:
+        return Manners(legacy=self._seen.legacy, suspends=self._suspends)
 
     def next_moment(self) -> int | None:
         """When something can be done that could not be done before."""
@@ -110,7 +115,7 @@ class Enactment:
             if seen.asked < errand.fresh_after:
                 continue
             errand.off_first |= is_elsewhere(errand, seen)
-            step = next_step(errand.next_goal, errand.host, seen.vm, self.manners)
+            step = next_step(errand.next_goal, errand.host, seen.vm, self._manners)
             if isinstance(step, Verb):
                 step = self._harder(now, errand, seen, step)
                 if errand.verb is step and self._is_patient(now, errand):
@@ -213,7 +218,7 @@ class Enactment:
 
     def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
         """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
-        if errand.next_goal is not Goal.OFF or self.manners.legacy:
+        if errand.next_goal is not Goal.OFF or self._seen.legacy:
             return
         index = self._index_of(seen)
         dead = index is None or self._hosts.entries[index].status == "down"
@@ -242,7 +247,7 @@ class Enactment:
             yield outcome
             return
         again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
-        if not self.manners.legacy:
+        if not self._seen.legacy:
             self._command(now, errand, seen, Verb.FAIL)
         elif errand.next_goal is Goal.ENDED:
             self._command(now, errand, seen, Verb.TERMINATE_HARD)
@@ -254,7 +259,7 @@ class Enactment:
         One whose memory can by no means be saved leaves its host without it: whatever that
         is cleared for has to start.
         """
-        if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not self.manners.legacy:
+        if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not self._seen.legacy:
             return Verb.UNDEPLOY if errand.attempts > self._limits.retries else verb
         if verb is not Verb.TERMINATE:
             return verb
@@ -281,7 +286,7 @@ class Enactment:
     def _is_for_ever(self, errand: Errand) -> bool:
         """Whether it is tried until it works: nothing else frees the host."""
         goal = errand.next_goal
-        return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self.manners.legacy)
+        return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self._seen.legacy)
 
     def _backoff(self, errand: Errand) -> int:
         first = self._limits.backoff_seconds

@@ -7,7 +7,7 @@ from collections import defaultdict
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.ledger import Ledger
 from haizea.backends.opennebula.seen import Seen, SeenVms, size_of
-from haizea.backends.opennebula.steps import Goal, Manners
+from haizea.backends.opennebula.steps import Goal
 from haizea.backends.opennebula.vm import VmState
 from haizea.core.resources import Capacity, fits, subtract
 
@@ -15,14 +15,15 @@ from haizea.core.resources import Capacity, fits, subtract
 class Room:
     """What is on hosts, and what was commanded to go there and is not seen yet.
 
-    To be used from one thread.
+    ``suspends`` is whether VMs that are saved stay on their hosts, suspended. To be used from
+    one thread.
     """
 
-    def __init__(self, ledger: Ledger, seen: SeenVms, hosts: HostTable) -> None:
+    def __init__(self, ledger: Ledger, seen: SeenVms, hosts: HostTable, suspends: bool) -> None:
         self._ledger = ledger
         self._seen = seen
         self._hosts = hosts
-        self.manners = Manners()
+        self._suspends = suspends
         self._going: dict[int, int] = {}
         self._going_to: defaultdict[int, set[int]] = defaultdict(set)
 
@@ -66,7 +67,7 @@ class Room:
         """Whether it is a lease's VM whose place others may have, though it counts there."""
         errand = self._ledger.errands.get(seen.vm.id)
         return (
-            self.manners.suspends
+            self._suspends
             and seen.vm.state == VmState.SUSPENDED
             and errand is not None
             and errand.next_goal is Goal.SAVED
