@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
+from haizea.backends.chances import describe_chances
 from haizea.core.events import (
     Decision,
     Input,
@@ -77,13 +78,8 @@ class Faults:
         """In a few words, for the results of a run. Begins with "events" if there is nothing
         but events at given moments, so that what is carried out is carried out as planned."""
         events = f"events at given moments: {len(self.at)}"
-        chances = [
-            f"{what} of {purpose.value} {probability:g}"
-            for what, table in (("failure", self.failure), ("delay", self.delay))
-            for purpose, probability in sorted(table.items())
-            if probability
-        ]
-        return f"seed {self.seed}: {', '.join(chances)}; {events}" if chances else events
+        chances = describe_chances(self.seed, self.failure, self.delay)
+        return f"{chances}; {events}" if chances else events
 
 
 class SimulatedBackend:

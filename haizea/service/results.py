@@ -10,9 +10,11 @@ from haizea import __version__
 from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
 from haizea.config import Config, make_site
+from haizea.config.words import Mode
 from haizea.core.hosts import Site
 from haizea.kept import Event
 from haizea.runtime import RunError
+from haizea.service.world import world_options
 from haizea.store import Store
 
 _PAGE = 5_000
@@ -50,6 +52,7 @@ def write_results(
     read up to its last event. Raises :class:`haizea.accounting.errors.ResultsError` and the
     store's errors.
     """
+    simulated = config.general.mode is Mode.SIMULATED
     periods = store.service_periods()
     absences = [(last, started) for (_, last), (started, _) in pairwise(periods)]
     ended = max((last for _, last in periods), default=0)
@@ -62,6 +65,7 @@ def write_results(
         __version__,
         probes=make_probes(config.accounting.probes),
         start=periods[0][0] if periods else 0,
+        faults=world_options(config).describe() if simulated else "",
         absences=absences,
     )
     count = 0

@@ -129,6 +129,31 @@ def test_a_backup_that_is_put_back_goes_on(tmp_path: Path) -> None:
         assert faults_of(service.save_results()) == []
 
 
+# --- results ------------------------------------------------------------------------------
+
+
+def test_delays_that_were_asked_for_are_no_faults_of_the_schedule(tmp_path: Path) -> None:
+    options = {
+        "world": {"speed": "60", "delays": "migrate:1", "longest-delay": "20"},
+        "simulation": {"resources": "2 CPU:100 Memory:1024"},
+        "scheduling": {"suspension": "all", "migration": "yes"},
+    }
+    whole = [{"resources": {"CPU": 100, "Memory": 1024}}]
+    with ServiceProcess(tmp_path, options) as service:
+        service.start()
+        client = service.client()
+        client.submit(draft(nodes=whole, duration=300, preemptible=True))
+        client.submit(draft(nodes=whole, duration=240, preemptible=False))
+        until(lambda: client.get("/v1/leases/2")["state"] == "Active", "both run")
+        soon = written(moment(client.get("/v1/status")["now"]) + 150)
+        client.submit(draft(nodes=whole, start=soon, duration=600))
+        until(lambda: all_over(client.leases("all=false")), "every lease is over")
+        story = [step["state"] for step in client.get("/v1/leases/1")["story"]]
+        client.close()
+        assert "Migrating" in story
+        assert faults_of(service.save_results()) == []
+
+
 # --- how far ahead ------------------------------------------------------------------------
 
 

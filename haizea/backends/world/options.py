@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from haizea.backends.chances import describe_chances
 from haizea.core.events import Purpose
 from haizea.core.resources import FOREVER
 
@@ -85,6 +86,12 @@ class WorldOptions:
     def hosts_die(self) -> bool:
         """Whether hosts ever die by themselves."""
         return self.host_failure_seconds > 0
+
+    def describe(self) -> str:
+        """In a few words, for results; empty if all is carried out as planned."""
+        chances = describe_chances(self.seed, self.failures, self.delays)
+        dying = f"hosts die every {self.host_failure_seconds} s" if self.hosts_die else ""
+        return "; ".join(filter(None, [chances, dying]))
 
     def fate(self, lease: int, purpose: Purpose, due: int, seconds: int, nodes: int) -> Lot:
         """How an operation of a lease turns out: which VM is to blame, if any.
