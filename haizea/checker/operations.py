@@ -163,7 +163,8 @@ def _new_host(before: Mapping[int, Capacity], after: Mapping[int, Capacity]) -> 
 def exclusive(records: Records, rows: Iterable[list[Row]]) -> Iterator[Violation]:
     """With global exclusion no suspensions or resumptions of different leases overlap.
 
-    One that is late may overlap those that were planned by then.
+    One that is late may overlap those that were planned by then: what counts is the soonest
+    end that it can have been planned to have.
     """
     if not records.options.global_exclusion:
         return
@@ -182,6 +183,6 @@ def exclusive(records: Records, rows: Iterable[list[Row]]) -> Iterator[Violation
         if records.disturbed and lease is not None:
             suspends = purpose == "suspend"
             seconds = formulas.suspend_seconds if suspends else formulas.resume_seconds
-            end = min(end, start + seconds(records, lease, use, start).most)
+            end = min(end, start + seconds(records, lease, use, start).least)
         if end > busy_until:
             busy_until, busy_with = end, lease_id

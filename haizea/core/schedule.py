@@ -360,7 +360,9 @@ class Schedule(Book):
         for lease_id in transfer.waiting:
             lease = self.leases[lease_id]
             if lease.state is PREPARING and not self.preparation.pending(lease_id):
-                self.change(lease, READY)
+                nowhere = lease.plan is None and lease.expected is None
+                waits = f"waiting for {nodes(lease.demand.count)}" if nowhere else ""
+                self.change(lease, READY, waits)
         self._say_stored()
 
     def delay_transfer(self, transfer: ImageTransfer, end: int) -> None:
