@@ -2,7 +2,8 @@
 
 A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
 it runs already; where there are none but its own come free before its time is over, it
-starts late, and ends when it was to end. What cannot be repaired fails, with the reason.
+starts late, and ends when it was to end; and in time after all, if that becomes possible.
+What cannot be repaired fails, with the reason.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class Repair:
     def __init__(self, schedule: Schedule, admission: Admission) -> None:
         self._schedule = schedule
         self._admission = admission
+        #: ARs that are to start later than they should, by id.
+        self._put_off: dict[int, Lease] = {}
 
     def give_up(self, lease: Lease, reason: str) -> None:
         """The lease fails."""
@@ -112,9 +115,8 @@ class Repair:
         if lease.request.kind is not Kind.AR:
             self.move(lease, reason)
             return
-        has_images = schedule.preparation is not None and lease.request.image is not None
         schedule.drop_plan(lease)
-        refusal = None if has_images else self._admission.place_again(lease)
+        refusal = None if self._has_images(lease) else self._admission.place_again(lease)
         if lease.plan is None:
             later = self._later(lease, old, until)
             if later is None:
@@ -124,6 +126,12 @@ class Repair:
             lease.late = reason
             schedule.expect(lease, until, f"it starts late: {reason}")
             schedule.commit(lease, later)
+            if not self._has_images(lease):
+                self._put_off[lease.id] = lease
+
+    def _has_images(self, lease: Lease) -> bool:
+        """Whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
+        return self._schedule.preparation is not None and lease.request.image is not None
 
     def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
         """The plan on the same hosts from ``start`` to its old end."""
@@ -136,3 +144,36 @@ class Repair:
         plan = Plan(old.hosts, old.use, [])
         schedule.planner.finish(lease, plan, start)
         return plan
+
+    # --- in time after all ------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Find the ARs that an earlier scheduler put off."""
+        for lease in self._schedule.leases.values():
+            start, plan = lease.request.start, lease.plan
+            if start is None or plan is None or lease.started or self._has_images(lease):
+                continue
+            if plan.start > start:
+                self._put_off[lease.id] = lease
+
+    def bring_forward(self) -> None:
+        """Let ARs that were put off start when they should, where something came free."""
+        for lease in list(self._put_off.values()):
+            if self._schedule.leases.get(lease.id) is not lease or lease.started:
+                del self._put_off[lease.id]
+            elif lease.plan is not None:
+                self._try_in_time(lease, lease.plan)
+
+    def _try_in_time(self, lease: Lease, old: Plan) -> None:
+        schedule, request, remaining = self._schedule, lease.request, lease.remaining
+        schedule.drop_plan(lease)
+        lease.remaining = FOREVER if request.duration is None else request.duration
+        if self._admission.place_again(lease) is not None:
+            lease.remaining = remaining
+            schedule.commit(lease, old)
+            return
+        start = lease.plan.start if lease.plan is not None else None
+        if start == request.start:
+            lease.late = ""
+        del self._put_off[lease.id]
+        schedule.expect(lease, start, "its hosts are free sooner after all")

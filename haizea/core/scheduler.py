@@ -70,7 +70,8 @@ class Scheduler:
         self._schedule = Schedule(planner, preparation, policies.queue_order)
         self._queue = Queue(self._schedule, settings.reservations)
         self._admission = Admission(self._schedule, policies)
-        hosts, repair = list(site.hosts), Repair(self._schedule, self._admission)
+        self._repair = repair = Repair(self._schedule, self._admission)
+        hosts = list(site.hosts)
         self._trouble = Trouble(self._schedule, repair, hosts)
         self._others = Others(self._schedule, repair, hosts)
         self._lateness = Lateness(self._schedule, repair, self._others, hosts)
@@ -106,6 +107,8 @@ class Scheduler:
             else:
                 self._notice(event)
         schedule.do_what_is_due()
+        if schedule.freed:
+            self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed)
@@ -142,6 +145,7 @@ class Scheduler:
         :meth:`handle`.
         """
         Restoring(self._schedule, self._admission, self._trouble).restore(records, site)
+        self._repair.remember()
 
     def offer(
         self, request: LeaseRequest, enough: Callable[[], bool] = lambda: False

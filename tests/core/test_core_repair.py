@@ -6,11 +6,13 @@ import pytest
 
 from haizea.core.events import (
     Decision,
+    Expected,
     HostFailed,
     HostUsed,
     Input,
     LeaseCancelled,
     LeaseSubmitted,
+    OperationDelayed,
     OperationFailed,
     OperationStarted,
     Purpose,
@@ -105,4 +107,32 @@ def test_a_reservation_is_moved_though_the_first_of_the_queue_was_cancelled_just
     assert changes[2].new is State.CANCELLED
     assert changes[3].new is State.FAILED
     assert "others use" in changes[3].reason
+    made.check()
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "after a restart"])
+def test_an_ar_that_was_put_off_starts_in_time_if_its_hosts_are_free_after_all(
+    restarted: bool,
+) -> None:
+    settings = Settings(shutdown_seconds=10)
+    made, known = scheduler(1, settings), {}
+
+    def handle(now: int, *inputs: Input) -> list[Decision]:
+        decisions = made.handle(now, inputs)
+        known.update({record.id: record for record in made.records()})
+        return decisions
+
+    handle(0, *(LeaseSubmitted(lease(i, Kind.AR, start)) for i, start in ((1, 0), (2, 100))))
+    handle(90)
+    put_off = handle(95, OperationDelayed(1, Purpose.SHUTDOWN, 130))
+    assert [(d.lease_id, d.start) for d in put_off if isinstance(d, Expected)] == [(2, 130)]
+    if restarted:
+        site = made.site_record()
+        made = scheduler(1, settings)
+        made.restore(known.values(), site)
+    sooner = handle(97, LeaseCancelled(1))
+    assert [(d.lease_id, d.start) for d in sooner if isinstance(d, Expected)] == [(2, 100)]
+    started = handle(100)
+    assert runs(started) == [(100, (0,), 190)]
+    assert last_state(started).code == "", "it is not late"
     made.check()
