@@ -16,6 +16,8 @@ from haizea.accounting.errors import ResultsError
 
 Row = Sequence[Any]
 
+_WHAT_TO_DO = "Name the datafile of a run"
+
 _TABLES = frozenset(statement.split()[2] for statement in schema.TABLES)
 
 
@@ -98,12 +100,12 @@ class Results:
     def _check(self) -> None:
         found = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master")}
         if not found >= _TABLES:
-            raise ResultsError(f"{self.path}: this is not a results file of Haizea")
+            raise ResultsError(f"{self.path}: this is not a results file of Haizea. {_WHAT_TO_DO}")
 
     def _check_version(self) -> None:
         version = self.run.get("schema_version", "")
         if not (version.isascii() and version.isdigit()):
-            raise ResultsError(f"{self.path}: this is not a results file of Haizea")
+            raise ResultsError(f"{self.path}: this is not a results file of Haizea. {_WHAT_TO_DO}")
         if int(version) > schema.SCHEMA_VERSION:
             raise ResultsError(
                 f"{self.path}: written by Haizea {self.run.get('haizea_version') or '?'}, which"
@@ -122,7 +124,8 @@ class Results:
             yield
         except sqlite3.Error as error:
             raise ResultsError(
-                f"{self.path}: this is not a results file of Haizea, or it is damaged: {error}"
+                f"{self.path}: this is not a results file of Haizea, or it is damaged"
+                f" ({error}). {_WHAT_TO_DO}"
             ) from error
 
 

@@ -69,7 +69,7 @@ def open_backend(config: Config, store: Store, clock: RealClock, speed: float) -
     """
     if config.general.mode is Mode.OPENNEBULA:
         return _opennebula(config, store, clock, speed)
-    return WorldSide(config, clock)
+    return WorldSide(config, store, clock)
 
 
 def _opennebula(config: Config, store: Store, clock: RealClock, speed: float) -> Behind:
@@ -92,9 +92,9 @@ class WorldSide:
     name = "simulated, in real time"
     check_password: CheckPassword | None = None
 
-    def __init__(self, config: Config, clock: RealClock) -> None:
+    def __init__(self, config: Config, store: Store, clock: RealClock) -> None:
         self._site = make_site(config.simulation.resources or ())
-        self._world: World = open_world(config, self._site, clock.now())
+        self._world: World = open_world(config, self._site, clock.now(), store.shown)
         self.backend: LastingBackend = WorldBackend(self._world)
 
     def site(self) -> Site:

@@ -22,7 +22,7 @@ from haizea.runtime import LeaseFailure, RunError
 from haizea.service.logs import ServiceLog
 from haizea.service.paths import Paths
 from haizea.service.service import Service
-from haizea.store import Store, StoreError, StoreLost
+from haizea.store import Store, StoreError
 
 #: So long, in seconds, a service may take to end after it was asked to.
 _END_SECONDS = 30.0
@@ -73,7 +73,7 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
         ready(service.url)
         try:
             service.run()
-        except (StoreLost, LeaseFailure) as error:
+        except (StoreError, WorldError, LeaseFailure) as error:
             logger.error("%s", error)
             return 1
         except (SchedulerError, EndlessInstant) as error:

@@ -37,6 +37,14 @@ class Paths:
         """Make the directory. Raises :class:`OSError`."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def has_token(self) -> bool:
+        """Whether the file has a secret: a disk that is full, or a machine that lost its power,
+        may leave it empty or with zeros alone. Raises :class:`OSError`."""
+        try:
+            return bool(self.token.read_bytes().strip(b"\0 \t\r\n"))
+        except FileNotFoundError:
+            return False
+
     def write_token(self, secret: str) -> None:
         """Keep the secret where its user alone can read it. Raises :class:`OSError`."""
         beside = self.token.with_suffix(".new")

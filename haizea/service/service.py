@@ -228,7 +228,7 @@ def _check_site(config: Config, site: Site, saved: Saved) -> None:
 
 def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None:
     """Make the operator's token if there is none, where its user alone can read it."""
-    if paths.token.exists() and any(not info.revoked for info in store.tokens.list()):
+    if paths.has_token() and any(not info.revoked for info in store.tokens.list()):
         return
     name = f"first {int(time.time())}"
     _, secret = store.tokens.create(name, Role.OPERATOR, "operator")

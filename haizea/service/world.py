@@ -25,14 +25,14 @@ def world_options(config: Config) -> WorldOptions:
     )
 
 
-def open_world(config: Config, site: Site, now: int) -> World:
-    """The world in its file, with the hosts of the site.
+def open_world(config: Config, site: Site, now: int, store: str) -> World:
+    """The world in its file, with the hosts of the site, for the manager of this store.
 
     Raises :class:`haizea.backends.world.WorldError` or :class:`ValueError`, in words.
     """
     path = config.world.file.expanduser()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return World.open(path, site.hosts, now, world_options(config))
+    return World.open(path, site.hosts, now, world_options(config), store=store)
 
 
 def _by_purpose(chances: Iterable[tuple[str, float]]) -> dict[Purpose, float]:

@@ -210,6 +210,17 @@ def _reader(connection: sqlite3.Connection, record: Any) -> None:
 
 def _meaning(error: SQLAlchemyError, shown: str, doing: str) -> StoreError:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"]
+    match _primary_code(error):
+        case sqlite3.SQLITE_NOTADB:
+            return StoreError(
+                f"{shown} is not a store of Haizea, nor any SQLite database ({lines[0]}): name"
+                " another file, which is made if there is none, or put a backup in its place"
+            )
+        case sqlite3.SQLITE_CORRUPT:
+            return StoreError(
+                f"the store {shown} is damaged ({lines[0]}): stop Haizea, put a backup in its"
+                " place, and start it again"
+            )
     what = f"the store {shown} cannot be {doing} now: {lines[0]}"
     if isinstance(error, NoConnectionFree):
         return StoreUnavailable(f"the store {shown} has too many questions to answer; try again")
@@ -218,3 +229,9 @@ def _meaning(error: SQLAlchemyError, shown: str, doing: str) -> StoreError:
         and (error.connection_invalidated or getattr(error.orig, "sqlstate", None) == "25006")
     )
     return StoreUnavailable(what) if passing else StoreError(what)
+
+
+def _primary_code(error: SQLAlchemyError) -> int | None:
+    """What SQLite calls the error, without what it says more closely; ``None`` for others'."""
+    code: int | None = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

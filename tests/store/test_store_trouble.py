@@ -214,8 +214,24 @@ def test_a_damaged_file_is_told_in_words(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(8192)
         file.write(b"\xff" * 300_000)
-    with pytest.raises(StoreError, match="store"), closing(opened(str(path))) as damaged:
+    with (
+        pytest.raises(StoreError, match="store") as caught,
+        closing(opened(str(path))) as damaged,
+    ):
         check_whole(damaged)
+    assert not isinstance(caught.value, StoreUnavailable), "trying again does not help"
+    assert "put a backup in its place" in str(caught.value)
+
+
+def test_a_file_that_is_something_else_is_told_in_words_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("a shopping list, rather long, so that it may pass for a header " * 20)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not a store of Haizea") as caught:
+        Store.open(str(path))
+    assert str(path) in str(caught.value)
+    assert "name another file" in str(caught.value)
+    assert path.read_bytes() == before
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------

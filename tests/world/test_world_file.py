@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from haizea.backends.world import (
     World,
     WorldError,
     WorldOptions,
+    WorldUnavailable,
 )
 from haizea.backends.world.audit import audit
 from haizea.core.events import Purpose
@@ -243,6 +245,33 @@ def test_nobody_else_may_read_it(world: World, tmp_path: Path) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+def test_managers_of_one_store_alone_have_a_world(tmp_path: Path) -> None:
+    """A store may have passed from one to another, and the first has not noticed yet."""
+    path = tmp_path / "world.db"
+    first, second = World.open(path, HOSTS, store="a"), World.open(path, store="a")
+    for world in (first, second):
+        with pytest.raises(WorldError, match=r"has its leases in a: .* set file in \[world\]"):
+            World.open(path, (Host(2, "three", (1, 1)),), store="b")
+        with closing(World.open(path)) as seen:
+            assert len(seen.hosts()) == len(HOSTS), "who only looks may, and nothing was changed"
+        world.close()
+    with closing(World.open(path, store="b")), pytest.raises(WorldError, match="leases in b"):
+        World.open(path, store="a")
+    assert stat.S_IMODE((tmp_path / "world.db.lock").stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_damaged_while_it_is_open_is_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "world.db"
+    with closing(World.open(path, HOSTS)):
+        pass
+    with closing(World.open(path)) as world:
+        with path.open("r+b") as file:
+            file.write(b"\xff" * path.stat().st_size)
+        with pytest.raises(WorldError, match="damaged") as caught:
+            world.hosts()
+        assert not isinstance(caught.value, WorldUnavailable), "trying again does not help"
+
+
 def test_what_is_no_world_is_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_text("a shopping list, rather long, so that it may pass for a header " * 20)
@@ -252,8 +281,10 @@ def test_what_is_no_world_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     for path, words in ((text, "not a simulated world"), (other, "another kind of database")):
         before = path.read_bytes()
-        with pytest.raises(WorldError, match=words):
+        with pytest.raises(WorldError, match=words) as caught:
             World.open(path, HOSTS)
+        assert f"{path} is not" in str(caught.value)
+        assert "set file in [world]" in str(caught.value)
         assert path.read_bytes()[100:] == before[100:]
     with pytest.raises(WorldError, match="cannot be opened"):
         World.open(tmp_path / "nowhere" / "world.db", HOSTS)

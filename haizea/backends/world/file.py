@@ -18,6 +18,8 @@ from typing import Any
 _APPLICATION = 0x48_5A_57_44
 _VERSION = 1
 
+_WHAT_TO_DO = "set file in [world] to another one, which is made if there is none, or remove it"
+
 _SCHEMA = """
 CREATE TABLE hosts (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, capacity TEXT NOT NULL, up INTEGER NOT NULL,
@@ -103,7 +105,7 @@ class WorldFile:
         except sqlite3.DatabaseError as error:
             connection.close()
             raise WorldError(
-                f"{path} is not a simulated world ({error}): name another file, or remove it"
+                f"{path} is not a simulated world, or it is damaged ({error}): {_WHAT_TO_DO}"
             ) from error
         except WorldError:
             connection.close()
@@ -153,6 +155,10 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise WorldUnavailable(f"the simulated world's file: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise WorldError(
+            f"the simulated world's file is damaged ({error}): {_WHAT_TO_DO}"
+        ) from error
 
 
 def _prepare(connection: sqlite3.Connection, path: str | Path) -> None:
@@ -172,11 +178,13 @@ def _prepare(connection: sqlite3.Connection, path: str | Path) -> None:
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         elif application != _APPLICATION:
-            raise WorldError(f"{path} is another kind of database: name another file")
+            raise WorldError(
+                f"{path} is not a simulated world, it is another kind of database: {_WHAT_TO_DO}"
+            )
         elif version > _VERSION:
             raise WorldError(
                 f"{path} was written by a later version of Haizea (format {version}, this one"
-                f" knows {_VERSION}): use that version, or name another file"
+                f" knows {_VERSION}): use that version, or set file in [world] to another one"
             )
         connection.execute("COMMIT")
     finally:

@@ -8,12 +8,14 @@ whichever process, sees what happened meanwhile, in order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from haizea.backends.world import rows
 from haizea.backends.world.audit import audit
 from haizea.backends.world.file import WorldFile
+from haizea.backends.world.locking import WorldLock
 from haizea.backends.world.options import SMOOTH, Fate, WorldOptions
 from haizea.backends.world.rows import Entry, Happening, HostState, Incident, Stretch, What
 from haizea.backends.world.vm import (
@@ -46,8 +48,11 @@ class World:
     written at present; nothing is half done then.
     """
 
-    def __init__(self, file: WorldFile, options: WorldOptions) -> None:
+    def __init__(
+        self, file: WorldFile, options: WorldOptions, lock: WorldLock | None = None
+    ) -> None:
         self._file = file
+        self._lock = lock
         self._options = options
         seen = file.rows("SELECT max(moment) FROM happenings") + file.rows(
             "SELECT max(given) FROM journal"
@@ -62,17 +67,28 @@ class World:
         hosts: Sequence[Host] = (),
         now: int = 0,
         options: WorldOptions | None = None,
+        *,
+        store: str | None = None,
     ) -> World:
         """The world in this file, made if there is none.
 
         Of ``hosts``, those that the world does not have are added, up since ``now``; one
         whose capacity changed has the new one, and from now on dies, or does not, as the
-        options say. Without hosts, it is as it was left. Raises
-        :class:`~haizea.backends.world.file.WorldError` if the file cannot be used.
+        options say. Without hosts, it is as it was left. A manager says in which ``store``
+        its leases are, and those of other stores cannot have the world until it is closed.
+        Raises :class:`~haizea.backends.world.file.WorldError` if the file cannot be used.
         """
-        world = cls(WorldFile.open(path), options or WorldOptions())
-        for host in hosts:
-            world.add_host(host, now)
+        with ExitStack() as undo:
+            lock = None
+            if store is not None:
+                lock = WorldLock(Path(path).resolve(), store)
+                undo.callback(lock.give_back)
+            file = WorldFile.open(path)
+            undo.callback(file.close)
+            world = cls(file, options or WorldOptions(), lock)
+            for host in hosts:
+                world.add_host(host, now)
+            undo.pop_all()
         return world
 
     @property
@@ -83,6 +99,9 @@ class World:
     def close(self) -> None:
         """Let go of the file; the world goes on."""
         self._file.close()
+        if self._lock is not None:
+            self._lock.give_back()
+            self._lock = None
 
     # --- time -----------------------------------------------------------------------------
 

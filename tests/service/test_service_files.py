@@ -1,0 +1,98 @@
+"""A service's files: emptied, something else's, and used by another service."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from service_process import ServiceProcess, command, until
+
+TEXT = "a shopping list, rather long, so that it may pass for a header " * 20
+ONE_NODE = {"duration": 3600, "nodes": [{"resources": {"CPU": 100, "Memory": 64}}]}
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", bytes(48)], ids=["nothing", "a line", "zeros"])
+def test_a_token_file_that_was_emptied_is_made_anew(tmp_path: Path, left: bytes) -> None:
+    with ServiceProcess(tmp_path) as service:
+        service.start()
+        token = service.state_directory / "token"
+        assert service.kill(signal.SIGTERM) == 0
+        token.write_bytes(left)
+        service.start()
+        asked = command("status", "-s", service.url, "--token-file", str(token))
+        assert asked.returncode == 0, asked.stderr
+        assert "operator" in asked.stdout
+
+
+def test_a_world_is_one_services(tmp_path: Path) -> None:
+    """The managers of two stores would end each other's VMs."""
+    shared = {"world": {"file": str(tmp_path / "site" / "world.db")}}
+    with (
+        ServiceProcess(tmp_path / "one", shared) as first,
+        ServiceProcess(tmp_path / "two", shared) as second,
+    ):
+        first.start()
+        client = first.client()
+        assert client.submit(ONE_NODE)[0] == 201
+        until(lambda: client.get("/v1/leases/1")["state"] == "Active", "it runs")
+        second.begin()
+        assert second.wait() == 2
+        for words in (shared["world"]["file"], first.store, "set file in [world]"):
+            assert words in second.log
+        assert "Traceback" not in second.log
+        assert client.get("/v1/leases/1")["state"] == "Active"
+        client.close()
+
+        first.kill()
+        second.start()
+        first.begin()
+        assert first.wait() == 2
+        assert second.store in first.log
+        assert second.kill(signal.SIGTERM) == 0
+        first.start()
+
+
+def test_a_world_of_many_names_is_one_services(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "site")
+    files = [{"world": {"file": str(tmp_path / name / "world.db")}} for name in ("site", "link")]
+    with (
+        ServiceProcess(tmp_path / "one", files[0]) as first,
+        ServiceProcess(tmp_path / "two", files[1]) as second,
+    ):
+        first.start()
+        second.begin()
+        assert second.wait() == 2
+        assert "in use by another Haizea" in second.log
+
+
+@pytest.mark.parametrize(
+    ("file", "should_be", "advice"),
+    [
+        ("store", "not a store of Haizea", "name another file"),
+        ("world", "not a simulated world", "set file in [world]"),
+    ],
+)
+def test_a_file_that_is_something_else_is_told(
+    tmp_path: Path, file: str, should_be: str, advice: str
+) -> None:
+    with ServiceProcess(tmp_path) as service:
+        wrong = Path(getattr(service, file))
+        wrong.write_text(TEXT)
+        service.begin()
+        assert service.wait() == 2
+        for words in (f"{wrong} is {should_be}", advice):
+            assert words in service.log
+        assert "Traceback" not in service.log
+        assert wrong.read_text() == TEXT
+
+
+def test_results_that_are_something_else_are_told(tmp_path: Path) -> None:
+    wrong = tmp_path / "list.txt"
+    wrong.write_text(TEXT)
+    for name in ("summary", "gantt", "check-schedule"):
+        told = command(name, str(wrong))
+        assert told.returncode == 2
+        for words in (str(wrong), "not a results file", "the datafile of a run"):
+            assert words in told.stderr, name
