@@ -8,7 +8,7 @@ import click
 
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
-from haizea.config import Config, load
+from haizea.config import Config, find_state_directory, load
 from haizea.runtime import RunError
 
 
@@ -29,11 +29,17 @@ def start_service(config: Config, *, foreground: bool) -> int:
 
 
 def stop_service(path: Path) -> int:
-    """End the service of the configuration in this file; the exit status."""
+    """End the service of the configuration in this file; the exit status.
+
+    What is wrong in the file keeps it from that only where it leaves open which service it is.
+    """
     from haizea.service import daemon
 
+    directory, problem = find_state_directory(path)
+    if problem is not None:
+        click.echo(f"Warning: the service could not be started again:\n{problem}", err=True)
     try:
-        click.echo(f"Haizea: {daemon.stop(load(path))}")
+        click.echo(f"Haizea: {daemon.stop(path, directory)}")
     except RunError as error:
         click.echo(f"Error: {error}", err=True)
         return 1

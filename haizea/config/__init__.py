@@ -7,7 +7,7 @@ Every option is declared once, in :mod:`haizea.config.scheduling` or
 from __future__ import annotations
 
 from haizea.config.ini import ConfigError, Problem
-from haizea.config.load import load, loads
+from haizea.config.load import find_state_directory, load, loads
 from haizea.config.resources import make_site
 from haizea.config.sections import Config
 from haizea.config.settings import scheduling_settings
@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Problem",
+    "find_state_directory",
     "load",
     "loads",
     "make_site",

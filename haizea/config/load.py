@@ -9,6 +9,7 @@ from haizea.config.combinations import combinations
 from haizea.config.ini import ConfigError, Entry, IniFile, Problem, Section, parse_ini, read_ini
 from haizea.config.option import Option, Required, options_of
 from haizea.config.sections import SECTIONS, Config, attribute_of
+from haizea.config.service import Service
 from haizea.plugins import nearest
 
 #: The section that makes a file a multi-configuration; see :mod:`haizea.config.multi`.
@@ -45,6 +46,35 @@ def interpret(file: IniFile) -> Config:
     if reading.problems:
         raise ConfigError(file.path, sorted(reading.problems, key=lambda p: p.line or 1 << 30))
     return config
+
+
+def find_state_directory(path: str | Path) -> tuple[Path, ConfigError | None]:
+    """Where the service of a configuration keeps its own files, and what is wrong elsewhere.
+
+    Raises :class:`ConfigError` where what is wrong leaves that open, and :class:`OSError`
+    where the file cannot be read.
+    """
+    file = read_ini(Path(path))
+    try:
+        return interpret(file).service.state_directory, None
+    except ConfigError as error:
+        directory = None if MULTI in file.sections else _state_directory(file)
+        if directory is None:
+            raise
+        return directory, error
+
+
+def _state_directory(file: IniFile) -> Path | None:
+    """The state directory that a file with problems names, if there is no doubt about it."""
+    reading = _Reading(file)
+    reading.find_unknown_names()
+    place = (Service.NAME, "state-directory")
+    # A name that is not known may be meant for this one.
+    if reading.problems and reading.entry(*place) is None:
+        return None
+    section: Service = reading.section(Service.NAME)
+    doubtful = any((problem.section, problem.option) == place for problem in reading.problems)
+    return None if doubtful else section.state_directory
 
 
 def check_section(name: str, section: Section) -> list[Problem]:

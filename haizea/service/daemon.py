@@ -28,9 +28,9 @@ from haizea.store import Store, StoreError
 _END_SECONDS = 30.0
 
 
-def paths_of(config: Config) -> Paths:
-    """Where the service of a configuration keeps its own files."""
-    return Paths(config.service.state_directory.expanduser())
+def _paths_in(state_directory: Path) -> Paths:
+    """Where a service keeps its own files, in a directory that a configuration names."""
+    return Paths(state_directory.expanduser())
 
 
 def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> int:
@@ -39,7 +39,7 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
     ``log`` is where the log goes, standard error if ``None``. ``ready`` is called with the
     address once it serves. Raises :class:`RunError` where it cannot begin.
     """
-    paths = paths_of(config)
+    paths = _paths_in(config.service.state_directory)
     with ExitStack() as exits:
         try:
             paths.prepare()
@@ -204,7 +204,7 @@ def _only_one(paths: Paths) -> Iterator[None]:
 
 def detach(config: Config) -> int:
     """Run the service in a process of its own and return when it serves; the exit status."""
-    log = config.general.logfile or paths_of(config).log
+    log = config.general.logfile or _paths_in(config.service.state_directory).log
     told, tells = os.pipe()
     if os.fork() == 0:
         os.close(told)
@@ -242,16 +242,16 @@ def _run_detached(config: Config, log: Path, tells: int) -> None:
         os._exit(status)
 
 
-def stop(config: Config) -> str:
+def stop(configuration: Path, state_directory: Path) -> str:
     """End the service of a configuration and wait until it has; a word about it.
 
     Raises :class:`RunError` if there is none, or it does not end.
     """
-    paths = paths_of(config)
+    paths = _paths_in(state_directory)
     pid = paths.read_pid()
     # The number of one that was killed may be another process's by now.
     if pid is None or not _in_use(paths) or not _alive(pid):
-        raise RunError(f"no service of {config.path} runs: there is nothing to stop")
+        raise RunError(f"no service of {configuration} runs: there is nothing to stop")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while _alive(pid):

@@ -189,6 +189,37 @@ def test_detached_it_can_be_stopped(tmp_path: Path) -> None:
     assert "nothing to stop" in nobody.stderr
 
 
+def test_it_can_be_stopped_though_its_configuration_became_wrong(tmp_path: Path) -> None:
+    service = ServiceProcess(tmp_path)
+    path = service.configuration
+    good = path.read_text(encoding="utf-8")
+    wrong = good.replace("mode = simulated", "mode = x\nlogfil = y")
+    doubtful = [
+        good.replace("state-directory = ", "state-dirctory = "),
+        good.replace("state-directory = ", "state-directory = a\nstate-directory = "),
+        good.replace("state-directory = ", "state-directory =\n#"),
+        f"[multi]\n{good}",
+    ]
+    assert not {good, wrong} & set(doubtful)
+    started = command("-c", str(path))
+    assert started.returncode == 0, started.stderr
+    try:
+        for text in doubtful:
+            path.write_text(text, encoding="utf-8")
+            unsure = command("-c", str(path), "--stop")
+            assert (unsure.returncode, unsure.stdout) == (2, ""), text
+            check_words(unsure.stderr)
+    finally:
+        path.write_text(wrong, encoding="utf-8")
+        stopped = command("-c", str(path), "--stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "has ended" in stopped.stdout
+    assert stopped.stderr.startswith("Warning: ")
+    for words in ("[general] mode: 'x' is not one of", "[general] logfil: there is no such"):
+        assert words in stopped.stderr
+    assert not (service.state_directory / "haizea.pid").exists()
+
+
 def test_what_keeps_a_detached_one_from_starting_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
