@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from haizea.cli.access import Token, parse_server
 from haizea.cli.client import Client
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.config import load
 from haizea.service.manager import ServiceManager
 from haizea.service.paths import Paths

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 import click
 
+from haizea.cli.interrupts import INTERRUPTED
+
 #: Wrong use or wrong input; the same as click's own.
 WRONG_USE = 2
-INTERRUPTED = 130
 
 #: The medium is to blame rather than what the user gave.
 _OF_THE_MEDIUM = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])

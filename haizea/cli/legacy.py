@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.cli.errors import run
-from haizea.cli.main import load_command
+from haizea.cli.main import begin
 
 
 def cancel_lease() -> None:
@@ -57,4 +56,4 @@ def show_queue() -> None:
 
 
 def _run(name: str, program: str | None = None) -> None:
-    run(load_command(name), program or f"haizea-{name}")
+    begin(program or f"haizea-{name}", name)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import click
 
+from haizea.cli.commands import COMMANDS, cli, load_command
 from haizea.cli.help import HELP
-from haizea.cli.main import COMMANDS, cli, load_command
 
 _HEAD = """\
 # Commands

@@ -14,8 +14,9 @@ from typing import Any
 import click
 
 from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
-from haizea.cli.errors import INTERRUPTED, WrongInput
+from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
+from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.options import ParsedOption
 from haizea.cli.session import Session, asks_service
 from haizea.cli.wait import WAITS, follow_lease

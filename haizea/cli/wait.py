@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from haizea.cli.errors import INTERRUPTED
+from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.session import Session
 from haizea.cli.stream import ServerEvent, follow
 from haizea.cli.tables import coloured

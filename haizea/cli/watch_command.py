@@ -6,8 +6,8 @@ import json
 
 import click
 
-from haizea.cli.errors import INTERRUPTED
 from haizea.cli.help import HELP
+from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.session import Session, asks_service
 from haizea.cli.stream import follow

@@ -17,7 +17,7 @@ from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
 from haizea.accounting.schema import PER_LEASE_COLUMNS
 from haizea.accounting.summary import duration, render, summarise
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.core.hosts import Site
 from haizea.core.resources import ResourceTypes
 

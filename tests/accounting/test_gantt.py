@@ -14,7 +14,7 @@ from haizea.accounting.errors import ResultsError
 from haizea.accounting.gantt import gantt
 from haizea.accounting.reader import Results
 from haizea.accounting.results import ResultsFile
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.core.events import Decision, OperationEnded, Purpose
 from haizea.core.hosts import Host, Site
 from haizea.core.resources import ResourceTypes

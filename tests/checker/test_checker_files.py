@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from results_builder import Results
 
 from haizea.checker import UnreadableResults, check_file, load
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 
 
 def right() -> Results:

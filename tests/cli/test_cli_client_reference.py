@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from haizea.cli.main import COMMANDS
+from haizea.cli.commands import COMMANDS
 from haizea.cli.reference import reference_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.config import load
 from haizea.config.reference import sample_configuration
 

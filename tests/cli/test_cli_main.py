@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from haizea import __version__
 from haizea.accounting.errors import ResultsError
 from haizea.cli import legacy
+from haizea.cli.commands import COMMANDS, cli, load_command
 from haizea.cli.errors import explained
-from haizea.cli.main import COMMANDS, cli, load_command, main
+from haizea.cli.main import main
 from haizea.config import ConfigError, Problem
 from haizea.plugins import PluginError
 from haizea.workloads.errors import WorkloadError
@@ -77,7 +78,7 @@ def test_every_command_is_called_what_the_table_says() -> None:
 
 def test_help_does_not_import_what_it_does_not_need() -> None:
     code = (
-        "import sys; from haizea.cli.main import cli\n"
+        "import sys; from haizea.cli.commands import cli\n"
         "cli(['--help'], standalone_mode=False)\n"
         "print([m for m in sys.modules if m.startswith('haizea.')], file=sys.stderr)"
     )

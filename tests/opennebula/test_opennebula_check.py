@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.session import Session
 from haizea.backends.opennebula.setup_check import Finding, Setup, Verdict, check_setup
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.sandbox.server import HostSpec, Options, Sandbox
 
 EVERYTHING = ["reachable", "version", "credentials", "rights", "zone", "other scheduler"]

@@ -20,7 +20,7 @@ from haizea.api.manager import Unavailable
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.session import Session
 from haizea.cli.access import WrongAccess, find_token
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.config import loads
 from haizea.kept import Role
 from haizea.sandbox.server import Options, Sandbox

@@ -19,7 +19,7 @@ from opennebula_tap import tapped_site
 
 from haizea.backends.opennebula.events import events_address
 from haizea.backends.opennebula.pools import read_configuration
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.core.lifecycle import State
 from haizea.sandbox.server import Options, Sandbox
 

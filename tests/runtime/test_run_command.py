@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.config import load
 from haizea.runtime import RunError, Simulation
 

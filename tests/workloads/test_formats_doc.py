@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.core.lease import Kind
 from haizea.core.resources import ResourceTypes
 from haizea.workloads import bind, merge, read, read_images, site_of, with_images

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from haizea.cli.main import cli
+from haizea.cli.commands import cli
 from haizea.core.lease import DiskImage, Kind
 from haizea.workloads import Nodes, WorkloadSite, read
 
