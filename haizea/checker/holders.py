@@ -39,6 +39,19 @@ class Moment(NamedTuple):
     resuming: int
 
 
+def may_have_moved(history: History) -> bool:
+    """Whether an AR may have been promised other hosts before those that it started on.
+
+    It leaves hosts that take nothing new before it starts, if it can.
+    """
+    start = history.lease.requested_start or 0
+    return any(
+        change.status == "drained" and history.admitted <= change.time <= start
+        for changes in history.records.host_changes.values()
+        for change in changes
+    )
+
+
 class Holders:
     """All that hold hosts; filled with one history after another."""
 
@@ -55,7 +68,7 @@ class Holders:
         if lease.kind == AR:
             start = lease.requested_start or 0
             gone = FOREVER if history.final is None else history.final.time
-            use = stays[0].use if stays else {}
+            use = stays[0].use if stays and not may_have_moved(history) else {}
             end = start + lease.length
             known = history.admitted
             self._holders.append(Holder(lease, known, gone, gone, start, end, start, use))

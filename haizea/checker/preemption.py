@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from haizea.checker import formulas
 from haizea.checker.history import History, Stretch
-from haizea.checker.holders import Holder, Holders
+from haizea.checker.holders import Holder, Holders, may_have_moved
 from haizea.checker.records import AR, FOREVER, Records
 from haizea.checker.rejections import least_free
 from haizea.checker.violation import Rule, Violation
@@ -78,9 +78,11 @@ class Preemptions:
             message = f"it leaves its hosts at {gone}, after lease {ar.id} needs them"
             yield self._violation(history, time, message)
             return
-        asked = History(records, ar).admitted
+        of_ar = History(records, ar)
+        asked = of_ar.admitted
         if state == "Queued" and not records.disturbed:
-            yield from self._dropped(history, stay, time, asked, ar.requested_start)
+            since = time if may_have_moved(of_ar) else asked
+            yield from self._dropped(history, stay, time, since, ar.requested_start)
         self._victims.append(Victim(asked, history.lease.id, ar.id, time, stay))
 
     def _dropped(

@@ -136,29 +136,61 @@ class Admission:
 
     def _reserve(self, lease: Lease) -> Refusal | None:
         """Give an AR its hosts; or say why not."""
-        schedule, request = self._schedule, lease.request
-        assert request.start is not None, "an AR has a start"
-        start = max(request.start, schedule.now)
-        end = FOREVER if request.duration is None else request.start + request.duration
-        if start > request.start and request.duration is not None:
-            lease.remaining = end - start  # it is placed again, and late
-            if lease.remaining <= schedule.planner.shutdown_seconds(lease):
-                return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
+        start, end = self._period(lease)
+        if not self._has_time_left(lease, start, end):
+            return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
         found = self._hosts(lease, start, end)
         if found is None:
             return self._too_little(lease, start, end)
         shipment = self._images_by(lease, found.hosts, start)
         if isinstance(shipment, Refusal):
             return shipment
+        self._take(lease, found, start, shipment)
+        return None
+
+    def _period(self, lease: Lease) -> tuple[int, int]:
+        """When an AR is to start that has not started yet, and when it is to end."""
+        request = lease.request
+        assert request.start is not None, "an AR has a start"
+        end = FOREVER if request.duration is None else request.start + request.duration
+        return max(request.start, self._schedule.now), end
+
+    def _has_time_left(self, lease: Lease, start: int, end: int) -> bool:
+        """Let an AR that is placed again, and late, end when it was to end; if it then runs."""
+        request = lease.request
+        if start == request.start or request.duration is None:
+            return True
+        lease.remaining = end - start
+        return lease.remaining > self._schedule.planner.shutdown_seconds(lease)
+
+    def place_elsewhere(self, lease: Lease) -> bool:
+        """Give an AR that has not started other hosts for the same time; whether there are any.
+
+        Nothing changes if not. No images are on their way for it.
+        """
+        schedule, (start, end), remaining = self._schedule, self._period(lease), lease.remaining
+        found = None
+        if self._has_time_left(lease, start, end):
+            schedule.table.withdraw(lease.hold)
+            found = self._hosts(lease, start, end)
+            schedule.table.restore(lease.hold)
+        if found is None:
+            lease.remaining = remaining
+            return False
+        schedule.drop_plan(lease)
+        self._take(lease, found, start, None)
+        return True
+
+    def _take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
+        schedule = self._schedule
         for clearing in found.clearings:
-            schedule.clear(clearing, f"its hosts go to lease {request.id} from @{start} on")
+            schedule.clear(clearing, f"its hosts go to lease {lease.id} from @{start} on")
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.finish(lease, plan, start)
         schedule.commit(lease, plan)
         if shipment is not None:
             schedule.ship(lease, shipment)
         schedule.freed = True
-        return None
 
     def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
         """Hosts for an AR: beside what is there, at the cost of a claim, or by preemption."""

@@ -90,6 +90,14 @@ class Book:
         self.out.append(Expected(self.now, lease.id, lease.expected, reason))
         self.touched[lease.id] = lease
 
+    def explain(self, lease: Lease, start: int, reason: str) -> None:
+        """Say why a lease with a reservation that was promised is where it is, if that is news."""
+        why = lease.why
+        if why is not None and why.reason != reason:
+            lease.why = why._replace(reason=reason)
+            self.out.append(Expected(self.now, lease.id, start, reason))
+            self.touched[lease.id] = lease
+
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
         later = start > self.now

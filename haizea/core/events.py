@@ -92,7 +92,7 @@ class HostFailed:
 
 @dataclass(frozen=True, slots=True)
 class HostDrained:
-    """A host takes nothing new; what runs there or is promised there stays."""
+    """A host takes nothing new; what runs there stays, what is promised there leaves if it can."""
 
     host_id: int
     reason: str = "the host is being drained"

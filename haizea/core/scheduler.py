@@ -106,6 +106,7 @@ class Scheduler:
                 self._trouble.ended_early(event.lease_id)
             else:
                 self._notice(event)
+        self._trouble.leave_drained()
         schedule.do_what_is_due()
         if schedule.freed:
             self._repair.bring_forward()
@@ -113,6 +114,7 @@ class Scheduler:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed)
         self._others.settle()
+        self._trouble.leave_drained()
         while schedule.freed or schedule.arrived:
             self._queue.look()
             schedule.do_what_is_due()

@@ -8,7 +8,7 @@ from haizea.core.hostrules import Allowed, allowed_record
 from haizea.core.hosts import Host
 from haizea.core.lifecycle import State
 from haizea.core.mapper import Demand
-from haizea.core.members import ACTIVE, BEST_EFFORT, DONE, MIGRATE, RUN, SUSPENDED_SCHEDULED
+from haizea.core.members import ACTIVE, AR, BEST_EFFORT, DONE, MIGRATE, RUN, SUSPENDED_SCHEDULED
 from haizea.core.plan import Lease
 from haizea.core.records import HostRecord, SiteRecord
 from haizea.core.repair import Repair
@@ -127,10 +127,41 @@ class Trouble:
         self._schedule.freed = True
         self._say(self._hosts[host_id], "drained", reason)
 
+    def leave_drained(self) -> None:
+        """Plan what was promised drained hosts on others, if there are any now.
+
+        What finds none stays, and may start there. To be called whenever something came free.
+        """
+        if not self.statuses or not self._schedule.freed:
+            return
+        reasons: dict[int, str] = {}
+        for record in self.statuses.values():
+            if record.status == "drained":
+                reason = f"{self._hosts[record.host].name} takes nothing new: {record.reason}"
+                for lease in self._promised(record.host):
+                    reasons.setdefault(lease.id, reason)
+        for lease_id, reason in reasons.items():
+            lease = self._schedule.leases[lease_id]
+            # One of those before it may have taken its hosts, so that it waits.
+            if lease.plan is not None:
+                self._repair.leave(lease, reason)
+
+    def _promised(self, host_id: int) -> list[Lease]:
+        """The leases that are to start on a host, the first to start first."""
+        holds = sorted(
+            self._schedule.table.holds_on(host_id), key=lambda hold: (hold.start, hold.serial)
+        )
+        leases = [self._schedule.leases.get(hold.owner) for hold in holds]
+        return [lease for lease in leases if lease is not None and not lease.started]
+
     def host_restored(self, host_id: int) -> None:
         """The host takes leases again."""
-        self._schedule.table.shut &= ~(1 << host_id)
-        self._schedule.freed = True
+        schedule = self._schedule
+        schedule.table.shut &= ~(1 << host_id)
+        schedule.freed = True
+        for lease in self._promised(host_id):
+            if lease.request.kind is AR and not lease.hold.hosts & schedule.table.shut:
+                schedule.explain(lease, lease.hold.start, f"expected to start @{lease.hold.start}")
         self._say(self._hosts[host_id], "up")
 
     def host_failed(self, host_id: int, reason: str) -> None:
