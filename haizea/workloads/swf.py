@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from haizea.core.lease import Kind
+from haizea.core.members import BEST_EFFORT
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import (
@@ -26,6 +26,7 @@ from haizea.workloads.model import (
 from haizea.workloads.source import Source
 
 COLUMNS = 18
+_WHOLE = b"0123456789- \t\r"
 _NUMERIC = b"0123456789.+-eE \t\r"
 NEGATIVE_RUN = "negative run time"
 NO_SIZE = "neither requested nor used processors known"
@@ -99,11 +100,14 @@ class _Jobs:
         try:
             # Every column is a number, also those that are not used here. Python alone
             # would take 1_000 and nan as well.
-            list(map(float, fields))
-            if line.translate(None, _NUMERIC):
-                raise ValueError
-            job, submit, run = int(fields[0]), int(fields[1]), int(fields[3])
-            used, wanted, limit = int(fields[4]), int(fields[7]), int(fields[8])
+            if not line.translate(None, _WHOLE):
+                job, submit, _, run, used, _, _, wanted, limit, *_ = map(int, fields)
+            else:
+                list(map(float, fields))
+                if line.translate(None, _NUMERIC):
+                    raise ValueError
+                job, submit, run = int(fields[0]), int(fields[1]), int(fields[3])
+                used, wanted, limit = int(fields[4]), int(fields[7]), int(fields[8])
         except ValueError:
             job, submit, run, used, wanted, limit = self._slowly(number, fields)
         if run < 0:
@@ -140,7 +144,7 @@ class _Jobs:
         self.made.append(
             WorkloadLease(
                 submit,
-                Kind.BEST_EFFORT,
+                BEST_EFFORT,
                 None,
                 nodes,
                 duration,
