@@ -313,9 +313,8 @@ class _Files:
 
 def _more(made: Sandbox) -> str:
     """What ``[opennebula]`` says beside where it is."""
-    lines = [f"events: {made.events_url or 'none'}"]
-    if made.options.submit_on_hold:
-        lines.append("vm-states: hold")
+    states = "hold" if made.options.submit_on_hold else "pending"
+    lines = [f"events: {made.events_url or 'none'}", f"vm-states: {states}"]
     return "\n".join(lines) + "\n"
 
 

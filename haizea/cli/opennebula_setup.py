@@ -99,12 +99,13 @@ def _configured(config: Config) -> Setup:
     if section.host is None and section.url is None:
         raise WrongInput(f"{config.path}: [opennebula] has no host: this is of no OpenNebula")
     address = address_of(section.host, section.port, section.url, section.events)
+    automatic = section.vm_states is VmStates.AUTO
     return Setup(
         url=address.url,
         events=address.events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
-        takes_pending=section.vm_states in (VmStates.PENDING, VmStates.BOTH),
-        takes_held=section.vm_states in (VmStates.HOLD, VmStates.BOTH),
+        takes_pending=None if automatic else section.vm_states is not VmStates.HOLD,
+        takes_held=None if automatic else section.vm_states is not VmStates.PENDING,
         processes=_processes(address.host),
         certificates=None if section.certificates is None else str(section.certificates),
     )
@@ -177,5 +178,6 @@ def install_driver(directory: Path, conf: Path | None) -> None:
         f"{directory} has the placer; it knocks at {wake}.\n\n"
         "In oned.conf, write in the place of SCHED_MAD:\n\n"
         f"{lines_for_oned(directory.name)}\n"
-        "and restart OpenNebula: systemctl restart opennebula"
+        "and restart OpenNebula: systemctl restart opennebula. VMs are then pending until Haizea"
+        " starts them:\nits own configuration needs vm-states: pending in [opennebula]."
     )

@@ -21,6 +21,7 @@ _OPENNEBULA = Required(
 class VmStates(StrEnum):
     """In which states VMs wait for a lease."""
 
+    AUTO = "auto"
     PENDING = "pending"
     HOLD = "hold"
     BOTH = "both"
@@ -109,8 +110,9 @@ class OpenNebula:
         "vm-states",
         Choice(VmStates),
         "Which waiting VMs are Haizea's: those in state PENDING, where no other scheduler runs;"
-        " those on HOLD, beside the scheduler of OpenNebula 7; or both.",
-        default="pending",
+        " those on HOLD, beside the scheduler of OpenNebula 7; or both. auto is pending up to"
+        " OpenNebula 6, and hold from 7 on.",
+        default="auto",
     )
     default_lease: DefaultLease = option(
         "default-lease",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
+from haizea.backends.opennebula import waiting
 from haizea.backends.opennebula.address import Address, address_of
 from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
@@ -26,7 +27,6 @@ from haizea.backends.opennebula.reports import LeaseReports, Reports
 from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.session import read_session
-from haizea.backends.opennebula.vm import VmState
 from haizea.backends.opennebula.watching import Intervals
 from haizea.clock import RealClock
 from haizea.config import Config
@@ -47,9 +47,10 @@ from haizea.store import LeaseQuery, Store, StoreError
 _log = logging.getLogger(__name__)
 
 _WAITS_IN = {
-    VmStates.PENDING: frozenset([int(VmState.PENDING)]),
-    VmStates.HOLD: frozenset([int(VmState.HOLD)]),
-    VmStates.BOTH: frozenset([int(VmState.PENDING), int(VmState.HOLD)]),
+    VmStates.AUTO: None,
+    VmStates.PENDING: waiting.PENDING,
+    VmStates.HOLD: waiting.HOLD,
+    VmStates.BOTH: waiting.PENDING | waiting.HOLD,
 }
 
 
@@ -196,8 +197,8 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
         rules=DraftRules(
             default=default,
             settling_seconds=section.group_settling_seconds,
-            states=_WAITS_IN[section.vm_states],
         ),
+        waits_in=_WAITS_IN[section.vm_states],
         only_explicit=section.default_lease is DefaultLease.NONE,
         limits=Limits(
             per_host=section.commands_per_host,

@@ -69,6 +69,7 @@ wakeup-interval: 30
 [service]
 listen: none
 [opennebula]
+vm-states: pending
 host: 127.0.0.1
 port: 2633
 events: none

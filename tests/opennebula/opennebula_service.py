@@ -40,6 +40,7 @@ wakeup-interval: {wakeup}
 [service]
 listen: none
 [opennebula]
+vm-states: {states}
 host: 127.0.0.1
 port: {port}
 events: {events}
@@ -70,12 +71,13 @@ class Site:
         scheduling: str = "",
         saving: str = "override-suspend-time: 10\noverride-resume-time: 10",
         wakeup: int = 30,
+        states: str = "pending",
         **options: Any,
     ) -> None:
         self.directory = directory
         self.speed = speed
         self._texts = {"opennebula": opennebula, "scheduling": scheduling, "wakeup": wakeup}
-        self._texts["saving"] = saving
+        self._texts |= {"saving": saving, "states": states}
         #: Where Haizea looks for events, if not where they are.
         self.events = ""
         self.clock = ScaledClock(speed=speed)

@@ -115,6 +115,7 @@ def test_another_machines_processes_are_not_seen() -> None:
     ("hold", "stock", "takes", "verdict", "said"),
     [
         (False, False, "pending", RIGHT, "dummy"),
+        (False, False, "", WRONG, "only VMs on hold"),
         (False, True, "pending", WRONG, "rank"),
         (False, True, "", WRONG, "rank"),
         (False, True, "both", WRONG, "rank"),

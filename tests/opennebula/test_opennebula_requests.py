@@ -25,6 +25,7 @@ from haizea.backends.opennebula.requests import (
 )
 from haizea.backends.opennebula.requests_words import Start, parse_lease_duration, parse_start
 from haizea.backends.opennebula.vm import VirtualMachine, VmState, read_vm
+from haizea.backends.opennebula.waiting import HOLD
 from haizea.core.lease import Kind
 
 NOW = 1_800_000_000
@@ -124,7 +125,8 @@ def test_expressions_are_carried_along() -> None:
 def test_only_vms_that_wait_for_us() -> None:
     vms = [make_vm(number, state=state) for number, state in enumerate(VmState)]
     assert one_lease(*vms).vm_ids == (VmState.PENDING,)
-    assert one_lease(*vms, states=frozenset([int(VmState.HOLD)])).vm_ids == (VmState.HOLD,)
+    (held,) = draft_leases(vms, now=NOW, leased=set(), waits_in=HOLD).leases
+    assert held.vm_ids == (VmState.HOLD,)
     assert drafts(*vms, leased={1}).leases == ()
 
 

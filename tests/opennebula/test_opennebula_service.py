@@ -269,3 +269,30 @@ def test_requirements_and_ranks_are_met(tmp_path: Path, monkeypatch: pytest.Monk
         cloud.call("one.vm.update", nowhere, 'SCHED_REQUIREMENTS="NAME = \\"node03\\""', 1)
         cloud.until_state(nowhere, "RUNNING")
         assert cloud.host(nowhere) == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "states", "taken"),
+    [
+        ("1.4.0", "auto", {"PENDING"}),
+        ("6.10.5", "auto", {"PENDING"}),
+        ("7.4.0", "auto", {"HOLD"}),
+        ("7.4.0", "pending", {"PENDING"}),
+        ("6.10.5", "hold", {"HOLD"}),
+        ("7.4.0", "both", {"PENDING", "HOLD"}),
+    ],
+)
+def test_vms_wait_in_the_states_that_were_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, states: str, taken: set[str]
+) -> None:
+    with site(tmp_path, monkeypatch, version=version, states=states) as cloud:
+        cloud.stop_haizea()
+        waits = {"PENDING": cloud.submit(start="best_effort", duration="01:00:00")}
+        waits["HOLD"] = cloud.submit(start="best_effort", duration="01:00:00")
+        cloud.call("one.vm.action", "hold", waits["HOLD"])
+        cloud.start_haizea()
+        for state in taken:
+            cloud.until_state(waits[state], "RUNNING")
+        for state in waits.keys() - taken:
+            assert cloud.state(waits[state]) == state
+            assert not cloud.has_lease(waits[state])

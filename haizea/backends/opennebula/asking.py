@@ -100,7 +100,7 @@ class Requests:
             elif number in self.answered_before:
                 self.answered_before.discard(number)
                 self._had.setdefault(number, fingerprint(seen.vm))
-            waits = seen is not None and seen.vm.state in self.rules.states
+            waits = seen is not None and seen.vm.state in self.seen.waits_in
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)
             if seen is None or not waits:
@@ -123,6 +123,7 @@ class Requests:
             now=now,
             leased=self.ledger.lease_of.keys(),
             rules=self.rules,
+            waits_in=self.seen.waits_in,
         )
         self._say(drafts)
         made = []

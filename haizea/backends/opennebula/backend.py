@@ -28,6 +28,7 @@ from haizea.backends.opennebula.requests import DraftRules
 from haizea.backends.opennebula.seen import Look, SeenVms
 from haizea.backends.opennebula.steps import Goal
 from haizea.backends.opennebula.usage import Usage
+from haizea.backends.opennebula.waiting import waits_by_version
 from haizea.backends.opennebula.watching import Down, Follower, Intervals, News, Watcher
 from haizea.core.events import Decision, Input
 from haizea.core.hosts import Host
@@ -44,9 +45,11 @@ class Options:
 
     ``events`` is the address of its events, ``None`` for none. VMs ``suspends`` keep their
     host. ``host_grace_seconds`` is how long a host may be in ERROR before it counts as dead.
+    ``waits_in`` are the states in which VMs wait for us, ``None`` for what suits the version.
     """
 
     rules: DraftRules = field(default_factory=DraftRules)
+    waits_in: frozenset[int] | None = None
     only_explicit: bool = False
     limits: Limits = field(default_factory=Limits)
     rates: RateRules = field(default_factory=RateRules)
@@ -294,7 +297,9 @@ class OpenNebulaBackend:
 
     def _look(self, now: int, look: Look) -> list[Input]:
         told: list[Input] = []
-        self._seen.legacy = self._client.version().is_legacy
+        version = self._client.version()
+        self._seen.legacy = version.is_legacy
+        self._seen.waits_in = self._options.waits_in or waits_by_version(version)
         count = len(self._table.entries)
         if look.hosts is not None:
             told += self._table.update(now, look.hosts)

@@ -64,7 +64,6 @@ class Leases:
         self._table = table
         self._endings = endings
         self._known = known
-        self._waits_in = rules.states
         self._absence = Absence(rules)
         self._overdue = Overdue(ledger, seen)
         self._asked_for: dict[int, str] = {}
@@ -285,7 +284,7 @@ class Leases:
 
     def _waiting(self, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
         vm = seen.vm
-        if vm.state in self._waits_in:
+        if vm.state in self._seen.waits_in:
             asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
             edited = self._absence.edited(vm) or asked != fingerprint(vm)
             if errand is None and edited:

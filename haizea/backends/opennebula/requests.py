@@ -9,7 +9,8 @@ from datetime import tzinfo
 from itertools import pairwise
 
 from haizea.backends.opennebula.requests_words import Start, Words, parse_words
-from haizea.backends.opennebula.vm import VirtualMachine, VmState
+from haizea.backends.opennebula.vm import VirtualMachine
+from haizea.backends.opennebula.waiting import PENDING
 from haizea.core.lease import Kind
 from haizea.times import format_time
 
@@ -88,14 +89,11 @@ class DraftRules:
 
     ``default`` is the kind of lease, BEST_EFFORT or IMMEDIATE, of VMs that do not say when
     to start. ``settling_seconds`` is how long a group without ``group_size`` is quiet until
-    it counts as complete. ``states`` are those in which VMs wait for us: PENDING, or
-    HOLD where OpenNebula's own scheduler runs beside. ``zone`` is that of the frontend,
-    ``None`` for this machine's.
+    it counts as complete. ``zone`` is that of the frontend, ``None`` for this machine's.
     """
 
     default: Kind = Kind.BEST_EFFORT
     settling_seconds: int = 10
-    states: frozenset[int] = field(default_factory=lambda: frozenset([int(VmState.PENDING)]))
     zone: tzinfo | None = None
 
     def __post_init__(self) -> None:
@@ -132,8 +130,9 @@ def draft_leases(
     now: int,
     leased: Collection[int] = (),
     rules: DraftRules | None = None,
+    waits_in: frozenset[int] = PENDING,
 ) -> Drafts:
-    """The leases that waiting VMs ask for, by VM id.
+    """The leases that VMs in the states ``waits_in`` ask for, by VM id.
 
     ``leased`` are the VMs that belong to leases already: they are passed over, but a VM
     that comes late to a group of theirs is refused. The same VMs at the same ``now`` give
@@ -147,7 +146,7 @@ def draft_leases(
         if vm.id in leased:
             groups[name].started_by = vm.uid
             continue
-        if vm.state not in rules.states:
+        if vm.state not in waits_in:
             continue
         groups[name].uids[vm.id] = vm.uid
         try:

@@ -64,6 +64,8 @@ class SeenVms:
         self, kept: str | None = None, keep: Callable[[str], object] = lambda _: None
     ) -> None:
         self.legacy = False
+        #: The states in which VMs wait for us.
+        self.waits_in: frozenset[int] = frozenset()
         self._keep = keep
         known = json.loads(kept) if kept else {}
         self._moves: dict[int, list[int]] = {int(vm): hosts for vm, hosts in known.items()}

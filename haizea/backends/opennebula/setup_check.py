@@ -53,8 +53,8 @@ class Setup:
 
     ``events`` is the address of the events, ``None`` for none; its port may be ``auto``.
     ``suspends`` says that VMs are preempted with ``suspend`` rather than ``stop``. VMs that are
-    pending are Haizea's if it ``takes_pending``, those on hold if it ``takes_held``; where
-    nothing is configured yet, both are ``None``. ``processes`` is where the processes of this
+    pending are Haizea's if it ``takes_pending``, those on hold if it ``takes_held``; both are
+    ``None`` where that goes by OpenNebula's version. ``processes`` is where the processes of this
     machine are listed, ``None`` if OpenNebula runs elsewhere. ``certificates`` are the
     authorities to trust with https.
     """
@@ -90,7 +90,7 @@ def check_setup(client: Client, setup: Setup, now: Callable[[], float]) -> Itera
         ("zone", lambda: [_raft(client)]),
         (
             _OTHERS,
-            lambda: [_whose_vms(_rival(version, configuration, setup), configuration, setup)],
+            lambda: [_whose_vms(version, configuration, setup)],
         ),
         ("events", lambda: [_events(version, configuration, setup)]),
         ("preemption", lambda: [_preemption(version, setup)]),
@@ -223,23 +223,33 @@ def _driver(configuration: Template | None) -> _Rival:
     )
 
 
-def _whose_vms(rival: _Rival, configuration: Template | None, setup: Setup) -> Finding:
+def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -> Finding:
     """Whether a VM that waits is Haizea's alone."""
+    rival = _rival(version, configuration, setup)
     submits_on_hold = (
         configuration is not None and configuration.text("VM_SUBMIT_ON_HOLD").upper() == "YES"
     )
-    if submits_on_hold and setup.takes_held is False:
+    held = version.scheduler_is_a_driver if setup.takes_held is None else setup.takes_held
+    if submits_on_hold and not held:
         return Finding(
             _OTHERS,
             Verdict.WRONG,
             "VMs are submitted on hold (VM_SUBMIT_ON_HOLD), and vm-states is pending",
             "write vm-states: hold in [opennebula]",
         )
-    takes_pending = not submits_on_hold if setup.takes_pending is None else setup.takes_pending
-    if not takes_pending:
-        if submits_on_hold:
-            text = "VMs are submitted on hold, and those are Haizea's alone"
-            return Finding(_OTHERS, Verdict.RIGHT, text)
+    pending = not held if setup.takes_pending is None else setup.takes_pending
+    if submits_on_hold and not pending:
+        text = "VMs are submitted on hold, and those are Haizea's alone"
+        return Finding(_OTHERS, Verdict.RIGHT, text)
+    if setup.takes_pending is None and held and rival.places is not True:
+        return Finding(
+            _OTHERS,
+            Verdict.WRONG if rival.places is False else Verdict.DOUBTFUL,
+            f"{rival.text}; only VMs on hold are Haizea's (vm-states)",
+            "write vm-states: pending in [opennebula], or have all VMs submitted on hold:"
+            ' VM_SUBMIT_ON_HOLD = "YES" in oned.conf',
+        )
+    if setup.takes_pending is False:
         return Finding(
             _OTHERS,
             Verdict.DOUBTFUL,
