@@ -35,17 +35,30 @@ def explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise _interrupted() from None
     except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except OSError as error:
         kind = click.ClickException if error.errno in _OF_THE_MEDIUM else WrongInput
         raise kind(_describe(error)) from error
     except Exception as error:
+        if _comes_of_an_interrupt(error):
+            raise _interrupted() from None
         if isinstance(error, _of_users()):
             raise WrongInput(str(error)) from error
         raise
+
+
+def _interrupted() -> click.exceptions.Exit:
+    click.echo("interrupted", err=True)
+    return click.exceptions.Exit(INTERRUPTED)
+
+
+def _comes_of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether it stands for a Ctrl-C, as where Python wraps what happens in making a class."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _describe(error: OSError) -> str:
