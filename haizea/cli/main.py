@@ -6,6 +6,7 @@ Ctrl-C is seen to.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -31,3 +32,5 @@ def begin(program: str, name: str = "") -> None:
         run(command, program)
     except KeyboardInterrupt:
         sys.exit(130)  # INTERRUPTED, which may not have been imported yet.
+    finally:
+        gc.freeze()  # or Python looks for garbage among all that there is, twice, as it ends
