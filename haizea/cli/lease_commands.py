@@ -10,7 +10,7 @@ from haizea.cli.client import Refusal, ServiceProblem
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption, limit_option
 from haizea.cli.session import MOMENT, Session, asks_service
-from haizea.cli.tables import Column, coloured, table, terminal_width
+from haizea.cli.tables import Column, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
     hosts_in_words,
@@ -190,7 +190,7 @@ def _description(session: Session, lease: Any) -> str:
         ("Expected", lease["expected"] and when(lease["expected"], now, zone)),
         ("Hosts", hosts_in_words(lease["hosts"]) or None),
     ]
-    return "\n".join(f"{name + ':':<11} {text}" for name, text in entries if text)
+    return listing(entries, 12, terminal_width())
 
 
 def _duration(lease: Any) -> str:

@@ -10,7 +10,7 @@ from haizea.cli.client import ServiceProblem
 from haizea.cli.help import HELP
 from haizea.cli.options import limit_option
 from haizea.cli.session import Session, asks_service
-from haizea.cli.tables import Column, bar, clean, coloured, table, terminal_width
+from haizea.cli.tables import Column, bar, clean, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
     local,
@@ -163,4 +163,4 @@ def _status_in_words(session: Session, found: Any) -> str:
         ("Store", clean(found["store"])),
         ("You are", f"{clean(found['owner'])}, {clean(found['role'])}"),
     ]
-    return "\n".join(f"{name + ':':<9} {text}" for name, text in entries if text)
+    return listing(entries, 10, terminal_width())

@@ -97,21 +97,45 @@ def table(
 ) -> str:
     """The rows below their headings, in ``width`` places where that is given.
 
-    What does not fit is cut out of the flexible columns, the widest first.
+    What does not fit is cut out of the flexible columns, the widest first. Where that is not
+    enough, headings and rows go on in further lines, which are indented.
     """
     cells = [[clean("-" if cell is None else cell) for cell in row] for row in rows]
     heads = [column.heading for column in columns]
     widths = [max(width_of(row[i]) for row in [heads, *cells]) for i in range(len(columns))]
-    if width is not None:
-        _narrow(widths, columns, width)
-    lines = [_line(heads, columns, widths, lambda text, _: _heading(text))]
-    lines += [_line(row, columns, widths, _styled) for row in cells]
+    parts = [range(len(columns))] if width is None else _parts(widths, columns, width)
+    lines = _lines(heads, columns, widths, parts, lambda text, _: _heading(text))
+    for row in cells:
+        lines += _lines(row, columns, widths, parts, _styled)
     return "\n".join(lines)
 
 
-def _narrow(widths: list[int], columns: Sequence[Column], width: int) -> None:
-    flexible = [i for i, column in enumerate(columns) if column.flexible]
-    over = sum(widths) + len(_GAP) * (len(widths) - 1) - width
+def _parts(widths: list[int], columns: Sequence[Column], width: int) -> list[range]:
+    """Which columns go into each line of a row; ``widths`` become what they have there."""
+    parts = []
+    start, room = 0, width
+    while start < len(columns):
+        end, used = start, 0
+        while end < len(columns):
+            least = min(widths[end], _LEAST_WIDTH) if columns[end].flexible else widths[end]
+            used += least + (len(_GAP) if end > start else 0)
+            if used > room and end > start:
+                break
+            end += 1
+        part = range(start, end)
+        _narrow(widths, [i for i in part if columns[i].flexible], _width_over(widths, part, room))
+        widths[start] = min(widths[start], room)
+        parts.append(part)
+        start, room = end, width - len(_GAP)
+    return parts
+
+
+def _width_over(widths: Sequence[int], part: range, room: int) -> int:
+    return sum(widths[i] for i in part) + len(_GAP) * (len(part) - 1) - room
+
+
+def _narrow(widths: list[int], flexible: Sequence[int], over: int) -> None:
+    """Take as many places as are ``over`` out of the flexible columns, the widest first."""
     while over > 0 and flexible:
         widest = max(flexible, key=lambda i: widths[i])
         if widths[widest] <= _LEAST_WIDTH:
@@ -120,14 +144,21 @@ def _narrow(widths: list[int], columns: Sequence[Column], width: int) -> None:
         over -= 1
 
 
-def _line(
+def _lines(
     cells: Sequence[str],
     columns: Sequence[Column],
     widths: Sequence[int],
+    parts: Sequence[range],
     style: Callable[[str, Column], str],
-) -> str:
+) -> list[str]:
+    """A row, in a line for each part that has something to show."""
+    first, *more = [_line([(cells[i], columns[i], widths[i]) for i in p], style) for p in parts]
+    return [first, *(_GAP + line for line in more if line)]
+
+
+def _line(cells: Sequence[tuple[str, Column, int]], style: Callable[[str, Column], str]) -> str:
     parts = []
-    for cell, column, width in zip(cells, columns, widths, strict=True):
+    for cell, column, width in cells:
         text = cut(cell, width)
         space = " " * (width - width_of(text))
         styled = style(text, column)
@@ -141,6 +172,47 @@ def _heading(text: str) -> str:
 
 def _styled(text: str, column: Column) -> str:
     return coloured(text) if column.coloured else text
+
+
+def listing(entries: Iterable[tuple[str, str | None]], indent: int, width: int | None) -> str:
+    """Entries that have a text as lines of name and text; the texts begin after ``indent`` places.
+
+    A text that does not fit into ``width``, where that is given, goes on below itself.
+    """
+    lines = []
+    for name, text in entries:
+        if text:
+            first, *more = [text] if width is None else _wrapped(text, width - indent)
+            lines.append(f"{name + ':':<{indent}}{first}")
+            lines += [f"{'':{indent}}{line}" for line in more]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """``text`` in lines of at most so many places, broken between words where that is possible."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and _shown_width(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += _chopped(word, width)
+    return lines or [""]
+
+
+def _chopped(word: str, width: int) -> list[str]:
+    """A word, in pieces if it is too long for a line."""
+    if _shown_width(word) <= width:
+        return [word]
+    pieces = [""]
+    for character in click.unstyle(word):
+        if pieces[-1] and width_of(pieces[-1] + character) > width:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
+
+
+def _shown_width(text: str) -> int:
+    return width_of(click.unstyle(text))
 
 
 def bar(share: float, places: int = 10) -> str:

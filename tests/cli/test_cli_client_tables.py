@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.cli.tables import Column, bar, clean, cut, table, width_of
+from haizea.cli.tables import Column, bar, clean, cut, listing, table, width_of
 from haizea.cli.words import local, told_locally
 from haizea.times.moments import SystemZone
 
@@ -33,6 +33,73 @@ def test_nothing_is_cut_where_nobody_says_how_wide(rows: list[tuple[int, str, st
     for line, row in zip(lines, rows, strict=True):
         for cell in row:
             assert clean(cell).rstrip() in line
+
+
+columns = st.builds(
+    Column, st.text("ABC", min_size=1, max_size=15), st.booleans(), st.booleans(), st.booleans()
+)
+
+
+@st.composite
+def any_tables(draw: st.DrawFn) -> tuple[list[Column], list[list[str]]]:
+    """Columns, and rows of as many cells; none is blank."""
+    heads = draw(st.lists(columns, min_size=1, max_size=12))
+    cells = st.text("ab日c-", min_size=1, max_size=30)
+    rows = st.lists(st.lists(cells, min_size=len(heads), max_size=len(heads)), max_size=4)
+    return heads, draw(rows)
+
+
+@given(any_tables(), st.integers(40, 120))
+def test_any_table_goes_into_a_narrow_terminal(
+    made: tuple[list[Column], list[list[str]]], width: int
+) -> None:
+    heads, rows = made
+    lines = table(heads, rows, width).split("\n")
+    assert all(width_of(line) <= width for line in lines)
+    starts = [number for number, line in enumerate(lines) if not line.startswith("  ")]
+    right = any(head.right for head in heads)
+    assert right or len(starts) == len(rows) + 1, "what goes on is indented, nothing else is"
+    each, left = divmod(len(lines), len(rows) + 1)
+    assert left == 0, "every row has as many lines as the headings"
+    for number, row in enumerate(rows, start=1):
+        shown = " ".join(lines[number * each : (number + 1) * each])
+        for cell, head in zip(row, heads, strict=True):
+            assert head.flexible or cell in shown, "only flexible columns are cut"
+            assert cut(cell, 12).rstrip("…") in shown, "no column is left out"
+
+
+def test_a_table_that_fits_has_a_line_for_each_row() -> None:
+    rows = [(1, "a label that is long", "r" * 30)]
+    assert table(COLUMNS, rows, 40) == (
+        "ID  LABEL              REASON\n 1  a label that is…   rrrrrrrrrrrrrrrr…"
+    )
+    more = [*COLUMNS, Column("START"), Column("END", right=True)]
+    assert table(more, [(*rows[0], "2026-11-25 14:00:00 CET", 7)], 40) == (
+        "ID  LABEL              REASON\n"
+        "  START                    END\n"
+        " 1  a label that is…   rrrrrrrrrrrrrrrr…\n"
+        "  2026-11-25 14:00:00 CET    7"
+    )
+    assert table(more, [(*rows[0], "", "")], 40).count("\n") == 2, "no line is blank"
+
+
+@given(st.lists(st.tuples(st.text("abc", max_size=9), st.text("日ab c", max_size=90)), max_size=4))
+def test_a_listing_goes_into_a_narrow_terminal(entries: list[tuple[str, str]]) -> None:
+    lines = listing(entries, 12, 40).split("\n")
+    assert all(width_of(line) <= 40 for line in lines)
+    whole = "".join(f"{name}:{text}" for name, text in entries if text)
+    assert "".join(lines).replace(" ", "") == whole.replace(" ", "")
+    assert "\n" not in listing([("a", "b c " * 50)], 12, None)
+
+
+def test_a_listing_breaks_between_words() -> None:
+    entries = [("Lease", "1 " + "long " * 7), ("Owner", None), ("Store", "/a/path/" + "x" * 30)]
+    assert listing(entries, 8, 32) == (
+        "Lease:  1 long long long long\n"
+        "        long long long\n"
+        "Store:  /a/path/xxxxxxxxxxxxxxxx\n"
+        "        xxxxxxxxxxxxxx"
+    )
 
 
 def test_columns_are_aligned() -> None:
