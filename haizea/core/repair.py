@@ -108,15 +108,14 @@ class Repair:
 
         A best-effort lease is planned anew. An AR stays where it is until there are others.
         """
-        schedule, request = self._schedule, lease.request
-        if schedule.preparation is not None and request.image is not None:
-            return  # Its images are on their way there.
-        if request.kind is Kind.BEST_EFFORT:
-            schedule.back_to_queue(lease, reason, "")
-        elif request.kind is Kind.AR:
+        if self._has_images(lease):
+            return
+        if lease.request.kind is Kind.BEST_EFFORT:
+            self._schedule.back_to_queue(lease, reason, "")
+        elif lease.request.kind is Kind.AR:
             found = self._admission.place_elsewhere(lease)
             then = "other hosts were found" if found else "no others are free yet"
-            schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
+            self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
         """Whether it can run where its images are."""

@@ -123,10 +123,10 @@ class HostTable:
         return None if index is None else self.entries[index].info
 
     def lost(self, entry: Entry) -> Capacity:
-        """What a host has less than when it was entered."""
+        """What a host that can be used has less than when it was entered."""
         info = entry.info
-        if info is None:
-            return (0, 0)
+        if info is None or not info.usable:
+            return (0, 0)  # One that is off shows nothing, and will have it when it is back.
         cpu, memory = entry.capacity
         return (max(0, cpu - info.cpu_percent), max(0, memory - info.memory_mb))
 

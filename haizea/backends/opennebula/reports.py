@@ -40,8 +40,9 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 class Pace:
     """How much writing ``oned`` is burdened with.
 
-    At most so many VMs ``per_second``. Where only times changed and the state did not, a
-    VM is written once in ``calm_seconds``. A report that is refused is tried so often.
+    At most so many VMs ``per_second``. Where only times changed, not the state nor the
+    reason for it, a VM is written once in ``calm_seconds``. A report that is refused is
+    tried so often.
     """
 
     per_second: float = 20.0
@@ -192,7 +193,7 @@ class Reports:
         """The earliest moment for a report: at once, unless only times changed or it failed."""
         not_before = self._not_before.get(vm_id, 0.0)
         known = self._known.get(vm_id)
-        if known is None or known.report.status.get("STATE") != report.status.get("STATE"):
+        if known is None or _gist(known.report) != _gist(report):
             return not_before
         return max(not_before, known.at + self._pace.calm_seconds if known.at else 0.0)
 
@@ -271,6 +272,12 @@ class Reports:
         self._known[vm_id] = _Written(report, at)
         if len(self._known) > _MOST_REMEMBERED:
             self._known.pop(next(iter(self._known)))
+
+
+def _gist(report: Report) -> tuple[str, str]:
+    """What is said but for times: the state, and a reason that is not merely a time."""
+    reason = report.status.get("REASON", "")
+    return report.status.get("STATE", ""), "" if reason.startswith("expected") else reason
 
 
 def _said(vm: VirtualMachine) -> Report:
