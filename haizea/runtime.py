@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -117,6 +117,7 @@ class Simulation:
         self._workload_name = workload.name
         self.clock = SimulatedClock(config.simulation.starttime)
         self.tally = Tally()
+        self._reached = self._goal()
         self._backend = SimulatedBackend(bound.real_durations, faults)
         self._faults = faults.describe() if faults is not None else ""
         self._arrivals = TraceArrivals(bound.requests)
@@ -182,13 +183,18 @@ class Simulation:
             return True
         if tally.failure is not None and self._handling is not FailureHandling.CANCEL:
             return True
+        return self._reached()
+
+    def _goal(self) -> Callable[[], bool]:
+        """What says whether that has come for which ``stop-when`` waits."""
+        tally, best_effort, total = self.tally, self._best_effort, self.total
         match self._config.simulation.stop_when:
             case StopWhen.ALL_LEASES_DONE:
-                return tally.finished == self.total
+                return lambda: tally.finished == total
             case StopWhen.BESTEFFORT_SUBMITTED:
-                return tally.best_effort_submitted == self._best_effort
+                return lambda: tally.best_effort_submitted == best_effort
             case StopWhen.BESTEFFORT_DONE:
-                return tally.best_effort_finished == self._best_effort
+                return lambda: tally.best_effort_finished == best_effort
 
     def _how_it_ended(self, failed: Exception | None) -> tuple[Status, str]:
         if isinstance(failed, SchedulerError):

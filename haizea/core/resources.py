@@ -6,6 +6,7 @@ order. ``CPU`` is percent summed over cores (100 = one core), ``Memory`` is MB.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -54,12 +55,12 @@ class ResourceTypes:
 
 def add(a: Capacity, b: Capacity) -> Capacity:
     """``a + b``, type by type."""
-    return tuple([x + y for x, y in zip(a, b, strict=True)])
+    return tuple(map(operator.add, a, b))
 
 
 def subtract(a: Capacity, b: Capacity) -> Capacity:
     """``a - b``, type by type; amounts may become negative."""
-    return tuple([x - y for x, y in zip(a, b, strict=True)])
+    return tuple(map(operator.sub, a, b))
 
 
 def scale(a: Capacity, factor: int) -> Capacity:
@@ -69,12 +70,12 @@ def scale(a: Capacity, factor: int) -> Capacity:
 
 def fits(wanted: Capacity, free: Capacity) -> bool:
     """Whether ``free`` has room for ``wanted``."""
-    return all(w <= f for w, f in zip(wanted, free, strict=True))
+    return all(map(operator.le, wanted, free))
 
 
 def fills(amount: Capacity, capacity: Capacity) -> bool:
     """Whether ``amount`` leaves nothing of some resource type."""
-    return any(c == a for c, a in zip(capacity, amount, strict=True))
+    return any(map(operator.eq, capacity, amount))
 
 
 def common(capacities: Sequence[Capacity]) -> Capacity | None:
