@@ -96,8 +96,10 @@ class RealClock:
     to that clock and however long the machine slept. Only backwards it does not go: when
     the system's clock is put back, it goes on at half the pace until both agree.
 
-    A wait is never longer than ``longest_wait_seconds`` (of the run). ``real`` and
-    ``steady`` read the system's clock and one that cannot be set; they are for tests.
+    A wait is never longer than ``longest_wait_seconds`` (of the run). A run that goes on does
+    so ``not_before`` the moment that it had come to, as if the system's clock were put back
+    now. ``real`` and ``steady`` read the system's clock and one that cannot be set; they are
+    for tests.
     """
 
     #: So often, in real seconds, a wait looks whether the system's clock was set.
@@ -108,6 +110,7 @@ class RealClock:
         longest_wait_seconds: int,
         pace: Pace = REAL_PACE,
         *,
+        not_before: float = 0,
         real: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -115,7 +118,7 @@ class RealClock:
         self._pace = pace
         self._real = real
         self._steady = steady
-        self._last = pace.at(real())
+        self._last = max(pace.at(real()), not_before)
         self._last_steady = steady()
         self._reading = threading.Lock()
         # A pipe, because a signal handler may write to it at any moment.

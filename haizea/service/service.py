@@ -70,14 +70,14 @@ class Service:
         self._keep_seconds = config.service.keep_finished_seconds
         settings = scheduling_settings(config)
         pace = pace or _pace(store, config)
-        self.clock = RealClock(config.scheduling.wakeup_interval_seconds, pace)
+        saved = store.load()
+        self.clock = _clock(config, pace, saved, logger)
         self._behind = open_backend(config, store, self.clock, pace.speed)
         policies = self._behind.policies(policies_of(config))
-        saved = store.load()
         site = self._behind.site()
         _check_site(config, site, saved)
         now = self.clock.now()
-        since = now if saved.now is None else min(saved.now, now)
+        since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
         self._scheduler = Scheduler(site, settings, policies, since, mapper_of(config, policies))
         self._scheduler.restore(saved.records, saved.site)
@@ -224,6 +224,20 @@ def _check_site(config: Config, site: Site, saved: Saved) -> None:
             f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
             " these leases, or begin with another persistence-file"
         )
+
+
+def _clock(config: Config, pace: Pace, saved: Saved, logger: logging.Logger) -> RealClock:
+    """The clock of the run, which never is behind what is kept."""
+    kept = saved.now or 0
+    behind = kept - pace.at(time.time())
+    if behind >= 1:
+        logger.warning(
+            "the clock is %d s behind the last decision: time goes on from there, at half the"
+            " pace until both agree. See that the machine's clock is right; where the decision's"
+            " time was wrong, begin with another persistence-file",
+            behind,
+        )
+    return RealClock(config.scheduling.wakeup_interval_seconds, pace, not_before=kept)
 
 
 def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None:

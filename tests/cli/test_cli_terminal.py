@@ -26,7 +26,7 @@ LABEL = "a label that is longer than forty places"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
     with real_service(tmp_path_factory.mktemp("service")) as running:
         for _ in range(3):
-            done = running.run(*"request -d 1h -n 3 -c 4 --label".split(), LABEL)
+            done = running.run("request", "-d1h", "-n3", "-c4", "--label", LABEL)
             assert done.exit_code == 0, done.output
         yield running
 

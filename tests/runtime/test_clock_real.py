@@ -110,6 +110,18 @@ def test_a_clock_that_is_put_back_is_caught_up_with() -> None:
     clock.close()
 
 
+def test_a_clock_that_was_put_back_before_a_restart_is_caught_up_with() -> None:
+    system = System()
+    kept = system.real + 100
+    clock = RealClock(60, not_before=kept, real=lambda: system.real, steady=lambda: system.steady)
+    assert clock.now() == kept
+    system.pass_by(50)
+    assert clock.now() == kept + 25, "it goes on, at half the pace"
+    system.pass_by(151)
+    assert clock.now() == int(system.real), "until both agree"
+    clock.close()
+
+
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e5)), max_size=30))
 def test_it_never_goes_backwards(steps: list[tuple[float, float]]) -> None:
     system = System()

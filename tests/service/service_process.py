@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +48,10 @@ class ServiceProcess:
     """A service with files of its own in ``directory``.
 
     ``options`` change its configuration: ``{"world": {"speed": "20"}}``. It has its store
-    beside its state unless ``store`` names another.
+    beside its state unless ``store`` names another. ``program`` is the command.
     """
+
+    program: Sequence[str | Path] = (HAIZEA,)
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class ServiceProcess:
         self.starts += 1
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [HAIZEA, "--fg", "-c", self.configuration],
+                [*self.program, "--fg", "-c", self.configuration],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
