@@ -158,13 +158,15 @@ class Admission:
     def _has_time_left(self, lease: Lease, start: int, end: int) -> bool:
         """Let an AR that is placed again, and late, end when it was to end; if it then runs."""
         request = lease.request
-        if start == request.start or request.duration is None:
+        assert request.start is not None, "an AR has a start"
+        if request.duration is None:
             return True
         lease.remaining = end - start
-        return lease.remaining > self._schedule.planner.shutdown_seconds(lease)
+        late = start > request.start
+        return not late or lease.remaining > self._schedule.planner.shutdown_seconds(lease)
 
-    def place_elsewhere(self, lease: Lease) -> bool:
-        """Give an AR that has not started other hosts for the same time; whether there are any.
+    def place_better(self, lease: Lease) -> bool:
+        """Give an AR that has not started hosts that are open, for its time; whether there are any.
 
         Nothing changes if not. No images are on their way for it.
         """

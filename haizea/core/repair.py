@@ -113,7 +113,7 @@ class Repair:
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind is Kind.AR:
-            found = self._admission.place_elsewhere(lease)
+            found = self._admission.place_better(lease)
             then = "other hosts were found" if found else "no others are free yet"
             self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
 
@@ -175,19 +175,9 @@ class Repair:
         for lease in list(self._put_off.values()):
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
-            elif lease.plan is not None:
-                self._try_in_time(lease, lease.plan)
-
-    def _try_in_time(self, lease: Lease, old: Plan) -> None:
-        schedule, request, remaining = self._schedule, lease.request, lease.remaining
-        schedule.drop_plan(lease)
-        lease.remaining = FOREVER if request.duration is None else request.duration
-        if self._admission.place_again(lease) is not None:
-            lease.remaining = remaining
-            schedule.commit(lease, old)
-            return
-        start = lease.plan.start if lease.plan is not None else None
-        if start == request.start:
-            lease.late = ""
-        del self._put_off[lease.id]
-        schedule.expect(lease, start, "its hosts are free sooner after all")
+            elif self._admission.place_better(lease):
+                del self._put_off[lease.id]
+                start = lease.hold.start
+                if start == lease.request.start:
+                    lease.late = ""
+                self._schedule.expect(lease, start, "its hosts are free sooner after all")
