@@ -19,10 +19,13 @@ INTERPRETED = {"__init__", "derivable", "events", "lease", "lifecycle", "policy"
 #: What a run spends its time in besides the core.
 BESIDES = (
     "haizea/accounting/counter.py",
+    "haizea/accounting/counter_rows.py",
     "haizea/accounting/delivery.py",
+    "haizea/accounting/figures.py",
     "haizea/accounting/held.py",
     "haizea/accounting/lease_rows.py",
     "haizea/accounting/leases.py",
+    "haizea/accounting/limited.py",
     "haizea/accounting/probes/cpu.py",
     "haizea/accounting/probes/leases.py",
     "haizea/accounting/results.py",

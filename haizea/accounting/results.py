@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from haizea.accounting import figures, freshfile, schema
+from haizea.accounting.counter_rows import CounterRows
 from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.held import alike, listed
@@ -117,8 +118,7 @@ class ResultsFile:
             self._host_states = Rows(self._db, "host_states")
             self._host_rates = Rows(self._db, "host_rates")
             self._limited = Limited(self._db)
-            self._levels = Rows(self._db, "counters", schema.LEVEL_COLUMNS, shared=1)
-            self._by_lease = Rows(self._db, "counters", schema.COUNTER_COLUMNS, shared=1)
+            self._counters = CounterRows(self._db)
             if start is not None:
                 self._begin(start)
         except BaseException:
@@ -160,6 +160,9 @@ class ResultsFile:
         try:
             self._flush()
             with self._telling():
+                for rows in self._rows():
+                    rows.finish()
+                self._counters.finish()
                 self._insert(
                     "hosts",
                     ((h.id, h.name, *h.capacity) for _, h in sorted(self._hosts.items())),
@@ -306,27 +309,29 @@ class ResultsFile:
         self._work.count(record)
 
     def _flush(self) -> None:
+        """Write what makes whole blocks of rows."""
         with self._telling():
-            for rows in (
-                *self._leases.rows,
-                self._reservations,
-                self._states,
-                self._host_states,
-                self._host_rates,
-                *self._limited.rows,
-            ):
+            for rows in self._rows():
                 rows.write()
             for probe in self._probes:
                 for counter in probe.counters:
-                    rows = self._by_lease if counter.names_leases else self._levels
-                    rows.values += counter.drain()
-                    rows.write(counter.name)
+                    self._counters.take(counter)
+
+    def _rows(self) -> tuple[Rows, ...]:
+        return (
+            *self._leases.rows,
+            self._reservations,
+            self._states,
+            self._host_states,
+            self._host_rates,
+            *self._limited.rows,
+        )
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         to = Rows(self._db, table)
         for row in rows:
             to.values += row
-        to.write()
+        to.finish()
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
