@@ -103,52 +103,49 @@ def table(
     cells = [[clean("-" if cell is None else cell) for cell in row] for row in rows]
     heads = [column.heading for column in columns]
     widths = [max(width_of(row[i]) for row in [heads, *cells]) for i in range(len(columns))]
-    parts = [range(len(columns))] if width is None else _parts(widths, columns, width)
+    parts = _parts(widths, columns, width)
+    if width is not None:
+        for number, part in enumerate(parts):
+            _narrow(widths, part, columns, width - (len(_GAP) if number else 0))
     lines = _lines(heads, columns, widths, parts, lambda text, _: _heading(text))
     for row in cells:
         lines += _lines(row, columns, widths, parts, _styled)
     return "\n".join(lines)
 
 
-def _parts(widths: list[int], columns: Sequence[Column], width: int) -> list[range]:
-    """Which columns go into each line of a row; ``widths`` become what they have there."""
-    parts = []
-    start, room = 0, width
-    while start < len(columns):
-        end, used = start, 0
-        while end < len(columns):
-            least = min(widths[end], _LEAST_WIDTH) if columns[end].flexible else widths[end]
-            used += least + (len(_GAP) if end > start else 0)
-            if used > room and end > start:
-                break
-            end += 1
-        part = range(start, end)
-        _narrow(widths, [i for i in part if columns[i].flexible], _width_over(widths, part, room))
-        widths[start] = min(widths[start], room)
-        parts.append(part)
-        start, room = end, width - len(_GAP)
+def _parts(widths: Sequence[int], columns: Sequence[Column], width: int | None) -> list[list[int]]:
+    """Which columns go into each line of a row: as many as there is room for."""
+    if width is None:
+        return [list(range(len(columns)))]
+    parts: list[list[int]] = []
+    used = 0
+    for i, column in enumerate(columns):
+        least = min(widths[i], _LEAST_WIDTH) if column.flexible else widths[i]
+        used += len(_GAP) + least
+        if parts and used <= width:
+            parts[-1].append(i)
+        else:
+            used = least + (len(_GAP) if parts else 0)
+            parts.append([i])
     return parts
 
 
-def _width_over(widths: Sequence[int], part: range, room: int) -> int:
-    return sum(widths[i] for i in part) + len(_GAP) * (len(part) - 1) - room
-
-
-def _narrow(widths: list[int], flexible: Sequence[int], over: int) -> None:
-    """Take as many places as are ``over`` out of the flexible columns, the widest first."""
-    while over > 0 and flexible:
-        widest = max(flexible, key=lambda i: widths[i])
-        if widths[widest] <= _LEAST_WIDTH:
-            return
-        widths[widest] -= 1
-        over -= 1
+def _narrow(widths: list[int], part: Sequence[int], columns: Sequence[Column], room: int) -> None:
+    """Have the columns of a line fit into it."""
+    flexible = [i for i in part if columns[i].flexible]
+    over = sum(widths[i] for i in part) + len(_GAP) * (len(part) - 1) - room
+    if len(part) == 1:
+        widths[part[0]] = min(widths[part[0]], room)
+    else:
+        for _ in range(over):
+            widths[max(flexible, key=lambda i: widths[i])] -= 1
 
 
 def _lines(
     cells: Sequence[str],
     columns: Sequence[Column],
     widths: Sequence[int],
-    parts: Sequence[range],
+    parts: Sequence[Sequence[int]],
     style: Callable[[str, Column], str],
 ) -> list[str]:
     """A row, in a line for each part that has something to show."""

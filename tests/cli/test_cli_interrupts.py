@@ -111,7 +111,7 @@ def test_who_has_interrupts_ignored_is_not_interrupted(number: int, folder: Path
 
 
 #: Frames of what is imported once Ctrl-C is seen to. Before that, Python itself tells of it.
-GUARDED = re.compile(r'File "[^"]*/haizea/(?!__init__|cli/__init__|cli/main)[^"]*\.py"')
+GUARDED = re.compile(r'File "[^"]*/haizea/cli/(?!__init__|main)\w+\.py"')
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ class SetClock:
         return [sys.executable, Path(__file__).with_name("stepped_clock.py"), self._file]
 
 
-def on_a_machine(directory: Path, speed: int) -> tuple[ServiceProcess, SetClock]:
-    """A service, and the clock of its machine."""
-    service = ServiceProcess(directory, {"world": {"speed": str(speed)}})
-    clock = SetClock(directory / "offset")
-    service.program = clock.program()
-    return service, clock
+@contextmanager
+def on_a_machine(directory: Path, speed: int) -> Iterator[tuple[ServiceProcess, SetClock]]:
+    """A service that runs, and the clock of its machine."""
+    with ServiceProcess(directory, {"world": {"speed": str(speed)}}) as service:
+        clock = SetClock(directory / "offset")
+        service.program = clock.program()
+        service.start()
+        yield service, clock
 
 
 def draft(seconds: int, **fields: Any) -> dict[str, Any]:
@@ -72,6 +75,14 @@ def has_run(client: Client, lease: int) -> bool:
     return any(step["state"] == "Active" for step in story)
 
 
+def with_one_that_runs(service: ServiceProcess) -> tuple[Client, int]:
+    """A client, and a lease for a minute that has begun."""
+    client = service.client()
+    running = asked(client, MINUTE)
+    until(lambda: has_run(client, running), "it runs")
+    return client, running
+
+
 def check_the_end(service: ServiceProcess, client: Client) -> None:
     """Nothing happened twice or before its time, neither in the plan nor where VMs ran."""
     for lease in client.leases():
@@ -89,9 +100,7 @@ def check_the_end(service: ServiceProcess, client: Client) -> None:
 
 
 def test_a_clock_that_is_put_forward_is_followed_at_once(tmp_path: Path) -> None:
-    service, clock = on_a_machine(tmp_path, speed=1)
-    with service:
-        service.start()
+    with on_a_machine(tmp_path, speed=1) as (service, clock):
         client = service.client()
         began = now(client)
         over = asked(client, 30 * MINUTE)
@@ -116,12 +125,8 @@ def test_a_clock_that_is_put_forward_is_followed_at_once(tmp_path: Path) -> None
 
 
 def test_a_clock_that_is_put_back_does_not_take_time_back(tmp_path: Path) -> None:
-    service, clock = on_a_machine(tmp_path, SPEED)
-    with service:
-        service.start()
-        client = service.client()
-        running = asked(client, MINUTE)
-        until(lambda: has_run(client, running), "it runs")
+    with on_a_machine(tmp_path, SPEED) as (service, clock):
+        client, running = with_one_that_runs(service)
         began, really = now(client), time.time()
         clock.set(-HOUR)
         seen = [now(client)]
@@ -143,12 +148,8 @@ def test_a_clock_that_is_put_back_does_not_take_time_back(tmp_path: Path) -> Non
 
 
 def test_a_clock_that_is_put_back_over_a_restart_does_not_either(tmp_path: Path) -> None:
-    service, clock = on_a_machine(tmp_path, SPEED)
-    with service:
-        service.start()
-        client = service.client()
-        running = asked(client, MINUTE)
-        until(lambda: has_run(client, running), "it runs")
+    with on_a_machine(tmp_path, SPEED) as (service, clock):
+        client, running = with_one_that_runs(service)
         before = moment(client.get(f"/v1/leases/{running}")["started"])
         service.kill()
         clock.set(-HOUR)

@@ -1,4 +1,4 @@
-"""A service's files: emptied, something else's, and used by another service."""
+"""Files that were emptied, are something else, or are another service's."""
 
 from __future__ import annotations
 

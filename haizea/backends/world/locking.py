@@ -1,8 +1,8 @@
 """The lock that the managers of one store have on a world.
 
-Two stores know of each other's leases nothing, so that their managers would end each other's
-VMs. Managers of one store are kept apart by the store, which may have passed from one to
-another that has not noticed yet; they share the world's lock.
+Two stores know nothing of each other's leases, so their managers would end each other's VMs.
+Managers of one store share the world's lock: it is the store that keeps them apart, and it may
+have passed to the next one before the last one has noticed.
 
 It is a lock of the kernel on the file ``<world>.lock``, which has the store's name in it and
 is given back when the process ends, however it ends.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from haizea.backends.world.file import WorldError
@@ -51,15 +52,21 @@ class WorldLock:
 
 def _lock(file: int, store: str) -> str:
     """Share the lock of those that have it, or take it for ``store``; whose it is then."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pass
-    else:
-        os.ftruncate(file, 0)
-        os.pwrite(file, store.encode(), 0)
-    # Who has it alone is about to share it. In between another may get it, and say so.
-    fcntl.flock(file, fcntl.LOCK_SH)
+    holder = ""
+    while not holder:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _read(file) != store:  # A full disk keeps nobody from going on.
+                os.ftruncate(file, 0)
+                os.pwrite(file, store.encode(), 0)
+        # Who has it alone is about to share it. In between another may get it, and say so;
+        # who was killed there has said nothing.
+        fcntl.flock(file, fcntl.LOCK_SH)
+        holder = _read(file)
+    return holder
+
+
+def _read(file: int) -> str:
     return os.pread(file, _MOST_BYTES, 0).decode(errors="replace")
 
 
