@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from haizea.core.events import Decision, Expected, StateChanged
+from haizea.core.events import Decision, Expected, OperationEnded, Purpose, StateChanged
 from haizea.core.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.line import Line
 from haizea.core.members import (
@@ -15,6 +15,7 @@ from haizea.core.members import (
     PREPARING,
     QUEUED,
     READY,
+    RUN,
     SCHEDULED,
     SUSPENDED_PENDING,
     SUSPENDED_QUEUED,
@@ -22,6 +23,7 @@ from haizea.core.members import (
 )
 from haizea.core.plan import Lease
 from haizea.core.policy import QueueOrderPolicy
+from haizea.core.resources import FOREVER
 
 _SUSPENDED: Final = frozenset({SUSPENDED_PENDING, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
 
@@ -117,6 +119,17 @@ class Book:
         elif lease.state is SUSPENDED_SCHEDULED:
             self.change(lease, SUSPENDED_QUEUED, reason, code)
         self.expect(lease, None, reason)
+
+    def ended(self, lease: Lease, purpose: Purpose) -> None:
+        """What was under way for a lease is over, or goes on elsewhere; its progress counts."""
+        assert lease.plan is not None, "it has a plan"
+        assert lease.since is not None, "it is under way"
+        self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
+        if purpose is RUN:
+            seconds = self.now - lease.since
+            lease.ran += seconds
+            if lease.remaining < FOREVER:
+                lease.remaining -= seconds
 
 
 def nodes(count: int) -> str:

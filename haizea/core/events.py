@@ -58,6 +58,14 @@ class LeaseEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseMoved:
+    """Others took VMs of a lease that runs elsewhere: node *i* + 1 is on ``hosts[i]`` now."""
+
+    lease_id: int
+    hosts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperationFailed:
     """What was under way for a lease (starting it, suspending it, …) did not work."""
 
@@ -137,6 +145,7 @@ Input = (
     LeaseSubmitted
     | LeaseCancelled
     | LeaseEnded
+    | LeaseMoved
     | OperationFailed
     | OperationDelayed
     | HostAdded

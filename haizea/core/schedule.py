@@ -111,7 +111,7 @@ class Schedule(Book):
         assert plan is not None, "it has a plan"
         under_way = lease.under_way
         if under_way is not None and lease.since is not None:
-            self._ended(lease, under_way.purpose)
+            self.ended(lease, under_way.purpose)
         for start, end in plan.exclusive:
             self.channel.release(start, end)
             if start < self.now < end:
@@ -279,7 +279,7 @@ class Schedule(Book):
         plan = lease.plan
         assert plan is not None, "it has a plan"
         phase = plan.phases[lease.at]
-        self._ended(lease, phase.purpose)
+        self.ended(lease, phase.purpose)
         lease.since = None
         lease.at += 1
         if phase.purpose is MIGRATE:
@@ -302,17 +302,6 @@ class Schedule(Book):
         self.drop_plan(lease)
         self.join(lease, self.now)
         self.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")
-
-    def _ended(self, lease: Lease, purpose: Purpose) -> None:
-        """Record what was under way up to now, and count progress."""
-        assert lease.plan is not None, "it has a plan"
-        assert lease.since is not None, "it is under way"
-        self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
-        if purpose is RUN:
-            seconds = self.now - lease.since
-            lease.ran += seconds
-            if lease.remaining < FOREVER:
-                lease.remaining -= seconds
 
     # --- upkeep -----------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from haizea.core.events import (
     Input,
     LeaseCancelled,
     LeaseEnded,
+    LeaseMoved,
     LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
@@ -35,6 +36,7 @@ from haizea.core.late import Lateness
 from haizea.core.lease import LeaseRequest
 from haizea.core.mapper import GreedyMapper, Mapper
 from haizea.core.members import BEST_EFFORT
+from haizea.core.moved import Moved
 from haizea.core.offers import Offers
 from haizea.core.others import Others
 from haizea.core.placement import Planner
@@ -74,6 +76,7 @@ class Scheduler:
         hosts = list(site.hosts)
         self._trouble = Trouble(self._schedule, repair, hosts)
         self._others = Others(self._schedule, repair, hosts)
+        self._moved = Moved(self._schedule, repair, self._others, hosts)
         self._lateness = Lateness(self._schedule, repair, self._others, hosts)
         self._offers = Offers(self._schedule, self._admission)
         self._touched: dict[int, Lease] = {}
@@ -180,6 +183,8 @@ class Scheduler:
         match event:
             case LeaseCancelled(lease_id, reason):
                 trouble.cancelled(lease_id, reason)
+            case LeaseMoved(lease_id, hosts):
+                self._moved.follow(lease_id, hosts)
             case OperationFailed(lease_id, purpose, reason):
                 trouble.failed(lease_id, purpose, reason)
             case HostAdded(host):

@@ -37,7 +37,8 @@ class Absence:
         for node, vm in enumerate(lease.vms):
             self._asked[vm] = (record.request, node)
             if plan is not None and runs_now:
-                self._since[vm] = plan.phases[0].start
+                # It may be on another host since, to which others took it.
+                self._since[vm] = min(plan.phases[0].start, record.changed)
             elif record.saved and (plan is None or plan.since is None):
                 self._saved[vm] = record.changed
 

@@ -21,6 +21,7 @@ from haizea.backends.opennebula.endings import Endings
 from haizea.backends.opennebula.host_table import HostTable
 from haizea.backends.opennebula.leases import Leases
 from haizea.backends.opennebula.ledger import Errand, Ledger
+from haizea.backends.opennebula.moves import Moves
 from haizea.backends.opennebula.outcomes import Limits, Outcome, What
 from haizea.backends.opennebula.placing import Placing, PlacingPolicies
 from haizea.backends.opennebula.rates import HostRatesLearned, RateRules
@@ -102,6 +103,7 @@ class OpenNebulaBackend:
         self._seen = SeenVms(memory.read(moves), lambda text: memory.write(moves, text))
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
+        self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self._leases = Leases(
@@ -205,6 +207,7 @@ class OpenNebulaBackend:
         told += self._leases.delays(now)
         told += self._rates.news()
         if self._looked:
+            told += [] if self._options.dry_run else self._moves.news()
             told += self._usage.news(everywhere=self._everywhere)
             self._everywhere = False
         if self._requests.dirty or (self._requests.next_look() or now + 1) <= now:
@@ -221,6 +224,7 @@ class OpenNebulaBackend:
             self._leases.finish(now, decisions)
             return
         self._leases.follow(now, decisions)
+        self._moves.confirm(decisions)
         self._settle()
         # What this leads to is told by the next observation.
         self._later += [*self._pump(now), *self._rates.news()]
@@ -317,6 +321,9 @@ class OpenNebulaBackend:
             self.placing.renew(look.surroundings, legacy=self._seen.legacy)
             self._requests.dirty = True
         self._requests.notice(changed)
+        self._ledger.changed |= changed
+        if look.whole:
+            self._moves.ask_again()
         for vm in sorted(changed):
             self._enactment.room.settled(vm)
             told += self._leases.judge(now, vm)

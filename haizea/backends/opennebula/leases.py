@@ -125,7 +125,9 @@ class Leases:
         plan = record.plan
         if plan is not None and plan.since is not None:
             phase = plan.phases[plan.at]
-            self._begin(plan.since, lease, phase.purpose, phase.end, plan.hosts)
+            # What runs may be on another host since then, to which others took it.
+            since = min(plan.since, record.changed) if phase.purpose is Purpose.RUN else plan.since
+            self._begin(since, lease, phase.purpose, phase.end, plan.hosts)
             lease.started = phase.purpose is not Purpose.RUN
         elif record.saved:
             self._aim_all(now, lease, Goal.SAVED)
@@ -211,6 +213,11 @@ class Leases:
         self._overdue.begin(lease)
         for node in range(len(lease.vms)):
             self._aim(now, lease, node, goal, hosts[node])
+        if goal is Goal.RUNNING:
+            # Others may have moved them while they were resumed.
+            self._ledger.changed.update(lease.vms)
+            if all(errand.reached for errand in self._ledger.of(lease)):
+                self._overdue.started(lease)
 
     def _aim_all(self, now: int, lease: Tracked, goal: Goal) -> None:
         for node in range(len(lease.vms)):

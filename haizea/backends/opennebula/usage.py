@@ -91,7 +91,8 @@ class Usage:
         if not errand.reached:
             return errand.index == entry.index or not self._is_stuck(errand, seen)
         if errand.goal is Goal.RUNNING:
-            return errand.index == entry.index
+            # While others move it, it takes room twice, but not for long.
+            return errand.index == entry.index or len(seen.places) > 1
         return errand.goal is Goal.SAVED and seen.vm.state == VmState.SUSPENDED
 
     def _is_stuck(self, errand: Errand, seen: Seen) -> bool:
