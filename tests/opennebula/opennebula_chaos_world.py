@@ -553,7 +553,8 @@ def grounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setattr(backend_module, "Commander", SteppedCommander)
         patch.setattr(side_module, "Reports", SteppedReports)
         patch.setattr(side_module, "Client", client)
-        patch.setattr(service_module, "RealClock", lambda wait, pace: SteppedClock(world, wait))
+        # Its time never goes back, so that it need not be told where to go on.
+        patch.setattr(service_module, "RealClock", lambda wait, *_, **__: SteppedClock(world, wait))
         yield
 
 
