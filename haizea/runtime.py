@@ -106,7 +106,9 @@ class Simulation:
         self._policies = policies_of(config)
         self._mapper = mapper_of(config, self._policies)
         self._probes = _probes(config)
-        workload = _workload(config)
+        # Kept, though nobody asks for it again: what lies among the requests in memory would
+        # leave holes, and whatever a long run makes would be scattered over them.
+        self._workload = workload = _workload(config)
         self.site, bound = _bound(config, workload)
         self.notes = [workload.left_out()] if workload.notes else []
         if not bound.requests:
