@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from haizea.accounting import figures, freshfile, schema
 from haizea.accounting.counter_rows import CounterRows
@@ -39,7 +39,7 @@ from haizea.core.events import (
     StateChanged,
 )
 from haizea.core.hosts import Site
-from haizea.core.lifecycle import FINAL
+from haizea.core.lifecycle import FINAL, State
 from haizea.core.members import ACTIVE, OUTAGE
 from haizea.core.use import Use
 from haizea.times import spell_times
@@ -54,6 +54,10 @@ _BUFFERED_VALUES: Final = 100_000
 _BUFFERED_NOTES: Final = 4096
 #: So many notes are taken in at a time.
 _PENDING_NOTES: Final = 1024
+
+#: A change of state whose numbers go into a row as they are: compiled code, which has numbers
+#: in a form of its own, takes them out of Python's and makes new ones where it knows of them.
+_PassingThrough = tuple[Any, Any, State, State, str, str]
 
 
 class ResultsFile:
@@ -198,7 +202,8 @@ class ResultsFile:
         for now, decisions in self._pending:
             for decision in decisions:
                 if isinstance(decision, StateChanged):
-                    time, lease_id, old, new, reason, code = decision
+                    change: _PassingThrough = decision
+                    time, lease_id, old, new, reason, code = change
                     if "@" in reason:
                         reason = spell_times(reason)
                     states += (lease_id, time, STATE_NAMES[new], reason, code)

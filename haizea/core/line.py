@@ -55,7 +55,9 @@ class Line:
         block = self._blocks.get(lease.demand.size)
         if block is None:
             block = self._blocks[lease.demand.size] = SortedDict()
-        files = block.setdefault(lease.demand.count, {})
+        files = block.get(lease.demand.count)
+        if files is None:
+            files = block[lease.demand.count] = {}
         insort(files.setdefault(_class(lease), []), entry)
 
     def discard(self, lease: Lease) -> None:
@@ -91,8 +93,10 @@ class Line:
         """
         heads: list[tuple[Key, int, _File, Lease]] = []
         for size, block in self._blocks.items():
-            most, longer = (None, 0) if size is None else (free(size), spare(size))
-            for count in block.irange(maximum=most):
+            most, longer = (0, 0) if size is None else (free(size), spare(size))
+            for count in block:
+                if count > most and size is not None:
+                    break
                 for span, file in block[count].items():
                     if size is None or count <= longer or _least(span) <= length:
                         _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)

@@ -61,7 +61,7 @@ class Demand:
             self.blocks = Blocks(self.capacities, allowed)
         else:
             self.allowed = allowed
-            if len({s.capacity for s in request.nodes}) == 1:
+            if len(request.nodes) == 1 or len({s.capacity for s in request.nodes}) == 1:
                 self.size = request.nodes[0].capacity
         self._spreads: list[tuple[Sequence[int], Spread]] = []
 

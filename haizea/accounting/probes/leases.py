@@ -52,10 +52,12 @@ class _KindProbe:
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Count what became of leases of this kind."""
+        accepted, rejected = self._accepted_count, self._rejected_count
+        completed = self._completed_count
         for decision in decisions:
             if not isinstance(decision, StateChanged):
                 continue
-            _, lease_id, old, new, _, _ = decision
+            old, new = decision.old, decision.new
             if new in WAITING:
                 if old not in WAITING:
                     self._waiting_count += 1
@@ -68,12 +70,12 @@ class _KindProbe:
                     self._accepted_count += 1
             elif new is DONE:
                 self._completed_count += 1
-                self._done(now, self._leases[lease_id])
-        if self._accepted_count != self._accepted.value:
+                self._done(now, self._leases[decision.lease_id])
+        if self._accepted_count != accepted:
             self._accepted.add(now, self._accepted_count)
-        if self._rejected_count != self._rejected.value:
+        if self._rejected_count != rejected:
             self._rejected.add(now, self._rejected_count)
-        if self._completed_count != self._completed.value:
+        if self._completed_count != completed:
             self._completed.add(now, self._completed_count)
 
     def figures(self, now: int) -> Mapping[str, float]:
@@ -121,12 +123,13 @@ class BestEffortProbe(_KindProbe):
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Count, and see how long the queue is after all of it."""
+        before = self._waiting_count
         super().note(now, decisions)
         queued = self._waiting_count
-        if queued > self._longest:
-            self._longest = queued
-        if queued != self._queue.value:
+        if queued != before:
             self._queue.add(now, queued)
+            if queued > self._longest:
+                self._longest = queued
 
     def figures(self, now: int) -> Mapping[str, float]:
         """How long the queue was on average over time, and at most."""
