@@ -44,13 +44,11 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
         try:
             paths.prepare()
             exits.enter_context(_only_one(paths))
+            # One that was killed has left its number there, which nobody may take for this one's.
+            paths.remove_pid()
             service_log = ServiceLog(config, log, lambda: int(time.time()))
         except OSError as error:
-            raise RunError(
-                f"{config.path}: {error.filename or paths.directory} cannot be written:"
-                f" {error.strerror}. Set state-directory in [service], and logfile in [general] if"
-                " there is one, to where Haizea may write"
-            ) from None
+            raise _unwritable(config, paths, error) from None
         exits.callback(service_log.close)
         logger = service_log.logger
         ended = _Ended()
@@ -65,10 +63,12 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
             service.between_turns = lambda: _reread(config, service, service_log)
             ended.then(service.stop, service.read_again)
             service.start()
+            exits.callback(paths.remove_pid)
+            paths.write_pid()
         except (StoreError, WorldError, ServerError, ValueError) as error:
             raise RunError(f"{config.path}: {error}") from error
-        paths.write_pid()
-        exits.callback(paths.remove_pid)
+        except OSError as error:
+            raise _unwritable(config, paths, error) from None
         logger.log(STATUS, "Haizea is at work%s", f" on {service.url}" if service.url else "")
         ready(service.url)
         try:
@@ -81,6 +81,14 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
             return 1
         logger.log(STATUS, "Haizea ended")
     return 0
+
+
+def _unwritable(config: Config, paths: Paths, error: OSError) -> RunError:
+    return RunError(
+        f"{config.path}: {error.filename or paths.directory} cannot be written:"
+        f" {error.strerror}. Set state-directory in [service], and logfile in [general] if"
+        " there is one, to where Haizea may write"
+    )
 
 
 @contextmanager
@@ -250,8 +258,14 @@ def stop(configuration: Path, state_directory: Path) -> str:
     paths = _paths_in(state_directory)
     pid = paths.read_pid()
     # The number of one that was killed may be another process's by now.
-    if pid is None or not _in_use(paths) or not _alive(pid):
+    if not _in_use(paths):
         raise RunError(f"no service of {configuration} runs: there is nothing to stop")
+    if pid is None or not _alive(pid):
+        raise RunError(
+            f"a service of {configuration} runs, but {paths.pid} does not say which process it is:"
+            f" try again if it is just starting, or find it (fuser {paths.lock}) and end it with"
+            " SIGTERM"
+        )
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while _alive(pid):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from haizea.backends.world import World, WorldOptions
+from haizea.backends.world import World, WorldError, WorldOptions
 from haizea.config import Config
 from haizea.core.events import Purpose
 from haizea.core.hosts import Site
@@ -31,7 +31,13 @@ def open_world(config: Config, site: Site, now: int, store: str) -> World:
     Raises :class:`haizea.backends.world.WorldError` or :class:`ValueError`, in words.
     """
     path = config.world.file.expanduser()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorldError(
+            f"{path.parent}: this folder for the simulated world cannot be made: {error.strerror}."
+            " Set file in [world] to where Haizea may write"
+        ) from error
     return World.open(path, site.hosts, now, world_options(config), store=store)
 
 

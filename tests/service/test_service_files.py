@@ -88,6 +88,37 @@ def test_a_file_that_is_something_else_is_told(
         assert wrong.read_text() == TEXT
 
 
+def test_a_place_where_nothing_can_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    nowhere = tmp_path / "file" / "folder"
+    for section, option in (("world", "file"), ("service", "state-directory")):
+        options = {section: {option: str(nowhere / "more")}}
+        with ServiceProcess(tmp_path / section, options) as service:
+            service.begin()
+            assert service.wait() == 2
+            for words in (f"{nowhere}", "Not a directory", option, f"[{section}]"):
+                assert words in service.log
+            assert "Traceback" not in service.log
+
+
+def test_a_pid_file_that_was_emptied_is_told_and_made_anew(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as service:
+        service.start()
+        pid = service.state_directory / "haizea.pid"
+        pid.write_bytes(b"")
+        unsure = command("-c", str(service.configuration), "--stop")
+        assert unsure.returncode == 1
+        assert f"{pid} does not say which process" in unsure.stderr
+        assert not service.ended
+        service.kill()
+        # One that a killed service left may be another process's number by now.
+        pid.write_text("1\n", encoding="ascii")
+        service.begin()
+        until(lambda: service.serving or service.ended, "it serves")
+        assert service.process is not None
+        assert pid.read_text(encoding="ascii") == f"{service.process.pid}\n"
+
+
 def test_results_that_are_something_else_are_told(tmp_path: Path) -> None:
     wrong = tmp_path / "list.txt"
     wrong.write_text(TEXT)
