@@ -161,9 +161,11 @@ class Admission:
         assert request.start is not None, "an AR has a start"
         if request.duration is None:
             return True
+        shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
+        if start > request.start and end - start <= shutdown_seconds:
+            return False
         lease.remaining = end - start
-        late = start > request.start
-        return not late or lease.remaining > self._schedule.planner.shutdown_seconds(lease)
+        return True
 
     def place_better(self, lease: Lease) -> bool:
         """Give an AR that has not started hosts that are open, for its time; whether there are any.

@@ -34,15 +34,25 @@ class Counting:
         return table.uniform_capacity is not None and not schedule.picky
 
     def take_over(self) -> None:
-        """Turn reservations on hosts into numbers."""
+        """Turn reservations on hosts into numbers.
+
+        A lease that was to be suspended again now runs for all that remains of it; those behind
+        it that have no room then lose theirs.
+        """
         schedule = self._schedule
-        for lease in schedule.waiting:
-            if lease.plan is not None:
-                start = self._starts[lease.id] = lease.plan.start
-                schedule.unpin(lease)
-                schedule.promise(lease, start)
+        pinned = [(lease, lease.plan.start) for lease in schedule.waiting if lease.plan is not None]
+        for lease, _ in pinned:
+            schedule.unpin(lease)
         schedule.given_back.clear()
-        self._profile = self._fresh()
+        self._profile = profile = self._fresh()
+        for lease, start in pinned:
+            count, length = lease.demand.count, lease.remaining
+            if profile.earliest(count, length, start) == start:
+                profile.take(start, min(start + length, FOREVER), count)
+                self._starts[lease.id] = start
+                schedule.promise(lease, start)
+            else:
+                schedule.lose_claim(lease, "a lease before it in the queue runs for longer")
 
     def hand_over(self) -> dict[int, int]:
         """Stop; answers when each waiting lease was to start."""

@@ -69,7 +69,7 @@ def _times(seconds: int, factor: float) -> int:
 def shutdown_seconds(settings: Settings, nodes: int, duration: int) -> int:
     """To shut ``nodes`` VMs down at the end of ``duration``, of which 1 s at least is left."""
     wanted = settings.shutdown_seconds + settings.enactment_overhead_seconds * nodes
-    return min(wanted, duration - 1)
+    return max(min(wanted, duration - 1), 0)
 
 
 def transfer_seconds(size_mb: int, bandwidth_mbps: int) -> int:

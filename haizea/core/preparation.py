@@ -224,6 +224,20 @@ class Preparation:
                     self._link.reserve(transfer.start, now)
         return result
 
+    def let_down(self, lease_id: int) -> list[int]:
+        """What is on its way for a lease does not arrive; answers who relied on it, by id.
+
+        They rely on it no more.
+        """
+        found: set[int] = set()
+        for transfer in self.transfers:
+            hosts = transfer.riders.get(lease_id, 0) if transfer.begun else 0
+            found |= {other for other, wanted in transfer.relying.items() if wanted & hosts}
+        for transfer in self.transfers:
+            for other in found:
+                transfer.relying.pop(other, None)
+        return sorted(found)
+
     def delay(
         self, transfer: ImageTransfer, end: int, start: int | None = None
     ) -> list[ImageTransfer]:

@@ -152,8 +152,9 @@ class Repair:
         schedule = self._schedule
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
+        shutdown_seconds = schedule.planner.shutdown_seconds(lease)
         lease.remaining = old.end - start if old.end < FOREVER else FOREVER
-        if lease.remaining <= schedule.planner.shutdown_seconds(lease):
+        if lease.remaining <= shutdown_seconds:
             return None
         plan = Plan(old.hosts, old.use, [])
         schedule.planner.finish(lease, plan, start)

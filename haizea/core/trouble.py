@@ -85,11 +85,14 @@ class Trouble:
         self._schedule.enqueue(lease, reason, "failure")
 
     def _transfer_failed(self, lease: Lease, reason: str) -> None:
-        """An image did not arrive: send it again, if there is time."""
+        """An image did not arrive, for whoever relied on it: send it again, if there is time."""
         schedule = self._schedule
         if schedule.preparation is None or not schedule.preparation.pending(lease.id):
             return
-        self._repair.prepare_again(lease, f"image transfer failed: {reason}")
+        for lease_id in [lease.id, *schedule.preparation.let_down(lease.id)]:
+            self._repair.prepare_again(
+                schedule.leases[lease_id], f"image transfer failed: {reason}"
+            )
 
     # --- hosts ------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from haizea.core.events import (
@@ -19,11 +21,11 @@ from haizea.core.events import (
     StateChanged,
 )
 from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.lifecycle import State
 from haizea.core.resources import ResourceTypes
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings
+from haizea.core.settings import Backfilling, ImageSettings, Settings, Transfer
 from haizea.policies.registry import make_policies
 
 
@@ -135,4 +137,38 @@ def test_an_ar_that_was_put_off_starts_in_time_if_its_hosts_are_free_after_all(
     started = handle(100)
     assert runs(started) == [(100, (0,), 190)]
     assert last_state(started).code == "", "it is not late"
+    made.check()
+
+
+def test_an_image_that_did_not_arrive_did_not_for_those_who_relied_on_it() -> None:
+    """They do not go on with a transfer that failed, each handing it to the other."""
+    images = ImageSettings(mechanism=Transfer.UNICAST, cache_mb=100, force_transfer_seconds=10)
+    made = scheduler(1, Settings(images=images, backfilling=Backfilling.CONSERVATIVE))
+    for lease_id in (1, 2):
+        wanted = replace(lease(lease_id, Kind.BEST_EFFORT), image=DiskImage("a", 50))
+        sent = made.handle(0, [LeaseSubmitted(wanted)])
+        assert len(transfers(sent)) == (1 if lease_id == 1 else 0), "the second relies on the first"
+    again = made.handle(4, [OperationFailed(1, Purpose.TRANSFER, "the link broke")])
+    assert transfers(again) == [(4, 14)]
+    assert runs(made.handle(14)) == [(14, (0,), 114)]
+
+
+def transfers(decisions: list[Decision]) -> list[tuple[int, int]]:
+    """When transfers begin, and when they are planned to end."""
+    return [
+        (d.time, d.end)
+        for d in decisions
+        if isinstance(d, OperationStarted) and d.purpose is Purpose.TRANSFER
+    ]
+
+
+@pytest.mark.parametrize("shutdown_seconds", [0, 5])
+def test_a_reservation_that_fails_in_its_last_moment_is_not_started_again(
+    shutdown_seconds: int,
+) -> None:
+    made = scheduler(2, Settings(shutdown_seconds=shutdown_seconds))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 0))])
+    failed = made.handle(100 - shutdown_seconds, [OperationFailed(1, Purpose.RUN, "it crashed")])
+    assert last_state(failed).new is State.FAILED
+    assert runs(failed) == []
     made.check()

@@ -96,3 +96,11 @@ def test_a_restart_remembers_that_images_did_not_arrive(
 ) -> None:
     monkeypatch.setattr(runtime, "Scheduler", Limiting)
     assert wrong(seed, tmp_path, disturbed=True) == []
+
+
+def test_a_lease_that_need_not_be_suspended_any_more_runs_for_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reservations are counted then as long as it really runs."""
+    monkeypatch.setattr(runtime, "Scheduler", Limiting)
+    assert wrong(4078, tmp_path, disturbed=True) == []
