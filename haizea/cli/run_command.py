@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 
 from haizea.accounting.errors import ResultsError
-from haizea.accounting.summary import render, summarise
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.progress import ProgressBar
@@ -154,7 +153,7 @@ def _collecting_rarely() -> Iterator[None]:
     """
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
     try:
         yield
     finally:
@@ -226,6 +225,8 @@ def _log(config: Config, clock: Clock, quiet: bool) -> Iterator[logging.Logger]:
 def _as_table(outcome: RunOutcome) -> str:
     """The figures in the results file; without one, what the run itself knows."""
     if outcome.datafile is not None:
+        from haizea.accounting.summary import render, summarise
+
         return f"{render(summarise(outcome.datafile))}\nResults: {outcome.datafile}"
     return (
         f"Run: {outcome.status}\n"
@@ -236,6 +237,8 @@ def _as_table(outcome: RunOutcome) -> str:
 
 
 def _as_json(outcome: RunOutcome) -> str:
+    from haizea.accounting.summary import summarise
+
     datafile = outcome.datafile
     return json.dumps(
         {

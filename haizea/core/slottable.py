@@ -177,7 +177,7 @@ class SlotTable:
     def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
         hosts, same = self._shapes.of(use)
-        amounts = dict(use)
+        amounts, free_from = dict(use), self._timelines.free_from
         moment = start
         while moment < before:
             late = hosts
@@ -185,10 +185,7 @@ class SlotTable:
                 late &= ~self._room(same, moment, moment + length)[0]
                 late &= -late  # one host that is in the way says enough for now
             later = max(
-                (
-                    self._timelines.free_from(host, amounts[host], length, moment)
-                    for host in hosts_in(late)
-                ),
+                (free_from(host, amounts[host], length, moment) for host in hosts_in(late)),
                 default=moment,
             )
             if later == moment:
@@ -245,6 +242,9 @@ class SlotTable:
         """``hosts`` split by when what is free on them changes next, latest first."""
         touched = hosts & self._future.until(FOREVER)[0]
         idle = hosts & ~self._present.held[0] & ~touched
+        if idle and idle == hosts:
+            yield hosts
+            return
         others: dict[int, HostSet] = {FOREVER: idle} if idle else {}
         for host in hosts_in(touched):
             change = self.next_change(host, self.now)
