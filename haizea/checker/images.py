@@ -68,6 +68,9 @@ def transfers(records: Records, hosts: HostTimes) -> Iterator[Violation]:
 def _together(records: Records, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
     """Whether both may be of one transfer. Who needs it no more leaves before its end."""
     whole = a[0].end == b[0].end or records.disturbed or bool(records.host_changes)
+    # Whoever has to go elsewhere leaves too.
+    first = min(a[0], b[0], key=lambda row: row.end)
+    whole |= any(rules.time == first.end for rules in records.host_rules.get(first.lease or 0, ()))
     several = records.options.multicast or a[0].host == b[0].host
     return a[1] == b[1] and a[0].start == b[0].start and several and whole
 
