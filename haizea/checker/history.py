@@ -114,6 +114,10 @@ class History:
             for change in self.records.host_changes.get(row.host, ())
         )
 
+    def goes_on(self, time: int) -> bool:
+        """Whether the lease is active before and after that moment, without a break."""
+        return any(s.start < time < (s.end or FOREVER) for s in self.in_state("Active"))
+
     def in_state(self, state: str) -> Iterator[Span]:
         """The spans of a state."""
         return (span for span in self.spans if span.state == state)

@@ -4,6 +4,7 @@ shutting down, and the running time that makes a start worth while."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from haizea.checker import formulas
 from haizea.checker.formulas import Range
@@ -117,7 +118,16 @@ def _suspended_at(history: History, stay: Stretch) -> int | None:
 
 
 def migration(records: Records, history: History) -> Iterator[Violation]:
-    """Rule 9: a lease resumes where it was suspended, or after its images have moved."""
+    """Rule 9: a lease resumes where it was suspended, or after its images have moved.
+
+    One that runs is moved on a real site only, by others.
+    """
+    for run, later in pairwise(history.phases.get("run", ())):
+        host = _new_host(run.use, later.use)
+        if host is not None and records.options.simulated and history.goes_on(later.start):
+            known = host if host in records.hosts else None
+            message = "it runs on there, where it did not run before"
+            yield Violation(Rule.MIGRATION, history.lease.id, known, later.start, message)
     suspends = history.phases.get("suspend", ())
     resumes = history.phases.get("resume", ())
     if not suspends or not resumes:

@@ -10,7 +10,10 @@ from haizea.checker.violation import Rule, Violation
 
 
 def places(records: Records, history: History) -> Iterator[Violation]:
-    """Nodes on hosts that would not do; what is saved may go on where it is."""
+    """Nodes on hosts that would not do; what is saved may go on where it is.
+
+    So may what others take elsewhere while it runs, which in a simulation nobody does.
+    """
     lease = history.lease
     rules = records.host_rules.get(lease.id, ())
     resumed = {phase.end for phase in history.phases.get("resume", ())}
@@ -23,8 +26,8 @@ def places(records: Records, history: History) -> Iterator[Violation]:
         if run is not None and run.start < run.end and set(hosts) != set(run.use):
             message = "its nodes are recorded to be on other hosts than it holds"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)
-        if time in resumed:
-            continue
+        if time in resumed or (history.goes_on(time) and not records.options.simulated):
+            continue  # It was taken there while it ran, by others than the schedule.
         # Within one second nobody knows what came first.
         before = [rule for rule in rules if rule.time < time][-1:]
         known = [*before, *(rule for rule in rules if rule.time == time)]

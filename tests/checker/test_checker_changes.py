@@ -206,3 +206,20 @@ def test_who_is_late_on_one_file_system_may_overlap(tmp_path: Path) -> None:
     assert [f for f in found(r, tmp_path) if f[0] == "operations"] == []
     row(r, 2, "suspend", {START: 499})
     assert ("operations", 2, None, 499) in found(r, tmp_path / "again")
+
+
+def left_host() -> Results:
+    """An AR was promised host 0 until that was drained; then it went to host 1, left by others."""
+    r = Results(hosts=2)
+    r.best_effort(1, 100, 100, 150, 1, code="early-end", asked=900, preemptible=False)
+    r.reserved(2, 110, 600, 100, 1)
+    # There is no room for this one, however it looks afterwards.
+    r.lease(Lease(3, "ar", 120, 100, start=600)).then(120, "Rejected", code="no-room")
+    return r
+
+
+def test_what_an_ar_was_promised_before_a_host_was_drained_is_not_known(tmp_path: Path) -> None:
+    r = left_host()
+    assert found(r, tmp_path) == [("ar", 3, None, 120)]
+    r.host_states.append((0, 200, "drained"))
+    assert found(r, tmp_path / "drained") == []

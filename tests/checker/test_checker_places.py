@@ -154,3 +154,36 @@ def test_a_view_in_the_place_of_a_table_is_not_read(tmp_path: Path) -> None:
         db.execute("CREATE VIEW node_hosts AS SELECT 1 AS lease, 2 AS time, '[]' AS hosts")
     with pytest.raises(UnreadableResults, match="not a plain table"):
         check_file(file)
+
+
+def moved(mode: str) -> Results:
+    """A lease that runs is on the other host from 170 on."""
+    r = Results()
+    r.options["general", "mode"] = mode
+    r.best_effort(1, 100, 150, 50, 0)
+    r.rows = [(1, "run", 0, 150, 170, 100, 1024), (1, "run", 1, 170, 200, 100, 1024)]
+    return r
+
+
+def test_who_runs_may_be_taken_elsewhere_by_others_on_a_real_site_only(tmp_path: Path) -> None:
+    there = {(1, 150): [0], (1, 170): [1]}
+    here_only = (1, 100, rules("1"))
+    assert found(moved("opennebula"), tmp_path / "real", here_only, hosts=there) == []
+    assert found(moved("simulated"), tmp_path / "simulated", here_only, hosts=there) == [
+        ("hosts", 1, 1, 170),
+        ("migration", 1, 1, 170),
+    ]
+    # Whoever starts it chooses its first host.
+    there = {(1, 150): [0]}
+    elsewhere = (1, 100, rules("2"))
+    assert found(moved("opennebula"), tmp_path / "start", elsewhere, hosts=there) == [
+        ("hosts", 1, 0, 150)
+    ]
+
+
+def test_who_is_taken_elsewhere_leaves_its_old_host(tmp_path: Path) -> None:
+    r = moved("opennebula")
+    r.best_effort(2, 160, 170, 30, 0)
+    assert found(r, tmp_path / "free", hosts={}) == []
+    r.best_effort(3, 165, 171, 20, 1)
+    assert ("capacity", 3, 1, 171) in found(r, tmp_path / "taken", hosts={})

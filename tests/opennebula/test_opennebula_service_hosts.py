@@ -88,6 +88,23 @@ def test_one_that_finds_no_other_host_keeps_its_own_in_case_it_comes_back(
         cloud.assert_no_overload()
 
 
+def test_one_whose_host_does_not_come_back_is_not_started_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1) as cloud:
+        vm = booked(cloud, "+00:02:00")
+        switch(cloud, 0, DISABLED)
+        cloud.until(lambda: "no others are free yet" in cloud.lease(vm).reason)
+        cloud.until(lambda: cloud.lease(vm).state is State.FAILED)
+        start = cloud.lease(vm).request.start
+        assert start is not None
+        assert cloud.lease(vm).changed >= start
+        assert "cannot be used at present" in cloud.lease(vm).reason
+        cloud.until(lambda: "cannot be used at present" in message(cloud, vm), seconds=900)
+        assert cloud.state(vm) == "PENDING"
+        assert not cloud.came_to(vm, "PROLOG")
+
+
 def test_one_that_finds_no_other_host_takes_the_first_that_comes_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
