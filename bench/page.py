@@ -87,10 +87,11 @@ which change nothing; smaller buffers, which cost more than they spare the proce
 other switches of the C compiler (hidden symbols, calls without a table), because compiled code
 waits for Python's own objects, not for itself.
 
-What would pay, and has another price: decisions made without their class being called, 1.5 %, whose
-types nobody would check then; averages of counters worked out by whoever reads them, 2 to 3 %, which
-would not be the same to the last digit in every version of SQLite; requests that can be changed,
-1 to 2 %. A third of what recording takes is SQLite's own, a tenth of a microsecond a value.
+What would pay, and has another price: decisions made without their class being called, 1.5 %,
+whose types nobody would check then; averages of counters worked out when they are read, 2 to 3 %,
+which would not be the same to the last digit in every version of SQLite; requests that can be
+changed, 1 to 2 %. A third of what recording takes is SQLite's own, a tenth of a microsecond a
+value.
 
 What stands between the figures and the targets that are missed is no single place, as the functions
 named above show: a lease passes through many, from its line in the trace to its rows in the
