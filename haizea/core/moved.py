@@ -38,6 +38,8 @@ class Moved:
         under_way, plan, use = lease.under_way, lease.plan, lease.demand.use(hosts)
         if under_way is None or under_way.purpose is not RUN or plan.hosts == hosts:
             return
+        if plan.end <= schedule.now:
+            return  # It is over in this moment.
         table = schedule.table
         table.withdraw(lease.hold)
         has_room = self._has_room(use)

@@ -129,6 +129,15 @@ def test_nothing_follows_where_others_run() -> None:
     made.check()
 
 
+def test_one_that_is_over_in_that_moment_ends_where_it_was() -> None:
+    made = scheduler(2)
+    made.handle(0, [LeaseSubmitted(lease(1))])
+    decisions = made.handle(100, [LeaseMoved(1, (1,))])
+    assert ran(decisions) == [(1, 0, 100, [0])]
+    assert states(decisions, 1) == [State.DONE]
+    made.check()
+
+
 def test_others_there_have_what_it_leaves() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, cpu=60)), HostUsed(1, (50, 0))])
