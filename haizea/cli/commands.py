@@ -11,6 +11,7 @@ from haizea import __version__
 from haizea.cli.errors import explained
 from haizea.cli.groups import LazyGroup, Place
 from haizea.cli.help import HELP
+from haizea.cli.interrupts import ending_at_once
 
 #: Modules are imported when their command is used, so that Haizea starts quickly.
 COMMANDS = {
@@ -106,15 +107,16 @@ def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
 
 def _run_or_stop(conf: Path, foreground: bool, stop: bool) -> int:
     """Run a configuration as the old command did: a service detaches, unless told not to."""
-    from haizea.cli.service_command import start_service, stop_service
+    with ending_at_once():
+        from haizea.cli.service_command import start_service, stop_service
+        from haizea.config import load
 
     if stop:
         return stop_service(conf)
-    from haizea.config import load
-
     config = load(conf)
     if config.is_service:
         return start_service(config, foreground=foreground)
-    from haizea.cli.run_command import run_configuration
+    with ending_at_once():
+        from haizea.cli.run_command import run_configuration
 
     return run_configuration(conf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,7 @@ def run(command: click.Command, program: str) -> None:
         sys.exit(_status_of(command, program))
     finally:
         _give_up_unwritten()
+        gc.freeze()  # or Python looks for garbage among all that there is, twice, as it ends
 
 
 def _status_of(command: click.Command, program: str) -> int:

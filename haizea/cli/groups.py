@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import click
 
+from haizea.cli.interrupts import ending_at_once
 from haizea.plugins import nearest
 
 
@@ -25,7 +26,8 @@ class Place(NamedTuple):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            module = importlib.import_module(f"haizea.cli.{self.module}")
+            with ending_at_once():
+                module = importlib.import_module(f"haizea.cli.{self.module}")
         finally:
             if collecting:
                 gc.enable()

@@ -6,7 +6,6 @@ Ctrl-C is seen to.
 
 from __future__ import annotations
 
-import gc
 import sys
 
 
@@ -23,14 +22,12 @@ def begin(program: str, name: str = "") -> None:
     try:
         from haizea.cli import interrupts
 
-        with interrupts.ending_at_once():
-            from haizea.cli.commands import cli, load_command
-            from haizea.cli.errors import run
+        with interrupts.console_script():
+            with interrupts.ending_at_once():
+                from haizea.cli.commands import cli, load_command
+                from haizea.cli.errors import run
 
-            command = load_command(name) if name else cli
-        interrupts.ignore_at_the_end()
-        run(command, program)
+                command = load_command(name) if name else cli
+            run(command, program)
     except KeyboardInterrupt:
         sys.exit(130)  # INTERRUPTED, which may not have been imported yet.
-    finally:
-        gc.freeze()  # or Python looks for garbage among all that there is, twice, as it ends

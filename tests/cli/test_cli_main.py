@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -32,6 +34,14 @@ def conf(tmp_path: Path) -> Path:
     path = tmp_path / "my.conf"
     path.write_text(LEAST)
     return path
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """A console script that is over is not interrupted any more; the tests are."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
