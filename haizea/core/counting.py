@@ -22,6 +22,8 @@ class Counting:
         self._limit = limit
         self._profile: Profile | None = None
         self._starts: dict[int, int] = {}
+        #: Reservations may move earlier though nothing was given back since they were counted.
+        self._anew = False
 
     # --- whether it is enough to count --------------------------------------------------
 
@@ -45,6 +47,7 @@ class Counting:
             schedule.unpin(lease)
         schedule.given_back.clear()
         self._profile = profile = self._fresh()
+        self._anew = True
         for lease, start in pinned:
             count, length = lease.demand.count, lease.remaining
             if profile.earliest(count, length, start) == start:
@@ -69,7 +72,8 @@ class Counting:
         schedule, profile = self._schedule, self._profile
         assert profile is not None, "it has taken over"
         profile.advance(schedule.now)
-        improve = bool(schedule.given_back)
+        improve = self._anew or bool(schedule.given_back)
+        self._anew = False
         for end, count in schedule.given_back:
             profile.take(schedule.now, end, -count)
         schedule.given_back.clear()
