@@ -62,7 +62,8 @@ def processes(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", ["1.4.0", "5.12.0", "6.10.5", "7.4.0"])
 def test_all_is_right(version: str, processes: Path) -> None:
-    found = findings(Options(version=version), processes=processes)
+    chosen = {"takes_pending": True, "takes_held": False}
+    found = findings(Options(version=version), processes=processes, **chosen)
     verdicts = {what: {finding.verdict for finding in each} for what, each in found.items()}
     assert verdicts == {what: {RIGHT} for what in EVERYTHING}
     assert one(found, "hosts").text == "4 of 4 can be used: 32 cores, 65536 MB"
