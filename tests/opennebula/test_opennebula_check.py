@@ -62,7 +62,7 @@ def processes(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", ["1.4.0", "5.12.0", "6.10.5", "7.4.0"])
 def test_all_is_right(version: str, processes: Path) -> None:
-    chosen = {"takes_pending": True, "takes_held": False}
+    chosen: dict[str, Any] = {"takes_pending": True, "takes_held": False}
     found = findings(Options(version=version), processes=processes, **chosen)
     verdicts = {what: {finding.verdict for finding in each} for what, each in found.items()}
     assert verdicts == {what: {RIGHT} for what in EVERYTHING}

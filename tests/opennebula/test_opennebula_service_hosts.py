@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import Site, site
@@ -28,7 +29,7 @@ def planned(cloud: Site, vm: int) -> tuple[int, ...]:
     return () if plan is None else plan.hosts
 
 
-def booked(cloud: Site, start: str = "+00:04:00", **words: str) -> int:
+def booked(cloud: Site, start: str = "+00:04:00", **words: Any) -> int:
     """A reservation of a whole host, accepted."""
     vm = cloud.submit(cpu=8, start=start, duration="00:10:00", **words)
     cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
@@ -141,7 +142,8 @@ def test_the_other_host_is_cleared_for_it(tmp_path: Path, monkeypatch: pytest.Mo
 def test_all_vms_of_a_group_move_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=4) as cloud:
         # By one start, whenever they come.
-        words = {"start": "+00:05:00", "duration": "00:10:00", "group": "g", "group_size": "2"}
+        group: dict[str, Any] = {"group": "g", "group_size": "2"}
+        words = {"start": "+00:05:00", "duration": "00:10:00", **group}
         vms = [cloud.submit(cpu=8, **words) for _ in range(2)]
         cloud.until(lambda: cloud.has_lease(vms[0], State.SCHEDULED))
         before = planned(cloud, vms[0])

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import Site, site
@@ -70,7 +71,12 @@ def test_a_large_group_is_started_part_by_part(
     with site(
         tmp_path, monkeypatch, hosts=1, durations=SLOW, opennebula="commands-per-host: 2"
     ) as cloud:
-        words = {"start": "best_effort", "duration": "00:10:00", "group": "g", "group_size": "7"}
+        words: dict[str, Any] = {
+            "start": "best_effort",
+            "duration": "00:10:00",
+            "group": "g",
+            "group_size": "7",
+        }
         vms = [cloud.submit(cpu=1, **words) for _ in range(7)]
         for vm in vms:
             cloud.until_state(vm, "DONE", seconds=9000)

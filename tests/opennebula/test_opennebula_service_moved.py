@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import Site, site
@@ -14,7 +15,7 @@ DISABLED = 1
 SOON = 60
 
 
-def running(cloud: Site, **words: str) -> int:
+def running(cloud: Site, **words: Any) -> int:
     """A VM that runs and has a whole host."""
     vm = cloud.submit(cpu=8, **{"start": "best_effort", "duration": "01:00:00", **words})
     cloud.until_state(vm, "RUNNING")
@@ -146,7 +147,8 @@ def test_one_that_is_moved_on_and_back_is_followed(
 
 def test_a_vm_of_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=3) as cloud:
-        words = {"start": "best_effort", "duration": "00:08:00", "group": "g", "group_size": "2"}
+        group: dict[str, Any] = {"group": "g", "group_size": "2"}
+        words = {"start": "best_effort", "duration": "00:08:00", **group}
         vms = [cloud.submit(cpu=8, **words) for _ in range(2)]
         for vm in vms:
             cloud.until_state(vm, "RUNNING")
