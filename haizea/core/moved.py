@@ -52,10 +52,10 @@ class Moved:
         plan.phases[lease.at] = Phase(RUN, schedule.now, under_way.end)
         lease.since = schedule.now
         plan.hold = table.reserve(schedule.now, plan.end, use, lease_id)
-        for host, _ in use:
-            self._clear(lease, host)
         schedule.out.append(OperationStarted(schedule.now, lease_id, RUN, under_way.end, hosts))
         schedule.touched[lease_id] = lease
+        for host, _ in use:
+            self._clear(lease, host)
         # It may be where no lease would have been put.
         schedule.picky.add(lease_id)
         schedule.freed = True
@@ -83,9 +83,13 @@ class Moved:
 
     def _clear(self, lease: Lease, host: int) -> None:
         """Take what has not started off a host as long as it is over-full, the last first."""
-        schedule, end = self._schedule, lease.hold.end
+        schedule = self._schedule
         reason = f"others gave {self._hosts[host].name} to lease {lease.id}"
-        until = end if end < FOREVER else None
-        while min(schedule.table.least_free(host, schedule.now, end)) < 0:
+        # What goes elsewhere may preempt the very lease, which then has its hosts no more.
+        while lease.plan is not None:
+            end = lease.hold.end
+            if min(schedule.table.least_free(host, schedule.now, end)) >= 0:
+                return
             last = max(self._planned(host, end), key=lambda hold: (hold.start, hold.serial))
+            until = end if end < FOREVER else None
             self._repair.displace(schedule.leases[last.owner], reason, 1 << host, until)

@@ -50,6 +50,8 @@ class Repair:
         refusal = self._admission.place_again(lease)
         if refusal is not None:
             self.give_up(lease, f"{reason}; {refusal.reason}")
+        else:
+            _note_in_time(lease)
 
     def restart(self, lease: Lease, reason: str) -> None:
         """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
@@ -113,8 +115,7 @@ class Repair:
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind is Kind.AR:
-            found = self._admission.place_better(lease)
-            then = "other hosts were found" if found else "no others are free yet"
+            then = "other hosts were found" if self._improve(lease) else "no others are free yet"
             self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
@@ -142,6 +143,8 @@ class Repair:
             schedule.commit(lease, later)
             if not self._has_images(lease):
                 self._put_off[lease.id] = lease
+        else:
+            _note_in_time(lease)
 
     def _has_images(self, lease: Lease) -> bool:
         """Whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
@@ -176,9 +179,20 @@ class Repair:
         for lease in list(self._put_off.values()):
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
-            elif self._admission.place_better(lease):
-                del self._put_off[lease.id]
+            elif self._improve(lease):
                 start = lease.hold.start
-                if start == lease.request.start:
-                    lease.late = ""
                 self._schedule.expect(lease, start, "its hosts are free sooner after all")
+
+    def _improve(self, lease: Lease) -> bool:
+        """Give an AR hosts that are open, from its start on or from now on, if there are any."""
+        if not self._admission.place_better(lease):
+            return False
+        self._put_off.pop(lease.id, None)
+        _note_in_time(lease)
+        return True
+
+
+def _note_in_time(lease: Lease) -> None:
+    """An AR that was to start late and now has hosts for its own start is not late any more."""
+    if lease.hold.start == lease.request.start:
+        lease.late = ""
