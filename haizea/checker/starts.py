@@ -43,7 +43,7 @@ def _excused(records: Records, history: History, due: int, started: int) -> bool
     """Whether an AR says that it starts late, and its records say why it could not be in time.
 
     Nobody was there to start it, or another lease was on one of its hosts, or its image
-    under way, until it started.
+    under way, until it started; to other hosts, where it did not arrive.
     """
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
@@ -52,10 +52,10 @@ def _excused(records: Records, history: History, due: int, started: int) -> bool
         return True
     hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
     return any(
-        row.end == started and row.host in hosts and row.start < started
-        for rows in records.rows.values()
+        row.start < started == row.end
+        and (row.purpose == "transfer" if lease_id == history.lease.id else row.host in hosts)
+        for lease_id, rows in records.rows.items()
         for row in rows
-        if row.lease != history.lease.id or row.purpose == "transfer"
     )
 
 

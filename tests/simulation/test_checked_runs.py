@@ -213,6 +213,7 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
         pytest.param(10299, True, id="a lease relies on an image that it has"),
         pytest.param(11533, True, id="a suspension that was planned before its host was slower"),
         pytest.param(4726, True, id="an AR that was put off can start in time after all"),
+        pytest.param(30008, True, id="an AR goes where no image has to be sent"),
         pytest.param(6956, True, id="a host is drained while images are on their way"),
         pytest.param(11187, True, id="a host dies while an AR is shut down there"),
     ],
