@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import effort
 import pytest
 
@@ -18,3 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header() -> str:
     """Say how hard property tests try, and from which seed."""
     return effort.header()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With ``-n auto``, half as many again as there are processors: many tests mostly wait."""
+    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
