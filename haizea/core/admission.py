@@ -233,7 +233,9 @@ class Admission:
     def _guard(self, claim: Claim) -> Hold | None:
         """Hold hosts for a claim that does not make room, while others are looked at."""
         schedule = self._schedule
-        plan = schedule.planner.at(schedule.leases[claim.lease_id], claim.start)
+        # What it waits for may be late, so that it is looked at before the queue is.
+        start = max(claim.start, schedule.now)
+        plan = schedule.planner.at(schedule.leases[claim.lease_id], start)
         if plan is None:
             return None
         return schedule.table.reserve(plan.start, plan.end, plan.use, -1)

@@ -35,6 +35,9 @@ BUSY = Trouble(
 
 #: As many hours as are asked for, each from the seed that is its number.
 _HOURS = 500 if os.environ.get("HAIZEA_LONG_TESTS") else 6 * max(EFFORT, 1)
+#: Haizea was killed in the moment in which a lease lost its host and failed; a host was drained
+#: while what a waiting lease had claimed was late.
+_ONCE_WRONG = (281, 214)
 _VERSIONS = ("6.10.5", "7.4.0", "1.4.0")
 
 
@@ -63,7 +66,7 @@ def test_an_hour_without_trouble(
     hour(tmp_path, monkeypatch, seed, QUIET, interference=0, deaths=0)
 
 
-@pytest.mark.parametrize("seed", range(_HOURS))
+@pytest.mark.parametrize("seed", sorted({*range(_HOURS), *_ONCE_WRONG}))
 def test_an_hour_full_of_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

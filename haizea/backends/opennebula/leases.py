@@ -99,12 +99,14 @@ class Leases:
     def finish(self, now: int, decisions: Iterable[Decision]) -> None:
         """After a restart: of decisions whose commands may be missing, the ends of leases.
 
-        Those that lost their hosts to others have to leave them, too. All else shows in the
-        records.
+        Those that lost their hosts, if only in the moment in which they failed, leave them, too.
         """
+        on_hosts: set[int] = set()
         for decision in decisions:
             if not isinstance(decision, StateChanged):
                 continue
+            if decision.old in _ON_HOSTS:
+                on_hosts.add(decision.lease_id)
             known = self._ledger.leases.get(decision.lease_id)
             if known is not None and _starts_over(decision) and known.purpose is None:
                 self._leave(now, known)
@@ -113,7 +115,8 @@ class Leases:
             request = self._known(decision.lease_id)
             if request is not None:
                 lease = Tracked(request=request, vms=vms_of(request), state=decision.old)
-                self._over(now, lease, decision)
+                old = State.ACTIVE if lease.id in on_hosts else decision.old
+                self._over(now, lease, decision._replace(old=old))
         self._endings.save()
 
     def take_up(self, now: int, record: LeaseRecord) -> None:
