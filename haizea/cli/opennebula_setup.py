@@ -86,27 +86,25 @@ def _setup(conf: Path | None, endpoint: str | None) -> Setup:
 
     if conf is not None:
         return _configured(load(conf))
-    address = address_of(url=endpoint or DEFAULT_ENDPOINT)
-    return Setup(url=address.url, events=address.events, processes=_processes(address.host))
+    where = address_of(url=endpoint or DEFAULT_ENDPOINT)
+    return Setup(url=where.url, events=where.events, processes=_processes(where.host))
 
 
 def _configured(config: Config) -> Setup:
-    from haizea.backends.opennebula.address import address_of
     from haizea.backends.opennebula.setup_check import Setup
-    from haizea.config.opennebula import PreemptWith, VmStates
+    from haizea.config.opennebula import PreemptWith
+    from haizea.service.opennebula_section import address, waits_in
 
     section = config.opennebula
     if section.host is None and section.url is None:
         raise WrongInput(f"{config.path}: [opennebula] has no host: this is of no OpenNebula")
-    address = address_of(section.host, section.port, section.url, section.events)
-    automatic = section.vm_states is VmStates.AUTO
+    where = address(section)
     return Setup(
-        url=address.url,
-        events=address.events,
+        url=where.url,
+        events=where.events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
-        takes_pending=None if automatic else section.vm_states is not VmStates.HOLD,
-        takes_held=None if automatic else section.vm_states is not VmStates.PENDING,
-        processes=_processes(address.host),
+        waits_in=waits_in(section),
+        processes=_processes(where.host),
         certificates=None if section.certificates is None else str(section.certificates),
     )
 

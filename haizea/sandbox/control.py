@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from haizea.sandbox.calls import Handle
 from haizea.sandbox.capacity import COUNTED, IN_FACT, capacity_of
@@ -342,9 +343,9 @@ class Control:
 
 def _as_json(method: Callable[..., object]) -> Handle:
     def call(**keywords: object) -> object:
-        found = method(**keywords)
+        found: Any = method(**keywords)
         if isinstance(found, list):
             return [asdict(each) for each in found]
-        return asdict(found)  # type: ignore[call-overload]
+        return asdict(found)
 
     return call

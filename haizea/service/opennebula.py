@@ -9,8 +9,6 @@ from pathlib import Path
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
-from haizea.backends.opennebula import waiting
-from haizea.backends.opennebula.address import Address, address_of
 from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
 from haizea.backends.opennebula.client import Client, RetrySettings
@@ -30,7 +28,7 @@ from haizea.backends.opennebula.session import read_session
 from haizea.backends.opennebula.watching import Intervals
 from haizea.clock import RealClock
 from haizea.config import Config
-from haizea.config.opennebula import DefaultLease, PreemptWith, VmStates
+from haizea.config.opennebula import DefaultLease, PreemptWith
 from haizea.core.hosts import Site
 from haizea.core.lease import Kind, LeaseRequest
 from haizea.core.lifecycle import FINAL, State
@@ -40,19 +38,12 @@ from haizea.core.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox, Submission
+from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
 from haizea.store import LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
-
-_WAITS_IN = {
-    VmStates.AUTO: None,
-    VmStates.PENDING: waiting.PENDING,
-    VmStates.HOLD: waiting.HOLD,
-    VmStates.BOTH: waiting.PENDING | waiting.HOLD,
-}
-
 
 #: So many leases that are over are told about again after a restart.
 _MOST_TOLD_AGAIN = 200
@@ -198,7 +189,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             default=default,
             settling_seconds=section.group_settling_seconds,
         ),
-        waits_in=_WAITS_IN[section.vm_states],
+        waits_in=waits_in(section),
         only_explicit=section.default_lease is DefaultLease.NONE,
         limits=Limits(
             per_host=section.commands_per_host,
@@ -215,7 +206,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             datastore_rank=section.datastore_rank,
         ),
         intervals=Intervals(full_seconds=scheduling.wakeup_interval_seconds / speed),
-        events=_address(config).events,
+        events=address(section).events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
         commands=section.commands,
         host_grace_seconds=section.host_grace_seconds,
@@ -243,16 +234,11 @@ def _client(config: Config, *, patient: bool = True) -> Client:
     if not patient:
         limits = replace(limits, connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
     return Client(
-        _address(config).url,
+        address(section).url,
         read_session(),
         connection=limits,
         retry=RetrySettings() if patient else RetrySettings(attempts=1),
     )
-
-
-def _address(config: Config) -> Address:
-    section = config.opennebula
-    return address_of(section.host, section.port, section.url, section.events)
 
 
 def _memory(store: Store) -> Memory:

@@ -31,6 +31,8 @@ from haizea.backends.opennebula.address import Address, address_of
             {"host": "a", "port": 80, "events": "tcp://b:2101"},
             Address("a", "http://a:80/RPC2", "tcp://b:2101"),
         ),
+        # Whoever calls there says that it makes no sense.
+        ({"url": "http://[::1"}, Address("", "http://[::1", "tcp://:auto")),
         ({"host": "a", "events": "none"}, Address("a", "http://a:2633/RPC2", None)),
         ({"host": "a", "events": None}, Address("a", "http://a:2633/RPC2", None)),
     ],

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from haizea.backends.opennebula.client import Client, RetrySettings
 from haizea.backends.opennebula.session import Session
 from haizea.backends.opennebula.setup_check import Finding, Setup, Verdict, check_setup
+from haizea.backends.opennebula.waiting import HOLD, PENDING
 from haizea.cli.commands import cli
 from haizea.sandbox.server import HostSpec, Options, Sandbox
 
@@ -62,8 +63,7 @@ def processes(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", ["1.4.0", "5.12.0", "6.10.5", "7.4.0"])
 def test_all_is_right(version: str, processes: Path) -> None:
-    chosen: dict[str, Any] = {"takes_pending": True, "takes_held": False}
-    found = findings(Options(version=version), processes=processes, **chosen)
+    found = findings(Options(version=version), processes=processes, waits_in=PENDING)
     verdicts = {what: {finding.verdict for finding in each} for what, each in found.items()}
     assert verdicts == {what: {RIGHT} for what in EVERYTHING}
     assert one(found, "hosts").text == "4 of 4 can be used: 32 cores, 65536 MB"
@@ -102,7 +102,7 @@ def test_mm_sched_runs(processes: Path) -> None:
     assert finding.verdict is WRONG
     assert "process 99" in finding.text
     # Beside it, VMs on hold can be Haizea's.
-    beside = findings(Options(), processes=processes, takes_pending=False, takes_held=True)
+    beside = findings(Options(), processes=processes, waits_in=HOLD)
     assert one(beside, "other scheduler").verdict is DOUBTFUL
     assert "on hold" in one(beside, "other scheduler").text
 
@@ -133,10 +133,8 @@ def test_the_scheduler_of_version_7(
     options = Options(
         version="7.4.0", submit_on_hold=hold, stock_scheduler_seconds=3600.0 if stock else None
     )
-    taken: dict[str, Any] = {}
-    if takes:
-        taken = {"takes_pending": takes != "hold", "takes_held": takes != "pending"}
-    finding = one(findings(options, **taken), "other scheduler")
+    states = {"": None, "pending": PENDING, "hold": HOLD, "both": PENDING | HOLD}
+    finding = one(findings(options, waits_in=states[takes]), "other scheduler")
     assert (finding.verdict, said in finding.text) == (verdict, True), finding
 
 
@@ -218,6 +216,16 @@ def test_the_command(tmp_path: Path) -> None:
         done = runner.invoke(cli, command)
         assert done.exit_code == 2
         assert "user:password" in done.output
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://", "localhost"])
+def test_an_address_of_nothing(tmp_path: Path, endpoint: str) -> None:
+    auth = tmp_path / "auth"
+    auth.write_text("a:b", encoding="utf-8")
+    command = ["opennebula", "check", "--endpoint", endpoint, "--one-auth", str(auth)]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 2
+    assert "write one such as http://localhost:2633/RPC2" in done.output
 
 
 def test_a_configuration_of_something_else(tmp_path: Path) -> None:

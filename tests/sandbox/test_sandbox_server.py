@@ -255,17 +255,17 @@ def test_its_own_clock_moves_things_without_anybody_asking() -> None:
 def test_control_over_xml_rpc() -> None:
     with site() as (_, client):
 
-        def told(method: str, **keywords: object) -> object:
+        def told(method: str, **keywords: object) -> Any:
             return json.loads(client.done(f"sandbox.{method}", json.dumps(keywords)))
 
         vm = client.submit()
         client.done("one.vm.deploy", vm, 0)
         told("advance", seconds=60)
-        assert told("states", vm=vm)[-1] == "RUNNING"  # type: ignore[index]
+        assert told("states", vm=vm)[-1] == "RUNNING"
         told("end_vm", vm=vm)
-        assert told("vm", vm=vm)["state"] == "POWEROFF"  # type: ignore[index]
+        assert told("vm", vm=vm)["state"] == "POWEROFF"
         assert told("violations") == []
-        assert len(told("commands")) == 2  # type: ignore[arg-type]
+        assert len(told("commands")) == 2
         assert client.refused("sandbox.end_vm", '{"vm": 99}')[1] == 4096
         assert client.refused("sandbox.end_vm", '{"nothing": 1}')[1] == 4096
         assert client.refused("sandbox.chances", '{"fail": 7}')[1] == 4096

@@ -31,7 +31,7 @@ def address_of(
     Where both are given, calls go to the ``url`` (of a proxy, it may be) and events come from
     the ``host``.
     """
-    name = host or urlsplit(url or "").hostname or ""
+    name = host or _host_of(url or "")
     shown = f"[{name}]" if ":" in name else name
     published = {"auto": f"tcp://{shown}{AUTO_PORT}", "none": None, None: None}
     return Address(
@@ -39,3 +39,11 @@ def address_of(
         url=url or f"http://{shown}:{port}/RPC2",
         events=published.get(events, events),
     )
+
+
+def _host_of(url: str) -> str:
+    """The host in an address; none where it makes no sense, as whoever calls there will say."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -68,10 +68,6 @@ class Enactment:
         self._under_way: Counter[int] = Counter()
         self._later: int | None = None
 
-    @property
-    def _manners(self) -> Manners:
-        return Manners(legacy=self._seen.legacy, suspends=self._suspends)
-
     def next_moment(self) -> int | None:
         """When something can be done that could not be done before."""
         return self._later
@@ -102,6 +98,7 @@ class Enactment:
         """Do what can be done now; what became of errands meanwhile."""
         self._later = None
         self._count()
+        manners = Manners(legacy=self._seen.legacy, suspends=self._suspends)
         starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
         for number in sorted(self._ledger.open):
             errand = self._ledger.errands[number]
@@ -115,7 +112,7 @@ class Enactment:
             if seen.asked < errand.fresh_after:
                 continue
             errand.off_first |= is_elsewhere(errand, seen)
-            step = next_step(errand.next_goal, errand.host, seen.vm, self._manners)
+            step = next_step(errand.next_goal, errand.host, seen.vm, manners)
             if isinstance(step, Verb):
                 step = self._harder(now, errand, seen, step)
                 if errand.verb is step and self._is_patient(now, errand):

@@ -20,6 +20,7 @@ from haizea.backends.opennebula.host import HostInfo, HostState
 from haizea.backends.opennebula.pools import User
 from haizea.backends.opennebula.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.version import Version
+from haizea.backends.opennebula.waiting import HOLD, PENDING, waits_by_version
 
 _ONEADMIN_GROUP = 0
 _CLOCK_SECONDS = 2.0
@@ -52,18 +53,16 @@ class Setup:
     """The set-up as it is configured.
 
     ``events`` is the address of the events, ``None`` for none; its port may be ``auto``.
-    ``suspends`` says that VMs are preempted with ``suspend`` rather than ``stop``. VMs that are
-    pending are Haizea's if it ``takes_pending``, those on hold if it ``takes_held``; both are
-    ``None`` where that goes by OpenNebula's version. ``processes`` is where the processes of this
-    machine are listed, ``None`` if OpenNebula runs elsewhere. ``certificates`` are the
-    authorities to trust with https.
+    ``suspends`` says that VMs are preempted with ``suspend`` rather than ``stop``. VMs wait for
+    Haizea in the states ``waits_in``; it is ``None`` where that goes by OpenNebula's version.
+    ``processes`` is where the processes of this machine are listed, ``None`` if OpenNebula runs
+    elsewhere. ``certificates`` are the authorities to trust with https.
     """
 
     url: str
     events: str | None = "tcp://127.0.0.1:2101"
     suspends: bool = False
-    takes_pending: bool | None = None
-    takes_held: bool | None = None
+    waits_in: frozenset[int] | None = None
     event_seconds: float = 5.0
     processes: Path | None = None
     certificates: str | None = None
@@ -229,7 +228,8 @@ def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -
     submits_on_hold = (
         configuration is not None and configuration.text("VM_SUBMIT_ON_HOLD").upper() == "YES"
     )
-    held = version.scheduler_is_a_driver if setup.takes_held is None else setup.takes_held
+    waits_in = setup.waits_in or waits_by_version(version)
+    pending, held = waits_in >= PENDING, waits_in >= HOLD
     if submits_on_hold and not held:
         return Finding(
             _OTHERS,
@@ -237,11 +237,10 @@ def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -
             "VMs are submitted on hold (VM_SUBMIT_ON_HOLD), and vm-states is pending",
             "write vm-states: hold in [opennebula]",
         )
-    pending = not held if setup.takes_pending is None else setup.takes_pending
     if submits_on_hold and not pending:
         text = "VMs are submitted on hold, and those are Haizea's alone"
         return Finding(_OTHERS, Verdict.RIGHT, text)
-    if setup.takes_pending is None and held and rival.places is not True:
+    if setup.waits_in is None and held and rival.places is not True:
         return Finding(
             _OTHERS,
             Verdict.WRONG if rival.places is False else Verdict.DOUBTFUL,
@@ -249,7 +248,7 @@ def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -
             "write vm-states: pending in [opennebula], or have all VMs submitted on hold:"
             ' VM_SUBMIT_ON_HOLD = "YES" in oned.conf',
         )
-    if setup.takes_pending is False:
+    if setup.waits_in is not None and not pending:
         return Finding(
             _OTHERS,
             Verdict.DOUBTFUL,
