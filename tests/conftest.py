@@ -25,4 +25,6 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """With ``-n auto``, half as many again as there are processors: many tests mostly wait."""
-    return max(2, len(os.sched_getaffinity(0)) * 3 // 2)
+    known = hasattr(os, "sched_getaffinity")
+    processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(2, processors * 3 // 2)

@@ -53,9 +53,11 @@ def test_every_state_that_is_not_final_can_be_cancelled_or_fail() -> None:
 def test_times_in_examples(example: tuple[str, str, str]) -> None:
     """The table of examples: settings and nodes, in code, with what comes out."""
     what, _, seconds = example
-    rate, overhead, exclusion, nodes, where = re.fullmatch(
+    found = re.fullmatch(
         r"(\d+) MB/s, overhead (\d+), (\w+), (\d+) nodes? of 1024 MB on (\d+) hosts?", what
-    ).groups()  # type: ignore[union-attr]
+    )
+    assert found is not None
+    rate, overhead, exclusion, nodes, where = found.groups()
     settings = Settings(
         suspend_rate_mb_s=float(rate),
         enactment_overhead_seconds=int(overhead),

@@ -209,6 +209,33 @@ class Site:
         found = [r for r in self.leases() if str(vm) in r.request.names]
         return bool(found) and (not states or found[-1].state in states)
 
+    def planned(self, vm: int) -> tuple[int, ...]:
+        """The hosts that a VM's lease has, or is to have."""
+        plan = self.lease(vm).plan
+        return () if plan is None else plan.hosts
+
+    def running(self, **haizea: Any) -> int:
+        """A VM that runs and has a whole host, for an hour if nothing else is said."""
+        words = {"start": "best_effort", "duration": "01:00:00", **haizea}
+        vm = self.submit(cpu=8, **words)
+        self.until_state(vm, "RUNNING")
+        return vm
+
+    def booked(self, **haizea: Any) -> int:
+        """A reservation of a whole host that is accepted; soon, and for ten minutes if not said."""
+        words = {"start": "+00:04:00", "duration": "00:10:00", **haizea}
+        vm = self.submit(cpu=8, **words)
+        self.until(lambda: self.has_lease(vm, State.SCHEDULED))
+        return vm
+
+    def assert_starts_in_time(self, vm: int) -> None:
+        """A reservation starts when it is to, or within a minute: three seconds, real ones."""
+        start = self.lease(vm).request.start
+        assert start is not None
+        self.until_state(vm, "RUNNING", seconds=1500)
+        assert start <= self.came_to(vm, "PROLOG")[0] <= start + 60
+        assert not self.lease(vm).late
+
     # --- waiting ------------------------------------------------------------------------
 
     def until(self, what: Callable[[], bool], *, seconds: float = 600) -> None:

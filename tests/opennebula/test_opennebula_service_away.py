@@ -20,14 +20,6 @@ def while_away(cloud: Site, what: Callable[[], object]) -> None:
     cloud.start_haizea()
 
 
-def running(cloud: Site, **words: str) -> int:
-    """A VM that runs for an hour."""
-    given = {"start": "best_effort", "duration": "01:00:00", **words}
-    vm = cloud.submit(cpu=8, memory=1024, rest="", **given)
-    cloud.until_state(vm, "RUNNING")
-    return vm
-
-
 def waiting(cloud: Site, **words: str) -> int:
     """A VM that has a lease and no room."""
     given = {"start": "best_effort", "duration": "01:00:00", **words}
@@ -38,7 +30,7 @@ def waiting(cloud: Site, **words: str) -> int:
 
 def test_vms_that_were_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        first = running(cloud)
+        first = cloud.running()
         second, third = waiting(cloud), waiting(cloud)
         booked = cloud.submit(cpu=8, start="+05:00:00", duration="00:10:00")
         cloud.until(lambda: cloud.has_lease(booked, *QUEUED))
@@ -59,7 +51,7 @@ def test_vms_that_were_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_request_that_was_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        running(cloud)
+        cloud.running()
         vm = waiting(cloud)
         text = 'HAIZEA=[START="best_effort",DURATION="00:05:00"]'
         while_away(cloud, lambda: cloud.call("one.vm.update", vm, text, 1))
@@ -86,7 +78,7 @@ def test_a_vm_that_was_resized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_vm_that_was_put_on_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        first = running(cloud)
+        first = cloud.running()
         held, next_one = waiting(cloud), waiting(cloud)
         while_away(cloud, lambda: cloud.call("one.vm.action", "hold", held))
         cloud.until(lambda: cloud.lease(held).state is State.CANCELLED)
@@ -103,7 +95,7 @@ def test_a_vm_that_was_taken_off_its_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, state: str
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        first = running(cloud)
+        first = cloud.running()
         second = waiting(cloud)
 
         def act() -> None:
@@ -127,7 +119,7 @@ def test_a_vm_that_was_migrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
-        moved = running(cloud, duration="00:02:00")
+        moved = cloud.running(duration="00:02:00")
         before = cloud.host(moved)
         assert before is not None
 
@@ -173,7 +165,7 @@ def test_a_saved_vm_that_somebody_started(tmp_path: Path, monkeypatch: pytest.Mo
         cloud.call("one.host.status", 1, 1)
         before = cloud.now()
         cloud.until(lambda: cloud.now() > before + 40)
-        victim = running(cloud, preemptible="yes")
+        victim = cloud.running(preemptible="yes")
         booked = cloud.submit(cpu=8, start="+00:01:00", duration="00:30:00")
         cloud.until_state(booked, "RUNNING")
         assert cloud.state(victim) == "STOPPED"
@@ -220,7 +212,7 @@ def test_hosts_that_went_and_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_host_that_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=2, opennebula="host-grace: 20") as cloud:
-        runs = running(cloud)
+        runs = cloud.running()
         here = cloud.host(runs)
         assert here is not None
         while_away(cloud, lambda: cloud.sandbox.control.break_host(here))
@@ -235,7 +227,7 @@ def test_a_host_that_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_who_came_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New VMs are taken up in their order, and one that others run is use of its host."""
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        running(cloud, duration="00:01:00")
+        cloud.running(duration="00:01:00")
         new: list[int] = []
 
         def submit() -> None:

@@ -11,8 +11,6 @@ from opennebula_service import Site, site
 from haizea.core.lifecycle import State
 
 DISABLED, OFFLINE, ENABLED = 1, 2, 0
-#: Of their time, in which 20 seconds are a real one.
-SOON = 60
 
 
 def switch(cloud: Site, host: int, status: int) -> None:
@@ -23,31 +21,9 @@ def switch(cloud: Site, host: int, status: int) -> None:
         cloud.call("one.host.status", host, status)
 
 
-def planned(cloud: Site, vm: int) -> tuple[int, ...]:
-    """The hosts that a VM's lease is to have."""
-    plan = cloud.lease(vm).plan
-    return () if plan is None else plan.hosts
-
-
-def booked(cloud: Site, start: str = "+00:04:00", **words: Any) -> int:
-    """A reservation of a whole host, accepted."""
-    vm = cloud.submit(cpu=8, start=start, duration="00:10:00", **words)
-    cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
-    return vm
-
-
 def message(cloud: Site, vm: int) -> str:
     """What its owner reads."""
     return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", ""))
-
-
-def assert_starts_in_time(cloud: Site, vm: int) -> None:
-    start = cloud.lease(vm).request.start
-    assert start is not None
-    cloud.until_state(vm, "RUNNING")
-    began = cloud.came_to(vm, "PROLOG")[0]
-    assert start <= began <= start + SOON
-    assert not cloud.lease(vm).late
 
 
 @pytest.mark.parametrize(
@@ -57,15 +33,15 @@ def test_a_reservation_leaves_a_host_that_is_taken_out_of_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, status: int
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2, version=version) as cloud:
-        vm = booked(cloud)
-        before = planned(cloud, vm)
+        vm = cloud.booked()
+        before = cloud.planned(vm)
         switch(cloud, before[0], status)
-        cloud.until(lambda: planned(cloud, vm) == (1 - before[0],), seconds=200)
+        cloud.until(lambda: cloud.planned(vm) == (1 - before[0],), seconds=200)
         assert cloud.lease(vm).state is State.SCHEDULED
         if version != "1.4.0":
             cloud.until(lambda: "other hosts were found" in message(cloud, vm), seconds=900)
             assert "takes nothing new: it is" in message(cloud, vm)
-        assert_starts_in_time(cloud, vm)
+        cloud.assert_starts_in_time(vm)
         assert cloud.host(vm) == 1 - before[0]
         cloud.assert_no_overload()
 
@@ -76,15 +52,15 @@ def test_one_that_finds_no_other_host_keeps_its_own_in_case_it_comes_back(
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
         cloud.submit(cpu=8, start="best_effort", duration="05:00:00")
-        vm = booked(cloud)
-        mine = planned(cloud, vm)
+        vm = cloud.booked()
+        mine = cloud.planned(vm)
         switch(cloud, mine[0], status)
         cloud.until(lambda: "no others are free yet" in message(cloud, vm), seconds=900)
         assert cloud.lease(vm).state is State.SCHEDULED
-        assert planned(cloud, vm) == mine
+        assert cloud.planned(vm) == mine
         switch(cloud, mine[0], ENABLED)
         cloud.until(lambda: "no others" not in cloud.lease(vm).reason)
-        assert_starts_in_time(cloud, vm)
+        cloud.assert_starts_in_time(vm)
         assert cloud.host(vm) == mine[0]
         cloud.assert_no_overload()
 
@@ -93,7 +69,7 @@ def test_one_whose_host_does_not_come_back_is_not_started_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        vm = booked(cloud, "+00:02:00")
+        vm = cloud.booked(start="+00:02:00")
         switch(cloud, 0, DISABLED)
         cloud.until(lambda: "no others are free yet" in cloud.lease(vm).reason)
         cloud.until(lambda: cloud.lease(vm).state is State.FAILED)
@@ -112,16 +88,16 @@ def test_one_that_finds_no_other_host_takes_the_first_that_comes_free(
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
         runs = cloud.submit(cpu=8, start="best_effort", duration="05:00:00")
         cloud.until_state(runs, "RUNNING")
-        vm = booked(cloud, "+00:05:00")
-        mine = planned(cloud, vm)
+        vm = cloud.booked(start="+00:05:00")
+        mine = cloud.planned(vm)
         assert mine == (1 - (cloud.host(runs) or 0),)
         switch(cloud, mine[0], DISABLED)
         cloud.until(lambda: "no others are free yet" in cloud.lease(vm).reason)
         cloud.call("one.vm.action", "terminate-hard", runs)
-        cloud.until(lambda: planned(cloud, vm) == (1 - mine[0],), seconds=200)
+        cloud.until(lambda: cloud.planned(vm) == (1 - mine[0],), seconds=200)
         # Nobody else takes it meanwhile.
         late = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
-        assert_starts_in_time(cloud, vm)
+        cloud.assert_starts_in_time(vm)
         assert cloud.state(late) == "PENDING"
         cloud.assert_no_overload()
 
@@ -130,11 +106,11 @@ def test_the_other_host_is_cleared_for_it(tmp_path: Path, monkeypatch: pytest.Mo
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
         runs = cloud.submit(cpu=8, start="best_effort", duration="05:00:00", preemptible="yes")
         cloud.until_state(runs, "RUNNING")
-        vm = booked(cloud)
-        switch(cloud, planned(cloud, vm)[0], DISABLED)
-        cloud.until(lambda: planned(cloud, vm) == (cloud.host(runs),), seconds=200)
+        vm = cloud.booked()
+        switch(cloud, cloud.planned(vm)[0], DISABLED)
+        cloud.until(lambda: cloud.planned(vm) == (cloud.host(runs),), seconds=200)
         assert cloud.state(runs) == "RUNNING", "it is stopped as late as possible"
-        assert_starts_in_time(cloud, vm)
+        cloud.assert_starts_in_time(vm)
         assert cloud.state(runs) == "STOPPED"
         cloud.assert_no_overload()
 
@@ -146,10 +122,10 @@ def test_all_vms_of_a_group_move_together(tmp_path: Path, monkeypatch: pytest.Mo
         words = {"start": "+00:05:00", "duration": "00:10:00", **group}
         vms = [cloud.submit(cpu=8, **words) for _ in range(2)]
         cloud.until(lambda: cloud.has_lease(vms[0], State.SCHEDULED))
-        before = planned(cloud, vms[0])
+        before = cloud.planned(vms[0])
         switch(cloud, before[1], DISABLED)
-        cloud.until(lambda: before[1] not in planned(cloud, vms[0]), seconds=200)
+        cloud.until(lambda: before[1] not in cloud.planned(vms[0]), seconds=200)
         for vm in vms:
-            assert_starts_in_time(cloud, vm)
+            cloud.assert_starts_in_time(vm)
         assert len({cloud.host(vm) for vm in vms} - {before[1]}) == 2
         cloud.assert_no_overload()

@@ -15,19 +15,6 @@ DISABLED = 1
 SOON = 60
 
 
-def running(cloud: Site, **words: Any) -> int:
-    """A VM that runs and has a whole host."""
-    vm = cloud.submit(cpu=8, **{"start": "best_effort", "duration": "01:00:00", **words})
-    cloud.until_state(vm, "RUNNING")
-    return vm
-
-
-def planned(cloud: Site, vm: int) -> tuple[int, ...]:
-    """The hosts that a VM's lease has, or is to have."""
-    plan = cloud.lease(vm).plan
-    return () if plan is None else plan.hosts
-
-
 def migrate(cloud: Site, vm: int, host: int, *, live: bool = True, kind: int = 0) -> None:
     """An administrator takes a VM to another host."""
     if cloud.sandbox.options.version.startswith("1."):
@@ -44,11 +31,11 @@ def test_the_old_host_is_free_and_the_new_one_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, live: bool, kind: int
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2, version=version) as cloud:
-        moved = running(cloud, duration="00:08:00")
+        moved = cloud.running(duration="00:08:00")
         old = cloud.host(moved)
         assert old is not None
         migrate(cloud, moved, 1 - old, live=live, kind=kind)
-        cloud.until(lambda: planned(cloud, moved) == (1 - old,), seconds=300)
+        cloud.until(lambda: cloud.planned(moved) == (1 - old,), seconds=300)
         following = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
         cloud.until_state(following, "RUNNING", seconds=600)
         assert cloud.host(following) == old
@@ -69,16 +56,12 @@ def test_what_is_promised_there_goes_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=3) as cloud:
-        moved = running(cloud)
-        booked = cloud.submit(cpu=8, start="+00:05:00", duration="00:10:00")
-        cloud.until(lambda: cloud.has_lease(booked, State.SCHEDULED))
-        target = planned(cloud, booked)[0]
+        moved = cloud.running()
+        booked = cloud.booked(start="+00:05:00")
+        target = cloud.planned(booked)[0]
         migrate(cloud, moved, target)
-        cloud.until(lambda: target not in planned(cloud, booked), seconds=200)
-        cloud.until_state(booked, "RUNNING")
-        start = cloud.lease(booked).request.start
-        assert start is not None
-        assert start <= cloud.came_to(booked, "PROLOG")[0] <= start + SOON
+        cloud.until(lambda: target not in cloud.planned(booked), seconds=200)
+        cloud.assert_starts_in_time(booked)
         assert cloud.host(moved) == target
         cloud.assert_no_overload()
 
@@ -86,18 +69,14 @@ def test_what_is_promised_there_goes_elsewhere(
 def test_a_host_is_emptied_for_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is promised the other host after the lease that goes there stays, and starts."""
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
-        moved = running(cloud, duration="00:05:00")
+        moved = cloud.running(duration="00:05:00")
         old = cloud.host(moved)
         assert old is not None
-        booked = cloud.submit(cpu=8, start="+00:09:00", duration="00:10:00")
-        cloud.until(lambda: cloud.has_lease(booked, State.SCHEDULED))
+        booked = cloud.booked(start="+00:09:00")
         cloud.call("one.host.status", old, DISABLED)
         migrate(cloud, moved, 1 - old)
-        cloud.until(lambda: planned(cloud, moved) == (1 - old,), seconds=200)
-        cloud.until_state(booked, "RUNNING", seconds=1500)
-        start = cloud.lease(booked).request.start
-        assert start is not None
-        assert start <= cloud.came_to(booked, "PROLOG")[0] <= start + SOON
+        cloud.until(lambda: cloud.planned(moved) == (1 - old,), seconds=200)
+        cloud.assert_starts_in_time(booked)
         assert cloud.host(booked) == 1 - old
         assert cloud.lease(moved).state is State.DONE
         cloud.assert_no_overload()
@@ -107,12 +86,12 @@ def test_it_is_suspended_and_resumed_where_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
-        moved = running(cloud, preemptible="yes", duration="00:30:00")
+        moved = cloud.running(preemptible="yes", duration="00:30:00")
         old = cloud.host(moved)
         assert old is not None
         migrate(cloud, moved, 1 - old)
-        cloud.until(lambda: planned(cloud, moved) == (1 - old,), seconds=200)
-        other = running(cloud, duration="03:00:00")
+        cloud.until(lambda: cloud.planned(moved) == (1 - old,), seconds=200)
+        other = cloud.running(duration="03:00:00")
         assert cloud.host(other) == old
         booked = cloud.submit(cpu=8, start="+00:03:00", duration="00:05:00")
         cloud.until_state(booked, "RUNNING")
@@ -128,17 +107,17 @@ def test_one_that_is_moved_on_and_back_is_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=3) as cloud:
-        moved = running(cloud)
+        moved = cloud.running()
         first = cloud.host(moved)
         assert first is not None
         for host in ((first + 1) % 3, (first + 2) % 3, first):
             migrate(cloud, moved, host)
-            cloud.until(lambda host=host: planned(cloud, moved) == (host,), seconds=300)  # type: ignore[misc]
+            cloud.until(lambda host=host: cloud.planned(moved) == (host,), seconds=300)  # type: ignore[misc]
             cloud.until_state(moved, "RUNNING")
             # A restart knows where it is.
             cloud.stop_haizea()
             cloud.start_haizea()
-        others = [running(cloud) for _ in range(2)]
+        others = [cloud.running() for _ in range(2)]
         assert {cloud.host(vm) for vm in (moved, *others)} == {0, 1, 2}
         assert cloud.host(moved) == first
         assert not cloud.came_to(moved, "UNDEPLOYED")
@@ -155,8 +134,8 @@ def test_a_vm_of_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         before = [cloud.host(vm) for vm in vms]
         [free] = {0, 1, 2} - set(before)
         migrate(cloud, vms[1], free)
-        cloud.until(lambda: planned(cloud, vms[0]) == (before[0], free), seconds=300)
-        following = running(cloud, duration="00:10:00")
+        cloud.until(lambda: cloud.planned(vms[0]) == (before[0], free), seconds=300)
+        following = cloud.running(duration="00:10:00")
         assert cloud.host(following) == before[1]
         for vm in vms:
             cloud.until_state(vm, "DONE", seconds=2000)
@@ -168,7 +147,7 @@ def test_one_that_is_put_where_another_runs_has_its_own_host_until_there_is_room
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
-        moved, other = running(cloud), running(cloud)
+        moved, other = cloud.running(), cloud.running()
         old, new = cloud.host(moved), cloud.host(other)
         assert old is not None
         assert new is not None
@@ -184,4 +163,4 @@ def test_one_that_is_put_where_another_runs_has_its_own_host_until_there_is_room
         cloud.call("one.vm.action", "terminate-hard", other)
         cloud.until_state(waits, "RUNNING", seconds=2500)
         assert cloud.host(waits) == old
-        assert planned(cloud, moved) == (new,)
+        assert cloud.planned(moved) == (new,)
