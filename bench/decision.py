@@ -12,13 +12,13 @@ import time
 from random import Random
 from statistics import median
 
-from haizea.core.events import LeaseSubmitted, StateChanged
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.events import LeaseSubmitted, StateChanged
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Migration, Settings, Suspension
 from haizea.policies.registry import make_policies
 
 HOSTS = 10_000

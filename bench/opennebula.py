@@ -19,19 +19,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from haizea.backends.opennebula.answers import AnswerReader, Value
-from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
-from haizea.backends.opennebula.client import Client
-from haizea.backends.opennebula.seen import Look, Surroundings
-from haizea.backends.opennebula.session import Session
-from haizea.core.events import Decision, Input, LeaseSubmitted
-from haizea.core.hosts import Site
-from haizea.core.lease import LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import ResourceTypes
+from haizea.backends.opennebula.requests.intake import Asking
+from haizea.backends.opennebula.state.seen import Look, Surroundings
+from haizea.backends.opennebula.wire.answers import AnswerReader, Value
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.session import Session
+from haizea.core.model.events import Decision, Input, LeaseSubmitted
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings, Suspension
 from haizea.policies.registry import make_policies
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options as SandboxOptions
@@ -50,7 +50,7 @@ class Wire:
     calls: list[str] = field(default_factory=list)
 
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
-        """As :meth:`haizea.backends.opennebula.connection.Connections.exchange`."""
+        """As :meth:`haizea.backends.opennebula.wire.connection.Connections.exchange`."""
         self.calls.append(body.split(b"<methodName>")[1].split(b"<")[0].decode())
         reader = AnswerReader(256 << 20)
         reader.feed(self.answer(body))

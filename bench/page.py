@@ -59,7 +59,7 @@ _TRIED = """\
 What makes runs fast:
 
 * looking at the whole queue only after something came free, and then only at leases whose size and
-  length may fit ([`line.py`](../haizea/core/line.py));
+  length may fit ([`wait_queue.py`](../haizea/core/schedule/wait_queue.py));
 * keeping what has started apart from what is to come
   ([present and future](decisions/0003-present-and-future.md)), and per size of node the sets of
   hosts that have room, as bits of one number;
@@ -72,7 +72,7 @@ What makes runs fast:
   time from a table, which is worth most to wide leases;
 * leaving out of a row what it leaves empty, which takes Python ten times as long to hand to SQLite
   as a number, and handing over once what all rows of a counter have in common;
-* members of enumerations by names of their own ([`members.py`](../haizea/core/members.py)), because
+* members of enumerations by names of their own ([`members.py`](../haizea/core/model/members.py)), because
   looking one up takes as long as ten other look-ups;
 * looking for garbage less often, not at all while modules are imported and when all is over, and
   importing parsers only where a trace needs them;

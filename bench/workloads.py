@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.traces import read_jobs
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.workloads import read
 from haizea.workloads.generate import ArOptions, Estimate, GenerateOptions, ar_nodes, generate
 from haizea.workloads.lwf_writer import lwf_text

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from haizea.core.resources import FOREVER
+from haizea.core.model.resources import FOREVER
 
 
 class Clock(Protocol):

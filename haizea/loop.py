@@ -12,11 +12,11 @@ from typing import Final, Protocol
 
 from haizea.backends.base import Backend
 from haizea.clock import Clock
-from haizea.core.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
-from haizea.core.lease import LeaseRequest
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.members import BEST_EFFORT, FAILED, NEW
-from haizea.core.resources import FOREVER
+from haizea.core.model.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.members import BEST_EFFORT, FAILED, NEW
+from haizea.core.model.resources import FOREVER
 
 #: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
 #: that keep on answering each other would never let the clock go on.

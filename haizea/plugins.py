@@ -79,12 +79,12 @@ QUEUE_ORDER = Kind(
 )
 
 
-#: Made with the host selection policy; see :class:`haizea.core.mapper.Mapper`.
+#: Made with the host selection policy; see :class:`haizea.core.placement.mapper.Mapper`.
 MAPPER = Kind(
     "mapper",
     "haizea.mappers",
     ("choose", "pack"),
-    {"greedy": "haizea.core.mapper.GreedyMapper"},
+    {"greedy": "haizea.core.placement.mapper.GreedyMapper"},
     takes_arguments=True,
 )
 PROBES = Kind(

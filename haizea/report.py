@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from haizea.clock import Clock
-from haizea.core.durations import Rates
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -26,10 +25,11 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hostrules import describe_allowed
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.resources import FOREVER
+from haizea.core.model.hostrules import describe_allowed
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.durations import Rates
 from haizea.loop import Tally
 from haizea.times import format_time, spell_times
 

@@ -16,13 +16,13 @@ from haizea.backends.simulated import Faults, SimulatedBackend
 from haizea.clock import SimulatedClock
 from haizea.config import Config, make_site, scheduling_settings
 from haizea.config.words import ClockKind, FailureHandling, Mode, StopWhen
-from haizea.core.events import LeaseSubmitted
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-from haizea.core.mapper import Mapper
-from haizea.core.policy import Policies
-from haizea.core.resources import FOREVER
+from haizea.core.model.events import LeaseSubmitted
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.policy import Policies
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
 from haizea.loop import (
     EndlessInstant,

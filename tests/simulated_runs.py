@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from haizea.backends.simulated import Faults, SimulatedBackend
 from haizea.clock import SimulatedClock
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -19,12 +19,11 @@ from haizea.core.events import (
     OperationStarted,
     StateChanged,
 )
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.policy import Policies
-from haizea.core.resources import FOREVER, Capacity, ResourceTypes
-from haizea.core.scheduler import Scheduler
-from haizea.core.settings import (
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.policy import Policies
+from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
+from haizea.core.model.settings import (
     Backfilling,
     Exclusion,
     ImageSettings,
@@ -33,6 +32,7 @@ from haizea.core.settings import (
     Suspension,
     Transfer,
 )
+from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
 from haizea.policies.registry import make_policies
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from haizea.config import loads
-from haizea.core.hosts import HostSet
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.policy import PlacedLease, Policies
+from haizea.core.model.hosts import HostSet
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.policy import PlacedLease, Policies
 from haizea.plugins import ADMISSION, HOST_SELECTION, PREEMPTION, QUEUE_ORDER
 from haizea.plugins import Kind as PluginKind
 from haizea.policies.registry import make_policies

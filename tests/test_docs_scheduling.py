@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from haizea.core import overheads, trouble
-from haizea.core.lifecycle import FINAL, TRANSITIONS, State
-from haizea.core.settings import Exclusion, Settings
+from haizea.core.disruption import failures as trouble
+from haizea.core.model import overheads
+from haizea.core.model.lifecycle import FINAL, TRANSITIONS, State
+from haizea.core.model.settings import Exclusion, Settings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "scheduling.md").read_text(encoding="utf-8")
 

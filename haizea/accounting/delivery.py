@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.probes.base import Probe
-from haizea.core.events import Decision, StateChanged
-from haizea.core.lease import Kind
+from haizea.core.model.events import Decision, StateChanged
+from haizea.core.model.lease import Kind
 
 Boxes = tuple[list[Decision], ...]
 

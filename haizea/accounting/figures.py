@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import Purpose
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
+from haizea.core.model.events import Purpose
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
 
 #: Purposes that count as use of CPUs, in the order in which they are shown.
 USES = (Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME, Purpose.MIGRATE, Purpose.SHUTDOWN)

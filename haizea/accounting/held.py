@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from haizea.core.resources import Capacity
-from haizea.core.use import Apart, Use
+from haizea.core.model.allocation import Apart, Use
+from haizea.core.model.resources import Capacity
 
 
 def alike(use: Use) -> Iterable[tuple[Capacity, Sequence[int]]]:

@@ -8,8 +8,8 @@ from typing import Final
 from haizea.accounting import schema
 from haizea.accounting.leases import LeaseRecord
 from haizea.accounting.rows import Rows
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
 
 # SQLite takes an exact str at once, but asks around what to do with a subclass of it.
 STATE_NAMES: Final = {state: state.value for state in State}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from haizea.core.events import Decision, Expected, StateChanged
-from haizea.core.lease import LeaseRequest
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.members import ACTIVE, DONE, MIGRATING, NEW, QUEUED, SUSPENDING
+from haizea.core.model.events import Decision, Expected, StateChanged
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.members import ACTIVE, DONE, MIGRATING, NEW, QUEUED, SUSPENDING
 from haizea.times import spell_times
 
 #: A lease that runs for less counts as if it ran for this long, in the bounded slowdown.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from haizea.accounting.rows import Rows
-from haizea.core.events import HostsLimited, OperationStarted, Purpose
+from haizea.core.model.events import HostsLimited, OperationStarted, Purpose
 
 _CHOSEN = frozenset({Purpose.RUN, Purpose.MIGRATE})
 

@@ -26,7 +26,8 @@ from haizea.accounting.limited import Limited
 from haizea.accounting.probes.base import Probe
 from haizea.accounting.rows import Rows
 from haizea.accounting.underway import UnderWay
-from haizea.core.events import (
+from haizea.core.model.allocation import Use
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -38,10 +39,9 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.members import ACTIVE, OUTAGE
-from haizea.core.use import Use
+from haizea.core.model.hosts import Site
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.members import ACTIVE, OUTAGE
 from haizea.times import spell_times
 
 Status = Literal["complete", "interrupted", "failed"]

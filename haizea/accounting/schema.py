@@ -43,7 +43,7 @@ HOST_RATES = (
 )
 
 #: Which hosts would do for a lease from a moment on, as the JSON of
-#: :class:`haizea.core.hostrules.AllowedRecord`; NULL: all. Absent in results of earlier versions.
+#: :class:`haizea.core.model.hostrules.AllowedRecord`; NULL: all. Absent in results of earlier versions.
 HOST_RULES = "CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)"
 
 #: The host of each node of such a lease, in order, from when it ran or began to move there:
@@ -76,7 +76,7 @@ RESERVATIONS = (
 )
 
 #: The story of each lease: every state from ``New`` on, when, and why. ``code`` as in
-#: :class:`haizea.core.events.StateChanged`.
+#: :class:`haizea.core.model.events.StateChanged`.
 STATES = "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT)"
 
 #: ``value`` over time; ``average`` is the running average of the values so far,

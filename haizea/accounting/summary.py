@@ -10,7 +10,7 @@ from typing import Any
 from haizea.accounting.figures import OUTCOMES, USES
 from haizea.accounting.reader import Results
 from haizea.accounting.results import ResultsFile
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.times import format_time
 
 #: How each kind is called in a table.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import OperationEnded, OperationStarted, Purpose
-from haizea.core.hosts import Host
-from haizea.core.resources import Capacity, add
-from haizea.core.use import Use
+from haizea.core.model.allocation import Use
+from haizea.core.model.events import OperationEnded, OperationStarted, Purpose
+from haizea.core.model.hosts import Host
+from haizea.core.model.resources import Capacity, add
 
 #: Purposes whose reservations hold, on each host, what the lease's nodes there ask for.
 HOLDING = frozenset(Purpose) - {Purpose.TRANSFER, Purpose.OUTAGE}

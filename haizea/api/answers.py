@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from haizea.core.events import Purpose
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-from haizea.kept import Role
+from haizea.core.model.events import Purpose
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.service_types import Role
 
 _WHEN = Field(
     description="ISO 8601 in UTC.",

@@ -26,7 +26,7 @@ from haizea.api.interface import (
 from haizea.api.manager import Unavailable
 from haizea.api.problems import Refused, later
 from haizea.api.settings import MOST_ID
-from haizea.kept import Event
+from haizea.service_types import Event
 
 router = APIRouter()
 MEDIA_TYPE = "text/event-stream"

@@ -17,10 +17,10 @@ from haizea.api.settings import (
     MOST_NODES,
 )
 from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
-from haizea.core.hosts import Site
-from haizea.core.lease import DiskImage, Kind
-from haizea.core.lifecycle import State
-from haizea.kept import LeaseQuery, Role
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lifecycle import State
+from haizea.service_types import LeaseQuery, Role
 from haizea.times.moments import changing_words, parse_start
 
 #: Text that can be shown and kept anywhere: no control characters.

@@ -18,7 +18,7 @@ from haizea.api.manager import Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import Refused, later, unauthorized
 from haizea.api.settings import ApiSettings
-from haizea.kept import TokenInfo
+from haizea.service_types import TokenInfo
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

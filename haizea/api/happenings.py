@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from haizea.api.answers import EventOut
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names
-from haizea.core.durations import Rates
-from haizea.core.events import (
+from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
@@ -19,9 +18,10 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hostrules import describe_allowed
-from haizea.core.hosts import Site
-from haizea.kept import Event
+from haizea.core.model.hostrules import describe_allowed
+from haizea.core.model.hosts import Site
+from haizea.core.placement.durations import Rates
+from haizea.service_types import Event
 from haizea.times import format_time, spell_times
 
 #: So many hosts are named in the words; of more, it is said how many.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from haizea.api.calls import Calls
 from haizea.api.manager import Manager
-from haizea.kept import TokenInfo
+from haizea.service_types import TokenInfo
 
 #: Finds out who has this name and password, ``None`` for nobody. It may take its time, and
 #: raise :class:`haizea.api.manager.Unavailable`.

@@ -19,8 +19,8 @@ from haizea.api.manager import Manager
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.settings import ApiSettings, ParseLease
-from haizea.core.records import LeaseRecord
-from haizea.kept import Role, TokenInfo
+from haizea.core.model.records import LeaseRecord
+from haizea.service_types import Role, TokenInfo
 
 #: The roles that may do something: ask; change leases; see figures about everything; do all.
 ANYBODY = (Role.USER, Role.OPERATOR, Role.READER)

@@ -25,8 +25,8 @@ from haizea.api.manager import Decided, Draft
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
-from haizea.core.lifecycle import FINAL, State
-from haizea.kept import KeyReused, LeaseQuery
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.service_types import KeyReused, LeaseQuery
 
 router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from haizea.core.durations import Rates
-from haizea.core.events import Purpose
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import Capacity, ResourceTypes
-from haizea.kept import Event, LeaseQuery, Role, TokenInfo
+from haizea.core.model.events import Purpose
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import Capacity, ResourceTypes
+from haizea.core.placement.durations import Rates
+from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
 
 
 class Busy(Exception):
@@ -74,7 +74,7 @@ class Draft:
     ) -> LeaseRequest:
         """The request that this becomes.
 
-        Raises :class:`haizea.core.resources.UnknownResourceType` for a resource type that
+        Raises :class:`haizea.core.model.resources.UnknownResourceType` for a resource type that
         the site lacks.
         """
         return LeaseRequest(
@@ -228,7 +228,7 @@ class Manager(Protocol):
         ``key`` is the owner's idempotency key: the second request with it is not taken,
         but answered with the lease of the first. The resource types of the draft are the
         site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`, or
-        :class:`haizea.kept.KeyReused` where the first request with the key was another one.
+        :class:`haizea.service_types.KeyReused` where the first request with the key was another one.
         """
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
@@ -308,7 +308,7 @@ class Manager(Protocol):
     ) -> tuple[TokenInfo, str]:
         """Make a token; its secret is told this once.
 
-        Raises :class:`haizea.kept.TokenNameTaken`.
+        Raises :class:`haizea.service_types.TokenNameTaken`.
         """
 
     def revoke_token(self, which: str) -> TokenInfo | None:

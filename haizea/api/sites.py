@@ -32,8 +32,8 @@ from haizea.api.problems import not_found
 from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
 from haizea.api.values import written
 from haizea.api.views import host_out, resources, schedule_entry
-from haizea.core.hosts import Host, Site
-from haizea.kept import TokenInfo
+from haizea.core.model.hosts import Host, Site
+from haizea.service_types import TokenInfo
 
 router = APIRouter()
 #: Routes that are not part of a version of the interface.

@@ -12,7 +12,7 @@ from haizea.api.forms import TOKEN_NAME, TokenForm
 from haizea.api.interface import OPERATING, Here, OperatorToken, described
 from haizea.api.problems import Refused, not_found
 from haizea.api.views import token_out
-from haizea.kept import TokenNameTaken
+from haizea.service_types import TokenNameTaken
 
 router = APIRouter()
 _WHICH = rf"{TOKEN_NAME}|^[0-9]{{1,15}}$"

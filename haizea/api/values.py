@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from haizea.api.settings import AMOUNT_LIMIT
-from haizea.core.resources import FOREVER
+from haizea.core.model.resources import FOREVER
 from haizea.times import parse_duration, parse_time
 
 #: The first moment that can be asked for, and the first that cannot: the years 2000 to 2500.

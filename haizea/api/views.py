@@ -23,18 +23,18 @@ from haizea.api.answers import (
 from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none
-from haizea.core.events import (
+from haizea.core.model.events import (
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import FOREVER, Capacity, ResourceTypes
-from haizea.kept import Event, TokenInfo
+from haizea.core.model.hosts import Site
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
+from haizea.service_types import Event, TokenInfo
 from haizea.times import spell_times
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from haizea.core.events import Decision, Input
+from haizea.core.model.events import Decision, Input
 
 
 class Backend(Protocol):

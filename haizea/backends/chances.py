@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from haizea.core.events import Purpose
+from haizea.core.model.events import Purpose
 
 
 def describe_chances(

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from haizea.backends.chances import describe_chances
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Input,
     LeaseAccepted,
@@ -26,9 +26,9 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lifecycle import FINAL
-from haizea.core.members import QUEUED, RUN, SHUTDOWN, SUSPEND
-from haizea.core.resources import FOREVER
+from haizea.core.model.lifecycle import FINAL
+from haizea.core.model.members import QUEUED, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.resources import FOREVER
 
 #: A run without end fails, if it fails at all, within this many seconds.
 _ENDLESS_RUN_SECONDS = 86_400

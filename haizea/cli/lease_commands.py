@@ -24,8 +24,8 @@ from haizea.cli.words import (
     told_locally,
     when,
 )
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import FINAL, State
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import FINAL, State
 
 _MOST_ID = (1 << 53) - 1
 

@@ -13,8 +13,8 @@ import click
 from haizea.cli.errors import WrongInput
 
 if TYPE_CHECKING:
-    from haizea.backends.opennebula.client import Client
-    from haizea.backends.opennebula.session import Session
+    from haizea.backends.opennebula.wire.client import Client
+    from haizea.backends.opennebula.wire.session import Session
 
 DEFAULT_ENDPOINT = "http://localhost:2633/RPC2"
 
@@ -45,8 +45,8 @@ def reaches_opennebula(command: _Command) -> _Command:
 
 def session_from(one_auth: Path | None) -> Session:
     """The credentials in that file, else where OpenNebula's tools look. Wrong input if none."""
-    from haizea.backends.opennebula.errors import SessionError
-    from haizea.backends.opennebula.session import read_session
+    from haizea.backends.opennebula.model.errors import SessionError
+    from haizea.backends.opennebula.wire.session import read_session
 
     environment = dict(os.environ)
     if one_auth is not None:
@@ -60,8 +60,8 @@ def session_from(one_auth: Path | None) -> Session:
 @contextmanager
 def client_of(endpoint: str, one_auth: Path | None) -> Iterator[Client]:
     """A client, for one command; what OpenNebula has against it is said in its words."""
-    from haizea.backends.opennebula.client import Client, RetrySettings
-    from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused
+    from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused
+    from haizea.backends.opennebula.wire.client import Client, RetrySettings
 
     session = session_from(one_auth)
     retry = RetrySettings(attempts=2, backoff_seconds=0.2)

@@ -17,7 +17,7 @@ from haizea.cli.opennebula_access import DEFAULT_ENDPOINT, session_from
 from haizea.cli.tables import clean, coloured
 
 if TYPE_CHECKING:
-    from haizea.backends.opennebula.setup_check import Finding, Setup
+    from haizea.backends.opennebula.site.setup_check import Finding, Setup
     from haizea.config import Config
 
 _CONF = click.option(
@@ -55,10 +55,10 @@ def check(conf: Path | None, endpoint: str | None, one_auth: Path | None, output
     Example:
       haizea opennebula check -c /etc/haizea.conf
     """
-    from haizea.backends.opennebula.client import Client, RetrySettings
-    from haizea.backends.opennebula.connection import ConnectionSettings
-    from haizea.backends.opennebula.errors import OpenNebulaError
-    from haizea.backends.opennebula.setup_check import Verdict, check_setup
+    from haizea.backends.opennebula.model.errors import OpenNebulaError
+    from haizea.backends.opennebula.site.setup_check import Verdict, check_setup
+    from haizea.backends.opennebula.wire.client import Client, RetrySettings
+    from haizea.backends.opennebula.wire.connection import ConnectionSettings
 
     setup = _setup(conf, endpoint)
     session = session_from(one_auth)
@@ -80,8 +80,8 @@ def check(conf: Path | None, endpoint: str | None, one_auth: Path | None, output
 
 
 def _setup(conf: Path | None, endpoint: str | None) -> Setup:
-    from haizea.backends.opennebula.address import address_of
-    from haizea.backends.opennebula.setup_check import Setup
+    from haizea.backends.opennebula.site.setup_check import Setup
+    from haizea.backends.opennebula.wire.address import address_of
     from haizea.config import load
 
     if conf is not None:
@@ -91,7 +91,7 @@ def _setup(conf: Path | None, endpoint: str | None) -> Setup:
 
 
 def _configured(config: Config) -> Setup:
-    from haizea.backends.opennebula.setup_check import Setup
+    from haizea.backends.opennebula.site.setup_check import Setup
     from haizea.config.opennebula import PreemptWith
     from haizea.service.opennebula_section import address, waits_in
 
@@ -154,7 +154,7 @@ def install_driver(directory: Path, conf: Path | None) -> None:
       haizea opennebula install-driver /var/lib/one/remotes/scheduler/haizea \\
           -c /etc/haizea.conf
     """
-    from haizea.backends.opennebula.placer import (
+    from haizea.backends.opennebula.site.placer import (
         SOCKET_NAME,
         PlacerError,
         install_placer,

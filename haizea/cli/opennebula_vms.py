@@ -15,7 +15,7 @@ from haizea.cli.opennebula_access import client_of, reaches_opennebula
 from haizea.cli.tables import Column, table, terminal_width
 
 if TYPE_CHECKING:
-    from haizea.backends.opennebula.vm import VirtualMachine
+    from haizea.backends.opennebula.model.vm import VirtualMachine
 
 _MOST_TEMPLATE_BYTES = 1 << 20
 _MOST_VMS = 1000
@@ -107,7 +107,7 @@ def _read(template: Path | None) -> str:
 
 
 def _line(name: str, value: str) -> str:
-    from haizea.backends.opennebula.template import write_template
+    from haizea.backends.opennebula.model.template import write_template
 
     return write_template({name: value}) + "\n"
 
@@ -120,9 +120,9 @@ def _words(
     count: int,
 ) -> str:
     """The ``HAIZEA`` attribute, empty where nothing is asked for. What is wrong is wrong use."""
-    from haizea.backends.opennebula.requests_words import Start, parse_words
-    from haizea.backends.opennebula.template import write_template
-    from haizea.core.lease import Kind
+    from haizea.backends.opennebula.model.template import write_template
+    from haizea.backends.opennebula.requests.haizea_attribute import Start, parse_words
+    from haizea.core.model.lease import Kind
 
     given = {"START": start, "DURATION": duration, "GROUP": group}
     words = {name: text for name, text in given.items() if text is not None}
@@ -198,7 +198,7 @@ def _entry(vm: VirtualMachine) -> dict[str, Any]:
 
 def state_in_words(state: int, lcm_state: int) -> str:
     """``pending``, or while it is active what it does: ``running``, ``save stop``."""
-    from haizea.backends.opennebula.vm import LcmState, VmState
+    from haizea.backends.opennebula.model.vm import LcmState, VmState
 
     if state == VmState.ACTIVE and lcm_state in list(LcmState):
         name = LcmState(lcm_state).name

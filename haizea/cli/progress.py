@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from haizea.core.events import Decision
+from haizea.core.model.events import Decision
 from haizea.loop import Tally
 from haizea.report import moment
 

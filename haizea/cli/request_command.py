@@ -21,7 +21,7 @@ from haizea.cli.options import ParsedOption
 from haizea.cli.session import Session, asks_service
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.times import parse_span
 from haizea.times.moments import Start, SystemZone, parse_start
 

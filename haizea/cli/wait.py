@@ -11,7 +11,7 @@ from haizea.cli.session import Session
 from haizea.cli.stream import ServerEvent, follow
 from haizea.cli.tables import coloured
 from haizea.cli.words import local, told_locally
-from haizea.core.lifecycle import FINAL, State
+from haizea.core.model.lifecycle import FINAL, State
 
 #: What can be waited for.
 WAITS = ("active", "done")

@@ -12,7 +12,7 @@ from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.session import Session, asks_service
 from haizea.cli.stream import follow
 from haizea.cli.wait import event_line, tell_of_loss
-from haizea.core.lifecycle import FINAL
+from haizea.core.model.lifecycle import FINAL
 
 
 @click.command("watch", context_settings=HELP)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from haizea.config.values import ValueType
-from haizea.core.hosts import Host, Site
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.resources import ResourceTypes
 
 #: Amounts by resource type, in the order of the file.
 Amounts = tuple[tuple[str, int], ...]

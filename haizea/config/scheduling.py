@@ -8,7 +8,7 @@ from typing import ClassVar
 from haizea import plugins
 from haizea.config.option import Required, option
 from haizea.config.values import Choice, Duration, Integer, Number, PluginName
-from haizea.core.settings import Backfilling, Exclusion, Migration, Suspension
+from haizea.core.model.settings import Backfilling, Exclusion, Migration, Suspension
 
 _INTERMEDIATE = Required(
     "where backfilling is intermediate",

@@ -35,7 +35,7 @@ from haizea.config.words import (
     Preparation,
     StopWhen,
 )
-from haizea.core.settings import Transfer
+from haizea.core.model.settings import Transfer
 
 _MODE = ("general", "mode")
 _SIMULATED = Required(

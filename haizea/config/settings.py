@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from haizea.config.sections import Config
 from haizea.config.words import ImageReuse, Preparation
-from haizea.core.settings import ImageSettings, Settings
+from haizea.core.model.settings import ImageSettings, Settings
 
 
 def scheduling_settings(config: Config) -> Settings:

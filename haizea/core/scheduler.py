@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from haizea.core.admission import Admission
-from haizea.core.channel import Channel
-from haizea.core.durations import Rates
-from haizea.core.events import (
+from haizea.core.capacity.channel import Channel
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.disruption.delays import Lateness
+from haizea.core.disruption.external_load import Others
+from haizea.core.disruption.external_moves import Moved
+from haizea.core.disruption.failures import Trouble
+from haizea.core.disruption.replanning import Repair
+from haizea.core.images.transfers import Preparation
+from haizea.core.model.events import (
     Decision,
     HostAdded,
     HostDrained,
@@ -30,26 +35,21 @@ from haizea.core.events import (
     OperationDelayed,
     OperationFailed,
 )
-from haizea.core.hosts import Site
-from haizea.core.keeping import Restoring, lease_record, rates_records
-from haizea.core.late import Lateness
-from haizea.core.lease import LeaseRequest
-from haizea.core.mapper import GreedyMapper, Mapper
-from haizea.core.members import BEST_EFFORT
-from haizea.core.moved import Moved
-from haizea.core.offers import Offers
-from haizea.core.others import Others
-from haizea.core.placement import Planner
-from haizea.core.plan import Lease
-from haizea.core.policy import Policies
-from haizea.core.preparation import Preparation
-from haizea.core.queue import Queue
-from haizea.core.records import LeaseRecord, SiteRecord
-from haizea.core.repair import Repair
-from haizea.core.schedule import Schedule
-from haizea.core.settings import Settings
-from haizea.core.slottable import SlotTable
-from haizea.core.trouble import Trouble
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.members import BEST_EFFORT
+from haizea.core.model.policy import Policies
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.settings import Settings
+from haizea.core.placement.durations import Rates
+from haizea.core.placement.mapper import GreedyMapper, Mapper
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import Planner
+from haizea.core.queue.backfill import Queue
+from haizea.core.requests.admission import Admission
+from haizea.core.requests.counteroffers import Offers
+from haizea.core.schedule.schedule import Schedule
+from haizea.core.snapshot import Restoring, lease_record, rates_records
 
 
 class Scheduler:
@@ -85,7 +85,7 @@ class Scheduler:
         """Let it be ``now``, take notice of ``inputs`` in their order, and decide.
 
         ``now`` is never before the last call's. Raises
-        :class:`~haizea.core.lifecycle.ImpossibleTransition` for a bug, nothing else.
+        :class:`~haizea.core.model.lifecycle.ImpossibleTransition` for a bug, nothing else.
         """
         schedule = self._schedule
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"

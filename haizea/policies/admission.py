@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.core.lease import Kind, LeaseRequest
+from haizea.core.model.lease import Kind, LeaseRequest
 
 
 class AcceptAll:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from haizea.core.derivable import mypyc_attr
-from haizea.core.hosts import HostSet
-from haizea.core.lease import LeaseRequest
-from haizea.core.policy import HostView
+from haizea.core.model.derivable import mypyc_attr
+from haizea.core.model.hosts import HostSet
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.policy import HostView
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.policy import PlacedLease
+from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.policy import PlacedLease
 
 
 class NoPreemption:

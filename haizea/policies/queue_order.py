@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from haizea.core.lease import LeaseRequest
-from haizea.core.resources import FOREVER
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.resources import FOREVER
 
 
 class Submission:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from haizea.core.policy import (
+from haizea.core.model.policy import (
     AdmissionPolicy,
     HostSelectionPolicy,
     Policies,

@@ -11,9 +11,9 @@ from haizea.backends.world import World, WorldBackend
 from haizea.clock import RealClock
 from haizea.config import Config, make_site
 from haizea.config.words import Mode
-from haizea.core.hosts import Site
-from haizea.core.policy import Policies
-from haizea.core.records import LeaseRecord
+from haizea.core.model.hosts import Site
+from haizea.core.model.policy import Policies
+from haizea.core.model.records import LeaseRecord
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from haizea.core.durations import Rates
-from haizea.core.events import Decision, HostChanged, RatesChanged
-from haizea.core.hosts import Host, Site
-from haizea.core.records import HostRecord, LeaseRecord, SiteRecord
+from haizea.core.model.events import Decision, HostChanged, RatesChanged
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
+from haizea.core.placement.durations import Rates
 
 
 class Board:

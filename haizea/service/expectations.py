@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from haizea.core.keeping import rates_records
-from haizea.core.policy import Policies
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.model.policy import Policies
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings
+from haizea.core.snapshot import rates_records
 from haizea.service.board import Board
 
 #: Of a longer queue, at least and at most so many leases from its head on are told what to

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
-from haizea.core.events import Input, LeaseCancelled, LeaseSubmitted
-from haizea.core.hostrules import Allowed
-from haizea.core.hosts import EVERYWHERE
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import ResourceTypes
-from haizea.kept import KeyReused
+from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.model.hostrules import Allowed
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.service_types import KeyReused
 from haizea.store import RequestKey, StoreError
 
 #: So many requests may wait to be taken; more are turned away.

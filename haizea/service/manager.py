@@ -22,18 +22,18 @@ from haizea.api.manager import (
     ServiceStatus,
     Unavailable,
 )
-from haizea.core.events import OperationEnded
-from haizea.core.hosts import Site
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import Capacity
-from haizea.kept import Event, LeaseQuery, Role, TokenInfo
+from haizea.core.model.events import OperationEnded
+from haizea.core.model.hosts import Site
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import Capacity
 from haizea.service import use
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
 from haizea.service.inbox import Cancellation, Inbox, Submission
 from haizea.service.turns import Turns
+from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
 from haizea.store import Store, StoreError
 
 #: So many events are read for a lease's story, or operations for a time.

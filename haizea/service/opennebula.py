@@ -9,32 +9,32 @@ from pathlib import Path
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
-from haizea.backends.opennebula.asking import Asking
 from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.connection import ConnectionSettings
-from haizea.backends.opennebula.errors import OpenNebulaError
-from haizea.backends.opennebula.expressions import parse_rank
-from haizea.backends.opennebula.expressions_errors import ExpressionError
-from haizea.backends.opennebula.matching_ranks import DatastorePolicy, HostPolicy
-from haizea.backends.opennebula.outcomes import Limits
-from haizea.backends.opennebula.placer import SOCKET_NAME, PlacerError, WakeUps
-from haizea.backends.opennebula.placing import PlacingPolicies
-from haizea.backends.opennebula.rates import RateRules
-from haizea.backends.opennebula.reports import LeaseReports, Reports
-from haizea.backends.opennebula.requests import DraftRules
-from haizea.backends.opennebula.scheduled_runner import ScheduledActions
-from haizea.backends.opennebula.session import read_session
-from haizea.backends.opennebula.watching import Intervals
+from haizea.backends.opennebula.enactment.outcomes import Limits
+from haizea.backends.opennebula.expressions.errors import ExpressionError
+from haizea.backends.opennebula.expressions.language import parse_rank
+from haizea.backends.opennebula.matching.lease_hosts import PlacingPolicies
+from haizea.backends.opennebula.matching.ranks import DatastorePolicy, HostPolicy
+from haizea.backends.opennebula.model.errors import OpenNebulaError
+from haizea.backends.opennebula.owners.reports import LeaseReports, Reports
+from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
+from haizea.backends.opennebula.requests.drafts import DraftRules
+from haizea.backends.opennebula.requests.intake import Asking
+from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
+from haizea.backends.opennebula.site.watching import Intervals
+from haizea.backends.opennebula.state.rates import RateRules
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.backends.opennebula.wire.session import read_session
 from haizea.clock import RealClock
 from haizea.config import Config
 from haizea.config.opennebula import DefaultLease, PreemptWith
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.policy import Policies
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.policy import Policies
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox, Submission

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from haizea.backends.opennebula import waiting
-from haizea.backends.opennebula.address import Address, address_of
+from haizea.backends.opennebula.model import waiting
+from haizea.backends.opennebula.wire.address import Address, address_of
 from haizea.config.opennebula import OpenNebula, VmStates
 
 _WAITS_IN = {

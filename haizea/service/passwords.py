@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from haizea.api.manager import Unavailable
-from haizea.backends.opennebula.errors import OpenNebulaError, Reason, Refused, SessionError
-from haizea.backends.opennebula.pools import User
-from haizea.backends.opennebula.session import Session
-from haizea.kept import Role, TokenInfo
+from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused, SessionError
+from haizea.backends.opennebula.model.pools import User
+from haizea.backends.opennebula.wire.session import Session
+from haizea.service_types import Role, TokenInfo
 
 _logger = logging.getLogger("haizea.api")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from haizea.backends.base import Backend
-from haizea.core.events import (
+from haizea.core.model.events import (
     HostFailed,
     HostRestored,
     Input,
@@ -14,9 +14,9 @@ from haizea.core.events import (
     OperationDelayed,
     OperationFailed,
 )
-from haizea.core.hosts import Site
-from haizea.core.records import LeaseRecord, SiteRecord
-from haizea.core.resources import fits, subtract
+from haizea.core.model.hosts import Site
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.resources import fits, subtract
 from haizea.service.use import use_of
 
 #: Of what happened meanwhile, so much is told.

@@ -11,10 +11,10 @@ from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
 from haizea.config import Config, make_site
 from haizea.config.words import Mode
-from haizea.core.hosts import Site
-from haizea.kept import Event
+from haizea.core.model.hosts import Site
 from haizea.runtime import RunError
 from haizea.service.world import world_options
+from haizea.service_types import Event
 from haizea.store import Store
 
 _PAGE = 5_000

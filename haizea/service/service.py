@@ -15,10 +15,9 @@ from haizea.api.settings import ApiSettings
 from haizea.clock import Pace, RealClock
 from haizea.config import Config, scheduling_settings
 from haizea.config.words import FailureHandling, Mode
-from haizea.core.events import Input
-from haizea.core.hosts import Site
+from haizea.core.model.events import Input
+from haizea.core.model.hosts import Site
 from haizea.core.scheduler import Scheduler
-from haizea.kept import Role
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
@@ -32,6 +31,7 @@ from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
 from haizea.service.turns import Enacting, Stopped, Turns
+from haizea.service_types import Role
 from haizea.store import Saved, Store, StoreError
 
 _PACE = "pace"

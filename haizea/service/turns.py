@@ -13,16 +13,16 @@ from collections.abc import Callable, Sequence
 
 from haizea.api.manager import Decided, Unavailable
 from haizea.backends.base import Backend
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostChanged,
     Input,
     RatesChanged,
     StateChanged,
 )
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
 from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
 from haizea.service.figures import Figures

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from haizea.api.manager import HostUse, Reserved
-from haizea.core.events import OperationEnded, Purpose
-from haizea.core.hosts import Site
-from haizea.core.records import LeaseRecord, PlanRecord
-from haizea.core.resources import Capacity, add
+from haizea.core.model.events import OperationEnded, Purpose
+from haizea.core.model.hosts import Site
+from haizea.core.model.records import LeaseRecord, PlanRecord
+from haizea.core.model.resources import Capacity, add
 from haizea.service.board import Board
 
 Use = tuple[tuple[int, Capacity], ...]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from haizea.backends.world import World, WorldError, WorldOptions
 from haizea.config import Config
-from haizea.core.events import Purpose
-from haizea.core.hosts import Site
+from haizea.core.model.events import Purpose
+from haizea.core.model.hosts import Site
 
 
 def world_options(config: Config) -> WorldOptions:

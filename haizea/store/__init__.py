@@ -3,7 +3,7 @@
 Only the daemon imports this: SQLAlchemy takes a fifth of a second to import.
 """
 
-from haizea.kept import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
+from haizea.service_types import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
 from haizea.store.errors import CodecError, StoreError, StoreLost, StoreUnavailable
 from haizea.store.store import Saved, Store
 from haizea.store.tokens import TokenTable

@@ -18,8 +18,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from haizea.core.events import Decision
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.model.events import Decision
+from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.errors import CodecError
 
 VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from haizea.core.events import RatesChanged
+from haizea.core.model.events import RatesChanged
 from haizea.store.database import Database
 from haizea.store.schema import events, keys, leases, starts, tokens
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from haizea.core.events import Decision, OperationEnded, Purpose
-from haizea.core.records import LeaseRecord
-from haizea.kept import Event, LeaseQuery
+from haizea.core.model.events import Decision, OperationEnded, Purpose
+from haizea.core.model.records import LeaseRecord
+from haizea.service_types import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
 from haizea.store.schema import events, keys, leases
 from haizea.store.turns import RequestKey, text, texts
@@ -125,7 +125,7 @@ def lease_for_key(
 ) -> int | None:
     """The lease that ``owner`` asked for with this idempotency key, if any.
 
-    Raises :class:`haizea.kept.KeyReused` where what was asked for is known to have another digest.
+    Raises :class:`haizea.service_types.KeyReused` where what was asked for is known to have another digest.
     """
     select = sa.select(keys).where(keys.c.owner == text(owner), keys.c.key == text(key))
     row = connection.execute(select).first()

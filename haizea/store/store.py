@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from haizea.core.events import Decision
-from haizea.core.records import LeaseRecord, SiteRecord
-from haizea.kept import Event, LeaseQuery
+from haizea.core.model.events import Decision
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.service_types import Event, LeaseQuery
 from haizea.store import questions
 from haizea.store.address import parse_address
 from haizea.store.codec import read_site
@@ -221,7 +221,7 @@ class Store:
     def lease_for_key(self, owner: str, key: str, digest: str | None = None) -> int | None:
         """The lease that ``owner`` asked for with this idempotency key, if any.
 
-        Raises :class:`haizea.kept.KeyReused` where another request had it, by its digest.
+        Raises :class:`haizea.service_types.KeyReused` where another request had it, by its digest.
         """
         with self._database.reading() as connection:
             return questions.lease_for_key(connection, owner, key, digest)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from haizea.kept import Role, TokenInfo, TokenNameTaken
+from haizea.service_types import Role, TokenInfo, TokenNameTaken
 from haizea.store.database import Database
 from haizea.store.errors import StoreError
 from haizea.store.schema import tokens

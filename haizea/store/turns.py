@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -20,8 +20,8 @@ from haizea.core.events import (
     Purpose,
     RatesChanged,
 )
-from haizea.core.records import LeaseRecord, SiteRecord
-from haizea.kept import KeyReused
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.service_types import KeyReused
 from haizea.store.codec import LARGEST, SMALLEST, write_decision, write_lease, write_site
 from haizea.store.schema import events, keys, leases, state
 
@@ -44,7 +44,7 @@ class RequestKey:
     digest: str | None = None
 
     def check(self, digest: str | None) -> None:
-        """Raises :class:`haizea.kept.KeyReused` where this is known to be another request's."""
+        """Raises :class:`haizea.service_types.KeyReused` where this is known to be another request's."""
         if None not in (digest, self.digest) and digest != self.digest:
             raise KeyReused(self.lease)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.times import parse_span
 
 #: The last moment that can be told in every zone: the end of the year 9998.

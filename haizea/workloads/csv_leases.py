@@ -15,7 +15,7 @@ import csv
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.workloads.lublin import DailyCycle, LublinModel
 from haizea.workloads.model import (
     DEFAULT_AMOUNTS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from haizea.core.lease import DiskImage
+from haizea.core.model.lease import DiskImage
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import ImageList

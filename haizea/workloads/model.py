@@ -13,9 +13,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Literal
 
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.resources import Capacity, ResourceTypes, UnknownResourceType
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import Capacity, ResourceTypes, UnknownResourceType
 from haizea.workloads.errors import WorkloadError
 
 Amounts = Mapping[str, int]

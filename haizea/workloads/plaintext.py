@@ -13,7 +13,7 @@ import shlex
 from fractions import Fraction
 from typing import NoReturn
 
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, by_arrival

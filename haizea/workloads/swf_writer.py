@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease
 

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival

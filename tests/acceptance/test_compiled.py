@@ -68,9 +68,9 @@ probes: ar best-effort immediate cpu-utilization disk-usage plugged.Ends
 
 PLUGGED = """\
 from haizea.accounting.counter import Counter
-from haizea.core.events import OperationEnded
-from haizea.core.hosts import hosts_in
-from haizea.core.mapper import GreedyMapper
+from haizea.core.model.events import OperationEnded
+from haizea.core.model.hosts import hosts_in
+from haizea.core.placement.mapper import GreedyMapper
 
 class HighestFirst:
     def tiers(self, request, hosts, view):
@@ -178,7 +178,7 @@ def everything(haizea: Path, place: Path, run: str) -> dict[str, bytes]:
 
 
 def test_it_is_compiled(compiled: Path, tmp_path: Path) -> None:
-    code = "import haizea.core.slottable as s, haizea.loop as l; print(s.__file__, l.__file__)"
+    code = "import haizea.core.capacity.slottable as s, haizea.loop as l; print(s.__file__, l.__file__)"
     slottable, loop = python(compiled, tmp_path, code).decode().split()
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
     assert slottable == str(compiled / "haizea" / "core" / f"slottable{suffix}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     ImageStored,
@@ -14,10 +14,10 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State as S
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State as S
+from haizea.core.model.resources import ResourceTypes
 
 T = 1_000_000
 SITE = Site.uniform(ResourceTypes(), 4, (100, 1024))

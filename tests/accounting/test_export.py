@@ -18,8 +18,8 @@ from haizea.accounting.results import ResultsFile
 from haizea.accounting.schema import PER_LEASE_COLUMNS
 from haizea.accounting.summary import duration, render, summarise
 from haizea.cli.commands import cli
-from haizea.core.hosts import Site
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.resources import ResourceTypes
 
 
 def write(to: Path, labels: dict[str, str], probes: list[str], site: Site = SITE) -> ResultsFile:

@@ -15,9 +15,9 @@ from haizea.accounting.gantt import gantt
 from haizea.accounting.reader import Results
 from haizea.accounting.results import ResultsFile
 from haizea.cli.commands import cli
-from haizea.core.events import Decision, OperationEnded, Purpose
-from haizea.core.hosts import Host, Site
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.events import Decision, OperationEnded, Purpose
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.resources import ResourceTypes
 
 SVG = "{http://www.w3.org/2000/svg}"
 

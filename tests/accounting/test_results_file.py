@@ -13,7 +13,7 @@ from streams import NODE, SITE, T, best_effort, ended, path, reservation, suspen
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile, Status
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -24,9 +24,9 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hosts import Host, Site
-from haizea.core.lifecycle import State as S
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lifecycle import State as S
+from haizea.core.model.resources import ResourceTypes
 
 ALL_PROBES = ["ar", "best-effort", "immediate", "cpu-utilization", "disk-usage"]
 

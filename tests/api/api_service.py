@@ -34,7 +34,7 @@ from haizea.api.manager import (
 )
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostDrained,
     HostRestored,
@@ -46,16 +46,16 @@ from haizea.core.events import (
     OperationStarted,
     Purpose,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
-from haizea.core.resources import Capacity, ResourceTypes, add
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import Capacity, ResourceTypes, add
+from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings
-from haizea.kept import Event, KeyReused, LeaseQuery, Role, TokenInfo, TokenNameTaken
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
+from haizea.service_types import Event, KeyReused, LeaseQuery, Role, TokenInfo, TokenNameTaken
 
 Taken = (
     tuple[LeaseSubmitted, "Future[Decided]"] | tuple[LeaseCancelled, "Future[LeaseRecord | None]"]

@@ -9,8 +9,8 @@ import httpx
 from api_service import PEOPLE, client_of
 from real_service import RealService
 
-from haizea.kept import Role
 from haizea.service.manager import ServiceManager
+from haizea.service_types import Role
 
 
 class LiveService:

@@ -12,7 +12,7 @@ from api_service import wanted
 from live_service import LiveService
 
 from haizea.api.app import description
-from haizea.kept import Role
+from haizea.service_types import Role
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from real_service import real_service
 
-from haizea.core.events import RatesChanged
-from haizea.core.records import RatesRecord, SiteRecord
+from haizea.core.model.events import RatesChanged
+from haizea.core.model.records import RatesRecord, SiteRecord
 from haizea.store import Store, Turn
 
 

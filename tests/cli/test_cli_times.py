@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.times import parse_span
 from haizea.times.moments import (
     MAX_MOMENT,

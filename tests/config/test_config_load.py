@@ -27,7 +27,7 @@ from haizea.config.values import (
     PluginName,
     PluginNames,
 )
-from haizea.core.settings import (
+from haizea.core.model.settings import (
     Backfilling,
     Exclusion,
     ImageSettings,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from haizea.core.hold import Hold
-from haizea.core.hosts import host_set
-from haizea.core.resources import FOREVER, Capacity
-from haizea.core.use import Use
+from haizea.core.capacity.hold import Hold
+from haizea.core.model.allocation import Use
+from haizea.core.model.hosts import host_set
+from haizea.core.model.resources import FOREVER, Capacity
 
 #: Nothing starts, and nothing that has an end ends, after this second.
 HORIZON = 14

@@ -7,8 +7,8 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.hosts import Site, host_set, hosts_in, lowest
-from haizea.core.resources import (
+from haizea.core.model.hosts import Site, host_set, hosts_in, lowest
+from haizea.core.model.resources import (
     ResourceTypes,
     UnknownResourceType,
     add,

@@ -6,7 +6,7 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.channel import Channel
+from haizea.core.capacity.channel import Channel
 
 HORIZON = 40
 MOMENTS = st.integers(0, HORIZON)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from haizea.core.events import LeaseEnded, LeaseSubmitted, OperationStarted
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.events import LeaseEnded, LeaseSubmitted, OperationStarted
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings
 from haizea.policies.registry import make_policies
 
 

@@ -9,7 +9,7 @@ from effort import how_hard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostDrained,
@@ -21,13 +21,13 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord, PlanRecord
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, PlanRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings, Suspension
 from haizea.policies.registry import make_policies
 
 WHY = "host-1 takes nothing new: repairs"

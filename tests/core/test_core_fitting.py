@@ -9,8 +9,8 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.fitting import Blocks
-from haizea.core.hostrules import (
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hostrules import (
     AllowedRecord,
     HostRules,
     allowed_hosts,
@@ -18,11 +18,11 @@ from haizea.core.hostrules import (
     cliques,
     permits,
 )
-from haizea.core.hosts import EVERYWHERE, Host, HostSet, hosts_in
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.mapper import Demand, GreedyMapper
-from haizea.core.resources import Capacity, add, fits
-from haizea.core.slottable import SlotTable
+from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import Capacity, add, fits
+from haizea.core.placement.fitting import Blocks
+from haizea.core.placement.mapper import Demand, GreedyMapper
 from haizea.policies.host_selection import Greedy
 
 CAPACITIES: st.SearchStrategy[Capacity] = st.sampled_from([(100, 100), (200, 100), (50, 200)])

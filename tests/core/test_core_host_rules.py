@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostsAllowed,
     HostsLimited,
@@ -13,13 +13,13 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hostrules import Allowed, HostRules, allowed_record
-from haizea.core.hosts import EVERYWHERE, Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hostrules import Allowed, HostRules, allowed_record
+from haizea.core.model.hosts import EVERYWHERE, Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Settings
 from haizea.policies.registry import make_policies
 
 APART = HostRules(allowed=(EVERYWHERE,) * 3, apart=((0, 1, 2),))

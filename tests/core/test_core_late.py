@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.core.events import LeaseEnded, LeaseSubmitted, StateChanged
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.events import LeaseEnded, LeaseSubmitted, StateChanged
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Settings
 from haizea.policies.registry import make_policies
 
 

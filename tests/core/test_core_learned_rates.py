@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostRates,
     Input,
@@ -15,13 +15,13 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import RatesRecord
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import RatesRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Exclusion, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Exclusion, Migration, Settings, Suspension
 from haizea.policies.registry import make_policies
 
 #: 1024 MB are saved in 16 s, restored in 8 s.

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from haizea.core.lifecycle import (
+from haizea.core.model.lifecycle import (
     FINAL,
     TRANSITIONS,
     ImpossibleTransition,

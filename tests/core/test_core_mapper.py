@@ -6,11 +6,11 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.hosts import Host, host_set
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.mapper import Demand, GreedyMapper, first_fit, fits_site
-from haizea.core.resources import FOREVER, Capacity, add, copies, fits, subtract
-from haizea.core.slottable import SlotTable
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import Host, host_set
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import FOREVER, Capacity, add, copies, fits, subtract
+from haizea.core.placement.mapper import Demand, GreedyMapper, first_fit, fits_site
 from haizea.policies.host_selection import Greedy, NoPolicy
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(0, 4))

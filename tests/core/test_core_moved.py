@@ -6,7 +6,7 @@ from effort import how_hard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostDrained,
     HostFailed,
@@ -20,12 +20,12 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import FOREVER, ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import FOREVER, ResourceTypes
+from haizea.core.model.settings import Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Settings, Suspension
 from haizea.policies.registry import make_policies
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.core import overheads
-from haizea.core.settings import Exclusion, Migration, Settings
+from haizea.core.model import overheads
+from haizea.core.model.settings import Exclusion, Migration, Settings
 
 PLAIN = Settings()
 SLOW = Settings(suspend_rate_mb_s=32, resume_rate_mb_s=64, enactment_overhead_seconds=3)

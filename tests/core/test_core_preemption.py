@@ -6,13 +6,13 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.events import Decision, LeaseSubmitted, OperationStarted, StateChanged
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import Capacity, ResourceTypes, copies, subtract
+from haizea.core.model.events import Decision, LeaseSubmitted, OperationStarted, StateChanged
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import Capacity, ResourceTypes, copies, subtract
+from haizea.core.model.settings import Settings
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Settings
 from haizea.policies.registry import make_policies
 
 SIZES: st.SearchStrategy[Capacity] = st.sampled_from([(100, 100), (200, 100), (100, 200), (50, 50)])

@@ -8,10 +8,10 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.images import ImageStore
-from haizea.core.lease import DiskImage
-from haizea.core.preparation import ImageTransfer, Preparation
-from haizea.core.settings import ImageSettings, Transfer
+from haizea.core.images.cache import ImageStore
+from haizea.core.images.transfers import ImageTransfer, Preparation
+from haizea.core.model.lease import DiskImage
+from haizea.core.model.settings import ImageSettings, Transfer
 
 LENGTH = 3
 

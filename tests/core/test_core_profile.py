@@ -7,8 +7,8 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.profile import Profile
-from haizea.core.resources import FOREVER
+from haizea.core.capacity.availability import Profile
+from haizea.core.model.resources import FOREVER
 
 HORIZON = 30
 HOSTS = 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostFailed,
@@ -20,12 +20,12 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, ImageSettings, Settings, Transfer
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, ImageSettings, Settings, Transfer
 from haizea.policies.registry import make_policies
 
 

@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 )
 from slot_oracle import HORIZON, Entry, Oracle
 
-from haizea.core.hold import Hold
-from haizea.core.hosts import EVERYWHERE, Host, HostSet, host_set
-from haizea.core.resources import FOREVER, Capacity, fits
-from haizea.core.sizes import Levels, SizeIndexes, level_count
-from haizea.core.slottable import SlotTable
-from haizea.core.use import Use
+from haizea.core.capacity.fit_index import Levels, SizeIndexes, level_count
+from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.allocation import Use
+from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, host_set
+from haizea.core.model.resources import FOREVER, Capacity, fits
 
 CAPACITIES = st.tuples(st.sampled_from([4, 4, 8]), st.sampled_from([4, 4, 6]), st.just(2))
 SIZES: tuple[Capacity, ...] = ((1, 1, 0), (2, 1, 1), (4, 4, 0), (0, 3, 0), (3, 2, 1), (4, 4, 2))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from opennebula_chaos_people import Asked, People
 from opennebula_chaos_world import World
 
-from haizea.core.events import StateChanged
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
+from haizea.core.model.events import StateChanged
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
 from haizea.sandbox.journal import Change
 from haizea.store import LeaseQuery
 

@@ -22,23 +22,23 @@ from typing import Any
 import pytest
 
 import haizea.backends.opennebula.backend as backend_module
-import haizea.backends.opennebula.commander as commander_module
-import haizea.backends.opennebula.reports as reports_module
-import haizea.backends.opennebula.watching as watching_module
+import haizea.backends.opennebula.enactment.commander as commander_module
+import haizea.backends.opennebula.owners.reports as reports_module
+import haizea.backends.opennebula.site.watching as watching_module
 import haizea.service.opennebula as side_module
 import haizea.service.service as service_module
-from haizea.backends.opennebula.answers import AnswerReader, Value, encode_call, unwrap
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.commander import Answer, Commander, Order
-from haizea.backends.opennebula.errors import (
+from haizea.backends.opennebula.enactment.commander import Answer, Commander, Order
+from haizea.backends.opennebula.model.errors import (
     NotInThisVersion,
     OpenNebulaError,
     Refused,
     Unreachable,
 )
-from haizea.backends.opennebula.reports import Reports
-from haizea.backends.opennebula.session import Session
-from haizea.backends.opennebula.watching import Watcher
+from haizea.backends.opennebula.owners.reports import Reports
+from haizea.backends.opennebula.site.watching import Watcher
+from haizea.backends.opennebula.wire.answers import AnswerReader, Value, encode_call, unwrap
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.session import Session
 from haizea.clock import Pace
 from haizea.config import loads
 from haizea.sandbox.clock import ManualClock

@@ -15,8 +15,8 @@ import pytest
 
 from haizea.clock import Pace
 from haizea.config import loads
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
 from haizea.sandbox.clock import ScaledClock
 from haizea.sandbox.faults import Chances
 from haizea.sandbox.server import Options, Sandbox

@@ -16,8 +16,9 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.backends.opennebula.client import Client
-from haizea.backends.opennebula.scheduled_actions import (
+from haizea.backends.opennebula.model.template import NO_TEMPLATE, Template
+from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
+from haizea.backends.opennebula.owners.scheduled_actions import (
     DueAction,
     after_failure,
     after_success,
@@ -25,10 +26,9 @@ from haizea.backends.opennebula.scheduled_actions import (
     mark,
     next_due,
 )
-from haizea.backends.opennebula.scheduled_runner import ScheduledActions
-from haizea.backends.opennebula.session import Session
-from haizea.backends.opennebula.template import NO_TEMPLATE, Template
-from haizea.backends.opennebula.vm import VirtualMachine, read_vm
+from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.session import Session
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options, Sandbox
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.backends.opennebula.address import Address, address_of
+from haizea.backends.opennebula.wire.address import Address, address_of
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_replay import VERSIONS, answer, method_of, recorded, recordings
 
-from haizea.backends.opennebula.answers import AnswerReader, Value, encode_call, unwrap
-from haizea.backends.opennebula.errors import BadAnswer, Fault, Reason, Refused
-from haizea.backends.opennebula.host import HostState, read_host, read_hosts, read_monitoring
-from haizea.backends.opennebula.pools import (
+from haizea.backends.opennebula.model.errors import BadAnswer, Fault, Reason, Refused
+from haizea.backends.opennebula.model.host import HostState, read_host, read_hosts, read_monitoring
+from haizea.backends.opennebula.model.pools import (
     RaftState,
     read_clusters,
     read_configuration,
@@ -27,9 +26,10 @@ from haizea.backends.opennebula.pools import (
     read_user,
     read_vm_groups,
 )
-from haizea.backends.opennebula.template import Template, read_template, write_template
-from haizea.backends.opennebula.trees import read_object, read_pool
-from haizea.backends.opennebula.vm import LcmState, VmState, read_vm, read_vms
+from haizea.backends.opennebula.model.template import Template, read_template, write_template
+from haizea.backends.opennebula.model.trees import read_object, read_pool
+from haizea.backends.opennebula.model.vm import LcmState, VmState, read_vm, read_vms
+from haizea.backends.opennebula.wire.answers import AnswerReader, Value, encode_call, unwrap
 
 LIMIT = 1 << 20
 

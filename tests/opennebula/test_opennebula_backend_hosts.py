@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.backends.opennebula.host import HostInfo, HostState
-from haizea.backends.opennebula.host_table import HostTable
-from haizea.backends.opennebula.steps import Finding, Goal, Manners, Verb, next_step
-from haizea.backends.opennebula.template import NO_TEMPLATE
-from haizea.backends.opennebula.vm import VirtualMachine
-from haizea.core.events import HostAdded, HostDrained, HostFailed, HostRestored
+from haizea.backends.opennebula.model.host import HostInfo, HostState
+from haizea.backends.opennebula.model.template import NO_TEMPLATE
+from haizea.backends.opennebula.model.vm import VirtualMachine
+from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.steps import Finding, Goal, Manners, Verb, next_step
+from haizea.core.model.events import HostAdded, HostDrained, HostFailed, HostRestored
 
 GRACE = 60
 

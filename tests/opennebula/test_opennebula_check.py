@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.session import Session
-from haizea.backends.opennebula.setup_check import Finding, Setup, Verdict, check_setup
-from haizea.backends.opennebula.waiting import HOLD, PENDING
+from haizea.backends.opennebula.model.waiting import HOLD, PENDING
+from haizea.backends.opennebula.site.setup_check import Finding, Setup, Verdict, check_setup
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.session import Session
 from haizea.cli.commands import cli
 from haizea.sandbox.server import HostSpec, Options, Sandbox
 

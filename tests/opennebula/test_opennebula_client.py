@@ -33,10 +33,7 @@ from opennebula_replay import (
 )
 from shared_data import shared
 
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.commands import Action, Migration, Recovery, Which
-from haizea.backends.opennebula.connection import ConnectionSettings
-from haizea.backends.opennebula.errors import (
+from haizea.backends.opennebula.model.errors import (
     BadAnswer,
     NotInThisVersion,
     OpenNebulaError,
@@ -45,10 +42,13 @@ from haizea.backends.opennebula.errors import (
     SessionError,
     Unreachable,
 )
-from haizea.backends.opennebula.pools import RaftState
-from haizea.backends.opennebula.session import Session, read_session
-from haizea.backends.opennebula.version import LEGACY, Version
-from haizea.backends.opennebula.vm import VmState
+from haizea.backends.opennebula.model.pools import RaftState
+from haizea.backends.opennebula.model.version import LEGACY, Version
+from haizea.backends.opennebula.model.vm import VmState
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.commands import Action, Migration, Recovery, Which
+from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.backends.opennebula.wire.session import Session, read_session
 
 SECRET = "onepass"
 SESSION = f"oneadmin:{SECRET}"

@@ -17,16 +17,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from haizea.api.manager import Unavailable
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.session import Session
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.session import Session
 from haizea.cli.access import WrongAccess, find_token
 from haizea.cli.commands import cli
 from haizea.config import loads
-from haizea.kept import Role
 from haizea.sandbox.server import Options, Sandbox
 from haizea.service.passwords import Limits, Passwords
 from haizea.service.paths import Paths
 from haizea.service.service import Service
+from haizea.service_types import Role
 from haizea.store import Store
 
 

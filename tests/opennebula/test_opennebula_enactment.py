@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from haizea.backends.opennebula.commander import Answer, Order
-from haizea.backends.opennebula.enactment import Enactment
-from haizea.backends.opennebula.host_table import HostTable
-from haizea.backends.opennebula.ledger import Errand, Ledger
-from haizea.backends.opennebula.outcomes import Limits, What
-from haizea.backends.opennebula.seen import Look, SeenVms
-from haizea.backends.opennebula.steps import Goal, Verb
-from haizea.backends.opennebula.vm import read_vm
+from haizea.backends.opennebula.enactment.commander import Answer, Order
+from haizea.backends.opennebula.enactment.enactment import Enactment
+from haizea.backends.opennebula.enactment.outcomes import Limits, What
+from haizea.backends.opennebula.model.vm import read_vm
+from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.ledger import Errand, Ledger
+from haizea.backends.opennebula.state.seen import Look, SeenVms
+from haizea.backends.opennebula.state.steps import Goal, Verb
 
 RUNNING, UNKNOWN, SAVE_STOP, SHUTDOWN = (3, 3), (3, 16), (3, 5), (3, 12)
 PROLOG_RESUME_FAILURE = (3, 49)

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_replay import recorded_events
 
-from haizea.backends.opennebula.errors import BadAnswer, OpenNebulaError
-from haizea.backends.opennebula.events import (
+from haizea.backends.opennebula.model.errors import BadAnswer, OpenNebulaError
+from haizea.backends.opennebula.model.vm import LcmState, VmState
+from haizea.backends.opennebula.wire.events import (
     LARGEST_EVENT_BYTES,
     Event,
     EventKind,
     EventStream,
     decode_event,
 )
-from haizea.backends.opennebula.vm import LcmState, VmState
 
 PATIENCE_SECONDS = 20
 

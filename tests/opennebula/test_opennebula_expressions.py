@@ -12,15 +12,15 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.backends.opennebula.expressions import (
+from haizea.backends.opennebula.expressions.errors import ExpressionError
+from haizea.backends.opennebula.expressions.glob import glob
+from haizea.backends.opennebula.expressions.language import (
     MOST_CHARACTERS,
     MOST_NESTING,
     parse_rank,
     parse_requirement,
 )
-from haizea.backends.opennebula.expressions_errors import ExpressionError
-from haizea.backends.opennebula.expressions_glob import glob
-from haizea.backends.opennebula.expressions_table import (
+from haizea.backends.opennebula.expressions.table import (
     DATASTORE_PLACES,
     HOST_PLACES,
     Attributes,

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_data import shared
 
-from haizea.backends.opennebula.expressions import parse_rank, parse_requirement
-from haizea.backends.opennebula.expressions_errors import ExpressionError
-from haizea.backends.opennebula.expressions_table import HOST_PLACES, Attributes, AttributeTable
-from haizea.backends.opennebula.matching import OLD_NAMES, Matchmaker
-from haizea.backends.opennebula.matching_datastores import Datastores
-from haizea.backends.opennebula.matching_pools import (
+from haizea.backends.opennebula.expressions.errors import ExpressionError
+from haizea.backends.opennebula.expressions.language import parse_rank, parse_requirement
+from haizea.backends.opennebula.expressions.table import HOST_PLACES, Attributes, AttributeTable
+from haizea.backends.opennebula.matching.datastores import Datastores
+from haizea.backends.opennebula.matching.matchmaker import OLD_NAMES, Matchmaker
+from haizea.backends.opennebula.matching.pools import (
     GroupRole,
     HostFacts,
     RolePolicy,
@@ -32,18 +32,18 @@ from haizea.backends.opennebula.matching_pools import (
     vm_group,
     vm_needs,
 )
-from haizea.backends.opennebula.matching_ranks import (
+from haizea.backends.opennebula.matching.ranks import (
     DatastorePolicy,
     HostPolicy,
     RankedHosts,
     datastore_rank,
     host_rank,
 )
-from haizea.core.hosts import Host, host_set, hosts_in
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.mapper import View
-from haizea.core.resources import Capacity
-from haizea.core.slottable import SlotTable
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import Host, host_set, hosts_in
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import Capacity
+from haizea.core.placement.mapper import View
 
 
 def host(number: int, state: int = 2, **template: str) -> HostFacts:

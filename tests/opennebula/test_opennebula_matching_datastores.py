@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.backends.opennebula.expressions_errors import ExpressionError
-from haizea.backends.opennebula.expressions_table import Attributes
-from haizea.backends.opennebula.matching_datastores import DatastoreChoice, Datastores
-from haizea.backends.opennebula.matching_pools import (
+from haizea.backends.opennebula.expressions.errors import ExpressionError
+from haizea.backends.opennebula.expressions.table import Attributes
+from haizea.backends.opennebula.matching.datastores import DatastoreChoice, Datastores
+from haizea.backends.opennebula.matching.pools import (
     DatastoreFacts,
     DiskNeeds,
     HostFacts,

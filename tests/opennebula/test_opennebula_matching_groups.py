@@ -9,9 +9,9 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.backends.opennebula.matching import Matchmaker
-from haizea.backends.opennebula.matching_groups import GroupRules
-from haizea.backends.opennebula.matching_pools import (
+from haizea.backends.opennebula.matching.groups import GroupRules
+from haizea.backends.opennebula.matching.matchmaker import Matchmaker
+from haizea.backends.opennebula.matching.pools import (
     GroupRole,
     HostFacts,
     RolePolicy,
@@ -20,7 +20,7 @@ from haizea.backends.opennebula.matching_pools import (
     host_facts,
     vm_group,
 )
-from haizea.core.hosts import hosts_in
+from haizea.core.model.hosts import hosts_in
 
 HOST_IDS = [10, 11, 12, 13]
 ALL = {10, 11, 12, 13}

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from shared_data import shared
 
-from haizea.backends.opennebula.placer import (
+from haizea.backends.opennebula.site.placer import (
     PlacerError,
     WakeUps,
     install_placer,

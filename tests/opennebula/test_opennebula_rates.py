@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_service import Site, site
 
-from haizea.backends.opennebula.rates import Estimate
-from haizea.core.durations import Rates
+from haizea.backends.opennebula.state.rates import Estimate
+from haizea.core.placement.durations import Rates
 from haizea.sandbox.operations import Durations
 
 #: 8192 MB are planned to be saved in 32 s, and to be restored in 16 s.

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from haizea.backends.opennebula.client import Client, RetrySettings
-from haizea.backends.opennebula.reports import LeaseReports, Pace, Reports
-from haizea.backends.opennebula.reports_words import Report, moment_in_words, reports_of
-from haizea.backends.opennebula.session import Session
-from haizea.core.events import Purpose
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord
-from haizea.core.resources import FOREVER, Capacity
+from haizea.backends.opennebula.owners.reports import LeaseReports, Pace, Reports
+from haizea.backends.opennebula.owners.words import Report, moment_in_words, reports_of
+from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.session import Session
+from haizea.core.model.events import Purpose
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
+from haizea.core.model.resources import FOREVER, Capacity
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options, Sandbox
 

@@ -15,18 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_replay import recorded
 
-from haizea.backends.opennebula.answers import AnswerReader, unwrap
-from haizea.backends.opennebula.requests import (
+from haizea.backends.opennebula.model.vm import VirtualMachine, VmState, read_vm
+from haizea.backends.opennebula.model.waiting import HOLD
+from haizea.backends.opennebula.requests.drafts import (
     DraftRules,
     Drafts,
     LeaseDraft,
     Refusal,
     draft_leases,
 )
-from haizea.backends.opennebula.requests_words import Start, parse_lease_duration, parse_start
-from haizea.backends.opennebula.vm import VirtualMachine, VmState, read_vm
-from haizea.backends.opennebula.waiting import HOLD
-from haizea.core.lease import Kind
+from haizea.backends.opennebula.requests.haizea_attribute import (
+    Start,
+    parse_lease_duration,
+    parse_start,
+)
+from haizea.backends.opennebula.wire.answers import AnswerReader, unwrap
+from haizea.core.model.lease import Kind
 
 NOW = 1_800_000_000
 BERLIN = ZoneInfo("Europe/Berlin")

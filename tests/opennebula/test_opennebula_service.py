@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opennebula_service import site
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 
 VERSIONS = ("1.4.0", "6.10.5", "7.4.0")
 

@@ -10,9 +10,9 @@ import pytest
 from opennebula_tap import Handler, Spoil, TappedSite, tapped_site
 
 import haizea.service.opennebula as side_module
-from haizea.backends.opennebula.client import RetrySettings
-from haizea.backends.opennebula.connection import ConnectionSettings
-from haizea.core.lifecycle import State
+from haizea.backends.opennebula.wire.client import RetrySettings
+from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.core.model.lifecycle import State
 
 HEAD = b'<?xml version="1.0"?><methodResponse><params><param><value>'
 TAIL = b"</value></param></params></methodResponse>"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opennebula_service import Site, site
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 
 
 def named(version: str, *hosts: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from opennebula_service import CONFIGURATION, Site, at_work
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.sandbox.clock import ScaledClock
 from haizea.sandbox.saved import StateFile
 from haizea.store import Store

@@ -12,7 +12,7 @@ import pytest
 from opennebula_service import Site, site
 from opennebula_tap import Handler, tapped_site
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
 
 AT_REST = ("PENDING", "HOLD", "RUNNING", "STOPPED", "UNDEPLOYED", "SUSPENDED", "DONE", "FAILED")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opennebula_service import Site, site
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 
 DISABLED = 1
 #: Of their time, in which 20 seconds are a real one.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from opennebula_service import Site, site
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 
 QUEUED = (State.QUEUED, State.SCHEDULED)
 

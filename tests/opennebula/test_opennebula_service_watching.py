@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from opennebula_service import Site, as_oneadmin, site
 from opennebula_tap import tapped_site
 
-from haizea.backends.opennebula.events import events_address
-from haizea.backends.opennebula.pools import read_configuration
+from haizea.backends.opennebula.model.pools import read_configuration
+from haizea.backends.opennebula.wire.events import events_address
 from haizea.cli.commands import cli
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.sandbox.server import Options, Sandbox
 
 POOLS = (

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.hosts import HostSet, host_set
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.policy import PlacedLease, QueueOrderPolicy
+from haizea.core.model.hosts import HostSet, host_set
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.policy import PlacedLease, QueueOrderPolicy
 from haizea.policies.admission import AcceptAll, NoAdvanceReservations
 from haizea.policies.host_selection import Greedy, NoPolicy
 from haizea.policies.preemption import ArPreemptsEverything, NoPreemption

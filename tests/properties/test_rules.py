@@ -14,11 +14,11 @@ from effort import tries
 from hypothesis import given
 from simulated_runs import Case, Run, Story, cases, play, queues
 
-from haizea.core.events import OperationEnded, OperationStarted, Purpose, StateChanged
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.resources import Capacity, add, fits
-from haizea.core.settings import Backfilling, Exclusion, Migration, Suspension
+from haizea.core.model.events import OperationEnded, OperationStarted, Purpose, StateChanged
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.resources import Capacity, add, fits
+from haizea.core.model.settings import Backfilling, Exclusion, Migration, Suspension
 
 RUNNING = {Purpose.RUN, Purpose.SHUTDOWN}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haizea.backends.simulated import Faults, SimulatedBackend
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostFailed,
     HostRestored,
@@ -22,9 +22,9 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import FOREVER
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import FOREVER
 
 USE = ((0, (100, 1024)),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from haizea.clock import SimulatedClock
-from haizea.core.resources import FOREVER
+from haizea.core.model.resources import FOREVER
 
 
 def test_it_jumps_and_never_goes_back() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haizea.clock import Pace, RealClock
-from haizea.core.resources import FOREVER
+from haizea.core.model.resources import FOREVER
 
 
 @pytest.fixture

@@ -7,13 +7,20 @@ from hypothesis import strategies as st
 
 from haizea.backends.simulated import Faults, SimulatedBackend
 from haizea.clock import SimulatedClock
-from haizea.core.events import HostDrained, HostFailed, HostRestored, Input, LeaseCancelled, Purpose
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.resources import FOREVER, ResourceTypes
+from haizea.core.model.events import (
+    HostDrained,
+    HostFailed,
+    HostRestored,
+    Input,
+    LeaseCancelled,
+    Purpose,
+)
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.resources import FOREVER, ResourceTypes
+from haizea.core.model.settings import Backfilling, Exclusion, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Exclusion, Migration, Settings, Suspension
 from haizea.loop import Tally, TraceArrivals, run_loop
 from haizea.policies.registry import make_policies
 

@@ -12,7 +12,7 @@ import pytest
 
 from haizea.backends.simulated import Faults, SimulatedBackend
 from haizea.clock import SimulatedClock
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostFailed,
     Input,
@@ -23,9 +23,9 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import FOREVER
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import FOREVER
 from haizea.loop import EndlessInstant, SchedulerError, Tally, TraceArrivals, run_loop
 
 

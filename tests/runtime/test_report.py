@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from haizea.cli.progress import ProgressBar
 from haizea.clock import SimulatedClock
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -23,10 +23,10 @@ from haizea.core.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.resources import FOREVER, ResourceTypes
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import FOREVER, ResourceTypes
 from haizea.loop import Tally
 from haizea.report import STATUS, VDEBUG, ClockFormatter, DecisionLog, StatusLog, describe, moment
 

@@ -13,7 +13,7 @@ import pytest
 
 from haizea.backends.simulated import Faults
 from haizea.config import Config, load, loads
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     LeaseCancelled,
     OperationEnded,
@@ -21,7 +21,7 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.loop import SchedulerError
 from haizea.runtime import LeaseFailure, RunError, RunOutcome, Simulation, Status, simulate
 
@@ -314,7 +314,7 @@ def test_a_lease_that_asks_for_what_the_site_does_not_have(tmp_path: Path) -> No
 
 
 MAPPERS = """
-from haizea.core.mapper import GreedyMapper
+from haizea.core.placement.mapper import GreedyMapper
 
 class Counting(GreedyMapper):
     made_with = []

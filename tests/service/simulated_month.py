@@ -14,12 +14,12 @@ from pathlib import Path
 from haizea.api.manager import Decided, Draft
 from haizea.backends.world import World, WorldBackend, WorldOptions
 from haizea.clock import SimulatedClock
-from haizea.core.events import Input, Purpose
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.resources import FOREVER, ResourceTypes
+from haizea.core.model.events import Input, Purpose
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind
+from haizea.core.model.resources import FOREVER, ResourceTypes
+from haizea.core.model.settings import Backfilling, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Backfilling, Migration, Settings, Suspension
 from haizea.loop import run_loop
 from haizea.policies.registry import make_policies
 from haizea.service.board import Board

@@ -17,7 +17,7 @@ import pytest
 from haizea.backends.simulated import Faults
 from haizea.checker import check_file
 from haizea.config import loads
-from haizea.core.events import (
+from haizea.core.model.events import (
     HostDrained,
     HostFailed,
     HostRates,

@@ -19,10 +19,10 @@ from test_checked_runs import wrong
 from test_restarts import Restarting
 
 from haizea import runtime
-from haizea.core.events import Decision, HostsAllowed, Input, LeaseSubmitted, StateChanged
-from haizea.core.hostrules import Allowed, allowed_hosts
-from haizea.core.hosts import EVERYWHERE
-from haizea.core.lifecycle import FINAL
+from haizea.core.model.events import Decision, HostsAllowed, Input, LeaseSubmitted, StateChanged
+from haizea.core.model.hostrules import Allowed, allowed_hosts
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.lifecycle import FINAL
 
 RUNS = 150
 

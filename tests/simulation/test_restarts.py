@@ -14,14 +14,14 @@ import pytest
 from test_checked_runs import wrong
 
 from haizea import runtime
-from haizea.core.events import Decision, Input
-from haizea.core.hosts import Site
-from haizea.core.lifecycle import FINAL
-from haizea.core.mapper import Mapper
-from haizea.core.policy import Policies
-from haizea.core.records import LeaseRecord
+from haizea.core.model.events import Decision, Input
+from haizea.core.model.hosts import Site
+from haizea.core.model.lifecycle import FINAL
+from haizea.core.model.policy import Policies
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.settings import Settings
+from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
-from haizea.core.settings import Settings
 from haizea.store.codec import read_lease, read_site, write_lease, write_site
 
 RUNS = 150

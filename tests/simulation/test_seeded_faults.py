@@ -14,7 +14,7 @@ from effort import EFFORT, SEED
 from simulated_runs import Case, Run, Story, play
 
 from haizea.backends.simulated import Faults
-from haizea.core.events import (
+from haizea.core.model.events import (
     HostAdded,
     HostDrained,
     HostFailed,
@@ -26,11 +26,11 @@ from haizea.core.events import (
     OperationStarted,
     Purpose,
 )
-from haizea.core.hosts import Host, Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.resources import Capacity, ResourceTypes, add, fits
-from haizea.core.settings import (
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.resources import Capacity, ResourceTypes, add, fits
+from haizea.core.model.settings import (
     Backfilling,
     Exclusion,
     ImageSettings,

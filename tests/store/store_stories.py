@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     LeaseAccepted,
@@ -15,9 +15,9 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 from haizea.store import RequestKey, Store, StoreUnavailable, Turn
 
 

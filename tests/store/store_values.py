@@ -9,10 +9,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from haizea.core.events import Decision
-from haizea.core.hostrules import AllowedRecord
-from haizea.core.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.model.events import Decision
+from haizea.core.model.hostrules import AllowedRecord
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.records import LeaseRecord, SiteRecord
 
 INTS = st.integers(-(1 << 63), (1 << 63) - 1)
 TEXTS = st.text(st.characters(), max_size=12)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from store_stories import record
 from store_values import DECISIONS, LEASES, SITES
 
-from haizea.core.events import Decision, Expected, OperationEnded, Purpose, StateChanged
-from haizea.core.lease import NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.model.events import Decision, Expected, OperationEnded, Purpose, StateChanged
+from haizea.core.model.lease import NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.codec import (
     KINDS,
     read_decision,

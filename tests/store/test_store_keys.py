@@ -9,7 +9,7 @@ import pytest
 from store_places import PLACES, place
 from store_stories import opened, record
 
-from haizea.kept import KeyReused
+from haizea.service_types import KeyReused
 from haizea.store import RequestKey, Turn
 from haizea.store.address import parse_address
 from haizea.store.database import Database, prepare_file

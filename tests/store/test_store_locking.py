@@ -15,7 +15,7 @@ from postgres_server import shared_server
 from store_places import PLACES, place
 from store_stories import opened, record, save_in_the_end, submission
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.store import Store, StoreLost, StoreUnavailable, Turn
 
 HOLDER = """

@@ -17,7 +17,7 @@ from store_places import PLACES, place
 from store_stories import opened, record, submission
 
 import haizea.store.migrations
-from haizea.core.records import HostRecord, SiteRecord
+from haizea.core.model.records import HostRecord, SiteRecord
 from haizea.store import Role, Store, StoreError, Turn
 from haizea.store.address import parse_address
 from haizea.store.codec import write_decision, write_lease, write_site

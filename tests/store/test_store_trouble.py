@@ -22,7 +22,7 @@ from postgres_server import PostgresServer, shared_server
 from store_places import PLACES, place
 from store_stories import ending, opened, pages, record, save_in_the_end, submission
 
-from haizea.core.lifecycle import State
+from haizea.core.model.lifecycle import State
 from haizea.store import LeaseQuery, Store, StoreError, StoreUnavailable, Turn
 
 PATH = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -19,7 +19,7 @@ from store_places import PLACES, place
 from store_stories import ending, opened, pages, record, submission
 from store_values import DECISIONS, LEASES, SITES
 
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
@@ -29,10 +29,10 @@ from haizea.core.events import (
     Purpose,
     RatesChanged,
 )
-from haizea.core.hosts import Host
-from haizea.core.lease import Kind
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.records import HostRecord, LeaseRecord, SiteRecord
+from haizea.core.model.hosts import Host
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
 from haizea.store import CodecError, Event, LeaseQuery, RequestKey, Store, StoreError, Turn
 
 

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from haizea.cli.commands import cli
-from haizea.core.lease import Kind
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.lease import Kind
+from haizea.core.model.resources import ResourceTypes
 from haizea.workloads import bind, merge, read, read_images, site_of, with_images
 from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.source import Source

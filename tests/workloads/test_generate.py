@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haizea.core.lease import Kind
+from haizea.core.model.lease import Kind
 from haizea.workloads import Workload
 from haizea.workloads.generate import (
     ROUND_SECONDS,

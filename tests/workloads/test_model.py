@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.hosts import Host
-from haizea.core.lease import DiskImage, Kind, NodeSet
-from haizea.core.resources import ResourceTypes
+from haizea.core.model.hosts import Host
+from haizea.core.model.lease import DiskImage, Kind, NodeSet
+from haizea.core.model.resources import ResourceTypes
 from haizea.workloads import (
     ImageList,
     LeftOut,

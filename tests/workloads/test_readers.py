@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shared_data import shared
 
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import Nodes, ReadOptions, Workload, WorkloadSite, read, read_images
 
 SITE = WorkloadSite(("CPU", "Memory"), (Nodes(4, {"CPU": 100, "Memory": 1024}),))

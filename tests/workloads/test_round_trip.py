@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import (
     Nodes,
     Workload,

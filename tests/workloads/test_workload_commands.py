@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from haizea.cli.commands import cli
-from haizea.core.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.workloads import Nodes, WorkloadSite, read
 
 

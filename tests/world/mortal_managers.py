@@ -11,10 +11,10 @@ from simulated_runs import Case, Run, Watched
 
 from haizea.backends.world import Command, Vm, World, WorldBackend, WorldOptions
 from haizea.clock import SimulatedClock
-from haizea.core.events import Decision, Input, LeaseAccepted
-from haizea.core.lifecycle import FINAL
-from haizea.core.records import LeaseRecord, SiteRecord
-from haizea.core.resources import FOREVER
+from haizea.core.model.events import Decision, Input, LeaseAccepted
+from haizea.core.model.lifecycle import FINAL
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.resources import FOREVER
 from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from simulated_runs import Case
 
-from haizea.core.hosts import Site
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.resources import ResourceTypes
-from haizea.core.settings import (
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import (
     Backfilling,
     Exclusion,
     ImageSettings,

@@ -10,7 +10,7 @@ import pytest
 
 from haizea.backends.world import Command, Verb, VmState, World, WorldBackend, WorldOptions
 from haizea.backends.world.file import WorldFile
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostFailed,
     HostRestored,
@@ -23,10 +23,10 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.hosts import Host
-from haizea.core.lease import DiskImage, Kind, LeaseRequest, NodeSet
-from haizea.core.lifecycle import State
-from haizea.core.records import (
+from haizea.core.model.hosts import Host
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import (
     HostRecord,
     LeaseRecord,
     PhaseRecord,

@@ -25,8 +25,8 @@ from haizea.backends.world import (
     WorldUnavailable,
 )
 from haizea.backends.world.audit import audit
-from haizea.core.events import Purpose
-from haizea.core.hosts import Host
+from haizea.core.model.events import Purpose
+from haizea.core.model.hosts import Host
 
 HOSTS = (Host(0, "one", (100, 1024)), Host(1, "two", (100, 1024)))
 DAY = 86_400

@@ -8,7 +8,7 @@ import pytest
 
 from haizea.backends.world import World, WorldOptions
 from haizea.config import ConfigError, load
-from haizea.core.hosts import Host
+from haizea.core.model.hosts import Host
 from haizea.service.world import world_options
 
 HOSTS = (Host(0, "one", (100, 1024)), Host(1, "two", (100, 1024)))

@@ -12,9 +12,9 @@ from mortal_managers import Outcome, live_and_die, unfinished
 from random_workloads import random_case
 
 from haizea.backends.world import VmState, WorldOptions
-from haizea.core.events import Purpose
-from haizea.core.lease import Kind, LeaseRequest
-from haizea.core.lifecycle import State
+from haizea.core.model.events import Purpose
+from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lifecycle import State
 
 SEEDS = range(40) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
 

@@ -15,9 +15,9 @@ from simulated_runs import Case, Run, Watched, cases, play
 
 from haizea.backends.world import World, WorldBackend, WorldOptions
 from haizea.clock import SimulatedClock
-from haizea.core.events import OperationEnded, Purpose
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.resources import FOREVER
+from haizea.core.model.events import OperationEnded, Purpose
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.resources import FOREVER
 from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
 

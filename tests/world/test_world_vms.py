@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from haizea.backends.world import Command, IncidentKind, Verb, World
-from haizea.core.hosts import Host
+from haizea.core.model.hosts import Host
 
 HOSTS = (Host(0, "one", (100, 1024)), Host(1, "two", (100, 1024)))
 HOLDING = {"running", "suspending", "resuming", "stopping"}

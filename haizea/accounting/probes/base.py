@@ -7,8 +7,8 @@ from typing import Protocol
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import Decision
-from haizea.core.hosts import Site
+from haizea.core.model.events import Decision
+from haizea.core.model.hosts import Site
 
 
 class Probe(Protocol):

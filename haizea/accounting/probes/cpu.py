@@ -8,14 +8,14 @@ from typing import ClassVar
 from haizea.accounting.counter import Counter
 from haizea.accounting.figures import USES
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostChanged,
     OperationEnded,
     OperationStarted,
     Purpose,
 )
-from haizea.core.hosts import Site
+from haizea.core.model.hosts import Site
 
 
 class CpuUtilizationProbe:

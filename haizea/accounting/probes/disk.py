@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import Decision, HostChanged, ImageStored
-from haizea.core.hosts import Site
+from haizea.core.model.events import Decision, HostChanged, ImageStored
+from haizea.core.model.hosts import Site
 
 
 class DiskUsageProbe:

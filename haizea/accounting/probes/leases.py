@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from haizea.accounting.counter import Counter
 from haizea.accounting.leases import LeaseRecord
-from haizea.core.events import Decision, StateChanged
-from haizea.core.hosts import Site
-from haizea.core.lease import Kind
-from haizea.core.members import (
+from haizea.core.model.events import Decision, StateChanged
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind
+from haizea.core.model.members import (
     AR,
     BEST_EFFORT,
     DONE,

@@ -12,30 +12,30 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from haizea.backends.opennebula.allowing import Allowing
-from haizea.backends.opennebula.asking import Asking, Requests, Tell
-from haizea.backends.opennebula.client import Client
-from haizea.backends.opennebula.commander import Answer, Commander
-from haizea.backends.opennebula.enactment import Enactment
-from haizea.backends.opennebula.endings import Endings
-from haizea.backends.opennebula.host_table import HostTable
-from haizea.backends.opennebula.leases import Leases
-from haizea.backends.opennebula.ledger import Errand, Ledger
-from haizea.backends.opennebula.moves import Moves
-from haizea.backends.opennebula.outcomes import Limits, Outcome, What
-from haizea.backends.opennebula.placing import Placing, PlacingPolicies
-from haizea.backends.opennebula.rates import HostRatesLearned, RateRules
-from haizea.backends.opennebula.requests import DraftRules
-from haizea.backends.opennebula.seen import Look, SeenVms
-from haizea.backends.opennebula.steps import Goal
-from haizea.backends.opennebula.usage import Usage
-from haizea.backends.opennebula.waiting import waits_by_version
-from haizea.backends.opennebula.watching import Down, Follower, Intervals, News, Watcher
-from haizea.core.events import Decision, Input
-from haizea.core.hosts import Host
-from haizea.core.lease import LeaseRequest
-from haizea.core.lifecycle import State
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
+from haizea.backends.opennebula.enactment.commander import Answer, Commander
+from haizea.backends.opennebula.enactment.enactment import Enactment
+from haizea.backends.opennebula.enactment.leases import Leases
+from haizea.backends.opennebula.enactment.moves import Moves
+from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What
+from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPolicies
+from haizea.backends.opennebula.model.waiting import waits_by_version
+from haizea.backends.opennebula.requests.drafts import DraftRules
+from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
+from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
+from haizea.backends.opennebula.state.endings import Endings
+from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.ledger import Errand, Ledger
+from haizea.backends.opennebula.state.rates import HostRatesLearned, RateRules
+from haizea.backends.opennebula.state.seen import Look, SeenVms
+from haizea.backends.opennebula.state.steps import Goal
+from haizea.backends.opennebula.state.usage import Usage
+from haizea.backends.opennebula.wire.client import Client
+from haizea.core.model.events import Decision, Input
+from haizea.core.model.hosts import Host
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, SiteRecord
 
 _log = logging.getLogger(__name__)
 

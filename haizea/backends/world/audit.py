@@ -12,7 +12,7 @@ from typing import Any
 
 from haizea.backends.world.rows import HostState, Incident, Stretch
 from haizea.backends.world.vm import IncidentKind
-from haizea.core.resources import FOREVER, Capacity, add, fits, subtract
+from haizea.core.model.resources import FOREVER, Capacity, add, fits, subtract
 
 
 def audit(

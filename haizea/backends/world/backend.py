@@ -12,7 +12,7 @@ from haizea.backends.world.operations import Operation, Operations, Transfers
 from haizea.backends.world.rows import Happening, What
 from haizea.backends.world.vm import Command, Verb, Vm, VmState
 from haizea.backends.world.world import World
-from haizea.core.events import (
+from haizea.core.model.events import (
     Decision,
     HostChanged,
     HostFailed,
@@ -26,9 +26,9 @@ from haizea.core.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.lease import LeaseRequest
-from haizea.core.lifecycle import FINAL, State
-from haizea.core.records import LeaseRecord, SiteRecord
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.records import LeaseRecord, SiteRecord
 
 _log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from haizea.backends.world.vm import Command, Verb, Vm, VmState
-from haizea.core.events import Input, LeaseEnded, OperationFailed, Purpose
-from haizea.core.lease import LeaseRequest
-from haizea.core.records import LeaseRecord, PhaseRecord, PlanRecord
+from haizea.core.model.events import Input, LeaseEnded, OperationFailed, Purpose
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 
 #: How long a lease's VMs run until they end by themselves, from when they start (``due``).
 LifeSeconds = Callable[[LeaseRequest, int], int | None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from haizea.backends.world.options import WorldOptions
 from haizea.backends.world.vm import Vm, VmState
-from haizea.core.events import Input, OperationDelayed, OperationFailed, Purpose
+from haizea.core.model.events import Input, OperationDelayed, OperationFailed, Purpose
 
 
 @dataclass(slots=True, kw_only=True)

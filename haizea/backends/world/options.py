@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from haizea.backends.chances import describe_chances
-from haizea.core.events import Purpose
-from haizea.core.resources import FOREVER
+from haizea.core.model.events import Purpose
+from haizea.core.model.resources import FOREVER
 
 #: What runs without end fails, if it fails at all, within this many seconds.
 _ENDLESS_RUN_SECONDS = 86_400

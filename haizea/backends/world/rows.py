@@ -8,7 +8,7 @@ from typing import Any
 
 from haizea.backends.world.file import WorldFile
 from haizea.backends.world.vm import Command, IncidentKind, Verb, Vm, VmState
-from haizea.core.resources import Capacity, add, scale
+from haizea.core.model.resources import Capacity, add, scale
 
 
 class What(StrEnum):

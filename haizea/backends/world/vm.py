@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from haizea.backends.world.options import Fate
-from haizea.core.events import Purpose
-from haizea.core.resources import Capacity
+from haizea.core.model.events import Purpose
+from haizea.core.model.resources import Capacity
 
 
 class VmState(StrEnum):

@@ -30,8 +30,8 @@ from haizea.backends.world.vm import (
     obey,
     repeats,
 )
-from haizea.core.hosts import Host
-from haizea.core.resources import fits
+from haizea.core.model.hosts import Host
+from haizea.core.model.resources import fits
 
 _SECONDS_PER_DAY = 86_400
 

@@ -1,0 +1,1 @@
+"""From decisions to commands, and from what becomes of VMs to inputs."""

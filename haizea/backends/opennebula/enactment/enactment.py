@@ -1,0 +1,394 @@
+"""Brings VMs to where they are to be: which commands, when, and what if they do not work."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from haizea.backends.opennebula.enactment.commander import Answer, Order
+from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
+from haizea.backends.opennebula.model.errors import Reason
+from haizea.backends.opennebula.model.vm import LcmState, VmState
+from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.ledger import Errand, Ledger
+from haizea.backends.opennebula.state.room import Room
+from haizea.backends.opennebula.state.seen import Seen, SeenVms, size_of
+from haizea.backends.opennebula.state.steps import (
+    NOTHING_LOST,
+    STARTS,
+    Finding,
+    Goal,
+    Manners,
+    Verb,
+    next_step,
+    runs,
+)
+from haizea.backends.opennebula.state.whereabouts import is_elsewhere, was_moved
+from haizea.core.model.resources import Capacity, add
+
+_log = logging.getLogger(__name__)
+
+#: Commands that put right what went wrong with others.
+_REMEDIES = frozenset([Verb.RETRY, Verb.FAIL, Verb.RECREATE, Verb.DELETE])
+
+_WAITS = frozenset([VmState.PENDING, VmState.HOLD])
+
+#: So long, in seconds, after which a command without any visible effect is given again.
+_PATIENCE_SECONDS = 15
+_LONGEST_BACKOFF_SECONDS = 60
+
+
+class Enactment:
+    """Works off the open errands of a ledger. To be used from one thread.
+
+    ``send`` hands an order over; ``datastore`` chooses where a VM's files go on a host, or
+    says why nowhere; ``suspends`` is how VMs are saved, see :class:`.Manners`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        seen: SeenVms,
+        hosts: HostTable,
+        limits: Limits,
+        send: Callable[[Order], None],
+        datastore: Callable[[int, int], tuple[int | None, str]],
+        suspends: bool,
+    ) -> None:
+        self._ledger = ledger
+        self._seen = seen
+        self._hosts = hosts
+        self._limits = limits
+        self._send = send
+        self._datastore = datastore
+        self._suspends = suspends
+        self.room = Room(ledger, seen, hosts, suspends)
+        self._last_sent: dict[int, int] = {}
+        self._under_way: Counter[int] = Counter()
+        self._later: int | None = None
+
+    def next_moment(self) -> int | None:
+        """When something can be done that could not be done before."""
+        return self._later
+
+    def answered(self, now: int, answer: Answer) -> Outcome | None:
+        """Take notice of how sending an order ended."""
+        errand = self._ledger.errands.get(answer.order.vm)
+        if errand is None:
+            return None
+        errand.busy = False
+        errand.fresh_after = answer.at
+        if not answer.error:
+            errand.first_sent = errand.first_sent if errand.first_sent is not None else now
+            return None
+        self.room.came(errand.vm)
+        if errand.verb is not answer.order.verb:
+            return None  # Something else is wanted meanwhile.
+        errand.verb = None
+        if answer.unreachable:
+            errand.retry_at = now + 1
+            return None
+        _log.warning("%s was refused: %s", answer.order, answer.error)
+        if answer.reason is Reason.NO_SUCH_OBJECT:
+            return None  # The look that follows tells.
+        return self._failed(now, errand, f"{answer.order} was refused: {answer.error}")
+
+    def pump(self, now: int) -> Iterator[Outcome]:
+        """Do what can be done now; what became of errands meanwhile."""
+        self._later = None
+        self._count()
+        manners = Manners(legacy=self._seen.legacy, suspends=self._suspends)
+        starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
+        for number in sorted(self._ledger.open):
+            errand = self._ledger.errands[number]
+            seen = self._seen.get(number)
+            if errand.busy:
+                continue
+            if seen is None:
+                if number not in self._seen.unread:
+                    yield Outcome(errand, What.GONE, f"VM {number} was deleted")
+                continue
+            if seen.asked < errand.fresh_after:
+                continue
+            errand.off_first |= is_elsewhere(errand, seen)
+            step = next_step(errand.next_goal, errand.host, seen.vm, manners)
+            if isinstance(step, Verb):
+                step = self._harder(now, errand, seen, step)
+                if errand.verb is step and self._is_patient(now, errand):
+                    continue
+                yield from self._again(now, errand, step)
+                if errand.next_goal is Goal.RUNNING:
+                    starts.setdefault(errand.lease, []).append((errand, seen, step))
+                else:
+                    self._command(now, errand, seen, step)
+            elif was_moved(errand, seen):
+                yield from self._found(now, errand, seen, Finding.REACHED)
+            else:
+                yield from self._found(now, errand, seen, step)
+        for lease in starts.values():
+            yield from self._start(now, lease)
+
+    # --- errands -------------------------------------------------------------------------
+
+    def _found(self, now: int, errand: Errand, seen: Seen, found: Finding) -> Iterator[Outcome]:
+        match found:
+            case Finding.REACHED if errand.off_first:
+                errand.off_first = False
+                errand.verb = errand.working = None
+                errand.attempts, errand.retry_at = 0, now
+                self._at(now)
+            case Finding.REACHED:
+                self.room.came(errand.vm)
+                self._ledger.reach(errand)
+                yield Outcome(errand, What.REACHED)
+            case Finding.GONE:
+                yield Outcome(errand, What.GONE)
+            case Finding.AWAY:
+                yield Outcome(errand, What.AWAY, "was powered off")
+            case Finding.BROKEN:
+                yield from self._mend(now, errand, seen)
+            case Finding.LOST:
+                self._look_for(now, errand, seen)
+            case Finding.UNDER_WAY:
+                if errand.verb not in _REMEDIES:
+                    errand.working = errand.verb or errand.working
+                errand.verb = errand.mend_at = None
+                yield from self._hurry(now, errand, seen)
+
+    def _again(self, now: int, errand: Errand, step: Verb) -> Iterator[Outcome]:
+        """A command is needed: where it was given before, it did not work."""
+        given = errand.working if errand.verb in _REMEDIES else errand.verb or errand.working
+        errand.verb = errand.working = None
+        # What is to run comes there by several commands.
+        if given is None or (errand.next_goal is Goal.RUNNING and given is not step):
+            return
+        outcome = self._failed(now, errand, f"VM {errand.vm}: {given} did not work")
+        if outcome is not None:
+            yield outcome
+
+    def _mend(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
+        """An operation on the VM failed."""
+        errand.working = None
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return
+        if errand.verb in (Verb.RETRY, Verb.RECREATE, Verb.DELETE) and self._is_patient(
+            now, errand
+        ):
+            return
+        verb = self._remedy(errand, seen)
+        if verb is not Verb.RETRY:
+            self._command(now, errand, seen, verb)
+            return
+        if errand.mend_at is None:
+            outcome = self._failed(now, errand, f"VM {errand.vm}: {told(seen.vm.lcm_state)}")
+            errand.mend_at = errand.retry_at
+            if outcome is not None:
+                yield outcome
+        elif now >= errand.mend_at and not errand.given_up:
+            if self._is_crowded(errand, seen):
+                errand.retry_at = now + self._backoff(errand)
+                self._at(errand.retry_at)
+                return
+            errand.mend_at = None
+            self._command(now, errand, seen, verb)
+
+    def _is_crowded(self, errand: Errand, seen: Seen) -> bool:
+        """Whether others have the room of a VM that would start if it were tried again.
+
+        Nobody keeps it for one that is only to leave its host in good order.
+        """
+        host = seen.vm.host_id
+        if errand.next_goal is Goal.RUNNING or host is None or seen.vm.lcm_state not in STARTS:
+            return False
+        return bool(self.room.problem(host, size_of(seen.vm), {errand.vm}))
+
+    def _remedy(self, errand: Errand, seen: Seen) -> Verb:
+        """What helps a VM whose operation failed."""
+        if errand.next_goal is Goal.ENDED:
+            return Verb.DELETE
+        off = errand.next_goal in (Goal.OFF, Goal.PARKED)
+        if off and seen.vm.lcm_state in NOTHING_LOST:
+            return Verb.RECREATE
+        return Verb.RETRY
+
+    def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
+        """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
+        if errand.next_goal is not Goal.OFF or self._seen.legacy:
+            return
+        index = self._index_of(seen)
+        dead = index is None or self._hosts.entries[index].status == "down"
+        if dead and not (errand.verb is Verb.RECREATE and self._is_patient(now, errand)):
+            self._command(now, errand, seen, Verb.RECREATE)
+
+    def _index_of(self, seen: Seen) -> int | None:
+        number = seen.vm.last_host_id
+        return None if number is None else self._hosts.current.get(number)
+
+    def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
+        """The VM is busy; a state that lasts too long hangs."""
+        ends = errand.next_goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN
+        limit = self._limits.grace_seconds if ends else self._limits.timeout_seconds
+        begun = max(seen.changed, errand.since) if ends else seen.changed
+        if now < begun + limit:
+            self._at(begun + limit)
+            return
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return
+        _log.warning("VM %d hangs in %s", errand.vm, told(seen.vm.lcm_state))
+        errand.working = None
+        outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}")
+        if outcome is not None:
+            yield outcome
+            return
+        again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
+        if not self._seen.legacy:
+            self._command(now, errand, seen, Verb.FAIL)
+        elif errand.next_goal is Goal.ENDED:
+            self._command(now, errand, seen, Verb.TERMINATE_HARD)
+        errand.retry_at = again
+
+    def _harder(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> Verb:
+        """A VM that was asked to shut down and did not is shut down hard.
+
+        One whose memory can by no means be saved leaves its host without it: whatever that
+        is cleared for has to start.
+        """
+        if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not self._seen.legacy:
+            return Verb.UNDEPLOY if errand.attempts > self._limits.retries else verb
+        if verb is not Verb.TERMINATE:
+            return verb
+        asked = errand.first_sent
+        late = asked is not None and now - asked >= self._limits.grace_seconds
+        return Verb.TERMINATE_HARD if errand.attempts or late else verb
+
+    def _failed(self, now: int, errand: Errand, reason: str) -> Outcome | None:
+        """Something did not work: it is tried again later, or given up."""
+        errand.attempts += 1
+        errand.problem = reason
+        errand.retry_at = now + self._backoff(errand)
+        self._at(errand.retry_at)
+        self._ledger.changed.add(errand.vm)
+        if errand.attempts <= self._limits.retries or errand.given_up:
+            return None
+        if self._is_for_ever(errand):
+            return None
+        if errand.resumes and now < errand.since + self._limits.timeout_seconds:
+            return None  # What is saved of it can go on nowhere else.
+        errand.given_up = True
+        return Outcome(errand, What.FAILED, reason)
+
+    def _is_for_ever(self, errand: Errand) -> bool:
+        """Whether it is tried until it works: nothing else frees the host."""
+        goal = errand.next_goal
+        return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self._seen.legacy)
+
+    def _backoff(self, errand: Errand) -> int:
+        first = self._limits.backoff_seconds
+        return int(min(first * 2 ** min(errand.attempts - 1, 10), _LONGEST_BACKOFF_SECONDS))
+
+    # --- starting ------------------------------------------------------------------------
+
+    def _start(self, now: int, ready: list[tuple[Errand, Seen, Verb]]) -> Iterator[Outcome]:
+        """Start the VMs of a lease, where all their hosts have room for them."""
+        if any(now < errand.retry_at for errand, _, _ in ready):
+            self._at(max(errand.retry_at for errand, _, _ in ready))
+            return
+        wanted: dict[int, Capacity] = {}
+        for errand, seen, verb in ready:
+            if verb is Verb.RESUME and errand.host in seen.places:
+                continue
+            assert errand.host is not None, "it is to run somewhere"
+            wanted[errand.host] = add(wanted.get(errand.host, (0, 0)), size_of(seen.vm))
+        for host, amount in wanted.items():
+            problem = self.room.problem(host, amount, {errand.vm for errand, _, _ in ready})
+            if problem:
+                # What has not begun yet can begin elsewhere.
+                begun = any(seen.vm.state not in _WAITS for _, seen, _ in ready)
+                patient = begun or self.room.is_usable(host)
+                limit = self._limits.timeout_seconds if patient else 0
+                yield from self._wait_for_room(now, ready, problem, limit)
+                return
+        for errand, seen, verb in ready:
+            errand.waits_since = None
+            self._command(now, errand, seen, verb)
+            if errand.busy and verb is not Verb.RESUME and errand.host is not None:
+                self.room.goes(errand.vm, errand.host)
+
+    def _wait_for_room(
+        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str, seconds: int
+    ) -> Iterator[Outcome]:
+        for errand, _, _ in ready:
+            if errand.waits_since is None:
+                errand.waits_since = now
+            limit = errand.waits_since + seconds
+            if now >= limit and not errand.given_up:
+                errand.given_up = True
+                yield Outcome(errand, What.FAILED, problem)
+            else:
+                self._at(max(limit, now + 1))
+
+    # --- commands ------------------------------------------------------------------------
+
+    def _command(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> None:
+        """Give a command, unless the host has enough to do or it is too soon."""
+        if now < errand.retry_at:
+            self._at(errand.retry_at)
+            return
+        host = errand.host if verb in (Verb.DEPLOY, Verb.MIGRATE) else seen.vm.last_host_id
+        if host is not None and not self._may(now, host):
+            return
+        order = Order(vm=errand.vm, verb=verb)
+        if verb in (Verb.DEPLOY, Verb.MIGRATE):
+            datastore, problem = self._datastore(errand.vm, errand.index or 0)
+            if problem:
+                errand.problem = problem
+                errand.retry_at = now + self._limits.backoff_seconds
+                self._at(errand.retry_at)
+                return
+            order = Order(vm=errand.vm, verb=verb, host=host, datastore=datastore)
+        if host is not None:
+            self._last_sent[host] = now
+            self._under_way[host] += 1
+        errand.verb = verb
+        errand.busy = True
+        errand.patient_until = now + _PATIENCE_SECONDS
+        self._send(order)
+
+    def _may(self, now: int, host: int) -> bool:
+        if self._under_way[host] >= self._limits.per_host:
+            return False
+        apart = self._limits.apart_seconds
+        if apart and host in self._last_sent and now < self._last_sent[host] + apart:
+            self._at(self._last_sent[host] + apart)
+            return False
+        return True
+
+    def _is_patient(self, now: int, errand: Errand) -> bool:
+        """Whether a command was given just now, and may yet show its effect."""
+        if now < errand.patient_until:
+            self._at(errand.patient_until)
+            return True
+        return False
+
+    def _count(self) -> None:
+        """How much is under way on each host."""
+        self._under_way = Counter()
+        for number in self._ledger.open:
+            errand = self._ledger.errands[number]
+            seen = self._seen.get(number)
+            if errand.verb is None and (seen is None or seen.vm.state != VmState.ACTIVE):
+                continue
+            if seen is not None and errand.verb is None and seen.vm.lcm_state == LcmState.RUNNING:
+                continue
+            where = errand.host if errand.next_goal is Goal.RUNNING else None
+            if where is None and seen is not None:
+                where = seen.vm.last_host_id
+            if where is not None:
+                self._under_way[where] += 1
+
+    def _at(self, moment: int) -> None:
+        if self._later is None or moment < self._later:
+            self._later = moment

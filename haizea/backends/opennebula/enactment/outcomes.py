@@ -1,0 +1,71 @@
+"""What becomes of errands, in words, and what bounds the work on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haizea.backends.opennebula.model.vm import LcmState
+from haizea.backends.opennebula.state.ledger import Errand
+
+#: What failed, by the LCM states that say so.
+_FAILURES = {
+    36: "booting",
+    37: "booting after a migration",
+    38: "moving its files for a migration",
+    39: "preparing its files",
+    40: "cleaning up after it",
+    41: "storing its memory",
+    42: "storing its disks",
+    44: "moving its files",
+    46: "moving its files",
+    47: "booting from stored disks",
+    48: "restoring its memory",
+    49: "fetching its memory",
+    50: "fetching its disks",
+}
+
+
+class What(StrEnum):
+    """What became of an errand."""
+
+    REACHED = "reached"
+    FAILED = "failed"
+    AWAY = "away"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an errand, and why."""
+
+    errand: Errand
+    what: What
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds and numbers that bound what is done.
+
+    ``per_host`` operations are under way on a host at once, their commands ``apart_seconds``
+    from each other. An operation hangs after ``timeout_seconds``; a VM has ``grace_seconds``
+    to shut down. What does not work is tried ``retries`` times more, the first time
+    after ``backoff_seconds``.
+    """
+
+    per_host: int = 10
+    apart_seconds: int = 0
+    timeout_seconds: int = 900
+    grace_seconds: int = 60
+    retries: int = 3
+    backoff_seconds: int = 2
+
+
+def told(lcm: int) -> str:
+    """A state in words."""
+    if lcm in _FAILURES:
+        return f"{_FAILURES[lcm]} failed"
+    if lcm in list(LcmState):
+        return LcmState(lcm).name.lower().replace("_", " ")
+    return f"state {lcm}"

@@ -1,0 +1,1 @@
+"""OpenNebula's two small languages: requirements and ranks."""

@@ -1,0 +1,1 @@
+"""Objects of OpenNebula as it tells of them: VMs, hosts, pools, templates, versions."""

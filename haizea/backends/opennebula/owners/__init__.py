@@ -1,0 +1,1 @@
+"""What the owners of VMs read, and what they plan for their VMs."""

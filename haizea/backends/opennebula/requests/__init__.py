@@ -1,0 +1,1 @@
+"""From waiting VMs to requests for leases."""

@@ -1,0 +1,295 @@
+"""Looking at OpenNebula: by event at what changed, and at everything now and then.
+
+Two threads, one that listens and one that asks; what is seen is told to whoever wants it.
+Nothing is concluded from OpenNebula not answering.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from haizea.backends.opennebula.model.errors import (
+    Fault,
+    NotInThisVersion,
+    OpenNebulaError,
+    Reason,
+    Refused,
+)
+from haizea.backends.opennebula.model.template import NO_TEMPLATE
+from haizea.backends.opennebula.state.seen import Look, Surroundings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.events import (
+    EventKind,
+    EventStream,
+    events_address,
+    is_automatic,
+)
+
+_log = logging.getLogger(__name__)
+
+#: Events that come within this time are answered by one question.
+_GATHER_SECONDS = 0.02
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
+_LISTEN_SECONDS = 0.5
+_ASK_AGAIN_SECONDS = 2.0
+#: More hosts than these are asked for as a pool.
+_MOST_SINGLE_HOSTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """OpenNebula cannot be asked, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """This server of OpenNebula is not the one that takes commands."""
+
+
+News = Look | Down | Follower
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """In real seconds: between looks at everything, and at what is under way."""
+
+    full_seconds: float = 60.0
+    poll_seconds: float = 1.0
+
+
+class Watcher:
+    """Tells news as they come, from a thread of its own.
+
+    ``watch`` has the VMs that something is expected of: they are looked at often. ``expect``
+    those that must be: where a look at everything has one of them not, it is asked for by
+    number before it counts as gone.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        events: str | None,
+        intervals: Intervals,
+        tell: Callable[[News], None],
+    ) -> None:
+        self._client = client
+        self._events = events
+        self._intervals = intervals
+        self._tell = tell
+        self._wake = threading.Condition()
+        self._closing = False
+        self._everything = True
+        self._vms: set[int] = set()
+        self._hosts: set[int] = set()
+        #: Replaced as a whole, never changed.
+        self.watch: frozenset[int] = frozenset()
+        self.expect: frozenset[int] = frozenset()
+        self._next_full = 0.0
+        self._next_poll = 0.0
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._down = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to look and to listen."""
+        targets = [self._look_on] + ([self._listen] if self._events else [])
+        for target in targets:
+            thread = threading.Thread(target=target, name="opennebula watch", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def look_at(self, vms: Iterable[int]) -> None:
+        """Have these VMs looked at soon. From any thread."""
+        with self._wake:
+            self._vms.update(vms)
+            self._wake.notify_all()
+
+    def look_everywhere(self) -> None:
+        """Have everything looked at soon. From any thread."""
+        with self._wake:
+            self._everything = True
+            self._wake.notify_all()
+
+    # --- listening ----------------------------------------------------------------------
+
+    def _address(self) -> str | None:
+        """Where events are, once OpenNebula has told it; ``None`` where there are none."""
+        assert self._events is not None, "there is an address"
+        while is_automatic(self._events):
+            try:
+                return events_address(self._events, self._client.configuration())
+            except NotInThisVersion:
+                return None
+            except (Refused, Fault):
+                return events_address(self._events, NO_TEMPLATE)
+            except OpenNebulaError as error:
+                _log.debug("where events are is asked for again: %s", error)
+            with self._wake:
+                if self._closing:
+                    return None
+                self._wake.wait(_ASK_AGAIN_SECONDS)
+        return self._events
+
+    def _listen(self) -> None:
+        address = self._address()
+        if address is None:
+            return
+        try:
+            stream = EventStream(address)
+        except OpenNebulaError as error:
+            _log.error("no events of OpenNebula, it is looked at every now and then: %s", error)
+            return
+        connections = 0
+        with stream:
+            while not self._closing:
+                event = stream.receive(_LISTEN_SECONDS)
+                if stream.connections != connections:
+                    # Whatever was published before is lost.
+                    connections = stream.connections
+                    self.look_everywhere()
+                if event is None or event.object_id is None:
+                    continue
+                with self._wake:
+                    if event.kind is EventKind.VM:
+                        self._vms.add(event.object_id)
+                    elif event.kind is EventKind.HOST:
+                        self._hosts.add(event.object_id)
+                    self._wake.notify_all()
+
+    # --- looking ------------------------------------------------------------------------
+
+    def _look_on(self) -> None:
+        while self._wait():
+            try:
+                self._look()
+            except OpenNebulaError as error:
+                self._failed(error)
+            except Exception:
+                _log.exception("looking at OpenNebula failed, which is a bug in Haizea")
+                self._failed(OpenNebulaError("an answer could not be made sense of"))
+            else:
+                self._pause = _FIRST_PAUSE_SECONDS
+                if self._down:
+                    self._down = False
+                    _log.warning("OpenNebula answers again")
+
+    def _wait(self) -> bool:
+        """Wait until there is something to look at; whether to go on."""
+        with self._wake:
+            while not self._closing:
+                now = time.monotonic()
+                due = self._next_full
+                if self.watch:
+                    due = min(due, self._next_poll)
+                if self._everything or self._vms or self._hosts or now >= due:
+                    break
+                self._wake.wait(min(due - now, 1.0))
+            if self._closing:
+                return False
+        time.sleep(_GATHER_SECONDS)
+        return not self._closing
+
+    def _look(self) -> None:
+        if self._down:
+            # It may be another version now.
+            self._client.version(ask_again=True)
+            self._everything = True
+        with self._wake:
+            now = time.monotonic()
+            everything = self._everything or now >= self._next_full
+            vms, hosts = self._vms, self._hosts
+            self._vms, self._hosts = set(), set()
+            if now >= self._next_poll:
+                vms |= self.watch
+                self._next_poll = now + self._intervals.poll_seconds
+        try:
+            if everything:
+                self._look_at_everything()
+                self._everything = False
+                self._next_full = time.monotonic() + self._intervals.full_seconds
+                return
+            if hosts:
+                self._look_at_hosts(hosts)
+            if vms:
+                self._look_at_vms(vms)
+        except OpenNebulaError:
+            with self._wake:
+                self._vms |= vms
+                self._hosts |= hosts
+            raise
+
+    def _look_at_everything(self) -> None:
+        if not self._client.raft_state().schedules:
+            self._tell(Follower())
+            return
+        asked = time.monotonic()
+        hosts = self._client.hosts()
+        unread: set[int] = set()
+        vms = list(self._client.vms(unread=unread))
+        missing = self.expect - {vm.id for vm in vms} - unread
+        if missing:
+            vms += self._client.vms_by_id(missing, unread)
+        self._tell(
+            Look(
+                asked=asked,
+                vms=tuple(vms),
+                whole=True,
+                unread=frozenset(unread),
+                hosts=hosts,
+                surroundings=self._surroundings(),
+            )
+        )
+
+    def _look_at_vms(self, numbers: set[int]) -> None:
+        asked = time.monotonic()
+        unread: set[int] = set()
+        vms = self._client.vms_by_id(numbers, unread)
+        gone = frozenset(numbers - {vm.id for vm in vms} - unread)
+        look = Look(asked=asked, vms=vms, gone=gone)
+        if any("VMGROUP" in vm.template for vm in vms):
+            look = replace(look, surroundings=self._surroundings())
+        self._tell(look)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            clusters=self._client.clusters(),
+            datastores=self._client.datastores(),
+            groups=self._client.vm_groups(),
+        )
+
+    def _look_at_hosts(self, numbers: set[int]) -> None:
+        asked = time.monotonic()
+        if len(numbers) > _MOST_SINGLE_HOSTS:
+            self._tell(Look(asked=asked, hosts=self._client.hosts()))
+            return
+        for number in sorted(numbers):
+            try:
+                self._tell(Look(asked=asked, host=self._client.host(number)))
+            except Refused as refusal:
+                if refusal.reason is not Reason.NO_SUCH_OBJECT:
+                    raise
+                self._tell(Look(asked=asked, hosts=self._client.hosts()))
+
+    def _failed(self, error: OpenNebulaError) -> None:
+        if not self._down:
+            self._down = True
+            _log.warning("OpenNebula does not answer, and is asked again: %s", error)
+            self._tell(Down(str(error)))
+        with self._wake:
+            if not self._closing:
+                self._wake.wait(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)

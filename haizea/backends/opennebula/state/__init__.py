@@ -1,0 +1,1 @@
+"""What Haizea knows of OpenNebula's VMs and hosts from look to look."""

@@ -1,0 +1,1 @@
+"""Speaking to OpenNebula: calls, answers, connections, events."""

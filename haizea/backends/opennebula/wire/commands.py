@@ -1,0 +1,64 @@
+"""What can be asked of OpenNebula and done to VMs, by name."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+from haizea.backends.opennebula.model.vm import VmState
+
+
+class Action(StrEnum):
+    """What ``one.vm.action`` can do to a VM."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    STOP = "stop"
+    UNDEPLOY = "undeploy"
+    UNDEPLOY_HARD = "undeploy-hard"
+    POWEROFF = "poweroff"
+    POWEROFF_HARD = "poweroff-hard"
+    TERMINATE = "terminate"
+    TERMINATE_HARD = "terminate-hard"
+    HOLD = "hold"
+    RELEASE = "release"
+    RESCHED = "resched"
+    UNRESCHED = "unresched"
+
+
+#: How OpenNebula 1.4 calls what it has of them.
+LEGACY_ACTIONS = {
+    Action.SUSPEND: "suspend",
+    Action.RESUME: "resume",
+    Action.STOP: "stop",
+    Action.TERMINATE: "shutdown",
+    Action.TERMINATE_HARD: "finalize",
+    Action.HOLD: "hold",
+    Action.RELEASE: "release",
+}
+
+
+class Migration(IntEnum):
+    """How a VM is moved that is not moved live."""
+
+    SAVE = 0
+    POWEROFF = 1
+    POWEROFF_HARD = 2
+
+
+class Recovery(IntEnum):
+    """What ``one.vm.recover`` does with a VM that hangs or failed."""
+
+    FAILURE = 0
+    SUCCESS = 1
+    RETRY = 2
+    DELETE = 3
+    RECREATE = 4
+
+
+class Which(IntEnum):
+    """Which VMs are asked for."""
+
+    NOT_DONE = -1
+    PENDING = VmState.PENDING
+    HOLD = VmState.HOLD
+    ACTIVE = VmState.ACTIVE

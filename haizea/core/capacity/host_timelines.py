@@ -1,0 +1,128 @@
+"""The holds on each host: exact answers about one host at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from haizea.core.capacity.hold import Hold
+from haizea.core.model.hosts import HostSet, hosts_in
+from haizea.core.model.resources import FOREVER, Capacity, fits
+
+#: For so many spans of time what is free on a host is known at once.
+_MOST_KNOWN: Final = 32
+
+
+class Timelines:
+    """For every host, its holds that are not over. ``capacities`` is shared with the table.
+
+    A hold is listed on its hosts only when somebody asks about one of them: on sites
+    whose hosts are taken whole hardly anybody does.
+    """
+
+    __slots__ = ("_capacities", "_least", "_on", "_unlisted", "_unlisted_hosts")
+
+    def __init__(self, capacities: list[Capacity]) -> None:
+        self._capacities = capacities
+        self._on: list[list[Hold]] = [[] for _ in capacities]
+        self._least: list[dict[tuple[int, int], Capacity]] = [{} for _ in capacities]
+        self._unlisted: dict[int, Hold] = {}  # by serial number, in order
+        self._unlisted_hosts: HostSet = 0
+
+    def on(self, host: int) -> list[Hold]:
+        """The holds on a host; do not change it."""
+        if self._unlisted_hosts >> host & 1:
+            for hold in self._unlisted.values():
+                for other in hosts_in(hold.hosts):
+                    self._on[other].append(hold)
+                    self._least[other].clear()
+            self._unlisted.clear()
+            self._unlisted_hosts = 0
+        return self._on[host]
+
+    def add(self, hold: Hold) -> None:
+        """List a hold on its hosts. O(1)."""
+        self._unlisted[hold.serial] = hold
+        self._unlisted_hosts |= hold.hosts
+
+    def drop(self, hold: Hold) -> None:
+        """List it no more. O(1) if nobody asked about its hosts."""
+        if self._unlisted.pop(hold.serial, None) is None:
+            for host in hosts_in(hold.hosts):
+                self._on[host].remove(hold)
+                self._least[host].clear()
+        elif not self._unlisted:
+            self._unlisted_hosts = 0
+
+    def has(self, hold: Hold) -> bool:
+        """Whether a hold is listed."""
+        return hold.serial in self._unlisted or (
+            bool(hold.hosts) and hold in self._on[hold.hosts.bit_length() - 1]
+        )
+
+    def least_free(self, host: int, start: int, end: int) -> Capacity:
+        """The capacity free on one host throughout ``[start, end)``.
+
+        O(n log n) for its n holds, and O(1) when it is asked again before they change.
+        """
+        holds, known = self.on(host), self._least[host]
+        if not holds:
+            return self._capacities[host]
+        least = known.get((start, end))
+        if least is None:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            least = known[start, end] = self._reckon(holds, host, start, end)
+        return least
+
+    def _reckon(self, holds: list[Hold], host: int, start: int, end: int) -> Capacity:
+        total = self._capacities[host]
+        used = [0] * len(total)
+        #: Moments at which holds end (0) and, after that, begin (1).
+        changes: list[tuple[int, int, Capacity]] = []
+        for hold in holds:
+            first, last = hold.start, hold.end
+            if first >= end or last <= start or first >= last:
+                continue
+            amount = hold.amount(host)
+            if first > start:
+                changes.append((first, 1, amount))
+            else:
+                for i, part in enumerate(amount):
+                    used[i] += part
+            if last < end:
+                changes.append((last, 0, amount))
+        most = used.copy()
+        changes.sort()
+        for _, begins, amount in changes:
+            for i, part in enumerate(amount):
+                used[i] += part if begins else -part
+                if used[i] > most[i]:
+                    most[i] = used[i]
+        return tuple([has - part for has, part in zip(total, most, strict=True)])
+
+    def free_from(self, host: int, amount: Capacity, length: int, start: int) -> int:
+        """The first moment from ``start`` on from which ``amount`` is free for ``length``.
+
+        ``FOREVER`` if there is none.
+        """
+        if fits(amount, self.least_free(host, start, start + length)):
+            return start
+        for moment in sorted({h.end for h in self.on(host) if h.end > start}):
+            if moment < FOREVER and fits(amount, self.least_free(host, moment, moment + length)):
+                return moment
+        return FOREVER
+
+    def fork(self) -> Timelines:
+        """An independent copy."""
+        twin = Timelines([])
+        twin._capacities = self._capacities
+        twin._on = [holds.copy() for holds in self._on]
+        twin._least = [{} for _ in self._on]
+        twin._unlisted = self._unlisted.copy()
+        twin._unlisted_hosts = self._unlisted_hosts
+        return twin
+
+    def add_host(self) -> None:
+        """There is one host more."""
+        self._on.append([])
+        self._least.append({})

@@ -1,0 +1,262 @@
+"""What is free on every host at present, and once the holds that have started end.
+
+Holds that have started can only end, so what is free at present stays free of them, and
+what will be free later follows from their ends alone.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from haizea.core.capacity.fit_index import Levels, SizeIndexes, raise_level
+from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.host_free import Free
+from haizea.core.capacity.host_timelines import Timelines
+from haizea.core.capacity.sorted_map import Ordered
+from haizea.core.model.hosts import HostSet, hosts_in
+from haizea.core.model.resources import Capacity, add, subtract
+
+_Change = Callable[[Capacity, Capacity], Capacity]
+
+#: Levels of later moments that are remembered until something changes; and amounts.
+_MOST_REMEMBERED: Final = 256
+
+
+class Present:
+    """Free capacity now; ``ends`` are the holds that have started, by (end, serial)."""
+
+    __slots__ = (
+        "_ending",
+        "_later",
+        "_left",
+        "_taken",
+        "_timelines",
+        "_uniform",
+        "ends",
+        "free",
+        "held",
+        "indexes",
+    )
+
+    def __init__(
+        self, capacities: Iterable[Capacity], timelines: Timelines, uniform: Capacity | None
+    ) -> None:
+        self.free = Free(capacities)
+        self.indexes = SizeIndexes(self.free)
+        self.ends: list[tuple[int, int, Hold]] = []
+        #: ``held[k]`` are the hosts that have more than ``k`` holds at present.
+        self.held: list[HostSet] = [0, 0]
+        # Hosts by when the first of their holds ends.
+        self._ending: Ordered[HostSet] = Ordered()
+        self._taken: set[int] = set()  # serial numbers of ``ends``
+        self._uniform = uniform
+        # What is left of a host where hosts are alike, by what is held of it.
+        self._left: dict[Capacity, Capacity] = {}
+        self._timelines = timelines
+        self._later: dict[tuple[Capacity, int], Levels] = {}
+
+    def take(self, hold: Hold) -> None:
+        """The hold has started, and is listed on its hosts. O(its hosts)."""
+        if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
+            self._set(hold, self._uniform, self._rest(self._uniform, hold.same))
+        else:
+            self._shift(hold, subtract)
+        sooner = hold.hosts
+        for host in hosts_in(hold.hosts & self.held[0]):
+            end = self._first_end(host, hold)
+            if end > hold.end:
+                self._ends_not(end, 1 << host)
+            else:
+                sooner ^= 1 << host
+        if sooner:
+            self._ends(hold.end, sooner)
+        insort(self.ends, (hold.end, hold.serial, hold))
+        self._taken.add(hold.serial)
+        more = hold.hosts
+        for k, hosts in enumerate(self.held):
+            self.held[k] = hosts | more
+            more &= hosts
+            if not more:
+                return
+        self.held.append(more)
+
+    def give_back(self, hold: Hold) -> None:
+        """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
+        if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
+            self._set(hold, self._rest(self._uniform, hold.same), self._uniform)
+        else:
+            self._shift(hold, add)
+        first = self.ending_first(hold.end) & hold.hosts
+        if first:
+            self._ends_not(hold.end, first)
+            for host in hosts_in(first & self.held[1]):
+                self._ends(self._first_end(host, hold), 1 << host)
+        self._taken.discard(hold.serial)
+        fewer = hold.hosts
+        for k in range(len(self.held) - 1, -1, -1):
+            top = self.held[k] & fewer
+            self.held[k] ^= top
+            fewer ^= top
+
+    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many holds they have, fewest first."""
+        for more in self.held:
+            if hosts & ~more:
+                yield hosts & ~more
+            hosts &= more
+            if not hosts:
+                return
+        yield hosts
+
+    def latest_ends(self) -> Iterator[int]:
+        """The moments at which the first hold of some host ends, latest first."""
+        return reversed(self._ending.keys)
+
+    def ending_first(self, end: int) -> HostSet:
+        """The hosts on which the first hold to end does so at ``end``."""
+        return self._ending.get(end) or 0
+
+    def _first_end(self, host: int, besides: Hold) -> int:
+        """When the first of the host's other holds that were taken ends."""
+        taken = self._taken
+        return min(
+            h.end for h in self._timelines.on(host) if h is not besides and h.serial in taken
+        )
+
+    def _ends(self, end: int, hosts: HostSet) -> None:
+        self._ending.set(end, self.ending_first(end) | hosts)
+
+    def _ends_not(self, end: int, hosts: HostSet) -> None:
+        rest = self._ending[end] & ~hosts
+        if rest:
+            self._ending.set(end, rest)
+        else:
+            self._ending.drop(end)
+
+    def levels_at(self, size: Capacity, moment: int) -> Levels:
+        """The levels of ``size`` as ends leave them at a later ``moment``; do not change them."""
+        levels = self._later.get((size, moment))
+        if levels is None:
+            levels = self.indexes.of(size).levels.copy()
+            self.let_end(size, levels, {}, 0, moment)
+            if len(self._later) >= _MOST_REMEMBERED:
+                self._later.clear()
+            self._later[size, moment] = levels
+        return levels
+
+    def let_end(
+        self, size: Capacity, levels: Levels, freed: dict[int, Capacity], first: int, moment: int
+    ) -> int:
+        """Add what ends by ``moment`` to ``levels``; answers how many ends that makes.
+
+        ``first`` ends are counted already. ``freed`` has what is free on the hosts, shared
+        by several holds, that differ from the present. O(ends), times hosts where shared.
+        """
+        index, ends, i, free = self.indexes.of(size), self.ends, first, self.free.amounts()
+        whole = 0 if self._uniform is None else index.copies(self._uniform)
+        while i < len(ends) and ends[i][0] <= moment:
+            hold = ends[i][2]
+            i += 1
+            if self._uniform is not None and not hold.hosts & self.held[1]:
+                raise_level(levels, hold.hosts, 0, whole)
+                continue
+            for host, amount in hold.use:
+                old = freed.get(host) or free[host]
+                new = freed[host] = add(old, amount)
+                before, after = index.copies(old), index.copies(new)
+                if before != after:
+                    raise_level(levels, 1 << host, before, after)
+        return i
+
+    def takes_one(self, size: Capacity) -> bool:
+        """Whether every host, once its present holds end, has room for one of ``size``.
+
+        And for no more; and no host has several such holds, so that each end says all.
+        """
+        uniform = self._uniform
+        return (
+            uniform is not None and not self.held[1] and self.indexes.of(size).copies(uniform) == 1
+        )
+
+    def moments(
+        self, size: Capacity, count: int, keep: HostSet, start: int, before: int
+    ) -> Iterator[tuple[int, Levels]]:
+        """Moments in ``[start, before)`` from which ``count`` of the hosts in ``keep`` are free.
+
+        Each with these hosts. Where :meth:`takes_one`, and no hold is to come.
+        """
+        hosts, moment = self.indexes.of(size).levels[0] & keep, start
+        most = hosts.bit_count()  # at most so many: to count them takes longest of all
+        for end, _, hold in self.ends:
+            if end > moment:
+                if moment >= before:
+                    return
+                if most >= count:
+                    most = hosts.bit_count()
+                    if most >= count:
+                        yield moment, [hosts]
+                moment = end
+            hosts |= hold.hosts & keep
+            most += hold.count
+        if moment < before and hosts.bit_count() >= count:
+            yield moment, [hosts]
+
+    def add_host(self, capacity: Capacity, uniform: Capacity | None) -> None:
+        """There is one host more."""
+        self.free.amounts().append(capacity)
+        self._uniform = uniform
+        self._left.clear()
+        self.indexes.clear()
+        self._later.clear()
+
+    def fork(self, timelines: Timelines) -> Present:
+        """An independent copy; ``timelines`` is a copy too."""
+        twin = Present(self.free, timelines, self._uniform)
+        twin.indexes = self.indexes.fork(twin.free)
+        twin.ends = self.ends.copy()
+        twin.held = self.held.copy()
+        twin._ending = self._ending.copy()
+        twin._taken = self._taken.copy()
+        return twin
+
+    def check(self, now: int) -> None:
+        """Assert that this is what the holds make it."""
+        self.indexes.check()
+        assert all(hold.start <= now for _, _, hold in self.ends)
+        for host in range(len(self.free)):
+            started = sum(h.start <= now for h in self._timelines.on(host))
+            assert started == sum(hosts >> host & 1 for hosts in self.held), "holds on a host"
+            ends = [h.end for h in self._timelines.on(host) if h.start <= now]
+            listed = [end for end in self._ending.keys if self._ending[end] >> host & 1]
+            assert listed == ([min(ends)] if ends else []), "first end on a host"
+
+    def _rest(self, uniform: Capacity, held: Capacity) -> Capacity:
+        """What is left of a host where hosts are alike."""
+        left = self._left.get(held)
+        if left is None:
+            if len(self._left) >= _MOST_REMEMBERED:
+                self._left.clear()
+            left = self._left[held] = subtract(uniform, held)
+        return left
+
+    def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
+        """All hosts of the hold go from ``old`` to ``new`` free."""
+        self.free.change(hold.hosts, old, new)
+        self.indexes.change(hold.hosts, old, new)
+        self._later.clear()
+
+    def _shift(self, hold: Hold, change: _Change) -> None:
+        """Change what is free on the hold's hosts; hosts that change alike go together."""
+        free = self.free.amounts()
+        alike: dict[tuple[Capacity, Capacity], HostSet] = {}
+        for host, amount in hold.use:
+            key = (free[host], amount)
+            alike[key] = alike.get(key, 0) | 1 << host
+        for (old, amount), hosts in alike.items():
+            new = change(old, amount)
+            for host in hosts_in(hosts):
+                free[host] = new
+            self.indexes.change(hosts, old, new)
+        self._later.clear()

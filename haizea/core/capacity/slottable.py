@@ -1,0 +1,398 @@
+"""The slot table: every host's free capacity as a step function of time.
+
+The present and the future are kept apart, because nearly every question is about the
+present: "what fits from now on, for so long?". Holds that have started are taken out of
+``free`` at once, and since they can only end, what is free of them now stays free. Holds
+that start later are in :class:`~haizea.core.capacity.upcoming.Future`; only hosts that they touch
+within the window asked about need a closer look. So starting or ending a lease costs
+O(its hosts), however many others are running.
+
+All intervals are half-open. ``check()`` asserts every invariant.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+
+from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count, raise_level
+from haizea.core.capacity.hold import Hold, Shape, Shapes
+from haizea.core.capacity.host_timelines import Timelines
+from haizea.core.capacity.running import Present
+from haizea.core.capacity.upcoming import Future
+from haizea.core.model.allocation import Use
+from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
+from haizea.core.model.resources import FOREVER, Capacity, common, fills, fits, subtract
+
+
+class SlotTable:
+    """Free capacity of hosts over time, from ``now`` on."""
+
+    def __init__(self, hosts: Iterable[Host], now: int) -> None:
+        self.now = now
+        self.capacities: list[Capacity] = [h.capacity for h in hosts]
+        #: The capacity that every host has; ``None`` where hosts differ.
+        self.uniform_capacity = common(self.capacities)
+        self._timelines = Timelines(self.capacities)
+        self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
+        self._starts: list[tuple[int, int, Hold]] = []
+        self._future = Future()
+        self._serial = 0
+        self._shapes = Shapes()
+        #: Hosts that take nothing new.
+        self.shut: HostSet = 0
+
+    # --- changes ----------------------------------------------------------------------
+
+    def advance(self, now: int) -> None:
+        """Let time pass: holds end, holds start. O(hosts of those that do)."""
+        self.now = now
+        ends = self._present.ends
+        while ends and ends[0][0] <= now:
+            self._end(ends.pop(0)[2])
+        while self._starts and self._starts[0][0] <= now:
+            hold = self._starts.pop(0)[2]
+            self._leave_future(hold)
+            if hold.end > now:
+                self._present.take(hold)
+            else:
+                self._timelines.drop(hold)
+        self._future.advance(now)
+
+    def reserve(
+        self,
+        start: int,
+        end: int,
+        use: Use,
+        owner: int,
+        *,
+        firm: bool = True,
+        shape: Shape | None = None,
+    ) -> Hold:
+        """Take ``use`` (of ``shape``) out over ``[start, end)``; the caller knows that it fits."""
+        assert max(start, self.now) <= end, (self.now, start, end)
+        self._serial += 1
+        if shape is None:
+            shape = self._shapes.of(use)
+        hold = Hold(start, end, use, shape, owner, firm, self._serial)
+        self.restore(hold)
+        return hold
+
+    def release(self, hold: Hold) -> None:
+        """Free from now on what ``hold`` still has. Releasing it again changes nothing."""
+        if not self._timelines.has(hold):
+            return
+        self.withdraw(hold)
+        hold.end = max(hold.start, min(hold.end, self.now))
+
+    def change_end(self, hold: Hold, end: int) -> None:
+        """Let ``hold`` end at another moment; where that is later, the caller knows it fits."""
+        assert end >= self.now, (self.now, end)
+        self.withdraw(hold)
+        hold.end = end
+        self.restore(hold)
+
+    def restore(self, hold: Hold) -> None:
+        """Put a hold that was withdrawn back as it was."""
+        self._timelines.add(hold)
+        if hold.start <= self.now:
+            self._present.take(hold)
+        else:
+            insort(self._starts, (hold.start, hold.serial, hold))
+            self._enter_future(hold)
+
+    def withdraw(self, hold: Hold) -> None:
+        """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
+        started = hold.start <= self.now
+        where, time = (self._present.ends, hold.end) if started else (self._starts, hold.start)
+        i = bisect_left(where, (time, hold.serial))
+        assert where[i][2] is hold, "a hold of this table"
+        del where[i]
+        if started:
+            self._end(hold)
+        else:
+            self._leave_future(hold)
+            self._timelines.drop(hold)
+
+    def add_host(self, host: Host) -> None:
+        """The site has a new host, with the next index."""
+        assert host.id == len(self.capacities), host
+        self.capacities.append(host.capacity)
+        self.uniform_capacity = common(self.capacities)
+        self._timelines.add_host()
+        self._present.add_host(host.capacity, self.uniform_capacity)
+
+    # --- questions --------------------------------------------------------------------
+
+    def room(self, size: Capacity, start: int, end: int, allowed: HostSet = EVERYWHERE) -> Levels:
+        """Hosts with room for copies of ``size`` throughout ``[start, end)``; do not change it.
+
+        Of those ``allowed``, and not those that are shut. O(1) for a start at present where
+        no future hold is in the way.
+        """
+        levels, keep = self._room(size, start, end), allowed & ~self.shut
+        return levels if keep == EVERYWHERE else [hosts & keep for hosts in levels]
+
+    def moments(
+        self, demand: EqualNodes, length: int, start: int, before: int = FOREVER
+    ) -> Iterator[tuple[int, Levels]]:
+        """Moments in ``[start, before)`` from which equal nodes fit for ``length``, in order.
+
+        With the room there is then; do not change it, nor the table while iterating. Only
+        ``start`` and moments at which some hold ends are looked at: the first moment is
+        always among them. O(holds that end before it).
+        """
+        size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
+        assert size is not None, "nodes are equal"
+        if not self._starts and self._present.takes_one(size):
+            yield from self._present.moments(size, count, keep, max(start, self.now), before)
+            return
+        for moment, levels in self._walk(size, start):
+            if moment >= before:
+                return
+            if level_count(levels, count) < count:
+                continue
+            end = moment + length
+            room = self._less_future(levels, size, moment, end, self._future.within(moment, end))
+            if keep != EVERYWHERE:
+                room = [hosts & keep for hosts in room]
+            if level_count(room, count) >= count:
+                yield moment, room
+
+    def least_free(self, host: int, start: int, end: int) -> Capacity:
+        """What is free on one host throughout ``[start, end)``; 0 or more of each type."""
+        return self._timelines.least_free(host, start, end)
+
+    def free_now(self, host: int) -> Capacity:
+        """What is free on one host at present."""
+        return self._present.free[host]
+
+    def fits_on(self, use: Use, start: int, end: int) -> bool:
+        """Whether exactly these amounts are free on exactly these hosts throughout."""
+        hosts, same = self._shapes.of(use)
+        if same is None:
+            return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
+        return not hosts & ~self._room(same, start, end)[0]
+
+    def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
+        """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
+        hosts, same = self._shapes.of(use)
+        amounts, free_from = dict(use), self._timelines.free_from
+        moment = start
+        while moment < before:
+            late = hosts
+            if same is not None:
+                late &= ~self._room(same, moment, moment + length)[0]
+                late &= -late  # one host that is in the way says enough for now
+            later = max(
+                (free_from(host, amounts[host], length, moment) for host in hosts_in(late)),
+                default=moment,
+            )
+            if later == moment:
+                return moment
+            moment = later
+        return None
+
+    def firm_starts(self, after: int, before: int) -> list[int]:
+        """When firm holds start in ``(after, before)``, in order: where holes may end."""
+        starts: list[int] = []
+        for i in range(bisect_right(self._starts, (after, FOREVER)), len(self._starts)):
+            moment, _, hold = self._starts[i]
+            if moment >= before:
+                break
+            if hold.firm and (not starts or starts[-1] != moment):
+                starts.append(moment)
+        return starts
+
+    @property
+    def has_future(self) -> bool:
+        """Whether any hold has not started."""
+        return bool(self._starts)
+
+    @property
+    def has_firm_future(self) -> bool:
+        """Whether any firm hold has not started."""
+        return any(hold.firm for _, _, hold in self._starts)
+
+    def candidate_starts(self, start: int) -> Iterator[int]:
+        """``start`` and every later moment at which something comes free, in order."""
+        ends = {h.end for _, _, h in self._starts} | {end for end, _, _ in self._present.ends}
+        yield start
+        yield from sorted(e for e in ends if start < e < FOREVER)
+
+    def holds_between(self, start: int, end: int) -> Iterator[Hold]:
+        """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
+        for i in range(bisect_right(self._present.ends, (start, FOREVER)), len(self._present.ends)):
+            yield self._present.ends[i][2]
+        for begins, _, hold in self._starts:
+            if begins >= end:
+                break
+            if hold.end > start:
+                yield hold
+
+    def holds_on(self, host: int) -> Sequence[Hold]:
+        """The holds on one host that are not over."""
+        return self._timelines.on(host)
+
+    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many holds they have at present, fewest first."""
+        return self._present.by_holds(hosts)
+
+    def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by when what is free on them changes next, latest first."""
+        touched = hosts & self._future.until(FOREVER)[0]
+        idle = hosts & ~self._present.held[0] & ~touched
+        if idle and idle == hosts:
+            yield hosts
+            return
+        others: dict[int, HostSet] = {FOREVER: idle} if idle else {}
+        for host in hosts_in(touched):
+            change = self.next_change(host, self.now)
+            others[change] = others.get(change, 0) | 1 << host
+        changes = sorted(others)
+        rest = hosts & ~touched & ~idle
+        for end in self._present.latest_ends() if rest else ():
+            while changes and changes[-1] > end:
+                yield others[changes.pop()]
+            found = self._present.ending_first(end) & rest
+            rest ^= found
+            if changes and changes[-1] == end:
+                found |= others[changes.pop()]
+            if found:
+                yield found
+            if not rest:
+                break
+        while changes:
+            yield others[changes.pop()]
+
+    def next_change(self, host: int, moment: int) -> int:
+        """When what is free on the host changes next after ``moment``; ``FOREVER`` if never."""
+        soonest = FOREVER
+        for hold in self._timelines.on(host):
+            if moment < hold.start < soonest:
+                soonest = hold.start
+            elif hold.start <= moment < hold.end < soonest:
+                soonest = hold.end
+        return soonest
+
+    def held(self, start: int, end: int) -> HostSet:
+        """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
+        if start <= self.now:
+            return self._present.held[0] | self._future.until(end)[0]
+        hosts = 0
+        for hold in self.holds_between(start, end):
+            hosts |= hold.hosts
+        return hosts
+
+    def fork(self) -> SlotTable:
+        """A copy to plan on: changes to it do not show here. O(hosts + holds).
+
+        Holds themselves are shared: on a fork, use only :meth:`withdraw` and :meth:`reserve`.
+        """
+        twin = SlotTable((), self.now)
+        twin.capacities = self.capacities
+        twin.uniform_capacity = self.uniform_capacity
+        twin._timelines = self._timelines.fork()
+        twin._present = self._present.fork(twin._timelines)
+        twin._starts = self._starts.copy()
+        twin._future = self._future.fork()
+        twin._serial = self._serial
+        twin._shapes = self._shapes
+        twin.shut = self.shut
+        return twin
+
+    def check(self) -> None:
+        """Assert every invariant. O(everything)."""
+        for host, capacity in enumerate(self.capacities):
+            free = capacity
+            for hold in self._timelines.on(host):
+                assert hold.end > self.now, "a hold that is over is still listed"
+                if hold.start <= self.now:
+                    free = subtract(free, hold.amount(host))
+                assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
+            assert free == self._present.free[host], "free capacity at present"
+        self._present.check(self.now)
+        assert all(h.start > self.now for _, _, h in self._starts)
+        for _, _, hold in self._starts:
+            for cut in (hold.start, *self._future.cuts(hold.start, hold.end)):
+                assert hold.hosts & ~self._future.within(cut, cut + 1)[0] == 0, "untouched"
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _end(self, hold: Hold) -> None:
+        self._timelines.drop(hold)
+        self._present.give_back(hold)
+
+    def _enter_future(self, hold: Hold) -> None:
+        if hold.end <= hold.start:
+            return
+        closed = hold.closes(self.capacities, self.uniform_capacity)
+        self._future.add(hold.start, hold.end, hold.hosts, closed)
+
+    def _leave_future(self, hold: Hold) -> None:
+        if hold.end <= hold.start:
+            return
+        self._future.remove(hold.start, hold.end, hold.hosts)
+        crowded = hold.hosts & self._future.crowded
+        for host in hosts_in(crowded):
+            for other in self._timelines.on(host):
+                if other is not hold and other.start > self.now:
+                    start, end = max(other.start, hold.start), min(other.end, hold.end)
+                    if start < end:
+                        closed = (
+                            1 << host if fills(other.amount(host), self.capacities[host]) else 0
+                        )
+                        self._future.add(start, end, 1 << host, closed)
+
+    def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
+        """Every moment from ``start`` on at which something comes free, with the levels then.
+
+        The levels are of holds that have started only; the list is reused.
+        """
+        present = self._present
+        ends = present.ends
+        levels = present.indexes.of(size).levels.copy()
+        freed: dict[int, Capacity] = {}
+        start = max(start, self.now)
+        i = present.let_end(size, levels, freed, 0, start)
+        yield start, levels
+        later = sorted({h.end for _, _, h in self._starts if h.end > start})
+        j = 0
+        while i < len(ends) or j < len(later):
+            moment = min(
+                ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
+            )
+            if moment >= FOREVER:
+                return
+            if j < len(later) and later[j] == moment:
+                j += 1
+            i = present.let_end(size, levels, freed, i, moment)
+            yield moment, levels
+
+    def _room(self, size: Capacity, start: int, end: int) -> Levels:
+        if start <= self.now:
+            levels = self._present.indexes.of(size).levels
+            future = self._future.until(end)
+        else:
+            levels = self._present.levels_at(size, start)
+            future = self._future.within(start, end)
+        return self._less_future(levels, size, start, end, future)
+
+    def _less_future(
+        self, levels: Levels, size: Capacity, start: int, end: int, future: tuple[HostSet, HostSet]
+    ) -> Levels:
+        """``levels`` less what ``future`` holds take of the hosts they touch, and close."""
+        touched, closed = future
+        contested = levels[0] & touched
+        if not contested:
+            return levels
+        room = [hosts & ~touched for hosts in levels]
+        if 0 not in size:
+            contested &= ~closed
+        if contested:
+            index = self._present.indexes.of(size)
+            for host in hosts_in(contested):
+                count = index.copies(self.least_free(host, start, end))
+                if count:
+                    raise_level(room, 1 << host, 0, count)
+        return room

@@ -1,0 +1,121 @@
+"""Where holds that have not started yet take capacity, over time.
+
+The time from the first such hold on is cut into slices at every start and end. A slice
+knows which hosts are *touched* by some future hold, and on which one of them is
+*closed*: such a hold leaves nothing of some resource type there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+from operator import or_
+
+from haizea.core.model.hosts import HostSet
+
+
+class Future:
+    """Touched and closed hosts over time.
+
+    Slice *i* is ``[times[i], times[i + 1])``; the last one is empty and has no end.
+    """
+
+    __slots__ = ("_closed", "_prefix", "_prefix_closed", "_times", "_touched", "crowded")
+
+    def __init__(self) -> None:
+        self._times: list[int] = [0]
+        self._touched: list[HostSet] = [0]
+        self._closed: list[HostSet] = [0]
+        self._prefix: list[HostSet] | None = None
+        self._prefix_closed: list[HostSet] = []
+        #: Hosts that may have future holds which overlap each other.
+        self.crowded: HostSet = 0
+
+    def add(self, start: int, end: int, hosts: HostSet, closed: HostSet) -> None:
+        """A hold on ``hosts``, which leaves nothing on ``closed``. O(slices it spans)."""
+        first, last = self._cut(start), self._cut(end)
+        touched = self._touched
+        for i in range(first, last):
+            overlap = touched[i] & hosts
+            if overlap:
+                self.crowded |= overlap
+        touched[first:last] = [t | hosts for t in touched[first:last]]
+        if closed:
+            self._closed[first:last] = [c | closed for c in self._closed[first:last]]
+        self._prefix = None
+
+    def remove(self, start: int, end: int, hosts: HostSet) -> None:
+        """Nothing touches ``hosts`` between these two moments any more."""
+        first, last = self._cut(start), self._cut(end)
+        keep = ~hosts
+        self._touched[first:last] = [t & keep for t in self._touched[first:last]]
+        self._closed[first:last] = [c & keep for c in self._closed[first:last]]
+        self._join(first, last)
+        self._prefix = None
+
+    def advance(self, now: int) -> None:
+        """Forget the slices that are over."""
+        past = bisect_right(self._times, now) - 1
+        if past > 0:
+            del self._times[:past], self._touched[:past], self._closed[:past]
+            self._prefix = None
+        if len(self._times) == 1:
+            self.crowded = 0
+
+    def until(self, end: int) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts from the present to ``end``. O(log slices) when unchanged."""
+        if len(self._times) == 1:
+            return 0, 0
+        if self._prefix is None:
+            self._prefix = list(accumulate(self._touched, or_))
+            self._prefix_closed = list(accumulate(self._closed, or_))
+        last = bisect_left(self._times, end) - 1
+        if last < 0:
+            return 0, 0
+        return self._prefix[last], self._prefix_closed[last]
+
+    def within(self, start: int, end: int) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts in ``[start, end)``. O(slices)."""
+        if len(self._times) == 1:
+            return 0, 0
+        first = max(0, bisect_right(self._times, start) - 1)
+        last = bisect_left(self._times, end)
+        touched = closed = 0
+        for hosts in self._touched[first:last]:
+            touched |= hosts
+        for hosts in self._closed[first:last]:
+            closed |= hosts
+        return touched, closed
+
+    def cuts(self, after: int, before: int) -> list[int]:
+        """The change points of future holds in ``(after, before)``, in order."""
+        times = self._times
+        return times[bisect_right(times, after) : bisect_left(times, before)]
+
+    def fork(self) -> Future:
+        """An independent copy."""
+        twin = Future()
+        twin._times = self._times.copy()
+        twin._touched = self._touched.copy()
+        twin._closed = self._closed.copy()
+        twin.crowded = self.crowded
+        return twin
+
+    def _cut(self, time: int) -> int:
+        """The index of the slice that begins at ``time``, made if there is none."""
+        i = bisect_left(self._times, time)
+        if i == len(self._times) or self._times[i] != time:
+            self._times.insert(i, time)
+            self._touched.insert(i, self._touched[i - 1] if i else 0)
+            self._closed.insert(i, self._closed[i - 1] if i else 0)
+        return i
+
+    def _join(self, first: int, last: int) -> None:
+        """Drop the cuts in ``[first, last]`` where nothing changes, if both ends allow it."""
+        for i in (last, first):
+            if (
+                0 < i < len(self._times)
+                and self._touched[i] == self._touched[i - 1]
+                and self._closed[i] == self._closed[i - 1]
+            ):
+                del self._times[i], self._touched[i], self._closed[i]

@@ -1,0 +1,1 @@
+"""What goes otherwise than planned: failures, delays, moves and load by others, replanning."""

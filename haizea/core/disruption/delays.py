@@ -1,0 +1,222 @@
+"""What takes longer than planned, and what could not be done when it was due.
+
+Operations may be delayed; and whoever carries decisions out may have been away for a
+while, so that commands are given late. Either way, what follows shifts, and leases that
+have not started make way.
+"""
+
+from __future__ import annotations
+
+from haizea.core.disruption.external_load import Others
+from haizea.core.disruption.replanning import Repair
+from haizea.core.images.transfers import ImageTransfer
+from haizea.core.model.events import Purpose
+from haizea.core.model.hosts import Host
+from haizea.core.model.lease import Kind
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.schedule.agenda import START
+from haizea.core.schedule.schedule import Schedule
+
+#: What goes on until a command ends it, rather than being over by itself.
+_GOES_ON = {Purpose.RUN, Purpose.MIGRATE}
+
+
+class Lateness:
+    """Shifts what is late. To be told before the slot table lets the time pass."""
+
+    def __init__(
+        self, schedule: Schedule, repair: Repair, others: Others, hosts: list[Host]
+    ) -> None:
+        self._schedule = schedule
+        self._repair = repair
+        self._others = others
+        self._hosts = hosts
+        self._late: list[tuple[Lease, int]] = []
+
+    # --- delays -----------------------------------------------------------------------
+
+    def delayed(self, lease_id: int, purpose: Purpose, end: int) -> None:
+        """What is under way for a lease ends later than planned; all that follows shifts.
+
+        To be told before the slot table lets that time pass, and :meth:`clear_ways` after.
+        """
+        lease = self._schedule.leases.get(lease_id)
+        if lease is None:
+            return
+        if purpose is Purpose.TRANSFER:
+            self._transfer_delayed(lease, end)
+            return
+        under_way = lease.under_way
+        if under_way is None or under_way.purpose is not purpose:
+            return
+        late = end - under_way.end
+        if late > 0 and under_way.end < FOREVER:
+            self._shift(lease, lease.at, late)
+
+    def _shift(self, lease: Lease, at: int, late: int) -> None:
+        """The lease's phase ``at`` ends so much later; what follows shifts."""
+        schedule, plan = self._schedule, lease.plan
+        assert plan is not None, "it has a plan"
+        phase, old_end = plan.phases[at], plan.end
+        plan.phases = _shifted(plan.phases, at, late)
+        if schedule.planner.shares_files:
+            self._free_files(plan, phase)
+        schedule.table.change_end(lease.hold, plan.end)
+        schedule.again(lease)
+        if plan.end > old_end:
+            self._late.append((lease, old_end))
+
+    def _free_files(self, plan: Plan, phase: Phase) -> None:
+        """A suspension or resumption does not have the shared files when it was to have them."""
+        interval = (phase.start, phase.end)
+        if interval in plan.exclusive:
+            plan.exclusive.remove(interval)
+            self._schedule.channel.release(*interval)
+
+    def clear_ways(self) -> None:
+        """Take what has not started off the hosts that late leases need longer."""
+        late, self._late = self._late, []
+        for lease, old_end in late:
+            if lease.plan is not None:
+                self._clear_way(lease, old_end, lease.plan.end)
+
+    def _clear_way(self, lease: Lease, start: int, end: int) -> None:
+        table = self._schedule.table
+        for host, _ in lease.hold.use:
+            self._others.make_way(host)
+            while min(table.least_free(host, start, end)) < 0:
+                last = max(
+                    (
+                        h
+                        for h in table.holds_on(host)
+                        if start <= h.start < end and not self._schedule.leases[h.owner].started
+                    ),
+                    key=lambda h: (h.start, h.serial),
+                )
+                reason = f"{self._hosts[host].name} is still held by lease {lease.id}"
+                self._repair.displace(self._schedule.leases[last.owner], reason, 1 << host, end)
+
+    def _transfer_delayed(self, lease: Lease, end: int) -> None:
+        preparation = self._schedule.preparation
+        if preparation is None:
+            return
+        for transfer in list(preparation.transfers):
+            if lease.id in transfer.waiting and transfer.begun and transfer.end < end:
+                self._schedule.delay_transfer(transfer, end)
+                break
+        self._await_images()
+
+    def _await_images(self) -> None:
+        """Leases whose images arrive after they were to start start later, or wait."""
+        schedule = self._schedule
+        assert schedule.preparation is not None, "images are managed"
+        late = {i for t in schedule.preparation.transfers for i in t.waiting}
+        for lease_id in sorted(late):
+            lease = schedule.leases[lease_id]
+            arrival = schedule.preparation.arrival(lease_id)
+            if lease.plan is None or lease.started or lease.plan.start >= arrival:
+                continue
+            reason = f"its image arrives at @{arrival} only"
+            if lease.request.kind is Kind.BEST_EFFORT:
+                schedule.back_to_queue(lease, reason, "failure")
+            else:
+                self._repair.postpone(lease, reason, arrival)
+
+    # --- coming back ------------------------------------------------------------------
+
+    def catch_up(self, now: int) -> bool:
+        """Make good what was due before ``now`` and could not be done; whether anything was.
+
+        What goes on by itself was over when it was to be over. What needed a command goes
+        on until now, when the command is given.
+        """
+        schedule = self._schedule
+        first = schedule.agenda.next_time()
+        if first is None or first >= now:
+            return False
+        for time, rank, subject in schedule.agenda.due_before(now):
+            if isinstance(subject, ImageTransfer):
+                if rank == START:
+                    schedule.begin_late(subject, now)
+                    self._await_images()
+            elif subject.plan is None:
+                continue
+            elif rank == START:
+                self._starts_late(subject, subject.plan, time, now)
+            else:
+                self._ends_late(subject, subject.plan, now)
+        schedule.freed = True
+        return True
+
+    def _ends_late(self, lease: Lease, plan: Plan, now: int) -> None:
+        """A phase that is under way was to end before now."""
+        at = lease.at
+        if plan.phases[at].purpose not in _GOES_ON:
+            at += 1
+        if at < len(plan.phases) and plan.phases[at].purpose in _GOES_ON:
+            phase = plan.phases[at]
+            begun = phase.start if at > lease.at or lease.since is None else lease.since
+            if phase.purpose is Purpose.RUN and now - begun >= lease.remaining:
+                # It has run for its whole duration meanwhile: nothing is left to go on with.
+                del plan.phases[at + 1 :]
+            if phase.end < now:
+                self._shift(lease, at, now - phase.end)
+
+    def _starts_late(self, lease: Lease, plan: Plan, due: int, now: int) -> None:
+        """A phase was to begin before now, and did not."""
+        reason = f"it could not begin at @{due}: Haizea was not at work then"
+        if lease.at > 0:
+            self._shift_start(lease, plan, now)
+            return
+        match lease.request.kind:
+            case Kind.BEST_EFFORT:
+                self._schedule.back_to_queue(lease, reason, "late")
+            case Kind.IMMEDIATE:
+                self._repair.move(lease, reason)
+            case Kind.AR:
+                self._begin_late(lease, plan, reason, now)
+
+    def _begin_late(self, lease: Lease, plan: Plan, reason: str, now: int) -> None:
+        """An AR starts now, and ends when it was to end; if that is over, it failed."""
+        run = plan.phases[0]
+        if run.end <= now:
+            self._repair.give_up(lease, reason)
+            return
+        if lease.remaining < FOREVER:
+            lease.remaining = plan.end - now
+        plan.phases[0] = Phase(run.purpose, now, run.end)
+        lease.late = reason
+        self._schedule.again(lease)
+
+    def _shift_start(self, lease: Lease, plan: Plan, now: int) -> None:
+        phase = plan.phases[lease.at]
+        late = now - phase.start
+        plan.phases[lease.at] = Phase(phase.purpose, now, phase.end)
+        self._shift(lease, lease.at, late)
+
+
+def _shifted(phases: list[Phase], at: int, late: int) -> list[Phase]:
+    """The phases with the one at ``at`` longer, and what follows later.
+
+    Where a suspension follows, a run in between is cut short rather than shifted, as long
+    as something is left of it: the suspension's end is what others count on.
+    """
+    result = phases[:at]
+    phase = phases[at]
+    result.append(Phase(phase.purpose, phase.start, phase.end + late))
+    rest = phases[at + 1 :]
+    shift = late
+    for i, later in enumerate(rest):
+        if (
+            later.purpose is Purpose.RUN
+            and i + 1 < len(rest)
+            and rest[i + 1].purpose is Purpose.SUSPEND
+            and later.end - later.start > shift
+        ):
+            result.append(Phase(later.purpose, later.start + shift, later.end))
+            shift = 0
+        else:
+            end = later.end if later.end >= FOREVER else later.end + shift
+            result.append(Phase(later.purpose, later.start + shift, end))
+    return result

@@ -1,0 +1,77 @@
+"""What is used on hosts by others than leases: seen, and kept free of leases.
+
+It may be more than what leases leave: then as much as there is counts as used, and more
+as leases go.
+"""
+
+from __future__ import annotations
+
+from haizea.core.capacity.hold import Hold
+from haizea.core.disruption.replanning import Repair
+from haizea.core.model.hosts import Host
+from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.schedule.schedule import Schedule
+
+#: The owner of holds that are no lease's.
+OTHERS = -2
+
+
+class Others:
+    """Holds capacity for whatever else runs on the hosts, without end."""
+
+    def __init__(self, schedule: Schedule, repair: Repair, hosts: list[Host]) -> None:
+        self._schedule = schedule
+        self._repair = repair
+        self._hosts = hosts
+        self._wanted: dict[int, Capacity] = {}
+        self._holds: dict[int, Hold] = {}
+        self._short: set[int] = set()
+
+    def use(self, host: int, amount: Capacity) -> None:
+        """Others use so much of the host from now on."""
+        self.make_way(host)
+        if any(amount):
+            self._wanted[host] = amount
+        else:
+            self._wanted.pop(host, None)
+        self._schedule.freed = True
+        self._hold(host)
+
+    def make_way(self, host: int) -> None:
+        """Forget what others use of a host until :meth:`settle`."""
+        hold = self._holds.pop(host, None)
+        if hold is not None:
+            self._schedule.table.release(hold)
+        if host in self._wanted:
+            self._short.add(host)
+
+    def settle(self) -> None:
+        """Hold what others use and could not be held before."""
+        for host in sorted(self._short):
+            self.make_way(host)
+            self._hold(host)
+
+    def _hold(self, host: int) -> None:
+        self._short.discard(host)
+        wanted = self._wanted.get(host)
+        if wanted is None:
+            return
+        table, now = self._schedule.table, self._schedule.now
+        amount = tuple(map(min, wanted, table.free_now(host)))
+        if amount != wanted:
+            self._short.add(host)
+        if not any(amount):
+            return
+        while any(map(int.__lt__, table.least_free(host, now, FOREVER), amount)):
+            self._displace(host)
+        self._holds[host] = table.reserve(now, FOREVER, ((host, amount),), OTHERS)
+
+    def _displace(self, host: int) -> None:
+        """Take the last of what has not started off the host."""
+        leases = self._schedule.leases
+        last = max(
+            (h for h in self._schedule.table.holds_on(host) if not leases[h.owner].started),
+            key=lambda h: (h.start, h.serial),
+        )
+        reason = f"others use {self._hosts[host].name}"
+        self._repair.displace(leases[last.owner], reason, 1 << host)

@@ -1,0 +1,198 @@
+"""Repairing a plan that cannot be carried out: other hosts, a later start, or the end.
+
+A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
+it runs already; where there are none but its own come free before its time is over, it
+starts late, and ends when it was to end; and in time after all, if that becomes possible.
+What cannot be repaired fails, with the reason.
+"""
+
+from __future__ import annotations
+
+from haizea.core.model.hosts import HostSet, host_set
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.requests.admission import Admission, Refusal
+from haizea.core.schedule.schedule import Schedule
+
+
+class Repair:
+    """Finds another plan for leases whose own went wrong."""
+
+    def __init__(self, schedule: Schedule, admission: Admission) -> None:
+        self._schedule = schedule
+        self._admission = admission
+        #: ARs that are to start later than they should, by id.
+        self._put_off: dict[int, Lease] = {}
+
+    def give_up(self, lease: Lease, reason: str) -> None:
+        """The lease fails."""
+        self._schedule.finish(lease, State.FAILED, reason, "failure")
+        self._schedule.freed = True
+
+    def prepare_again(self, lease: Lease, reason: str) -> None:
+        """Plan a lease that has not started anew, images and all."""
+        schedule = self._schedule
+        schedule.forget_images(lease)
+        lease.bound = None
+        schedule.touched[lease.id] = lease
+        if lease.request.kind is Kind.BEST_EFFORT:
+            if lease.plan is not None:
+                schedule.back_to_queue(lease, reason, "failure")
+            return
+        self.move(lease, reason)
+
+    def move(self, lease: Lease, reason: str) -> None:
+        """Give a lease that has not started other hosts for the same time, or let it fail."""
+        self._schedule.forget_images(lease)
+        self._schedule.drop_plan(lease)
+        refusal = self._admission.place_again(lease)
+        if refusal is not None:
+            self.give_up(lease, f"{reason}; {refusal.reason}")
+        else:
+            _note_in_time(lease)
+
+    def restart(self, lease: Lease, reason: str) -> None:
+        """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
+
+        It ends when it was to end.
+        """
+        schedule, plan = self._schedule, lease.plan
+        assert plan is not None, "it ran somewhere"
+        schedule.drop_plan(lease)
+        schedule.forget_images(lease)
+        lease.start_over()
+        lease.late = reason
+        schedule.change(lease, State.QUEUED, reason, "failure")
+        refusal = self._place(lease, host_set(plan.hosts))
+        if refusal is not None:
+            refusal = self._place(lease, 0)
+        if refusal is not None:
+            self.give_up(lease, f"{reason}; {refusal.reason}")
+
+    def _place(self, lease: Lease, keep_off: HostSet) -> Refusal | None:
+        table = self._schedule.table
+        before = table.shut
+        table.shut |= keep_off
+        try:
+            return self._admission.place_again(lease)
+        finally:
+            table.shut = before
+
+    def displace(
+        self, lease: Lease, reason: str, keep_off: HostSet, until: int | None = None
+    ) -> None:
+        """A lease that has not started cannot have its hosts: it waits, or gets others.
+
+        ``until`` is when its own hosts are free again, where that is known.
+        """
+        schedule = self._schedule
+        if lease.request.kind is Kind.BEST_EFFORT:
+            if lease.bound is not None and not lease.saved and not self._may_stay(lease, keep_off):
+                self.prepare_again(lease, reason)
+            else:
+                schedule.back_to_queue(lease, reason, "failure")
+            return
+        table = schedule.table
+        before = table.shut
+        table.shut |= keep_off
+        try:
+            if until is None:
+                self.move(lease, reason)
+            else:
+                self.postpone(lease, reason, until)
+        finally:
+            table.shut = before
+
+    def leave(self, lease: Lease, reason: str) -> None:
+        """A lease that has not started should not go to its hosts: others are better for it.
+
+        A best-effort lease is planned anew. An AR stays where it is until there are others.
+        """
+        if self._has_images(lease):
+            return
+        if lease.request.kind is Kind.BEST_EFFORT:
+            self._schedule.back_to_queue(lease, reason, "")
+        elif lease.request.kind is Kind.AR:
+            then = "other hosts were found" if self._improve(lease) else "no others are free yet"
+            self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
+
+    def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
+        """Whether it can run where its images are."""
+        bound = lease.bound or ()
+        return lease.demand.permits(bound) and not host_set(bound) & keep_off
+
+    def postpone(self, lease: Lease, reason: str, until: int) -> None:
+        """Give an AR other hosts, or let it start on its own as soon as they are free."""
+        schedule, old = self._schedule, lease.plan
+        assert old is not None, "it has a plan"
+        if lease.request.kind is not Kind.AR:
+            self.move(lease, reason)
+            return
+        schedule.drop_plan(lease)
+        refusal = None if self._has_images(lease) else self._admission.place_again(lease)
+        if lease.plan is None:
+            later = self._later(lease, old, until)
+            if later is None:
+                because = f"; {refusal.reason}" if refusal is not None else ""
+                self.give_up(lease, f"{reason}{because}")
+                return
+            lease.late = reason
+            schedule.expect(lease, until, f"it starts late: {reason}")
+            schedule.commit(lease, later)
+            if not self._has_images(lease):
+                self._put_off[lease.id] = lease
+        else:
+            _note_in_time(lease)
+
+    def _has_images(self, lease: Lease) -> bool:
+        """Whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
+        return self._schedule.preparation is not None and lease.request.image is not None
+
+    def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
+        """The plan on the same hosts from ``start`` to its old end."""
+        schedule = self._schedule
+        if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
+            return None
+        shutdown_seconds = schedule.planner.shutdown_seconds(lease)
+        lease.remaining = old.end - start if old.end < FOREVER else FOREVER
+        if lease.remaining <= shutdown_seconds:
+            return None
+        plan = Plan(old.hosts, old.use, [])
+        schedule.planner.finish(lease, plan, start)
+        return plan
+
+    # --- in time after all ------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Find the ARs that an earlier scheduler put off."""
+        for lease in self._schedule.leases.values():
+            start, plan = lease.request.start, lease.plan
+            if start is None or plan is None or lease.started or self._has_images(lease):
+                continue
+            if plan.start > start:
+                self._put_off[lease.id] = lease
+
+    def bring_forward(self) -> None:
+        """Let ARs that were put off start when they should, where something came free."""
+        for lease in list(self._put_off.values()):
+            if self._schedule.leases.get(lease.id) is not lease or lease.started:
+                del self._put_off[lease.id]
+            elif self._improve(lease):
+                start = lease.hold.start
+                self._schedule.expect(lease, start, "its hosts are free sooner after all")
+
+    def _improve(self, lease: Lease) -> bool:
+        """Give an AR hosts that are open, from its start on or from now on, if there are any."""
+        if not self._admission.place_better(lease):
+            return False
+        self._put_off.pop(lease.id, None)
+        _note_in_time(lease)
+        return True
+
+
+def _note_in_time(lease: Lease) -> None:
+    """An AR that was to start late and now has hosts for its own start is not late any more."""
+    if lease.hold.start == lease.request.start:
+        lease.late = ""

@@ -1,0 +1,139 @@
+"""The disk images on the hosts: caches, and private copies where there are none.
+
+With caches, an image that arrived stays on its host until another one needs the space;
+what leases need is never dropped. Without them, or where the cache is too small for what
+is needed, a lease's copy goes when the lease does.
+"""
+
+from __future__ import annotations
+
+from haizea.core.model.hosts import HostSet, hosts_in
+from haizea.core.model.lease import DiskImage
+from haizea.core.model.records import CopyRecord
+
+
+class _Copy:
+    """An image on one host; ``needed_by`` are leases that run from it or will."""
+
+    __slots__ = ("cached", "image", "needed_by", "used_at")
+
+    def __init__(self, image: DiskImage, used_at: int) -> None:
+        self.image = image
+        self.needed_by: set[int] = set()
+        self.used_at = used_at
+        self.cached = False
+
+
+class ImageStore:
+    """Which host has which image. ``cache_mb`` is each host's cache, 0 for none."""
+
+    def __init__(self, cache_mb: int) -> None:
+        self._cache_mb = cache_mb
+        self._copies: dict[int, dict[str, _Copy]] = {}
+        self._hosts_with: dict[str, HostSet] = {}
+        self._needs: dict[int, HostSet] = {}
+        #: Hosts whose use of disk space changed since :meth:`changes` was asked last.
+        self._changed: set[int] = set()
+
+    def hosts_with(self, image: DiskImage) -> HostSet:
+        """Hosts where a lease that needs the image can start at once."""
+        return self._hosts_with.get(image.name, 0) if self._cache_mb else 0
+
+    def arrived(self, image: DiskImage, hosts: HostSet, lease_ids: set[int], now: int) -> None:
+        """The image is on ``hosts`` now, for these leases."""
+        for host in hosts_in(hosts):
+            copies = self._copies.setdefault(host, {})
+            name = image.name if self._cache_mb else f"{image.name} of {min(lease_ids)}"
+            copy = copies.get(name)
+            if copy is None:
+                copy = copies[name] = _Copy(image, now)
+                copy.cached = self._make_space(host, image, now)
+                if copy.cached:
+                    self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << host
+                self._changed.add(host)
+            copy.needed_by |= lease_ids
+        for lease_id in lease_ids:
+            self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
+
+    def need(self, image: DiskImage, hosts: HostSet, lease_id: int) -> None:
+        """A lease will use the copies that are on ``hosts`` already: they must stay."""
+        for host in hosts_in(hosts):
+            copy = self._copies.get(host, {}).get(image.name)
+            if copy is not None:
+                copy.needed_by.add(lease_id)
+        self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
+
+    def done(self, image: DiskImage, lease_id: int, now: int) -> None:
+        """A lease needs its image no more."""
+        for host in hosts_in(self._needs.pop(lease_id, 0)):
+            copies = self._copies.get(host, {})
+            for name, copy in list(copies.items()):
+                if copy.image.name == image.name and lease_id in copy.needed_by:
+                    copy.needed_by.discard(lease_id)
+                    copy.used_at = now
+                    if not copy.needed_by and not copy.cached:
+                        self._drop(host, name)
+
+    def used_mb(self, host: int) -> int:
+        """The disk space that images take on a host."""
+        return sum(c.image.size_mb for c in self._copies.get(host, {}).values())
+
+    def changes(self) -> list[int]:
+        """The hosts whose used disk space changed since this was asked last, in order."""
+        changed = sorted(self._changed)
+        self._changed.clear()
+        return changed
+
+    def records(self) -> tuple[CopyRecord, ...]:
+        """Every copy on every host."""
+        return tuple(
+            CopyRecord(
+                host=host,
+                image=copy.image,
+                needed_by=tuple(sorted(copy.needed_by)),
+                used_at=copy.used_at,
+                cached=copy.cached,
+            )
+            for host, copies in sorted(self._copies.items())
+            for _, copy in sorted(copies.items())
+        )
+
+    def restore(self, record: CopyRecord) -> None:
+        """A copy is on its host as it was."""
+        image = record.image
+        copy = _Copy(image, record.used_at)
+        copy.needed_by.update(record.needed_by)
+        copy.cached = record.cached
+        name = image.name if self._cache_mb else f"{image.name} of {min(record.needed_by)}"
+        self._copies.setdefault(record.host, {})[name] = copy
+        if copy.cached:
+            self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << record.host
+        for lease_id in record.needed_by:
+            self._needs[lease_id] = self._needs.get(lease_id, 0) | 1 << record.host
+
+    def _make_space(self, host: int, image: DiskImage, now: int) -> bool:
+        """Whether the image now fits into the host's cache, least recently used ones dropped."""
+        copies = self._copies[host]
+        cached = {n: c for n, c in copies.items() if c.cached}
+        room_mb = self._cache_mb - sum(c.image.size_mb for c in cached.values())
+        idle = sorted((c.used_at, n) for n, c in cached.items() if not c.needed_by)
+        if room_mb + sum(copies[n].image.size_mb for _, n in idle) < image.size_mb:
+            return False
+        for _, name in idle:
+            if room_mb >= image.size_mb:
+                break
+            room_mb += copies[name].image.size_mb
+            self._drop(host, name)
+        return True
+
+    def _drop(self, host: int, name: str) -> None:
+        copy = self._copies[host].pop(name)
+        if copy.cached:
+            self._hosts_with[copy.image.name] &= ~(1 << host)
+        self._changed.add(host)
+
+    def check(self) -> None:
+        """Assert that no cache is over its size."""
+        for copies in self._copies.values():
+            cached_mb = sum(c.image.size_mb for c in copies.values() if c.cached)
+            assert cached_mb <= self._cache_mb, "a cache holds too much"

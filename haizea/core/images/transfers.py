@@ -1,0 +1,385 @@
+"""Preparation: getting disk images to the hosts before a lease starts.
+
+All images come over one link, one transfer at a time. An AR's transfers are planned as
+late as they can be, earliest deadline first; those of other leases as soon as possible.
+A plan is made first (:class:`Shipment`) and applied only if all else about it works out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.capacity.channel import Channel
+from haizea.core.images.cache import ImageStore
+from haizea.core.model.hosts import HostSet, host_set, hosts_in
+from haizea.core.model.lease import DiskImage
+from haizea.core.model.overheads import transfer_seconds
+from haizea.core.model.records import SiteRecord, TransferRecord
+from haizea.core.model.settings import ImageSettings, Transfer
+
+
+class ImageTransfer:
+    """One use of the link: an image on its way to ``riders``, each lease with its hosts.
+
+    ``relying`` are leases that will use what is on its way to others' hosts. ``deadline``
+    is the first moment at which a rider wants to start. ``movable`` transfers are an AR's,
+    and may be shifted until they begin.
+    """
+
+    __slots__ = (
+        "begun",
+        "deadline",
+        "end",
+        "image",
+        "movable",
+        "relying",
+        "riders",
+        "start",
+        "token",
+    )
+
+    def __init__(
+        self, image: DiskImage, start: int, end: int, deadline: int, movable: bool
+    ) -> None:
+        self.image = image
+        self.start = start
+        self.end = end
+        self.deadline = deadline
+        self.movable = movable
+        self.riders: dict[int, HostSet] = {}
+        self.relying: dict[int, HostSet] = {}
+        self.begun = False
+        self.token = 0
+
+    @property
+    def hosts(self) -> HostSet:
+        """All hosts that receive the image."""
+        result = 0
+        for hosts in self.riders.values():
+            result |= hosts
+        return result
+
+    @property
+    def soon(self) -> bool:
+        """Whether it comes as soon as it can, rather than as late as an AR allows."""
+        return self.begun or not self.movable
+
+    @property
+    def waiting(self) -> list[int]:
+        """The leases that wait for it, by id."""
+        return sorted(self.riders.keys() | self.relying.keys())
+
+
+class Shipment(NamedTuple):
+    """How a lease's images get to its hosts: by new transfers, on board of others, or not at all.
+
+    ``moves`` shifts transfers of ARs that have not begun. ``arrival`` is when all is there.
+    """
+
+    arrival: int
+    new: list[ImageTransfer]
+    rides: list[tuple[ImageTransfer, HostSet]]
+    moves: list[tuple[ImageTransfer, int, int]]
+    present: HostSet
+
+
+class Withdrawal(NamedTuple):
+    """Of transfers under way: which a lease left, and which others go on in its place."""
+
+    left: list[tuple[ImageTransfer, HostSet]]
+    joined: list[tuple[ImageTransfer, int, HostSet]]
+
+
+class Preparation:
+    """The link, the transfers that are planned or under way, and what is on the hosts."""
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
+        self.store = ImageStore(settings.cache_mb)
+        self.transfers: list[ImageTransfer] = []
+        self._link = Channel()
+
+    def seconds(self, image: DiskImage) -> int:
+        """How long one transfer of the image takes."""
+        if self.settings.force_transfer_seconds is not None:
+            return self.settings.force_transfer_seconds
+        return transfer_seconds(image.size_mb, self.settings.bandwidth_mbps)
+
+    def at_hand(self, image: DiskImage) -> HostSet:
+        """Hosts that have the image, or will soon have it by a transfer for other leases."""
+        if not self.settings.cache_mb:
+            return 0
+        hosts = self.store.hosts_with(image)
+        for transfer in self.transfers:
+            if transfer.image == image and transfer.soon:
+                hosts |= transfer.hosts
+        return hosts
+
+    def soon(
+        self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, start: int
+    ) -> Shipment:
+        """Get the image to ``hosts`` as soon as possible, for a lease that wants ``start``."""
+        present, missing, arrival = self._present(image, hosts, now, soon=True)
+        rides: list[tuple[ImageTransfer, HostSet]] = []
+        if missing and (ride := self._ride(image, now)) is not None:
+            own = self._link.earliest(self.seconds(image), now) + self.seconds(image)
+            if ride.end <= own or ride.end <= start:
+                rides.append((ride, missing))
+                arrival, missing = max(arrival, ride.end), 0
+        new: list[ImageTransfer] = []
+        link = self._link.fork()
+        for group in self._groups(missing):
+            begin = link.earliest(self.seconds(image), now)
+            end = begin + self.seconds(image)
+            link.reserve(begin, end)
+            transfer = ImageTransfer(image, begin, end, max(start, end), movable=False)
+            transfer.riders[lease_id] = group
+            new.append(transfer)
+            arrival = max(arrival, end)
+        return Shipment(arrival, new, rides, [], present)
+
+    def by(
+        self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, deadline: int
+    ) -> Shipment | None:
+        """Get the image to ``hosts`` by ``deadline``, as late as possible; ``None`` if in vain."""
+        present, missing, arrival = self._present(image, hosts, now, soon=False)
+        if arrival > deadline:
+            missing |= present
+            present, arrival = self.store.hosts_with(image) & hosts, now
+            missing &= ~present
+        rides: list[tuple[ImageTransfer, HostSet]] = []
+        if missing and (ride := self._ride(image, now)) is not None and ride.end <= deadline:
+            rides.append((ride, missing))
+            arrival, missing = max(arrival, ride.end), 0
+        new = []
+        for group in self._groups(missing):
+            transfer = ImageTransfer(image, 0, 0, deadline, movable=True)
+            transfer.riders[lease_id] = group
+            new.append(transfer)
+        moves = self._late_as_possible(new, now, repack=False)
+        if moves is None:
+            moves = self._late_as_possible(new, now, repack=True)
+        if moves is None:
+            return None
+        return Shipment(deadline if new else arrival, new, rides, moves, present)
+
+    def apply(self, lease_id: int, image: DiskImage, shipment: Shipment) -> list[ImageTransfer]:
+        """Carry a shipment's plan out; answers the transfers that are new or were moved."""
+        for transfer, start, end in shipment.moves:
+            self._link.release(transfer.start, transfer.end)
+            transfer.start, transfer.end = start, end
+            transfer.token += 1
+        for transfer, _, _ in shipment.moves:
+            self._link.reserve(transfer.start, transfer.end)
+        for transfer in shipment.new:
+            self._link.reserve(transfer.start, transfer.end)
+            self.transfers.append(transfer)
+        for transfer, hosts in shipment.rides:
+            transfer.riders[lease_id] = transfer.riders.get(lease_id, 0) | hosts
+        self.store.need(image, shipment.present, lease_id)
+        # What is there already, or comes sooner, is not waited for once more.
+        missing = shipment.present & ~self.store.hosts_with(image)
+        for transfer in sorted(self.transfers, key=lambda t: t.end):
+            coming = missing & transfer.hosts
+            if transfer.image == image and coming and lease_id not in transfer.riders:
+                transfer.relying[lease_id] = coming
+                transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
+                missing &= ~coming
+        return [*shipment.new, *(t for t, _, _ in shipment.moves)]
+
+    def finish(self, transfer: ImageTransfer, now: int) -> None:
+        """A transfer is over: its image is where it went."""
+        self.transfers.remove(transfer)
+        for lease_id, hosts in sorted(transfer.riders.items()):
+            self.store.arrived(transfer.image, hosts, {lease_id}, now)
+        for lease_id, hosts in sorted(transfer.relying.items()):
+            self.store.need(transfer.image, hosts, lease_id)
+
+    def pending(self, lease_id: int) -> bool:
+        """Whether something for the lease is still to come."""
+        return any(lease_id in t.riders or lease_id in t.relying for t in self.transfers)
+
+    def arrival(self, lease_id: int) -> int:
+        """When the last thing that is still to come for the lease does; something is."""
+        return max(t.end for t in self.transfers if lease_id in t.riders or lease_id in t.relying)
+
+    def withdraw(self, lease_id: int, now: int) -> Withdrawal:
+        """The lease needs no transfers any more; they go on for others that count on them."""
+        result = Withdrawal([], [])
+        for transfer in list(self.transfers):
+            transfer.relying.pop(lease_id, None)
+            hosts = transfer.riders.pop(lease_id, 0)
+            if not hosts:
+                continue
+            if transfer.begun:
+                result.left.append((transfer, hosts))
+            for other, given in _hand_on(transfer, hosts):
+                if transfer.begun:
+                    result.joined.append((transfer, other, given))
+            if not transfer.riders:
+                self.transfers.remove(transfer)
+                transfer.token += 1
+                self._link.release(transfer.start, transfer.end)
+                if transfer.begun:
+                    self._link.reserve(transfer.start, now)
+        return result
+
+    def let_down(self, lease_id: int) -> list[int]:
+        """What is on its way for a lease does not arrive; answers who relied on it, by id.
+
+        They rely on it no more.
+        """
+        found: set[int] = set()
+        for transfer in self.transfers:
+            hosts = transfer.riders.get(lease_id, 0) if transfer.begun else 0
+            found |= {other for other, wanted in transfer.relying.items() if wanted & hosts}
+        for transfer in self.transfers:
+            for other in found:
+                transfer.relying.pop(other, None)
+        return sorted(found)
+
+    def delay(
+        self, transfer: ImageTransfer, end: int, start: int | None = None
+    ) -> list[ImageTransfer]:
+        """A transfer takes longer, or begins at ``start`` only; answers those behind it.
+
+        The link serves nothing else until ``end``; what was planned by then follows, in
+        its order, begins later and may miss its deadline.
+        """
+        self._link.release(transfer.start, transfer.end)
+        if start is not None:
+            transfer.start = start
+        transfer.end = end
+        transfer.token += 1
+        self._link.reserve(transfer.start, end)
+        behind = sorted(
+            (t for t in self.transfers if t is not transfer and not t.begun and t.start < end),
+            key=lambda t: (t.start, t.deadline),
+        )
+        for other in behind:
+            self._link.release(other.start, other.end)
+        for other in behind:
+            length = other.end - other.start
+            other.start = self._link.earliest(length, end)
+            other.end = other.start + length
+            other.token += 1
+            self._link.reserve(other.start, other.end)
+        return behind
+
+    def forget(self, now: int) -> None:
+        """Drop what is over."""
+        self._link.forget(now)
+
+    def records(self) -> tuple[TransferRecord, ...]:
+        """The transfers that are planned or under way, in the order in which they were made."""
+        return tuple(
+            TransferRecord(
+                image=t.image,
+                start=t.start,
+                end=t.end,
+                deadline=t.deadline,
+                movable=t.movable,
+                begun=t.begun,
+                riders=_by_lease(t.riders),
+                relying=_by_lease(t.relying),
+            )
+            for t in self.transfers
+        )
+
+    def restore(self, site: SiteRecord) -> None:
+        """Go on with transfers and images as they were; there are none yet."""
+        for copy in site.copies:
+            self.store.restore(copy)
+        for record in site.transfers:
+            transfer = ImageTransfer(
+                record.image, record.start, record.end, record.deadline, record.movable
+            )
+            transfer.begun = record.begun
+            transfer.riders = {lease: host_set(hosts) for lease, hosts in record.riders}
+            transfer.relying = {lease: host_set(hosts) for lease, hosts in record.relying}
+            self._link.reserve(transfer.start, transfer.end)
+            self.transfers.append(transfer)
+
+    def check(self) -> None:
+        """Assert that the link serves one at a time, and no cache is over its size."""
+        self._link.check()
+        self.store.check()
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _present(
+        self, image: DiskImage, hosts: HostSet, now: int, *, soon: bool
+    ) -> tuple[HostSet, HostSet, int]:
+        """Hosts that have the image or will have it anyway, the others, and when they all do.
+
+        With ``soon``, what comes as late as an AR allows does not count.
+        """
+        present = self.store.hosts_with(image) & hosts
+        arrival = now
+        if self.settings.cache_mb:
+            for transfer in self.transfers:
+                coming = transfer.hosts & hosts & ~present
+                if transfer.image == image and coming and (transfer.soon or not soon):
+                    present |= coming
+                    arrival = max(arrival, transfer.end)
+        return present, hosts & ~present, arrival
+
+    def _groups(self, hosts: HostSet) -> list[HostSet]:
+        """The sets of hosts that one transfer each serves."""
+        if not hosts:
+            return []
+        if self.settings.mechanism is Transfer.MULTICAST:
+            return [hosts]
+        return [1 << host for host in hosts_in(hosts)]
+
+    def _ride(self, image: DiskImage, now: int) -> ImageTransfer | None:
+        """The next multicast of the image that has not begun, if leases may join it."""
+        if not self.settings.avoid_redundant or self.settings.mechanism is Transfer.UNICAST:
+            return None
+        waiting = [t for t in self.transfers if t.image == image and not t.begun and t.start >= now]
+        return min(waiting, key=lambda t: (t.end, t.start), default=None)
+
+    def _late_as_possible(
+        self, new: list[ImageTransfer], now: int, *, repack: bool
+    ) -> list[tuple[ImageTransfer, int, int]] | None:
+        """Times for ``new``, and with ``repack`` new times for ARs' transfers not yet begun.
+
+        From the latest deadline to the earliest, each as late as the link allows: whatever
+        can be done in time at all is done so by taking the earliest deadline first.
+        """
+        link = self._link.fork()
+        old = [t for t in self.transfers if t.movable and not t.begun] if repack else []
+        for transfer in old:
+            link.release(transfer.start, transfer.end)
+        moves: list[tuple[ImageTransfer, int, int]] = []
+        added = set(map(id, new))
+        order = sorted(enumerate([*old, *new]), key=lambda p: (p[1].deadline, p[0]), reverse=True)
+        for _, transfer in order:
+            length = self.seconds(transfer.image)
+            start = link.latest(length, transfer.deadline, now)
+            if start is None:
+                return None
+            link.reserve(start, start + length)
+            if id(transfer) in added:
+                transfer.start, transfer.end = start, start + length
+            elif start != transfer.start:
+                moves.append((transfer, start, start + length))
+        return moves
+
+
+def _by_lease(hosts: dict[int, HostSet]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    return tuple((lease, tuple(hosts_in(hosts[lease]))) for lease in sorted(hosts))
+
+
+def _hand_on(transfer: ImageTransfer, hosts: HostSet) -> list[tuple[int, HostSet]]:
+    """Let leases that rely on a transfer to ``hosts`` have it as their own; answers which."""
+    joined: list[tuple[int, HostSet]] = []
+    for other, wanted in sorted(transfer.relying.items()):
+        given = wanted & hosts
+        if given:
+            transfer.riders[other] = transfer.riders.get(other, 0) | given
+            transfer.relying[other] = wanted & ~given
+            hosts &= ~given
+            joined.append((other, given))
+    transfer.relying = {i: wanted for i, wanted in transfer.relying.items() if wanted}
+    return joined

@@ -1,0 +1,82 @@
+"""What users ask for: lease requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haizea.core.model.resources import Capacity
+
+
+class Kind(StrEnum):
+    """How a lease's start is given; the value is the name that users see."""
+
+    AR = "ar"
+    BEST_EFFORT = "best-effort"
+    IMMEDIATE = "immediate"
+
+
+# Looking a member up in its enumeration is slow, and every request does.
+_AR = Kind.AR
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSet:
+    """``count`` equal lease nodes (VMs), each of this capacity."""
+
+    count: int
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class DiskImage:
+    """The disk image that every node of a lease boots from."""
+
+    name: str
+    size_mb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRequest:
+    """A request for nodes over a period.
+
+    ``submitted`` and ``start`` are seconds since the epoch; ``start`` is given for an AR
+    alone. ``duration`` is in seconds, ``None`` for a lease without end. Lease nodes are
+    numbered from 1, through the node sets in order. ``label`` and ``owner`` are
+    carried along for people, ``names`` (what each lease node is called elsewhere) for
+    whoever carries decisions out.
+    """
+
+    id: int
+    submitted: int
+    kind: Kind
+    nodes: tuple[NodeSet, ...]
+    duration: int | None
+    start: int | None = None
+    preemptible: bool = False
+    image: DiskImage | None = None
+    label: str = ""
+    owner: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert (self.kind is _AR) == (self.start is not None), "an AR, and no other, has a start"
+        assert self.nodes, "a lease has nodes"
+        for node_set in self.nodes:
+            assert node_set.count > 0, "a node set has nodes"
+        assert self.duration is None or self.duration > 0, "a duration is positive"
+        assert not self.names or len(self.names) == self.node_count, (
+            "a name for every node, or none"
+        )
+
+    @property
+    def node_count(self) -> int:
+        """How many lease nodes are asked for."""
+        return sum(s.count for s in self.nodes)
+
+    def node_capacities(self) -> list[Capacity]:
+        """The capacity of each lease node, by node number."""
+        capacities: list[Capacity] = []
+        for node_set in self.nodes:
+            capacities += [node_set.capacity] * node_set.count
+        return capacities

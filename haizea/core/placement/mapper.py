@@ -1,0 +1,314 @@
+"""The mapper: lease nodes → hosts, at a given moment.
+
+Hosts are taken in the order of the host-selection policy; each takes as many of the
+nodes as it has room for. Hosts named in ``prefer`` come before all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from haizea.core.capacity.fit_index import Levels, level_count
+from haizea.core.capacity.hold import Shape, shape_of
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.allocation import Apart, Use
+from haizea.core.model.derivable import mypyc_attr
+from haizea.core.model.hostrules import Allowed, HostRules, permits
+from haizea.core.model.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.policy import HostSelectionPolicy
+from haizea.core.model.resources import FOREVER, Capacity, add, fits, subtract
+from haizea.core.placement.fitting import Blocks
+
+#: ``hosts[i]`` is the host of lease node *i* + 1.
+Hosts = tuple[int, ...]
+
+
+class Spread(NamedTuple):
+    """A lease on particular hosts: what it takes of each, which they are, one node on each?"""
+
+    use: Use
+    shape: Shape
+    apart: bool
+
+    @property
+    def hosts(self) -> HostSet:
+        """The hosts."""
+        return self.shape.hosts
+
+
+class Demand:
+    """What a lease's nodes need of hosts: read off its request once."""
+
+    __slots__ = ("_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
+
+    def __init__(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
+        self.capacities: list[Capacity] = request.node_capacities()
+        self.count = len(self.capacities)
+        #: What nodes may run where; ``None`` where the same hosts will do for each.
+        self.rules: HostRules | None = None
+        #: The nodes as they have to be placed by the rules, if there are any.
+        self.blocks: Blocks | None = None
+        #: The size of every node, or ``None`` where nodes differ, in this or by the rules.
+        self.size: Capacity | None = None
+        #: The hosts that will do for one node at least.
+        self.allowed: HostSet
+        if isinstance(allowed, HostRules):
+            assert len(allowed.allowed) == self.count, "rules are for each node"
+            self.allowed = allowed.anywhere
+            self.rules = allowed
+            self.blocks = Blocks(self.capacities, allowed)
+        else:
+            self.allowed = allowed
+            if len(request.nodes) == 1 or len({s.capacity for s in request.nodes}) == 1:
+                self.size = request.nodes[0].capacity
+        self._spreads: list[tuple[Sequence[int], Spread]] = []
+
+    @property
+    def where(self) -> Allowed:
+        """The hosts that will do."""
+        return self.allowed if self.rules is None else self.rules
+
+    def permits(self, hosts: Sequence[int]) -> bool:
+        """Whether the nodes may be on these hosts."""
+        return permits(self.where, hosts)
+
+    def spread(self, hosts: Sequence[int]) -> Spread:
+        """The lease on these hosts; the same answer for the same object, while it is in use."""
+        for known, spread in self._spreads:
+            if known is hosts:
+                return spread
+        found = self._spread(hosts)
+        self._spreads = [(hosts, found), *self._spreads[:1]]
+        return found
+
+    def use(self, hosts: Sequence[int]) -> Use:
+        """What the nodes take of these hosts, per host."""
+        return self.spread(hosts).use
+
+    def take_apart(self, hosts: Hosts, found: HostSet) -> None:
+        """These hosts, the set ``found``, are chosen for equal nodes, one on each."""
+        assert self.size is not None, "nodes are equal"
+        spread = Spread(Apart(hosts, self.size), Shape(found, self.size), True)
+        self._spreads = [(hosts, spread), *self._spreads[:1]]
+
+    def _spread(self, hosts: Sequence[int]) -> Spread:
+        found = host_set(hosts)
+        apart = found.bit_count() == len(hosts)
+        if self.size is not None and apart:
+            size = self.size
+            return Spread(Apart(tuple(hosts), size), Shape(found, size), apart)
+        totals: dict[int, Capacity] = {}
+        for host, capacity in zip(hosts, self.capacities, strict=True):
+            totals[host] = add(totals[host], capacity) if host in totals else capacity
+        use = tuple(totals.items())
+        return Spread(use, shape_of(use), apart)
+
+
+class View:
+    """The hosts at the start of a lease, as a host-selection policy sees them."""
+
+    __slots__ = ("_table", "start")
+
+    def __init__(self, table: SlotTable, start: int) -> None:
+        self._table = table
+        self.start = start
+
+    def leases_on(self, host: int) -> int:
+        """How many leases hold the host at the start."""
+        return sum(h.start <= self.start < h.end for h in self._table.holds_on(host))
+
+    def unchanged_until(self, host: int) -> int:
+        """When the host's free capacity changes next, after the start."""
+        return self._table.next_change(host, self.start)
+
+    def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by how many leases they hold at the start, fewest first."""
+        if self.start <= self._table.now:
+            yield from self._table.by_holds(hosts)
+            return
+        idle = hosts & ~self._table.held(self.start, self.start + 1)
+        if idle:
+            yield idle
+        if hosts != idle:
+            yield from _grouped(hosts & ~idle, self.leases_on)
+
+    def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by when their free capacity changes next, latest first."""
+        if self.start <= self._table.now:
+            yield from self._table.by_next_change(hosts)
+            return
+        forever = hosts & ~self._table.held(self.start, FOREVER)
+        if forever:
+            yield forever
+        if hosts != forever:
+            yield from _grouped(hosts & ~forever, lambda host: -self.unchanged_until(host))
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class _Key(Protocol):
+    def __call__(self, host: int, /) -> int: ...
+
+
+def _grouped(hosts: HostSet, key: _Key) -> Iterator[HostSet]:
+    groups: dict[int, list[int]] = {}
+    for host in hosts_in(hosts):
+        groups.setdefault(key(host), []).append(host)
+    for _, members in sorted(groups.items()):
+        yield host_set(members)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Mapper(Protocol):
+    """Chooses hosts for a lease's nodes."""
+
+    def choose(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        levels: Levels,
+        start: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """Hosts for equal nodes, out of those in ``levels``; ``None`` if they are too few."""
+
+    def pack(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        start: int,
+        end: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """Hosts for nodes of several sizes, free throughout ``[start, end)``; ``None`` if none."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class GreedyMapper:
+    """Fills the policy's preferred hosts one after another."""
+
+    def __init__(self, selection: HostSelectionPolicy) -> None:
+        self._selection = selection
+
+    def choose(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        levels: Levels,
+        start: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """As :meth:`Mapper.choose`. O(nodes) where a host takes one node each."""
+        count = demand.count
+        if level_count(levels, count) < count:
+            return None
+        chosen: list[int] = []
+        taken = 0
+        several = levels[1] if len(levels) > 1 else 0
+        for tier in self._tiers(table, request, levels[0], start, prefer):
+            missing = count - len(chosen)
+            if missing <= 0:
+                break
+            if missing > 1 and tier & several:
+                for host in hosts_in(tier):
+                    most = 1
+                    while most < missing and most < len(levels) and levels[most] >> host & 1:
+                        most += 1
+                    chosen += [host] * most
+                    missing -= most
+                    if not missing:
+                        break
+            else:
+                tier = lowest(tier, missing)
+                taken |= tier
+                chosen += hosts_in(tier)
+        assert len(chosen) == count, "tiers leave out no host"
+        hosts = tuple(chosen)
+        if taken.bit_count() == count:
+            demand.take_apart(hosts, taken)
+        return hosts
+
+    def pack(
+        self,
+        table: SlotTable,
+        request: LeaseRequest,
+        demand: Demand,
+        start: int,
+        end: int,
+        prefer: HostSet = 0,
+    ) -> Hosts | None:
+        """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts).
+
+        Where there are rules, those with the fewest hosts first: see :class:`Blocks`.
+        """
+        everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut & demand.allowed
+        smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
+        possible = table.room(smallest, start, end)[0] & everywhere
+        order = [
+            host
+            for tier in self._tiers(table, request, possible, start, prefer)
+            for host in hosts_in(tier)
+        ]
+        free = {host: table.least_free(host, start, end) for host in order}
+        if demand.blocks is not None:
+            return demand.blocks.fit(order, free)
+        return first_fit(demand.capacities, order, free)
+
+    def _tiers(
+        self, table: SlotTable, request: LeaseRequest, hosts: HostSet, start: int, prefer: HostSet
+    ) -> Iterable[HostSet]:
+        view = View(table, start)
+        if prefer & hosts:
+            yield from self._selection.tiers(request, hosts & prefer, view)
+            hosts &= ~prefer
+        if hosts:
+            yield from self._selection.tiers(request, hosts, view)
+
+
+def first_fit(
+    capacities: Sequence[Capacity], order: Sequence[int], free: dict[int, Capacity]
+) -> Hosts | None:
+    """A host for each node, largest node first, each on the first host with room left."""
+    chosen = [-1] * len(capacities)
+    for node in sorted(range(len(capacities)), key=lambda i: (_bulk(capacities[i]), -i))[::-1]:
+        wanted = capacities[node]
+        for host in order:
+            if fits(wanted, free[host]):
+                free[host] = subtract(free[host], wanted)
+                chosen[node] = host
+                break
+        else:
+            return None
+    return tuple(chosen)
+
+
+def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
+    """Whether each node takes a host of this capacity for itself, whichever it is.
+
+    It takes all of the first resource type, so that nothing else that needs some fits.
+    """
+    size = demand.size
+    return (
+        size is not None
+        and capacity is not None
+        and demand.allowed == EVERYWHERE
+        and size[0] == capacity[0] > 0
+        and fits(size, capacity)
+    )
+
+
+def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
+    """Whether nodes of several sizes could run if every host were empty."""
+    hosts = [host for host in range(len(capacities)) if demand.allowed >> host & 1]
+    free = {host: capacities[host] for host in hosts}
+    if demand.blocks is not None:
+        return demand.blocks.fit(hosts, free) is not None
+    return first_fit(demand.capacities, hosts, free) is not None
+
+
+def _bulk(capacity: Capacity) -> tuple[int, Capacity]:
+    return sum(capacity), capacity

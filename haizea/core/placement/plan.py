@@ -1,0 +1,181 @@
+"""A lease as the scheduler keeps it, and the plan it has for it.
+
+A *plan* says who runs where and what happens in which order: phases that follow each
+other, over hosts whose capacity is held from the first to the last. Only
+:mod:`haizea.core.scheduler` and what it calls change these objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from haizea.core.capacity.hold import Hold
+from haizea.core.model.allocation import Use
+from haizea.core.model.events import Purpose, StateChanged
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import State
+from haizea.core.model.members import NEW, RUN, SUSPEND
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Demand, Hosts
+
+#: A lease's place in the queue: the policy's key, then its id.
+Key = tuple[Any, int]
+
+
+class Phase(NamedTuple):
+    """One thing a lease does over ``[start, end)``."""
+
+    purpose: Purpose
+    start: int
+    end: int
+
+
+class Plan:
+    """Who runs where, and the phases in order.
+
+    ``sources[i]`` is where node *i* + 1 moves from if the plan begins with a migration.
+    ``exclusive`` are the intervals it takes of a file system that all suspensions share.
+    ``because`` and ``code`` say why it ends with a suspension, if it does. ``waits`` says
+    that its start waits for hosts, not merely for images.
+    """
+
+    __slots__ = (
+        "because",
+        "code",
+        "exclusive",
+        "hold",
+        "hosts",
+        "phases",
+        "sources",
+        "use",
+        "waits",
+    )
+
+    def __init__(self, hosts: Hosts, use: Use, phases: list[Phase], sources: Hosts = ()) -> None:
+        self.hosts = hosts
+        self.use = use
+        self.phases = phases
+        self.sources = sources
+        self.exclusive: list[tuple[int, int]] = []
+        self.hold: Hold | None = None
+        self.because = ""
+        self.code = ""
+        self.waits = False
+
+    @property
+    def start(self) -> int:
+        """When it first holds its hosts."""
+        return self.phases[0].start
+
+    @property
+    def end(self) -> int:
+        """When it gives its hosts back."""
+        return self.phases[-1].end
+
+    @property
+    def runs_from(self) -> int:
+        """When the lease runs: after moving and resuming, if it must."""
+        run = self.phase(RUN)
+        assert run is not None, "every plan has a run"
+        return run.start
+
+    @property
+    def suspends(self) -> bool:
+        """Whether it ends with a suspension, the lease not being done."""
+        return self.phases[-1].purpose is SUSPEND
+
+    def phase(self, purpose: Purpose) -> Phase | None:
+        """Its phase of this purpose, if it has one."""
+        for phase in self.phases:
+            if phase.purpose is purpose:
+                return phase
+        return None
+
+
+class Lease:
+    """A lease's progress.
+
+    ``remaining`` is what is left of its duration (:data:`FOREVER` without end), ``ran``
+    how long it has run since it last started from nothing. ``bound`` are the hosts where
+    its saved memory (``saved``) or its images are. ``at`` is the index of the plan's
+    phase that is under way since ``since``, or of the one that comes next if ``since`` is
+    ``None``. ``flexible`` says that it may be suspended, ``whole`` that each node
+    takes a host of the site for itself, any host. ``token`` tells agenda entries of
+    earlier plans from those of the present one. ``why`` is how it came into its state,
+    ``queued_since`` what its place in the queue goes by. ``late`` says why an AR starts
+    after its time, if it does.
+    """
+
+    __slots__ = (
+        "at",
+        "bound",
+        "demand",
+        "expected",
+        "failures",
+        "flexible",
+        "id",
+        "key",
+        "late",
+        "plan",
+        "queued_since",
+        "ran",
+        "remaining",
+        "request",
+        "saved",
+        "since",
+        "state",
+        "story",
+        "token",
+        "whole",
+        "why",
+    )
+
+    def __init__(self, request: LeaseRequest, demand: Demand) -> None:
+        self.request = request
+        self.id = request.id
+        self.demand = demand
+        self.state = NEW
+        self.why: StateChanged | None = None
+        self.key: Key = ((), request.id)
+        self.queued_since = request.submitted
+        self.remaining = request.duration if request.duration is not None else FOREVER
+        self.ran = 0
+        self.saved = False
+        self.bound: Hosts | None = None
+        self.plan: Plan | None = None
+        self.at = 0
+        self.since: int | None = None
+        self.token = 0
+        self.failures = 0
+        self.late = ""
+        self.flexible = False
+        self.whole = False
+        self.expected: int | None = None
+        self.story: list[State] = []
+
+    def start_over(self) -> None:
+        """Forget all progress: it begins from nothing."""
+        duration = self.request.duration
+        self.remaining = duration if duration is not None else FOREVER
+        self.ran = 0
+        self.saved = False
+        self.bound = None
+
+    @property
+    def hold(self) -> Hold:
+        """What its plan holds of its hosts."""
+        assert self.plan is not None, "it has a plan"
+        assert self.plan.hold is not None, "its plan is applied"
+        return self.plan.hold
+
+    @property
+    def under_way(self) -> Phase | None:
+        """The phase that is under way."""
+        if self.plan is None or self.since is None:
+            return None
+        return self.plan.phases[self.at]
+
+    @property
+    def started(self) -> bool:
+        """Whether its plan has begun to be carried out."""
+        return self.plan is not None and (self.at > 0 or self.since is not None)

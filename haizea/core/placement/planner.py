@@ -1,0 +1,337 @@
+"""When and where a lease can run: exactly at a moment, or as soon as possible.
+
+Nothing here changes the slot table for good: answers are plans, which the scheduler
+carries out or drops. A plan at a moment is, in order of preference, the whole of what
+remains of the lease; or, in a hole before a reservation that does not move, as much as
+fits before the lease must have been suspended.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+
+from haizea.core.capacity.channel import Channel
+from haizea.core.capacity.fit_index import level_count
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import HostSet
+from haizea.core.model.members import MIGRATE, RESUME, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.resources import FOREVER
+from haizea.core.model.settings import Migration, Settings, Suspension
+from haizea.core.placement.durations import Durations, Rates
+from haizea.core.placement.mapper import Hosts, Mapper
+from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.shadow import Claim
+
+#: A migration's or a resumption's length depends on the hosts, and the hosts that are
+#: free depend on the length: so often it is tried again with the length found.
+_TRIES = 4
+
+
+class Planner(Durations):
+    """Makes plans on one slot table (``channel``: the file system that suspensions share)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        mapper: Mapper,
+        table: SlotTable,
+        channel: Channel,
+        memory: int | None,
+        rates: dict[int, Rates],
+    ) -> None:
+        super().__init__(settings, memory, rates)
+        self.mapper = mapper
+        self.table = table
+        self.channel = channel
+        self._rows: dict[int, Hosts] = {}
+
+    def on(self, table: SlotTable, channel: Channel) -> Planner:
+        """The same planner on a fork."""
+        return Planner(self.settings, self.mapper, table, channel, self._memory, self.rates)
+
+    def suspendable(self, lease: Lease) -> bool:
+        """Whether the lease may be suspended at all."""
+        if not lease.request.preemptible:
+            return False
+        match self.settings.suspension:
+            case Suspension.NONE:
+                return False
+            case Suspension.SERIAL_ONLY:
+                return lease.demand.count == 1
+            case Suspension.ALL:
+                return True
+
+    def _movable(self, lease: Lease) -> bool:
+        return lease.bound is None or (lease.saved and self.settings.migration is not Migration.NO)
+
+    # --- plans ------------------------------------------------------------------------
+
+    def at(
+        self, lease: Lease, start: int, claim: Claim | None = None, prefer: HostSet = 0
+    ) -> Plan | None:
+        """A plan that starts exactly then and delays no ``claim``; ``None`` if there is none."""
+        plan = self.whole(lease, start, claim, prefer)
+        if plan is None and (self.table.has_future or claim) and self.suspendable(lease):
+            plan = self._in_hole(lease, start, claim, prefer)
+        return plan
+
+    def earliest(
+        self, lease: Lease, start: int, before: int = FOREVER, prefer: HostSet = 0
+    ) -> Plan | None:
+        """The plan that starts soonest in ``[start, before)``.
+
+        A lease that could move at once, but go on sooner where it is, stays.
+        """
+        for moment in self._possible_starts(lease, start, before):
+            plan = self.at(lease, moment, prefer=prefer)
+            if plan is not None:
+                return self.or_stay(lease, plan, start) if plan.sources else plan
+        return None
+
+    def or_stay(self, lease: Lease, plan: Plan, start: int) -> Plan:
+        """``plan``, which moves the lease, or one without moving by which it runs no later."""
+        assert lease.bound is not None, "it moves from where it is"
+        use = lease.demand.use(lease.bound)
+        length = self.resume_seconds(lease, lease.bound) + lease.remaining
+        own = self.table.earliest_on(use, length, start, plan.runs_from)
+        stay = None if own is None else self._whole_on_own(lease, lease.bound, own, None)
+        return plan if stay is None or stay.runs_from > plan.runs_from else stay
+
+    def claim(self, lease: Lease, start: int) -> Claim | None:
+        """A claim on the soonest start there is; hosts are chosen only when it comes."""
+        demand = lease.demand
+        if demand.size is not None and lease.bound is None and not self._may_use_holes(lease):
+            found = next(self.table.moments(demand, lease.remaining, start), None)
+            if found is None:
+                return None
+            moment, levels = found
+            end = min(moment + lease.remaining, FOREVER)
+            return Claim(lease.id, demand, moment, end, levels.copy(), None)
+        plan = self.earliest(lease, start)
+        if plan is None:
+            return None
+        if demand.size is not None and self._movable(lease):
+            room = self.table.room(demand.size, plan.start, plan.end, demand.allowed)
+            levels = room.copy()
+            return Claim(lease.id, demand, plan.start, plan.end, levels, None)
+        return Claim(lease.id, demand, plan.start, plan.end, None, plan.use)
+
+    def _may_use_holes(self, lease: Lease) -> bool:
+        return self.table.has_future and self.suspendable(lease)
+
+    def _apart(self, count: int) -> Hosts:
+        """Some hosts for so many nodes, a host for each."""
+        row = self._rows.get(count)
+        if row is None:
+            row = self._rows[count] = tuple(range(count))
+        return row
+
+    def _possible_starts(self, lease: Lease, start: int, before: int) -> Iterator[int]:
+        """Moments that are worth a closer look, in order; every start possible is among them."""
+        least = lease.remaining
+        if self._may_use_holes(lease):
+            hosts = lease.bound or self._apart(lease.demand.count)
+            elsewhere = self._movable(lease)
+            least = min(least, self.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
+        size = lease.demand.size
+        if size is not None and self._movable(lease):
+            for moment, _ in self.table.moments(lease.demand, least, start, before):
+                yield moment
+        elif lease.bound is not None and least == lease.remaining:
+            use = lease.demand.use(lease.bound)
+            length = self.resume_seconds(lease, lease.bound) + lease.remaining
+            found = self.table.earliest_on(use, length, start, before)
+            if found is not None:
+                yield found
+        else:
+            for moment in self.table.candidate_starts(start):
+                if moment >= before:
+                    return
+                yield moment
+
+    # --- the whole of what remains ----------------------------------------------------
+
+    def whole(self, lease: Lease, start: int, claim: Claim | None, prefer: HostSet) -> Plan | None:
+        """A plan for all that remains of the lease, without a break, from exactly then on."""
+        if lease.bound is not None:
+            plan = self._whole_on_own(lease, lease.bound, start, claim)
+            if plan is not None or not self._movable(lease):
+                return plan
+            prefer |= lease.demand.spread(lease.bound).hosts
+        length = lease.remaining
+        for _ in range(_TRIES):
+            end = min(start + length, FOREVER)
+            hosts = self.free_hosts(lease, start, end, claim, prefer)
+            if hosts is None:
+                return None
+            if lease.bound is None:
+                return self._full_plan(lease, hosts, start, start)
+            hosts = keep_own(lease.bound, hosts, lease)
+            resume = self._resume_start(lease, hosts, start)
+            needed = resume + self.resume_seconds(lease, hosts) + lease.remaining - start
+            needed = min(needed, FOREVER)
+            if needed <= length:
+                return self._full_plan(lease, hosts, start, resume)
+            length = needed
+        return None
+
+    def _whole_on_own(
+        self, lease: Lease, hosts: Hosts, start: int, claim: Claim | None
+    ) -> Plan | None:
+        resume = self._resume_start(lease, hosts, start)
+        end = min(resume + self.resume_seconds(lease, hosts) + lease.remaining, FOREVER)
+        use = lease.demand.use(hosts)
+        if self.table.shut & lease.demand.spread(hosts).hosts or not self.table.fits_on(
+            use, start, end
+        ):
+            return None
+        if claim is not None and not claim.allows(self.table, use, start, end):
+            return None
+        return self._full_plan(lease, hosts, start, resume)
+
+    def free_hosts(
+        self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet
+    ) -> Hosts | None:
+        """Hosts for the nodes throughout ``[start, end)`` that leave ``claim`` its room."""
+        demand, table = lease.demand, self.table
+        if demand.size is None:
+            hosts = self.mapper.pack(table, lease.request, demand, start, end, prefer)
+        else:
+            levels = table.room(demand.size, start, end, demand.allowed)
+            if level_count(levels, demand.count) < demand.count:
+                return None
+            if claim is None or end <= claim.start or start >= claim.end:
+                return self.mapper.choose(table, lease.request, demand, levels, start, prefer)
+            spare = claim.spare(levels)
+            if level_count(spare, demand.count) >= demand.count:
+                return self.mapper.choose(table, lease.request, demand, spare, start, prefer)
+            if not claim.shares_hosts(levels):
+                return None
+            hosts = self.mapper.choose(table, lease.request, demand, levels, start, prefer)
+        if hosts is None or claim is None:
+            return hosts
+        return hosts if claim.allows(table, demand.use(hosts), start, end) else None
+
+    def _resume_start(self, lease: Lease, hosts: Hosts, start: int) -> int:
+        """When resuming begins in a plan that starts at ``start``: migration comes first."""
+        ready = start + self.migration_seconds(lease, hosts)
+        if not (lease.saved and self.shares_files):
+            return ready
+        return self.channel.earliest(self.resume_seconds(lease, hosts), ready)
+
+    def _full_plan(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
+        plan = self._begin(lease, hosts, start, resume)
+        begin = resume + self.resume_seconds(lease, hosts)
+        self.finish(lease, plan, begin)
+        return plan
+
+    def finish(self, lease: Lease, plan: Plan, begin: int) -> None:
+        """Let the plan run what remains of the lease from ``begin`` on, and shut it down."""
+        if lease.remaining >= FOREVER:
+            plan.phases.append(Phase(RUN, begin, FOREVER))
+            return
+        end = begin + lease.remaining
+        shutdown = self.shutdown_seconds(lease)
+        plan.phases.append(Phase(RUN, begin, end - shutdown))
+        if shutdown:
+            plan.phases.append(Phase(SHUTDOWN, end - shutdown, end))
+
+    def _begin(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
+        """A plan with the phases before running."""
+        plan = Plan(hosts, lease.demand.use(hosts), [])
+        if lease.saved:
+            assert lease.bound is not None, "what is saved is somewhere"
+            if hosts != lease.bound:
+                plan.sources = lease.bound
+                moved = start + self.migration_seconds(lease, hosts)
+                plan.phases.append(Phase(MIGRATE, start, moved))
+            end = resume + self.resume_seconds(lease, hosts)
+            plan.phases.append(Phase(RESUME, resume, end))
+            if self.shares_files:
+                plan.exclusive.append((resume, end))
+        return plan
+
+    # --- as much as fits before a hole ends -------------------------------------------
+
+    def _in_hole(
+        self, lease: Lease, start: int, claim: Claim | None, prefer: HostSet
+    ) -> Plan | None:
+        """Run until a reservation that does not move, suspended in time; worth the threshold."""
+        most = min(start + lease.remaining, FOREVER)
+        ends = self.table.firm_starts(start, most)
+        if claim is not None and start < claim.start < most and claim.start not in ends:
+            insort(ends, claim.start)
+        low, high = 0, len(ends)
+        best: tuple[Hosts, int] | None = None
+        while low < high:
+            middle = (low + high) // 2
+            hosts = self._hole_hosts(lease, start, ends[middle], claim, prefer)
+            if hosts is None:
+                high = middle
+            else:
+                best, low = (hosts, ends[middle]), middle + 1
+        if best is None:
+            return None
+        hosts, end = best
+        resume = self._resume_start(lease, hosts, start)
+        begin = resume + self.resume_seconds(lease, hosts)
+        least = max(1, self.threshold_seconds(lease, hosts))
+        suspend = self.suspend_start(lease, hosts, end, begin + least)
+        if suspend is None:
+            return None
+        plan = self._begin(lease, hosts, start, resume)
+        plan.phases.append(Phase(RUN, begin, suspend))
+        self.suspend(lease, plan, suspend)
+        plan.because = f"its hosts are reserved from @{end} on"
+        plan.code = "hole"
+        return plan
+
+    def _hole_hosts(
+        self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet
+    ) -> Hosts | None:
+        if lease.bound is not None:
+            use = lease.demand.use(lease.bound)
+            if (
+                not self.table.shut & lease.demand.spread(lease.bound).hosts
+                and self.table.fits_on(use, start, end)
+                and (claim is None or claim.allows(self.table, use, start, end))
+            ):
+                return lease.bound
+            if not self._movable(lease):
+                return None
+            prefer |= lease.demand.spread(lease.bound).hosts
+        hosts = self.free_hosts(lease, start, end, claim, prefer)
+        if hosts is None or lease.bound is None:
+            return hosts
+        return keep_own(lease.bound, hosts, lease)
+
+    def suspend_start(self, lease: Lease, hosts: Hosts, end: int, not_before: int) -> int | None:
+        """When to begin suspending, as late as possible, so that it is over by ``end``."""
+        seconds = self.suspend_seconds(lease, hosts)
+        if self.shares_files:
+            return self.channel.latest(seconds, end, not_before)
+        return end - seconds if end - seconds >= not_before else None
+
+    def suspend(self, lease: Lease, plan: Plan, start: int) -> None:
+        """Add the suspension to the end of the plan."""
+        end = start + self.suspend_seconds(lease, plan.hosts)
+        plan.phases.append(Phase(SUSPEND, start, end))
+        if self.shares_files:
+            plan.exclusive.append((start, end))
+
+
+def keep_own(bound: Hosts, hosts: Hosts, lease: Lease) -> Hosts:
+    """``hosts`` dealt out so that as many equal nodes as possible stay where they are."""
+    if lease.demand.size is None:
+        return hosts
+    left = list(hosts)
+    result: list[int | None] = []
+    for host in bound:
+        if host in left:
+            left.remove(host)
+            result.append(host)
+        else:
+            result.append(None)
+    rest = iter(left)
+    return tuple([next(rest) if host is None else host for host in result])

@@ -1,0 +1,186 @@
+"""Whom to preempt: the smallest set of leases that makes room for another.
+
+The policy says who may go, and who first. Leases are taken away in that order, on a copy
+of the schedule, until there is room; then each is given back again unless there would be
+too little. So giving back any one of the set would leave too little room. Leases that
+have not begun go before those that run, for they lose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from haizea.core.model.events import Purpose
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import State
+from haizea.core.model.policy import PlacedLease, PreemptionPolicy
+from haizea.core.placement.mapper import Demand, Hosts
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import Planner
+
+
+class Clearing(NamedTuple):
+    """How one lease makes room: suspended from ``suspend_at`` on, or dropped now if ``None``."""
+
+    lease: Lease
+    suspend_at: int | None
+
+
+class Preemption(NamedTuple):
+    """Hosts for the lease that preempts, and how each victim makes room for it."""
+
+    hosts: Hosts
+    clearings: list[Clearing]
+
+
+def fixed_until(lease: Lease) -> int | None:
+    """When what is under way for a lease can be stopped; ``None`` if it ends as it is.
+
+    A resumption or migration that has begun must finish first; a suspension or a shutdown
+    is the way off the hosts already.
+    """
+    assert lease.plan is not None, "only leases that hold hosts are preempted"
+    for phase in lease.plan.phases[lease.at :]:
+        if phase.purpose is Purpose.RUN:
+            return phase.start
+    return None
+
+
+def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearing | None:
+    """How ``lease`` can be off its hosts by ``deadline``; ``None`` if it cannot.
+
+    Suspended as late as possible, if it may be, has run for the threshold by then, and
+    there is time; else dropped, unless it is being resumed or moved just now.
+    """
+    plan = lease.plan
+    assert plan is not None, "only leases that hold hosts are preempted"
+    if not lease.started:
+        return Clearing(lease, None)
+    free_from = fixed_until(lease)
+    if free_from is None:
+        return None
+    run = plan.phase(Purpose.RUN)
+    if run is not None and planner.suspendable(lease):
+        least = planner.threshold_seconds(lease, plan.hosts) - lease.ran
+        begin = max(now, free_from, run.start + least)
+        end = min(deadline, plan.end)
+        if plan.suspends and planner.rates:
+            # It runs no longer than was planned, even if its host is faster than was known.
+            end = min(end, run.end + planner.suspend_seconds(lease, plan.hosts))
+        start = planner.suspend_start(lease, plan.hosts, end, begin)
+        if start is not None and (start < run.end or (plan.suspends and start == run.end)):
+            return Clearing(lease, start)
+    if lease.state is State.ACTIVE:
+        return Clearing(lease, None)
+    return None
+
+
+def make_room(
+    planner: Planner,
+    policy: PreemptionPolicy,
+    request: LeaseRequest,
+    demand: Demand,
+    start: int,
+    end: int,
+    leases: Iterable[Lease],
+) -> Preemption | None:
+    """Hosts for ``request`` throughout ``[start, end)``, and who must go; ``None`` if in vain.
+
+    ``leases`` are all preemptible leases that hold hosts in that time.
+    """
+    now = planner.table.now
+    able = [lease for lease in leases if clearing(planner, lease, start, now) is not None]
+    while able:
+        candidates = [placed(lease) for lease in able]
+        by_id = {lease.id: lease for lease in able}
+        ordered = [by_id[p.request.id] for p in policy.victims(request, candidates)]
+        ordered.sort(key=lambda lease: lease.started)
+        found = _smallest(planner, request, demand, start, end, ordered)
+        if found is None:
+            return None
+        hosts, victims = found
+        clearings, stuck = _clear_all(planner, victims, start, now)
+        if stuck is None:
+            return Preemption(hosts, clearings)
+        able = [lease for lease in able if lease is not stuck]
+    return None
+
+
+def _smallest(
+    planner: Planner,
+    request: LeaseRequest,
+    demand: Demand,
+    start: int,
+    end: int,
+    ordered: list[Lease],
+) -> tuple[Hosts, list[Lease]] | None:
+    trial = planner.table.fork()
+
+    def hosts_now() -> Hosts | None:
+        if demand.size is None:
+            return planner.mapper.pack(trial, request, demand, start, end)
+        levels = trial.room(demand.size, start, end, demand.allowed)
+        return planner.mapper.choose(trial, request, demand, levels, start)
+
+    taken: list[Lease] = []
+    hosts = None
+    for lease in ordered:
+        trial.withdraw(lease.hold)
+        taken.append(lease)
+        hosts = hosts_now()
+        if hosts is not None:
+            break
+    if hosts is None:
+        return None
+    for lease in taken[:-1]:
+        trial.restore(lease.hold)
+        without = hosts_now()
+        if without is None:
+            trial.withdraw(lease.hold)
+        else:
+            hosts = without
+            taken = [other for other in taken if other is not lease]
+    return hosts, taken
+
+
+def _clear_all(
+    planner: Planner, victims: list[Lease], deadline: int, now: int
+) -> tuple[list[Clearing], Lease | None]:
+    """How all victims together are off by ``deadline``; or the one that cannot be.
+
+    Where suspensions share one file system they go one after another, so that one which
+    could be suspended alone may have to be dropped.
+    """
+    trial = planner.on(planner.table, planner.channel.fork())
+    clearings: list[Clearing] = []
+    for lease in victims:
+        assert lease.plan is not None, "it holds hosts"
+        for interval in _suspension_of(lease):
+            trial.channel.release(*interval)
+        found = clearing(trial, lease, deadline, now)
+        if found is None:
+            return [], lease
+        if found.suspend_at is not None and planner.shares_files:
+            seconds = planner.suspend_seconds(lease, lease.plan.hosts)
+            trial.channel.reserve(found.suspend_at, found.suspend_at + seconds)
+        clearings.append(found)
+    return clearings, None
+
+
+def _suspension_of(lease: Lease) -> list[tuple[int, int]]:
+    """The intervals of the shared file system that its planned suspension takes."""
+    plan = lease.plan
+    assert plan is not None, "it holds hosts"
+    suspension = plan.phase(Purpose.SUSPEND)
+    if suspension is None:
+        return []
+    return [i for i in plan.exclusive if i == (suspension.start, suspension.end)]
+
+
+def placed(lease: Lease) -> PlacedLease:
+    """The lease as a preemption policy sees it."""
+    assert lease.plan is not None, "it holds hosts"
+    run = lease.plan.phase(Purpose.RUN)
+    started = run.start if run is not None else lease.plan.start
+    return PlacedLease(lease.request, lease.state, started, lease.hold.hosts)

@@ -1,0 +1,100 @@
+"""The claim of a waiting lease on a later start, which leases that overtake must not delay.
+
+A claim names no hosts: only how many there must be. Which ones is left open until the
+lease starts, for a claim pinned to particular hosts would refuse leases that do not delay
+it at all. (A lease that can run on its own hosts only claims just these.)
+"""
+
+from __future__ import annotations
+
+from haizea.core.capacity.fit_index import Levels, level_count
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.allocation import Use
+from haizea.core.model.hosts import HostSet, host_set, hosts_in, lowest
+from haizea.core.placement.mapper import Demand
+
+
+class Claim:
+    """Room for a lease over ``[start, end)``: ``levels`` of hosts, or exactly ``use``."""
+
+    __slots__ = ("_levels", "_use", "demand", "end", "lease_id", "start")
+
+    def __init__(
+        self,
+        lease_id: int,
+        demand: Demand,
+        start: int,
+        end: int,
+        levels: Levels | None,
+        use: Use | None,
+    ) -> None:
+        self.lease_id = lease_id
+        self.demand = demand
+        self.start = start
+        self.end = end
+        self._levels = levels
+        self._use = use
+
+    def spare(self, levels: Levels) -> Levels:
+        """That part of ``levels`` which can be taken beyond ``start`` without harm.
+
+        A part for sure, not all of it: where hosts take several nodes, a taken host counts
+        as lost to the claim.
+        """
+        if self._use is not None:
+            mine = host_set(host for host, _ in self._use)
+            return [hosts & ~mine for hosts in levels]
+        assert self._levels is not None, "a claim has levels or a use"
+        claimed = self._levels[0]
+        extra = sum(hosts.bit_count() for hosts in self._levels) - self.demand.count
+        both = levels[0] & claimed
+        if len(self._levels) == 1 or not self._levels[1]:
+            given = lowest(both, extra) if extra > 0 else 0
+        else:
+            given = self._cheapest(both, extra)
+        keep = ~claimed | given
+        return [hosts & keep for hosts in levels]
+
+    def shares_hosts(self, levels: Levels) -> bool:
+        """Whether some host may have room for the claim beside another lease's node."""
+        return (
+            self._levels is None
+            or (len(self._levels) > 1 and self._levels[1] != 0)
+            or (len(levels) > 1 and levels[1] != 0)
+            or self.demand.size is None
+        )
+
+    def allows(self, table: SlotTable, use: Use, start: int, end: int) -> bool:
+        """Whether ``use`` over ``[start, end)`` leaves the claim its room. Exact, and slow."""
+        if end <= self.start or start >= self.end:
+            return True
+        trial = table.reserve(start, end, use, -1)
+        try:
+            return self._stands(table)
+        finally:
+            table.withdraw(trial)
+
+    def taken(self, table: SlotTable, end: int) -> None:
+        """A lease was placed that ends at ``end``: look again at what is there for the claim."""
+        if end > self.start and self._levels is not None:
+            self._levels = self._room(table).copy()
+
+    def _stands(self, table: SlotTable) -> bool:
+        if self._use is not None:
+            return table.fits_on(self._use, self.start, self.end)
+        return level_count(self._room(table), self.demand.count) >= self.demand.count
+
+    def _room(self, table: SlotTable) -> Levels:
+        assert self.demand.size is not None, "only equal nodes have levels"
+        return table.room(self.demand.size, self.start, self.end, self.demand.allowed)
+
+    def _cheapest(self, hosts: HostSet, extra: int) -> HostSet:
+        """Of ``hosts``, as many as cost the claim no more than ``extra`` nodes."""
+        assert self._levels is not None, "a claim has levels or a use"
+        given = 0
+        for host in hosts_in(hosts):
+            cost = sum(level >> host & 1 for level in self._levels)
+            if cost <= extra:
+                extra -= cost
+                given |= 1 << host
+        return given

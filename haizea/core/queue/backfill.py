@@ -1,0 +1,145 @@
+"""The queue: which waiting leases start, and which may overtake.
+
+Waiting leases are looked at in the order of the queue. With ``off`` the first that cannot
+start stops all others. With ``aggressive`` it gets a claim on its earliest start, and
+others may start beside it (:class:`Claiming`). With ``intermediate`` and
+``conservative``, and wherever images must be sent ahead, several hold reservations:
+numbers of hosts where that is enough (:mod:`haizea.core.queue.by_count`), else particular hosts
+(:mod:`haizea.core.queue.by_host`).
+
+A look at the whole queue is needed only after something came free. Until then a lease
+that could not start cannot start now either, so only new ones are looked at.
+"""
+
+from __future__ import annotations
+
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import Planner
+from haizea.core.placement.shadow import Claim
+from haizea.core.queue.by_count import Counting
+from haizea.core.queue.by_host import Reserving
+from haizea.core.queue.fit_cache import Glance
+from haizea.core.schedule.schedule import Schedule
+
+
+class Queue:
+    """Makes the plans of waiting leases. ``reservations``: how many may hold one, ``None`` all."""
+
+    def __init__(self, schedule: Schedule, reservations: int | None) -> None:
+        self._schedule = schedule
+        self._claiming: Claiming | None = None
+        if schedule.preparation is None and reservations in (0, 1):
+            self._claiming = Claiming(schedule, reservations == 1)
+        self._counting = Counting(schedule, reservations)
+        self._reserving = Reserving(schedule, reservations)
+        self._counts = False
+
+    def look(self) -> None:
+        """Start what can start now, and renew what waiting leases have reserved."""
+        schedule = self._schedule
+        full, arrived = schedule.freed, schedule.arrived
+        schedule.freed, schedule.arrived = False, []
+        if not full and not arrived:
+            return
+        if self._claiming is not None:
+            schedule.given_back.clear()
+            self._claiming.look(full, arrived)
+            return
+        counts = self._counting.applies()
+        if counts and not self._counts:
+            self._counting.take_over()
+            full = True
+        elif self._counts and not counts:
+            self.pin()
+            full = True
+        if counts:
+            self._counting.look(None if full else arrived)
+        else:
+            schedule.given_back.clear()
+            self._reserving.look(None if full else arrived)
+        self._counts = counts
+
+    def pin(self) -> None:
+        """Put reservations that are mere numbers on hosts, before others are given hosts."""
+        if self._counts:
+            self._reserving.take_over(self._counting.hand_over())
+            self._counts = False
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        self._counting.check()
+
+
+class Claiming:
+    """At most one claim, the first waiting lease's: hosts are chosen only when a lease starts."""
+
+    def __init__(self, schedule: Schedule, backfills: bool) -> None:
+        self._schedule = schedule
+        self._planner: Planner = schedule.planner
+        self._backfills = backfills
+
+    def look(self, full: bool, arrived: list[Lease]) -> None:
+        """Look at the whole queue, or at new leases alone where that is enough."""
+        if full or not self._only_new(arrived):
+            self._start_or_claim()
+
+    def _only_new(self, arrived: list[Lease]) -> bool:
+        """Look at new leases alone, if that is enough; whether it was."""
+        schedule, claim = self._schedule, self._schedule.claim
+        if claim is None:
+            return False
+        holder = schedule.leases[claim.lease_id]
+        if any(lease.key < holder.key for lease in arrived):
+            return False
+        for lease in sorted(arrived, key=lambda lease: lease.key):
+            self._start(lease, claim)
+        return True
+
+    def _start_or_claim(self) -> None:
+        """Go through the queue: start what fits, and claim a later start for the first."""
+        schedule = self._schedule
+        old, schedule.claim = schedule.claim, None
+        glance = Glance(schedule.table)
+        for lease in schedule.waiting:
+            may_fit = lease.bound is not None or glance.may_fit(
+                lease.demand.size, lease.demand.count
+            )
+            if may_fit and self._start(lease, None):
+                glance.forget()
+                continue
+            if not self._backfills:
+                break
+            claim = self._planner.claim(lease, schedule.now)
+            if claim is not None:
+                schedule.claim = claim
+                schedule.hold_claim(lease, claim.start)
+                self._backfill(lease, claim)
+                break
+            schedule.expect(lease, None, "what is in its way has no end")
+        claim = schedule.claim
+        if old is not None and (claim is None or claim.lease_id != old.lease_id):
+            loser = schedule.leases.get(old.lease_id)
+            if loser is not None and loser.plan is None:
+                schedule.lose_claim(loser, "a lease before it in the queue comes first")
+
+    def _backfill(self, holder: Lease, claim: Claim) -> None:
+        """Start leases behind the one that holds the claim, where they leave it its room."""
+        schedule = self._schedule
+        glance = Glance(schedule.table, claim)
+        length = claim.start - schedule.now
+        for lease in schedule.waiting.behind(holder.key, glance.free, glance.spare, length):
+            if self._start(lease, claim):
+                glance.forget()
+
+    def _start(self, lease: Lease, claim: Claim | None) -> bool:
+        schedule, now = self._schedule, self._schedule.now
+        plan = self._planner.at(lease, now, claim)
+        if plan is None:
+            return False
+        if plan.sources and self._planner.or_stay(lease, plan, now).start > now:
+            return False
+        schedule.commit(lease, plan)
+        schedule.do_what_is_due()
+        if claim is not None:
+            claim.taken(schedule.table, plan.end)
+        return True

@@ -1,0 +1,156 @@
+"""Reservations of waiting leases on particular hosts.
+
+Used where mere numbers of hosts do not say all: hosts or nodes differ, an AR lies ahead,
+images must be sent before a start. Every waiting lease that holds a reservation has its
+plan in the slot table, provisionally; whenever something comes free it may move earlier.
+"""
+
+from __future__ import annotations
+
+from haizea.core.images.co_planning import soonest
+from haizea.core.images.transfers import Shipment
+from haizea.core.model.hosts import HostSet, host_set
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.planner import Planner
+from haizea.core.queue.fit_cache import Glance
+from haizea.core.schedule.schedule import Schedule
+
+
+class Reserving:
+    """Keeps the reservations of waiting leases; ``limit`` is how many hold one, ``None`` all."""
+
+    def __init__(self, schedule: Schedule, limit: int | None) -> None:
+        self._schedule = schedule
+        self._planner: Planner = schedule.planner
+        self._limit = limit
+
+    def take_over(self, starts: dict[int, int]) -> None:
+        """Give waiting leases hosts for the times that they were promised, soonest first."""
+        leases = self._schedule.leases
+        for lease_id, start in sorted(starts.items(), key=lambda entry: (entry[1], entry[0])):
+            lease = leases.get(lease_id)
+            if lease is None or lease.plan is not None:
+                continue
+            start = max(start, self._schedule.now)
+            plan = self._planner.at(lease, start) or self._planner.earliest(lease, start)
+            if plan is not None:
+                plan.waits = True
+                self._schedule.commit(lease, plan, firm=False)
+
+    def look(self, arrived: list[Lease] | None) -> None:
+        """Move reservations earlier, make those that are missing, start what can start.
+
+        Only ``arrived`` are looked at where they are given: nothing came free.
+        """
+        schedule, limit = self._schedule, self._limit
+        if arrived is None or limit == 0:
+            candidates = list(schedule.waiting)
+            held = 0
+        else:
+            candidates = sorted(arrived, key=lambda lease: lease.key)
+            held = sum(_holds_one(lease) for lease in schedule.waiting)
+        floor, glance = schedule.now, Glance(schedule.table)
+        for lease in candidates:
+            if lease.plan is not None:
+                if arrived is None:
+                    self._move_earlier(lease)
+                    held += _holds_one(lease)
+            elif self._place(lease, floor, limit is None or held < limit, glance):
+                held += _holds_one(lease)
+            elif limit == 0:
+                break
+            if limit == 0 and lease.plan is not None:
+                floor = max(floor, lease.plan.start)
+
+    def _place(self, lease: Lease, start: int, may_wait: bool, glance: Glance) -> bool:
+        """Give a lease its plan, from ``start`` on; whether there is one."""
+        found = None
+        if (
+            may_wait
+            or start > self._schedule.now
+            or glance.may_fit(lease.demand.size, lease.demand.count)
+        ):
+            found = self._soonest(lease, start, may_wait)
+        if found is None:
+            if lease.expected is not None:
+                self._schedule.lose_claim(lease, "leases before it hold the reservations")
+            return False
+        self._take(lease, *found)
+        glance.forget()
+        return True
+
+    def _take(self, lease: Lease, plan: Plan, shipment: Shipment | None) -> None:
+        schedule = self._schedule
+        schedule.commit(lease, plan, firm=plan.start == schedule.now)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+            lease.bound = plan.hosts
+        if plan.start == schedule.now:
+            schedule.do_what_is_due()
+
+    def _soonest(
+        self, lease: Lease, start: int, may_wait: bool
+    ) -> tuple[Plan, Shipment | None] | None:
+        """The soonest plan; without ``may_wait``, one that waits for nothing but its images."""
+        preparation = self._schedule.preparation
+        image = lease.request.image
+        self._release_shut(lease)
+        if preparation is not None and preparation.pending(lease.id):
+            start = max(start, preparation.arrival(lease.id))
+        if preparation is None or image is None or lease.saved or lease.bound is not None:
+            plan = self._plan(lease, start, may_wait, 0)
+            return None if plan is None else (plan, None)
+        now = self._schedule.now
+        return soonest(
+            lease, preparation, now, start, lambda t, prefer: self._plan(lease, t, may_wait, prefer)
+        )
+
+    def _release_shut(self, lease: Lease) -> None:
+        """Let a lease whose images are where it cannot start any more go elsewhere."""
+        if lease.bound is None or lease.saved:
+            return
+        if self._schedule.table.shut & host_set(lease.bound) or not lease.demand.permits(
+            lease.bound
+        ):
+            self._schedule.forget_images(lease)
+            lease.bound = None
+            self._schedule.touched[lease.id] = lease
+
+    def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
+        if not may_wait:
+            return self._planner.at(lease, start, prefer=prefer)
+        plan = self._planner.earliest(lease, start, prefer=prefer)
+        if plan is not None:
+            plan.waits = plan.start > start
+        return plan
+
+    def _move_earlier(self, lease: Lease) -> None:
+        """Move a reservation that has not begun to an earlier start, if there is one."""
+        schedule, plan = self._schedule, lease.plan
+        assert plan is not None, "it has a reservation"
+        if plan.start <= schedule.now or lease.started:
+            return
+        earliest = schedule.now
+        if schedule.preparation is not None and schedule.preparation.pending(lease.id):
+            earliest = schedule.preparation.arrival(lease.id)
+        if earliest >= plan.start:
+            return
+        table = schedule.table
+        table.withdraw(lease.hold)
+        for interval in plan.exclusive:
+            schedule.channel.release(*interval)
+        better = self._planner.earliest(lease, earliest, before=plan.start)
+        if better is None or better.runs_from >= plan.runs_from:
+            table.restore(lease.hold)
+            for interval in plan.exclusive:
+                schedule.channel.reserve(*interval)
+            return
+        better.waits = better.start > earliest
+        schedule.replace(lease, better)
+        if better.start == schedule.now:
+            schedule.do_what_is_due()
+
+
+def _holds_one(lease: Lease) -> bool:
+    """Whether a waiting lease's reservation waits for hosts, so that it counts."""
+    return lease.plan is not None and lease.plan.waits and not lease.started

@@ -1,0 +1,55 @@
+"""A quick glance at what is free at present: whether a closer look is worth while at all."""
+
+from __future__ import annotations
+
+from haizea.core.capacity.fit_index import level_count
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.placement.shadow import Claim
+
+
+class Glance:
+    """How many nodes of each size would fit at this very moment, remembered until told."""
+
+    __slots__ = ("_claim", "_free", "_spare", "_table")
+
+    def __init__(self, table: SlotTable, claim: Claim | None = None) -> None:
+        self._table = table
+        self._claim = claim
+        self._free: dict[Capacity, int] = {}
+        self._spare: dict[Capacity, int] = {}
+
+    def forget(self) -> None:
+        """Something was placed: what is remembered is not true any more."""
+        self._free.clear()
+        self._spare.clear()
+
+    def may_fit(self, size: Capacity | None, count: int) -> bool:
+        """Whether as many hosts are free at present, for however long.
+
+        ``True`` where nodes differ (``size`` is ``None``): that takes a closer look.
+        """
+        return size is None or self.free(size) >= count
+
+    def free(self, size: Capacity) -> int:
+        """How many nodes of this size fit at present."""
+        count = self._free.get(size)
+        if count is None:
+            now = self._table.now
+            count = level_count(self._table.room(size, now, now + 1), FOREVER)
+            self._free[size] = count
+        return count
+
+    def spare(self, size: Capacity) -> int:
+        """How many of them could stay beyond the start of the claim, at most."""
+        count = self._spare.get(size)
+        if count is None:
+            assert self._claim is not None, "there is a claim"
+            now = self._table.now
+            levels = self._table.room(size, now, now + 1)
+            if self._claim.shares_hosts(levels):
+                count = FOREVER
+            else:
+                count = level_count(self._claim.spare(levels), FOREVER)
+            self._spare[size] = count
+        return count

@@ -1,0 +1,1 @@
+"""New requests: admission of reservations and immediate leases, and counter-offers."""

@@ -1,0 +1,341 @@
+"""New requests: what becomes of a lease in the instant it is asked for.
+
+An AR gets its hosts at once, or is rejected; so does an immediate lease. A best-effort
+lease joins the queue. Every refusal has a reason that its owner can act on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.capacity.fit_index import MOST_COPIES, level_count
+from haizea.core.capacity.hold import Hold
+from haizea.core.images.co_planning import soonest
+from haizea.core.images.transfers import Shipment
+from haizea.core.model.events import HostsLimited, LeaseAccepted
+from haizea.core.model.hostrules import Allowed, allowed_record
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.members import AR, BEST_EFFORT, PENDING, REJECTED
+from haizea.core.model.policy import PlacedLease, Policies
+from haizea.core.model.resources import FOREVER, Capacity, copies
+from haizea.core.placement.mapper import Demand, Hosts, fits_site, takes_whole
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.preemption import Preemption, make_room
+from haizea.core.placement.shadow import Claim
+from haizea.core.schedule.lease_table import nodes
+from haizea.core.schedule.schedule import Schedule
+
+
+class Refusal(NamedTuple):
+    """Why a request is rejected: one word for programs, a sentence for people."""
+
+    code: str
+    reason: str
+
+
+class Admission:
+    """Admits requests into a schedule."""
+
+    def __init__(self, schedule: Schedule, policies: Policies) -> None:
+        self._schedule = schedule
+        self._policies = policies
+        self._most: dict[tuple[Capacity, int], int] = {}
+
+    def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
+        """Look at a new request."""
+        schedule = self._schedule
+        lease = self.enter(request, allowed)
+        schedule.out.append(LeaseAccepted(schedule.now, request))
+        if allowed != EVERYWHERE:
+            limits = allowed_record(allowed)
+            schedule.out.append(HostsLimited(schedule.now, request.id, limits))
+        schedule.change(lease, PENDING)
+        refusal = self._refusal(lease)
+        if refusal is None:
+            if request.kind is BEST_EFFORT:
+                schedule.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
+            elif request.kind is AR:
+                refusal = self._reserve(lease)
+            else:
+                refusal = self._start_now(lease)
+        if refusal is not None:
+            schedule.finish(lease, REJECTED, refusal.reason, refusal.code)
+
+    def enter(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> Lease:
+        """Enter a lease in the book, as one that was just asked for."""
+        schedule = self._schedule
+        assert request.id not in schedule.leases, f"lease id {request.id} is taken"
+        lease = Lease(request, Demand(request, allowed))
+        lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
+        if not lease.whole:
+            schedule.picky.add(lease.id)
+        lease.flexible = schedule.planner.suspendable(lease)
+        schedule.join(lease, request.submitted)
+        schedule.leases[request.id] = lease
+        return lease
+
+    def _refusal(self, lease: Lease) -> Refusal | None:
+        """What can be said against a request without looking at the schedule."""
+        request = lease.request
+        reason = self._policies.admission.refusal(request)
+        if reason is not None:
+            return Refusal("policy", reason)
+        if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
+            return refusal
+        if not self._fits_site(lease.demand):
+            count = lease.demand.count
+            if lease.demand.rules is not None:
+                return Refusal(
+                    "too-big", f"{nodes(count)}, each where it may run, never fit on this site"
+                )
+            fit = "fits on this site" if count == 1 else "fit on this site at once"
+            return Refusal("too-big", f"{nodes(count)} of this size never {fit}")
+        return None
+
+    def _too_soon(self, start: int) -> Refusal | None:
+        if start < self._schedule.now:
+            return Refusal("in-the-past", f"its start, @{start}, is over")
+        least = self._schedule.planner.settings.non_schedulable_seconds
+        if start < self._schedule.now + least:
+            return Refusal("too-soon", f"its start, @{start}, is less than {least} s ahead")
+        return None
+
+    def _fits_site(self, demand: Demand) -> bool:
+        """Whether such a lease could run if every host were empty; remembered by size."""
+        capacities = self._schedule.table.capacities
+        if demand.size is None or demand.allowed != EVERYWHERE:
+            return fits_site(demand, capacities)
+        most = self._most.get((demand.size, len(capacities)))
+        if most is None:
+            most = sum(copies(demand.size, c, MOST_COPIES) for c in capacities)
+            self._most[demand.size, len(capacities)] = most
+        return demand.count <= most
+
+    def would_accept(self, request: LeaseRequest) -> bool:
+        """Whether an AR would be accepted, if it were asked for now; nothing is changed.
+
+        Any hosts are taken to do for it.
+        """
+        assert request.start is not None, "an AR has a start"
+        lease = Lease(request, Demand(request))
+        if self._refusal(lease) is not None:
+            return False
+        found = self._hosts(lease, request.start, min(request.start + lease.remaining, FOREVER))
+        if found is None:
+            return False
+        return not isinstance(self._images_by(lease, found.hosts, request.start), Refusal)
+
+    def place_again(self, lease: Lease) -> Refusal | None:
+        """Give a lease whose plan was dropped before it began hosts for the same time."""
+        if lease.request.kind is AR:
+            return self._reserve(lease)
+        return self._start_now(lease)
+
+    # --- advance reservations ---------------------------------------------------------
+
+    def _reserve(self, lease: Lease) -> Refusal | None:
+        """Give an AR its hosts; or say why not."""
+        start, end = self._period(lease)
+        if not self._has_time_left(lease, start, end):
+            return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
+        found = self._hosts(lease, start, end)
+        if found is None:
+            return self._too_little(lease, start, end)
+        shipment = self._images_by(lease, found.hosts, start)
+        if isinstance(shipment, Refusal):
+            return shipment
+        self._take(lease, found, start, shipment)
+        return None
+
+    def _period(self, lease: Lease) -> tuple[int, int]:
+        """When an AR is to start that has not started yet, and when it is to end."""
+        request = lease.request
+        assert request.start is not None, "an AR has a start"
+        end = FOREVER if request.duration is None else request.start + request.duration
+        return max(request.start, self._schedule.now), end
+
+    def _has_time_left(self, lease: Lease, start: int, end: int) -> bool:
+        """Let an AR that is placed again, and late, end when it was to end; if it then runs."""
+        request = lease.request
+        assert request.start is not None, "an AR has a start"
+        if request.duration is None:
+            return True
+        shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
+        if start > request.start and end - start <= shutdown_seconds:
+            return False
+        lease.remaining = end - start
+        return True
+
+    def place_better(self, lease: Lease) -> bool:
+        """Give an AR that has not started hosts that are open, for its time; whether there are any.
+
+        Nothing changes if not. No images are on their way for it.
+        """
+        schedule, (start, end), remaining = self._schedule, self._period(lease), lease.remaining
+        found = None
+        if self._has_time_left(lease, start, end):
+            schedule.table.withdraw(lease.hold)
+            found = self._hosts(lease, start, end)
+            schedule.table.restore(lease.hold)
+        if found is None:
+            lease.remaining = remaining
+            return False
+        schedule.drop_plan(lease)
+        self._take(lease, found, start, None)
+        return True
+
+    def _take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
+        schedule = self._schedule
+        for clearing in found.clearings:
+            schedule.clear(clearing, f"its hosts go to lease {lease.id} from @{start} on")
+        plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
+        schedule.planner.finish(lease, plan, start)
+        schedule.commit(lease, plan)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+        schedule.freed = True
+
+    def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
+        """Hosts for an AR: beside what is there, at the cost of a claim, or by preemption."""
+        schedule, request, demand = self._schedule, lease.request, lease.demand
+        planner, preparation, claim = schedule.planner, schedule.preparation, schedule.claim
+        prefer = 0
+        if preparation is not None and request.image is not None:
+            prefer = preparation.at_hand(request.image)
+        hosts = planner.free_hosts(lease, start, end, claim, prefer)
+        if hosts is not None:
+            return Preemption(hosts, [])
+        guard: Hold | None = None
+        if claim is not None:
+            if self._yields(claim, request):
+                hosts = planner.free_hosts(lease, start, end, None, prefer)
+                if hosts is not None:
+                    return Preemption(hosts, [])
+            else:
+                guard = self._guard(claim)
+        try:
+            candidates = self._preemptible(start, end)
+            policy = self._policies.preemption
+            return make_room(planner, policy, request, demand, start, end, candidates)
+        finally:
+            if guard is not None:
+                schedule.table.withdraw(guard)
+
+    def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
+        """Whether a waiting lease's claim makes room for this request."""
+        holder = self._schedule.leases[claim.lease_id]
+        view = PlacedLease(holder.request, holder.state, claim.start, 0)
+        return holder.request.preemptible and bool(
+            self._policies.preemption.victims(request, [view])
+        )
+
+    def _guard(self, claim: Claim) -> Hold | None:
+        """Hold hosts for a claim that does not make room, while others are looked at."""
+        schedule = self._schedule
+        # What it waits for may be late, so that it is looked at before the queue is.
+        start = max(claim.start, schedule.now)
+        plan = schedule.planner.at(schedule.leases[claim.lease_id], start)
+        if plan is None:
+            return None
+        return schedule.table.reserve(plan.start, plan.end, plan.use, -1)
+
+    def _preemptible(self, start: int, end: int) -> list[Lease]:
+        """Leases that may be preempted and hold hosts in that time, by id."""
+        schedule = self._schedule
+        ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
+        leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
+        return [x for x in leases if x.request.preemptible and x.request.kind is not AR]
+
+    def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
+        schedule, image = self._schedule, lease.request.image
+        preparation = schedule.preparation
+        if preparation is None or image is None:
+            return None
+        wanted = lease.demand.spread(hosts).hosts
+        shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
+        if shipment is not None:
+            return shipment
+        return Refusal(
+            "image-late",
+            f"image {image.name} ({image.size_mb} MB) cannot be on its {wanted.bit_count()}"
+            f" hosts by @{start}: the link is busy, or the start is too soon",
+        )
+
+    def _too_little(self, lease: Lease, start: int, end: int) -> Refusal:
+        """The reason for an AR that finds no room, even by preemption."""
+        schedule, demand = self._schedule, lease.demand
+        until = f"and @{end}" if end < FOREVER else "and whenever it would end"
+        if demand.size is None:
+            where = "not enough room" if demand.rules is None else "no room where each may run"
+            return Refusal(
+                "no-room", f"{nodes(demand.count)} asked, {where} between @{start} {until}"
+            )
+        table = schedule.table.fork()
+        policy = self._policies.preemption
+        by_id = {x.id: x for x in self._preemptible(start, end)}
+        views = [
+            PlacedLease(x.request, x.state, x.plan.start, x.hold.hosts)
+            for x in by_id.values()
+            if x.plan is not None
+        ]
+        for victim in policy.victims(lease.request, views):
+            table.withdraw(by_id[victim.request.id].hold)
+        most = level_count(table.room(demand.size, start, end, demand.allowed), FOREVER)
+        claim = schedule.claim
+        enough = most >= demand.count
+        if enough and claim is not None and not self._yields(claim, lease.request):
+            return Refusal(
+                "promised",
+                f"{nodes(demand.count)} asked between @{start} {until}; what is free is promised"
+                f" to lease {claim.lease_id} from @{claim.start} on",
+            )
+        if enough:
+            return Refusal(
+                "no-time",
+                f"{nodes(demand.count)} asked between @{start} {until}; leases that would have to"
+                " make room cannot be off their hosts in time",
+            )
+        return Refusal(
+            "no-room",
+            f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}",
+        )
+
+    # --- immediate leases -------------------------------------------------------------
+
+    def _start_now(self, lease: Lease) -> Refusal | None:
+        """Start an immediate lease, as soon as its images can be there; or say why not."""
+        schedule, image = self._schedule, lease.request.image
+        preparation, planner, now = schedule.preparation, schedule.planner, schedule.now
+        plan, shipment = None, None
+        if preparation is None or image is None:
+            plan = planner.whole(lease, now, schedule.claim, 0)
+        else:
+            found = soonest(
+                lease,
+                preparation,
+                now,
+                now,
+                lambda t, prefer: planner.whole(lease, t, schedule.claim, prefer),
+            )
+            if found is not None:
+                plan, shipment = found
+        if plan is None:
+            return Refusal("no-room", self._no_room_now(lease, now))
+        schedule.commit(lease, plan)
+        if shipment is not None:
+            schedule.ship(lease, shipment)
+        schedule.freed = schedule.freed or plan.start > schedule.now
+        return None
+
+    def _no_room_now(self, lease: Lease, start: int) -> str:
+        demand = lease.demand
+        if demand.size is None:
+            where = "not enough room" if demand.rules is None else "no room where each may run"
+            return f"{nodes(demand.count)} asked for now, {where}"
+        end = min(start + lease.remaining, FOREVER)
+        room = self._schedule.table.room(demand.size, start, end, demand.allowed)
+        most = level_count(room, FOREVER)
+        if most >= demand.count:
+            return f"{nodes(demand.count)} asked for now; they would delay a lease that waits"
+        return f"{nodes(demand.count)} asked for now, {most} free for as long as it would run"

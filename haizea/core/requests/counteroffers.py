@@ -1,0 +1,49 @@
+"""When an AR that was rejected would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.requests.admission import Admission
+from haizea.core.schedule.schedule import Schedule
+
+#: So many starts on either side of the one that was asked for are tried.
+_TRIES = 40
+
+
+class Offers:
+    """Finds the start nearest to an AR's own at which it would be accepted."""
+
+    def __init__(self, schedule: Schedule, admission: Admission) -> None:
+        self._schedule = schedule
+        self._admission = admission
+
+    def nearest(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
+        """That start; ``None`` if none is found among the nearest worth trying.
+
+        Those are moments at which something comes free, and those from which it is over
+        when something else starts. Each costs about what deciding on a request does;
+        ``enough`` is asked after each whether to give up.
+        """
+        asked = request.start
+        assert asked is not None, "an AR has a start"
+        for moment in self._candidates(request, asked):
+            if self._admission.would_accept(replace(request, start=moment)):
+                return moment
+            if enough():
+                break
+        return None
+
+    def _candidates(self, request: LeaseRequest, asked: int) -> Iterator[int]:
+        schedule = self._schedule
+        first = schedule.now + schedule.planner.settings.non_schedulable_seconds
+        moments = set(schedule.table.candidate_starts(first))
+        if request.duration is not None:
+            starts = schedule.table.firm_starts(first, max(asked, first) + 2 * request.duration)
+            moments.update(start - request.duration for start in starts)
+        moments.add(max(first, asked))
+        before = sorted((m for m in moments if first <= m < asked), reverse=True)
+        after = sorted(m for m in moments if m >= max(asked, first))
+        yield from sorted([*before[:_TRIES], *after[:_TRIES]], key=lambda m: (abs(m - asked), m))

@@ -1,0 +1,59 @@
+"""What is to happen when: the next thing of every plan, in the order of one instant."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from haizea.core.images.transfers import ImageTransfer
+from haizea.core.placement.plan import Lease
+
+#: At one instant, what ends comes before what starts.
+END, START = 0, 1
+
+
+class Agenda:
+    """A queue of things that are due at some moment.
+
+    An entry is void once its subject's ``token`` has changed; that is how plans are
+    changed without searching here.
+    """
+
+    __slots__ = ("_heap", "_serial")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, int, int, Lease | ImageTransfer]] = []
+        self._serial = 0
+
+    def add(self, time: int, rank: int, subject: Lease | ImageTransfer) -> None:
+        """Something of ``subject`` ends (``END``) or starts (``START``) at ``time``."""
+        self._serial += 1
+        heapq.heappush(self._heap, (time, rank, self._serial, subject.token, subject))
+
+    def next_time(self) -> int | None:
+        """When the next thing is due."""
+        heap = self._heap
+        while heap:
+            time, _, _, token, subject = heap[0]
+            if token == subject.token:
+                return time
+            heapq.heappop(heap)
+        return None
+
+    def due_before(self, now: int) -> Iterator[tuple[int, int, Lease | ImageTransfer]]:
+        """What was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n).
+
+        What is changed meanwhile is left out.
+        """
+        for time, rank, _, token, subject in sorted(e for e in self._heap if e[0] < now):
+            if token == subject.token:
+                yield time, rank, subject
+
+    def pop(self, now: int) -> tuple[int, Lease | ImageTransfer] | None:
+        """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, rank, _, token, subject = heapq.heappop(heap)
+            if token == subject.token:
+                return rank, subject
+        return None

@@ -1,0 +1,137 @@
+"""The book of leases: their states, their stories and the queue.
+
+Everything that is said about a lease goes through here into ``out``, as a decision.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from haizea.core.model.events import Decision, Expected, OperationEnded, Purpose, StateChanged
+from haizea.core.model.lifecycle import TRANSITIONS, State, check_transition
+from haizea.core.model.members import (
+    PENDING,
+    PREPARING,
+    QUEUED,
+    READY,
+    RUN,
+    SCHEDULED,
+    SUSPENDED_PENDING,
+    SUSPENDED_QUEUED,
+    SUSPENDED_SCHEDULED,
+)
+from haizea.core.model.policy import QueueOrderPolicy
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.plan import Lease
+from haizea.core.schedule.wait_queue import Line
+
+_SUSPENDED: Final = frozenset({SUSPENDED_PENDING, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
+
+
+class Book:
+    """All leases that are not over, and those that wait in the order of the queue.
+
+    ``arrived`` are the leases that came to wait since all were last looked at.
+    """
+
+    def __init__(self, now: int, order: QueueOrderPolicy) -> None:
+        self.now = now
+        self.leases: dict[int, Lease] = {}
+        self.waiting = Line()
+        self.arrived: list[Lease] = []
+        self.out: list[Decision] = []
+        #: Leases of which something changed since they were last asked for, by id.
+        self.touched: dict[int, Lease] = {}
+        #: Leases that need particular hosts, or parts of hosts.
+        self.picky: set[int] = set()
+        self._order = order
+
+    def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
+        """The lease's state changes: the only place where one does."""
+        old = lease.state
+        if new not in TRANSITIONS[old]:
+            check_transition(lease.id, old, new, " → ".join(lease.story))
+        lease.state = new
+        lease.story.append(new)
+        lease.why = change = StateChanged(self.now, lease.id, old, new, reason, code)
+        self.out.append(change)
+        self.touched[lease.id] = lease
+
+    def restate(self, lease: Lease, state: State, since: int, reason: str, code: str) -> None:
+        """A lease that was known before is in the state that it was in."""
+        lease.state = state
+        lease.story.append(state)
+        lease.why = StateChanged(since, lease.id, state, state, reason, code)
+
+    def join(self, lease: Lease, since: int) -> None:
+        """Give the lease the place in the queue of one that waits ``since`` then."""
+        lease.key = (self._order.key(lease.request, since), lease.id)
+        lease.queued_since = since
+
+    def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
+        """Let the lease wait, at the place in the queue that it has."""
+        state = lease.state
+        if state in _SUSPENDED:
+            if state is not SUSPENDED_QUEUED:
+                self.change(lease, SUSPENDED_QUEUED, reason, code)
+        elif state is PREPARING or state is READY:
+            lease.expected = None
+            self._say_expected(lease, reason)
+        elif state is not QUEUED:
+            self.change(lease, QUEUED, reason, code)
+        self.waiting.add(lease)
+        self.arrived.append(lease)
+
+    def expect(self, lease: Lease, start: int | None, reason: str) -> None:
+        """Say when a waiting lease is expected to start, if that is news."""
+        if start != lease.expected:
+            lease.expected = start
+            self._say_expected(lease, reason)
+
+    def _say_expected(self, lease: Lease, reason: str) -> None:
+        self.out.append(Expected(self.now, lease.id, lease.expected, reason))
+        self.touched[lease.id] = lease
+
+    def explain(self, lease: Lease, start: int, reason: str) -> None:
+        """Say why a lease with a reservation that was promised is where it is, if that is news."""
+        why = lease.why
+        if why is not None and why.reason != reason:
+            lease.why = why._replace(reason=reason)
+            self.out.append(Expected(self.now, lease.id, start, reason))
+            self.touched[lease.id] = lease
+
+    def hold_claim(self, lease: Lease, start: int) -> None:
+        """A waiting lease has a reservation now, for ``start``; its state says so."""
+        later = start > self.now
+        state = lease.state
+        if state is QUEUED or state is PENDING:
+            self.change(lease, SCHEDULED, f"expected to start @{start}" if later else "")
+        elif state is SUSPENDED_QUEUED or state is SUSPENDED_PENDING:
+            reason = f"expected to resume @{start}" if later else ""
+            self.change(lease, SUSPENDED_SCHEDULED, reason)
+        if later:
+            self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
+
+    def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
+        """A waiting lease has no reservation any more."""
+        if lease.state is SCHEDULED:
+            self.change(lease, QUEUED, reason, code)
+        elif lease.state is SUSPENDED_SCHEDULED:
+            self.change(lease, SUSPENDED_QUEUED, reason, code)
+        self.expect(lease, None, reason)
+
+    def ended(self, lease: Lease, purpose: Purpose) -> None:
+        """What was under way for a lease is over, or goes on elsewhere; its progress counts."""
+        assert lease.plan is not None, "it has a plan"
+        assert lease.since is not None, "it is under way"
+        self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
+        if purpose is RUN:
+            seconds = self.now - lease.since
+            lease.ran += seconds
+            if lease.remaining < FOREVER:
+                lease.remaining -= seconds
+
+
+def nodes(count: int) -> str:
+    """So many nodes, in words."""
+    return "1 node" if count == 1 else f"{count} nodes"

@@ -1,0 +1,157 @@
+"""The waiting line: leases in the order of the queue, found by what they need.
+
+Leases that need equally many equal nodes for about as long stand in a file of their own,
+too. So when few hosts are free in front of a long queue, those that need more hosts, or
+hosts for longer, are not even looked at.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+
+from sortedcontainers import SortedDict
+
+from haizea.core.model.resources import Capacity
+from haizea.core.placement.plan import Key, Lease
+
+_Entry = tuple[Key, Lease]
+_File = list[_Entry]
+
+
+class Line:
+    """Waiting leases. Their keys must not change while they stand here."""
+
+    __slots__ = ("_all", "_blocks")
+
+    def __init__(self) -> None:
+        self._all: _File = []
+        # By node size (``None``: nodes differ), then by node count, then by how long
+        # (see :func:`_class`).
+        self._blocks: dict[Capacity | None, SortedDict[int, dict[int, _File]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Lease]:
+        """All leases in order; the one that was answered may leave meanwhile."""
+        everyone, i = self._all, 0
+        while i < len(everyone):
+            entry = everyone[i]
+            yield entry[1]
+            if i < len(everyone) and everyone[i] == entry:
+                i += 1
+            else:
+                i = bisect_left(everyone, entry)
+
+    def __contains__(self, lease: Lease) -> bool:
+        return _find(self._all, lease) is not None
+
+    def add(self, lease: Lease) -> None:
+        """Let a lease stand at its place. O(log n) comparisons."""
+        entry = (lease.key, lease)
+        insort(self._all, entry)
+        block = self._blocks.get(lease.demand.size)
+        if block is None:
+            block = self._blocks[lease.demand.size] = SortedDict()
+        files = block.get(lease.demand.count)
+        if files is None:
+            files = block[lease.demand.count] = {}
+        insort(files.setdefault(_class(lease), []), entry)
+
+    def discard(self, lease: Lease) -> None:
+        """Let it go, if it stands here."""
+        i = _find(self._all, lease)
+        if i is None:
+            return
+        del self._all[i]
+        block, count = self._blocks[lease.demand.size], lease.demand.count
+        files = block[count]
+        file = files[_class(lease)]
+        j = _find(file, lease)
+        assert j is not None, "who stands in line stands in a file"
+        del file[j]
+        if not file:
+            del files[_class(lease)]
+        if not files:
+            del block[count]
+
+    def behind(
+        self,
+        key: Key,
+        free: Callable[[Capacity], int],
+        spare: Callable[[Capacity], int],
+        length: int,
+    ) -> Iterator[Lease]:
+        """The leases behind ``key``, in order, that may fit.
+
+        That is, their count is at most ``free`` of their size; and they are done within
+        ``length`` seconds, or can be suspended, or their count is at most ``spare``. What
+        is free may become less meanwhile, and the lease that was answered may leave.
+        O(files that may fit + their log for each lease).
+        """
+        heads: list[tuple[Key, int, _File, Lease]] = []
+        for size, block in self._blocks.items():
+            most, longer = (0, 0) if size is None else (free(size), spare(size))
+            for count in block:
+                if count > most and size is not None:
+                    break
+                for span, file in block[count].items():
+                    if size is None or count <= longer or _least(span) <= length:
+                        _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)
+        heapify(heads)
+        while heads:
+            head, count, file, lease = heappop(heads)
+            size = lease.demand.size
+            if size is not None and count > free(size):
+                continue
+            yield lease
+            longer = spare(size) if size is not None else 0
+            _push(heads, file, bisect_left(file, (head,)), head, count, longer, length)
+
+    def check(self) -> None:
+        """Assert that everyone stands in order, in line and in one file."""
+        assert all(a[0] < b[0] for a, b in zip(self._all, self._all[1:], strict=False))
+        filed: _File = []
+        for size, block in self._blocks.items():
+            for count, files in block.items():
+                for span, file in files.items():
+                    assert all(_class(x) == span and x.demand.count == count for _, x in file)
+                    assert all(x.demand.size == size for _, x in file)
+                    filed += file
+        assert sorted(filed) == self._all
+
+
+def _push(
+    heads: list[tuple[Key, int, _File, Lease]],
+    file: _File,
+    first: int,
+    behind: Key,
+    count: int,
+    longer: int,
+    length: int,
+) -> None:
+    """Add the first lease of a file from ``first`` on, behind ``behind``, that may fit."""
+    for i in range(first, len(file)):
+        key, lease = file[i]
+        if key == behind:
+            continue
+        if lease.flexible or count <= longer or lease.remaining <= length:
+            heappush(heads, (key, count, file, lease))
+            return
+
+
+def _class(lease: Lease) -> int:
+    """0 for leases that can be suspended, else how long they need, in powers of two."""
+    return 0 if lease.flexible else lease.remaining.bit_length()
+
+
+def _least(span: int) -> int:
+    """The shortest length of a class."""
+    return 1 << (span - 1) if span else 0
+
+
+def _find(entries: _File, lease: Lease) -> int | None:
+    i = bisect_left(entries, (lease.key,))
+    return i if i < len(entries) and entries[i][1] is lease else None

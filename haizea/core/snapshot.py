@@ -1,0 +1,123 @@
+"""From a scheduler's leases to records of them, and from records to a scheduler again.
+
+What waiting leases have reserved provisionally is not kept: it is planned anew. All else
+goes on as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from haizea.core.disruption.failures import Trouble
+from haizea.core.model.hostrules import allowed_record
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
+from haizea.core.placement.durations import Rates
+from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.requests.admission import Admission
+from haizea.core.schedule.schedule import Schedule
+
+
+def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
+    """What is known of a lease at present; ``waits``: it stands in the queue."""
+    why = lease.why
+    assert why is not None, "every lease came into its state somehow"
+    return LeaseRecord(
+        request=lease.request,
+        state=lease.state,
+        changed=why.time,
+        queued_since=lease.queued_since,
+        remaining=lease.remaining,
+        reason=why.reason,
+        code=why.code,
+        expected=lease.expected,
+        ran=lease.ran,
+        saved=lease.saved,
+        bound=lease.bound,
+        failures=lease.failures,
+        late=lease.late,
+        plan=None if lease.plan is None else _plan_record(lease, lease.plan, not waits),
+        allowed=allowed_record(lease.demand.where),
+    )
+
+
+def _plan_record(lease: Lease, plan: Plan, firm: bool) -> PlanRecord:
+    return PlanRecord(
+        hosts=plan.hosts,
+        phases=tuple(PhaseRecord(purpose=p, start=s, end=e) for p, s, e in plan.phases),
+        at=lease.at,
+        since=lease.since,
+        firm=firm,
+        sources=plan.sources,
+        exclusive=tuple(plan.exclusive),
+        because=plan.because,
+        code=plan.code,
+    )
+
+
+def rates_records(rates: Mapping[int, Rates]) -> tuple[RatesRecord, ...]:
+    """What was learned of hosts, by host."""
+    return tuple(
+        RatesRecord(host=host, suspend_mb_s=learned.suspend_mb_s, resume_mb_s=learned.resume_mb_s)
+        for host, learned in sorted(rates.items())
+    )
+
+
+class Restoring:
+    """Fills a scheduler that was just made with leases and hosts as they were."""
+
+    def __init__(self, schedule: Schedule, admission: Admission, trouble: Trouble) -> None:
+        self._schedule = schedule
+        self._admission = admission
+        self._trouble = trouble
+
+    def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
+        """Go on with these leases, on hosts as ``site`` has them."""
+        schedule = self._schedule
+        self._trouble.restore(site)
+        if schedule.preparation is not None:
+            schedule.preparation.restore(site)
+            for transfer in schedule.preparation.transfers:
+                schedule.expect_transfer(transfer)
+        for record in sorted(records, key=lambda record: record.id):
+            if record.state not in FINAL:
+                self._restore(record)
+        schedule.freed = True
+
+    def _restore(self, record: LeaseRecord) -> None:
+        schedule = self._schedule
+        allowed = EVERYWHERE if record.allowed is None else record.allowed.allowed()
+        lease = self._admission.enter(record.request, allowed)
+        schedule.join(lease, record.queued_since)
+        schedule.restate(lease, record.state, record.changed, record.reason, record.code)
+        lease.remaining = record.remaining
+        lease.ran = record.ran
+        lease.saved = record.saved
+        lease.bound = record.bound
+        lease.failures = record.failures
+        lease.late = record.late
+        lease.expected = record.expected
+        if lease.saved:
+            schedule.picky.add(lease.id)
+        plan = record.plan
+        if plan is not None and plan.firm:
+            schedule.take_up(lease, _plan(lease, plan), plan.at, plan.since)
+        else:
+            self._wait(lease)
+
+    def _wait(self, lease: Lease) -> None:
+        """Let a lease that held no firm reservation stand in the queue as before."""
+        schedule = self._schedule
+        expected = lease.expected
+        schedule.enqueue(lease, "it is planned anew after a restart")
+        if expected is not None and lease.state in {State.QUEUED, State.SUSPENDED_QUEUED}:
+            schedule.expect(lease, None, "it is planned anew after a restart")
+
+
+def _plan(lease: Lease, record: PlanRecord) -> Plan:
+    phases = [Phase(p.purpose, p.start, p.end) for p in record.phases]
+    plan = Plan(record.hosts, lease.demand.use(record.hosts), phases, record.sources)
+    plan.exclusive = list(record.exclusive)
+    plan.because, plan.code = record.because, record.code
+    return plan

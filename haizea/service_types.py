@@ -1,0 +1,86 @@
+"""What a service keeps and is asked about: decisions as events, leases, tokens.
+
+The store keeps it, the HTTP interface shows it, and neither knows the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haizea.core.model.events import Decision
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseQuery:
+    """Which leases are asked for; what is ``None`` does not matter.
+
+    ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
+    leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
+    last id of the page before.
+    """
+
+    states: frozenset[State] | None = None
+    owner: str | None = None
+    kind: Kind | None = None
+    label: str | None = None
+    submitted_from: int | None = None
+    submitted_until: int | None = None
+    finished: bool = False
+    newest_first: bool = False
+    limit: int = 100
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A decision that was kept. Ids grow and are never used twice.
+
+    ``lease_id`` and ``owner`` are ``None`` for what is about a host.
+    """
+
+    id: int
+    time: int
+    lease_id: int | None
+    owner: str | None
+    decision: Decision
+
+
+class Role(StrEnum):
+    """What a token allows; the value is the name that users see."""
+
+    USER = "user"
+    OPERATOR = "operator"
+    READER = "reader"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenInfo:
+    """A token, without its secret. ``owner`` is whom leases asked for with it belong to.
+
+    ``expires`` is ``None`` for one that is good until revoked; ``last_used`` is kept
+    by the hour.
+    """
+
+    id: int
+    name: str
+    role: Role
+    owner: str
+    created: int
+    expires: int | None = None
+    last_used: int | None = None
+    revoked: bool = False
+
+
+class TokenNameTaken(Exception):
+    """There is a token of this name that is not revoked."""
+
+
+class KeyReused(Exception):
+    """An idempotency key was used before, for another request: that of the lease ``lease_id``."""
+
+    def __init__(self, lease_id: int) -> None:
+        super().__init__(f"the key was used for another request, that of lease {lease_id}")
+        self.lease_id = lease_id
