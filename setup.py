@@ -12,9 +12,18 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-#: What stays interpreted of the core: what plug-ins derive classes from, enumerations, and
-#: data that is made everywhere.
-INTERPRETED = {"__init__", "derivable", "events", "lease", "lifecycle", "policy", "settings", "use"}
+#: Modules of the core that stay interpreted: what plug-ins derive classes from, enumerations,
+#: and data that is made everywhere.
+INTERPRETED = {
+    "__init__",
+    "allocation",
+    "derivable",
+    "events",
+    "lease",
+    "lifecycle",
+    "policy",
+    "settings",
+}
 
 #: What a run spends its time in besides the core.
 BESIDES = (
@@ -51,7 +60,7 @@ def extensions() -> list[Extension]:
     from mypyc.build import mypycify
 
     core = Path("haizea/core")
-    modules = sorted(str(path) for path in core.glob("*.py") if path.stem not in INTERPRETED)
+    modules = sorted(str(path) for path in core.rglob("*.py") if path.stem not in INTERPRETED)
     found: list[Extension] = mypycify(
         [*modules, *BESIDES], opt_level=os.environ.get("MYPYC_OPT_LEVEL", "3"), debug_level="0"
     )

@@ -72,8 +72,9 @@ What makes runs fast:
   time from a table, which is worth most to wide leases;
 * leaving out of a row what it leaves empty, which takes Python ten times as long to hand to SQLite
   as a number, and handing over once what all rows of a counter have in common;
-* members of enumerations by names of their own ([`members.py`](../haizea/core/model/members.py)), because
-  looking one up takes as long as ten other look-ups;
+* members of enumerations by names of their own
+  ([`members.py`](../haizea/core/model/members.py)), because looking one up takes as long as ten
+  other look-ups;
 * looking for garbage less often, not at all while modules are imported and when all is over, and
   importing parsers only where a trace needs them;
 * reading lines of whole numbers as such, and keeping what was read of a trace until the end: among

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from haizea.core.disruption import failures as trouble
+from haizea.core.disruption import failures
 from haizea.core.model import overheads
 from haizea.core.model.lifecycle import FINAL, TRANSITIONS, State
 from haizea.core.model.settings import Exclusion, Settings
@@ -74,6 +74,6 @@ def test_there_are_examples_and_the_other_figures_hold() -> None:
     assert len(re.findall(r"^\| `.* MB/s,", PAGE, re.MULTILINE)) >= 4
     assert overheads.transfer_seconds(1024, 100) == 82
     assert "1024 MB over 100 Mbit/s take 82 s" in PAGE
-    assert f"unless it has done so {trouble.MOST_FAILURES} times" in PAGE
+    assert f"unless it has done so {failures.MOST_FAILURES} times" in PAGE
     assert overheads.threshold_seconds(Settings(), 32, 32) == 128
     assert "(32 + 32) × 2 = 128 s" in PAGE

@@ -43,7 +43,8 @@ HOST_RATES = (
 )
 
 #: Which hosts would do for a lease from a moment on, as the JSON of
-#: :class:`haizea.core.model.hostrules.AllowedRecord`; NULL: all. Absent in results of earlier versions.
+#: :class:`haizea.core.model.hostrules.AllowedRecord`; NULL: all. Earlier versions' results have
+#: no such table.
 HOST_RULES = "CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)"
 
 #: The host of each node of such a lease, in order, from when it ran or began to move there:

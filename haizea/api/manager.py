@@ -228,7 +228,8 @@ class Manager(Protocol):
         ``key`` is the owner's idempotency key: the second request with it is not taken,
         but answered with the lease of the first. The resource types of the draft are the
         site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`, or
-        :class:`haizea.service_types.KeyReused` where the first request with the key was another one.
+        :class:`haizea.service_types.KeyReused` where the first request with the key was
+        another one.
         """
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:

@@ -125,7 +125,8 @@ def lease_for_key(
 ) -> int | None:
     """The lease that ``owner`` asked for with this idempotency key, if any.
 
-    Raises :class:`haizea.service_types.KeyReused` where what was asked for is known to have another digest.
+    Raises :class:`haizea.service_types.KeyReused` where what was asked for is known to have
+    another digest.
     """
     select = sa.select(keys).where(keys.c.owner == text(owner), keys.c.key == text(key))
     row = connection.execute(select).first()

@@ -44,7 +44,7 @@ class RequestKey:
     digest: str | None = None
 
     def check(self, digest: str | None) -> None:
-        """Raises :class:`haizea.service_types.KeyReused` where this is known to be another request's."""
+        """Raise :class:`haizea.service_types.KeyReused` where it is another request's."""
         if None not in (digest, self.digest) and digest != self.digest:
             raise KeyReused(self.lease)
 

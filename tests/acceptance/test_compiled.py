@@ -178,7 +178,8 @@ def everything(haizea: Path, place: Path, run: str) -> dict[str, bytes]:
 
 
 def test_it_is_compiled(compiled: Path, tmp_path: Path) -> None:
-    code = "import haizea.core.capacity.slottable as s, haizea.loop as l; print(s.__file__, l.__file__)"
+    imports = "import haizea.core.capacity.slottable as s, haizea.loop as l"
+    code = f"{imports}; print(s.__file__, l.__file__)"
     slottable, loop = python(compiled, tmp_path, code).decode().split()
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
     assert slottable == str(compiled / "haizea" / "core" / f"slottable{suffix}")

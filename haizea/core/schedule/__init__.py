@@ -1,1 +1,1 @@
-"""The schedule as it is: leases, their order, what is due when, and the place that applies plans."""
+"""The schedule as it is: leases, their order, what is due, and who applies plans."""
