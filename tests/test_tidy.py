@@ -282,6 +282,44 @@ def _explained(node: Function | ast.ClassDef, name: str) -> Iterator[Finding]:
         yield node.lineno, f"{name} has no docstring: say what it means, units, errors"
 
 
+def inputs_and_decisions_are_told_apart(
+    module: str, tree: ast.Module, text: str
+) -> Iterator[Finding]:
+    """Find a wildcard that would swallow an input or a decision that is new."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Match):
+            continue
+        classes = {
+            pattern.cls.id
+            for case in node.cases
+            for pattern in ast.walk(case.pattern)
+            if isinstance(pattern, ast.MatchClass) and isinstance(pattern.cls, ast.Name)
+        }
+        last = node.cases[-1]
+        is_wildcard = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+        if classes & EVENTS and is_wildcard and "assert_never" not in ast.unparse(last.body[0]):
+            yield (
+                last.pattern.lineno,
+                "name the inputs or decisions that need nothing, then assert_never(event)",
+            )
+
+
+def events() -> set[str]:
+    """Return the names of the core's inputs and decisions."""
+    path = ROOT / "haizea" / "core" / "model" / "events.py"
+    unions = {"Input", "Decision"}
+    return {
+        name.id
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and {ast.unparse(node.targets[0])} <= unions
+        for name in ast.walk(node.value)
+        if isinstance(name, ast.Name)
+    }
+
+
+EVENTS = events()
+
+
 def annotations_are_lazy(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     defines = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     futures = [
@@ -304,6 +342,7 @@ RULES: tuple[Rule, ...] = (
     names_are_words,
     only_commands_print,
     what_is_public_is_explained,
+    inputs_and_decisions_are_told_apart,
     annotations_are_lazy,
 )
 
@@ -412,6 +451,7 @@ def test_a_circle_of_imports_is_found() -> None:
     assert circle(graph) == ["b", "c", "b"]
 
 
+MATCH = "match e:\n case HostFailed():\n  pass\n case"
 LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
 
 
@@ -440,6 +480,7 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (what_is_public_is_explained, "haizea.a", '"""."""\nclass A: ...'),
         (what_is_public_is_explained, "haizea.a", '"""."""\nclass A:\n "."\n def f(self): ...'),
         (what_is_public_is_explained, "haizea.a", '"""."""\ndef f(): ...'),
+        (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  pass"),
         (annotations_are_lazy, "haizea.a", "def f(): ..."),
     ],
 )
@@ -457,6 +498,7 @@ def test_each_rule_notices_what_breaks_it(rule: Rule, module: str, text: str) ->
         (units_come_last, "haizea.a", "seconds = 1\nused_mb = 2\nSECONDS_PER_DAY = 3"),
         (only_commands_print, "haizea.cli.a", "print(1)"),
         (what_is_public_is_explained, "haizea.a", '"""."""\ndef _f(): ...'),
+        (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  assert_never(e)"),
     ],
 )
 def test_no_rule_forbids_what_is_right(rule: Rule, module: str, text: str) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from haizea.accounting import figures, freshfile, schema
 from haizea.accounting.counter_rows import CounterRows
@@ -32,6 +32,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    ImageStored,
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
@@ -265,6 +266,12 @@ class ResultsFile:
             case RatesChanged():
                 time, host_id, suspend_mb_s, resume_mb_s = decision
                 self._host_rates.values += (host_id, time, suspend_mb_s, resume_mb_s)
+            case StateChanged() | OperationStarted() | OperationEnded():
+                raise AssertionError("frequent decisions do not come here")
+            case ImageStored():
+                pass  # Probes alone ask for it.
+            case _:
+                assert_never(decision)
         for box in self._delivery.boxes(type(decision)):
             box.append(decision)
 

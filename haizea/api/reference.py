@@ -109,7 +109,8 @@ def _type(schema: Schema) -> str:
             return "date and time"
         case {"type": kind}:
             return f"{kind}{_bounds(schema)}"
-    return "anything"
+        case _:
+            return "anything"
 
 
 def _bounds(schema: Schema) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from haizea.api.answers import (
     DecisionOut,
@@ -24,14 +25,19 @@ from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none
 from haizea.core.model.events import (
+    Expected,
+    HostChanged,
+    HostsLimited,
+    ImageStored,
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
     Purpose,
+    RatesChanged,
     StateChanged,
 )
 from haizea.core.model.hosts import Site
-from haizea.core.model.lifecycle import State
+from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
 from haizea.service_types import Event, TokenInfo
@@ -131,8 +137,12 @@ def _story_entry(event: Event) -> StoryEntry | None:
             state, reason, code = State.NEW, "", ""
         case StateChanged(new=new, reason=why, code=word):
             state, reason, code = new, spell_times(why), word
-        case _:
+        case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
             return None
+        case HostChanged() | RatesChanged() | ImageStored():
+            return None
+        case _:
+            assert_never(event.decision)
     return StoryEntry(
         event=event.id, time=written(event.time), state=state, reason=reason, code=code
     )
@@ -157,13 +167,15 @@ def _unfinished_transfers(events: Iterable[Event], site: Site) -> list[Reservati
     """Transfers under way, which are no part of a lease's plan."""
     begun: dict[tuple[int, ...], OperationStarted] = {}
     for event in events:
-        match event.decision:
-            case OperationStarted(purpose=Purpose.TRANSFER) as started:
-                begun[started.hosts] = started
-            case OperationEnded(purpose=Purpose.TRANSFER, use=use):
-                begun.pop(tuple(host for host, _ in use), None)
-            case StateChanged(new=State.DONE | State.CANCELLED | State.FAILED | State.REJECTED):
+        decision = event.decision
+        if isinstance(decision, StateChanged):
+            if decision.new in FINAL:
                 begun.clear()
+        elif isinstance(decision, OperationStarted):
+            if decision.purpose is Purpose.TRANSFER:
+                begun[decision.hosts] = decision
+        elif isinstance(decision, OperationEnded) and decision.purpose is Purpose.TRANSFER:
+            begun.pop(tuple(host for host, _ in decision.use), None)
     return [
         ReservationOut(
             when="now",

@@ -314,8 +314,9 @@ class Client:
                     f" ({error.reason or error}). If it is a service without TLS, write"
                     f" --server http://{self.server.host}:{self.server.port}"
                 )
-        reason = (error.strerror or str(error)).lower()
-        return f"the service at {self.server} cannot be reached: {reason}. {where}"
+            case _:
+                reason = (error.strerror or str(error)).lower()
+                return f"the service at {self.server} cannot be reached: {reason}. {where}"
 
     def _unanswered(self, error: Exception) -> str:
         match error:
@@ -331,7 +332,8 @@ class Client:
                 )
             case http.client.IncompleteRead():
                 return f"the connection to {self.server} broke off in the middle of an answer."
-        return self._foreign("its answer is not HTTP")
+            case _:
+                return self._foreign("its answer is not HTTP")
 
     def _foreign(self, what: str) -> str:
         return (

@@ -138,6 +138,8 @@ def read_events(lines: Iterator[bytes]) -> Iterator[ServerEvent]:
                 kind = value
             case "data":
                 data += f"\n{value}" if data else value
+            case _:
+                pass  # The standard asks clients to skip fields that they do not know.
         if len(data) > MOST_LINE_BYTES:
             raise ServiceProblem("the service sends an event that is longer than any")
 

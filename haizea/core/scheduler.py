@@ -9,6 +9,7 @@ nothing to the world: the same inputs at the same times give the same decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.capacity.slottable import SlotTable
@@ -107,7 +108,7 @@ class Scheduler:
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)
-            else:
+            elif not isinstance(event, OperationDelayed):
                 self._notice(event)
         self._trouble.leave_drained()
         schedule.do_what_is_due()
@@ -201,8 +202,10 @@ class Scheduler:
                 trouble.rates_learned(host_id, Rates(suspend_mb_s, resume_mb_s))
             case HostsAllowed(lease_id, hosts):
                 trouble.allow(lease_id, hosts)
+            case LeaseSubmitted() | LeaseEnded() | OperationDelayed():
+                raise AssertionError(f"{type(event).__name__} has a time of its own")
             case _:
-                pass
+                assert_never(event)
 
 
 def _concerns_hosts(event: Input) -> bool:

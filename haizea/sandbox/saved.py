@@ -132,6 +132,8 @@ class StateFile:
                 self._changed = True
             case dict():
                 self._put(kind, 0, what)
+            case _:
+                raise TypeError(f"a {type(what).__name__} cannot be saved")
 
     def _keep_entry(self, kind: str, body: dict[str, Any]) -> None:
         self._database.execute(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from haizea.backends.base import Backend
 from haizea.core.model.events import (
+    HostAdded,
+    HostDrained,
     HostFailed,
+    HostRates,
     HostRestored,
+    HostsAllowed,
+    HostUsed,
     Input,
+    LeaseCancelled,
     LeaseEnded,
+    LeaseMoved,
+    LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
 )
@@ -79,5 +87,21 @@ def _in_words(event: Input) -> str:
             return f"host number {host_id + 1} failed: {reason}"
         case HostRestored(host_id):
             return f"host number {host_id + 1} came back"
+        case LeaseMoved(lease_id):
+            return f"lease {lease_id} was moved by others"
+        case LeaseCancelled(lease_id, reason):
+            return f"lease {lease_id} was cancelled: {reason}"
+        case LeaseSubmitted(request):
+            return f"lease {request.id} was asked for"
+        case HostAdded(host):
+            return f"host {host.name} was added"
+        case HostDrained(host_id, reason):
+            return f"host number {host_id + 1} takes nothing new: {reason}"
+        case HostUsed(host_id):
+            return f"others use host number {host_id + 1}"
+        case HostRates(host_id):
+            return f"rates of host number {host_id + 1} were learned"
+        case HostsAllowed(lease_id):
+            return f"the hosts that suit lease {lease_id} changed"
         case _:
-            return str(event)
+            assert_never(event)

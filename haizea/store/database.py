@@ -221,7 +221,13 @@ def _meaning(error: SQLAlchemyError, shown: str, doing: str) -> StoreError:
                 f"the store {shown} is damaged ({lines[0]}): stop Haizea, put a backup in its"
                 " place, and start it again"
             )
-    what = f"the store {shown} cannot be {doing} now: {lines[0]}"
+        case _:
+            return _cannot(error, shown, doing, lines[0])
+
+
+def _cannot(error: SQLAlchemyError, shown: str, doing: str, why: str) -> StoreError:
+    """Tell what cannot be done, and by the error's kind whether to try again."""
+    what = f"the store {shown} cannot be {doing} now: {why}"
     if isinstance(error, NoConnectionFree):
         return StoreUnavailable(f"the store {shown} has too many questions to answer; try again")
     passing = isinstance(error, OperationalError | InterfaceError) or (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,12 +13,14 @@ from haizea.core.model.events import (
     Decision,
     Expected,
     HostChanged,
+    HostsLimited,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
     OperationStarted,
     Purpose,
     RatesChanged,
+    StateChanged,
 )
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.service_types import KeyReused
@@ -240,8 +242,10 @@ def _lease_of(decision: Decision) -> int | None:
             return None
         case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None
-        case _:
+        case StateChanged() | HostsLimited() | Expected() | OperationStarted() | OperationEnded():
             return decision.lease_id
+        case _:
+            assert_never(decision)
 
 
 def _find_owners(connection: sa.Connection, rows: list[Row]) -> None:

@@ -182,7 +182,8 @@ def test_it_is_compiled(compiled: Path, tmp_path: Path) -> None:
     code = f"{imports}; print(s.__file__, l.__file__)"
     slottable, loop = python(compiled, tmp_path, code).decode().split()
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
-    assert slottable == str(compiled / "haizea" / "core" / f"slottable{suffix}")
+    capacity = compiled / "haizea" / "core" / "capacity"
+    assert slottable == str(capacity / f"slottable{suffix}")
     assert loop == str(compiled / "haizea" / f"loop{suffix}")
 
 

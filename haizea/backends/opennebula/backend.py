@@ -294,10 +294,11 @@ class OpenNebulaBackend:
                     _log.warning("this OpenNebula is not the leader of its zone: Haizea watches")
                 self._follows, self._down = True, False
                 return []
-        self._down = False
-        if news.whole:
-            self._follows = False
-        return self._look(now, news)
+            case Look():
+                self._down = False
+                if news.whole:
+                    self._follows = False
+                return self._look(now, news)
 
     def _look(self, now: int, look: Look) -> list[Input]:
         told: list[Input] = []

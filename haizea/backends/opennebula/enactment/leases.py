@@ -81,19 +81,16 @@ class Leases:
     def follow(self, now: int, decisions: Iterable[Decision]) -> None:
         """Aim VMs at what was decided."""
         for decision in decisions:
-            match decision:
-                case LeaseAccepted(_, request):
-                    self._enter(request, State.NEW)
-                case StateChanged():
-                    self._changed(now, decision)
-                case OperationStarted():
-                    self._started(now, decision)
-                case OperationEnded():
-                    lease = self._ledger.leases.get(decision.lease_id)
-                    if lease is not None and lease.purpose is decision.purpose:
-                        self._nothing_under_way(lease)
-                case _:
-                    pass
+            if isinstance(decision, LeaseAccepted):
+                self._enter(decision.request, State.NEW)
+            elif isinstance(decision, StateChanged):
+                self._changed(now, decision)
+            elif isinstance(decision, OperationStarted):
+                self._started(now, decision)
+            elif isinstance(decision, OperationEnded):
+                lease = self._ledger.leases.get(decision.lease_id)
+                if lease is not None and lease.purpose is decision.purpose:
+                    self._nothing_under_way(lease)
         self._endings.save()
 
     def finish(self, now: int, decisions: Iterable[Decision]) -> None:

@@ -80,6 +80,8 @@ def _token(pattern: str, position: int) -> tuple[str, int]:
             end = pattern.find("]", start + 1)
             if end > 0:
                 return _set(pattern[start:end], negated=start > after), end + 1
+        case _:
+            pass
     return re.escape(character), after
 
 

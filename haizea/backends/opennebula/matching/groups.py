@@ -114,6 +114,8 @@ class GroupRules:
                     self._join(role.vm_ids)
                 case RolePolicy.ANTI_AFFINED:
                     self._part(role.vm_ids, role.vm_ids)
+                case RolePolicy.NONE:
+                    pass
         for names in group.affined:
             self._join(_NONE.union(*(role.vm_ids for role in _known(names, by_name))))
         for names in group.anti_affined:

@@ -187,6 +187,8 @@ def disk_needs(vm: Attributes) -> DiskNeeds:
             case "SELF":
                 datastore = _number(disk, "DATASTORE_ID", default=-1)
                 images_mb[datastore] = images_mb.get(datastore, 0) + size_mb
+            case _:
+                pass  # The image is used where it is.
     return DiskNeeds(system_mb=system_mb, images_mb=images_mb)
 
 

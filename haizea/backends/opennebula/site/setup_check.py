@@ -214,12 +214,13 @@ def _driver(configuration: Template | None) -> _Rival:
                 'in oned.conf write VM_SUBMIT_ON_HOLD = "YES" (and vm-states: hold here), or'
                 " -p dummy -o dummy in the ARGUMENTS of SCHED_MAD; then restart OpenNebula",
             )
-    return _Rival(
-        None,
-        f"pending VMs go through the placer {placer!r}",
-        "that is right if 'haizea opennebula install-driver' wrote it; another one would place"
-        " VMs beside Haizea",
-    )
+        case _:
+            return _Rival(
+                None,
+                f"pending VMs go through the placer {placer!r}",
+                "that is right if 'haizea opennebula install-driver' wrote it; another one would"
+                " place VMs beside Haizea",
+            )
 
 
 def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -> Finding:

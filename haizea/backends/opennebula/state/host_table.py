@@ -189,8 +189,9 @@ class HostTable:
                 return [HostRestored(entry.index)]
             case "down":
                 return [HostFailed(entry.index, reason)]
-        back: list[Input] = [HostRestored(entry.index)] if before == _DOWN else []
-        return [*back, HostDrained(entry.index, reason)]
+            case _:
+                back: list[Input] = [HostRestored(entry.index)] if before == _DOWN else []
+                return [*back, HostDrained(entry.index, reason)]
 
     def _host(self, entry: Entry) -> Host:
         return Host(entry.index, entry.name, entry.capacity)

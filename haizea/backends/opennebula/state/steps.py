@@ -134,7 +134,8 @@ def _to_run(host: int | None, vm: VirtualMachine, manners: Manners) -> Verb | Fi
             return Verb.DEPLOY
         case VmState.POWEROFF:
             return Finding.AWAY
-    return Finding.UNDER_WAY
+        case _:
+            return Finding.UNDER_WAY
 
 
 def _to_save(vm: VirtualMachine, manners: Manners) -> Verb | Finding:
@@ -149,7 +150,8 @@ def _to_save(vm: VirtualMachine, manners: Manners) -> Verb | Finding:
             return Finding.AWAY
         case _ if vm.state in AT_REST:
             return Finding.REACHED
-    return Finding.UNDER_WAY
+        case _:
+            return Finding.UNDER_WAY
 
 
 def _to_take_off(goal: Goal, vm: VirtualMachine, manners: Manners) -> Verb | Finding:
@@ -164,7 +166,8 @@ def _to_take_off(goal: Goal, vm: VirtualMachine, manners: Manners) -> Verb | Fin
             return Finding.REACHED if manners.legacy else Verb.STOP
         case _ if vm.state in AT_REST:
             return Finding.REACHED
-    return Finding.UNDER_WAY
+        case _:
+            return Finding.UNDER_WAY
 
 
 def _to_end(vm: VirtualMachine, manners: Manners) -> Verb | Finding:

@@ -103,4 +103,5 @@ class Usage:
                 return lost or errand.attempts > 0
             case Goal.ENDED:  # Until it ends, an active lease holds its place itself.
                 return errand.lease not in self._ledger.leases and errand.attempts > 0
-        return False
+            case Goal.RUNNING | Goal.SAVED:
+                return False
