@@ -32,6 +32,7 @@ from haizea.core.model.settings import (
     Suspension,
     Transfer,
 )
+from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
 from haizea.policies.registry import make_policies
@@ -116,11 +117,11 @@ class Watched:
         return self._scheduler.next_wakeup()
 
 
-def play(case: Case) -> Run:
-    """Run the case to its end."""
+def play(case: Case, mapper: Mapper | None = None) -> Run:
+    """Run the case to its end, with another mapper than Haizea's own where one is given."""
     run = Run(case)
     run_loop(
-        Watched(Scheduler(case.site, case.settings, case.policies(), 0), None),
+        Watched(Scheduler(case.site, case.settings, case.policies(), 0, mapper), None),
         SimulatedClock(0),
         SimulatedBackend(case.real, case.faults),
         TraceArrivals(case.requests),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from haizea.core.model.derivable import mypyc_attr
 from haizea.core.model.hosts import HostSet
@@ -18,6 +19,8 @@ class Greedy:
     unchanged first keeps hosts with little time left for the leases that need little.
     """
 
+    ignores_request: ClassVar[bool] = True
+
     def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterator[HostSet]:
         """By number of leases, fewest first, then by next change, latest first."""
         for group in view.by_leases(hosts):
@@ -27,6 +30,8 @@ class Greedy:
 @mypyc_attr(allow_interpreted_subclasses=True)
 class NoPolicy:
     """``no-policy``: hosts in the order of their identifiers."""
+
+    ignores_request: ClassVar[bool] = True
 
     def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterable[HostSet]:
         """All hosts as one set, of which the lowest identifiers are taken first."""

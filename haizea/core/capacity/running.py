@@ -6,22 +6,53 @@ what will be free later follows from their ends alone.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from haizea.core.capacity.fit_index import Levels, SizeIndexes, raise_level
+from haizea.core.capacity.fit_index import MOST_SIZES, Levels, SizeIndexes, raise_level
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_free import Free
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.sorted_map import Ordered
 from haizea.core.model.hosts import HostSet, hosts_in
-from haizea.core.model.resources import Capacity, add, subtract
+from haizea.core.model.resources import FOREVER, Capacity, add, subtract
 
 _Change = Callable[[Capacity, Capacity], Capacity]
 
-#: Levels of later moments that are remembered until something changes; and amounts.
+#: What is left of a host is remembered for so many amounts that are held of it.
 _MOST_REMEMBERED: Final = 256
+
+
+class Releases:
+    """The levels of one size over time, as present holds end; found as far as they are asked for.
+
+    Not to be used after the present changed.
+    """
+
+    __slots__ = ("_freed", "_levels", "_next", "_present", "_size", "_times")
+
+    def __init__(self, present: Present, size: Capacity) -> None:
+        self._present = present
+        self._size = size
+        self._times = [-FOREVER]
+        self._levels = [present.indexes.of(size).levels.copy()]
+        self._freed: dict[int, Capacity] = {}
+        self._next = 0
+
+    def at(self, moment: int) -> Levels:
+        """The levels as ends leave them at ``moment``; do not change them.
+
+        O(log ends) where a moment as late was asked for before.
+        """
+        ends = self._present.ends
+        while self._next < len(ends) and ends[self._next][0] <= moment:
+            time = ends[self._next][0]
+            levels = self._levels[-1].copy()
+            self._next = self._present.let_end(self._size, levels, self._freed, self._next, time)
+            self._times.append(time)
+            self._levels.append(levels)
+        return self._levels[bisect_right(self._times, moment) - 1]
 
 
 class Present:
@@ -29,8 +60,8 @@ class Present:
 
     __slots__ = (
         "_ending",
-        "_later",
         "_left",
+        "_releases",
         "_taken",
         "_timelines",
         "_uniform",
@@ -55,7 +86,7 @@ class Present:
         # What is left of a host where hosts are alike, by what is held of it.
         self._left: dict[Capacity, Capacity] = {}
         self._timelines = timelines
-        self._later: dict[tuple[Capacity, int], Levels] = {}
+        self._releases: dict[Capacity, Releases] = {}
 
     def take(self, hold: Hold) -> None:
         """The hold has started, and is listed on its hosts. O(its hosts)."""
@@ -135,16 +166,14 @@ class Present:
         else:
             self._ending.drop(end)
 
-    def levels_at(self, size: Capacity, moment: int) -> Levels:
-        """The levels of ``size`` as ends leave them at a later ``moment``; do not change them."""
-        levels = self._later.get((size, moment))
-        if levels is None:
-            levels = self.indexes.of(size).levels.copy()
-            self.let_end(size, levels, {}, 0, moment)
-            if len(self._later) >= _MOST_REMEMBERED:
-                self._later.clear()
-            self._later[size, moment] = levels
-        return levels
+    def releases(self, size: Capacity) -> Releases:
+        """The levels of ``size`` over time, as the holds that have started end."""
+        found = self._releases.get(size)
+        if found is None:
+            if len(self._releases) >= MOST_SIZES:
+                self._releases.clear()
+            found = self._releases[size] = Releases(self, size)
+        return found
 
     def let_end(
         self, size: Capacity, levels: Levels, freed: dict[int, Capacity], first: int, moment: int
@@ -209,7 +238,7 @@ class Present:
         self._uniform = uniform
         self._left.clear()
         self.indexes.clear()
-        self._later.clear()
+        self._releases.clear()
 
     def fork(self, timelines: Timelines) -> Present:
         """An independent copy; ``timelines`` is a copy too."""
@@ -245,7 +274,7 @@ class Present:
         """All hosts of the hold go from ``old`` to ``new`` free."""
         self.free.change(hold.hosts, old, new)
         self.indexes.change(hold.hosts, old, new)
-        self._later.clear()
+        self._releases.clear()
 
     def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
@@ -259,4 +288,4 @@ class Present:
             for host in hosts_in(hosts):
                 free[host] = new
             self.indexes.change(hosts, old, new)
-        self._later.clear()
+        self._releases.clear()

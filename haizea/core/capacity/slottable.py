@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count, raise_level
 from haizea.core.capacity.hold import Hold, Shape, Shapes
 from haizea.core.capacity.host_timelines import Timelines
+from haizea.core.capacity.openings import Opening, Spans
 from haizea.core.capacity.running import Present
 from haizea.core.capacity.upcoming import Future
 from haizea.core.model.allocation import Use
@@ -36,11 +37,14 @@ class SlotTable:
         self._timelines = Timelines(self.capacities)
         self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
         self._starts: list[tuple[int, int, Hold]] = []
+        self._later_ends: list[int] = []  # of the holds in ``_starts``
         self._future = Future()
         self._serial = 0
         self._shapes = Shapes()
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
+        #: What was given back, for whoever listens; ``None`` where nobody does.
+        self.given_back: list[Opening] | None = None
 
     # --- changes ----------------------------------------------------------------------
 
@@ -52,6 +56,7 @@ class SlotTable:
             self._end(ends.pop(0)[2])
         while self._starts and self._starts[0][0] <= now:
             hold = self._starts.pop(0)[2]
+            del self._later_ends[bisect_left(self._later_ends, hold.end)]
             self._leave_future(hold)
             if hold.end > now:
                 self._present.take(hold)
@@ -99,11 +104,14 @@ class SlotTable:
             self._present.take(hold)
         else:
             insort(self._starts, (hold.start, hold.serial, hold))
+            insort(self._later_ends, hold.end)
             self._enter_future(hold)
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
         started = hold.start <= self.now
+        if self.given_back is not None and hold.end > self.now:
+            self.given_back.append((max(hold.start, self.now), hold.end, hold.hosts))
         where, time = (self._present.ends, hold.end) if started else (self._starts, hold.start)
         i = bisect_left(where, (time, hold.serial))
         assert where[i][2] is hold, "a hold of this table"
@@ -111,6 +119,7 @@ class SlotTable:
         if started:
             self._end(hold)
         else:
+            del self._later_ends[bisect_left(self._later_ends, hold.end)]
             self._leave_future(hold)
             self._timelines.drop(hold)
 
@@ -119,6 +128,8 @@ class SlotTable:
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
         self.uniform_capacity = common(self.capacities)
+        if self.given_back is not None:
+            self.given_back.append((self.now, FOREVER, 1 << host.id))
         self._timelines.add_host()
         self._present.add_host(host.capacity, self.uniform_capacity)
 
@@ -134,13 +145,19 @@ class SlotTable:
         return levels if keep == EVERYWHERE else [hosts & keep for hosts in levels]
 
     def moments(
-        self, demand: EqualNodes, length: int, start: int, before: int = FOREVER
+        self,
+        demand: EqualNodes,
+        length: int,
+        start: int,
+        before: int = FOREVER,
+        spans: Spans | None = None,
     ) -> Iterator[tuple[int, Levels]]:
         """Moments in ``[start, before)`` from which equal nodes fit for ``length``, in order.
 
         With the room there is then; do not change it, nor the table while iterating. Only
         ``start`` and moments at which some hold ends are looked at: the first moment is
-        always among them. O(holds that end before it).
+        always among them. Where there are ``spans``, a moment counts only if the time from
+        it on overlaps one of them. O(holds that end before it).
         """
         size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
         assert size is not None, "nodes are equal"
@@ -153,9 +170,12 @@ class SlotTable:
             if level_count(levels, count) < count:
                 continue
             end = moment + length
-            room = self._less_future(levels, size, moment, end, self._future.within(moment, end))
+            if spans is not None and not spans.overlap(moment, end):
+                continue
             if keep != EVERYWHERE:
-                room = [hosts & keep for hosts in room]
+                levels = [hosts & keep for hosts in levels]
+            future = self._future.within(moment, end)
+            room = self._less_future(levels, size, moment, end, future, count)
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -295,6 +315,7 @@ class SlotTable:
         twin._timelines = self._timelines.fork()
         twin._present = self._present.fork(twin._timelines)
         twin._starts = self._starts.copy()
+        twin._later_ends = self._later_ends.copy()
         twin._future = self._future.fork()
         twin._serial = self._serial
         twin._shapes = self._shapes
@@ -347,41 +368,43 @@ class SlotTable:
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
         """Every moment from ``start`` on at which something comes free, with the levels then.
 
-        The levels are of holds that have started only; the list is reused.
+        The levels are of holds that have started only; do not change them.
         """
-        present = self._present
-        ends = present.ends
-        levels = present.indexes.of(size).levels.copy()
-        freed: dict[int, Capacity] = {}
-        start = max(start, self.now)
-        i = present.let_end(size, levels, freed, 0, start)
-        yield start, levels
-        later = sorted({h.end for _, _, h in self._starts if h.end > start})
-        j = 0
-        while i < len(ends) or j < len(later):
+        releases, ends, later = self._present.releases(size), self._present.ends, self._later_ends
+        moment = max(start, self.now)
+        i, j = bisect_right(ends, (moment, FOREVER)), bisect_right(later, moment)
+        while moment < FOREVER:
+            yield moment, releases.at(moment)
+            while i < len(ends) and ends[i][0] <= moment:
+                i += 1
+            while j < len(later) and later[j] <= moment:
+                j += 1
             moment = min(
                 ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
             )
-            if moment >= FOREVER:
-                return
-            if j < len(later) and later[j] == moment:
-                j += 1
-            i = present.let_end(size, levels, freed, i, moment)
-            yield moment, levels
 
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
         if start <= self.now:
             levels = self._present.indexes.of(size).levels
             future = self._future.until(end)
         else:
-            levels = self._present.levels_at(size, start)
+            levels = self._present.releases(size).at(start)
             future = self._future.within(start, end)
         return self._less_future(levels, size, start, end, future)
 
     def _less_future(
-        self, levels: Levels, size: Capacity, start: int, end: int, future: tuple[HostSet, HostSet]
+        self,
+        levels: Levels,
+        size: Capacity,
+        start: int,
+        end: int,
+        future: tuple[HostSet, HostSet],
+        enough: int = 0,
     ) -> Levels:
-        """``levels`` less what ``future`` holds take of the hosts they touch, and close."""
+        """``levels`` less what ``future`` holds take of the hosts they touch, and close.
+
+        Where ``enough`` copies do not fit, some that do may be missing.
+        """
         touched, closed = future
         contested = levels[0] & touched
         if not contested:
@@ -391,8 +414,12 @@ class SlotTable:
             contested &= ~closed
         if contested:
             index = self._present.indexes.of(size)
+            possible = sum([(hosts & (contested | ~touched)).bit_count() for hosts in levels])
             for host in hosts_in(contested):
+                if possible < enough:
+                    break
                 count = index.copies(self.least_free(host, start, end))
+                possible += count - sum([hosts >> host & 1 for hosts in levels])
                 if count:
                     raise_level(room, 1 << host, 0, count)
         return room

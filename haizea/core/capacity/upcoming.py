@@ -8,6 +8,7 @@ knows which hosts are *touched* by some future hold, and on which one of them is
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import reduce
 from itertools import accumulate
 from operator import or_
 
@@ -80,12 +81,8 @@ class Future:
             return 0, 0
         first = max(0, bisect_right(self._times, start) - 1)
         last = bisect_left(self._times, end)
-        touched = closed = 0
-        for hosts in self._touched[first:last]:
-            touched |= hosts
-        for hosts in self._closed[first:last]:
-            closed |= hosts
-        return touched, closed
+        touched = reduce(or_, self._touched[first:last], 0)
+        return touched, reduce(or_, self._closed[first:last], 0)
 
     def cuts(self, after: int, before: int) -> list[int]:
         """The change points of future holds in ``(after, before)``, in order."""

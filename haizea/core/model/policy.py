@@ -81,7 +81,20 @@ class HostSelectionPolicy(Protocol):
     """Which hosts are preferred for a lease's nodes."""
 
     def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterable[HostSet]:
-        """``hosts`` split into sets, the preferred first; within a set, lowest index first."""
+        """``hosts`` split into sets, the preferred first; within a set, lowest index first.
+
+        A class that does not look at ``request`` may say so with ``ignores_request = True``
+        (:func:`declares`): long queues of leases that need the same are then faster to go
+        through.
+        """
+
+
+def declares(thing: object, name: str) -> bool:
+    """Return whether the class of ``thing`` itself sets ``name``; what it inherits does not count.
+
+    So that a class which changes what it derives from does not go on promising the same.
+    """
+    return bool(vars(type(thing)).get(name, False))
 
 
 @dataclass(frozen=True, slots=True)

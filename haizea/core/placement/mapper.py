@@ -7,7 +7,7 @@ nodes as it has room for. Hosts named in ``prefer`` come before all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.hold import Shape, shape_of
@@ -17,7 +17,7 @@ from haizea.core.model.derivable import mypyc_attr
 from haizea.core.model.hostrules import Allowed, HostRules, permits
 from haizea.core.model.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.policy import HostSelectionPolicy
+from haizea.core.model.policy import HostSelectionPolicy, declares
 from haizea.core.model.resources import FOREVER, Capacity, add, fits, subtract
 from haizea.core.placement.fitting import Blocks
 
@@ -161,7 +161,12 @@ def _grouped(hosts: HostSet, key: _Key) -> Iterator[HostSet]:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Mapper(Protocol):
-    """Chooses hosts for a lease's nodes."""
+    """Chooses hosts for a lease's nodes.
+
+    A class may say with ``refuses_only_without_room = True``
+    (:func:`~haizea.core.model.policy.declares`) that it finds hosts for equal nodes wherever
+    there are enough: waiting leases are then looked at again only where something came free.
+    """
 
     def choose(
         self,
@@ -190,8 +195,14 @@ class Mapper(Protocol):
 class GreedyMapper:
     """Fills the policy's preferred hosts one after another."""
 
+    refuses_only_without_room: ClassVar[bool] = True
+
     def __init__(self, selection: HostSelectionPolicy) -> None:
         self._selection = selection
+        #: Whether leases that need the same always get the same hosts.
+        self.chooses_alike = declares(self, "refuses_only_without_room") and declares(
+            selection, "ignores_request"
+        )
 
     def choose(
         self,

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.capacity.fit_index import level_count
+from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
 from haizea.core.model.members import MIGRATE, RESUME, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.policy import declares
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Migration, Settings, Suspension
 from haizea.core.placement.durations import Durations, Rates
@@ -45,6 +47,7 @@ class Planner(Durations):
         self.table = table
         self.channel = channel
         self._rows: dict[int, Hosts] = {}
+        self._needs_only_room = declares(mapper, "refuses_only_without_room")
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
         """The same planner on a fork."""
@@ -77,13 +80,19 @@ class Planner(Durations):
         return plan
 
     def earliest(
-        self, lease: Lease, start: int, before: int = FOREVER, prefer: HostSet = 0
+        self,
+        lease: Lease,
+        start: int,
+        before: int = FOREVER,
+        prefer: HostSet = 0,
+        spans: Spans | None = None,
     ) -> Plan | None:
         """The plan that starts soonest in ``[start, before)``.
 
-        A lease that could move at once, but go on sooner where it is, stays.
+        A lease that could move at once, but go on sooner where it is, stays. ``spans`` are
+        for leases that :meth:`is_plain` alone: what does not overlap them is passed over.
         """
-        for moment in self._possible_starts(lease, start, before):
+        for moment in self._possible_starts(lease, start, before, spans):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
                 return self.or_stay(lease, plan, start) if plan.sources else plan
@@ -127,7 +136,23 @@ class Planner(Durations):
             row = self._rows[count] = tuple(range(count))
         return row
 
-    def _possible_starts(self, lease: Lease, start: int, before: int) -> Iterator[int]:
+    def is_plain(self, lease: Lease, *, holes: bool) -> bool:
+        """Whether room for all of its nodes at once is all that the lease waits for.
+
+        So that it can start wherever there is room for it, and nowhere else. ``holes`` says
+        that there may be some that a lease could fill until it is suspended.
+        """
+        return (
+            self._needs_only_room
+            and lease.bound is None
+            and not lease.saved
+            and lease.demand.size is not None
+            and not (holes and self.suspendable(lease))
+        )
+
+    def _possible_starts(
+        self, lease: Lease, start: int, before: int, spans: Spans | None
+    ) -> Iterator[int]:
         """Moments that are worth a closer look, in order; every start possible is among them."""
         least = lease.remaining
         if self._may_use_holes(lease):
@@ -136,7 +161,7 @@ class Planner(Durations):
             least = min(least, self.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
         size = lease.demand.size
         if size is not None and self._movable(lease):
-            for moment, _ in self.table.moments(lease.demand, least, start, before):
+            for moment, _ in self.table.moments(lease.demand, least, start, before, spans):
                 yield moment
         elif lease.bound is not None and least == lease.remaining:
             use = lease.demand.use(lease.bound)

@@ -13,6 +13,8 @@ that could not start cannot start now either, so only new ones are looked at.
 
 from __future__ import annotations
 
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.shadow import Claim
@@ -48,6 +50,7 @@ class Queue:
         counts = self._counting.applies()
         if counts and not self._counts:
             self._counting.take_over()
+            self._reserving.rest()
             full = True
         elif self._counts and not counts:
             self.pin()
@@ -77,6 +80,7 @@ class Claiming:
         self._schedule = schedule
         self._planner: Planner = schedule.planner
         self._backfills = backfills
+        self._same_hosts = getattr(schedule.planner.mapper, "chooses_alike", False)
 
     def look(self, full: bool, arrived: list[Lease]) -> None:
         """Look at the whole queue, or at new leases alone where that is enough."""
@@ -127,9 +131,33 @@ class Claiming:
         schedule = self._schedule
         glance = Glance(schedule.table, claim)
         length = claim.start - schedule.now
+        # By size, the fewest nodes that would have delayed the claim.
+        refused: dict[Capacity, int] = {}
         for lease in schedule.waiting.behind(holder.key, glance.free, glance.spare, length):
+            size, count = lease.demand.size, lease.demand.count
+            alike = size is not None and self._is_alike(lease, length)
+            if alike and size is not None and count >= refused.get(size, FOREVER):
+                continue
             if self._start(lease, claim):
                 glance.forget()
+                refused.clear()
+            elif alike and size is not None:
+                refused[size] = count
+
+    def _is_alike(self, lease: Lease, length: int) -> bool:
+        """Whether a refusal because of the claim holds for every such lease as wide or wider.
+
+        They would get the same hosts and more, and have them when the claim is due; how long
+        they stay then is the same to it, since what runs beside them only ends.
+        """
+        return (
+            self._same_hosts
+            and lease.remaining > length
+            and not lease.flexible
+            and lease.bound is None
+            and lease.demand.allowed == EVERYWHERE
+            and not self._schedule.table.has_future
+        )
 
     def _start(self, lease: Lease, claim: Claim | None) -> bool:
         schedule, now = self._schedule, self._schedule.now

@@ -7,12 +7,16 @@ plan in the slot table, provisionally; whenever something comes free it may move
 
 from __future__ import annotations
 
+from haizea.core.capacity.openings import Spans
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
 from haizea.core.model.hosts import HostSet, host_set
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.queue.fit_cache import Glance
+from haizea.core.queue.refusals import Refusals
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -23,10 +27,23 @@ class Reserving:
         self._schedule = schedule
         self._planner: Planner = schedule.planner
         self._limit = limit
+        #: Of what was given back, so much was known when each lease was last looked at, and
+        #: what it needed then.
+        self._seen: dict[int, tuple[int, Demand]] = {}
+        self._refusals = Refusals()
+        self._told = 0
+        self._shut: HostSet = 0
+        self._holes = False
+
+    def rest(self) -> None:
+        """Forget what leases were looked at for: others plan them now."""
+        self._schedule.table.given_back = None
+        self._seen.clear()
 
     def take_over(self, starts: dict[int, int]) -> None:
         """Give waiting leases hosts for the times that they were promised, soonest first."""
         leases = self._schedule.leases
+        self.rest()
         for lease_id, start in sorted(starts.items(), key=lambda entry: (entry[1], entry[0])):
             lease = leases.get(lease_id)
             if lease is None or lease.plan is not None:
@@ -50,6 +67,7 @@ class Reserving:
             candidates = sorted(arrived, key=lambda lease: lease.key)
             held = sum(_holds_one(lease) for lease in schedule.waiting)
         floor, glance = schedule.now, Glance(schedule.table)
+        known = self._listen()
         for lease in candidates:
             if lease.plan is not None:
                 if arrived is None:
@@ -61,6 +79,71 @@ class Reserving:
                 break
             if limit == 0 and lease.plan is not None:
                 floor = max(floor, lease.plan.start)
+            self._looked_at(lease)
+        if arrived is None:
+            self._forget(known)
+
+    # --- what came free since a lease was looked at -------------------------------------
+
+    def _listen(self) -> int:
+        """Take notice of what is given back from now on; how much that is already."""
+        table = self._schedule.table
+        if table.given_back is None:
+            table.given_back = []
+            self._seen.clear()
+        reopened = self._shut & ~table.shut
+        if reopened:
+            table.given_back.append((table.now, FOREVER, reopened))
+        self._shut = table.shut
+        self._holes = table.has_firm_future
+        self._refusals = Refusals()
+        self._told = len(table.given_back)
+        return self._told
+
+    def _looked_at(self, lease: Lease) -> None:
+        """The lease has the best plan that there is at this moment."""
+        given_back = self._schedule.table.given_back
+        if given_back is not None and self._limit != 0:
+            self._seen[lease.id] = (len(given_back), lease.demand)
+            plan, planner = lease.plan, self._planner
+            if plan is not None and planner.is_plain(lease, holes=self._holes):
+                self._refusals.add(lease.demand, lease.remaining, plan.start)
+
+    def _forget(self, known: int) -> None:
+        """All were looked at since the first ``known`` were given back."""
+        given_back = self._schedule.table.given_back
+        assert given_back is not None, "somebody listens"
+        del given_back[:known]
+        self._seen = {
+            lease.id: (seen[0] - known, seen[1])
+            for lease in self._schedule.waiting
+            if lease.plan is not None and (seen := self._seen.get(lease.id)) is not None
+        }
+
+    def _since(self, lease: Lease) -> Spans | None:
+        """When capacity came free that can bring the lease forward; ``None``: at any time."""
+        seen, table = self._seen.get(lease.id), self._schedule.table
+        if (
+            seen is None
+            or seen[1] is not lease.demand
+            or self._schedule.preparation is not None
+            or not self._planner.is_plain(lease, holes=self._holes)
+        ):
+            return None
+        assert table.given_back is not None, "somebody listens"
+        return Spans(table.given_back[seen[0] :], lease.demand.allowed & ~table.shut)
+
+    def _ruled_out(self, lease: Lease, plan: Plan) -> int:
+        """Until when leases that need no more found no room, and none of its own is in the way."""
+        given_back, refusals = self._schedule.table.given_back, self._refusals
+        assert given_back is not None, "somebody listens"
+        for start, _, _ in given_back[self._told :]:
+            refusals.opened(start)
+        self._told = len(given_back)
+        own = plan.start - lease.remaining + 1
+        return min(own, refusals.bound(lease.demand, lease.remaining))
+
+    # --- plans --------------------------------------------------------------------------
 
     def _place(self, lease: Lease, start: int, may_wait: bool, glance: Glance) -> bool:
         """Give a lease its plan, from ``start`` on; whether there is one."""
@@ -133,18 +216,28 @@ class Reserving:
         earliest = schedule.now
         if schedule.preparation is not None and schedule.preparation.pending(lease.id):
             earliest = schedule.preparation.arrival(lease.id)
-        if earliest >= plan.start:
+        spans = self._since(lease)
+        before = plan.start
+        if spans is not None:
+            before = min(before, spans.end)
+            earliest = max(earliest, self._ruled_out(lease, plan))
+        if earliest >= before:
             return
         table = schedule.table
+        given_back = table.given_back
+        table.given_back = None
         table.withdraw(lease.hold)
         for interval in plan.exclusive:
             schedule.channel.release(*interval)
-        better = self._planner.earliest(lease, earliest, before=plan.start)
+        better = self._planner.earliest(lease, earliest, before, spans=spans)
+        table.given_back = given_back
         if better is None or better.runs_from >= plan.runs_from:
             table.restore(lease.hold)
             for interval in plan.exclusive:
                 schedule.channel.reserve(*interval)
             return
+        if given_back is not None:
+            given_back.append((plan.start, plan.end, lease.hold.hosts))
         better.waits = better.start > earliest
         schedule.replace(lease, better)
         if better.start == schedule.now:
