@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from haizea.core.model.allocation import Apart, Use
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.resources import Capacity, fills
-
-#: So many shapes are remembered.
-_MOST_SHAPES: Final = 4096
 
 
 class Shape(NamedTuple):
@@ -27,26 +24,6 @@ def shape_of(use: Use) -> Shape:
     amounts = {amount for _, amount in use}
     same = amounts.pop() if len(amounts) == 1 else None
     return Shape(host_set([host for host, _ in use]), same)
-
-
-class Shapes:
-    """The shapes of uses; leases ask again and again about the same one."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Use, Shape]] = {}
-
-    def of(self, use: Use) -> Shape:
-        """The shape of ``use``; remembered for when the very same object is asked about."""
-        known = self._known.get(id(use))
-        if known is not None and known[0] is use:
-            return known[1]
-        found = shape_of(use)
-        if len(self._known) >= _MOST_SHAPES:
-            self._known.clear()
-        self._known[id(use)] = (use, found)
-        return found
 
 
 class Hold:

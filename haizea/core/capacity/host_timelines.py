@@ -112,6 +112,16 @@ class Timelines:
                 return moment
         return FOREVER
 
+    def next_change(self, host: int, moment: int) -> int:
+        """Return when a hold on the host starts or ends next; ``FOREVER`` if none does."""
+        soonest = FOREVER
+        for hold in self.on(host):
+            if moment < hold.start < soonest:
+                soonest = hold.start
+            elif hold.start <= moment < hold.end < soonest:
+                soonest = hold.end
+        return soonest
+
     def fork(self) -> Timelines:
         """An independent copy."""
         twin = Timelines([])

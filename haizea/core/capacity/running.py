@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
 from haizea.core.capacity.fit_index import MOST_SIZES, Levels, SizeIndexes, raise_level
 from haizea.core.capacity.hold import Hold
@@ -19,9 +18,6 @@ from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity, add, subtract
 
 _Change = Callable[[Capacity, Capacity], Capacity]
-
-#: What is left of a host is remembered for so many amounts that are held of it.
-_MOST_REMEMBERED: Final = 256
 
 
 class Releases:
@@ -60,7 +56,6 @@ class Present:
 
     __slots__ = (
         "_ending",
-        "_left",
         "_releases",
         "_taken",
         "_timelines",
@@ -83,15 +78,13 @@ class Present:
         self._ending: Ordered[HostSet] = Ordered()
         self._taken: set[int] = set()  # serial numbers of ``ends``
         self._uniform = uniform
-        # What is left of a host where hosts are alike, by what is held of it.
-        self._left: dict[Capacity, Capacity] = {}
         self._timelines = timelines
         self._releases: dict[Capacity, Releases] = {}
 
     def take(self, hold: Hold) -> None:
         """The hold has started, and is listed on its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
-            self._set(hold, self._uniform, self._rest(self._uniform, hold.same))
+            self._set(hold, self._uniform, subtract(self._uniform, hold.same))
         else:
             self._shift(hold, subtract)
         sooner = hold.hosts
@@ -116,7 +109,7 @@ class Present:
     def give_back(self, hold: Hold) -> None:
         """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
-            self._set(hold, self._rest(self._uniform, hold.same), self._uniform)
+            self._set(hold, subtract(self._uniform, hold.same), self._uniform)
         else:
             self._shift(hold, add)
         first = self.ending_first(hold.end) & hold.hosts
@@ -236,7 +229,6 @@ class Present:
         """There is one host more."""
         self.free.amounts().append(capacity)
         self._uniform = uniform
-        self._left.clear()
         self.indexes.clear()
         self._releases.clear()
 
@@ -260,15 +252,6 @@ class Present:
             ends = [h.end for h in self._timelines.on(host) if h.start <= now]
             listed = [end for end in self._ending.keys if self._ending[end] >> host & 1]
             assert listed == ([min(ends)] if ends else []), "first end on a host"
-
-    def _rest(self, uniform: Capacity, held: Capacity) -> Capacity:
-        """What is left of a host where hosts are alike."""
-        left = self._left.get(held)
-        if left is None:
-            if len(self._left) >= _MOST_REMEMBERED:
-                self._left.clear()
-            left = self._left[held] = subtract(uniform, held)
-        return left
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
         """All hosts of the hold go from ``old`` to ``new`` free."""

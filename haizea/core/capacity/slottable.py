@@ -12,11 +12,12 @@ All intervals are half-open. ``check()`` asserts every invariant.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
+from haizea.core.capacity.ahead import Ahead
 from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count, raise_level
-from haizea.core.capacity.hold import Hold, Shape, Shapes
+from haizea.core.capacity.hold import Hold, Shape, shape_of
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.openings import Opening, Spans
 from haizea.core.capacity.running import Present
@@ -36,11 +37,9 @@ class SlotTable:
         self.uniform_capacity = common(self.capacities)
         self._timelines = Timelines(self.capacities)
         self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
-        self._starts: list[tuple[int, int, Hold]] = []
-        self._later_ends: list[int] = []  # of the holds in ``_starts``
+        self._ahead = Ahead()
         self._future = Future()
         self._serial = 0
-        self._shapes = Shapes()
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
         #: What was given back, for whoever listens; ``None`` where nobody does.
@@ -53,10 +52,10 @@ class SlotTable:
         self.now = now
         ends = self._present.ends
         while ends and ends[0][0] <= now:
-            self._end(ends.pop(0)[2])
-        while self._starts and self._starts[0][0] <= now:
-            hold = self._starts.pop(0)[2]
-            del self._later_ends[bisect_left(self._later_ends, hold.end)]
+            ended = ends.pop(0)[2]
+            self._timelines.drop(ended)
+            self._present.give_back(ended)
+        while (hold := self._ahead.pop_started(now)) is not None:
             self._leave_future(hold)
             if hold.end > now:
                 self._present.take(hold)
@@ -78,7 +77,7 @@ class SlotTable:
         assert max(start, self.now) <= end, (self.now, start, end)
         self._serial += 1
         if shape is None:
-            shape = self._shapes.of(use)
+            shape = shape_of(use)
         hold = Hold(start, end, use, shape, owner, firm, self._serial)
         self.restore(hold)
         return hold
@@ -103,23 +102,22 @@ class SlotTable:
         if hold.start <= self.now:
             self._present.take(hold)
         else:
-            insort(self._starts, (hold.start, hold.serial, hold))
-            insort(self._later_ends, hold.end)
+            self._ahead.add(hold)
             self._enter_future(hold)
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
-        started = hold.start <= self.now
         if self.given_back is not None and hold.end > self.now:
             self.given_back.append((max(hold.start, self.now), hold.end, hold.hosts))
-        where, time = (self._present.ends, hold.end) if started else (self._starts, hold.start)
-        i = bisect_left(where, (time, hold.serial))
-        assert where[i][2] is hold, "a hold of this table"
-        del where[i]
-        if started:
-            self._end(hold)
+        if hold.start <= self.now:
+            ends = self._present.ends
+            i = bisect_left(ends, (hold.end, hold.serial))
+            assert ends[i][2] is hold, "a hold of this table"
+            del ends[i]
+            self._timelines.drop(hold)
+            self._present.give_back(hold)
         else:
-            del self._later_ends[bisect_left(self._later_ends, hold.end)]
+            self._ahead.remove(hold)
             self._leave_future(hold)
             self._timelines.drop(hold)
 
@@ -161,7 +159,7 @@ class SlotTable:
         """
         size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
         assert size is not None, "nodes are equal"
-        if not self._starts and self._present.takes_one(size):
+        if not self._ahead and self._present.takes_one(size):
             yield from self._present.moments(size, count, keep, max(start, self.now), before)
             return
         for moment, levels in self._walk(size, start):
@@ -189,14 +187,14 @@ class SlotTable:
 
     def fits_on(self, use: Use, start: int, end: int) -> bool:
         """Whether exactly these amounts are free on exactly these hosts throughout."""
-        hosts, same = self._shapes.of(use)
+        hosts, same = shape_of(use)
         if same is None:
             return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
         return not hosts & ~self._room(same, start, end)[0]
 
     def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
-        hosts, same = self._shapes.of(use)
+        hosts, same = shape_of(use)
         amounts, free_from = dict(use), self._timelines.free_from
         moment = start
         while moment < before:
@@ -215,28 +213,21 @@ class SlotTable:
 
     def firm_starts(self, after: int, before: int) -> list[int]:
         """When firm holds start in ``(after, before)``, in order: where holes may end."""
-        starts: list[int] = []
-        for i in range(bisect_right(self._starts, (after, FOREVER)), len(self._starts)):
-            moment, _, hold = self._starts[i]
-            if moment >= before:
-                break
-            if hold.firm and (not starts or starts[-1] != moment):
-                starts.append(moment)
-        return starts
+        return self._ahead.firm_starts(after, before)
 
     @property
     def has_future(self) -> bool:
         """Whether any hold has not started."""
-        return bool(self._starts)
+        return bool(self._ahead)
 
     @property
     def has_firm_future(self) -> bool:
         """Whether any firm hold has not started."""
-        return any(hold.firm for _, _, hold in self._starts)
+        return any(hold.firm for hold in self._ahead)
 
     def candidate_starts(self, start: int) -> Iterator[int]:
         """``start`` and every later moment at which something comes free, in order."""
-        ends = {h.end for _, _, h in self._starts} | {end for end, _, _ in self._present.ends}
+        ends = {*self._ahead.ends, *(end for end, _, _ in self._present.ends)}
         yield start
         yield from sorted(e for e in ends if start < e < FOREVER)
 
@@ -244,11 +235,7 @@ class SlotTable:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
         for i in range(bisect_right(self._present.ends, (start, FOREVER)), len(self._present.ends)):
             yield self._present.ends[i][2]
-        for begins, _, hold in self._starts:
-            if begins >= end:
-                break
-            if hold.end > start:
-                yield hold
+        yield from self._ahead.overlapping(start, end)
 
     def holds_on(self, host: int) -> Sequence[Hold]:
         """The holds on one host that are not over."""
@@ -287,13 +274,7 @@ class SlotTable:
 
     def next_change(self, host: int, moment: int) -> int:
         """When what is free on the host changes next after ``moment``; ``FOREVER`` if never."""
-        soonest = FOREVER
-        for hold in self._timelines.on(host):
-            if moment < hold.start < soonest:
-                soonest = hold.start
-            elif hold.start <= moment < hold.end < soonest:
-                soonest = hold.end
-        return soonest
+        return self._timelines.next_change(host, moment)
 
     def held(self, start: int, end: int) -> HostSet:
         """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
@@ -314,11 +295,9 @@ class SlotTable:
         twin.uniform_capacity = self.uniform_capacity
         twin._timelines = self._timelines.fork()
         twin._present = self._present.fork(twin._timelines)
-        twin._starts = self._starts.copy()
-        twin._later_ends = self._later_ends.copy()
+        twin._ahead = self._ahead.fork()
         twin._future = self._future.fork()
         twin._serial = self._serial
-        twin._shapes = self._shapes
         twin.shut = self.shut
         return twin
 
@@ -333,16 +312,12 @@ class SlotTable:
                 assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
             assert free == self._present.free[host], "free capacity at present"
         self._present.check(self.now)
-        assert all(h.start > self.now for _, _, h in self._starts)
-        for _, _, hold in self._starts:
+        for hold in self._ahead:
+            assert hold.start > self.now, "a hold that has started is listed as ahead"
             for cut in (hold.start, *self._future.cuts(hold.start, hold.end)):
                 assert hold.hosts & ~self._future.within(cut, cut + 1)[0] == 0, "untouched"
 
     # --- inside -----------------------------------------------------------------------
-
-    def _end(self, hold: Hold) -> None:
-        self._timelines.drop(hold)
-        self._present.give_back(hold)
 
     def _enter_future(self, hold: Hold) -> None:
         if hold.end <= hold.start:
@@ -370,15 +345,14 @@ class SlotTable:
 
         The levels are of holds that have started only; do not change them.
         """
-        releases, ends, later = self._present.releases(size), self._present.ends, self._later_ends
+        releases, ends, later = self._present.releases(size), self._present.ends, self._ahead.ends
         moment = max(start, self.now)
         i, j = bisect_right(ends, (moment, FOREVER)), bisect_right(later, moment)
         while moment < FOREVER:
             yield moment, releases.at(moment)
             while i < len(ends) and ends[i][0] <= moment:
                 i += 1
-            while j < len(later) and later[j] <= moment:
-                j += 1
+            j = bisect_right(later, moment, j)
             moment = min(
                 ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
             )

@@ -11,8 +11,12 @@ from bisect import bisect_left, bisect_right
 from functools import reduce
 from itertools import accumulate
 from operator import or_
+from typing import Final
 
 from haizea.core.model.hosts import HostSet
+
+#: So many slices are put together anew rather than all of them kept.
+_FEW_SLICES: Final = 32
 
 
 class Future:
@@ -67,12 +71,15 @@ class Future:
         """Touched and closed hosts from the present to ``end``. O(log slices) when unchanged."""
         if len(self._times) == 1:
             return 0, 0
-        if self._prefix is None:
-            self._prefix = list(accumulate(self._touched, or_))
-            self._prefix_closed = list(accumulate(self._closed, or_))
         last = bisect_left(self._times, end) - 1
         if last < 0:
             return 0, 0
+        if self._prefix is None and last < _FEW_SLICES:
+            touched = reduce(or_, self._touched[: last + 1])
+            return touched, reduce(or_, self._closed[: last + 1])
+        if self._prefix is None:
+            self._prefix = list(accumulate(self._touched, or_))
+            self._prefix_closed = list(accumulate(self._closed, or_))
         return self._prefix[last], self._prefix_closed[last]
 
     def within(self, start: int, end: int) -> tuple[HostSet, HostSet]:
