@@ -175,6 +175,9 @@ class HostOut(Answer):
     reason: str
     resources: Resources
     used: Resources
+    others: Resources = Field(
+        description="The part of `used` that no lease holds: others than Haizea use it."
+    )
     leases: list[int] = Field(
         description="The leases that hold some of it now. A user is shown own leases."
     )

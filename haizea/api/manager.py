@@ -125,14 +125,16 @@ class QueuePlace:
 class HostUse:
     """A host now: ``up``, ``down`` or ``drained`` and why, what is in use, who is on it.
 
-    ``leases`` are the id and the owner of each lease that holds capacity there now,
-    ``rates`` what was learned of how fast it suspends and resumes.
+    ``others`` is the part of what is ``used`` that no lease holds: VMs that are nobody's lease,
+    and what the host has less than it had. ``leases`` are the id and the owner of each lease
+    that holds capacity there now, ``rates`` what was learned of how fast it suspends and resumes.
     """
 
     host: Host
     status: str
     reason: str
     used: Capacity
+    others: Capacity
     leases: tuple[tuple[int, str], ...]
     rates: Rates = field(default_factory=Rates)
 

@@ -230,6 +230,7 @@ def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
         reason=spell_times(use.reason),
         resources=resources(types, use.host.capacity),
         used=resources(types, use.used),
+        others=resources(types, use.others),
         leases=[lease for lease, whose in use.leases if owner in (None, whose)],
         suspend_rate=use.rates.suspend_mb_s,
         resume_rate=use.rates.resume_mb_s,

@@ -73,7 +73,8 @@ def list_hosts(session: Session) -> None:
     """List the hosts: how they are, what is in use on them now, and the leases there.
 
     Of each resource, what is in use of what there is. CPU is percent of a core, Memory is
-    MB. With a user's token, LEASES are one's own. Where other rates than the configured
+    MB. OTHERS is the part of it that no lease holds: VMs beside Haizea's, for example.
+    With a user's token, LEASES are one's own. Where other rates than the configured
     ones were learned of a host, SUSPENDS and RESUMES show them.
     """
     hosts = session.client.get("/v1/hosts")["hosts"]
@@ -84,6 +85,7 @@ def list_hosts(session: Session) -> None:
         click.echo("There are no hosts.")
         return
     types = list(dict.fromkeys(name for host in hosts for name in host["resources"]))
+    with_others = any(_others(host) for host in hosts)
     with_reasons = any(host["reason"] for host in hosts)
     with_rates = any(host["suspend_rate"] or host["resume_rate"] for host in hosts)
     columns = [
@@ -91,6 +93,7 @@ def list_hosts(session: Session) -> None:
         Column("STATUS", coloured=True),
         *(Column(name.upper(), right=True) for name in types),
         Column("IN USE"),
+        *([Column("OTHERS", flexible=True)] if with_others else []),
         Column("LEASES", flexible=True),
         *([Column("SUSPENDS", right=True), Column("RESUMES", right=True)] if with_rates else []),
         *([Column("REASON", flexible=True)] if with_reasons else []),
@@ -101,6 +104,7 @@ def list_hosts(session: Session) -> None:
             host["status"],
             *(_use(host, name) for name in types),
             bar(_fullest(host)),
+            *([_others(host) or None] if with_others else []),
             ", ".join(str(lease) for lease in host["leases"]),
             *([_rate(host["suspend_rate"]), _rate(host["resume_rate"])] if with_rates else []),
             *([told_locally(host["reason"], session.zone)] if with_reasons else []),
@@ -114,6 +118,11 @@ def _use(host: Any, name: str) -> str | None:
     if name not in host["resources"]:
         return None
     return f"{host['used'].get(name, 0)}/{host['resources'][name]}"
+
+
+def _others(host: Any) -> str:
+    """``CPU:100 Memory:512``, what others than leases use of a host; empty if nothing."""
+    return " ".join(f"{name}:{amount}" for name, amount in host["others"].items() if amount)
 
 
 def _rate(rate_mb_s: float | None) -> str | None:

@@ -41,6 +41,7 @@ from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import BEST_EFFORT
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.resources import Capacity
 from haizea.core.model.settings import Settings
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
@@ -173,6 +174,13 @@ class Scheduler:
     def queue(self) -> list[int]:
         """The leases that wait, in the order of the queue. O(n)."""
         return [lease.id for lease in self._schedule.waiting]
+
+    def used_by_others(self) -> dict[int, Capacity]:
+        """What others than leases use, as was told last, of each host of which they use anything.
+
+        It is no part of :meth:`site_record`: whoever sees it tells it again after a restart.
+        """
+        return self._others.known
 
     def check(self) -> None:
         """Assert every invariant of the schedule. Slow; for tests."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from haizea.core.model.events import Decision, HostChanged, RatesChanged
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
+from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
 
 
@@ -27,6 +28,8 @@ class Board:
         self._leases: dict[int, LeaseRecord] = {}
         self._statuses: dict[int, HostRecord] = {}
         self._rates: dict[int, Rates] = {}
+        #: What others than leases use of each host of which they use anything.
+        self.others: Mapping[int, Capacity] = {}
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
@@ -43,6 +46,7 @@ class Board:
         decisions: Sequence[Decision],
         records: Iterable[LeaseRecord],
         queue: Sequence[int],
+        others: Mapping[int, Capacity],
     ) -> None:
         """Take notice of a turn."""
         self.now = now
@@ -54,6 +58,8 @@ class Board:
             elif isinstance(decision, RatesChanged):
                 _, host_id, suspend, resume = decision
                 self._rates[host_id] = Rates(suspend, resume)
+        # After the hosts, so that whoever reads these first finds a host for each.
+        self.others = others
         for record in records:
             if record.over:
                 self._leases.pop(record.id, None)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from haizea.core.model.events import HostUsed
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Backfilling, Settings
@@ -93,6 +94,7 @@ class Expectations:
             return _NOTHING
         others = [r for r in self._board.leases() if r.plan is not None and r.plan.firm]
         now = self._now()
+        used = [HostUsed(host, amount) for host, amount in self._board.others.items()]
         since = min([now, *(_latest_possible(record) for record in others)])
         scheduler = Scheduler(self._board.site, self._settings, self._policies, since)
         hosts = tuple(
@@ -102,7 +104,7 @@ class Expectations:
         )
         known = SiteRecord(hosts=hosts, rates=rates_records(self._board.all_rates()))
         scheduler.restore([*others, *waiting.values()], known)
-        scheduler.handle(now)
+        scheduler.handle(now, used)
         found: dict[int, int] = {}
         for record in scheduler.records():
             if record.id in waiting:

@@ -162,8 +162,8 @@ class ServiceManager:
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         """What is in use on a host over time."""
-        site = self._board.site
-        return use.over_time(site, host_id, self._reserved(start, end, None), start, end)
+        reserved = self._reserved(start, end, None)
+        return use.over_time(self._board, host_id, reserved, start, end)
 
     def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
         """What is reserved between two moments."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from haizea.api.manager import HostUse, Reserved
 from haizea.core.model.events import OperationEnded, Purpose
-from haizea.core.model.hosts import Site
 from haizea.core.model.records import LeaseRecord, PlanRecord
 from haizea.core.model.resources import Capacity, add
 from haizea.service.board import Board
@@ -59,7 +58,8 @@ def use_of(record: LeaseRecord, plan: PlanRecord) -> Use:
 def hosts_now(board: Board) -> list[HostUse]:
     """All hosts with what is in use on them."""
     site = board.site
-    used = [(0,) * len(site.types.names)] * len(site.hosts)
+    others = [_by_others(board, host.id) for host in site.hosts]
+    used = list(others)
     leases: list[list[tuple[int, str]]] = [[] for _ in site.hosts]
     for record in sorted(board.leases(), key=lambda record: record.id):
         plan = record.plan
@@ -77,6 +77,7 @@ def hosts_now(board: Board) -> list[HostUse]:
                 status=status.status,
                 reason=status.reason,
                 used=used[host.id],
+                others=others[host.id],
                 leases=tuple(leases[host.id]),
                 rates=board.rates(host),
             )
@@ -84,12 +85,22 @@ def hosts_now(board: Board) -> list[HostUse]:
     return found
 
 
+def _by_others(board: Board, host: int) -> Capacity:
+    """What others than leases use of a host at present."""
+    return board.others.get(host) or (0,) * len(board.site.types.names)
+
+
 def over_time(
-    site: Site, host: int, reserved: Iterable[Reserved], start: int, end: int
+    board: Board, host: int, reserved: Iterable[Reserved], start: int, end: int
 ) -> list[tuple[int, Capacity]]:
-    """What is in use on one host from ``start`` to ``end``, as (moment, use from then on)."""
-    nothing: Capacity = (0,) * len(site.types.names)
+    """What is in use on one host from ``start`` to ``end``, as (moment, use from then on).
+
+    What others than leases use counts from the last turn on; what they used before is not known.
+    """
+    nothing: Capacity = (0,) * len(board.site.types.names)
     changes: dict[int, Capacity] = {start: nothing}
+    if board.now < end:
+        changes[max(start, board.now)] = _by_others(board, host)
     for entry in reserved:
         if entry.purpose is Purpose.TRANSFER or entry.start >= end or entry.end <= start:
             continue

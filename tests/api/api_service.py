@@ -243,6 +243,7 @@ class SmallManager:
                     status="up" if known is None else known.status,
                     reason="" if known is None else known.reason,
                     used=_used(on, host.id, now),
+                    others=(0,) * len(self.site.types.names),
                     leases=tuple((r.lease_id, r.owner) for r in on),
                 )
             )

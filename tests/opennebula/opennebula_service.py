@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from click.testing import CliRunner
 
+from haizea.cli.commands import cli
 from haizea.clock import Pace
 from haizea.config import loads
 from haizea.core.model.lifecycle import State
@@ -38,7 +40,7 @@ non-schedulable-interval: 1
 wakeup-interval: {wakeup}
 {scheduling}
 [service]
-listen: none
+listen: {listen}
 [opennebula]
 vm-states: {states}
 host: 127.0.0.1
@@ -72,12 +74,13 @@ class Site:
         saving: str = "override-suspend-time: 10\noverride-resume-time: 10",
         wakeup: int = 30,
         states: str = "pending",
+        listen: str = "none",
         **options: Any,
     ) -> None:
         self.directory = directory
         self.speed = speed
         self._texts = {"opennebula": opennebula, "scheduling": scheduling, "wakeup": wakeup}
-        self._texts |= {"saving": saving, "states": states}
+        self._texts |= {"saving": saving, "states": states, "listen": listen}
         #: Where Haizea looks for events, if not where they are.
         self.events = ""
         self.clock = ScaledClock(speed=speed)
@@ -149,6 +152,14 @@ class Site:
         self.sandbox.close()
         if self.failure is not None:
             raise self.failure
+
+    def haizea(self, *words: str) -> str:
+        """What a command prints that asks this Haizea, as its operator."""
+        assert self.service is not None, "it was started"
+        token = self.directory / "state/token"
+        access = ["--server", self.service.url, "--token-file", str(token)]
+        done = CliRunner().invoke(cli, [*words, *access])
+        return done.output
 
     # --- OpenNebula ---------------------------------------------------------------------
 

@@ -27,6 +27,11 @@ class Others:
         self._holds: dict[int, Hold] = {}
         self._short: set[int] = set()
 
+    @property
+    def known(self) -> dict[int, Capacity]:
+        """What others use of each host of which they use anything, whether there is room or not."""
+        return dict(self._wanted)
+
     def use(self, host: int, amount: Capacity) -> None:
         """Others use so much of the host from now on."""
         self.make_way(host)
