@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haizea.config.sections import Config
-from haizea.config.words import ImageReuse, Preparation
+from haizea.config.words import ImageReuse, Mode, Preparation
 from haizea.core.model.settings import ImageSettings, Settings
 
 
@@ -26,6 +26,8 @@ def scheduling_settings(config: Config) -> Settings:
         shutdown_seconds=chosen.shutdown_seconds,
         enactment_overhead_seconds=chosen.enactment_overhead_seconds,
         non_schedulable_seconds=chosen.non_schedulable_seconds if config.is_service else 0,
+        # A simulation knows no jobs that are done before they must go, but by chance.
+        run_on=config.general.mode is Mode.OPENNEBULA,
         images=_image_settings(config),
     )
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haizea.core.model.events import Decision, LeaseSubmitted, OperationStarted, StateChanged
+from haizea.core.model.events import (
+    Decision,
+    LeaseCancelled,
+    LeaseEnded,
+    LeaseSubmitted,
+    OperationStarted,
+    StateChanged,
+)
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import Capacity, ResourceTypes, copies, subtract
-from haizea.core.model.settings import Settings
+from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -93,3 +101,106 @@ def test_giving_back_any_one_would_leave_too_little(
 
 def sent_back(decisions: list[Decision]) -> set[int]:
     return {d.lease_id for d in decisions if isinstance(d, StateChanged) and d.code == "preempted"}
+
+
+# --- running on until it must go --------------------------------------------------------------
+
+
+def batch(duration: int = 1000) -> LeaseRequest:
+    return LeaseRequest(
+        id=1,
+        submitted=0,
+        kind=Kind.BEST_EFFORT,
+        nodes=(NodeSet(1, (100, 320)),),
+        duration=duration,
+        preemptible=True,
+    )
+
+
+def reservation(start: int, lease_id: int = 2) -> LeaseRequest:
+    nodes = (NodeSet(1, (100, 320)),)
+    return LeaseRequest(
+        id=lease_id, submitted=0, kind=Kind.AR, nodes=nodes, start=start, duration=50
+    )
+
+
+def running(suspension: Suspension = Suspension.ALL, *, run_on: bool = False) -> Scheduler:
+    """A batch lease runs from 0 on, on the one host; saving it takes 10 s, its threshold is 20."""
+    site = Site.uniform(ResourceTypes(), 1, (100, 1024))
+    settings = Settings(suspension=suspension, backfilling=Backfilling.AGGRESSIVE, run_on=run_on)
+    policies = make_policies(preemption="ar-preempts-everything")
+    scheduler = Scheduler(site, settings, policies, 0)
+    scheduler.handle(0, [LeaseSubmitted(batch())])
+    return scheduler
+
+
+def changes(decisions: list[Decision], lease_id: int) -> list[tuple[int, State, str]]:
+    found = [d for d in decisions if isinstance(d, StateChanged) and d.lease_id == lease_id]
+    return [(d.time, d.new, d.code) for d in found]
+
+
+@pytest.mark.parametrize("suspension", [Suspension.ALL, Suspension.NONE])
+def test_what_is_not_worth_saving_runs_on_until_it_must_go(suspension: Suspension) -> None:
+    scheduler = running(suspension, run_on=True)
+    assert not changes(scheduler.handle(5, [LeaseSubmitted(reservation(25))]), 1)
+    assert scheduler.next_wakeup() == 15, "so long before as saving it would take"
+    scheduler.check()
+    decisions = scheduler.handle(15)
+    assert changes(decisions, 1)[0] == (15, State.QUEUED, "preempted")
+    assert changes(scheduler.handle(25), 2)[-1] == (25, State.ACTIVE, "")
+    scheduler.check()
+    assert changes(scheduler.handle(75), 1)[-1] == (75, State.ACTIVE, "")
+
+
+def test_in_a_simulation_it_goes_at_once() -> None:
+    decisions = running().handle(5, [LeaseSubmitted(reservation(25))])
+    assert changes(decisions, 1)[0] == (5, State.QUEUED, "preempted")
+
+
+def test_what_is_worth_saving_is_saved() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(5, [LeaseSubmitted(reservation(30))])
+    assert changes(scheduler.handle(20), 1) == [(20, State.SUSPENDING, "preempted")]
+
+
+def test_where_there_is_no_time_left_it_goes_at_once() -> None:
+    decisions = running(run_on=True).handle(5, [LeaseSubmitted(reservation(15))])
+    assert changes(decisions, 1)[0] == (5, State.QUEUED, "preempted")
+
+
+def test_it_may_be_done_before() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(5, [LeaseSubmitted(reservation(25))])
+    assert changes(scheduler.handle(12, [LeaseEnded(1)]), 1) == [(12, State.DONE, "early-end")]
+
+
+def test_it_stays_where_nobody_needs_its_hosts_any_more() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(5, [LeaseSubmitted(reservation(25))])
+    scheduler.handle(10, [LeaseCancelled(2)])
+    assert not changes(scheduler.handle(15), 1)
+    scheduler.check()
+    assert scheduler.next_wakeup() == 1000
+    assert changes(scheduler.handle(1000), 1) == [(1000, State.DONE, "duration-over")]
+
+
+def test_another_reservation_sooner_has_it_go_sooner() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(2, [LeaseSubmitted(reservation(80, lease_id=3))])
+    scheduler.handle(3, [LeaseSubmitted(reservation(25))])
+    assert changes(scheduler.handle(15), 1)[0] == (15, State.QUEUED, "preempted")
+    scheduler.check()
+
+
+def test_a_restart_does_not_forget_that_it_has_to_go() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(5, [LeaseSubmitted(reservation(25))])
+    known = {record.id: record for record in scheduler.records()}
+    site = Site.uniform(ResourceTypes(), 1, (100, 1024))
+    policies = make_policies(preemption="ar-preempts-everything")
+    settings = Settings(suspension=Suspension.ALL, run_on=True)
+    later = Scheduler(site, settings, policies, 5)
+    later.restore(known.values(), scheduler.site_record())
+    later.check()
+    assert changes(later.handle(15), 1)[0] == (15, State.QUEUED, "preempted")
+    assert changes(later.handle(25), 2)[-1] == (25, State.ACTIVE, "")

@@ -32,7 +32,8 @@ class PlanRecord:
     since ``since``, or of the one that comes next if ``since`` is ``None``. ``firm`` is
     false for a provisional reservation, which may move and is made anew after a restart.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
-    ``because`` and ``code`` say why it ends with a suspension, if it does.
+    ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
+    suspension, or (``drops``) with nothing saved.
     """
 
     hosts: tuple[int, ...]
@@ -49,6 +50,11 @@ class PlanRecord:
     def end(self) -> int:
         """When it gives its hosts back."""
         return self.phases[-1].end
+
+    @property
+    def drops(self) -> bool:
+        """Whether it ends with the lease giving its hosts up, to start over."""
+        return bool(self.code) and self.phases[-1].purpose is Purpose.RUN
 
     def phase(self, purpose: Purpose) -> PhaseRecord | None:
         """Its phase of this purpose, if it has one."""

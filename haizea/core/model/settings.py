@@ -67,7 +67,8 @@ class ImageSettings:
 class Settings:
     """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged.
 
-    No reservation is made for a start less than ``non_schedulable_seconds`` ahead.
+    No reservation is made for a start less than ``non_schedulable_seconds`` ahead. Leases
+    that make room and are not saved leave at once, or ``run_on`` until they must go.
     """
 
     backfilling: Backfilling = Backfilling.OFF
@@ -85,6 +86,7 @@ class Settings:
     shutdown_seconds: int = 0
     enactment_overhead_seconds: int = 0
     non_schedulable_seconds: int = 0
+    run_on: bool = False
     images: ImageSettings | None = None
 
     @property

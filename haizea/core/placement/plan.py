@@ -35,8 +35,9 @@ class Plan:
 
     ``sources[i]`` is where node *i* + 1 moves from if the plan begins with a migration.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
-    ``because`` and ``code`` say why it ends with a suspension, if it does. ``waits`` says
-    that its start waits for hosts, not merely for images.
+    ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
+    suspension, or (``drops``) with nothing saved. ``waits`` says that its start waits for
+    hosts, not merely for images.
     """
 
     __slots__ = (
@@ -78,6 +79,18 @@ class Plan:
         run = self.phase(RUN)
         assert run is not None, "every plan has a run"
         return run.start
+
+    @property
+    def drops(self) -> bool:
+        """Whether it ends with the lease giving its hosts up, to start over."""
+        return bool(self.code) and self.phases[-1].purpose is RUN
+
+    def end_run(self, end: int) -> None:
+        """Let its run end then; nothing follows."""
+        for index, phase in enumerate(self.phases):
+            if phase.purpose is RUN:
+                self.phases[index:] = [Phase(RUN, phase.start, end)]
+                return
 
     @property
     def suspends(self) -> bool:

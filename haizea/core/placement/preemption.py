@@ -21,10 +21,14 @@ from haizea.core.placement.planner import Planner
 
 
 class Clearing(NamedTuple):
-    """How one lease makes room: suspended from ``suspend_at`` on, or dropped now if ``None``."""
+    """How one lease makes room: suspended from ``suspend_at`` on, or dropped if ``None``.
+
+    It is dropped at ``drop_at``, or now if that is ``None``.
+    """
 
     lease: Lease
     suspend_at: int | None
+    drop_at: int | None = None
 
 
 class Preemption(NamedTuple):
@@ -51,7 +55,8 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
     """How ``lease`` can be off its hosts by ``deadline``; ``None`` if it cannot.
 
     Suspended as late as possible, if it may be, has run for the threshold by then, and
-    there is time; else dropped, unless it is being resumed or moved just now.
+    there is time; else dropped, unless it is being resumed or moved just now. One that runs
+    on until it is dropped has as long to leave as saving it would take.
     """
     plan = lease.plan
     assert plan is not None, "only leases that hold hosts are preempted"
@@ -71,9 +76,13 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         start = planner.suspend_start(lease, plan.hosts, end, begin)
         if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
-    if lease.state is State.ACTIVE:
+    if lease.state is not State.ACTIVE:
+        return None
+    if not planner.settings.run_on:
         return Clearing(lease, None)
-    return None
+    leaving = max(planner.suspend_seconds(lease, plan.hosts), planner.shutdown_seconds(lease))
+    drop_at = min(deadline, plan.end) - leaving
+    return Clearing(lease, None, drop_at if drop_at > now else None)
 
 
 def make_room(

@@ -24,10 +24,11 @@ from haizea.core.model.members import (
 )
 from haizea.core.model.policy import QueueOrderPolicy
 from haizea.core.model.resources import FOREVER
-from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Clearing
 from haizea.core.placement.shadow import Claim
+from haizea.core.placement.staying import run_on
 from haizea.core.schedule.agenda import END, START, Agenda
 from haizea.core.schedule.lease_table import Book, nodes
 
@@ -181,31 +182,28 @@ class Schedule(Book):
 
     def clear(self, clearing: Clearing, reason: str) -> None:
         """Let a lease make room, as was planned."""
-        lease, suspend_at = clearing
+        lease, suspend_at, drop_at = clearing
         if suspend_at is not None:
-            self._suspend_at(lease, suspend_at, reason)
+            self._leave_at(lease, suspend_at, reason, saved=True)
+        elif drop_at is not None:
+            self._leave_at(lease, drop_at, reason, saved=False)
         elif lease.started:
             self.start_over(lease, reason, "preempted")
         else:
             self.back_to_queue(lease, reason, "preempted")
 
-    def _suspend_at(self, lease: Lease, start: int, reason: str) -> None:
+    def _leave_at(self, lease: Lease, moment: int, reason: str, *, saved: bool) -> None:
         plan = lease.plan
         assert plan is not None, "it has a plan"
         old = plan.phase(SUSPEND)
         if old is not None and (old.start, old.end) in plan.exclusive:
             plan.exclusive.remove((old.start, old.end))
             self.channel.release(old.start, old.end)
-        kept: list[Phase] = []
-        for phase in plan.phases:
-            if phase.purpose is RUN:
-                kept.append(Phase(RUN, phase.start, start))
-                break
-            kept.append(phase)
-        plan.phases = kept
-        self.planner.suspend(lease, plan, start)
-        if self.planner.shares_files:
-            self.channel.reserve(*plan.exclusive[-1])
+        plan.end_run(moment)
+        if saved:
+            self.planner.suspend(lease, plan, moment)
+            if self.planner.shares_files:
+                self.channel.reserve(*plan.exclusive[-1])
         plan.because, plan.code = reason, "preempted"
         self.table.change_end(lease.hold, plan.end)
         self.again(lease)
@@ -279,6 +277,9 @@ class Schedule(Book):
         plan = lease.plan
         assert plan is not None, "it has a plan"
         phase = plan.phases[lease.at]
+        if plan.drops and run_on(self.planner, self.claim, lease, plan):
+            self.again(lease)
+            return
         self.ended(lease, phase.purpose)
         lease.since = None
         lease.at += 1
@@ -291,6 +292,8 @@ class Schedule(Book):
             self._next_entry(lease)
         elif plan.suspends:
             self._saved(lease, plan)
+        elif plan.drops and lease.remaining > 0:
+            self.start_over(lease, plan.because, plan.code)
         else:
             self.finish(lease, DONE, "its duration is over", "duration-over")
 
