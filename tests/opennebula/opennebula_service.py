@@ -35,7 +35,7 @@ suspension: all
 backfilling: aggressive
 migration: yes-notransfer
 {saving}
-shutdown-time: 5
+shutdown-time: {shutdown}
 non-schedulable-interval: 1
 wakeup-interval: {wakeup}
 {scheduling}
@@ -75,12 +75,14 @@ class Site:
         wakeup: int = 30,
         states: str = "pending",
         listen: str = "none",
+        shutdown: int = 5,
         **options: Any,
     ) -> None:
         self.directory = directory
         self.speed = speed
         self._texts = {"opennebula": opennebula, "scheduling": scheduling, "wakeup": wakeup}
         self._texts |= {"saving": saving, "states": states, "listen": listen}
+        self._texts |= {"shutdown": shutdown}
         #: Where Haizea looks for events, if not where they are.
         self.events = ""
         self.clock = ScaledClock(speed=speed)
@@ -118,6 +120,10 @@ class Site:
         self.service.start()
         self._thread = threading.Thread(target=self._run, name="service")
         self._thread.start()
+
+    def configure(self, **texts: str) -> None:
+        """Have Haizea find something else in its configuration when it starts next."""
+        self._texts |= texts
 
     @property
     def port(self) -> int:

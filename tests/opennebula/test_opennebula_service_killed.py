@@ -66,7 +66,7 @@ class Twins(Killable):
     def __init__(self, directory: Path, *, hosts: int, speed: float, version: str) -> None:
         self.directory, self.speed, self.events = directory, speed, ""
         self._texts: dict[str, Any] = {"opennebula": "", "scheduling": "", "wakeup": 30}
-        self._texts["states"] = "pending"
+        self._texts |= {"states": "pending", "listen": "none", "shutdown": 5}
         self._texts["saving"] = "override-suspend-time: 10\noverride-resume-time: 10"
         self._version, self._hosts = version, hosts
         self._state_file = directory / "cloud.db"

@@ -39,9 +39,13 @@ class Trouble:
     # --- leases -----------------------------------------------------------------------
 
     def ended_early(self, lease_id: int) -> None:
-        """The VMs of an active lease ended by themselves."""
+        """The VMs of an active lease ended by themselves, or shut down sooner than was planned."""
         lease = self._schedule.leases.get(lease_id)
         if lease is None or lease.state is not ACTIVE:
+            return
+        if lease.under_way is not None and lease.under_way.purpose is Purpose.SHUTDOWN:
+            reason = "its duration is over, and its VMs have shut down"
+            self._schedule.finish(lease, DONE, reason, "early-end")
             return
         ran = 0 if lease.since is None else self._schedule.now - lease.since
         if ran >= lease.remaining:

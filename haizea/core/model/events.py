@@ -52,7 +52,10 @@ class LeaseCancelled:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEnded:
-    """All VMs of a running lease ended by themselves, before its duration was over."""
+    """All VMs of an active lease are gone, before its duration was over.
+
+    They ended by themselves, or have shut down sooner than was planned.
+    """
 
     lease_id: int
 

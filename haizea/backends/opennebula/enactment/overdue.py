@@ -1,11 +1,11 @@
-"""What is not over, or not begun, although it was to be by now."""
+"""What is not over, or not begun, although it was to be by now; and what is over sooner."""
 
 from __future__ import annotations
 
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.backends.opennebula.state.steps import AT_REST
-from haizea.core.model.events import Input, OperationDelayed, Purpose
+from haizea.core.model.events import Input, LeaseEnded, OperationDelayed, Purpose
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
@@ -39,19 +39,28 @@ class Overdue:
         self._starting.discard(lease.id)
 
     def news(self, now: int) -> list[Input]:
-        """What is not over although it was to be over by now."""
+        """What is not over although it was to be over by now, and which VMs have shut down."""
         told: list[Input] = []
         for lease_id in sorted(self._timed):
             lease = self._ledger.leases[lease_id]
-            if lease.end > now or lease.purpose is None:
-                continue
             if all(errand.reached for errand in self._ledger.of(lease)):
+                told += self._shut_down(lease)
+                continue
+            if lease.end > now or lease.purpose is None:
                 continue
             lease.delays += 1
             step = min(2 ** (lease.delays // 2), _LONGEST_DELAY_SECONDS)
             lease.end = now + step
             told.append(OperationDelayed(lease.id, lease.purpose, lease.end))
         return told
+
+    def _shut_down(self, lease: Tracked) -> list[Input]:
+        """A lease whose VMs are gone needs its hosts no more, however long was planned for it."""
+        if lease.purpose is not Purpose.SHUTDOWN or lease.let_go:
+            return []
+        lease.let_go = True
+        lease.taken.update(lease.vms)
+        return [LeaseEnded(lease.id)]
 
     def never_started(self, now: int) -> list[Tracked]:
         """Leases whose time is over and of which no VM was ever on its host."""

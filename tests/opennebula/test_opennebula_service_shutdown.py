@@ -1,0 +1,52 @@
+"""The end of a lease: its hosts are free when its VMs are gone, however long was planned for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opennebula_service import site
+
+from haizea.core.model.lifecycle import State
+
+PLANNED = 120
+
+
+@pytest.mark.parametrize("version", ["1.4.0", "6.10.5", "7.4.0"])
+def test_what_waits_starts_when_vms_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    with site(
+        tmp_path, monkeypatch, hosts=1, version=version, speed=10, shutdown=PLANNED, wakeup=10
+    ) as cloud:
+        words: dict[str, Any] = {"start": "best_effort", "duration": "00:03:00"}
+        first = cloud.submit(cpu=8, **words)
+        cloud.until_state(first, "RUNNING")
+        following = cloud.submit(cpu=8, **words)
+        cloud.until_state(first, "DONE")
+        cloud.until_state(following, "RUNNING")
+        gone = cloud.came_to(first, "DONE")[0]
+        assert cloud.came_to(following, "PROLOG")[0] - gone < PLANNED / 3
+        lease = cloud.lease(first)
+        assert lease.state is State.DONE
+        assert lease.reason == "its duration is over, and its VMs have shut down"
+        cloud.assert_no_overload()
+
+
+def test_a_group_is_over_when_all_its_vms_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, speed=10, shutdown=PLANNED) as cloud:
+        words: dict[str, Any] = {"duration": "00:03:00", "group": "g", "group_size": "2"}
+        vms = [cloud.submit(cpu=8, memory=1024, start="now", **words) for _ in range(2)]
+        for vm in vms:
+            cloud.until_state(vm, "RUNNING")
+        cloud.sandbox.control.plan("hang", step="SHUTDOWN", vm=vms[0])
+        cloud.until_state(vms[1], "DONE")
+        before = cloud.now()
+        cloud.until(lambda: cloud.now() > before + 20)
+        assert cloud.lease(vms[0]).state is State.ACTIVE
+        cloud.sandbox.control.release(vms[0])
+        cloud.until(lambda: cloud.lease(vms[0]).state is State.DONE, seconds=PLANNED / 3)
+        cloud.until_state(vms[0], "DONE")
