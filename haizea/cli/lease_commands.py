@@ -260,6 +260,8 @@ def _story(session: Session, lease: Any) -> str:
 def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[int, ...]) -> None:
     """Cancel leases: what waits is given up, what runs is ended.
 
+    Where the nodes are VMs of OpenNebula, these are deleted.
+
     \b
     Example:
       haizea cancel 17 18

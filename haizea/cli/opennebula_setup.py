@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -99,12 +100,15 @@ def _configured(config: Config) -> Setup:
     if section.host is None and section.url is None:
         raise WrongInput(f"{config.path}: [opennebula] has no host: this is of no OpenNebula")
     where = address(section)
+    processes = _processes(where.host)
     return Setup(
         url=where.url,
         events=where.events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,
         waits_in=waits_in(section),
-        processes=_processes(where.host),
+        processes=processes,
+        placers=None if processes is None else _placers(),
+        wake=_wake(config.service.state_directory),
         certificates=None if section.certificates is None else str(section.certificates),
     )
 
@@ -117,6 +121,19 @@ def _processes(host: str) -> Path | None:
     except ValueError:
         local = False
     return directory if local and (directory / "self/comm").exists() else None
+
+
+def _placers() -> Path:
+    """Where OpenNebula on this machine has its placers."""
+    home = os.environ.get("ONE_LOCATION")
+    return (Path(home) / "var" if home else Path("/var/lib/one")) / "remotes/scheduler"
+
+
+def _wake(state_directory: Path) -> Path:
+    """The socket at which a placer knocks."""
+    from haizea.backends.opennebula.site.placer import SOCKET_NAME
+
+    return state_directory.expanduser().absolute() / SOCKET_NAME
 
 
 def _told(finding: Finding) -> str:
@@ -155,7 +172,6 @@ def install_driver(directory: Path, conf: Path | None) -> None:
           -c /etc/haizea.conf
     """
     from haizea.backends.opennebula.site.placer import (
-        SOCKET_NAME,
         PlacerError,
         install_placer,
         lines_for_oned,
@@ -166,7 +182,7 @@ def install_driver(directory: Path, conf: Path | None) -> None:
         state = Path("~/.haizea")
     else:
         state = load(conf).service.state_directory
-    wake = state.expanduser().absolute() / SOCKET_NAME
+    wake = _wake(state)
     directory = directory.absolute()
     try:
         install_placer(directory, wake)

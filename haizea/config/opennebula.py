@@ -111,7 +111,7 @@ class OpenNebula:
         Choice(VmStates),
         "Which waiting VMs are Haizea's: those in state PENDING, where no other scheduler runs;"
         " those on HOLD, beside the scheduler of OpenNebula 7; or both. auto is pending up to"
-        " OpenNebula 6, and hold from 7 on.",
+        " OpenNebula 6, and hold from 7 on. What has a lease keeps it where this changes.",
         default="auto",
     )
     default_lease: DefaultLease = option(

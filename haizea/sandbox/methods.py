@@ -52,7 +52,7 @@ class Methods:
         sites: Sites,
         *,
         endpoint: Callable[[], str],
-        stock: bool,
+        placer: str,
         events_port: Callable[[], int | None] = lambda: None,
     ) -> None:
         self.cloud = cloud
@@ -60,7 +60,7 @@ class Methods:
         self.sites = sites
         self.render = Renderer(cloud)
         self._endpoint = endpoint
-        self._stock = stock
+        self._placer = placer
         self._events_port = events_port
         self.table = self._reading() | self._changing()
 
@@ -237,7 +237,7 @@ class Methods:
         require_administrator(user, "ADMIN", "ZONE", 0)
         is_7 = self.cloud.dialect.number >= (7, 0)
         return pools.configuration(
-            self.verbs.submit_on_hold, is_7, self._stock, self._events_port()
+            self.verbs.submit_on_hold, is_7, self._placer, self._events_port()
         )
 
     def _user(self, user_id: int) -> User:

@@ -228,9 +228,8 @@ def quotas_xml(cloud: Cloud, user: User) -> str:
     return _NO_QUOTAS.replace("<VM_QUOTA></VM_QUOTA>", shown)
 
 
-def configuration(submit_on_hold: bool, is_7: bool, stock: bool, events_port: int | None) -> str:
+def configuration(submit_on_hold: bool, is_7: bool, placer: str, events_port: int | None) -> str:
     """Those settings of ``oned.conf`` that matter to a scheduler."""
-    policy = "rank" if stock else "dummy"
     settings: Template = {
         "API_LIST_ORDER": ["DESC"],
         "LOG_CALL_FORMAT": [r"Req:%i UID:%u IP:%A %m invoked %l20"],
@@ -241,6 +240,6 @@ def configuration(submit_on_hold: bool, is_7: bool, stock: bool, events_port: in
         listens = f"-p {events_port} -l {events_port + 1} -b 127.0.0.1"
         settings["HM_MAD"] = [{"ARGUMENTS": listens, "EXECUTABLE": "one_hm"}]
     if is_7:
-        arguments = f"-t 15 -p {policy} -o {'one_drs' if stock else 'dummy'}"
+        arguments = f"-t 15 -p {placer} -o {'one_drs' if placer == 'rank' else placer}"
         settings["SCHED_MAD"] = [{"ARGUMENTS": arguments, "EXECUTABLE": "one_sched"}]
     return f"<OPENNEBULA_CONFIGURATION>{template_xml(settings)}</OPENNEBULA_CONFIGURATION>"

@@ -52,7 +52,8 @@ class Options:
     ``speed`` is seconds of the sandbox's time per real second; ``clock`` replaces that clock,
     by a :class:`~haizea.sandbox.clock.ManualClock` for example. Port 0 is any that is free;
     ``events_port`` ``None`` publishes nothing, as 1.4 never does. ``users`` are ordinary
-    users and their passwords. ``submit_on_hold`` is ``VM_SUBMIT_ON_HOLD``.
+    users and their passwords. ``submit_on_hold`` is ``VM_SUBMIT_ON_HOLD``. ``placer`` is the
+    name of another placer in ``SCHED_MAD``, which is not run.
     """
 
     version: str = "6.10.5"
@@ -71,6 +72,7 @@ class Options:
     submit_on_hold: bool = False
     state_file: Path | None = None
     stock_scheduler_seconds: float | None = None
+    placer: str = ""
 
     def __post_init__(self) -> None:
         if not _VERSION.fullmatch(self.version):
@@ -214,12 +216,13 @@ class Sandbox:
         if self.cloud.dialect.is_old:
             return Methods14(self.cloud, engine, self._sites)
         stock = self.options.stock_scheduler_seconds is not None
+        placer = self.options.placer or ("rank" if stock else "dummy")
         return Methods(
             self.cloud,
             self._verbs,
             self._sites,
             endpoint=lambda: self.url,
-            stock=stock,
+            placer=placer,
             events_port=lambda: self.events_port,
         )
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from haizea.backends.opennebula.model.waiting import HOLD, PENDING
+from haizea.backends.opennebula.site.placer import install_placer
 from haizea.backends.opennebula.site.setup_check import Finding, Setup, Verdict, check_setup
 from haizea.backends.opennebula.wire.client import Client, RetrySettings
 from haizea.backends.opennebula.wire.session import Session
@@ -136,6 +137,49 @@ def test_the_scheduler_of_version_7(
     states = {"": None, "pending": PENDING, "hold": HOLD, "both": PENDING | HOLD}
     finding = one(findings(options, waits_in=states[takes]), "other scheduler")
     assert (finding.verdict, said in finding.text) == (verdict, True), finding
+
+
+def test_haizeas_own_placer_is_right_where_it_wakes_this_haizea(tmp_path: Path) -> None:
+    placers, wake = tmp_path / "remotes/scheduler", tmp_path / "state/wake"
+
+    def verdict(name: str = "haizea", socket: Path = wake) -> Finding:
+        options = Options(version="7.4.0", placer=name)
+        found = findings(options, waits_in=PENDING, placers=placers, wake=socket)
+        return one(found, "other scheduler")
+
+    assert verdict().verdict is DOUBTFUL, "it is not there"
+    install_placer(placers / "haizea", wake)
+    assert verdict().verdict is RIGHT
+    assert "Haizea's placer 'haizea'" in verdict().text
+    elsewhere = verdict(socket=tmp_path / "other/wake")
+    assert (elsewhere.verdict, "install-driver" in elsewhere.advice) == (DOUBTFUL, True)
+    (placers / "mine").mkdir()
+    (placers / "mine/place").write_text(f"WAKE = {str(wake)!r}\n", encoding="utf-8")
+    assert verdict("mine").verdict is DOUBTFUL, "it is somebody else's"
+
+
+@pytest.mark.parametrize("opennebula", ["here", "elsewhere"])
+def test_the_command_finds_the_placer_where_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opennebula: str
+) -> None:
+    monkeypatch.setenv("ONE_LOCATION", str(tmp_path / opennebula))
+    where = tmp_path / "here/var/remotes/scheduler/haizea"
+    with Sandbox(Options(version="7.4.0", placer="haizea")) as sandbox:
+        (tmp_path / "auth").write_text(sandbox.session)
+        conf = tmp_path / "haizea.conf"
+        conf.write_text(
+            "[general]\nmode: opennebula\n[opennebula]\nhost: 127.0.0.1\n"
+            f"port: {sandbox.port}\nevents: {sandbox.events_url}\nvm-states: pending\n"
+            f"[service]\nstate-directory: {tmp_path}/state\n"
+        )
+        runner = CliRunner()
+        words = ["opennebula", "install-driver", str(where), "-c", str(conf)]
+        assert runner.invoke(cli, words).exit_code == 0
+        done = runner.invoke(
+            cli, ["opennebula", "check", "-c", str(conf), "--one-auth", str(tmp_path / "auth")]
+        )
+    assert done.exit_code == 0, done.output
+    assert ("doubtful" in done.output) is (opennebula == "elsewhere")
 
 
 # --- events, preemption, clock, hosts -----------------------------------------------------

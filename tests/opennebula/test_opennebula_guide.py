@@ -170,6 +170,16 @@ def test_wrong_use(tmp_path: Path, arguments: list[str], said: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_it_has_written_into_the_configuration_has_its_directory() -> None:
+    install = PAGE.partition("\n## Install\n")[2].partition("\n## ")[0]
+    named = re.findall("`(?:state-directory|persistence-file): ([^`]+)`", install)
+    [commands] = re.findall("```sh\n(python3 -m venv.*?)```", install, re.DOTALL)
+    made = {line.split()[-1] for line in commands.splitlines() if line.startswith("install -d ")}
+    assert len(named) == 2
+    assert {str(Path(name).parent) if Path(name).suffix else name for name in named} <= made
+    assert "-o oneadmin " in commands
+
+
 # --- the files that come with it ----------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ They need no package, hold no secret, and never keep OpenNebula waiting.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import logging
 import os
@@ -26,6 +27,8 @@ _LONGEST_SOCKET_BYTES = 100
 _MARK = "haizea opennebula install-driver"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _WAIT_SECONDS = 0.5
+#: As the program has it.
+_WAKE_LINE = re.compile(r"""^WAKE = ('[^'\\]*'|"[^"\\]*")$""", re.MULTILINE)
 
 _PROGRAM = '''\
 #!/usr/bin/env python3
@@ -105,6 +108,16 @@ def install_placer(directory: Path, wake: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise PlacerError(f"{error.filename or directory}: {reason.lower()}") from None
+
+
+def knocks_at(directory: Path) -> Path | None:
+    """The socket at which the placer in a directory knocks; ``None`` where it is not Haizea's."""
+    try:
+        text = (directory / "place").read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+    found = _WAKE_LINE.search(text)
+    return Path(ast.literal_eval(found[1])) if _MARK in text and found is not None else None
 
 
 def lines_for_oned(name: str) -> str:

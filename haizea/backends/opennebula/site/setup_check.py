@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import email.utils
-import http.client
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused
 from haizea.backends.opennebula.model.host import HostInfo, HostState
@@ -19,6 +15,8 @@ from haizea.backends.opennebula.model.pools import User
 from haizea.backends.opennebula.model.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.model.version import Version
 from haizea.backends.opennebula.model.waiting import HOLD, PENDING, waits_by_version
+from haizea.backends.opennebula.setup_clock import time_of
+from haizea.backends.opennebula.site.placer import knocks_at
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.events import EventStream, events_address
 
@@ -27,7 +25,6 @@ _CLOCK_SECONDS = 2.0
 _EVENTS_FROM = Version(6, 0)
 _NAMED = 5
 _OTHERS = "other scheduler"
-_ANSWER_SECONDS = 10.0
 
 
 class Verdict(StrEnum):
@@ -56,7 +53,8 @@ class Setup:
     ``suspends`` says that VMs are preempted with ``suspend`` rather than ``stop``. VMs wait for
     Haizea in the states ``waits_in``; it is ``None`` where that goes by OpenNebula's version.
     ``processes`` is where the processes of this machine are listed, ``None`` if OpenNebula runs
-    elsewhere. ``certificates`` are the authorities to trust with https.
+    elsewhere. ``placers`` is the directory that has OpenNebula's placers, ``wake`` the socket at
+    which Haizea is woken by its own. ``certificates`` are the authorities to trust with https.
     """
 
     url: str
@@ -65,6 +63,8 @@ class Setup:
     waits_in: frozenset[int] | None = None
     event_seconds: float = 5.0
     processes: Path | None = None
+    placers: Path | None = None
+    wake: Path | None = None
     certificates: str | None = None
 
 
@@ -180,7 +180,7 @@ class _Rival:
 
 def _rival(version: Version, configuration: Template | None, setup: Setup) -> _Rival:
     if version.scheduler_is_a_driver:
-        return _driver(configuration)
+        return _driver(configuration, setup)
     if setup.processes is None:
         return _Rival(
             None,
@@ -197,7 +197,7 @@ def _rival(version: Version, configuration: Template | None, setup: Setup) -> _R
     )
 
 
-def _driver(configuration: Template | None) -> _Rival:
+def _driver(configuration: Template | None, setup: Setup) -> _Rival:
     if configuration is None:
         return _Rival(
             None, "which scheduler OpenNebula has is told to administrators only", "see above"
@@ -215,12 +215,26 @@ def _driver(configuration: Template | None) -> _Rival:
                 " -p dummy -o dummy in the ARGUMENTS of SCHED_MAD; then restart OpenNebula",
             )
         case _:
-            return _Rival(
-                None,
-                f"pending VMs go through the placer {placer!r}",
-                "that is right if 'haizea opennebula install-driver' wrote it; another one would"
-                " place VMs beside Haizea",
-            )
+            return _placer(placer, setup)
+
+
+def _placer(name: str, setup: Setup) -> _Rival:
+    """A placer that is not OpenNebula's own: Haizea's, as far as can be seen from here."""
+    socket = None if setup.placers is None else knocks_at(setup.placers / Path(name).name)
+    if socket is None:
+        return _Rival(
+            None,
+            f"pending VMs go through the placer {name!r}",
+            "that is right if 'haizea opennebula install-driver' wrote it; another one would place"
+            " VMs beside Haizea",
+        )
+    if setup.wake is not None and socket != setup.wake:
+        return _Rival(
+            None,
+            f"Haizea's placer {name!r} knocks at {socket}, and Haizea will listen at {setup.wake}",
+            "write it again, with this configuration: haizea opennebula install-driver",
+        )
+    return _Rival(False, f"pending VMs go through Haizea's placer {name!r}, which wakes Haizea")
 
 
 def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -> Finding:
@@ -312,7 +326,7 @@ def _preemption(version: Version, setup: Setup) -> Finding:
 
 
 def _clock(setup: Setup, now: Callable[[], float]) -> Finding:
-    there = _time_of(setup.url, setup.certificates)
+    there = time_of(setup.url, setup.certificates)
     if there is None:
         return Finding(
             "clock", Verdict.DOUBTFUL, "OpenNebula does not tell its time", "use NTP on both"
@@ -328,27 +342,6 @@ def _clock(setup: Setup, now: Callable[[], float]) -> Finding:
         f"OpenNebula's clock is {abs(difference):.0f} s {which} this one",
         "set both by NTP: starts that are counted from submission would be wrong by as much",
     )
-
-
-def _time_of(url: str, certificates: str | None) -> float | None:
-    """The time in the head of an HTTP answer, whatever it answers; ``None`` without one."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        context = ssl.create_default_context(cafile=certificates)
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, parts.port, timeout=_ANSWER_SECONDS, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=_ANSWER_SECONDS)
-    try:
-        connection.request("GET", parts.path or "/")
-        date = connection.getresponse().getheader("Date")
-        return None if date is None else email.utils.parsedate_to_datetime(date).timestamp()
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
 
 
 # --- hosts --------------------------------------------------------------------------------
