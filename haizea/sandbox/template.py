@@ -16,7 +16,8 @@ MOST_TEMPLATE_BYTES = 1 << 20
 _SPACE = re.compile(r"(?:\s|#[^\n]*)*")
 _NAME = re.compile(r"[A-Za-z0-9_][\w./-]*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_VECTOR_WORD = re.compile(r"[^,\]\s][^,\]\n]*")
+#: Apostrophes are letters as others are: a value with spaces needs quotes.
+_VECTOR_WORD = re.compile(r"[^\s=#,\[\]]+")
 _LINE_WORD = re.compile(r"[^\n]*")
 
 

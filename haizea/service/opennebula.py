@@ -138,11 +138,13 @@ class OpenNebulaSide:
         def host_name(index: int) -> str:
             return self._opennebula.hosts()[index].name
 
-        observer = LeaseReports(self._reports, records, host_name)
+        actual = self._opennebula.actuals.of
+        observer = LeaseReports(self._reports, records, host_name, actual=actual)
         held = {name for record in known for name in record.request.names}
         over = [r for r in self._lately_over() if held.isdisjoint(r.request.names)]
         observer.begin(over)
-        observer.begin(known)
+        observer.know(known)
+        self._opennebula.tell_again = observer.again
         self._opennebula.answered_before(name for record in over for name in record.request.names)
         return [observer]
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from haizea.backends.opennebula.actual import Actuals
 from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
 from haizea.backends.opennebula.enactment.commander import Answer, Commander
 from haizea.backends.opennebula.enactment.enactment import Enactment
@@ -19,7 +20,7 @@ from haizea.backends.opennebula.enactment.leases import Leases
 from haizea.backends.opennebula.enactment.moves import Moves
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What
 from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPolicies
-from haizea.backends.opennebula.model.waiting import waits_by_version
+from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_version
 from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
@@ -93,6 +94,8 @@ class OpenNebulaBackend:
         self._news: deque[News] = deque()
         self._answers: deque[Answer] = deque()
         self.ask: Callable[[Asking], None] = lambda _: None
+        #: Told the leases whose VMs were seen to be otherwise than before.
+        self.tell_again: Callable[[Iterable[int]], None] = lambda _: None
         hosts = "opennebula hosts"
         self._table = HostTable(
             memory.read(hosts), lambda text: memory.write(hosts, text), options.host_grace_seconds
@@ -101,8 +104,11 @@ class OpenNebulaBackend:
         self._endings = Endings(memory.read(endings), lambda text: memory.write(endings, text))
         moves = "opennebula moves"
         self._seen = SeenVms(memory.read(moves), lambda text: memory.write(moves, text))
+        waits = "opennebula waits"
+        self._seen.waits = WaitingStates(memory.read(waits), lambda text: memory.write(waits, text))
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
+        self.actuals = Actuals(self._ledger, self._seen, self.placing)
         self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
@@ -207,6 +213,7 @@ class OpenNebulaBackend:
         told += self._leases.delays(now)
         told += self._rates.news()
         if self._looked:
+            self._tell_again()
             told += [] if self._options.dry_run else self._moves.news()
             told += self._usage.news(everywhere=self._everywhere)
             self._everywhere = False
@@ -304,7 +311,7 @@ class OpenNebulaBackend:
         told: list[Input] = []
         version = self._client.version()
         self._seen.legacy = version.is_legacy
-        self._seen.waits_in = self._options.waits_in or waits_by_version(version)
+        self._seen.waits.rule(self._options.waits_in or waits_by_version(version))
         count = len(self._table.entries)
         if look.hosts is not None:
             told += self._table.update(now, look.hosts)
@@ -313,13 +320,17 @@ class OpenNebulaBackend:
             told += self._table.see(now, look.host)
             self._everywhere = True
         changed = self._seen.take(now, look)
+        if look.whole:
+            leased = map(self._seen.get, self._ledger.lease_of)
+            self._seen.waits.settle(seen.vm for seen in leased if seen is not None)
         first = look.whole and not self._looked
         if first:
             self._looked = True
             changed |= self._ledger.lease_of.keys() | self._ledger.errands.keys()
         grew = len(self._table.entries) > count
+        differ = False
         if look.hosts is not None or look.surroundings is not None or grew:
-            self.placing.renew(look.surroundings, legacy=self._seen.legacy)
+            differ = self.placing.renew(look.surroundings, legacy=self._seen.legacy)
             self._requests.dirty = True
         self._requests.notice(changed)
         self._ledger.changed |= changed
@@ -328,7 +339,7 @@ class OpenNebulaBackend:
         for vm in sorted(changed):
             self._enactment.room.settled(vm)
             told += self._leases.judge(now, vm)
-        if look.whole or grew:
+        if look.whole or grew or differ:
             told += self._allowing.match_again()
         return told
 
@@ -344,6 +355,12 @@ class OpenNebulaBackend:
                 self._rates.reached(now, outcome.errand)
             told += self._leases.outcome(now, outcome)
         return told + self._allowing.not_started(told)
+
+    def _tell_again(self) -> None:
+        lease_of = self._ledger.lease_of
+        leases = {lease_of[vm] for vm in self._ledger.changed if vm in lease_of}
+        if leases:
+            self.tell_again(sorted(leases))
 
     def _make_requests(self, now: int) -> None:
         if self._follows:

@@ -291,7 +291,7 @@ class Leases:
 
     def _waiting(self, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
         vm = seen.vm
-        if vm.state in self._seen.waits_in:
+        if self._seen.waits.has(vm):
             asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
             edited = self._absence.edited(vm) or asked != fingerprint(vm)
             if errand is None and edited:

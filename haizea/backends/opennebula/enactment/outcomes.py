@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haizea.backends.opennebula.model.vm import LcmState
+from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.state.ledger import Errand
 
 #: What failed, by the LCM states that say so.
@@ -23,6 +23,21 @@ _FAILURES = {
     48: "restoring its memory",
     49: "fetching its memory",
     50: "fetching its disks",
+}
+
+
+#: What a VM does on its way to running, by the LCM states that say so.
+_STARTS = {
+    LcmState.PROLOG: "preparing its files",
+    LcmState.BOOT: "booting",
+    LcmState.PROLOG_MIGRATE: "moving its files",
+    LcmState.PROLOG_RESUME: "fetching its memory",
+    LcmState.BOOT_POWEROFF: "booting",
+    LcmState.BOOT_SUSPENDED: "restoring its memory",
+    LcmState.BOOT_STOPPED: "restoring its memory",
+    LcmState.PROLOG_UNDEPLOY: "fetching its disks",
+    LcmState.BOOT_UNDEPLOY: "booting from stored disks",
+    LcmState.BOOT_MIGRATE: "restoring its memory",
 }
 
 
@@ -69,3 +84,11 @@ def told(lcm: int) -> str:
     if lcm in list(LcmState):
         return LcmState(lcm).name.lower().replace("_", " ")
     return f"state {lcm}"
+
+
+def doing(vm: VirtualMachine) -> str:
+    """What a VM does that is to run, in words."""
+    if vm.state != VmState.ACTIVE:
+        return "waiting to be started"
+    known = list(LcmState)
+    return (vm.lcm_state in known and _STARTS.get(LcmState(vm.lcm_state))) or told(vm.lcm_state)

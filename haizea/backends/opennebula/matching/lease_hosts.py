@@ -23,6 +23,7 @@ from haizea.backends.opennebula.matching.ranks import (
     datastore_rank,
     host_rank,
 )
+from haizea.backends.opennebula.model.template import Attributes, Template
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.seen import SeenVms, Surroundings, size_of
@@ -48,15 +49,11 @@ class PlacingPolicies:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The hosts of the schedule that will do for VMs, in their order, or why none does.
-
-    ``wrong`` is what the owner wrote wrongly, empty if nothing.
-    """
+    """The hosts of the schedule that will do for VMs, in their order, or why none does."""
 
     hosts: Allowed
     ranking: Ranking | None = None
     reason: str = ""
-    wrong: str = ""
 
 
 class LiveRanks:
@@ -101,6 +98,8 @@ class Placing:
         self._matchmaker: Matchmaker | None = None
         self._datastores: Datastores | None = None
         self._there: HostSet = 0
+        #: Who hosts are, and what their administrators wrote of them and of their clusters.
+        self._described: list[tuple[int, Template, int, Attributes | None]] = []
         #: Of the hosts that are there.
         self._sizes: set[Capacity] = set()
         self._legacy = False
@@ -108,13 +107,17 @@ class Placing:
         self._latest: dict[int, tuple[VirtualMachine, VmNeeds]] = {}
         self.ranks = LiveRanks()
 
-    def renew(self, around: Surroundings | None, *, legacy: bool) -> None:
-        """The hosts were seen anew; ``around`` is what else there is, where it was seen."""
+    def renew(self, around: Surroundings | None, *, legacy: bool) -> bool:
+        """The hosts were seen anew; ``around`` is what else there is, where it was seen.
+
+        Whether they are described otherwise than before, by whoever administers them.
+        """
         self._legacy = legacy
         if around is not None:
             self._around = around
         clusters = {c.id: c.template.attributes for c in self._around.clusters}
-        facts = []
+        facts, described = [], self._described
+        self._described = []
         self._there = 0
         self._sizes.clear()
         for entry in self._table.entries:
@@ -127,6 +130,8 @@ class Placing:
                 attributes = {**attributes, "CLUSTER_TEMPLATE": clusters[info.cluster_id]}
             # Whether a host can be used at present is the schedule's business.
             facts.append(replace(host_facts(attributes), state=_MONITORED))
+            cluster = clusters.get(info.cluster_id)
+            self._described.append((entry.number, info.template, info.cluster_id, cluster))
             self._there |= 1 << entry.index
             self._sizes.add(entry.capacity)
         chosen = self._policies
@@ -141,6 +146,7 @@ class Placing:
         known = [datastore_facts(one.attributes) for one in self._around.datastores]
         rank = datastore_rank(chosen.datastores, chosen.datastore_rank)
         self._datastores = Datastores(known, facts, rank) if known else None
+        return self._described != described
 
     @property
     def ready(self) -> bool:
@@ -155,22 +161,25 @@ class Placing:
         self._latest = {vm.id: (vm, vm_needs(vm.attributes)) for vm in vms}
         outside = frozenset().union(*(self.companions(vm) for vm in own)) - own
         matches = matchmaker.match_all([self._needs(vm) for vm in vms], self._placed(outside))
-        sets, wrong = [], ""
+        sets = []
         for vm, match in matches.items():
-            wrong = wrong or (f"VM {vm}: {match.error}" if match.error else "")
             hosts = match.hosts & self._there
             reason = match.reason or ("" if hosts else "its hosts are gone")
             if reason:
                 told = reason if len(own) == 1 else f"VM {vm} of the group: {reason}"
-                return Places(0, None, told, wrong)
+                return Places(0, None, told)
             sets.append(EVERYWHERE if hosts == self._there else hosts)
         allowed = self._ruled([vm.id for vm in vms], sets)
         reason = self._contradiction([vm.id for vm in vms], allowed)
         if reason:
-            return Places(0, None, reason, wrong)
+            return Places(0, None, reason)
         ranking = matches[vms[0].id].ranking
         own_rank = None if ranking is matchmaker.default_ranking else ranking
-        return Places(allowed, own_rank, "", wrong)
+        return Places(allowed, own_rank)
+
+    def mistake(self, vm: VirtualMachine) -> str:
+        """What a VM's owner wrote wrongly, by which it is not placed; empty if nothing is."""
+        return "" if self._matchmaker is None else self._matchmaker.mistake(self._needs(vm))
 
     def _ruled(self, vms: Sequence[int], sets: Sequence[HostSet]) -> Allowed:
         """The rules for VMs whose own hosts are ``sets``, by the VM groups that they are in."""

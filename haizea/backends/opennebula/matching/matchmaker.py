@@ -104,10 +104,7 @@ class Matchmaker:
         ``placed`` is from VM to host, by OpenNebula's identifiers.
         """
         ranking, rank_error = self._ranking(vm.rank)
-        key = (vm.automatic_requirements, vm.requirements)
-        suiting = self._suiting.get(key)
-        if suiting is None:
-            suiting = self._suiting[key] = self._find(*key)
+        suiting = self._suited(vm)
         if suiting.hosts:
             suiting = self._limited(suiting.hosts, vm, placed)
         return Match(
@@ -116,6 +113,10 @@ class Matchmaker:
             error=suiting.error or rank_error,
             reason=suiting.reason,
         )
+
+    def mistake(self, vm: VmNeeds) -> str:
+        """What is wrong with the VM's own expressions, whatever hosts there are; or nothing."""
+        return self._suited(vm).error or self._ranking(vm.rank)[1] or ""
 
     def match_all(
         self, vms: Iterable[VmNeeds], placed: Mapping[int, int] = _NOTHING_PLACED
@@ -155,6 +156,13 @@ class Matchmaker:
         if isinstance(found, ExpressionError):
             return self.default_ranking, str(found)
         return found, None
+
+    def _suited(self, vm: VmNeeds) -> _Suiting:
+        key = (vm.automatic_requirements, vm.requirements)
+        suiting = self._suiting.get(key)
+        if suiting is None:
+            suiting = self._suiting[key] = self._find(*key)
+        return suiting
 
     def _find(self, automatic: str, own: str) -> _Suiting:
         if not self.usable:

@@ -22,7 +22,7 @@ from haizea.backends.opennebula.model.errors import (
 )
 from haizea.backends.opennebula.model.template import quotable
 from haizea.backends.opennebula.model.vm import VirtualMachine, VmState
-from haizea.backends.opennebula.owners.words import Report, reports_of
+from haizea.backends.opennebula.owners.words import AS_PLANNED, Actual, Report, reports_of
 from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision
 from haizea.core.model.records import LeaseRecord
@@ -30,6 +30,7 @@ from haizea.core.model.records import LeaseRecord
 _log = logging.getLogger(__name__)
 
 STATUS, MESSAGE = "HAIZEA_STATUS", "SCHED_MESSAGE"
+_TIMES = frozenset(["START", "END"])
 
 _BATCH = 100
 _MOST_REMEMBERED = 100_000
@@ -40,8 +41,8 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 class Pace:
     """How much writing ``oned`` is burdened with.
 
-    At most so many VMs ``per_second``. Where only times changed, not the state nor the
-    reason for it, a VM is written once in ``calm_seconds``. A report that is refused is
+    At most so many VMs ``per_second``. Where only times changed, not the state, the host nor
+    the reason for it, a VM is written once in ``calm_seconds``. A report that is refused is
     tried so often.
     """
 
@@ -94,11 +95,13 @@ class Reports:
         """
         shown = {name: quotable(text) for name, text in report.status.items() if text}
         report = Report(shown, quotable(report.message))
-        if self._dry_run:
-            _log.info("dry-run: VM %d would be told: %s", vm_id, report.message)
-            return
         with self._changed:
             known = self._known.get(vm_id)
+            if self._dry_run:
+                if known is None or known.report != report:
+                    _log.info("dry-run: VM %d would be told: %s", vm_id, report.message)
+                    self._remember(vm_id, report, 0.0)
+                return
             if self._mute or self._closing.is_set():
                 return
             if known is not None and known.report == report:
@@ -274,10 +277,13 @@ class Reports:
             self._known.pop(next(iter(self._known)))
 
 
-def _gist(report: Report) -> tuple[str, str]:
-    """What is said but for times: the state, and a reason that is not merely a time."""
-    reason = report.status.get("REASON", "")
-    return report.status.get("STATE", ""), "" if reason.startswith("expected") else reason
+def _gist(report: Report) -> dict[str, str]:
+    """What is said but for times, and for a reason that is merely a time."""
+    return {
+        name: text
+        for name, text in report.status.items()
+        if name not in _TIMES and not (name == "REASON" and text.startswith("expected"))
+    }
 
 
 def _said(vm: VirtualMachine) -> Report:
@@ -289,7 +295,7 @@ class LeaseReports:
     """An observer that has the owners of a lease's VMs told whatever changes of it.
 
     ``records`` answers the leases that the last turn changed
-    (:meth:`haizea.core.scheduler.Scheduler.records`).
+    (:meth:`haizea.core.scheduler.Scheduler.records`), ``actual`` how a VM really is.
     """
 
     def __init__(
@@ -298,17 +304,34 @@ class LeaseReports:
         records: Callable[[], Sequence[LeaseRecord]],
         host_name: Callable[[int], str],
         zone: tzinfo | None = None,
+        actual: Callable[[int], Actual] = lambda vm: AS_PLANNED,
     ) -> None:
         self._reports = reports
         self._records = records
         self._host_name = host_name
         self._zone = zone
+        self._actual = actual
+        #: The leases that are not over.
+        self._known: dict[int, LeaseRecord] = {}
+
+    def know(self, records: Iterable[LeaseRecord]) -> None:
+        """After a restart: these are told about when it is seen how their VMs are."""
+        self._known.update((record.id, record) for record in records)
 
     def begin(self, records: Iterable[LeaseRecord]) -> None:
-        """After a restart: what could not be told before is made up for."""
+        """Tell about leases as they are."""
         for record in records:
-            for vm_id, report in reports_of(record, self._host_name, self._zone).items():
+            if record.over:
+                self._known.pop(record.id, None)
+            else:
+                self._known[record.id] = record
+            told = reports_of(record, self._host_name, self._zone, self._actual)
+            for vm_id, report in told.items():
                 self._reports.tell(vm_id, report)
+
+    def again(self, lease_ids: Iterable[int]) -> None:
+        """The VMs of these leases are otherwise than they were."""
+        self.begin([self._known[i] for i in lease_ids if i in self._known])
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """A turn was decided."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from haizea.core.model.events import Purpose
@@ -25,15 +25,55 @@ class Report:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actual:
+    """What is seen of a VM, beside what is planned for its lease; empty where it is nothing.
+
+    It is on ``host``; ``doing`` is what it does while it does not run yet; ``remark`` is what
+    its owner wrote wrongly.
+    """
+
+    host: str = ""
+    doing: str = ""
+    remark: str = ""
+
+
+AS_PLANNED = Actual()
+
+#: In these a lease's VMs are on hosts.
+_ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RESUMED_READY])
+
+
 def reports_of(
-    record: LeaseRecord, host_name: Callable[[int], str], zone: tzinfo | None = None
+    record: LeaseRecord,
+    host_name: Callable[[int], str],
+    zone: tzinfo | None = None,
+    actual: Callable[[int], Actual] = lambda vm: AS_PLANNED,
 ) -> dict[int, Report]:
     """The report on each VM of a lease, by VM id; none for a lease whose nodes are no VMs.
 
     ``host_name`` names a host by its index; ``zone`` is the users', ``None`` for this
-    machine's.
+    machine's. ``actual`` says how a VM really is.
     """
-    names = record.request.names
+    vms = [int(name) for name in record.request.names if name.isascii() and name.isdigit()]
+    hosts = record.plan.hosts if record.plan is not None else ()
+    seen = {vm: actual(vm) for vm in vms}
+    active = record.state is State.ACTIVE
+    late = next((f"VM {vm}: {seen[vm].doing}" for vm in vms if active and seen[vm].doing), "")
+    found = {}
+    for index, vm in enumerate(vms):
+        planned = host_name(hosts[index]) if index < len(hosts) else ""
+        here = seen[vm]
+        here = replace(
+            here,
+            host=(here.host if record.state in _ON_HOSTS else "") or planned,
+            doing=(here.doing or late) if active else "",
+        )
+        found[vm] = _report(record, here, zone)
+    return found
+
+
+def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
     start, end = _period(record)
     reason = spelled(record.reason, zone)[:_LONGEST_REASON]
     status = {
@@ -41,17 +81,14 @@ def reports_of(
         "STATE": record.state.value,
         "START": "" if start is None else _iso(start, zone),
         "END": "unlimited" if end == FOREVER else "" if end is None else _iso(end, zone),
+        "HOST": here.host if record.state in _ON_HOSTS else "",
+        "PROGRESS": here.doing or ("shutting down" if _shuts_down(record) else ""),
         "REASON": reason,
+        "REMARK": here.remark,
     }
     shown = {name: text for name, text in status.items() if text}
-    hosts = record.plan.hosts if record.plan is not None else ()
-    found = {}
-    for index, name in enumerate(names):
-        if name.isascii() and name.isdigit():
-            host = host_name(hosts[index]) if index < len(hosts) else ""
-            message = _message(record, start, end, host, reason, zone)
-            found[int(name)] = Report(shown, message)
-    return found
+    message = _message(record, start, end, here, reason, zone)
+    return Report(shown, f"{message}; {here.remark}" if here.remark else message)
 
 
 def moment_in_words(moment: int, zone: tzinfo | None = None) -> str:
@@ -97,13 +134,15 @@ def _message(
     record: LeaseRecord,
     start: int | None,
     end: int | None,
-    host: str,
+    here: Actual,
     reason: str,
     zone: tzinfo | None,
 ) -> str:
-    text = f"Haizea lease {record.id} {_says(record, start, end, host, zone)}"
+    text = f"Haizea lease {record.id} {_says(record, start, end, here, zone)}"
     if record.late and not record.over:
         text += f"; it is late: {spelled(record.late, zone)}"
+        if record.late == record.reason:
+            return text
     # A start that is expected is told already.
     if not reason or (not record.over and reason.startswith("expected")):
         return text
@@ -111,9 +150,9 @@ def _message(
 
 
 def _says(
-    record: LeaseRecord, start: int | None, end: int | None, host: str, zone: tzinfo | None
+    record: LeaseRecord, start: int | None, end: int | None, here: Actual, zone: tzinfo | None
 ) -> str:
-    where = f" on {host}" if host else ""
+    where = f" on {here.host}" if here.host else ""
     from_then = "" if start is None else f" {moment_in_words(start, zone)}"
     match record.state:
         case State.NEW | State.PENDING:
@@ -122,6 +161,10 @@ def _says(
             return f"waits in the queue{from_then and ', expected to start' + from_then}"
         case State.SCHEDULED | State.PREPARING | State.READY:
             return f"starts{from_then}{where}{_until(record.plan, end, zone)}"
+        case State.ACTIVE if here.doing:
+            return f"is being started{where}{_until(record.plan, end, zone)}: {here.doing}"
+        case State.ACTIVE if _shuts_down(record):
+            return f"is being shut down{where}"
         case State.ACTIVE:
             return f"runs{where}{_until(record.plan, end, zone)}"
         case State.SUSPENDING:
@@ -145,6 +188,25 @@ def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str
         return ""
     if end >= FOREVER:
         return ", without end"
-    suspended = plan is not None and plan.phase(Purpose.SUSPEND) is not None
-    then = ", is suspended then and goes on later" if suspended else ""
-    return f", until {moment_in_words(end, zone)}{then}"
+    return f", until {moment_in_words(end, zone)}{_then(plan)}"
+
+
+def _then(plan: PlanRecord | None) -> str:
+    """What comes after a run."""
+    if plan is None:
+        return ""
+    if plan.phase(Purpose.SUSPEND) is not None:
+        return ", is suspended then and goes on later"
+    if plan.drops:
+        return ", gives its hosts up then and starts over later"
+    shutdown = plan.phase(Purpose.SHUTDOWN)
+    if shutdown is None:
+        return ""
+    return f", and is shut down in the last {shutdown.end - shutdown.start} s of its duration"
+
+
+def _shuts_down(record: LeaseRecord) -> bool:
+    plan = record.plan
+    if plan is None or plan.since is None:
+        return False
+    return plan.phases[plan.at].purpose is Purpose.SHUTDOWN

@@ -10,9 +10,12 @@ from itertools import pairwise
 
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.model.waiting import PENDING
-from haizea.backends.opennebula.requests.haizea_attribute import Start, Words, parse_words
+from haizea.backends.opennebula.requests.haizea_attribute import Start, Words, parse_words, unquoted
 from haizea.core.model.lease import Kind
 from haizea.times import format_time
+
+#: Can be typed as it is printed: with apostrophes, and so without spaces in values.
+EXAMPLE = "HAIZEA=[ START='+01:00:00', DURATION='02:00:00' ]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +243,7 @@ def _refused(
 def _words_of(vm: VirtualMachine) -> dict[str, str]:
     """``HAIZEA`` of the user template, or (1.4) of the template, names in upper case."""
     template = vm.user_template if "HAIZEA" in vm.user_template else vm.template
-    return {name.upper(): text for name, text in template.vector("HAIZEA").items()}
+    return {name.upper(): unquoted(text) for name, text in template.vector("HAIZEA").items()}
 
 
 def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
@@ -251,7 +254,7 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
     if len(written) > 1:
         raise _Senseless("HAIZEA is there more than once: write one")
     if written and isinstance(written[0], str) and written[0].strip():
-        raise _Senseless('HAIZEA is a plain text: write HAIZEA=[ START="…", DURATION="…" ]')
+        raise _Senseless(f"HAIZEA is a plain text: write {EXAMPLE}")
     default = Start(rules.default)
     try:
         words = parse_words(_words_of(vm), default=default, zone=rules.zone)

@@ -55,6 +55,17 @@ class Words:
     group_size: int | None = None
 
 
+def unquoted(text: str) -> str:
+    """What a user wrote, without quotes of either kind around it.
+
+    OpenNebula takes apostrophes for part of a value, and what it shows has them for quotes.
+    """
+    words = text.strip()
+    if len(words) > 1 and words[0] == words[-1] and words[0] in "'\"":
+        return words[1:-1]
+    return words
+
+
 def parse_words(words: Mapping[str, str], *, default: Start, zone: tzinfo | None) -> Words:
     """A ``HAIZEA`` attribute. What it leaves out: ``default`` start, without end, not preemptible.
 

@@ -100,7 +100,7 @@ class Requests:
             elif number in self.answered_before:
                 self.answered_before.discard(number)
                 self._had.setdefault(number, fingerprint(seen.vm))
-            waits = seen is not None and seen.vm.state in self.seen.waits_in
+            waits = seen is not None and seen.vm.state in self.seen.waits.usual
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)
             if seen is None or not waits:
@@ -123,7 +123,7 @@ class Requests:
             now=now,
             leased=self.ledger.lease_of.keys(),
             rules=self.rules,
-            waits_in=self.seen.waits_in,
+            waits_in=self.seen.waits.usual,
         )
         self._say(drafts)
         made = []
@@ -200,8 +200,6 @@ class Requests:
         if lacking:
             self._hold_back(draft, lacking)
             return None
-        if places.wrong:
-            self._hold_back(draft, places.wrong)
         sizes: list[tuple[int, dict[str, int]]] = []
         for node in ordered:
             amounts = {"CPU": node.cpu_percent, "Memory": node.memory_mb}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from haizea.backends.opennebula.model.host import HostInfo
 from haizea.backends.opennebula.model.pools import Cluster, Datastore, VmGroup
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
+from haizea.backends.opennebula.model.waiting import WaitingStates
 from haizea.core.model.resources import Capacity
 
 #: While a VM moves, it takes room on both hosts.
@@ -64,8 +65,8 @@ class SeenVms:
         self, kept: str | None = None, keep: Callable[[str], object] = lambda _: None
     ) -> None:
         self.legacy = False
-        #: The states in which VMs wait for us.
-        self.waits_in: frozenset[int] = frozenset()
+        #: In which states VMs wait for us.
+        self.waits = WaitingStates()
         self._keep = keep
         known = json.loads(kept) if kept else {}
         self._moves: dict[int, list[int]] = {int(vm): hosts for vm, hosts in known.items()}

@@ -1,0 +1,58 @@
+"""How the VMs of leases really are, for those who are told about them."""
+
+from __future__ import annotations
+
+from haizea.backends.opennebula.enactment.outcomes import doing
+from haizea.backends.opennebula.matching.lease_hosts import Placing
+from haizea.backends.opennebula.model.vm import VmState
+from haizea.backends.opennebula.owners.words import Actual
+from haizea.backends.opennebula.state.ledger import Errand, Ledger, Tracked
+from haizea.backends.opennebula.state.seen import Seen, SeenVms
+from haizea.backends.opennebula.state.steps import Goal, is_broken
+from haizea.core.model.events import Purpose
+
+_STARTING = frozenset([Purpose.RUN, Purpose.RESUME])
+
+
+class Actuals:
+    """Says it of one VM at a time. To be used from the loop's thread."""
+
+    def __init__(self, ledger: Ledger, seen: SeenVms, placing: Placing) -> None:
+        self._ledger = ledger
+        self._seen = seen
+        self._placing = placing
+
+    def of(self, vm: int) -> Actual:
+        """How a VM is, as far as is known."""
+        seen = self._seen.get(vm)
+        host, remark = "", ""
+        if seen is not None:
+            remark = self._placing.mistake(seen.vm)
+            if seen.vm.state == VmState.ACTIVE and seen.vm.history:
+                host = seen.vm.history[-1].host_name
+        return Actual(host=host, doing=self._doing(vm), remark=remark)
+
+    def _doing(self, vm: int) -> str:
+        """What a VM does on its way to running; empty for one that runs."""
+        lease = self._ledger.leases.get(self._ledger.lease_of.get(vm, -1))
+        errand, seen = self._ledger.errands.get(vm), self._seen.get(vm)
+        if lease is None or (errand is not None and _came_up(lease, errand)):
+            return ""
+        begun = lease.purpose is not None and errand is not None and not errand.off_first
+        if seen is None or errand is None or not begun or _failed_before(errand, seen):
+            return "waiting to be started"
+        if errand.problem:
+            return f"{errand.problem.removeprefix(f'VM {vm}: ')}; it is tried again"
+        return doing(seen.vm)
+
+
+def _failed_before(errand: Errand, seen: Seen) -> bool:
+    """Whether a VM shows what went wrong with an earlier start."""
+    return is_broken(seen.vm) and not errand.problem
+
+
+def _came_up(lease: Tracked, errand: Errand) -> bool:
+    """Whether a VM of a lease came to running; what it did since then is not its start."""
+    if lease.purpose not in _STARTING:
+        return lease.purpose is not None
+    return errand.goal is Goal.RUNNING and errand.reached
