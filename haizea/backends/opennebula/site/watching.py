@@ -23,6 +23,8 @@ from haizea.backends.opennebula.model.template import NO_TEMPLATE
 from haizea.backends.opennebula.state.seen import Look, Surroundings
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.events import (
+    CALL_KEYS,
+    STATE_KEYS,
     EventKind,
     EventStream,
     events_address,
@@ -57,10 +59,17 @@ News = Look | Down | Follower
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """In real seconds: between looks at everything, and at what is under way."""
+    """In real seconds: between looks at everything, and at what is under way.
+
+    Hosts and what is around them are looked at ``around_per_full`` times as often as
+    everything is: that is little, and not all that changes there is published. So long as
+    nothing else is asked, it is asked every ``ping_seconds`` whether OpenNebula answers.
+    """
 
     full_seconds: float = 60.0
     poll_seconds: float = 1.0
+    ping_seconds: float = 4.0
+    around_per_full: int = 6
 
 
 class Watcher:
@@ -85,13 +94,16 @@ class Watcher:
         self._wake = threading.Condition()
         self._closing = False
         self._everything = True
+        self._around = False
         self._vms: set[int] = set()
         self._hosts: set[int] = set()
         #: Replaced as a whole, never changed.
         self.watch: frozenset[int] = frozenset()
         self.expect: frozenset[int] = frozenset()
         self._next_full = 0.0
+        self._next_around = 0.0
         self._next_poll = 0.0
+        self._next_ping = 0.0
         self._pause = _FIRST_PAUSE_SECONDS
         self._down = False
         self._threads: list[threading.Thread] = []
@@ -149,11 +161,11 @@ class Watcher:
         if address is None:
             return
         try:
-            stream = EventStream(address)
+            stream = EventStream(address, keys=STATE_KEYS + CALL_KEYS)
         except OpenNebulaError as error:
             _log.error("no events of OpenNebula, it is looked at every now and then: %s", error)
             return
-        connections = 0
+        connections = losses = 0
         with stream:
             while not self._closing:
                 event = stream.receive(_LISTEN_SECONDS)
@@ -161,10 +173,17 @@ class Watcher:
                     # Whatever was published before is lost.
                     connections = stream.connections
                     self.look_everywhere()
-                if event is None or event.object_id is None:
-                    continue
                 with self._wake:
-                    if event.kind is EventKind.VM:
+                    if stream.losses != losses:
+                        # It may be that nobody is there any more.
+                        losses = stream.losses
+                        self._next_ping = 0.0
+                        self._wake.notify_all()
+                    if event is None or event.object_id is None:
+                        continue
+                    if event.kind is EventKind.CALL:
+                        self._around = True
+                    elif event.kind is EventKind.VM:
                         self._vms.add(event.object_id)
                     elif event.kind is EventKind.HOST:
                         self._hosts.add(event.object_id)
@@ -192,10 +211,11 @@ class Watcher:
         with self._wake:
             while not self._closing:
                 now = time.monotonic()
-                due = self._next_full
+                due = min(self._next_full, self._next_around, self._next_ping)
                 if self.watch:
                     due = min(due, self._next_poll)
-                if self._everything or self._vms or self._hosts or now >= due:
+                noticed = self._everything or self._around or self._vms or self._hosts
+                if noticed or now >= due:
                     break
                 self._wake.wait(min(due - now, 1.0))
             if self._closing:
@@ -211,8 +231,9 @@ class Watcher:
         with self._wake:
             now = time.monotonic()
             everything = self._everything or now >= self._next_full
+            around = self._around or now >= self._next_around
             vms, hosts = self._vms, self._hosts
-            self._vms, self._hosts = set(), set()
+            self._vms, self._hosts, self._around = set(), set(), False
             if now >= self._next_poll:
                 vms |= self.watch
                 self._next_poll = now + self._intervals.poll_seconds
@@ -221,20 +242,42 @@ class Watcher:
                 self._look_at_everything()
                 self._everything = False
                 self._next_full = time.monotonic() + self._intervals.full_seconds
-                return
-            if hosts:
+            elif around:
+                self._look_around()
+            elif hosts:
                 self._look_at_hosts(hosts)
-            if vms:
+            if vms and not everything:
                 self._look_at_vms(vms)
+            if not (everything or around or hosts or vms):
+                # Cheap to answer; 1.4 has nothing of the kind.
+                self._leads()
         except OpenNebulaError:
             with self._wake:
                 self._vms |= vms
                 self._hosts |= hosts
+                self._around |= around
             raise
+        self._next_ping = time.monotonic() + self._intervals.ping_seconds
+        if everything or around:
+            rest = self._intervals.full_seconds / self._intervals.around_per_full
+            self._next_around = time.monotonic() + rest
+
+    def _leads(self) -> bool:
+        """Whether OpenNebula takes commands here."""
+        leads = self._client.raft_state().schedules
+        if not leads:
+            self._tell(Follower())
+        return leads
+
+    def _look_around(self) -> None:
+        if not self._leads():
+            return
+        asked = time.monotonic()
+        hosts = self._client.hosts()
+        self._tell(Look(asked=asked, hosts=hosts, surroundings=self._surroundings()))
 
     def _look_at_everything(self) -> None:
-        if not self._client.raft_state().schedules:
-            self._tell(Follower())
+        if not self._leads():
             return
         asked = time.monotonic()
         hosts = self._client.hosts()

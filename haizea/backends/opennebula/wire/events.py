@@ -28,6 +28,22 @@ _log = logging.getLogger(__name__)
 #: Changes of state of VMs and hosts, each published once under these keys.
 STATE_KEYS = ("EVENT STATE VM/", "EVENT STATE HOST/")
 
+#: Calls that change what requirements and ranks go by, where they were obeyed. The objects
+#: themselves come to no other state by them.
+CALL_KEYS = tuple(
+    f"EVENT API one.{call} 1"
+    for call in (
+        "host.update",
+        "cluster.update",
+        "cluster.addhost",
+        "cluster.delhost",
+        "cluster.adddatastore",
+        "cluster.deldatastore",
+        "datastore.update",
+        "datastore.enable",
+    )
+)
+
 LARGEST_EVENT_BYTES = 4 << 20
 _LONGEST_KEY = 4096
 _QUEUED_EVENTS = 10000
@@ -157,6 +173,8 @@ class EventStream:
         self.unreadable = 0
         #: How often it was connected; what was published between two connections is lost.
         self.connections = 0
+        #: How often a connection was lost.
+        self.losses = 0
         self._address = address
         self._keys = keys
         self._context = self._zmq.Context()
@@ -237,6 +255,7 @@ class EventStream:
         if int.from_bytes(number[:2], sys.byteorder) == self._zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self.connections += 1
             return
+        self.losses += 1
         _log.info("%s: no events, the connection was lost; connecting again", self._address)
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
