@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from haizea.backends.opennebula.owners.reports import LeaseReports, Pace, Reports
-from haizea.backends.opennebula.owners.words import Report, moment_in_words, reports_of
+from haizea.backends.opennebula.owners.words import Actual, Report, moment_in_words, reports_of
 from haizea.backends.opennebula.wire.client import Client, RetrySettings
 from haizea.backends.opennebula.wire.session import Session
 from haizea.core.model.events import Purpose
@@ -92,6 +92,25 @@ RUN = (Purpose.RUN, NOON + 60, NOON + 3660)
             " is suspended then and goes on later",
         ),
         (
+            make_record(
+                State.ACTIVE, plan=replace(plan((Purpose.RUN, NOON, NOON + 9)), code="preempted")
+            ),
+            "Haizea lease 17 runs on node02, until 2026-11-21 12:00:09 CET,"
+            " gives its hosts up then and starts over later",
+        ),
+        (
+            make_record(
+                State.ACTIVE,
+                plan=plan((Purpose.RUN, NOON, NOON + 9), (Purpose.SHUTDOWN, NOON + 9, NOON + 14)),
+            ),
+            "Haizea lease 17 runs on node02, until 2026-11-21 12:00:09 CET,"
+            " and is shut down in the last 5 s of its duration",
+        ),
+        (
+            make_record(State.ACTIVE, reason="VM 4: booting failed", late="VM 4: booting failed"),
+            "Haizea lease 17 runs; it is late: VM 4: booting failed",
+        ),
+        (
             make_record(State.SUSPENDING, reason=f"preempted by lease 18 at @{NOON}"),
             "Haizea lease 17 is being suspended: preempted by lease 18 at 2026-11-21 12:00:00 CET",
         ),
@@ -121,6 +140,23 @@ RUN = (Purpose.RUN, NOON + 60, NOON + 3660)
 )
 def test_messages(record: LeaseRecord, message: str) -> None:
     assert said(record) == message
+
+
+def test_how_vms_really_are_goes_before_what_is_planned() -> None:
+    record = make_record(State.ACTIVE, plan=plan((Purpose.RUN, NOON, FOREVER)))
+    seen = {4: Actual(host="node07", remark="SCHED_RANK is wrong"), 9: Actual(doing="booting")}
+    found = reports_of(record, host_name, ZONE, seen.__getitem__)
+    assert found[4].message == (
+        "Haizea lease 17 is being started on node07, without end: VM 9: booting;"
+        " SCHED_RANK is wrong"
+    )
+    assert found[9].message == "Haizea lease 17 is being started on node02, without end: booting"
+    shown = {name: found[4].status[name] for name in ("HOST", "PROGRESS", "REMARK")}
+    assert shown == {
+        "HOST": "node07",
+        "PROGRESS": "VM 9: booting",
+        "REMARK": "SCHED_RANK is wrong",
+    }
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -50,3 +50,19 @@ def test_a_group_is_over_when_all_its_vms_are_gone(
         cloud.sandbox.control.release(vms[0])
         cloud.until(lambda: cloud.lease(vms[0]).state is State.DONE, seconds=PLANNED / 3)
         cloud.until_state(vms[0], "DONE")
+
+
+def test_a_vm_that_is_not_worth_saving_runs_until_it_must_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = "force-scheduling-threshold: 10:00:00"
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, scheduling=never) as cloud:
+        batch = cloud.running(duration="05:00:00", preemptible="yes")
+        booked = cloud.booked(start="+00:03:00", duration="00:02:00")
+        start = cloud.lease(booked).request.start
+        assert start is not None
+        cloud.until_state(booked, "RUNNING")
+        [left] = cloud.came_to(batch, "SHUTDOWN_UNDEPLOY")
+        assert start - 12 <= left < start, "as long before as saving would take"
+        cloud.until_state(batch, "RUNNING")
+        cloud.assert_no_overload()
