@@ -13,6 +13,7 @@ from haizea.backends.opennebula.matching.pools import (
     VmNeeds,
     datastore_facts,
     host_facts,
+    own_expressions,
     vm_group,
     vm_needs,
 )
@@ -179,7 +180,9 @@ class Placing:
 
     def mistake(self, vm: VirtualMachine) -> str:
         """What a VM's owner wrote wrongly, by which it is not placed; empty if nothing is."""
-        return "" if self._matchmaker is None else self._matchmaker.mistake(self._needs(vm))
+        if self._matchmaker is None:
+            return ""
+        return self._matchmaker.mistake(*own_expressions(vm.attributes))
 
     def _ruled(self, vms: Sequence[int], sets: Sequence[HostSet]) -> Allowed:
         """The rules for VMs whose own hosts are ``sets``, by the VM groups that they are in."""

@@ -104,7 +104,10 @@ class Matchmaker:
         ``placed`` is from VM to host, by OpenNebula's identifiers.
         """
         ranking, rank_error = self._ranking(vm.rank)
-        suiting = self._suited(vm)
+        key = (vm.automatic_requirements, vm.requirements)
+        suiting = self._suiting.get(key)
+        if suiting is None:
+            suiting = self._suiting[key] = self._find(*key)
         if suiting.hosts:
             suiting = self._limited(suiting.hosts, vm, placed)
         return Match(
@@ -114,9 +117,14 @@ class Matchmaker:
             reason=suiting.reason,
         )
 
-    def mistake(self, vm: VmNeeds) -> str:
-        """What is wrong with the VM's own expressions, whatever hosts there are; or nothing."""
-        return self._suited(vm).error or self._ranking(vm.rank)[1] or ""
+    def mistake(self, requirements: str, rank: str) -> str:
+        """What is wrong with a VM owner's expressions, whatever hosts there are; or nothing."""
+        if requirements.strip():
+            try:
+                parse_requirement(requirements, self._names.requirements)
+            except ExpressionError as error:
+                return str(error)
+        return self._ranking(rank)[1] or ""
 
     def match_all(
         self, vms: Iterable[VmNeeds], placed: Mapping[int, int] = _NOTHING_PLACED
@@ -156,13 +164,6 @@ class Matchmaker:
         if isinstance(found, ExpressionError):
             return self.default_ranking, str(found)
         return found, None
-
-    def _suited(self, vm: VmNeeds) -> _Suiting:
-        key = (vm.automatic_requirements, vm.requirements)
-        suiting = self._suiting.get(key)
-        if suiting is None:
-            suiting = self._suiting[key] = self._find(*key)
-        return suiting
 
     def _find(self, automatic: str, own: str) -> _Suiting:
         if not self.usable:

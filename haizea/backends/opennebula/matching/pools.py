@@ -152,11 +152,12 @@ def vm_needs(vm: Attributes, permitted_hosts: HostSet | None = None) -> VmNeeds:
     state = _number(vm, "STATE")
     histories = list(elements_at(vm, "HISTORY_RECORDS", "HISTORY"))
     leaves = _number(vm, "RESCHED") == 1 and histories
+    requirements, rank = own_expressions(vm)
     return VmNeeds(
         id=_number(vm, "ID", default=-1),
-        requirements=_written(vm, "SCHED_REQUIREMENTS") or _written(vm, "REQUIREMENTS"),
+        requirements=requirements,
         automatic_requirements=text_at(vm, "TEMPLATE", "AUTOMATIC_REQUIREMENTS"),
-        rank=_written(vm, "SCHED_RANK") or _written(vm, "RANK"),
+        rank=rank,
         datastore_requirements=_written(vm, "SCHED_DS_REQUIREMENTS"),
         automatic_datastore_requirements=text_at(vm, "TEMPLATE", "AUTOMATIC_DS_REQUIREMENTS"),
         datastore_rank=_written(vm, "SCHED_DS_RANK"),
@@ -165,6 +166,12 @@ def vm_needs(vm: Attributes, permitted_hosts: HostSet | None = None) -> VmNeeds:
         leaving_host_id=_number(histories[-1], "HID", default=-1) if leaves else None,
         permitted_hosts=permitted_hosts,
     )
+
+
+def own_expressions(vm: Attributes) -> tuple[str, str]:
+    """The requirements and the rank that a VM's owner wrote; empty where there are none."""
+    requirements = _written(vm, "SCHED_REQUIREMENTS") or _written(vm, "REQUIREMENTS")
+    return requirements, _written(vm, "SCHED_RANK") or _written(vm, "RANK")
 
 
 def disk_needs(vm: Attributes) -> DiskNeeds:

@@ -55,21 +55,19 @@ def reports_of(
     ``host_name`` names a host by its index; ``zone`` is the users', ``None`` for this
     machine's. ``actual`` says how a VM really is.
     """
-    vms = [int(name) for name in record.request.names if name.isascii() and name.isdigit()]
+    names = enumerate(record.request.names)
+    nodes = {int(name): node for node, name in names if name.isascii() and name.isdigit()}
     hosts = record.plan.hosts if record.plan is not None else ()
-    seen = {vm: actual(vm) for vm in vms}
-    active = record.state is State.ACTIVE
-    late = next((f"VM {vm}: {seen[vm].doing}" for vm in vms if active and seen[vm].doing), "")
+    seen = {vm: actual(vm) for vm in nodes}
+    active, on_hosts = record.state is State.ACTIVE, record.state in _ON_HOSTS
+    # A lease runs when all its VMs do.
+    first = next((f"VM {vm}: {here.doing}" for vm, here in seen.items() if here.doing), "")
     found = {}
-    for index, vm in enumerate(vms):
-        planned = host_name(hosts[index]) if index < len(hosts) else ""
-        here = seen[vm]
-        here = replace(
-            here,
-            host=(here.host if record.state in _ON_HOSTS else "") or planned,
-            doing=(here.doing or late) if active else "",
-        )
-        found[vm] = _report(record, here, zone)
+    for vm, here in seen.items():
+        planned = host_name(hosts[nodes[vm]]) if nodes[vm] < len(hosts) else ""
+        host = (here.host if on_hosts else "") or planned
+        doing = (here.doing or first) if active else ""
+        found[vm] = _report(record, replace(here, host=host, doing=doing), zone)
     return found
 
 
