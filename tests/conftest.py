@@ -6,6 +6,13 @@ import os
 
 import effort
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes examples slowly, which says nothing about what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
