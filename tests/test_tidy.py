@@ -40,7 +40,8 @@ INNER_LAYERS = {
     ),
     "haizea.backends.opennebula": (
         {"backend"},
-        {"enactment", "owners", "site"},
+        {"owners", "site"},
+        {"enactment"},
         {"requests"},
         {"matching"},
         {"state", "wire"},

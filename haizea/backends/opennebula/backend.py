@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from haizea.backends.opennebula.actual import Actuals
 from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
 from haizea.backends.opennebula.enactment.commander import Answer, Commander
 from haizea.backends.opennebula.enactment.enactment import Enactment
@@ -21,6 +20,7 @@ from haizea.backends.opennebula.enactment.moves import Moves
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What
 from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPolicies
 from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_version
+from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher

@@ -15,8 +15,8 @@ from haizea.backends.opennebula.model.pools import User
 from haizea.backends.opennebula.model.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.model.version import Version
 from haizea.backends.opennebula.model.waiting import HOLD, PENDING, waits_by_version
-from haizea.backends.opennebula.setup_clock import time_of
 from haizea.backends.opennebula.site.placer import knocks_at
+from haizea.backends.opennebula.site.setup_clock import time_of
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.events import EventStream, events_address
 
