@@ -8,8 +8,8 @@ tells what the records contradict for certain; what they cannot show is listed i
 
 from __future__ import annotations
 
-from haizea.checker.check import Report, check_file, check_records
-from haizea.checker.load import UnreadableResults, load
+from haizea.checker.check import Report, check_file
+from haizea.checker.values import UnreadableResults
 from haizea.checker.violation import Rule, Violation
 
 __all__ = [
@@ -18,6 +18,4 @@ __all__ = [
     "UnreadableResults",
     "Violation",
     "check_file",
-    "check_records",
-    "load",
 ]

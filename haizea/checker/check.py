@@ -8,20 +8,24 @@ from pathlib import Path
 
 from haizea.checker import operations
 from haizea.checker.capacity import capacity
+from haizea.checker.exclusion import Exclusion
 from haizea.checker.gang import gang
 from haizea.checker.history import History
 from haizea.checker.holders import Holders
 from haizea.checker.hosts import HostTimes
-from haizea.checker.images import arrivals, images_there, transfers
+from haizea.checker.images import Transfers, first_arrivals, images_there
 from haizea.checker.lifecycle import life_cycle
-from haizea.checker.load import load
+from haizea.checker.load import ResultsFile, opened
 from haizea.checker.noloss import SiteSize, may_wait_for_ever, no_loss
+from haizea.checker.others import Others
 from haizea.checker.places import places
 from haizea.checker.preemption import Preemptions
 from haizea.checker.queue import Queue
 from haizea.checker.records import Records
-from haizea.checker.rejections import CODES, Refusal, refused
+from haizea.checker.rejections import Refusals, refused
+from haizea.checker.scratch import Scratch
 from haizea.checker.starts import advance_reservation, immediate, nothing_left
+from haizea.checker.stream import Stranger, leases, reservations_in_time
 from haizea.checker.violation import Rule, Violation
 
 
@@ -37,35 +41,18 @@ class Report:
 def check_file(path: Path) -> Report:
     """Test the results file ``path`` against every rule.
 
-    Raises :class:`~haizea.checker.load.UnreadableResults`.
+    Its leases are read one after another, and once more in order of time what of them
+    concerns others, as it was noted on disk. O(n log n) in the number of rows; in memory
+    there are only what goes on at one time, and what is wrong. Violations come in order of
+    time.
+
+    Raises :class:`~haizea.checker.values.UnreadableResults`.
     """
-    return check_records(load(path))
-
-
-def check_records(records: Records) -> Report:
-    """Test the records against every rule. O(n log n) in the number of rows.
-
-    Violations come in order of time.
-    """
-    found: list[Violation] = []
-    hosts = HostTimes(records)
-    queue = Queue(records, hosts)
-    found.extend(_strangers(records))
-    found.extend(capacity(records))
-    found.extend(hosts.held_while_down())
-    found.extend(operations.exclusive(records, records.rows.values()))
-    if records.options.images_managed:
-        found.extend(transfers(records, hosts))
-    found.extend(_by_lease(records, hosts, queue))
-    found.extend(queue.check())
-    found.sort(key=_order)
-    note = queue.describe()
-    notes = [] if note is None else [note]
-    if records.disturbed:
-        notes.append(
-            "failures or a real site: that operations take longer than planned is not reported"
-        )
-    return Report(records, tuple(found), tuple(notes))
+    with opened(path) as file, Scratch() as scratch:
+        check = _Check(file, scratch)
+        found = [*check.by_lease(), *check.by_time()]
+        found.sort(key=_order)
+        return Report(file.records, tuple(found), tuple(check.notes()))
 
 
 def _order(violation: Violation) -> tuple[int, int, int, str, str]:
@@ -78,51 +65,83 @@ def _order(violation: Violation) -> tuple[int, int, int, str, str]:
     )
 
 
-def _by_lease(records: Records, hosts: HostTimes, queue: Queue) -> Iterator[Violation]:
-    """What can be told from one lease at a time, and what needs them all in order of time."""
-    site = SiteSize(records)
-    preemptions = Preemptions(records)
-    holders = Holders()
-    may_wait = may_wait_for_ever(records, hosts)
-    refusals = []
-    came = arrivals(records) if records.options.images_managed else {}
-    transfer_ends: dict[str, set[int]] = {}
-    for (image, _), ends in came.items():
-        transfer_ends.setdefault(image, set()).update(ends)
-    for lease in records.leases.values():
-        history = History(records, lease)
+class _Check:
+    """The rules, and what they note of each lease for those that look at all of them."""
+
+    def __init__(self, file: ResultsFile, scratch: Scratch) -> None:
+        self._file = file
+        self._records = records = file.records
+        self._others = Others(file)
+        self._hosts = HostTimes(records)
+        self._site = SiteSize(records)
+        self._came = first_arrivals(file)
+        self._queue = Queue(file, self._hosts, scratch)
+        self._holders = Holders(file, scratch)
+        self._preemptions = Preemptions(file, self._others, scratch)
+        self._refusals = Refusals(scratch, len(records.types))
+        self._exclusion = Exclusion(records, scratch)
+        self._transfers = Transfers(file, self._hosts, self._others, scratch)
+
+    def by_lease(self) -> Iterator[Violation]:
+        """What can be told from one lease at a time."""
+        may_wait = may_wait_for_ever(self._records, self._hosts)
+        for told in leases(self._file):
+            yield from self._hosts.held_while_down(told.sets)
+            if isinstance(told, Stranger):
+                self._exclusion.add(None, told.sets)
+                yield from _strange(told)
+            else:
+                self._exclusion.add(told.lease, told.sets)
+                yield from self._lease(told, may_wait=may_wait)
+
+    def _lease(self, history: History, *, may_wait: bool) -> Iterator[Violation]:
+        records, others = self._records, self._others
+        yield from self._transfers.add(history)
         yield from life_cycle(records, history)
         yield from no_loss(records, history, may_wait=may_wait)
-        yield from site.too_big(records, history)
-        yield from advance_reservation(records, history)
-        yield from immediate(records, history, transfer_ends)
+        yield from self._site.too_big(records, history)
+        yield from advance_reservation(records, history, others)
+        yield from immediate(records, history, others)
         yield from nothing_left(records, history)
-        last = history.story[-1] if history.story else None
-        if last is not None and last.state == "Rejected":
-            if last.code in CODES:
-                refusals.append(Refusal(last.time, lease, last.code))
-            continue
-        yield from hosts.started_while_closed(history)
+        if history.story and history.story[-1].state == "Rejected":
+            self._refusals.add(history)
+            return
+        yield from self._hosts.started_while_closed(history)
         yield from places(records, history)
         yield from gang(records, history)
         yield from operations.operations(records, history)
         yield from operations.worth_while(records, history)
         yield from operations.migration(records, history)
-        yield from images_there(records, history, came)
-        yield from preemptions.check(history)
-        holders.add(history)
-        queue.add(history)
-    yield from preemptions.needless(holders)
-    yield from refused(records, holders, hosts, refusals)
+        yield from images_there(records, history, self._came)
+        yield from self._preemptions.check(history)
+        self._holders.add(history)
+        self._queue.add(history)
+
+    def by_time(self) -> Iterator[Violation]:
+        """What needs all leases, in order of time; ask it after :meth:`by_lease`."""
+        yield from capacity(self._records, reservations_in_time(self._file))
+        yield from self._exclusion.check()
+        yield from self._transfers.check()
+        yield from self._preemptions.needless(self._holders)
+        yield from refused(self._records, self._holders, self._hosts, self._refusals)
+        yield from self._queue.check()
+
+    def notes(self) -> Iterator[str]:
+        """What cannot be tested."""
+        note = self._queue.describe()
+        if note is not None:
+            yield note
+        if self._records.disturbed:
+            yield (
+                "failures or a real site: that operations take longer than planned is not reported"
+            )
 
 
-def _strangers(records: Records) -> Iterator[Violation]:
-    """Reservations and stories of leases that the file does not know."""
-    for lease_id, rows in records.rows.items():
-        if lease_id not in records.leases:
-            message = "there are reservations of it, but no lease of that number"
-            yield Violation(Rule.NO_LOSS, lease_id, None, rows[0].start, message)
-    for lease_id, story in records.stories.items():
-        if lease_id not in records.leases:
-            message = "there is a story of it, but no lease of that number"
-            yield Violation(Rule.NO_LOSS, lease_id, None, story[0].time, message)
+def _strange(told: Stranger) -> Iterator[Violation]:
+    """Reservations and stories of a lease that the file does not know."""
+    if told.sets:
+        message = "there are reservations of it, but no lease of that number"
+        yield Violation(Rule.NO_LOSS, told.lease, None, told.sets[0].start, message)
+    if told.story:
+        message = "there is a story of it, but no lease of that number"
+        yield Violation(Rule.NO_LOSS, told.lease, None, told.story[0].time, message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from haizea.checker.history import History, Phase
-from haizea.checker.records import Capacity, Lease, Records, add, copies, subtract
+from haizea.checker.records import Capacity, Lease, Records, copies, subtract
 from haizea.checker.violation import Rule, Violation
 
 _WHOLE = ("run", "shutdown", "suspend", "resume")
@@ -32,9 +32,7 @@ def gang(records: Records, history: History) -> Iterator[Violation]:
     total = lease.total
     for purpose in _WHOLE:
         for phase in history.phases.get(purpose, ()):
-            held: Capacity = (0,) * len(total)
-            for amount in phase.use.values():
-                held = add(held, amount)
+            held = phase.total
             # What fails, or is preempted, in the moment it starts holds nothing.
             if held != total and phase.start < phase.end:
                 broken = True
@@ -54,6 +52,8 @@ def _violation(history: History, host: int | None, time: int, message: str) -> V
 def _whole_nodes(history: History) -> Iterator[Violation]:
     right: set[Capacity] = set()
     for phase in history.phases.get("run", ()):
+        if right.issuperset(phase.use.values()) and len(history.lease.node_sets) == 1:
+            continue
         for host, held in phase.use.items():
             if held in right:
                 continue

@@ -8,7 +8,20 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from haizea.checker.records import FINAL, FOREVER, Capacity, Change, Lease, Records, Row, add
+from haizea.checker.records import (
+    FINAL,
+    FOREVER,
+    Capacity,
+    Change,
+    HostRules,
+    Lease,
+    NodeHosts,
+    Records,
+    ReservationSet,
+    Row,
+    add,
+    times,
+)
 
 #: What a lease does in a state, by the purposes of the reservations.
 PURPOSES = {
@@ -44,23 +57,49 @@ class Span(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Reservations of one purpose at one time. ``odd`` are the rows that differ in time."""
+    """Reservations of one purpose at one time, made of ``sets``; what is held in ``total``.
+
+    ``odd`` are the rows that differ in time.
+    """
 
     purpose: str
     start: int
     end: int
     use: Mapping[int, Capacity]
     odd: Sequence[Row]
+    sets: Sequence[ReservationSet]
+    total: Capacity
 
 
 class History:
-    """What the records say of one lease."""
+    """What the records say of one lease.
 
-    def __init__(self, records: Records, lease: Lease) -> None:
+    ``sets`` are its reservations in order of start and end, ``story`` its states as they
+    were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
+    everywhere, in order of time.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        lease: Lease,
+        sets: Sequence[ReservationSet],
+        story: Sequence[Change],
+        host_rules: Sequence[HostRules] = (),
+        node_hosts: Sequence[NodeHosts] = (),
+    ) -> None:
         self.records = records
         self.lease = lease
-        self.rows: Sequence[Row] = records.rows.get(lease.id, ())
-        self.story: Sequence[Change] = records.stories.get(lease.id, ())
+        self.sets = sets
+        self.story = story
+        self.host_rules = host_rules
+        self.node_hosts = node_hosts
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """Its reservations host by host."""
+        for held in self.sets:
+            yield from held.rows()
 
     @cached_property
     def spans(self) -> list[Span]:
@@ -76,13 +115,13 @@ class History:
     @cached_property
     def phases(self) -> Mapping[str, list[Phase]]:
         """The work in order of time, by purpose; transfers are not put together."""
-        by_purpose: dict[str, list[Row]] = {}
-        for row in self.rows:
-            if row.purpose != "transfer":
-                by_purpose.setdefault(row.purpose, []).append(row)
+        by_purpose: dict[str, list[ReservationSet]] = {}
+        for held in self.sets:
+            if held.purpose != "transfer":
+                by_purpose.setdefault(held.purpose, []).append(held)
         return {
-            purpose: [_phase(group) for group in _overlapping(rows)]
-            for purpose, rows in by_purpose.items()
+            purpose: [_phase(group) for group in _overlapping(sets)]
+            for purpose, sets in by_purpose.items()
         }
 
     def phase(self, purpose: str, start: int) -> Phase | None:
@@ -106,12 +145,14 @@ class History:
     def lost_its_host(self) -> bool:
         """Whether one of its hosts died in the second in which it was over."""
         final = self.final
-        if final is None:
+        changes = self.records.host_changes
+        if final is None or not changes:
             return False
         return any(
-            row.end == final.time == change.time and change.status == "down"
-            for row in self.rows
-            for change in self.records.host_changes.get(row.host, ())
+            held.end == final.time == change.time and change.status == "down"
+            for held in self.sets
+            for host in held.hosts
+            for change in changes.get(host, ())
         )
 
     def goes_on(self, time: int) -> bool:
@@ -180,6 +221,7 @@ class Stretch(NamedTuple):
     ran: int
     resumed: bool
     use: Mapping[int, Capacity]
+    sets: Sequence[ReservationSet]
 
 
 def _stretches(history: History) -> list[Stretch]:
@@ -226,46 +268,59 @@ def _stretch(
     phase = history.phase("run", active) if active is not None else None
     if phase is None and active is not None:
         phase = history.phase("shutdown", active)
-    use = phase.use if phase else {}
-    return Stretch(start, active, min(ends), ends[1], planned, ran, resumed, use)
+    use, sets = (phase.use, phase.sets) if phase else ({}, ())
+    return Stretch(start, active, min(ends), ends[1], planned, ran, resumed, use, sets)
 
 
 #: A lease that held hosts leaves them, or gives up resuming.
 _OFF_HOSTS = frozenset({"Suspending", "Suspended-Queued", "Cancelled", "Failed"})
 
 
-def _overlapping(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows, in order of start and end, in groups that overlap in time.
+def _overlapping(sets: Iterable[ReservationSet]) -> list[list[ReservationSet]]:
+    """Reservations, in order of start and end, in groups that overlap in time.
 
     Those without duration hold nothing: they are put together only with their like.
     """
-    groups: list[list[Row]] = []
-    group: list[Row] = []
-    moments: dict[int, list[Row]] = {}
+    groups: list[list[ReservationSet]] = []
+    group: list[ReservationSet] = []
+    moments: dict[int, list[ReservationSet]] = {}
     end = -1
-    for row in rows:
-        if row.start >= row.end:
-            if row.start not in moments:
-                groups.append(moments.setdefault(row.start, []))
-            moments[row.start].append(row)
-        elif row.start < end:
-            group.append(row)
-            end = max(end, row.end)
+    for held in sets:
+        if held.start >= held.end:
+            if held.start not in moments:
+                groups.append(moments.setdefault(held.start, []))
+            moments[held.start].append(held)
+        elif held.start < end:
+            group.append(held)
+            end = max(end, held.end)
         else:
-            group = [row]
+            group = [held]
             groups.append(group)
-            end = row.end
+            end = held.end
     return groups
 
 
-def _phase(rows: list[Row]) -> Phase:
-    first = rows[0]
+def _phase(sets: list[ReservationSet]) -> Phase:
+    first = sets[0]
     start, end = first.start, first.end
-    if any(row.start != start or row.end != end for row in rows):
+    odd: list[Row] = []
+    if any(held.start != start or held.end != end for held in sets):
         # What most hosts have is taken for right: the first of those there are most of.
-        (start, end), _ = Counter((row.start, row.end) for row in rows).most_common(1)[0]
+        votes: Counter[tuple[int, int]] = Counter()
+        for held in sets:
+            votes[held.start, held.end] += len(held.hosts)
+        (start, end), _ = votes.most_common(1)[0]
+        for held in sets:
+            if held.start != start or held.end != end:
+                odd += held.rows()
     use: dict[int, Capacity] = {}
-    for row in rows:
-        use[row.host] = add(use[row.host], row.capacity) if row.host in use else row.capacity
-    odd = [row for row in rows if row.start != start or row.end != end]
-    return Phase(first.purpose, start, end, use, odd)
+    total: Capacity = (0,) * len(first.capacity)
+    for held in sets:
+        total = add(total, times(held.capacity, len(held.hosts)))
+        alike = dict.fromkeys(held.hosts, held.capacity)
+        if len(alike) == len(held.hosts) and use.keys().isdisjoint(alike):
+            use.update(alike)
+        else:
+            for host in held.hosts:
+                use[host] = add(use[host], held.capacity) if host in use else held.capacity
+    return Phase(first.purpose, start, end, use, odd, sets, total)

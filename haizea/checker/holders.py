@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from heapq import heappop, heappush
 from typing import NamedTuple
 
 from haizea.checker.history import WAITING, History
-from haizea.checker.records import AR, BEST_EFFORT, FOREVER, Capacity, Lease
+from haizea.checker.load import ResultsFile
+from haizea.checker.others import Held, numbers_of
+from haizea.checker.records import AR, BEST_EFFORT, FOREVER, Capacity, Records
+from haizea.checker.scratch import Scratch, Spool
 
 
-class Holder(NamedTuple):
-    """A lease that holds hosts, or is promised them, from ``known`` until ``gone``.
+class Holder:
+    """A lease that holds hosts, or is promised them, from then on until ``gone``.
 
-    By what is known then it has them for ``[start, planned_end)``. ``use`` is empty where
-    the records do not tell which hosts. It runs from ``active`` on, if at all, and is
-    ``stopped`` before it is gone.
+    By what is known then it has them for ``[start, planned_end)``. It runs from ``active``
+    on, if at all, and is ``stopped`` before it is gone. ``preemptible`` is set of best-effort
+    leases that are.
     """
 
-    lease: Lease
-    known: int
-    stopped: int
-    gone: int
-    start: int
-    planned_end: int
-    active: int | None
-    use: Mapping[int, Capacity]
+    def __init__(self, held: Held, row: tuple[int, ...], numbers: str) -> None:
+        self.lease, self.nodes = row[0], row[1]
+        self.preemptible = bool(row[2])
+        self.stopped, self.gone, self.start, self.planned_end = row[3:7]
+        self.active: int | None = row[7]
+        self._held = held
+        self._numbers = numbers
+
+    @property
+    def placed(self) -> bool:
+        """Whether the records tell which hosts it has."""
+        return bool(self._numbers)
+
+    @cached_property
+    def use(self) -> Mapping[int, Capacity]:
+        """What it has on each host; empty where the records do not tell."""
+        return self._held.use(self._numbers)
 
 
 class Moment(NamedTuple):
@@ -39,73 +52,87 @@ class Moment(NamedTuple):
     resuming: int
 
 
-def may_have_moved(history: History) -> bool:
+def may_have_moved(records: Records, admitted: int, start: int) -> bool:
     """Whether an AR may have been promised other hosts before those that it started on.
 
     It leaves hosts that take nothing new before it starts, if it can.
     """
-    start = history.lease.requested_start or 0
     return any(
-        change.status == "drained" and history.admitted <= change.time <= start
-        for changes in history.records.host_changes.values()
+        change.status == "drained" and admitted <= change.time <= start
+        for changes in records.host_changes.values()
         for change in changes
     )
 
 
 class Holders:
-    """All that hold hosts; filled with one history after another."""
+    """All that hold hosts; filled with one history after another.
 
-    def __init__(self) -> None:
-        self._holders: list[Holder] = []
-        self._waiting: list[tuple[int, int, int, int]] = []  # time, and what each changes by
+    Only where somebody is going to ask.
+    """
+
+    def __init__(self, file: ResultsFile, scratch: Scratch) -> None:
+        records = file.records
+        self._asked = records.contested and not records.disturbed
+        self._held = Held(file)
+        self._holders = Spool(
+            scratch,
+            "holders",
+            "known, numbers, lease, nodes, preemptible, stopped, gone, start, planned_end, active",
+            "known",
+        )
+        # A time, and what each count changes by.
+        self._waiting = Spool(scratch, "waiting", "time, waiting, firm, resuming", "time")
 
     def add(self, history: History) -> None:
         """Take in one lease."""
         lease = history.lease
-        if lease.state == "Rejected" or not history.story:
+        if not self._asked or lease.state == "Rejected" or not history.story:
             return
         stays = history.stretches
+        preemptible = lease.kind == BEST_EFFORT and lease.preemptible
+        who = (lease.id, lease.nodes, preemptible)
         if lease.kind == AR:
             start = lease.requested_start or 0
             gone = FOREVER if history.final is None else history.final.time
-            use = stays[0].use if stays and not may_have_moved(history) else {}
-            end = start + lease.length
             known = history.admitted
-            self._holders.append(Holder(lease, known, gone, gone, start, end, start, use))
+            told = stays and not may_have_moved(history.records, known, start)
+            numbers = numbers_of(stays[0].sets) if told else ""
+            end = start + lease.length
+            self._holders.add((known, numbers, *who, gone, gone, start, end, start))
             return
         for stay in stays:
-            start, end, active = stay.start, stay.planned_end, stay.active
-            self._holders.append(
-                Holder(lease, start, stay.stopped, stay.end, start, end, active, stay.use)
-            )
+            times = (stay.stopped, stay.end, stay.start, stay.planned_end, stay.active)
+            self._holders.add((stay.start, numbers_of(stay.sets), *who, *times))
         if lease.kind != BEST_EFFORT:
             return
         firm = 0 if lease.preemptible else 1
         for span in history.spans:
             if span.state in WAITING and span.end != span.start:
                 resuming = 1 if span.state == "Suspended-Scheduled" else 0
-                self._waiting.append((span.start, 1, firm, resuming))
+                self._waiting.add((span.start, 1, firm, resuming))
                 if span.end is not None:
-                    self._waiting.append((span.end + 1, -1, -firm, -resuming))
+                    self._waiting.add((span.end + 1, -1, -firm, -resuming))
 
     def at(self, moments: Iterable[int]) -> Iterator[Moment]:
         """What is held at each of ``moments``, which are in order."""
-        holders = sorted(self._holders, key=lambda h: h.known)
-        changes = sorted(self._waiting)
+        holders, changes = iter(self._holders), iter(self._waiting)
         live: dict[int, Holder] = {}
         ends: list[tuple[int, int]] = []
-        next_holder = next_change = waiting = firm = resuming = 0
+        holder, change = next(holders, None), next(changes, None)
+        count = waiting = firm = resuming = 0
         for time in moments:
-            while next_holder < len(holders) and holders[next_holder].known <= time:
-                holder = holders[next_holder]
-                live[next_holder] = holder
-                heappush(ends, (holder.gone, next_holder))
-                next_holder += 1
+            while holder is not None and holder[0] <= time:
+                live[count] = Holder(self._held, holder[2:], holder[1])
+                heappush(ends, (live[count].gone, count))
+                count += 1
+                holder = next(holders, None)
+                while ends and ends[0][0] < time:
+                    del live[heappop(ends)[1]]
             while ends and ends[0][0] < time:
                 del live[heappop(ends)[1]]
-            while next_change < len(changes) and changes[next_change][0] <= time:
-                waiting += changes[next_change][1]
-                firm += changes[next_change][2]
-                resuming += changes[next_change][3]
-                next_change += 1
+            while change is not None and change[0] <= time:
+                waiting += change[1]
+                firm += change[2]
+                resuming += change[3]
+                change = next(changes, None)
             yield Moment(list(live.values()), waiting, firm, resuming)

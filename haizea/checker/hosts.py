@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from haizea.checker.history import History, Stretch
-from haizea.checker.records import AR, FOREVER, HostChange, Records, Row
+from haizea.checker.records import AR, FOREVER, HostChange, Records, ReservationSet
 from haizea.checker.violation import Rule, Violation
 
 Periods = list[tuple[int, int]]
@@ -21,6 +21,7 @@ class HostTimes:
         changes = records.host_changes
         self.down = {host: _periods(of, {"down"}) for host, of in changes.items()}
         self.closed = {host: _periods(of, {"down", "drained"}) for host, of in changes.items()}
+        self._ever_down = any(self.down.values())
 
     def absent(self, host: int, time: int) -> bool:
         """Whether the host can take nothing new then, as far as the records tell.
@@ -44,16 +45,16 @@ class HostTimes:
                 if end < FOREVER:
                     yield end, host, True
 
-    def held_while_down(self) -> Iterator[Violation]:
+    def held_while_down(self, sets: Iterable[ReservationSet]) -> Iterator[Violation]:
         """Reservations on a host that is down."""
-        if not any(self.down.values()):
+        if not self._ever_down:
             return
-        for rows in self._records.rows.values():
-            for row in rows:
-                time = first_overlap(self.down.get(row.host, ()), row)
+        for held in sets:
+            for host in held.hosts:
+                time = first_overlap(self.down.get(host, ()), held.start, held.end)
                 if time is not None:
-                    message = f"its {row.purpose} reservation goes on, though the host is down"
-                    yield Violation(Rule.HOSTS, row.lease, row.host, time, message)
+                    message = f"its {held.purpose} reservation goes on, though the host is down"
+                    yield Violation(Rule.HOSTS, held.lease, host, time, message)
 
     def started_while_closed(self, history: History) -> Iterator[Violation]:
         """Stays that began on a host that was down or drained ever since they could be planned."""
@@ -101,9 +102,9 @@ def _within(periods: Periods, start: int, end: int) -> bool:
     return at >= 0 and end < periods[at][1]
 
 
-def first_overlap(periods: Iterable[tuple[int, int]], row: Row) -> int | None:
-    """The first moment of the reservation that is in one of ``periods``, which are in order."""
+def first_overlap(periods: Iterable[tuple[int, int]], since: int, until: int) -> int | None:
+    """The first moment of a time that is in one of ``periods``, which are in order."""
     for start, end in periods:
-        if row.start < end and start < row.end:
-            return max(start, row.start)
+        if since < end and start < until:
+            return max(start, since)
     return None

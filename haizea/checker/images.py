@@ -2,86 +2,135 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 from haizea.checker import formulas
 from haizea.checker.history import History
 from haizea.checker.hosts import HostTimes
+from haizea.checker.load import ResultsFile
+from haizea.checker.others import Held, Others
 from haizea.checker.records import FINAL, FOREVER, Records, Row
+from haizea.checker.scratch import Scratch, Spool
+from haizea.checker.values import hosts as hosts_in
+from haizea.checker.values import number, optional, text
 from haizea.checker.violation import Rule, Violation
 
-#: By image and host: when transfers of it there ended, in order.
-Arrivals = dict[tuple[str, int], list[int]]
+#: By image and host: when the first transfer of it there ended.
+Arrivals = Mapping[tuple[str, int], int]
+
+_TABLE = "reservation_sets"
 
 
-def arrivals(records: Records) -> Arrivals:
-    """When each image came to each host. A transfer that failed does not count."""
-    result: Arrivals = {}
-    for lease_id, rows in records.rows.items():
-        lease = records.leases.get(lease_id)
-        if lease is None or not lease.image:
-            continue
-        for row in rows:
-            if row.purpose == "transfer" and _arrived(records, row, lease.image_mb):
-                result.setdefault((lease.image, row.host), []).append(row.end)
-    for ends in result.values():
-        ends.sort()
-    return result
+def first_arrivals(file: ResultsFile) -> Arrivals:
+    """When each image first came to each host. A transfer that failed does not count.
+
+    Empty where each lease needs a transfer of its own.
+    """
+    records, first = file.records, dict[tuple[str, int], int]()
+    if not records.options.images_managed or _own_transfers(records):
+        return first
+    query = (
+        'SELECT l.image, l.image_mb, r.start, r."end", r.hosts'
+        f" FROM {_TABLE} AS r JOIN leases AS l ON l.lease = r.lease WHERE r.purpose = 'transfer'"
+    )
+    for row in file.db.execute(query):
+        image, image_mb = text(row[0], "leases"), optional(row[1], "leases") or 0
+        start, end = number(row[2], _TABLE), number(row[3], _TABLE)
+        if image and arrived(records, end - start, image_mb):
+            for host in hosts_in(row[4], _TABLE):
+                first[image, host] = min(first.get((image, host), FOREVER), end)
+    return first
 
 
-def _arrived(records: Records, row: Row, image_mb: int) -> bool:
-    took = row.end - row.start
+def _own_transfers(records: Records) -> bool:
+    """Whether each lease has its image sent for itself."""
+    return not (records.options.image_caches or records.options.redundant_avoided)
+
+
+def arrived(records: Records, took: int, image_mb: int) -> bool:
+    """Whether a transfer that took so long was over."""
     sure = not records.disturbed and not records.host_changes
     return sure or took >= formulas.image_seconds(records.options, image_mb)
 
 
-def transfers(records: Records, hosts: HostTimes) -> Iterator[Violation]:
-    """The link carries one transfer at a time; each takes as long as its image is large."""
-    found: list[tuple[Row, str]] = []
-    for lease_id, rows in records.rows.items():
-        lease = records.leases.get(lease_id)
-        if lease is None:
-            continue
-        own = [row for row in rows if row.purpose == "transfer"]
+class Transfers:
+    """Fill it with :meth:`add`, then ask :meth:`check`."""
+
+    def __init__(self, file: ResultsFile, hosts: HostTimes, others: Others, spare: Scratch) -> None:
+        self._records = file.records
+        self._hosts = hosts
+        self._others = others
+        self._held = Held(file)
+        self._found = Spool(
+            spare, "transfers", 'start, "end", lease, number, image', 'start, "end", lease'
+        )
+
+    def add(self, history: History) -> Iterator[Violation]:
+        """Take in one lease; each of its transfers takes as long as its image is large."""
+        if not self._records.options.images_managed:
+            return
+        own = [held for held in history.sets if held.purpose == "transfer"]
         # Where one of its hosts takes nothing new any more, it may send its image elsewhere.
-        moved = {row.end for row in own if hosts.absent(row.host, row.end)}
-        for row in own:
-            found.append((row, lease.image))
-            if row.end not in moved:
-                yield from _length(records, row, lease.image_mb)
-    found.sort(key=lambda item: (item[0].start, item[0].end, item[0].lease, item[0].host))
-    busy_until = -1
-    last: tuple[Row, str] | None = None
-    for row, image in found:
-        if row.start >= row.end:
-            continue
-        overlaps = last is not None and row.start < busy_until
-        if last is not None and overlaps and not _together(records, last, (row, image)):
-            message = f"its image comes while the link is busy with that of lease {last[0].lease}"
-            host = row.host if row.host in records.hosts else None
-            yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
-        if row.end > busy_until:
-            busy_until, last = row.end, (row, image)
+        moved = {
+            held.end
+            for held in own
+            if any(self._hosts.absent(host, held.end) for host in held.hosts)
+        }
+        for held in own:
+            self._found.add((held.start, held.end, held.lease, held.number, history.lease.image))
+            if held.end not in moved:
+                for row in held.rows():
+                    yield from _length(history, row)
+
+    def check(self) -> Iterator[Violation]:
+        """The link carries one transfer at a time."""
+        records = self._records
+        busy_until = -1
+        last: tuple[Row, str] | None = None
+        for row, image in self._rows():
+            if row.start >= row.end:
+                continue
+            overlaps = last is not None and row.start < busy_until
+            if last is not None and overlaps and not self._together(last, (row, image)):
+                message = (
+                    f"its image comes while the link is busy with that of lease {last[0].lease}"
+                )
+                host = row.host if row.host in records.hosts else None
+                yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
+            if row.end > busy_until:
+                busy_until, last = row.end, (row, image)
+
+    def _rows(self) -> Iterator[tuple[Row, str]]:
+        """All transfers, in order of start, end, lease and host."""
+        for (start, end, lease), of_lease in groupby(self._found, key=lambda row: row[:3]):
+            rows = list(of_lease)
+            numbers = ",".join([str(row_number) for *_, row_number, _ in rows])
+            on = [host for hosts, _ in self._held.sets(numbers) for host in hosts]
+            image = rows[0][4]
+            for host in sorted(on):
+                yield Row(lease, "transfer", host, start, end, ()), image
+
+    def _together(self, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
+        """Whether both may be of one transfer. Who needs it no more leaves before its end."""
+        records = self._records
+        several = records.options.multicast or a[0].host == b[0].host
+        if a[1] != b[1] or a[0].start != b[0].start or not several:
+            return False
+        if a[0].end == b[0].end or records.disturbed or records.host_changes:
+            return True
+        # Whoever has to go elsewhere leaves too.
+        first = min(a[0], b[0], key=lambda row: row.end)
+        return self._others.rules_change(first.lease or 0, first.end)
 
 
-def _together(records: Records, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
-    """Whether both may be of one transfer. Who needs it no more leaves before its end."""
-    whole = a[0].end == b[0].end or records.disturbed or bool(records.host_changes)
-    # Whoever has to go elsewhere leaves too.
-    first = min(a[0], b[0], key=lambda row: row.end)
-    whole |= any(rules.time == first.end for rules in records.host_rules.get(first.lease or 0, ()))
-    several = records.options.multicast or a[0].host == b[0].host
-    return a[1] == b[1] and a[0].start == b[0].start and several and whole
-
-
-def _length(records: Records, row: Row, image_mb: int) -> Iterator[Violation]:
-    took, expected = row.end - row.start, formulas.image_seconds(records.options, image_mb)
+def _length(history: History, row: Row) -> Iterator[Violation]:
+    records = history.records
+    took = row.end - row.start
+    expected = formulas.image_seconds(records.options, history.lease.image_mb)
     if took == expected or records.disturbed:
         return  # it may be late, or fail
-    lease_id = row.lease or 0
-    story = records.stories.get(lease_id)
-    last = story[-1] if story else None
+    last = history.story[-1] if history.story else None
     # Whoever is cancelled, or cut short by the end of the run, needs no image.
     if last is not None and took < expected:
         ended = last.time if last.state in ("Cancelled", "Failed") else FOREVER
@@ -105,11 +154,14 @@ def images_there(records: Records, history: History, came: Arrivals) -> Iterator
     if formulas.image_seconds(records.options, lease.image_mb) == 0:
         return
     resumed = {p.end for p in history.phases.get("resume", ())}
-    own = not (records.options.image_caches or records.options.redundant_avoided)
+    own = _own_transfers(records)
     mine = [
-        (r.host, r.end)
-        for r in history.rows
-        if own and r.purpose == "transfer" and _arrived(records, r, lease.image_mb)
+        (host, held.end)
+        for held in history.sets
+        if own
+        and held.purpose == "transfer"
+        and arrived(records, held.end - held.start, lease.image_mb)
+        for host in held.hosts
     ]
     for phase in history.phases.get("run", ()):
         if phase.start in resumed:
@@ -118,8 +170,7 @@ def images_there(records: Records, history: History, came: Arrivals) -> Iterator
             if own:
                 there = any(h == host and end <= phase.start for h, end in mine)
             else:
-                ends = came.get((lease.image, host), [])
-                there = bisect_left(ends, phase.start + 1) > 0
+                there = came.get((lease.image, host), FOREVER) <= phase.start
             if not there:
                 known = host if host in records.hosts else None
                 message = f"it starts there without its image {lease.image!r}"

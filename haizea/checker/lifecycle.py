@@ -61,7 +61,7 @@ def life_cycle(records: Records, history: History) -> Iterator[Violation]:
     final = history.final
     # What is not in step, or not over, is told by the rules of gangs and early ends.
     odd = any(phase.odd for phases in history.phases.values() for phase in phases)
-    if not odd and (final is None or all(row.end <= final.time for row in history.rows)):
+    if not odd and (final is None or all(held.end <= final.time for held in history.sets)):
         yield from _held(records, history)
         yield from _progress(records, history)
 

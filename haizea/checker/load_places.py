@@ -20,30 +20,46 @@ class BadPlaces(Exception):
     """One of the tables makes no sense; says why."""
 
 
-def read_host_rules(db: sqlite3.Connection) -> dict[int, list[HostRules]]:
-    """The rules of each lease, in order of time. Raises :class:`BadPlaces`."""
-    rules: dict[int, list[HostRules]] = {}
+def has_table(db: sqlite3.Connection, table: str) -> bool:
+    """Whether there is such a table. Raises :class:`BadPlaces` if it is not a plain one."""
+    row = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    if row is None:
+        return False
+    if not isinstance(row[0], str) or not row[0].upper().startswith("CREATE TABLE"):
+        raise BadPlaces(f"{table} is not a plain table")
+    return True
+
+
+def read_host_rules(db: sqlite3.Connection) -> Iterator[tuple[int, HostRules]]:
+    """Leases, in order, and their rules, each lease's in order of time.
+
+    Raises :class:`BadPlaces`.
+    """
     for lease, time, text in _rows(db, "host_rules", "lease, time, rules"):
-        rules.setdefault(lease, []).append(_rules(time, text))
-    return rules
+        yield lease, _rules(time, text)
 
 
-def read_node_hosts(db: sqlite3.Connection) -> dict[int, list[NodeHosts]]:
-    """The hosts of each lease's nodes, in order of time. Raises :class:`BadPlaces`."""
-    hosts: dict[int, list[NodeHosts]] = {}
+def read_node_hosts(db: sqlite3.Connection) -> Iterator[tuple[int, NodeHosts]]:
+    """Leases, in order, and the hosts of their nodes, each lease's in order of time.
+
+    Raises :class:`BadPlaces`.
+    """
     for lease, time, text in _rows(db, "node_hosts", "lease, time, hosts"):
-        found = _parsed("node_hosts", text)
-        hosts.setdefault(lease, []).append(NodeHosts(time, _numbers("node_hosts", found)))
-    return hosts
+        yield lease, NodeHosts(time, _numbers("node_hosts", _parsed("node_hosts", text)))
+
+
+def rules_change(db: sqlite3.Connection, lease: int, time: int) -> bool:
+    """Whether other hosts will do for the lease from that moment on."""
+    if not has_table(db, "host_rules"):
+        return False
+    query = "SELECT 1 FROM host_rules WHERE lease = ? AND time = ? LIMIT 1"
+    return db.execute(query, (lease, time)).fetchone() is not None
 
 
 def _rows(db: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[int, int, Any]]:
-    row = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-    if row is None:
+    if not has_table(db, table):
         return
-    if not isinstance(row[0], str) or not row[0].upper().startswith("CREATE TABLE"):
-        raise BadPlaces(f"{table} is not a plain table")
-    query = f"SELECT {columns} FROM {table} ORDER BY time, rowid"
+    query = f"SELECT {columns} FROM {table} ORDER BY lease, time, rowid"
     for count, (lease, time, text) in enumerate(db.execute(query)):
         if count >= _MOST_ROWS:
             raise BadPlaces(f"table {table} has too many rows")

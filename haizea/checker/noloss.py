@@ -22,11 +22,9 @@ def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
     will do for some lease.
     """
     return (
-        bool(records.host_rules)
+        records.placed
+        or records.endless
         or any(hosts.absent(host, records.ended) for host in records.hosts)
-        or any(
-            lease.duration is None and lease.state == "Active" for lease in records.leases.values()
-        )
     )
 
 
@@ -84,7 +82,7 @@ class SiteSize:
     def too_big(self, records: Records, history: History) -> Iterator[Violation]:
         """Rejected as too big means too big for the empty site, and the other way round."""
         lease = history.lease
-        if self._grows or not history.story or history.lease.id in records.host_rules:
+        if self._grows or not history.story or history.host_rules:
             return
         last = history.story[-1]
         sets = lease.node_sets

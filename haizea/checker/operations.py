@@ -3,13 +3,13 @@ shutting down, and the running time that makes a start worth while."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from haizea.checker import formulas
 from haizea.checker.formulas import Range
 from haizea.checker.history import History, Phase, Stretch
-from haizea.checker.records import FOREVER, Capacity, Records, Row
+from haizea.checker.records import Capacity, Records
 from haizea.checker.violation import Rule, Violation
 
 
@@ -22,7 +22,7 @@ def operations(records: Records, history: History) -> Iterator[Violation]:
     ):
         for phase in history.phases.get(purpose, ()):
             # Rows that differ say nothing on the phase; the rule of gangs tells of them.
-            if not phase.odd and set(phase.use) <= set(records.hosts):
+            if not phase.odd and phase.use.keys() <= records.hosts.keys():
                 yield from _took(history, phase, seconds(records, lease, phase.use, phase.start))
     final = history.final
     if final is not None and final.state == "Done" and final.code != "early-end":
@@ -168,31 +168,3 @@ def _moved(
 
 def _new_host(before: Mapping[int, Capacity], after: Mapping[int, Capacity]) -> int | None:
     return next((h for h in sorted(after) if after[h] != before.get(h)), None)
-
-
-def exclusive(records: Records, rows: Iterable[list[Row]]) -> Iterator[Violation]:
-    """With global exclusion no suspensions or resumptions of different leases overlap.
-
-    One that is late may overlap those that were planned by then: what counts is the soonest
-    end that it can have been planned to have.
-    """
-    if not records.options.global_exclusion:
-        return
-    spans: dict[tuple[int, int, int, str], dict[int, Capacity]] = {}
-    for of_lease in rows:
-        for row in of_lease:
-            if row.purpose in ("suspend", "resume") and row.start < row.end:
-                span = (row.start, row.end, row.lease or 0, row.purpose)
-                spans.setdefault(span, {})[row.host] = row.capacity
-    busy_until, busy_with = -1, FOREVER
-    for (start, end, lease_id, purpose), use in sorted(spans.items(), key=lambda item: item[0]):
-        if start < busy_until and lease_id != busy_with:
-            message = f"its suspension or resumption overlaps that of lease {busy_with}"
-            yield Violation(Rule.OPERATIONS, lease_id, None, start, message)
-        lease = records.leases.get(lease_id)
-        if records.disturbed and lease is not None:
-            suspends = purpose == "suspend"
-            seconds = formulas.suspend_seconds if suspends else formulas.resume_seconds
-            end = min(end, start + seconds(records, lease, use, start).least)
-        if end > busy_until:
-            busy_until, busy_with = end, lease_id

@@ -15,9 +15,9 @@ def places(records: Records, history: History) -> Iterator[Violation]:
     So may what others take elsewhere while it runs, which in a simulation nobody does.
     """
     lease = history.lease
-    rules = records.host_rules.get(lease.id, ())
+    rules = history.host_rules
     resumed = {phase.end for phase in history.phases.get("resume", ())}
-    for time, hosts in records.node_hosts.get(lease.id, ()):
+    for time, hosts in history.node_hosts:
         if len(hosts) != lease.nodes:
             message = f"it has {lease.nodes} nodes, and hosts are recorded for {len(hosts)}"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from haizea.checker import formulas
 from haizea.checker.history import History, Stretch
-from haizea.checker.holders import Holder, Holders, may_have_moved
-from haizea.checker.records import AR, FOREVER, Records
+from haizea.checker.holders import Holder, Holders, Moment, may_have_moved
+from haizea.checker.load import ResultsFile
+from haizea.checker.others import Held, Others, numbers_of
+from haizea.checker.records import AR, FOREVER, Capacity
 from haizea.checker.rejections import least_free
+from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.violation import Rule, Violation
 
 _FOR = re.compile(r"\blease (\d{1,15})\b")
 
 
 class Victim(NamedTuple):
-    """A lease that ran and had to leave at ``time`` for the AR ``by``, asked for at ``asked``."""
+    """A lease that ran and had to leave at ``time`` for the AR ``by``, asked for at ``asked``.
+
+    It would have had its hosts until ``planned_end``; ``numbers`` are the rows of what it held.
+    """
 
     asked: int
     lease_id: int
     by: int
     time: int
-    stay: Stretch
+    planned_end: int
+    numbers: str
 
 
 class Preemptions:
     """Checks leases one by one, and notes the victims of ARs for :meth:`needless`."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        self._victims: list[Victim] = []
+    def __init__(self, file: ResultsFile, others: Others, scratch: Scratch) -> None:
+        self._records = file.records
+        self._others = others
+        self._held = Held(file)
+        self._victims = Spool(
+            scratch, "victims", "asked, lease, by, time, planned_end, numbers", "asked, lease"
+        )
 
     def check(self, history: History) -> Iterator[Violation]:
         """Whether the lease may be preempted, and is so in the right way and in time."""
@@ -66,24 +78,24 @@ class Preemptions:
     ) -> Iterator[Violation]:
         records = self._records
         found = _FOR.search(reason)
-        ar = records.leases.get(int(found[1])) if found else None
+        ar = self._others.asked(int(found[1])) if found else None
         stay = next(
             (s for s in history.stretches if s.active is not None and s.active <= time <= s.end),
             None,
         )
-        if ar is None or ar.requested_start is None or stay is None:
+        if ar is None or stay is None:
             return
         gone = time if state == "Queued" else stay.end
         if gone > ar.requested_start and not records.disturbed:
-            message = f"it leaves its hosts at {gone}, after lease {ar.id} needs them"
+            message = f"it leaves its hosts at {gone}, after lease {ar.lease} needs them"
             yield self._violation(history, time, message)
             return
-        of_ar = History(records, ar)
-        asked = of_ar.admitted
         if state == "Queued" and not records.disturbed:
-            since = time if may_have_moved(of_ar) else asked
+            moved = may_have_moved(records, ar.admitted, ar.requested_start)
+            since = time if moved else ar.admitted
             yield from self._dropped(history, stay, time, since, ar.requested_start)
-        self._victims.append(Victim(asked, history.lease.id, ar.id, time, stay))
+        victim = (history.lease.id, ar.lease, time, stay.planned_end, numbers_of(stay.sets))
+        self._victims.add(Victim(ar.admitted, *victim))
 
     def _dropped(
         self, history: History, stay: Stretch, time: int, asked: int, deadline: int
@@ -115,36 +127,46 @@ class Preemptions:
         """Victims that could have stayed."""
         if self._records.disturbed:
             return
-        victims = sorted(self._victims, key=lambda v: (v.asked, v.lease_id))
-        gone: dict[int, set[int]] = {}
-        for victim in victims:
-            gone.setdefault(victim.by, set()).add(victim.lease_id)
-        for victim, moment in zip(victims, holders.at(v.asked for v in victims), strict=True):
-            ar = next((h for h in moment.holders if h.lease.id == victim.by), None)
-            if ar is None or not ar.use or not victim.stay.use:
-                continue
-            if not set(ar.use) & set(victim.stay.use):
-                message = f"it is preempted for lease {victim.by}, but on none of its hosts"
-                yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)
-                continue
-            beside = [h for h in moment.holders if h.lease.id not in gone[victim.by]]
-            # Where waiting leases hold reservations on hosts, these may have been in the way.
-            options = self._records.options
-            promised = options.images_managed or options.reservations not in (0, 1)
-            known = moment.waiting == 0 or (moment.firm == 0 and not promised)
-            if known and self._could_stay(victim, ar, beside):
-                message = f"it is preempted for lease {victim.by}, which had room beside it"
-                yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)
+        asked = groupby(map(Victim._make, self._victims), key=itemgetter(0))
+        moments = holders.at(row[0] for row in self._victims)
+        for _, victims in asked:
+            together = list(victims)
+            gone: dict[int, set[int]] = {}
+            for victim in together:
+                gone.setdefault(victim.by, set()).add(victim.lease_id)
+            for victim in together:
+                message = self._needless(victim, next(moments), gone[victim.by])
+                if message is not None:
+                    yield Violation(Rule.PREEMPTION, victim.lease_id, None, victim.time, message)
 
-    def _could_stay(self, victim: Victim, ar: Holder, holders: Iterable[Holder]) -> bool:
+    def _needless(self, victim: Victim, moment: Moment, gone: set[int]) -> str | None:
+        """Why the victim could have stayed, though not those ``gone`` for the same AR."""
+        ar = next((h for h in moment.holders if h.lease == victim.by), None)
+        if ar is None or not ar.placed or not victim.numbers:
+            return None
+        use = self._held.use(victim.numbers)
+        if not ar.use.keys() & use.keys():
+            return f"it is preempted for lease {victim.by}, but on none of its hosts"
+        # Where waiting leases hold reservations on hosts, these may have been in the way.
+        options = self._records.options
+        promised = options.images_managed or options.reservations not in (0, 1)
+        known = moment.waiting == 0 or (moment.firm == 0 and not promised)
+        beside = [h for h in moment.holders if h.lease not in gone]
+        if known and self._could_stay(victim, use, ar, beside):
+            return f"it is preempted for lease {victim.by}, which had room beside it"
+        return None
+
+    def _could_stay(
+        self, victim: Victim, use: Mapping[int, Capacity], ar: Holder, holders: Iterable[Holder]
+    ) -> bool:
         """Whether it fits beside all that was held or promised when the AR was asked for."""
-        start, end = ar.start, victim.stay.planned_end
+        start, end = ar.start, victim.planned_end
         if start >= end or end >= FOREVER:
             return False
         others = [h for h in holders if h.start < end and h.planned_end > start]
-        if any(not h.use for h in others):
+        if any(not h.placed for h in others):
             return False
-        for host, wanted in victim.stay.use.items():
+        for host, wanted in use.items():
             there = self._records.hosts.get(host)
             beside = [h for h in others if host in h.use]
             if there is None or not least_free(wanted, there.capacity, host, beside, start, end):

@@ -10,12 +10,19 @@ things fail or are late.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 from haizea.checker.history import History
 from haizea.checker.hosts import HostTimes
-from haizea.checker.records import BEST_EFFORT, FOREVER, Lease, Records
-from haizea.checker.replay import MOST_LOOKS, Event, Replay
+from haizea.checker.load import ResultsFile
+from haizea.checker.others import Held, numbers_of
+from haizea.checker.records import BEST_EFFORT, FOREVER, Capacity, Lease, NodeSet, total_of
+from haizea.checker.replay import Event, Job, Replay
+from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.violation import Violation
 
 #: States in which a lease has been taken from the queue's place but is promised hosts that
@@ -40,23 +47,20 @@ _WAITS = {False: "waits", True: "returns"}
 class Queue:
     """Fill it with :meth:`add`, then ask :meth:`check`."""
 
-    def __init__(self, records: Records, hosts: HostTimes) -> None:
-        self._records = records
+    def __init__(self, file: ResultsFile, hosts: HostTimes, scratch: Scratch) -> None:
+        self._records = records = file.records
         self._hosts = hosts
-        self._events: list[Event] = []
-        self._leases: dict[int, Lease] = {}
-        self._replay: Replay | None = None
-
-    @property
-    def applies(self) -> bool:
-        """Whether the order of the queue is known, and starts are put off for it alone.
-
-        Not where images are waited for, or hosts that will do.
-        """
-        options = self._records.options
+        self._held = Held(file)
+        self._jobs = _Jobs(scratch)
+        columns = "time, lease, what, since, fresh, planned_end, numbers"
+        self._events = Spool(scratch, "events", columns, "time, lease")
+        options = records.options
         known = options.queue_order in ("submission", "seniority", "shortest-first")
-        anywhere = not self._records.host_rules
-        return known and options.simulated and not options.images_managed and anywhere
+        #: Whether the order of the queue is known, and starts are put off for it alone.
+        #: Not where images are waited for, or hosts that will do.
+        self.applies = (
+            known and options.simulated and not options.images_managed and not records.placed
+        )
 
     def add(self, history: History) -> None:
         """Take in one lease."""
@@ -65,11 +69,11 @@ class Queue:
             return
         events = self._events
         if lease.kind == BEST_EFFORT:
-            self._leases[lease.id] = lease
+            self._jobs.add(lease, suspendable=self._records.options.suspendable(lease))
             self._waits(history)
         else:
             # Until it holds its hosts, they are promised to it.
-            events.append(Event(history.admitted, lease.id, "unsettled"))
+            events.add(Event(history.admitted, lease.id, "unsettled"))
         unsettled = lease.kind != BEST_EFFORT
         for span in history.spans:
             now = span.state in _UNSETTLED or (
@@ -77,14 +81,17 @@ class Queue:
             )
             if now != unsettled:
                 what = "unsettled" if now else "settled"
-                events.append(Event(span.start, lease.id, what))
+                events.add(Event(span.start, lease.id, what))
                 unsettled = now
         for stay in history.stretches:
             if stay.active is not None and stay.active < stay.end and stay.use:
                 since = history.place(stay.start)
-                events.append(Event(stay.active, lease.id, "starts", since, stay))
+                starts = Event(stay.active, lease.id, "starts", since)
+                numbers = numbers_of(stay.sets)
+                fresh, until = not stay.resumed, stay.planned_end
+                events.add(starts._replace(fresh=fresh, planned_end=until, numbers=numbers))
                 if stay.end < FOREVER:
-                    events.append(Event(stay.end, lease.id, "ends"))
+                    events.add(Event(stay.end, lease.id, "ends"))
 
     def _waits(self, history: History) -> None:
         """When the lease is in the queue; moments without duration are left out."""
@@ -99,7 +106,7 @@ class Queue:
                 self._waited(Event(waits_from, lease, _WAITS[again], since), span.start)
                 if span.state == "Suspended-Scheduled":
                     # It goes on when it is back: this is when it was taken.
-                    self._events.append(Event(span.start, lease, "taken", since))
+                    self._events.add(Event(span.start, lease, "taken", since))
                 waits_from, again = None, True
         if waits_from is not None:
             since = history.place(waits_from)
@@ -107,28 +114,22 @@ class Queue:
 
     def _waited(self, begins: Event, end: int) -> None:
         if begins.time < end:
-            self._events.append(begins)
+            self._events.add(begins)
             if end < FOREVER:
-                self._events.append(Event(end, begins.lease, "leaves"))
+                self._events.add(Event(end, begins.lease, "leaves"))
 
     def check(self) -> Iterator[Violation]:
         """Everything that is wrong with the order of starts."""
         if not self.applies:
             return
         for time, host, opens in self._hosts.openings():
-            self._events.append(Event(time, host, "opens" if opens else "shuts"))
-        replay = self._replay = Replay(self._records, self._leases)
-        events = sorted(self._events, key=lambda e: (e.time, e.lease))
-        first = 0
-        while first < len(events):
-            last = first
-            while last < len(events) and events[last].time == events[first].time:
-                last += 1
-            yield from replay.moment(events[first].time, events[first:last])
-            first = last
+            self._events.add(Event(time, host, "opens" if opens else "shuts"))
+        replay = Replay(self._records, self._jobs.find, self._held.sets)
+        for time, events in groupby(map(Event._make, self._events), key=itemgetter(0)):
+            yield from replay.moment(time, list(events))
 
     def describe(self) -> str | None:
-        """What could not be tested, if anything; ask it after :meth:`check`."""
+        """What cannot be tested, if anything."""
         if not self.applies:
             return (
                 "rule 4: the order of starts is not tested (images, own order, a real site, or"
@@ -138,6 +139,34 @@ class Queue:
             return "rule 4: future reservations are not tested (failures or delays)"
         if self._records.options.reservations not in (0, 1):
             return "rule 4: only one future reservation can be worked out; several are not tested"
-        if self._replay is not None and self._replay.looks > MOST_LOOKS:
-            return "rule 4: not all future reservations were tested (too many to work out)"
         return None
+
+
+class _Jobs:
+    """The leases of the queue, kept until they are asked for."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        columns = "lease INTEGER PRIMARY KEY, submitted, length, suspendable, nodes"
+        self._found = Spool(scratch, "jobs", columns, "lease")
+
+    def add(self, lease: Lease, *, suspendable: bool) -> None:
+        nodes = _told(tuple([(s.count, s.capacity) for s in lease.node_sets]))
+        self._found.add((lease.id, lease.submitted, lease.length, suspendable, nodes))
+
+    def find(self, lease: int) -> Job | None:
+        found = self._found.find(lease)
+        if found is None:
+            return None
+        return Job._make((*found[:3], bool(found[3]), *_nodes(found[4])))
+
+
+@lru_cache(1000)
+def _told(node_sets: tuple[tuple[int, Capacity], ...]) -> str:
+    return json.dumps(node_sets)
+
+
+@lru_cache(1000)
+def _nodes(told: str) -> tuple[tuple[NodeSet, ...], Capacity]:
+    """Node sets, and what they ask for in all."""
+    sets = tuple([NodeSet(count, tuple(capacity)) for count, capacity in json.loads(told)])
+    return sets, total_of(sets)

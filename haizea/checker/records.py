@@ -1,4 +1,5 @@
-"""A results file's records in memory, as far as the checker needs them.
+"""What a results file says, as far as the checker needs it: of the run as a whole, and the
+parts of which the records of its leases are made.
 
 Times are seconds since the epoch, intervals half-open. A capacity has one amount per
 resource type, in the order of :attr:`Records.types`.
@@ -6,7 +7,7 @@ resource type, in the order of :attr:`Records.types`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +48,23 @@ class Row(NamedTuple):
     start: int
     end: int
     capacity: Capacity
+
+
+class ReservationSet(NamedTuple):
+    """What a lease held for a purpose, the same on each of some hosts; ``number`` is its row."""
+
+    lease: int
+    purpose: str
+    start: int
+    end: int
+    hosts: Sequence[int]
+    capacity: Capacity
+    number: int
+
+    def rows(self) -> Iterator[Row]:
+        """One for each host."""
+        for host in self.hosts:
+            yield Row(self.lease, self.purpose, host, self.start, self.end, self.capacity)
 
 
 class HostChange(NamedTuple):
@@ -97,8 +115,7 @@ class Change(NamedTuple):
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A request and what became of it."""
 
     id: int
@@ -118,10 +135,7 @@ class Lease:
     @property
     def total(self) -> Capacity:
         """What all its nodes hold together."""
-        return tuple(
-            sum(s.count * s.capacity[i] for s in self.node_sets)
-            for i in range(len(self.node_sets[0].capacity))
-        )
+        return total_of(self.node_sets)
 
     @property
     def length(self) -> int:
@@ -181,13 +195,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All of one results file.
+    """What a results file says of its run as a whole; its leases are read one after another.
 
-    ``rows`` and ``stories`` are by lease, in order of start and as they were written;
-    ``host_changes`` and ``rates`` are by host, in order of time. ``disturbed`` is set where
-    operations may have failed or taken longer than planned, so that plans do not hold.
-    ``absences`` are times in which nobody was there to carry out what was due. ``host_rules``
-    and ``node_hosts`` are by lease, in order of time, of leases that may not run everywhere.
+    ``leases`` is how many there are. ``host_changes`` and ``rates`` are by host, in order of
+    time. ``disturbed`` is set where operations may have failed or taken longer than planned,
+    so that plans do not hold. ``absences`` are times in which nobody was there to carry out
+    what was due. ``placed`` is set where some lease may not run everywhere, ``endless`` where
+    one without end is active, ``contested`` where somebody was preempted, or refused for want
+    of room or time.
     """
 
     status: str
@@ -195,16 +210,15 @@ class Records:
     types: tuple[str, ...]
     options: Options
     hosts: Mapping[int, Host]
-    leases: Mapping[int, Lease]
-    rows: Mapping[int, list[Row]]
-    outages: list[Row]
-    stories: Mapping[int, list[Change]]
-    host_changes: Mapping[int, list[HostChange]]
+    leases: int
+    outages: Sequence[Row]
+    host_changes: Mapping[int, Sequence[HostChange]]
     disturbed: bool
+    contested: bool
+    placed: bool
+    endless: bool
     absences: Sequence[tuple[int, int]] = ()
     rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
-    host_rules: Mapping[int, Sequence[HostRules]] = field(default_factory=dict)
-    node_hosts: Mapping[int, Sequence[NodeHosts]] = field(default_factory=dict)
 
     def host_name(self, host: int | None) -> str | None:
         """What people call the host."""
@@ -231,6 +245,20 @@ def subtract(a: Capacity, b: Capacity) -> Capacity:
 def add(a: Capacity, b: Capacity) -> Capacity:
     """``a + b``, type by type."""
     return tuple([x + y for x, y in zip(a, b, strict=True)])
+
+
+def times(a: Capacity, count: int) -> Capacity:
+    """``count`` times ``a``."""
+    return tuple([count * x for x in a])
+
+
+def total_of(node_sets: Sequence[NodeSet]) -> Capacity:
+    """What all the nodes hold together."""
+    first, *others = node_sets
+    total = times(first.capacity, first.count)
+    for node_set in others:
+        total = add(total, times(node_set.capacity, node_set.count))
+    return total
 
 
 def copies(wanted: Capacity, free: Capacity) -> int:

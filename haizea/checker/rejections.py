@@ -10,27 +10,55 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from haizea.checker.formulas import shutdown_seconds
+from haizea.checker.history import History
 from haizea.checker.holders import Holder, Holders, Moment
 from haizea.checker.hosts import HostTimes
-from haizea.checker.records import (
-    AR,
-    BEST_EFFORT,
-    FOREVER,
-    Capacity,
-    Host,
-    Lease,
-    Records,
-    copies,
-)
+from haizea.checker.records import AR, FOREVER, Capacity, Host, Records, copies
+from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.violation import Rule, Violation
 
 
 class Refusal(NamedTuple):
-    """A lease that was rejected, when, and why: for want of room, or of time to make room."""
+    """A lease that was rejected, when, and why: for want of room, or of time to make room.
+
+    It asked for ``nodes`` nodes, all of ``node``, for ``[start, end)``.
+    """
 
     time: int
-    lease: Lease
+    lease: int
+    kind: str
     code: str
+    start: int
+    end: int
+    nodes: int
+    node: Capacity
+
+
+class Refusals:
+    """Those that were rejected, in any order; read in that of time."""
+
+    def __init__(self, scratch: Scratch, types: int) -> None:
+        columns = "time, lease, kind, code, start, until, nodes"
+        columns += "".join([f", amount_{i}" for i in range(types)])
+        self._found = Spool(scratch, "refusals", columns, "time, lease")
+
+    def add(self, history: History) -> None:
+        """Take in one lease, if it was rejected for a reason that is tested here."""
+        lease, last = history.lease, history.story[-1]
+        start = last.time if lease.requested_start is None else lease.requested_start
+        if last.code not in CODES or start < last.time:
+            return
+        if len(lease.node_sets) > 1 or history.host_rules:
+            return
+        asked = lease.node_sets[0]
+        end = start + lease.length
+        self._found.add(
+            (last.time, lease.id, lease.kind, last.code, start, end, asked.count, *asked.capacity)
+        )
+
+    def __iter__(self) -> Iterator[Refusal]:
+        for row in self._found:
+            yield Refusal._make((*row[:7], row[7:]))
 
 
 #: The codes of the rejections that are tested here.
@@ -40,42 +68,36 @@ _EVERYTHING = "ar-preempts-everything"
 
 
 def refused(
-    records: Records, holders: Holders, hosts: HostTimes, refusals: Iterable[Refusal]
+    records: Records, holders: Holders, hosts: HostTimes, refusals: Refusals
 ) -> Iterator[Violation]:
     """Those that had room, or whom nobody kept from it."""
     if records.disturbed or records.options.images_managed:
         return
-    refusals = sorted(refusals, key=lambda r: (r.time, r.lease.id))
     for refusal, moment in zip(refusals, holders.at(r.time for r in refusals), strict=True):
-        lease = refusal.lease
-        start = refusal.time if lease.requested_start is None else lease.requested_start
-        end = start + lease.length
-        if len(lease.node_sets) > 1 or start < refusal.time or lease.id in records.host_rules:
-            continue
+        start, end = refusal.start, refusal.end
         there = [h for h in moment.holders if h.start < end and h.planned_end > start]
         message = _unfounded(records, refusal, moment, there)
         beside = _beside(records, refusal, moment, there)
         if message is None and beside is not None:
             up = [h for h in records.hosts.values() if not hosts.absent(h.id, refusal.time)]
-            node = lease.node_sets[0]
-            if nodes_free(up, node.capacity, beside, start, end) >= node.count:
+            if nodes_free(up, refusal.node, beside, start, end) >= refusal.nodes:
                 message = "it is rejected for want of room, but there is room"
         if message is not None:
-            rule = Rule.AR if lease.kind == AR else Rule.IMMEDIATE
-            yield Violation(rule, lease.id, None, refusal.time, message)
+            rule = Rule.AR if refusal.kind == AR else Rule.IMMEDIATE
+            yield Violation(rule, refusal.lease, None, refusal.time, message)
 
 
 def _unfounded(
     records: Records, refusal: Refusal, moment: Moment, there: list[Holder]
 ) -> str | None:
     """Rejected for want of time: somebody must be there who could not leave in time."""
-    if refusal.code != "no-time" or refusal.lease.kind != AR:
+    if refusal.code != "no-time" or refusal.kind != AR:
         return None
     if records.options.preemption != _EVERYTHING:
         return None
     if moment.firm and records.options.backfilling != "off":
         return None  # who waits and is not preemptible may have been promised the room
-    if any(_preemptible(h) and not _can_go(records, h, refusal.time) for h in there):
+    if any(h.preemptible and not _can_go(records, h, refusal.time) for h in there):
         return None
     return "it is rejected because others cannot leave in time, but nobody is held up"
 
@@ -88,9 +110,9 @@ def _beside(
     Without room means: not even if all that may be preempted were gone. Without time: not
     even if all of these were gone that can be.
     """
-    options, lease = records.options, refusal.lease
-    preempting = lease.kind == AR and options.preemption == _EVERYTHING
-    if lease.kind == AR and not preempting and options.preemption != "no-preemption":
+    options, kind = records.options, refusal.kind
+    preempting = kind == AR and options.preemption == _EVERYTHING
+    if kind == AR and not preempting and options.preemption != "no-preemption":
         return None
     # Waiting leases may hold reservations that are on no record. One whole claim does not
     # count as something that holds room.
@@ -98,22 +120,18 @@ def _beside(
     if preempting and refusal.code == "no-room":
         if moment.firm and on_hosts:
             return None
-        beside = [h for h in there if not _preemptible(h)]
+        beside = [h for h in there if not h.preemptible]
     elif preempting:
         if moment.firm and options.backfilling != "off":
             return None
-        beside = [h for h in there if not (_preemptible(h) and _can_go(records, h, refusal.time))]
+        beside = [h for h in there if not (h.preemptible and _can_go(records, h, refusal.time))]
     else:
-        claims = lease.kind != AR or refusal.code != "no-room"
+        claims = kind != AR or refusal.code != "no-room"
         promised = moment.waiting and (on_hosts or (claims and options.backfilling != "off"))
         if promised or moment.resuming:
             return None
         beside = there
-    return None if any(not h.use for h in beside) else beside
-
-
-def _preemptible(holder: Holder) -> bool:
-    return holder.lease.kind == BEST_EFFORT and holder.lease.preemptible
+    return None if any(not h.placed for h in beside) else beside
 
 
 def _can_go(records: Records, holder: Holder, time: int) -> bool:
@@ -121,7 +139,7 @@ def _can_go(records: Records, holder: Holder, time: int) -> bool:
     if holder.active is None:
         return False
     left = holder.planned_end - holder.active
-    shutdown = shutdown_seconds(records.options, holder.lease.nodes, left) if left < FOREVER else 0
+    shutdown = shutdown_seconds(records.options, holder.nodes, left) if left < FOREVER else 0
     return holder.active <= time < min(holder.planned_end - shutdown, holder.stopped)
 
 

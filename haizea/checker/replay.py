@@ -2,58 +2,73 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from haizea.checker.history import Stretch
-from haizea.checker.records import FOREVER, Capacity, Lease, Records, copies
+from haizea.checker.alike import AlikeHosts, NodeSize
+from haizea.checker.records import FOREVER, Capacity, NodeSet, Records
 from haizea.checker.violation import Rule, Violation
 
-#: After so many looks at hosts, promises are no longer worked out.
-MOST_LOOKS = 15_000_000
-
 Key = tuple[int, int, int]
+
+#: Hosts, and what is held on each of them, packed.
+Use = Sequence[tuple[Sequence[int], int]]
 
 
 class Event(NamedTuple):
     """What changes at a moment. Those of one moment are taken together.
 
     ``lease`` is a host's id where a host ``opens`` or ``shuts``. ``since`` is since when the
-    lease waits, or waited, where that matters.
+    lease waits, or waited, where that matters. One that starts does so afresh or is resumed,
+    is planned to end, and has hosts: ``numbers`` are the rows that say which.
     """
 
     time: int
     lease: int
     what: str
     since: int = 0
-    stay: Stretch | None = None
+    fresh: bool = False
+    planned_end: int = 0
+    numbers: str = ""
 
 
-def _is_fresh(event: Event) -> bool:
-    return event.stay is not None and not event.stay.resumed
+class Job(NamedTuple):
+    """A best-effort lease, as far as its place in the queue and its nodes go."""
+
+    id: int
+    submitted: int
+    length: int
+    suspendable: bool
+    node_sets: Sequence[NodeSet]
+    total: Capacity
 
 
 class Replay:
-    """The queue and the hosts, moment by moment."""
+    """The queue and the hosts, moment by moment.
 
-    def __init__(self, records: Records, leases: Mapping[int, Lease]) -> None:
+    ``job`` finds a best-effort lease by its number, ``use`` what rows say of hosts.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        job: Callable[[int], Job | None],
+        use: Callable[[str], Iterator[tuple[list[int], Capacity]]],
+    ) -> None:
         self._records = records
-        self._leases = leases
-        self._free = {h.id: h.capacity for h in records.hosts.values()}
-        self._spare = [sum(c[i] for c in self._free.values()) for i in range(len(records.types))]
-        self._running: list[tuple[int, int]] = []  # planned end, lease: in order
-        self._stays: dict[int, Stretch] = {}
-        self._shut: set[int] = set()
+        self._job = job
+        self._use = use
+        self._hosts = AlikeHosts(records.hosts, len(records.types))
+        self._stays: dict[int, tuple[int, int, Use]] = {}  # lease -> planned end, number, use
+        self._stay = 0
+        self._jobs: dict[int, Job] = {}  # of those that wait or run
         self._waiting: dict[int, int] = {}  # lease -> waits in the sense of the rule from then
         self._keys: dict[int, Key] = {}  # of those that wait
         self._queue: list[Key] = []
         self._unsettled: set[int] = set()
         self._head: int | None = None
         self._promise: int | None = None
-        self._freed: dict[int, Capacity] = {}  # what _soonest found free then, where it changed
-        self.looks = 0
 
     def moment(self, time: int, events: list[Event]) -> Iterator[Violation]:
         """What happens at one moment, and whether it may."""
@@ -62,6 +77,7 @@ class Replay:
         disturbed = False
         left = set()
         for event in events:
+            self._remember(event)
             match event.what:
                 case "ends":
                     self._give_back(event.lease)
@@ -74,13 +90,13 @@ class Replay:
                     disturbed = disturbed or again
                     self._waiting[event.lease] = time + 1 if again else time
                     self._keys[event.lease] = self._key(event)
-                    heappush(self._queue, self._keys[event.lease])
+                    self._line_up(self._keys[event.lease])
                 case "leaves":
                     if self._waiting.pop(event.lease, None) is not None:
                         left.add(event.lease)
                 case "opens" | "shuts":
                     disturbed = True
-                    self._turn(event.lease, opens=event.what == "opens")
+                    self._hosts.turn(event.lease, opens=event.what == "opens")
                 case "unsettled":
                     disturbed = True
                     self._unsettled.add(event.lease)
@@ -89,11 +105,15 @@ class Replay:
         if disturbed:
             self._promise = None
         yield from self._started(time, starts, left)
-        yield from self._out_of_order(time, [e for e in starts if _is_fresh(e)] + taken)
+        yield from self._out_of_order(time, [e for e in starts if e.fresh] + taken)
+        for lease in {event.lease for event in events}:
+            if lease not in self._stays and lease not in self._waiting:
+                self._jobs.pop(lease, None)
+                self._keys.pop(lease, None)
 
     def _key(self, event: Event) -> Key:
         """The place of a waiting lease in the queue."""
-        lease = self._leases[event.lease]
+        lease = self._jobs[event.lease]
         match self._records.options.queue_order:
             case "shortest-first":
                 return (lease.length, event.since, lease.id)
@@ -102,17 +122,22 @@ class Replay:
             case _:
                 return (event.since, lease.id, lease.id)
 
-    def _turn(self, host: int, *, opens: bool) -> None:
-        """A host takes new leases, or does not."""
-        if opens == (host not in self._shut) or host not in self._free:
-            return
-        sign = 1 if opens else -1
-        for i, amount in enumerate(self._free[host]):
-            self._spare[i] += sign * amount
-        if opens:
-            self._shut.remove(host)
-        else:
-            self._shut.add(host)
+    def _remember(self, event: Event) -> None:
+        """Who waits, or runs, if it is one of the queue."""
+        if event.what in ("waits", "returns", "taken", "starts") and event.lease not in self._jobs:
+            job = self._job(event.lease)
+            if job is not None:
+                self._jobs[event.lease] = job
+
+    def _line_up(self, key: Key) -> None:
+        heappush(self._queue, key)
+        if len(self._queue) > 2 * len(self._waiting) + 100:
+            # Most have gone, behind one that waits for long.
+            self._queue = [k for k in self._queue if self._waits(k)]
+            heapify(self._queue)
+
+    def _waits(self, key: Key) -> bool:
+        return key[2] in self._waiting and self._keys[key[2]] == key
 
     def _started(self, time: int, starts: list[Event], left: set[int]) -> Iterator[Violation]:
         began = self._head in left and self._began(starts)
@@ -126,9 +151,9 @@ class Replay:
         eligible = head is not None and self._waiting[head] <= time
         overtakers = []
         for event in starts:
-            lease = self._leases.get(event.lease)
+            lease = self._jobs.get(event.lease)
             # One that goes on was given its hosts when it was taken, and not now.
-            ahead = eligible and lease is not None and _is_fresh(event)
+            ahead = eligible and lease is not None and event.fresh
             if ahead and head is not None and self._key(event) > self._keys[head]:
                 overtakers.append(event)
             else:
@@ -147,7 +172,7 @@ class Replay:
         if not off or head is None or self._waiting[head] > time:
             return
         for event in taken:
-            if event.lease in self._leases and self._key(event) > self._keys[head]:
+            if event.lease in self._jobs and self._key(event) > self._keys[head]:
                 message = f"it overtakes lease {head}, which waits"
                 yield Violation(Rule.QUEUE, event.lease, None, time, message)
 
@@ -156,26 +181,25 @@ class Replay:
 
     def _first(self) -> int | None:
         while self._queue:
-            key = self._queue[0]
-            if key[2] in self._waiting and self._keys[key[2]] == key:
+            if self._waits(self._queue[0]):
                 break
             heappop(self._queue)
         return self._queue[0][2] if self._queue else None
 
     def _overtaken(self, time: int, head: int, overtakers: list[Event]) -> Iterator[Violation]:
         options = self._records.options
-        known = not self._unsettled and len(self._leases[head].node_sets) == 1
+        known = not self._unsettled and len(self._jobs[head].node_sets) == 1
         # Of several reservations, a later lease's may keep the first lease waiting.
         known = known and options.reservations in (0, 1)
-        if not known or self.looks > MOST_LOOKS:
+        if not known:
             return
         if time >= self._records.ended and not self._records.carried_out:
             return
-        if not overtakers and not self._may_fit(head):
+        if not overtakers and not self._hosts.may_fit(self._jobs[head].total):
             return
-        rooms = self._rooms(head)
-        needed = self._leases[head].node_sets[0].count
-        if sum(rooms.values()) >= needed:
+        asked = self._jobs[head].node_sets[0]
+        needed, size = asked.count, self._hosts.node_size(asked.capacity)
+        if size.room >= needed:
             told = bool(overtakers) and options.backfilling == "off"
             if options.simulated_clock and not told:
                 message = "it waits, though there is room for it"
@@ -183,101 +207,56 @@ class Replay:
             return
         if not overtakers or options.reservations == 0 or self._records.disturbed:
             return
-        promise = self._soonest(rooms, head)
-        if promise is not None:
-            yield from self._delaying(time, head, promise, rooms, overtakers)
+        soonest = size.soonest(needed)
+        if soonest is not None:
+            promise, room = soonest
+            yield from self._delaying(time, head, promise, room - needed, size, overtakers)
             self._promise = min(promise, FOREVER if self._promise is None else self._promise)
 
-    def _may_fit(self, head: int) -> bool:
-        """Whether there is as much free as it needs, on all hosts together."""
-        total = self._leases[head].total
-        return all(t <= s for t, s in zip(total, self._spare, strict=True))
-
-    def _rooms(self, head: int) -> dict[int, int]:
-        """How many nodes of the first lease fit on each host now."""
-        node = self._leases[head].node_sets[0].capacity
-        self.looks += len(self._free)
-        return {
-            host: copies(node, free) for host, free in self._free.items() if host not in self._shut
-        }
-
-    def _soonest(self, rooms: dict[int, int], head: int) -> int | None:
-        """When the first lease fits beside those that run; ``rooms`` becomes what is free then."""
-        nodes = self._leases[head].node_sets[0]
-        room = sum(rooms.values())
-        freed: dict[int, Capacity] = {}
-        for i, (end, lease_id) in enumerate(self._running):
-            if end >= FOREVER:
-                return None
-            use = self._stays[lease_id].use
-            self.looks += len(use)
-            for host, capacity in use.items():
-                if host not in rooms:
-                    continue
-                free = freed.get(host, self._free[host])
-                freed[host] = tuple([f + c for f, c in zip(free, capacity, strict=True)])
-                now = copies(nodes.capacity, freed[host])
-                room += now - rooms[host]
-                rooms[host] = now
-            together = i + 1 < len(self._running) and self._running[i + 1][0] == end
-            if room >= nodes.count and not together:
-                self._freed = freed
-                return end
-        return None
-
     def _delaying(
-        self, time: int, head: int, promise: int, rooms: dict[int, int], overtakers: list[Event]
+        self,
+        time: int,
+        head: int,
+        promise: int,
+        to_spare: int,
+        size: NodeSize,
+        overtakers: list[Event],
     ) -> Iterator[Violation]:
         """Who of those that overtake leaves the first lease too little room."""
-        options = self._records.options
-        nodes = self._leases[head].node_sets[0]
-        room = sum(rooms.values())
+        then: dict[int, int] = {}
         for event in sorted(overtakers, key=self._key):
-            stay = event.stay
-            if stay is None or stay.planned_end <= promise:
-                continue
-            if options.suspendable(self._leases[event.lease]):
+            if event.planned_end <= promise or self._may_leave(event.lease):
                 continue  # it may be going to be suspended in time
-            for host, capacity in stay.use.items():
-                if host not in rooms:
-                    continue
-                free = self._freed.get(host, self._free[host])
-                rest = tuple([f - c for f, c in zip(free, capacity, strict=True)])
-                self._freed[host] = rest
-                now = copies(nodes.capacity, rest)
-                room += now - rooms[host]
-                rooms[host] = now
-            if room < nodes.count:
-                if any(self._may_leave(lease) for end, lease in self._running if end > promise):
+            for hosts, capacity in self._used(event):
+                for host in hosts:
+                    free = then[host] if host in then else self._hosts.free_at(host, promise)
+                    if free is not None:
+                        then[host] = free - capacity
+                        to_spare += size.fits(then[host]) - size.fits(free)
+            if to_spare < 0:
+                running = [lease for lease, (end, *_) in self._stays.items() if end > promise]
+                if any(map(self._may_leave, running)):
                     return  # who is going to be suspended by then leaves room
                 message = f"it delays lease {head}, which was to start at {promise}"
                 yield Violation(Rule.QUEUE, event.lease, None, time, message)
                 return
 
     def _may_leave(self, lease_id: int) -> bool:
-        lease = self._leases.get(lease_id)
-        return lease is not None and self._records.options.suspendable(lease)
+        job = self._jobs.get(lease_id)
+        return job is not None and job.suspendable
+
+    def _used(self, event: Event) -> Use:
+        pack = self._hosts.packing.pack
+        return [(hosts, pack(capacity)) for hosts, capacity in self._use(event.numbers)]
 
     def _take(self, event: Event) -> None:
-        stay = event.stay
-        assert stay is not None, "who starts has a stay"
-        self._stays[event.lease] = stay
-        insort(self._running, (stay.planned_end, event.lease))
-        self._change(stay, -1)
+        use = self._used(event)
+        self._stay += 1
+        self._stays[event.lease] = (event.planned_end, self._stay, use)
+        for hosts, capacity in use:
+            self._hosts.take(hosts, (event.planned_end, self._stay, capacity))
 
     def _give_back(self, lease_id: int) -> None:
-        stay = self._stays.pop(lease_id, None)
-        if stay is not None:
-            del self._running[bisect_left(self._running, (stay.planned_end, lease_id))]
-            self._change(stay, 1)
-
-    def _change(self, stay: Stretch, sign: int) -> None:
-        for host, capacity in stay.use.items():
-            free = self._free.get(host)
-            if free is not None:
-                self._free[host] = tuple(
-                    [f + sign * c for f, c in zip(free, capacity, strict=True)]
-                )
-                if host not in self._shut:
-                    for i, amount in enumerate(capacity):
-                        self._spare[i] += sign * amount
+        end, stay, use = self._stays.pop(lease_id, (0, 0, ()))
+        for hosts, capacity in use:
+            self._hosts.give_back(hosts, (end, stay, capacity))

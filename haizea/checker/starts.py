@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator
 
 from haizea.checker.history import WAITING, History
+from haizea.checker.images import arrived
+from haizea.checker.others import Others
 from haizea.checker.records import AR, FINAL, IMMEDIATE, Records
 from haizea.checker.violation import Rule, Violation
 
-#: By image: when transfers of it ended.
-TransferEnds = Mapping[str, Container[int]]
 
-
-def advance_reservation(records: Records, history: History) -> Iterator[Violation]:
+def advance_reservation(records: Records, history: History, others: Others) -> Iterator[Violation]:
     """Rule 2: an AR that is accepted runs from exactly its start, for its whole duration."""
     lease = history.lease
     if lease.kind != AR or lease.state == "Rejected" or not history.story or history.failed:
@@ -27,7 +26,7 @@ def advance_reservation(records: Records, history: History) -> Iterator[Violatio
         if not given_up and not cut_short:
             yield _ar(history, start, "it was accepted and does not start then")
         return
-    if active.start != start and not _excused(records, history, start, active.start):
+    if active.start != start and not _excused(records, history, others, active.start):
         yield _ar(history, active.start, f"it starts then instead of at {start}")
         return
     for change in history.story:
@@ -39,12 +38,13 @@ def advance_reservation(records: Records, history: History) -> Iterator[Violatio
     yield from _whole_duration(records, history, start)
 
 
-def _excused(records: Records, history: History, due: int, started: int) -> bool:
+def _excused(records: Records, history: History, others: Others, started: int) -> bool:
     """Whether an AR says that it starts late, and its records say why it could not be in time.
 
     Nobody was there to start it, or another lease was on one of its hosts, or its image
     under way, until it started; to other hosts, where it did not arrive.
     """
+    due = history.lease.requested_start or 0
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
         return False
@@ -52,10 +52,9 @@ def _excused(records: Records, history: History, due: int, started: int) -> bool
         return True
     hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
     return any(
-        row.start < started == row.end
-        and (row.purpose == "transfer" if lease_id == history.lease.id else row.host in hosts)
-        for lease_id, rows in records.rows.items()
-        for row in rows
+        row.start < started
+        and (row.purpose == "transfer" if row.lease == history.lease.id else row.host in hosts)
+        for row in others.ended_at(started)
     )
 
 
@@ -79,7 +78,7 @@ def _ar(history: History, time: int, message: str) -> Violation:
     return Violation(Rule.AR, history.lease.id, None, time, message)
 
 
-def immediate(records: Records, history: History, transfers: TransferEnds) -> Iterator[Violation]:
+def immediate(records: Records, history: History, others: Others) -> Iterator[Violation]:
     """Rule 3: an immediate lease starts at once, or as soon as its image is there."""
     lease, options = history.lease, records.options
     if lease.kind != IMMEDIATE or not history.story or history.failed:
@@ -95,10 +94,20 @@ def immediate(records: Records, history: History, transfers: TransferEnds) -> It
         return
     late = active.start > admitted + _slack(records)
     if late and options.images_managed and lease.image:
-        late = options.simulated_clock and active.start not in transfers.get(lease.image, ())
+        late = options.simulated_clock and not _image_came(records, history, others, active.start)
     if late:
         message = f"it starts then, though it was asked for at {admitted}"
         yield Violation(Rule.IMMEDIATE, lease.id, None, active.start, message)
+
+
+def _image_came(records: Records, history: History, others: Others, time: int) -> bool:
+    """Whether its image came to some host just then, whoever it was sent for."""
+    for row in others.ended_at(time):
+        if row.purpose == "transfer" and row.lease is not None:
+            image, image_mb = others.image(row.lease)
+            if image == history.lease.image and arrived(records, row.end - row.start, image_mb):
+                return True
+    return False
 
 
 def _slack(records: Records) -> int:
@@ -111,8 +120,9 @@ def nothing_left(records: Records, history: History) -> Iterator[Violation]:
     final = history.final
     if final is None:
         return
-    for row in history.rows:
-        if row.end > final.time:
-            message = f"its {row.purpose} reservation goes on, though it is {final.state}"
-            host = row.host if row.host in records.hosts else None
-            yield Violation(Rule.EARLY_ENDS, history.lease.id, host, final.time, message)
+    for held in history.sets:
+        if held.end > final.time:
+            message = f"its {held.purpose} reservation goes on, though it is {final.state}"
+            for host in held.hosts:
+                known = host if host in records.hosts else None
+                yield Violation(Rule.EARLY_ENDS, history.lease.id, known, final.time, message)

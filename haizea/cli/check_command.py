@@ -57,7 +57,7 @@ def _lines(file: Path, report: Report) -> Iterable[str]:
         yield f"note: {note}"
     count = len(report.violations)
     found = {0: "no violation", 1: "1 violation"}.get(count, f"{count} violations")
-    yield f"{file}: {len(records.leases)} leases, {found}"
+    yield f"{file}: {records.leases} leases, {found}"
 
 
 def _line(violation: Violation, host: str | None) -> str:
@@ -82,7 +82,7 @@ def _moment(seconds: int) -> str:
 def _as_json(file: Path, report: Report) -> dict[str, Any]:
     return {
         "file": str(file),
-        "leases": len(report.records.leases),
+        "leases": report.records.leases,
         "violations": [
             {
                 "rule": violation.rule.value,

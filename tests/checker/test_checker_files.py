@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from results_builder import Results
 
-from haizea.checker import UnreadableResults, check_file, load
+from haizea.checker import UnreadableResults, check_file
 from haizea.cli.commands import cli
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_makes_no_sense_is_refused(change: str, told: str, tmp_path:
     with closing(sqlite3.connect(file)) as db:
         db.executescript(change)
     with pytest.raises(UnreadableResults, match=r"table|results file") as caught:
-        load(file)
+        check_file(file)
     assert told in str(caught.value)
     assert run(str(file)).exit_code == 2
 

@@ -10,8 +10,7 @@ import pytest
 from results_builder import Results
 from schedules import preempting
 
-from haizea.checker import check_file
-from haizea.checker.load import UnreadableResults, load
+from haizea.checker import UnreadableResults, check_file
 
 TABLE = "CREATE TABLE host_rates (host INTEGER, time INTEGER, suspend_mb_s REAL, resume_mb_s REAL)"
 
@@ -83,11 +82,11 @@ def test_of_what_was_learned_before_the_last_counts(tmp_path: Path) -> None:
 )
 def test_nonsense_is_refused(tmp_path: Path, learned: Learned) -> None:
     with pytest.raises(UnreadableResults, match="host_rates"):
-        load(written(tmp_path / "r", RIGHT(), learned))
+        check_file(written(tmp_path / "r", RIGHT(), learned))
 
 
 def test_a_view_is_not_read(tmp_path: Path) -> None:
     view = "CREATE VIEW host_rates AS SELECT 0 AS host, 1 AS time, 1.0 AS suspend_mb_s,"
     view += " 1.0 AS resume_mb_s"
     with pytest.raises(UnreadableResults, match="host_rates"):
-        load(written(tmp_path / "r", RIGHT(), table=view))
+        check_file(written(tmp_path / "r", RIGHT(), table=view))
