@@ -9,10 +9,11 @@ tells what the records contradict for certain; what they cannot show is listed i
 from __future__ import annotations
 
 from haizea.checker.check import Report, check_file
-from haizea.checker.values import UnreadableResults
+from haizea.checker.values import DiskFailed, UnreadableResults
 from haizea.checker.violation import Rule, Violation
 
 __all__ = [
+    "DiskFailed",
     "Report",
     "Rule",
     "UnreadableResults",

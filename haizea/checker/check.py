@@ -46,7 +46,8 @@ def check_file(path: Path) -> Report:
     there are only what goes on at one time, and what is wrong. Violations come in order of
     time.
 
-    Raises :class:`~haizea.checker.values.UnreadableResults`.
+    Raises :class:`~haizea.checker.values.UnreadableResults` and
+    :class:`~haizea.checker.values.DiskFailed`.
     """
     with opened(path) as file, Scratch() as scratch:
         check = _Check(file, scratch)

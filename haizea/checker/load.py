@@ -16,7 +16,15 @@ from pathlib import Path
 from haizea.checker.load_places import BadPlaces, has_table
 from haizea.checker.options import BadOption, read_options
 from haizea.checker.records import Host, HostChange, Options, RatesChange, Records, Row
-from haizea.checker.values import UnreadableResults, capacity, hosts, number, rate, text
+from haizea.checker.values import (
+    DiskFailed,
+    UnreadableResults,
+    capacity,
+    hosts,
+    number,
+    rate,
+    text,
+)
 
 SCHEMA_VERSION = "1"
 
@@ -30,6 +38,10 @@ LONGEST_TEXT = 1_000_000
 
 #: KB of memory that each sorting of a table takes at most; the rest of it lies on disk.
 SORTING_KB = 16_384
+
+#: SQLite's errors are of kinds, which are their last byte; some are not the file's fault.
+_KIND = 0xFF
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 _TABLES = (
     "run",
@@ -59,7 +71,8 @@ class ResultsFile:
 def opened(path: Path) -> Iterator[ResultsFile]:
     """The results file ``path``, to be read as long as the context lasts.
 
-    Raises :class:`UnreadableResults`, whenever something is read that makes no sense.
+    Raises :class:`UnreadableResults`, whenever something is read that makes no sense, and
+    :class:`DiskFailed`.
     """
     if not path.is_file():
         raise UnreadableResults("there is no such file")
@@ -73,6 +86,11 @@ def opened(path: Path) -> Iterator[ResultsFile]:
             db.execute("BEGIN")  # one state of the file, should a run still write it
             yield _Loader(db).file()
     except (sqlite3.Error, UnicodeError) as error:
+        if getattr(error, "sqlite_errorcode", 0) & _KIND in _OF_THE_DISK:
+            raise DiskFailed(
+                f"it cannot be checked: {error}. Temporary files need about as much room as it"
+                " has; set SQLITE_TMPDIR to a folder with more"
+            ) from None
         raise UnreadableResults(f"it is not a results file of Haizea ({error})") from None
     except BadOption as error:
         raise UnreadableResults(f"table configuration: {error}") from None

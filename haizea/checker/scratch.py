@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+#: KB of memory, beside which everything lies on disk: it is written and read in order.
+_CACHE_KB = 1024
+
 #: So many rows are put away at a time.
 _BATCH = 100
 
@@ -18,6 +21,7 @@ class Scratch:
         self.db = sqlite3.connect("", isolation_level=None)
         self.db.execute("PRAGMA journal_mode = OFF")
         self.db.execute("PRAGMA temp_store = FILE")
+        self.db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
         self.db.execute("BEGIN")
 
     def __enter__(self) -> Scratch:

@@ -14,6 +14,10 @@ LARGEST_NUMBER = 1 << 60
 _INTEGERS = {int}
 
 
+class DiskFailed(Exception):
+    """There was no room for temporary files, or the disk failed; says what to do."""
+
+
 class UnreadableResults(Exception):
     """The file is not a results file, or not one that makes sense; says why."""
 

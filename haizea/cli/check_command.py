@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from haizea.checker import Report, UnreadableResults, Violation, check_file
+from haizea.checker import DiskFailed, Report, UnreadableResults, Violation, check_file
 from haizea.cli.help import HELP
 
 #: Exit status: a rule is broken; the file cannot be read.
@@ -33,12 +33,15 @@ def check_schedule(context: click.Context, file: Path, form: str) -> None:
 
     Reads the file alone, and changes nothing. Each violation is printed with rule, lease,
     host and time. Exit status: 0 if there is none, 1 if there is any, 2 if FILE is not a
-    results file.
+    results file, or there is no room for temporary files.
     """
     try:
         report = check_file(file)
     except UnreadableResults as error:
         click.echo(f"Error: {file}: {error}. Give the datafile of a run.", err=True)
+        context.exit(UNREADABLE)
+    except DiskFailed as error:
+        click.echo(f"Error: {file}: {error}.", err=True)
         context.exit(UNREADABLE)
     if form == "json":
         click.echo(json.dumps(_as_json(file, report), indent=2))

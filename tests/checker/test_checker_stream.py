@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -67,7 +69,7 @@ def peak_bytes(file: Path) -> int:
 
 
 def test_memory_does_not_grow_with_the_length_of_a_run(tmp_path: Path) -> None:
-    short, long = busy(250).write(tmp_path / "short"), busy(1000).write(tmp_path / "long")
+    short, long = busy(120).write(tmp_path / "short"), busy(600).write(tmp_path / "long")
     check_file(short)  # what is imported or remembered once counts for neither
     assert peak_bytes(long) < 1.5 * peak_bytes(short)
 
@@ -120,3 +122,17 @@ def test_nothing_is_left_beside_the_file(tmp_path: Path) -> None:
     assert file.read_bytes() == before
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("DELETE FROM leases")  # it is not in use
+
+
+def test_no_room_for_temporary_files_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    file = busy(800).write(tmp_path / "r")
+    limited = (
+        "import resource; from haizea.cli.main import main;"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); main()"
+    )
+    command = [sys.executable, "-c", limited, "check-schedule", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"Error: {file}: it cannot be checked: ")
+    assert "set SQLITE_TMPDIR" in result.stderr
+    assert result.stdout == ""
