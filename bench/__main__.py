@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from bench.build import compiled
-from bench.cases import AXES, Case, every_case
+from bench.case import Case
+from bench.cases import AXES, every_case
 from bench.measure import HAIZEA, ROOT, ChildFailed, run
 from bench.page import write_page
 from bench.report import report
@@ -73,9 +74,9 @@ def main(
     'check-schedule' faults, or whose start times are not the reference's or the
     yardstick's. A growth exponent of 1 means: twice as much, twice the time.
 
-    A full run takes about a quarter of an hour, and writes docs/performance.md; let the
-    machine be idle. Blue Horizon's traces are taken from the shared data (the folder that
-    HAIZEA_SHARED_DATA names, else ../shared/data); without them those cases are left out.
+    A full run takes some hours, and writes docs/performance.md; let the machine be idle.
+    Blue Horizon's traces are taken from the shared data (the folder that HAIZEA_SHARED_DATA
+    names, else ../shared/data); without them those cases are left out.
 
     \b
     Examples:

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from bench import workloads
-from bench.workloads import SUSPENSION, Prepared, Scheduling
-
-EASY = Scheduling()
-CONSERVATIVE = Scheduling(backfilling="conservative")
-LEASE_MANAGER = Scheduling(more=SUSPENSION)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One workload to run.
-
-    ``yardstick`` counts the same jobs, where nodes are whole hosts. ``recording`` says that
-    it is also run without a results file. ``quick`` says that it is part of a quick bench.
-    """
-
-    name: str
-    title: str
-    make: Callable[[Path], Prepared]
-    yardstick: str | None = None
-    recording: bool = False
-    quick: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Something that grows while the rest stays as it is: cases, and how much of it each has."""
-
-    name: str
-    title: str
-    cases: tuple[tuple[Case, int], ...]
+from bench.case import CONSERVATIVE, EASY, LEASE_MANAGER, Axis, Case
+from bench.corners import CORNERS, beside_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,23 +62,6 @@ def _hosts(hosts: int) -> Case:
     )
 
 
-def _reservations(mean_seconds: int) -> tuple[Case, int]:
-    # 2,000 jobs come with so many reservations, for a fifth of the work.
-    count = {14_400: 541, 3600: 2161, 900: 8683}[mean_seconds]
-    case = Case(
-        name=f"ars-{count}",
-        title=f"2,000 jobs and {count:,} ARs of {mean_seconds // 60} min, 256 hosts, suspension",
-        make=partial(
-            workloads.with_reservations,
-            jobs=2000,
-            hosts=256,
-            how=LEASE_MANAGER,
-            mean_seconds=mean_seconds,
-        ),
-    )
-    return case, count
-
-
 def _types(count: int) -> Case:
     return Case(
         name=f"types-{count}",
@@ -148,8 +101,8 @@ START_UP = Case(
     name="start-up", title="a single lease: starting up", make=workloads.one_lease, quick=True
 )
 
-GENERATED = (_generated(10_000, True), _generated(50_000, False), _generated(200_000, False))
-VMS = (_virtual_machines(100), _virtual_machines(1000, True), _virtual_machines(10_000))
+GENERATED = tuple(_generated(n, n == 10_000) for n in (10_000, 20_000, 50_000, 200_000))
+VMS = tuple(_virtual_machines(n, n == 1000) for n in (100, 300, 1000, 10_000))
 
 WORKLOADS = (
     START_UP,
@@ -188,21 +141,22 @@ AXES = (
     Axis(
         "trace-length",
         "jobs in the trace",
-        tuple(zip(GENERATED, (10_000, 50_000, 200_000), strict=True)),
+        tuple(zip(GENERATED, (10_000, 20_000, 50_000, 200_000), strict=True)),
     ),
     Axis(
         "queue-depth",
         "jobs that arrive at a time",
-        tuple((_burst(d), d) for d in (125, 1000, 8000)),
+        tuple((_burst(d), d) for d in (125, 500, 1000, 8000)),
     ),
-    Axis("hosts", "hosts", tuple((_hosts(h), h) for h in (128, 1024, 8192))),
+    Axis("hosts", "hosts", tuple((_hosts(h), h) for h in (128, 512, 1024, 8192))),
     Axis(
         "vm-hosts",
         "mixed hosts, VMs of 20 sizes",
-        tuple(zip(VMS, (100, 1000, 10_000), strict=True)),
+        tuple(zip(VMS, (100, 300, 1000, 10_000), strict=True)),
     ),
-    Axis("ars", "advance reservations", tuple(_reservations(s) for s in (14_400, 3600, 900))),
+    beside_jobs("ars", "EASY, suspension, migration", LEASE_MANAGER),
     Axis("resource-types", "types of resources", tuple((_types(t), t) for t in (2, 4, 8, 16))),
+    *CORNERS,
 )
 
 TARGETS = (
@@ -221,6 +175,11 @@ TARGETS = (
         for subject in ("blue-60", "generated-200k")
         for figure in ("plain_recording_share", "recording_share")
     ),
+    *(
+        Target(subject=subject, figure="check_ratio", limit=2, at_least=False)
+        for subject in ("blue-60", "generated-10k", "generated-200k")
+    ),
+    Target(subject="generated-200k", figure="check_peak_mb", limit=500, at_least=False),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ not by hand.
 How many leases a second does a simulation get through? A *lease per CPU second* counts all that
 the `haizea run` process takes, user and system time: starting Python, reading the trace, scheduling
 on hosts, and saving every state, reservation and counter. Figures are medians of up to
-{repeats}. Two *yardsticks* run in turn with it, on the same machine: simulators of EASY and
-conservative backfilling in plain Python that count free nodes and know nothing else
+{repeats}, with the least and the most in brackets. Two *yardsticks* run in turn with it, on the
+same machine: simulators of EASY and conservative backfilling in plain Python that count free nodes
+and know nothing else
 ([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is that of the simulation alone, so
 that a ratio to them is the price of everything that a lease manager is, start-up included; in
 brackets stands the ratio to their whole process, which starts Python and reads the trace too.
@@ -30,7 +31,7 @@ No figure is shown of a run that `haizea check-schedule` faults, whose start tim
 shared reference or the yardstick's in a single lease, or that comes out different when repeated.
 
 ```
-python -m bench --compile    # about half an hour
+python -m bench --compile    # some hours: every case three times, the hard ones too
 python -m bench --quick      # a minute or two
 python -m bench --help
 ```
@@ -41,8 +42,11 @@ busiest modules are compiled; what it records is the same to the byte, or there 
 *Recording* is the part of a run that goes where no results file is asked for; in brackets, with the
 default probes, whose counters over time are recorded too.
 
-Measured with Python {python}, SQLite {sqlite}, {system} {architecture}, {processors} processors,
-load average {load_average}.
+*check-schedule* is what testing the results takes: CPU seconds, how many times the run's, and
+memory.
+
+Measured with Python {python} ({build}), SQLite {sqlite}, {system} {architecture},
+{processors} processors, load average {load_average}.
 """
 
 _TIME = """\
@@ -133,7 +137,9 @@ def write_page(result: Mapping[str, Any]) -> None:
     _write(images / "performance-growth.svg", growth(result["axes"]))
     repeats = max((len(c["runs_cpu_seconds"]) for c in shown), default=0)
     parts = [
-        _ABOUT.format(repeats=f"{repeats} runs", **result["machine"]),
+        _ABOUT.format(
+            repeats=f"{repeats} runs", **{"build": "build not noted", **result["machine"]}
+        ),
         "## Targets\n",
         _targets(result["targets"]),
         "## Workloads\n",
@@ -167,12 +173,13 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
             (
                 f"`{case['name']}`: {case['title']}",
                 f"{case['leases']:,}",
-                f"{case['cpu_seconds']:.2f}",
+                _spread(case["cpu_seconds"], case["runs_cpu_seconds"]),
                 f"{case['leases_per_second']:,.0f}",
                 "" if fast is None else f"{fast:,.0f}",
                 f"{case['yardstick_ratio']:.1f} ({case['process_ratio']:.1f})" if yardstick else "",
                 "" if recording is None else f"{plain:.0%} ({recording:.0%})",
                 f"{case['peak_mb']:,.0f}",
+                _check(case),
             )
         )
     head = (
@@ -184,8 +191,24 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
         "× yardstick (× its process)",
         "recording (with probes)",
         "MB",
+        "check-schedule",
     )
     return _table(head, rows)
+
+
+def _spread(median: float, runs: Sequence[float]) -> str:
+    """The median, and the least and the most of several runs."""
+    if len(runs) < 2:
+        return f"{median:.2f}"
+    return f"{median:.2f} ({min(runs):.2f}–{max(runs):.2f})"
+
+
+def _check(case: Mapping[str, Any]) -> str:
+    """What testing the results takes."""
+    seconds = case.get("check_cpu_seconds")
+    if seconds is None:
+        return ""
+    return f"{seconds:.2f} s, {case['check_ratio']:.1f} ×, {case['check_peak_mb']:,.0f} MB"
 
 
 def _refusals(cases: Iterable[Mapping[str, Any]]) -> str:

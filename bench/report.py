@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.cases import AXES, TARGETS, Axis, Target
+from bench.case import Axis
+from bench.cases import AXES, TARGETS, Target
 from bench.suite import Figures, exponent
 
 #: How figures are called and written for people.
@@ -18,6 +20,8 @@ FIGURES = {
     "yardstick_ratio": ("times the yardstick's simulation alone", "{:.1f}"),
     "process_ratio": ("times the yardstick's whole process", "{:.1f}"),
     "cpu_seconds": ("CPU seconds", "{:.2f}"),
+    "check_ratio": ("check-schedule, times the run", "{:.1f}"),
+    "check_peak_mb": ("MB at most of check-schedule", "{:,.0f}"),
     "peak_mb": ("MB at most", "{:,.0f}"),
     "recording_share": ("share of recording, with probes", "{:.0%}"),
     "plain_recording_share": ("share of recording, without probes", "{:.0%}"),
@@ -114,12 +118,25 @@ def machine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
+        "build": python_build(),
         "sqlite": sqlite3.sqlite_version,
         "system": platform.system(),
         "architecture": platform.machine(),
         "processors": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def python_build() -> str:
+    """How this Python was compiled, as far as it matters for speed."""
+    flags = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
+    how = [
+        "profile-guided" if "--enable-optimizations" in flags else "not profile-guided",
+        "link-time optimized" if "--with-lto" in flags else "not link-time optimized",
+    ]
+    if sysconfig.get_config_var("Py_DEBUG"):
+        how.append("for debugging")
+    return f"{platform.python_compiler()}, {', '.join(how)}"
 
 
 def _case(figures: Figures) -> dict[str, Any]:
@@ -131,6 +148,7 @@ def _case(figures: Figures) -> dict[str, Any]:
         "leases_per_second": figures.leases_per_second,
         "yardstick_ratio": figures.yardstick_ratio,
         "process_ratio": figures.process_ratio,
+        "check_ratio": figures.check_ratio,
         "compiled_cpu_seconds": figures.compiled_cpu_seconds,
         "compiled_leases_per_second": figures.compiled_leases_per_second,
     }

@@ -14,15 +14,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-from bench.cases import Axis, Case
+from bench.case import Axis, Case
 from bench.measure import ChildFailed, Usage, run, run_haizea, run_yardstick
 from bench.verify import fault_by_rules, fault_by_starts, reference_starts, yardstick_starts
 from bench.workloads import Prepared, SharedDataAbsent, without_probes
 
 #: A run that takes longer is given up, and said to be so.
 LIMIT_SECONDS = 600
-#: A case that has taken so long is not repeated any more.
-ENOUGH_SECONDS = 90
+#: A case that has taken so long is not repeated any more; three runs of a slow one are less.
+ENOUGH_SECONDS = 1800
 #: Schedules are tested this many at a time, when all is measured.
 CHECKERS = 2
 
@@ -45,7 +45,8 @@ class Figures:
     ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
     saved. ``recording_share`` is the part of it that goes where no results are saved;
     ``plain_recording_share`` is that part where no probes are on. Figures called
-    ``compiled_…`` are those of a compiled build, ``None`` where there is none.
+    ``compiled_…`` are those of a compiled build, ``None`` where there is none. ``check_…`` are
+    those of ``check-schedule`` on the results.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Figures:
     recording_share: float | None = None
     plain_recording_share: float | None = None
     yardstick: Yardstick | None = None
+    check_cpu_seconds: float | None = None
+    check_peak_mb: float | None = None
     checked: tuple[str, ...] = ()
     refused: str = ""
 
@@ -66,6 +69,12 @@ class Figures:
     def cpu_seconds(self) -> float:
         """The median of the runs."""
         return median(self.runs_cpu_seconds)
+
+    @property
+    def check_ratio(self) -> float | None:
+        """How many times the run's time ``check-schedule`` takes."""
+        seconds = self.check_cpu_seconds
+        return None if seconds is None else seconds / self.cpu_seconds
 
     @property
     def leases_per_second(self) -> float:
@@ -186,7 +195,7 @@ class Bench:
             return figures
         datafile, prepared = self._datafile(case), self._prepared[case.name]
         checked = ["check-schedule"]
-        fault = fault_by_rules(datafile)
+        fault, check = fault_by_rules(datafile)
         if prepared.reference is not None and not fault:
             checked.append("reference start times")
             expected = reference_starts(prepared.reference)
@@ -197,7 +206,13 @@ class Bench:
             fault = fault_by_starts(datafile, expected, f"the {figures.yardstick.name} yardstick")
         if fault:
             self._say(f"{case.name}: no figure, {fault}")
-        return replace(figures, checked=tuple(checked), refused=fault)
+        return replace(
+            figures,
+            check_cpu_seconds=None if check is None else check.cpu_seconds,
+            check_peak_mb=None if check is None else check.peak_mb,
+            checked=tuple(checked),
+            refused=fault,
+        )
 
     def _datafile(self, case: Case) -> Path:
         return self._folder / case.name / "results.db"

@@ -9,22 +9,26 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from bench.measure import ChildFailed, run
+from bench.measure import ChildFailed, Usage, run
 
 #: The checker tests this many reservations a second at the very least.
 CHECK_SECONDS = 1800
 
 
-def fault_by_rules(datafile: Path) -> str:
-    """What ``check-schedule`` finds in a results file, in a few words; empty if nothing."""
+def fault_by_rules(datafile: Path) -> tuple[str, Usage | None]:
+    """What ``check-schedule`` finds in a results file, and what it takes.
+
+    That is in a few words; empty if it finds nothing.
+    """
     try:
-        _, printed = run([sys.executable, "-m", "bench.verify", str(datafile)], CHECK_SECONDS)
+        usage, printed = run([sys.executable, "-m", "bench.verify", str(datafile)], CHECK_SECONDS)
     except ChildFailed as error:
-        return f"check-schedule failed: {error}"
+        return f"check-schedule failed: {error}", None
     found = json.loads(printed)
     if not found["violations"]:
-        return ""
-    return f"check-schedule finds {found['violations']} violations, first: {found['first']}"
+        return "", usage
+    said = f"check-schedule finds {found['violations']} violations, first: {found['first']}"
+    return said, usage
 
 
 def fault_by_starts(datafile: Path, expected: dict[str, int], of: str) -> str:

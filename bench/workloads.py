@@ -179,7 +179,7 @@ def virtual_machines(folder: Path, requests: int, hosts: int, how: Scheduling) -
     )
     groups = tuple(Nodes(round(share * hosts), amounts) for share, amounts in HOST_SIZES)
     site = WorkloadSite(("CPU", "Memory"), groups)
-    return _as_lwf(folder, _faster(generate(options), hosts / VM_MACHINE, site), how)
+    return write_lwf(folder, _faster(generate(options), hosts / VM_MACHINE, site), how)
 
 
 def with_reservations(
@@ -195,19 +195,27 @@ def with_reservations(
         lead_seconds=4 * 3600,
     )
     options = GenerateOptions(jobs=jobs, hosts=hosts, load=0.8, estimate=Estimate.ROUND, ars=ars)
-    return _as_lwf(folder, generate(options), how)
+    return write_lwf(folder, generate(options), how)
 
 
 def resource_types(folder: Path, jobs: int, hosts: int, types: int, how: Scheduling) -> Prepared:
     """Generated jobs on hosts that have so many types of resources; the nodes need all."""
+    options = GenerateOptions(
+        jobs=jobs,
+        hosts=hosts,
+        load=0.8,
+        estimate=Estimate.ROUND,
+        node_capacities=sizes_of_node(types),
+    )
+    return write_lwf(folder, generate(options), how)
+
+
+def sizes_of_node(types: int) -> tuple[Mapping[str, int], ...]:
+    """Nodes of a quarter, a half and all of a host of so many types of resources."""
     names = ("CPU", "Memory", *(f"Type{i}" for i in range(3, types + 1)))[:types]
-    sizes = tuple(
+    return tuple(
         {name: (100 if name == "CPU" else 1024) * share for name in names} for share in (1, 2, 4)
     )
-    options = GenerateOptions(
-        jobs=jobs, hosts=hosts, load=0.8, estimate=Estimate.ROUND, node_capacities=sizes
-    )
-    return _as_lwf(folder, generate(options), how)
 
 
 def with_images(folder: Path, jobs: int, hosts: int, how: Scheduling) -> Prepared:
@@ -257,7 +265,8 @@ def _as_swf(folder: Path, workload: Workload, how: Scheduling) -> Prepared:
     return Prepared(config, len(workload.leases), _host_count(workload), trace)
 
 
-def _as_lwf(folder: Path, workload: Workload, how: Scheduling) -> Prepared:
+def write_lwf(folder: Path, workload: Workload, how: Scheduling) -> Prepared:
+    """A workload as an LWF file, with a configuration that runs it."""
     trace = folder / "trace.lwf"
     _write(trace, lwf_text(workload))
     config = _configure(folder, trace, how, "in-tracefile")

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bench import page, workloads
+from bench import page, shapes, workloads
 from bench.__main__ import RESULTS, main
-from bench.cases import EASY, TARGETS, Axis, Case, Target
+from bench.case import EASY, Axis, Case
+from bench.cases import AXES, TARGETS, Target, every_case
 from bench.measure import ChildFailed, run
-from bench.report import Verdict, report
+from bench.report import Verdict, python_build, report
 from bench.suite import Bench, Figures, Yardstick, exponent
+from haizea.core.model.lease import Kind
+from haizea.workloads import read
 
 SMALL = Case(
     name="small",
@@ -51,6 +54,9 @@ def test_a_right_run_has_figures(bench: Bench, measured: Figures) -> None:
     assert figures.leases_per_second > 0
     assert figures.yardstick_ratio is not None
     assert figures.recording_share is not None
+    assert figures.check_ratio is not None
+    assert figures.check_ratio > 0
+    assert figures.check_peak_mb is not None
 
 
 @pytest.mark.parametrize(
@@ -134,6 +140,8 @@ def _result() -> dict[str, Any]:
         recording_share=0.25,
         plain_recording_share=0.125,
         yardstick=counted,
+        check_cpu_seconds=1.5,
+        check_peak_mb=30,
     )
     wrong = Figures(name="vms-100", title="VMs", refused="check-schedule finds 3 violations")
     profile = {"rooms": {"core": 0.75}, "functions": {"core/x.py f": 0.5}}
@@ -157,8 +165,9 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "DOCS", tmp_path)
     page.write_page(_result())
     text = (tmp_path / "performance.md").read_text()
-    row = "| `blue-60`: two months | 10,000 | 1.00 | 10,000 | 20,000 | 10.0 (5.0) | 12% (25%) |"
-    assert row in text
+    row = "| `blue-60`: two months | 10,000 | 1.00 (0.50–2.00) | 10,000 | 20,000 | 10.0 (5.0) |"
+    assert f"{row} 12% (25%) | 0 | 1.50 s, 1.5 ×, 30 MB |" in text
+    assert f"({python_build()})" in text
     assert "| leases per CPU second | ≥ 10,000 | 10,000 | met | 20,000 |" in text
     assert "| `vms-100` | check-schedule finds 3 violations |" in text
     assert "missed by a factor of 1.50" in text
@@ -178,6 +187,34 @@ def test_the_committed_page_is_of_the_committed_figures(
     assert len(made) == 3
     for path in made:
         assert (tmp_path / path).read_text() == (docs / path).read_text(), "python -m bench --page"
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_an_axis_has_four_steps_or_more_and_names_of_its_own(axis: Axis) -> None:
+    assert len({case.name for case, _ in axis.cases}) >= 4
+    amounts = [amount for _, amount in axis.cases]
+    assert amounts == sorted(set(amounts))
+    assert all(every_case()[case.name] is case for case, _ in axis.cases)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_reservations_beside_jobs_are_as_many_as_asked_for(at_once: bool, tmp_path: Path) -> None:
+    prepared = shapes.with_small_reservations(
+        tmp_path, jobs=20, ars=30, hosts=8, how=EASY, at_once=at_once
+    )
+    leases = read(tmp_path / "trace.lwf").leases
+    assert prepared.leases == len(leases) == 50
+    ars = [lease for lease in leases if lease.kind is Kind.AR]
+    assert len(ars) == 30
+    assert {lease.arrival_seconds == 0 for lease in ars} == {at_once}
+
+
+def test_requests_of_three_sizes_arrive_so_many_at_a_time(tmp_path: Path) -> None:
+    shapes.at_a_time(tmp_path, jobs=20, depth=5, hosts=8, types=4, how=EASY)
+    leases = read(tmp_path / "trace.lwf").leases
+    times = [lease.arrival_seconds for lease in leases]
+    assert [times.count(time) for time in sorted(set(times))] == [5, 5, 5, 5]
+    assert {len(nodes.amounts) for lease in leases for nodes in lease.nodes} == {4}
 
 
 def test_wrong_use_is_told() -> None:
