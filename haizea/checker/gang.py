@@ -52,8 +52,8 @@ def _violation(history: History, host: int | None, time: int, message: str) -> V
 def _whole_nodes(history: History) -> Iterator[Violation]:
     right: set[Capacity] = set()
     for phase in history.phases.get("run", ()):
-        if right.issuperset(phase.use.values()) and len(history.lease.node_sets) == 1:
-            continue
+        if len(history.lease.node_sets) == 1 and right.issuperset(phase.use.values()):
+            continue  # the same as before
         for host, held in phase.use.items():
             if held in right:
                 continue

@@ -26,7 +26,7 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
         if not given_up and not cut_short:
             yield _ar(history, start, "it was accepted and does not start then")
         return
-    if active.start != start and not _excused(records, history, others, active.start):
+    if active.start != start and not _excused(records, history, others, start, active.start):
         yield _ar(history, active.start, f"it starts then instead of at {start}")
         return
     for change in history.story:
@@ -38,13 +38,12 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
     yield from _whole_duration(records, history, start)
 
 
-def _excused(records: Records, history: History, others: Others, started: int) -> bool:
+def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
     """Whether an AR says that it starts late, and its records say why it could not be in time.
 
     Nobody was there to start it, or another lease was on one of its hosts, or its image
     under way, until it started; to other hosts, where it did not arrive.
     """
-    due = history.lease.requested_start or 0
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
         return False
