@@ -28,10 +28,9 @@ from haizea.core.model.events import (
 from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest
-from haizea.core.model.resources import FOREVER
 from haizea.core.placement.durations import Rates
 from haizea.loop import Tally
-from haizea.times import format_time, spell_times
+from haizea.times import format_utc, spell_times
 
 STATUS = 25
 VDEBUG = 5
@@ -62,7 +61,7 @@ class ClockFormatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """The time of the run's clock."""
-        return moment(self._clock.now())
+        return format_utc(self._clock.now())
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line, the level in the configuration's words."""
@@ -118,11 +117,6 @@ def status_line(tally: Tally, total: int) -> str:
     )
 
 
-def moment(seconds: int) -> str:
-    """A moment for people: UTC, without saying so; ``never`` for what has no end."""
-    return "never" if seconds >= FOREVER else format_time(seconds).removesuffix("+00:00")
-
-
 def about(decision: Decision) -> dict[str, Any]:
     """What a decision is about, as the fields that a log for programs has beside the words."""
     found: dict[str, Any] = {"decision": type(decision).__name__}
@@ -152,17 +146,17 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
         case HostsLimited(lease_id=lease_id, allowed=allowed):
             return f"lease {lease_id}: {describe_allowed(allowed)}"
         case Expected(lease_id=lease_id, start=start, reason=reason):
-            when = "at no known time" if start is None else f"at {moment(start)}"
+            when = "at no known time" if start is None else f"at {format_utc(start)}"
             return f"lease {lease_id} is expected to start {when}: {spell_times(reason)}"
         case OperationStarted():
             return (
-                f"lease {decision.lease_id}: {decision.purpose} until {moment(decision.end)}"
+                f"lease {decision.lease_id}: {decision.purpose} until {format_utc(decision.end)}"
                 f" on {_names(decision.hosts, hosts)}"
                 + (f", from {_names(decision.sources, hosts)}" if decision.sources else "")
             )
         case OperationEnded():
             on = _names([host for host, _ in decision.use], hosts)
-            since = f"since {moment(decision.start)}"
+            since = f"since {format_utc(decision.start)}"
             return f"lease {decision.lease_id}: {decision.purpose} is over, {since} on {on}"
         case HostChanged(host=host, status=status, reason=reason):
             return f"host {host.name} is {status}" + (f": {reason}" if reason else "")
@@ -176,7 +170,7 @@ def describe_request(request: LeaseRequest, site: Site) -> str:
     """What a request asks for, in one line."""
     nodes = " + ".join(f"{s.count} x {site.types.describe(s.capacity)}" for s in request.nodes)
     length = "without end" if request.duration is None else f"for {request.duration} s"
-    start = f" from {moment(request.start)}" if request.start is not None else ""
+    start = f" from {format_utc(request.start)}" if request.start is not None else ""
     freely = ", preemptible" if request.preemptible else ""
     kind = "AR" if request.kind is Kind.AR else request.kind
     label = f" ({request.label})" if request.label else ""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.reader import Results
+from haizea.times import format_utc
 
 #: What a bar shows: its colours, taken in turn by lease number, and its words.
 _COLOURS = {
@@ -74,8 +74,8 @@ def gantt(results: Results, start: int | None = None, end: int | None = None) ->
     end = int(results.run["ended"]) if end is None else end
     if end <= start:
         raise ResultsError(
-            f"{results.path}: there is nothing to draw: the time from {_moment(start)} to"
-            f" {_moment(end)} is empty"
+            f"{results.path}: there is nothing to draw: the time from {format_utc(start)} to"
+            f" {format_utc(end)} is empty"
         )
     hosts = [
         (row[0], str(row[1])) for row in results.rows("SELECT id, name FROM hosts ORDER BY id")
@@ -84,7 +84,7 @@ def gantt(results: Results, start: int | None = None, end: int | None = None) ->
     rows = {host: i for i, (host, _) in enumerate(hosts)}
     bars = _merged(_in_lanes(results, rows, start, end))
     picture = _Picture([name for _, name in hosts], start, end)
-    title = f"{results.run.get('workload') or 'Schedule'}, {_moment(start)} to {_moment(end)}"
+    title = f"{results.run.get('workload') or 'Schedule'}, {format_utc(start)} to {format_utc(end)}"
     shown = [(_key(bar, kinds), bar) for bar in bars]
     present = [key for key in _COLOURS if any(key == found for found, _ in shown)]
     return "".join(
@@ -184,7 +184,7 @@ class _Picture:
         who = words if bar.lease is None else f"{words} {bar.lease}"
         if bar.purpose != "run" and bar.lease is not None:
             who = f"lease {bar.lease}: {words}"
-        tip = f"{who}, {_moment(bar.start)} to {_moment(bar.end)}"
+        tip = f"{who}, {format_utc(bar.start)} to {format_utc(bar.end)}"
         shape = (
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(max(right - x, 0.3))}"'
             f' height="{_n(height)}" fill="{colour}" stroke="#ffffff" stroke-width="0.5">'
@@ -218,7 +218,7 @@ class _Picture:
         day = ""
         for tick in _ticks(self.start, self.end):
             x = self._x(tick)
-            date, clock = _moment(tick).split(" ")
+            date, clock = format_utc(tick).split(" ")
             out.append(self._line(x, _TOP, x, self.bottom + 4))
             out.append(self._axis_text(x, 17, clock[: 8 if tick % _MINUTE else 5]))
             if date != day:
@@ -269,10 +269,6 @@ def _short(name: str) -> str:
 
 def _text(text: str) -> str:
     return escape(_NOT_XML.sub("?", text), {'"': "&quot;"})
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _n(value: float) -> str:

@@ -11,7 +11,7 @@ from haizea.accounting.figures import OUTCOMES, USES
 from haizea.accounting.reader import Results
 from haizea.accounting.results import ResultsFile
 from haizea.core.model.lease import Kind
-from haizea.times import format_time
+from haizea.times import format_utc
 
 #: How each kind is called in a table.
 _KINDS = {Kind.AR: "AR", Kind.BEST_EFFORT: "best-effort", Kind.IMMEDIATE: "immediate"}
@@ -129,7 +129,7 @@ def _heading(summary: Summary) -> str:
     length = summary.ended - summary.started
     lines = [
         f"{summary.workload or 'Run'}: {summary.status}",
-        f"{_moment(summary.started)} to {_moment(summary.ended)} ({duration(length)})",
+        f"{format_utc(summary.started)} to {format_utc(summary.ended)} ({duration(length)})",
     ]
     if summary.labels:
         lines.append(", ".join(f"{name}={value}" for name, value in summary.labels.items()))
@@ -183,7 +183,3 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
         cells += [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip() + "\n")
     return "".join(lines)
-
-
-def _moment(seconds: int) -> str:
-    return format_time(seconds).removesuffix("+00:00")

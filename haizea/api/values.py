@@ -7,22 +7,19 @@ from datetime import UTC, datetime
 
 from haizea.api.settings import AMOUNT_LIMIT
 from haizea.core.model.resources import FOREVER
-from haizea.times import parse_duration, parse_time
+from haizea.times import parse_lease_duration, parse_time
 
 #: The first moment that can be asked for, and the first that cannot: the years 2000 to 2500.
 EARLIEST = 946_684_800
 LATEST = 16_725_225_600
 
 _LONGEST_TEXT = 64
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_WITH_UNITS = re.compile(r"(?:\d{1,12}[smhdw])+", re.ASCII)
-_PART = re.compile(r"(\d+)([smhdw])", re.ASCII)
 #: A zone whose plus sign became a space, as it does in the query of a URL.
 _LOST_PLUS = re.compile(r"(T\S*) (\d\d:?\d\d)$", re.ASCII)
 
 
 def read_moment(text: str) -> int:
-    """The moment that ``text``, ISO 8601 with any zone, names; UTC where it names none.
+    """The moment that ``text``, a date and time with any zone, names; UTC where it names none.
 
     Raises :class:`ValueError` for anything else, and outside the years 2000 to 2500.
     """
@@ -35,37 +32,13 @@ def read_moment(text: str) -> int:
 
 
 def read_duration(given: object) -> int | None:
-    """Seconds in a number, ``01:30:00``, ``90m`` or ``1d12h``; ``None`` for ``unlimited``.
+    """Seconds in a number or any text that is a duration; ``None`` for ``unlimited``.
 
     Raises :class:`ValueError` for anything else, for less than one second and for too many.
     """
-    match given:
-        case None | "unlimited":
-            return None
-        case bool() | float():
-            raise ValueError("a duration is a whole number of seconds or a text")
-        case int():
-            seconds = given
-        case str() if len(given) <= _LONGEST_TEXT:
-            seconds = _duration_of(given.strip())
-        case _:
-            raise ValueError("write seconds, HH:MM:SS, 90m, 2d or unlimited")
-    if seconds < 1:
-        raise ValueError("a duration is at least one second")
-    if seconds >= AMOUNT_LIMIT:
-        raise ValueError("a duration this long has no end: write unlimited")
-    return seconds
-
-
-def _duration_of(text: str) -> int:
-    if _WITH_UNITS.fullmatch(text):
-        return sum(int(count) * _UNITS[unit] for count, unit in _PART.findall(text))
-    try:
-        return parse_duration(text)
-    except ValueError:
-        raise ValueError(
-            f"{text!a} is not a duration: write seconds, HH:MM:SS, 90m, 2d or unlimited"
-        ) from None
+    if isinstance(given, bool | float) or not isinstance(given, int | str | None):
+        raise ValueError("a duration is a whole number of seconds or a text such as 90m")
+    return None if given is None else parse_lease_duration(str(given), AMOUNT_LIMIT - 1)
 
 
 def written(moment: int) -> str:
@@ -80,5 +53,5 @@ def written_or_none(moment: int | None) -> str | None:
     try:
         return written(moment)
     except (OverflowError, ValueError, OSError):
-        # Later than any calendar: a duration near the limit of what can be asked for.
+        # After the year 9999, which programs cannot read: a duration near the limit.
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from haizea.checker import DiskFailed, Report, UnreadableResults, Violation, check_file
 from haizea.cli.help import HELP
+from haizea.times import format_utc
 
 #: Exit status: a rule is broken; the file cannot be read.
 BROKEN, UNREADABLE = 1, 2
@@ -76,10 +76,7 @@ def _line(violation: Violation, host: str | None) -> str:
 
 def _moment(seconds: int) -> str:
     """The time in UTC, and in seconds since the epoch as the results file has it."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} ({seconds})"
-    except (ValueError, OverflowError, OSError):  # past the year 9999
-        return str(seconds)
+    return f"{format_utc(seconds)} ({seconds})"
 
 
 def _as_json(file: Path, report: Report) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 from haizea.cli.client import Refusal, ServiceProblem
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption, limit_option
-from haizea.cli.session import MOMENT, Session, asks_service
+from haizea.cli.session import PAST_MOMENT, Session, asks_service
 from haizea.cli.tables import Column, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -54,8 +54,12 @@ LEASE_ID = ParsedOption("LEASE", _lease_id)
     "--kind", type=click.Choice([k.value for k in Kind]), help="Only leases of this kind."
 )
 @click.option("--label", metavar="TEXT", help="Only leases with this label.")
-@click.option("--since", type=MOMENT, help="Only leases submitted then or later.")
-@click.option("--until", type=MOMENT, help="Only leases submitted before.")
+@click.option(
+    "--since",
+    type=PAST_MOMENT,
+    help="Only leases submitted then or later: -1h, yesterday, 'monday 9:00' (the last one).",
+)
+@click.option("--until", type=PAST_MOMENT, help="Only leases submitted before.")
 @click.option("-a", "--all", "finished", is_flag=True, help="Finished leases as well.")
 @limit_option("the newest")
 @asks_service
@@ -91,8 +95,8 @@ def list_leases(
         "owner": owner,
         "kind": kind,
         "label": label,
-        "since": in_utc(session.moment(since, "--since")),
-        "until": in_utc(session.moment(until, "--until")),
+        "since": in_utc(session.past_moment(since, "--since")),
+        "until": in_utc(session.past_moment(until, "--until")),
         "all": "true" if finished or {State(s) for s in states} & FINAL else None,
         "order": "newest",
     }

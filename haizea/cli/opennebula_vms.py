@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,9 @@ _MOST_VMS = 1000
 @click.option("--cpu", type=click.FloatRange(min=0, min_open=True), help="Cores.  [default: 1]")
 @click.option("--memory", type=click.IntRange(min=1), help="MB.  [default: 512]")
 @click.option(
-    "--start", metavar="START", help="best_effort, now, 'YYYY-MM-DD HH:MM:SS' or +HH:MM:SS."
+    "--start", metavar="START", help="best_effort, now, +1h, 'tomorrow 9:00', '2027-01-04 08:00'."
 )
-@click.option("--duration", metavar="DURATION", help="[DD:]HH:MM:SS, seconds or unlimited.")
+@click.option("--duration", metavar="DURATION", help="1h30m, HH:MM:SS, seconds or unlimited.")
 @click.option(
     "--preemptible/--non-preemptible",
     default=None,
@@ -133,7 +134,8 @@ def _words(
     if not words:
         return ""
     try:
-        parse_words(words, default=Start(Kind.BEST_EFFORT), zone=None)
+        now = int(time.time())
+        parse_words(words, default=Start(Kind.BEST_EFFORT), zone=None, submitted=now)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
     return write_template({"HAIZEA": words}) + "\n"

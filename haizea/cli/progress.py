@@ -9,7 +9,7 @@ from typing import TextIO
 
 from haizea.core.model.events import Decision
 from haizea.loop import Tally
-from haizea.report import moment
+from haizea.times import format_utc
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 _SECONDS_BEFORE_A_GUESS = 0.5
@@ -66,7 +66,7 @@ class ProgressBar:
             f"{tally.finished}/{self._total} leases",
             left,
             f"{rate:.0f}/s",
-            moment(now),
+            format_utc(now),
         ]
         text = percent
         for detail in filter(None, details):

@@ -37,28 +37,15 @@ service that runs, over HTTP.
   command takes a token as an argument, since others on the machine could see it.
 * **Output**: a table as wide as the terminal, with colours unless `NO_COLOR` is set; with
   `--output json` what the [HTTP interface](api.md) answers, for programs.
-* **Times** are shown in local time with its zone, and taken in the forms below. *Now* is what
-  the service's clock says.
+* **Times** are shown in local time with its zone, and taken in [many forms](times.md). *Now* is
+  what the service's clock says.
 * **A lost connection** does no harm. `request` sends its request again, with the same
   idempotency key, so that there is one lease; `watch` and `--wait` go on where they were.
 
 ## Times
 
-| you write | it is |
-| --- | --- |
-| `now`; `best_effort` or `best-effort` | at once or not at all; as soon as there is room |
-| `+00:30` `+1:00:00` `+2d` `in 90m` | so long from now (hours and minutes, hours to seconds, ...) |
-| `14:00` `14:00:30` `2pm` | today or, if that is past, tomorrow |
-| `today 14:00` `tomorrow 9:00` | that day |
-| `monday 9:00` `mon 9:00` | the next such day on which it is not past |
-| `2026-11-25 14:00` `2026-11-25T14:00:00` | that moment; a date alone is its midnight |
-
-After a time there may be a zone: `UTC`, `Z`, `+01:00`, `Europe/Madrid`, or the short name that
-is shown, such as `CET`. A local time that clocks skip or repeat is refused, with what to write
-instead.
-
-Durations are `90m`, `1h30m`, `1.5h`, `2d`, `01:30:00`, `01:30` (hours and minutes), `3600`
-(seconds); for a lease also `unlimited`.
+`-t +1h30m`, `-t 'tomorrow 9:00'`, `-t '2027-03-01 09:00 Europe/Berlin'`, `-d 90m`, `--since
+yesterday`: [one page](times.md) has all forms of times and durations.
 
 `--cpu` is in cores (`1`, `0.5`) or percent of a core (`50%`); `CPU` in tables and files is in
 percent. `--mem` and `--image-size` are in MB, or `512M`, `2G`.

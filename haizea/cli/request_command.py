@@ -22,13 +22,15 @@ from haizea.cli.session import Session, asks_service
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.model.lease import Kind
-from haizea.times import parse_span
-from haizea.times.moments import Start, SystemZone, parse_start
+from haizea.times.durations import UNLIMITED, parse_lease_duration
+from haizea.times.moments import Start, parse_start
+from haizea.times.zones import SystemZone
 
 #: The service takes no larger request.
 _MOST_FILE_BYTES = 64 * 1024
-UNLIMITED = "unlimited"
 _MOST_AMOUNT = 10**12
+#: What the service takes.
+_MOST_SECONDS = (1 << 40) - 1
 _NUMBER = re.compile(r"(\d{1,12}(?:\.\d{1,6})?) ?([a-z%]*)", re.ASCII)
 _MEGABYTES = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
 _MEGABYTES |= {"t": 1 << 20, "tb": 1 << 20, "tib": 1 << 20}
@@ -56,14 +58,10 @@ def _start(text: str | None, session: Session) -> Start:
         raise click.BadParameter(str(wrong), param_hint="--start") from None
 
 
-def parse_duration(text: str) -> int | str:
+def _duration(text: str) -> int | str:
     """Seconds that a lease lasts, or ``unlimited``. Raises :class:`ValueError`."""
-    if text.strip().lower() == UNLIMITED:
-        return UNLIMITED
-    seconds = parse_span(text)
-    if seconds == 0:
-        raise ValueError(f"{text!r} is too short: one second is the least")
-    return seconds
+    seconds = parse_lease_duration(text, _MOST_SECONDS)
+    return UNLIMITED if seconds is None else seconds
 
 
 def parse_cpu(text: str) -> int:
@@ -111,8 +109,8 @@ _REQUEST_OPTIONS = (
     click.option(
         "-d",
         "--duration",
-        type=ParsedOption("DURATION", parse_duration),
-        help="How long it runs: 90m, 1h30m, 01:30:00, 2d, 3600 (seconds), unlimited.",
+        type=ParsedOption("DURATION", _duration),
+        help="How long it runs: 90m, 1h30m, 2d, PT1H, 01:30:00, 3600 (seconds), unlimited.",
     ),
     click.option(
         "-n",

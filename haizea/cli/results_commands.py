@@ -100,7 +100,7 @@ def summary(form: str, files: tuple[str, ...]) -> None:
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="Write to this file instead of printing."
 )
-@click.option("--from", "start", metavar="TIME", help="Begin at this time (ISO 8601, UTC).")
+@click.option("--from", "start", metavar="TIME", help="Begin at this date and time, UTC.")
 @click.option("--to", "end", metavar="TIME", help="End at this time.")
 @click.argument("file", metavar="FILE")
 def gantt(out: Path | None, start: str | None, end: str | None, file: str) -> None:

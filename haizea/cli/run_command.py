@@ -25,8 +25,9 @@ from haizea.config import Config, load
 from haizea.config.combinations import combinations
 from haizea.config.words import LogLevel
 from haizea.loop import Observer
-from haizea.report import LEVELS, STATUS, ClockFormatter, DecisionLog, StatusLog, moment
+from haizea.report import LEVELS, STATUS, ClockFormatter, DecisionLog, StatusLog
 from haizea.runtime import RunError, RunOutcome, Simulation, Status
+from haizea.times import format_utc
 
 
 @click.command("run", context_settings=HELP)
@@ -230,7 +231,7 @@ def _as_table(outcome: RunOutcome) -> str:
         return f"{render(summarise(outcome.datafile))}\nResults: {outcome.datafile}"
     return (
         f"Run: {outcome.status}\n"
-        f"{moment(outcome.started)} to {moment(outcome.ended)}\n"
+        f"{format_utc(outcome.started)} to {format_utc(outcome.ended)}\n"
         f"Leases: {_leases(outcome)}\n"
         "No results were saved: the configuration names no datafile"
     )

@@ -18,7 +18,8 @@ from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_ser
 from haizea.cli.client import Client, Query, ServiceProblem
 from haizea.cli.options import ParsedOption
 from haizea.cli.words import moment_of
-from haizea.times.moments import SystemZone, parse_moment
+from haizea.times.moments import parse_moment
+from haizea.times.zones import SystemZone
 
 #: The most entries in one page of the service's lists.
 _PAGE = 500
@@ -42,12 +43,12 @@ class Session:
         """Print ``value`` for programs."""
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
-    def moment(self, text: str | None, option: str) -> int | None:
-        """The moment that is meant by the text of an option, as the service's clock has it."""
+    def past_moment(self, text: str | None, option: str) -> int | None:
+        """The moment in the past that an option's text means, as the service's clock has it."""
         if text is None:
             return None
         try:
-            return parse_moment(text, self.now, self.zone)
+            return parse_moment(text, self.now, self.zone, back=True)
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint=option) from None
 
@@ -172,9 +173,10 @@ def open_session(
 
 def _timely(text: str) -> str:
     """``text``, which names a moment. Which one, the service's clock decides."""
-    parse_moment(text, int(time.time()), SystemZone())
+    parse_moment(text, int(time.time()), SystemZone(), back=True)
     return text
 
 
-#: An option for a moment in any form that people write; :meth:`Session.moment` reads it.
-MOMENT = ParsedOption("TIME", _timely)
+#: An option for a moment in the past in any form that people write; :meth:`Session.past_moment`
+#: reads it.
+PAST_MOMENT = ParsedOption("TIME", _timely)

@@ -18,7 +18,8 @@ from haizea.cli.options import ParsedOption
 from haizea.cli.session import Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import in_utc, local, moment_of
-from haizea.times.moments import SystemZone, parse_moment
+from haizea.times.moments import parse_moment
+from haizea.times.zones import SystemZone
 
 
 def _from_now(text: str) -> int:

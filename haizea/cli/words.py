@@ -8,7 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from haizea.cli.tables import clean
-from haizea.times.moments import format_distance, format_moment, format_span
+from haizea.times.durations import format_span
+from haizea.times.moments import format_distance, format_moment
 
 _UTC_MOMENT = re.compile(
     r"\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\+00:00|Z)?(?![\d.]|[+-]\d|\s*UTC)", re.ASCII

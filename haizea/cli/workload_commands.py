@@ -45,12 +45,8 @@ class _Share(click.FloatRange):
         return number
 
 
-def _seconds(text: str) -> int:
-    return values.length(values.clock_or_seconds(text))
-
-
 def _positive_seconds(text: str) -> int:
-    seconds = values.duration(values.clock_or_seconds(text))
+    seconds = values.duration(text)
     if seconds is None:
         raise ValueError("'unlimited' is not a length of time here")
     return seconds
@@ -65,7 +61,7 @@ def _site(text: str) -> WorkloadSite:
 
 
 DURATION = ParsedOption("DURATION", _positive_seconds)
-LEAD = ParsedOption("DURATION", _seconds)
+LEAD = ParsedOption("DURATION", values.length)
 CAPACITY = ParsedOption("CAPACITY", values.amounts)
 SITE = ParsedOption("SITE", _site)
 FILE = click.Path(path_type=Path)
@@ -330,7 +326,7 @@ def csv2lwf(
     required: arrival (default 0), start (empty for best-effort, now, or a time),
     duration, realduration, nodes (1), cpu (percent per node, 100), memory (MB per
     node, 1024), image and image_size (MB), preemptible (yes or no; by default
-    best-effort leases are), id. Times are seconds or [DD:]HH:MM:SS after the
+    best-effort leases are), id. Times are seconds, HH:MM:SS or 1h30m after the
     workload's start.
 
     \b

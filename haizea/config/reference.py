@@ -30,8 +30,10 @@ suspension = all
   that is indented goes on with the value above it.
 * A comment is a line that starts with `#` or `;`, or what follows a `#` after a space. (Not `;`:
   it separates groups of hosts.)
-* A duration is a number of seconds, `HH:MM:SS` or `DD:HH:MM:SS`.
-* A date and time is ISO 8601, `2006-11-25 13:00:00`. Without a zone it is UTC in a simulation.
+* A duration is a number of seconds, `HH:MM:SS`, `90m`, `1h30m` or another
+  [length of time](times.md).
+* A date and time is ISO 8601, `2006-11-25 13:00:00`. It is UTC where no zone follows, as `+01:00`
+  or `Europe/Madrid`.
 * A path is relative to the current directory, the one Haizea is started in, wherever the
   configuration file is. `~` is the home directory.
 * An option without a default can be unset with `none`.

@@ -83,9 +83,10 @@ class Integer(ValueType):
     most: int = 10**12
 
     def parse(self, text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
+        if not re.fullmatch(r"[+-]?\d+", text, re.ASCII):
             raise ValueError(f"{text!r} is not a whole number{_of(self.unit)}")
-        value = int(text)
+        # No bound has as many digits, and Python makes no numbers of very many.
+        value = int(text[:40])
         if not self.least <= value <= self.most:
             raise ValueError(f"{text} is out of range: it goes from {self.least} to {self.most}")
         return value
@@ -144,7 +145,7 @@ class Duration(ValueType):
 
     def describe(self) -> str:
         least = f", at least {self.least} s" if self.least else ""
-        return f"a duration: seconds, HH:MM:SS or DD:HH:MM:SS{least}"
+        return f"a duration: seconds, HH:MM:SS, 90m, 1h30m or PT1H{least}"
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Moment(ValueType):
         return times.format_time(value)
 
     def describe(self) -> str:
-        return "a date and time, YYYY-MM-DD HH:MM:SS (UTC, unless a zone such as +01:00 follows)"
+        return "a date and time, YYYY-MM-DD HH:MM:SS (UTC, or in a zone: +01:00, Europe/Madrid)"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from haizea.api.manager import Draft
-from haizea.times.moments import SystemZone, changing_words, parse_moment
+from haizea.times.moments import START_FORMS, changing_words, parse_moment
+from haizea.times.zones import SystemZone
 from haizea.workloads import WorkloadError, values
 from haizea.workloads.lwf import read_lwf
 from haizea.workloads.source import Source
@@ -21,15 +24,16 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
 
     def start(text: str) -> int:
         nonlocal said
-        try:
-            seconds = values.start(values.clock_or_seconds(text))
-        except ValueError:
-            zone = SystemZone()
-            moment = parse_moment(text, now, zone)
-            said = changing_words(text, zone)
-            return moment - now
-        said = f"+{seconds}"
-        return seconds
+        # With a sign it is a moment, like any other.
+        if not text.lstrip().startswith("+"):
+            with suppress(ValueError):
+                seconds = values.start(text)
+                said = f"+{seconds}"
+                return seconds
+        zone = SystemZone()
+        moment = parse_moment(text, now, zone, forms=START_FORMS)
+        said = changing_words(text, zone)
+        return moment - now
 
     source = Source.of(content, "the lease")
     try:

@@ -5,7 +5,8 @@ The first line names the columns, in any order:
 ``duration`` (required), ``nodes`` (1), ``cpu`` percent per node (100), ``memory`` MB per
 node (1024), ``arrival`` (0), ``start`` (empty or ``best-effort``, ``now``, or a time),
 ``realduration``, ``image`` and ``image_size`` MB, ``preemptible`` (yes for best-effort,
-no otherwise), ``id``. Times are seconds or ``[DD:]HH:MM:SS`` after the workload's start.
+no otherwise), ``id``. Times
+are seconds, ``HH:MM:SS`` or ``1h30m`` after the workload's start.
 An empty cell is a missing value.
 """
 
@@ -102,13 +103,9 @@ class _Row:
 
     def lease(self, lines_of_ids: dict[int, int]) -> WorkloadLease:
         if "duration" not in self._cells:
-            self._fail("duration", "a lease needs one: seconds, [DD:]HH:MM:SS, or unlimited")
-        duration = self._parse(
-            "duration", lambda t: values.duration(values.clock_or_seconds(t)), None
-        )
-        real = self._parse(
-            "realduration", lambda t: values.length(values.clock_or_seconds(t)), None
-        )
+            self._fail("duration", "a lease needs one: 1h30m, HH:MM:SS, seconds or unlimited")
+        duration = self._parse("duration", values.duration, None)
+        real = self._parse("realduration", values.length, None)
         kind, start = self._start()
         number = self._parse("id", lambda t: values.whole(t, 1), None)
         if number is not None:
@@ -121,7 +118,7 @@ class _Row:
         }
         count = self._parse("nodes", lambda t: values.whole(t, 1, values.MAX_NODES), 1)
         return WorkloadLease(
-            arrival_seconds=self._parse("arrival", _moment, 0),
+            arrival_seconds=self._parse("arrival", values.moment, 0),
             kind=kind,
             start_seconds=start,
             nodes=(Nodes(count, amounts),),
@@ -139,7 +136,7 @@ class _Row:
             return Kind.BEST_EFFORT, None
         if text == "now":
             return Kind.IMMEDIATE, None
-        return Kind.AR, self._parse("start", lambda t: values.start(values.clock_or_seconds(t)), 0)
+        return Kind.AR, self._parse("start", values.start, 0)
 
     def _image(self) -> DiskImage | None:
         if "image" not in self._cells:
@@ -149,7 +146,3 @@ class _Row:
         if "image_size" not in self._cells:
             self._fail("image_size", "an image needs a size in MB")
         return DiskImage(self._cells["image"], self._parse("image_size", values.whole, 0))
-
-
-def _moment(text: str) -> int:
-    return values.moment(values.clock_or_seconds(text))

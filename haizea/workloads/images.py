@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from haizea.core.model.lease import DiskImage
+from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import ImageList
@@ -48,12 +49,8 @@ def _define(file: str, number: int, words: list[str], known: dict[str, DiskImage
         )
     name, size = words
     if name in known:
-        raise WorkloadError(
-            file, number, message=f"the image {values.shown(name)} is defined twice"
-        )
+        raise WorkloadError(file, number, message=f"the image {shown(name)} is defined twice")
     try:
         known[name] = DiskImage(name, values.whole(size))
     except ValueError as wrong:
-        raise WorkloadError(
-            file, number, f"size of image {values.shown(name)}", str(wrong)
-        ) from None
+        raise WorkloadError(file, number, f"size of image {shown(name)}", str(wrong)) from None

@@ -1,9 +1,9 @@
 """Reading LWF, the XML lease workload format.
 
 The file is parsed as a stream: one ``<lease-request>`` is in memory at a time. Times are
-``[DD:]HH:MM:SS[.ff]``; moments (arrival, start) are rounded down to whole seconds and
-durations up, so no lease gets less than it asks for. A lease that does not say whether
-it is preemptible is so exactly if it is best-effort.
+``[DD:]HH:MM:SS[.ff]`` or another length of time; moments (arrival, start) are rounded down to
+whole seconds and durations up, so no lease gets less than it asks for. A lease that does not
+say whether it is preemptible is so exactly if it is best-effort.
 
 A file with ``<lease-request>`` or ``<lease>`` as its outermost element is taken as a
 workload of that one lease.
@@ -21,6 +21,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
@@ -166,9 +167,7 @@ class _Handler(ContentHandler):
             if self._characters > MAX_DESCRIPTION:
                 self._fail("<description>", "the text is too long")
         elif not content.isspace():
-            self._fail(
-                f"<{element.name}>", f"no text belongs here: {values.shown(content.strip())}"
-            )
+            self._fail(f"<{element.name}>", f"no text belongs here: {shown(content.strip())}")
 
     def endElement(self, name: str) -> None:
         element = self._open.pop()

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import NoReturn
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, by_arrival
@@ -89,7 +90,7 @@ class _Row:
                 raise ValueError
             return round(Fraction(text) * 100)
         except ValueError:
-            self._fail("cpu", f"{values.shown(text)} is not a number of cores, as in 1 or 0.5")
+            self._fail("cpu", f"{shown(text)} is not a number of cores, as in 1 or 0.5")
 
     def lease(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from haizea.core.model.members import BEST_EFFORT
+from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import (
@@ -171,7 +172,7 @@ class _Jobs:
             except ValueError:
                 value = math.nan
             if not math.isfinite(value) or b"_" in cell or abs(value) > 10 * values.MAX_AMOUNT:
-                self._fail(number, column, f"{values.shown(text)} is not a usable number")
+                self._fail(number, column, f"{shown(text)} is not a usable number")
             numbers.append(math.floor(value))
         return [numbers[i] for i in (0, 1, 3, 4, 7, 8)]
 

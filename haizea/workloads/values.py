@@ -7,9 +7,13 @@ message that says what is wrong and what would be right; readers add file and li
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from functools import lru_cache
+
+from haizea.times.durations import parse_exact, parse_lease_duration, shown
 
 #: Bounds that no honest input reaches: 3,000 years, ten million nodes, a million hosts.
 #: They keep arithmetic on times and the size of a schedule within reason.
@@ -19,15 +23,10 @@ MAX_HOSTS = 10**6
 MAX_AMOUNT = 10**12
 MAX_LEASES = 10**7
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_CLOCK = re.compile(r"(?:([0-9]{1,7}):)?([0-9]{1,9}):([0-5]?[0-9]):([0-5]?[0-9])(\.[0-9]*)?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}")
 _YES = frozenset({"true", "yes"})
 _NO = frozenset({"false", "no"})
-
-
-def shown(text: str) -> str:
-    """``text`` in quotes, cut short if it is long, safe to print on one line."""
-    return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
 @lru_cache(maxsize=4096)
@@ -36,67 +35,63 @@ def whole(text: str, least: int = 0, most: int = MAX_AMOUNT) -> int:
     stripped = text.strip()
     if not _WHOLE.fullmatch(stripped):
         raise ValueError(f"{shown(text)} is not a whole number")
-    value = int(stripped)
+    digits = stripped.lstrip("+-0")
+    # Python makes no numbers of very many digits, and no bound has as many.
+    value = int(digits[:19] or "0") * (-1 if stripped.startswith("-") else 1)
+    told = str(value) if len(digits) < 20 else f"{value}... ({len(digits)} digits)"
     if value < least:
-        raise ValueError(f"{value} is too small: {least} is the least")
+        raise ValueError(f"{told} is too small: {least} is the least")
     if value > most:
-        raise ValueError(f"{value} is too large: {most} is the most")
+        raise ValueError(f"{told} is too large: {most} is the most")
     return value
-
-
-def _clock_seconds(text: str) -> tuple[int, bool]:
-    """Whole seconds of ``[DD:]HH:MM:SS[.ff]``, and whether a fraction is left over."""
-    match = _CLOCK.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{shown(text)} is not a time; write [DD:]HH:MM:SS, as in 01:30:00")
-    days, hours, minutes, seconds, fraction = match.groups()
-    total = (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + int(seconds)
-    if total > MAX_SECONDS:
-        raise ValueError(f"{shown(text)} is too long a time: {MAX_SECONDS} seconds are the most")
-    return total, bool(fraction and fraction.strip(".0"))
 
 
 @lru_cache(maxsize=4096)
 def moment(text: str) -> int:
-    """Seconds of ``[DD:]HH:MM:SS[.ff]`` after the start of a workload, rounded down."""
-    return _clock_seconds(text)[0]
+    """Seconds after the start of a workload, rounded down."""
+    return math.floor(_offset(text))
 
 
+@lru_cache(maxsize=4096)
 def start(text: str) -> int:
     """As :func:`moment`, for the start of an AR, which may be in the past: ``-00:30:00``.
 
     Such an AR cannot be granted, but traces have them.
     """
-    stripped = text.strip()
-    if not stripped.startswith("-"):
-        return moment(stripped)
-    total, more = _clock_seconds(stripped[1:])
-    return -(total + more)
+    words = text.strip()
+    return math.floor(-_offset(words[1:]) if words.startswith("-") else _offset(words))
 
 
 @lru_cache(maxsize=4096)
 def length(text: str) -> int:
-    """Seconds that ``[DD:]HH:MM:SS[.ff]`` lasts, rounded up."""
-    total, more = _clock_seconds(text)
-    return total + more
+    """Seconds that something lasts, rounded up."""
+    return math.ceil(_bounded(parse_exact(text), text))
 
 
+@lru_cache(maxsize=4096)
 def duration(text: str) -> int | None:
     """As :func:`length`, at least one second; ``None`` for ``unlimited``."""
-    if text.strip() == "unlimited":
-        return None
-    seconds = length(text)
-    if seconds == 0:
-        raise ValueError("a duration of 0 seconds is too short: 00:00:01 is the least")
+    return parse_lease_duration(text, MAX_SECONDS)
+
+
+def _offset(text: str) -> Fraction:
+    """Seconds after the start of a workload, any length of time, with a ``+`` if need be.
+
+    ``9:00`` alone is refused: that may be a time of day.
+    """
+    words = text.strip()
+    if _TIME_OF_DAY.fullmatch(words):
+        raise ValueError(
+            f"{shown(words)} is not clear: write {words}:00 or +{words} for hours and minutes after"
+            " the start"
+        )
+    return _bounded(parse_exact(words.removeprefix("+")), words)
+
+
+def _bounded(seconds: Fraction, text: str) -> Fraction:
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"{shown(text)} is too long a time: {MAX_SECONDS} seconds are the most")
     return seconds
-
-
-def clock_or_seconds(text: str) -> str:
-    """``text`` as ``HH:MM:SS``, where a plain number of seconds is taken as well."""
-    stripped = text.strip()
-    if stripped.isdecimal() and stripped.isascii():
-        return clock(whole(stripped, 0, MAX_SECONDS))
-    return text
 
 
 def clock(seconds: int) -> str:

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 import yaml
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
@@ -66,7 +67,7 @@ def read_yaml(source: Source, start: Callable[[str], int] | None = None) -> Work
     ``start`` reads the exact start of an AR, as seconds after the workload's start.
     """
     content = source.whole(MAX_FILE_BYTES)
-    reader = _Reader(source.name, start or _after_start)
+    reader = _Reader(source.name, start or values.start)
     try:
         root = yaml.compose(content, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:
@@ -103,7 +104,7 @@ class _Reader:
         for key, value in node.value:
             name = self._text(key, what)
             if name in result:
-                self._fail(key, what, f"there are two fields {values.shown(name)}")
+                self._fail(key, what, f"there are two fields {shown(name)}")
             result[name] = value
         return result
 
@@ -196,10 +197,10 @@ class _Reader:
             if name not in fields:
                 self._fail(node, "lease", f"the field {name} is missing")
         kind, start = self._start(fields.get("start"))
-        duration = self._parse(fields["duration"], "duration", _duration)
+        duration = self._parse(fields["duration"], "duration", values.duration)
         real = None
         if "real-duration" in fields:
-            real = self._parse(fields["real-duration"], "real-duration", _length)
+            real = self._parse(fields["real-duration"], "real-duration", values.length)
             real = values.capped(real, duration)
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in fields:
@@ -207,7 +208,9 @@ class _Reader:
         number = self._id(fields["id"]) if "id" in fields else None
         arrival = fields.get("arrival")
         return WorkloadLease(
-            arrival_seconds=0 if arrival is None else self._parse(arrival, "arrival", _moment),
+            arrival_seconds=0
+            if arrival is None
+            else self._parse(arrival, "arrival", values.moment),
             kind=kind,
             start_seconds=start,
             nodes=self._nodes(fields["nodes"], values.MAX_NODES),
@@ -249,19 +252,3 @@ class _Reader:
         if not name:
             self._fail(fields["id"], "image", "the id is empty")
         return DiskImage(name, self._parse(fields["size"], "size", values.whole))
-
-
-def _after_start(text: str) -> int:
-    return values.start(values.clock_or_seconds(text))
-
-
-def _moment(text: str) -> int:
-    return values.moment(values.clock_or_seconds(text))
-
-
-def _length(text: str) -> int:
-    return values.length(values.clock_or_seconds(text))
-
-
-def _duration(text: str) -> int | None:
-    return values.duration(values.clock_or_seconds(text))

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from live_service import LiveService
 
 from haizea.service.drafts import parse_lease
-from haizea.times.moments import SystemZone, changing_words, parse_moment
+from haizea.times.moments import changing_words, parse_moment
+from haizea.times.zones import SystemZone
 
 DAY = 86_400
 

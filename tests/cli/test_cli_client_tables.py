@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from haizea.cli.tables import Column, bar, clean, cut, listing, table, width_of
 from haizea.cli.words import local, told_locally
-from haizea.times.moments import SystemZone
+from haizea.times.zones import SystemZone
 
 COLUMNS = [
     Column("ID", right=True),

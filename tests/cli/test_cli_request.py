@@ -16,7 +16,8 @@ from real_service import RealService, Role, real_service
 
 from haizea.cli.client import Body
 from haizea.cli.words import moment_of
-from haizea.times.moments import SystemZone, format_moment
+from haizea.times.moments import format_moment
+from haizea.times.zones import SystemZone
 
 HAIZEA = [sys.executable, "-c", "from haizea.cli.main import main; main()"]
 
@@ -87,7 +88,7 @@ def test_other_resources(service: RealService) -> None:
     ("options", "told"),
     [
         ([], "How long? Add -d DURATION"),
-        (["-d", "soon"], "'soon' is not a length of time"),
+        (["-d", "soon"], "'soon' is not a duration"),
         (["-d", "0"], "one second is the least"),
         (["-d", "1h", "-t", "25:00"], "a day ends at 23:59:59"),
         (["-d", "1h", "-t", "2026-02-30 9:00"], "is not a day of the calendar"),
@@ -279,7 +280,11 @@ def test_lists_are_filtered(service: RealService) -> None:
     assert ids("--state", "scheduled", "--state", "active") == [other, mine]
     assert ids("--kind", "ar") == [other]
     assert ids("--label", "two") == [other]
-    assert ids("--since", "tomorrow 0:00") == []
+    assert ids("--since", "tomorrow 0:00") == ids("--since", "next monday") == []
+    everyone = ids()
+    for since in ("monday 0:00", "yesterday", "-1h", "1h", "PT1H", "yesterday noon"):
+        assert ids("--since", since) == everyone
+        assert ids("--until", since) == []
     assert ids("--until", "2020-01-01") == []
     assert service.run("list", "--mine", "--owner", "anna").exit_code == 2
     assert service.run("list", "--since", "whenever").exit_code == 2

@@ -182,7 +182,7 @@ def test_a_simulation_in_real_time_needs_no_trace() -> None:
         ("[scheduling]\nsuspend-rate: nan", "'nan' is not a number"),
         ("[scheduling]\nsuspend-rate:", "has no value; valid: a number of MB/s, more than 0"),
         ("[scheduling]\nbackfilling-reservations: 0", "it goes from 1 to"),
-        ("[scheduling]\nshutdown-time: 10:00", "write seconds, HH:MM:SS or DD:HH:MM:SS"),
+        ("[scheduling]\nshutdown-time: 10:0", "write 90m, 1h30m, 2d, PT1H, HH:MM:SS or seconds"),
         ("[scheduling]\nwakeup-interval: 0", "it is at least 1 s"),
         ("[scheduling]\npolicy-admission: accept-al", "did you mean 'accept-all'?"),
         ("[scheduling]\npolicy-preemption: nix.Policy", "is its folder on PYTHONPATH?"),
@@ -351,7 +351,7 @@ starttime: noon
         " how many hosts and what each has, such as 4 CPU:100 Memory:1024 (several groups"
         " separated by ;), or in-tracefile; for example resources: 4 CPU:100 Memory:1024",
         "c:9: [simulation] starttime: 'noon' is not a date and time: write YYYY-MM-DD HH:MM:SS,"
-        " with a zone such as +01:00 if need be",
+        " with a zone such as +01:00 or Europe/Madrid if need be",
         "c:10: [simulatoin]: there is no such section; did you mean 'simulation'?",
         "c: [tracefile] tracefile: is missing, and needed where mode and clock are simulated:"
         " set it to a path; for example tracefile: traces/sample.lwf",

@@ -146,7 +146,10 @@ def test_a_cloud_that_is_kept_goes_on(tmp_path: Path) -> None:
         (["sandbox", "--version", "8.0"], "write 1.4, 6.10, 7.4"),
         (["sandbox", "--users", "alice,o ne"], "cannot be the name of a user"),
         (["sandbox", "--pace", "0"], "--pace must be above 0"),
-        (["submit", "--start", "tomorrow"], "HAIZEA start 'tomorrow' is none"),
+        (
+            ["submit", "--start", "tomorrow"],
+            "HAIZEA start 'tomorrow': at what time? Write",
+        ),
         (["submit", "--duration", "00:00:00"], "no time at all"),
         (["submit", "nowhere.template"], "nowhere.template"),
         (["vms"], "ONE_AUTH"),

@@ -250,14 +250,14 @@ def test_a_report_is_in_the_vm_beside_what_its_owner_wrote(sandbox: Sandbox) -> 
 def test_one_word_and_why_for_a_vm_that_is_no_lease(sandbox: Sandbox) -> None:
     with reporting(sandbox) as (reports, client):
         vm_id = submitted(client)
-        reports.report(vm_id, "Refused", "HAIZEA start 'soon' is none")
+        reports.report(vm_id, "Refused", "HAIZEA start 'soon' is not a time")
         assert reports.flush(20)
         written = client.vm(vm_id).user_template
         assert written.vector("HAIZEA_STATUS") == {
             "STATE": "Refused",
-            "REASON": "HAIZEA start 'soon' is none",
+            "REASON": "HAIZEA start 'soon' is not a time",
         }
-        assert written.text("SCHED_MESSAGE") == "Haizea: HAIZEA start 'soon' is none"
+        assert written.text("SCHED_MESSAGE") == "Haizea: HAIZEA start 'soon' is not a time"
 
 
 def test_the_same_again_is_not_written_nor_after_a_restart(sandbox: Sandbox) -> None:

@@ -28,7 +28,8 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import FOREVER, ResourceTypes
 from haizea.loop import Tally
-from haizea.report import STATUS, VDEBUG, ClockFormatter, DecisionLog, StatusLog, describe, moment
+from haizea.report import STATUS, VDEBUG, ClockFormatter, DecisionLog, StatusLog, describe
+from haizea.times import format_utc
 
 SITE = Site.uniform(ResourceTypes(), 6, (100, 1024))
 HOSTS = {host.id: host for host in SITE.hosts}
@@ -162,8 +163,8 @@ def test_the_status_is_logged_once_an_interval() -> None:
 
 
 def test_moments_for_people() -> None:
-    assert moment(ONE) == "2006-11-25 13:00:00"
-    assert moment(FOREVER) == "never"
+    assert format_utc(ONE) == "2006-11-25 13:00:00"
+    assert format_utc(FOREVER) == "never"
 
 
 # --- the progress bar ---------------------------------------------------------------------

@@ -78,4 +78,5 @@ def _still_asks(vm: VirtualMachine, request: LeaseRequest, node: int, rules: Dra
     if asked != (request.kind, request.duration, request.preemptible, request.label):
         return False
     # A relative start counts from the last VM of a group.
-    return bool(start.after is not None and words.group) or start.at(vm.stime) == request.start
+    relative = start.kind is Kind.AR and start.moment is None
+    return (relative and bool(words.group)) or start.at(vm.stime) == request.start

@@ -257,7 +257,7 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
         raise _Senseless(f"HAIZEA is a plain text: write {EXAMPLE}")
     default = Start(rules.default)
     try:
-        words = parse_words(_words_of(vm), default=default, zone=rules.zone)
+        words = parse_words(_words_of(vm), default=default, zone=rules.zone, submitted=vm.stime)
     except ValueError as error:
         raise _Senseless(str(error)) from None
     return _Asked(vm, words, bool(written))
@@ -317,8 +317,8 @@ def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
     start = words.start.at(submitted)
     if start is not None and start < now:
         raise _Senseless(
-            f"HAIZEA start {_told(start)} is past (it is {_told(now)}): submit it again with"
-            " a later start, or with now or best_effort"
+            f"HAIZEA start {format_time(start)} is past (it is {format_time(now)}): submit it again"
+            " with a later start, or with now or best_effort"
         )
     return LeaseDraft(
         nodes=tuple(_node(asked.vm) for asked in members),
@@ -332,13 +332,6 @@ def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
         group=words.group,
         explicit=first.asks,
     )
-
-
-def _told(seconds: int) -> str:
-    try:
-        return format_time(seconds)
-    except (OverflowError, ValueError, OSError):
-        return f"@{seconds}"
 
 
 def _node(vm: VirtualMachine) -> NodeDraft:
