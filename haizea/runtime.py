@@ -35,6 +35,7 @@ from haizea.loop import (
 from haizea.plugins import PluginError
 from haizea.policies.registry import make_policies
 from haizea.times import format_time
+from haizea.times.durations import format_span
 from haizea.workloads import (
     BoundWorkload,
     ReadOptions,
@@ -49,6 +50,9 @@ from haizea.workloads import (
     with_memory,
     with_overheads,
 )
+
+#: Before the first lease is asked for: a run that is idle for longer is told of.
+_LONG_IDLE = 86400
 
 
 class RunError(Exception):
@@ -110,9 +114,14 @@ class Simulation:
         # leave holes, and whatever a long run makes would be scattered over them.
         self._workload = workload = _workload(config)
         self.site, bound = _bound(config, workload)
-        self.notes = [workload.left_out()] if workload.notes else []
+        self.notes = workload.told()
         if not bound.requests:
             self.notes.append(f"{config.tracefile.tracefile} has no lease requests")
+        elif (idle := bound.requests[0].submitted - config.simulation.starttime) >= _LONG_IDLE:
+            self.notes.append(
+                f"{workload.source}: the first lease is asked for {format_span(idle)} after the"
+                " start, and figures of the whole run count that time, too"
+            )
         self.total = len(bound.requests)
         self._best_effort = sum(r.kind is Kind.BEST_EFFORT for r in bound.requests)
         _check_stop(config, self._best_effort)
@@ -334,10 +343,12 @@ def _bound(config: Config, workload: Workload) -> tuple[Site, BoundWorkload]:
     elif workload.site is not None:
         site = site_of(workload.site)
     else:
+        problem = workload.site_problem
         raise RunError(
             f"{config.path}: [simulation] resources: in-tracefile, but"
-            f" {config.tracefile.tracefile} does not say what hosts there are;"
-            " set resources, for example 4 CPU:100 Memory:1024"
+            f" {config.tracefile.tracefile}"
+            + (f": {problem}, or" if problem else " does not say what hosts there are;")
+            + " set resources, for example 4 CPU:100 Memory:1024"
         )
     try:
         return site, bind(workload, site.types, config.simulation.starttime)

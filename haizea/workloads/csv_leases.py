@@ -66,7 +66,7 @@ def _lines(source: Source, numbers: list[int]) -> Iterator[str]:
     """The text lines, leaving in ``numbers[0]`` the number of the last one handed out."""
     for number, line in source.text_lines():
         numbers[0] = number
-        yield line.rstrip("\r") + "\n"
+        yield line + "\n"
 
 
 def _header(file: str, number: int, cells: list[str]) -> list[str]:

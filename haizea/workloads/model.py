@@ -77,12 +77,19 @@ class LeftOut:
     reason: str
 
 
+def remark(source: str, count: int, what: str, said: str) -> str:
+    """What was made of ``count`` things in a file: ``jobs.swf: 2 jobs: run time 0, ...``."""
+    return f"{source}: {count} {what}{'' if count == 1 else 's'}: {said}"
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """The content of a workload file; ``leases`` are sorted by arrival, ties as in the file.
 
     ``source`` is the file's name, for messages. ``epoch`` is the absolute time of the
-    start, where the file states it (``UnixStartTime`` in SWF).
+    start, where the file states it (``UnixStartTime`` in SWF). ``notes`` tell what was left
+    out, ``remarks`` what was read otherwise than it is written, a line each.
+    ``site_problem`` is why there is no site though the file speaks of one.
     """
 
     name: str
@@ -92,12 +99,18 @@ class Workload:
     notes: tuple[LeftOut, ...] = ()
     source: str = ""
     epoch: int | None = None
+    remarks: tuple[str, ...] = ()
+    site_problem: str = ""
 
     def __post_init__(self) -> None:
         last = 0
         for lease in self.leases:
             assert lease.arrival_seconds >= last, "leases are sorted by arrival"
             last = lease.arrival_seconds
+
+    def told(self) -> list[str]:
+        """What whoever uses the workload should know of it, a line each."""
+        return [line for line in (self.left_out(), *self.remarks) if line]
 
     def left_out(self) -> str:
         """What was left out, in one line for people; empty if nothing was."""
@@ -217,6 +230,7 @@ def merge(workload: Workload, injected: Workload) -> Workload:
         workload,
         leases=by_arrival([*ours, *theirs]),
         notes=workload.notes + injected.notes,
+        remarks=workload.remarks + injected.remarks,
         source=" + ".join(s for s in (workload.source, injected.source) if s),
     )
 

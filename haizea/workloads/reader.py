@@ -9,7 +9,7 @@ from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload
 from haizea.workloads.plaintext import COLUMNS as LEASE_COLUMNS
 from haizea.workloads.plaintext import read_plaintext, split
-from haizea.workloads.source import Source
+from haizea.workloads.source import PACKED_SUFFIXES, Source
 from haizea.workloads.swf import COLUMNS as JOB_COLUMNS
 from haizea.workloads.swf import ReadOptions, read_swf
 
@@ -61,7 +61,7 @@ def format_of(source: Source) -> Format:
 
 
 def _by_name(path: Path) -> Format | None:
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
     names = {
         ".lwf": Format.LWF,
         ".xml": Format.LWF,
@@ -84,7 +84,7 @@ def _by_columns(head: bytes) -> Format | None:
     except ValueError:
         columns = line.split()
     numbers = sum(_is_number(c) for c in columns)
-    if len(columns) == JOB_COLUMNS and numbers > JOB_COLUMNS // 2:
+    if len(columns) >= JOB_COLUMNS and numbers > JOB_COLUMNS // 2:
         return Format.SWF
     if len(columns) == len(LEASE_COLUMNS) and numbers > len(LEASE_COLUMNS) // 2:
         return Format.PLAINTEXT
@@ -104,7 +104,7 @@ def _is_number(text: str) -> bool:
 def _unknown(source: Source) -> Format:
     raise WorkloadError(
         source.name,
-        message="is in no format known here: LWF is XML, SWF has 18 columns of numbers,"
+        message="is in no format known here: LWF is XML, SWF has 18 columns of numbers or more,"
         f" lease lists have {len(LEASE_COLUMNS)} columns, YAML is called .yaml;"
         " haizea csv2lwf converts CSV",
     )

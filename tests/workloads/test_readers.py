@@ -157,17 +157,18 @@ def test_swf(tmp_path: Path, packed: bool) -> None:
         ("2", 6, 1, 300, 300),
         ("3", 7, 1, 300, 1),
         ("4", 8, 1, 50, 50),
+        ("7", 9, 1, 1, 1),
     ]
     assert all(x.kind is Kind.BEST_EFFORT and x.preemptible for x in workload.leases)
-    assert [x.owner for x in workload.leases] == ["3", "3", "", "3", "3"]
+    assert [x.owner for x in workload.leases] == ["3", "3", "", "3", "3", "3"]
     assert workload.site == WorkloadSite(
         ("CPU", "Memory"), (Nodes(5, {"CPU": 200, "Memory": 512}),)
     )
     assert workload.epoch == 1000
-    assert sum(n.count for n in workload.notes) == 4
+    assert sum(n.count for n in workload.notes) == 3
     assert workload.left_out().endswith(
-        "4 left out (1: negative run time; 1: neither requested nor used processors known;"
-        " 1: neither requested time nor run time known; 1: submit time not known)"
+        "3 left out (1: negative run time; 1: neither requested nor used processors known;"
+        " 1: submit time not known)"
     )
 
 
