@@ -174,9 +174,9 @@ def migration_seconds(
     image = lease.image_mb if options.images_managed else 0
     sizes = [(s, (0 if memory is None else s.capacity[memory]) + image) for s in lease.node_sets]
     most = sum(s.count * transfer_seconds(options, size) for s, size in sizes)
-    if len(sizes) > 1:
-        return Range(0, most)
     node, size = sizes[0][0].capacity, sizes[0][1]
+    if len(sizes) > 1 or not any(node):
+        return Range(0, most)
     kind = next(i for i, amount in enumerate(node) if amount)
     nothing = (0,) * len(node)
     moved = [

@@ -55,7 +55,7 @@ def _rejected(records: Records, history: History) -> Iterator[Violation]:
     elif last.time != history.admitted:
         message = f"it is rejected then, not when it was asked for at {history.admitted}"
         yield _lost(history, last.time, message)
-    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "policy"):
+    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "nothing", "policy"):
         yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
 
 
@@ -80,12 +80,23 @@ class SiteSize:
         self._total = tuple(sum(h[i] for h in self._hosts) for i in range(len(records.types)))
 
     def too_big(self, records: Records, history: History) -> Iterator[Violation]:
-        """Rejected as too big means too big for the empty site, and the other way round."""
+        """Rejected as too big means too big for the empty site, and the other way round.
+
+        So does rejected since a node asks for nothing.
+        """
         lease = history.lease
         if self._grows or not history.story or history.host_rules:
             return
         last = history.story[-1]
         sets = lease.node_sets
+        if not all(any(s.capacity) for s in sets):
+            if last.state != "Rejected":
+                message = "a node of it asks for nothing, but it is not rejected for that"
+                yield _lost(history, history.admitted, message)
+            return
+        if last.code == "nothing":
+            message = "it is rejected as asking for nothing, but each node asks for something"
+            yield _lost(history, last.time, message)
         if last.state == "Rejected" and last.code == "too-big":
             if self._surely_fits(history):
                 yield _lost(history, last.time, "it is rejected as too big, but fits the site")

@@ -167,8 +167,6 @@ def _lease(row: Sequence[Any], node_sets: Iterable[NodeSet]) -> Lease:
         sets[node_set.capacity] = sets.get(node_set.capacity, 0) + node_set.count
     if not sets or any(count <= 0 for count in sets.values()):
         raise UnreadableResults(f"{where}: table node_sets does not say which nodes it asks for")
-    if not any(any(amounts) for amounts in sets):
-        raise UnreadableResults(f"{where}: its nodes ask for nothing")
     lease = Lease(
         id=lease_id,
         kind=text(row[1], table),

@@ -103,7 +103,6 @@ def test_what_is_no_database_is_refused(content: bytes | None, tmp_path: Path) -
         ("UPDATE leases SET nodes = 3 WHERE lease = 2", "lease 2"),
         ("UPDATE leases SET requested_start = NULL", "requested_start"),
         ("DELETE FROM node_sets", "node_sets"),
-        ("UPDATE node_sets SET CPU = 0, Memory = 0", "nothing"),
         ("INSERT INTO configuration VALUES ('scheduling', 'suspend-rate', 'fast')", "suspend-rate"),
         ("INSERT INTO configuration VALUES ('scheduling', 'resume-rate', '0')", "resume-rate"),
         ("INSERT INTO configuration VALUES ('scheduling', 'shutdown-time', '1:2')", "shutdown"),

@@ -287,6 +287,23 @@ def test_a_lease_that_fits_is_called_too_big(tmp_path: Path) -> None:
     assert ("no-loss", 4, None, 560) in found(r, tmp_path)
 
 
+def test_a_lease_of_nothing_is_rejected_for_that(tmp_path: Path) -> None:
+    r = refusing()
+    of(r, 4).node, of(r, 4).story[-1] = (0, 0), (560, "Rejected", "asks for nothing", "nothing")
+    (tmp_path / "right").mkdir()
+    assert found(r, tmp_path / "right") == []
+    of(r, 4).node = (0, 1)
+    assert found(r, tmp_path) == [("no-loss", 4, None, 560)]
+
+
+def test_a_lease_of_nothing_that_ran_is_read_and_told(tmp_path: Path) -> None:
+    r = Results()
+    r.best_effort(1, 100, 100, 50, 0)
+    of(r, 1).node = (0, 0)
+    r.rows = [(*row[:5], 0, 0) for row in r.rows]
+    assert ("no-loss", 1, None, 100) in found(r, tmp_path)
+
+
 def test_a_lease_that_can_never_fit_waits(tmp_path: Path) -> None:
     r = refusing()
     of(r, 4).story[-1:] = [(560, "Queued", "", ""), (570, "Cancelled", "bored", "user")]

@@ -177,10 +177,11 @@ class StateChanged(NamedTuple):
 
     In ``reason``, ``@1164462660`` is a moment: whoever shows it says it in words.
     ``code`` is one word for programs, empty where ``reason`` says nothing special:
-    ``too-big``, ``no-room``, ``no-time``, ``promised``, ``image-late``, ``in-the-past``,
-    ``too-soon``, ``policy`` (rejections); ``preempted`` (requeued or suspended for another
-    lease), ``hole`` (suspended because its hole ends), ``early-end``, ``duration-over``,
-    ``failure``, ``late`` (it could not begin when it was due), ``user``.
+    ``too-big``, ``nothing`` (is asked for), ``no-room``, ``no-time``, ``promised``,
+    ``image-late``, ``in-the-past``, ``too-soon``, ``policy`` (rejections); ``preempted``
+    (requeued or suspended for another lease), ``hole`` (suspended because its hole
+    ends), ``early-end``, ``duration-over``, ``failure``, ``late`` (it could not begin when it
+    was due), ``user``.
     """
 
     time: int

@@ -83,6 +83,10 @@ class Admission:
             return Refusal("policy", reason)
         if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
             return refusal
+        if not all(any(node_set.capacity) for node_set in request.nodes):
+            return Refusal(
+                "nothing", "it has a node that asks for nothing: give each some CPU or memory"
+            )
         if not self._fits_site(lease.demand):
             count = lease.demand.count
             if lease.demand.rules is not None:
