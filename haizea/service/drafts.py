@@ -43,6 +43,8 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     if len(workload.leases) != 1:
         raise ValueError(f"one lease is expected, and these are {len(workload.leases)}")
     (lease,) = workload.leases
+    if lease.deadline_seconds is not None:
+        raise ValueError("<deadline>: a lease cannot have one yet; leave it out")
     return Draft(
         kind=lease.kind,
         nodes=tuple((nodes.count, nodes.amounts) for nodes in lease.nodes),

@@ -11,7 +11,7 @@ workload of that one lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 from xml.sax import ContentHandler, ErrorHandler, SAXException, SAXParseException
@@ -24,7 +24,14 @@ from haizea.core.model.lease import DiskImage, Kind
 from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.model import (
+    Nodes,
+    Workload,
+    WorkloadLease,
+    WorkloadSite,
+    by_arrival,
+    remark,
+)
 from haizea.workloads.source import Source
 
 T = TypeVar("T")
@@ -43,24 +50,29 @@ ELEMENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("lease-requests", "", "lease-request"),
         ("lease-request", "arrival", "realduration lease"),
         ("realduration", "time", ""),
-        ("lease", "id preemptible", "nodes start duration software"),
+        ("lease", "id preemptible", "nodes start duration deadline software extra"),
         ("start", "", "now exact"),
         ("now", "", ""),
         ("exact", "time", ""),
         ("duration", "time", ""),
+        ("deadline", "time", ""),
         ("software", "", "disk-image none"),
         ("disk-image", "id size", ""),
         ("none", "", ""),
+        ("extra", "name value", "attr"),
+        ("attr", "name value", ""),
     ]
 }
 #: Children that may occur more than once.
-REPEATED = frozenset({"node-set", "res", "lease-request"})
+REPEATED = frozenset({"node-set", "res", "lease-request", "extra", "attr"})
 ROOTS = ("lease-workload", "lease-request", "lease")
 #: Bounds on what is in memory at once: the description (characters), the elements of one
 #: lease request (or of the site), and bytes within one tag.
 MAX_DESCRIPTION = 1 << 20
 MAX_ELEMENTS = 500_000
 MAX_TAG_BYTES = 8 << 20
+#: Characters of a label; a service takes as many.
+_MOST_LABEL = 200
 
 
 @dataclass(slots=True)
@@ -195,6 +207,7 @@ class _Handler(ContentHandler):
             description=" ".join(text.split()),
             site=None if site is None else self._leases.site(site),
             source=self._file,
+            remarks=self._leases.remarks(),
         )
 
 
@@ -296,6 +309,28 @@ class _Leases:
             None if real is None else self._value(real, "time", values.length),
         )
 
+    def remarks(self) -> tuple[str, ...]:
+        """What was read and does not count, a line."""
+        deadlines = sum(lease.deadline_seconds is not None for lease in self.made)
+        if not deadlines:
+            return ()
+        said = "deadline read, but not kept yet; each starts as if it had none"
+        return (remark(self._file, deadlines, "lease", said),)
+
+    def _extras(self, lease: _Element) -> tuple[tuple[str, str], ...]:
+        """Names and values, as ``<extra name="…" value="…"/>`` or as ``<attr>`` within."""
+        found: dict[str, str] = {}
+        for extra in lease.children:
+            if extra.name != "extra":
+                continue
+            alone = [extra] if extra.attributes or not extra.children else []
+            for element in (*alone, *extra.children):
+                name = " ".join(self._value(element, "name", _name).split())
+                if name in found:
+                    self._fail(element, f"the name {shown(name)} is there twice")
+                found[name] = " ".join(element.attributes.get("value", "").split())
+        return tuple(found.items())
+
     def add(self, lease: _Element, arrival: int, real: int | None) -> None:
         if len(self.made) >= values.MAX_LEASES:
             self._fail(lease, f"more than {values.MAX_LEASES} leases are too many")
@@ -305,6 +340,7 @@ class _Leases:
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in lease.attributes:
             preemptible = self._value(lease, "preemptible", values.boolean)
+        deadline, extras = lease.child("deadline"), self._extras(lease)
         made = WorkloadLease(
             arrival_seconds=arrival,
             kind=kind,
@@ -314,8 +350,12 @@ class _Leases:
             real_duration_seconds=None if real is None else values.capped(real, duration),
             preemptible=preemptible,
             image=self._image(lease),
-            label="" if number is None else str(number),
+            label=_label(number, extras),
             id=number,
+            deadline_seconds=(
+                None if deadline is None else self._value(deadline, "time", values.moment)
+            ),
+            extras=extras,
         )
         self.made.append(made)
 
@@ -332,6 +372,13 @@ class _Leases:
                     hint = values.unknown("resource type", name, names)
                     raise WorkloadError(self._file, node_set.line, "<node-set> of the site", hint)
         return WorkloadSite(names, hosts)
+
+
+def _label(number: int | None, extras: Iterable[tuple[str, str]]) -> str:
+    """What people see of a lease: ``3 pricemarkup=1.5``."""
+    words = [] if number is None else [str(number)]
+    words += [f"{name}={value}" if value else name for name, value in extras]
+    return " ".join(words)[:_MOST_LABEL]
 
 
 def _name(text: str) -> str:

@@ -46,10 +46,18 @@ def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
     yield f"        {_start(lease)}\n"
     duration = lease.duration_seconds
     yield f'        <duration time="{"unlimited" if duration is None else clock(duration)}"/>\n'
+    if lease.deadline_seconds is not None:
+        yield f'        <deadline time="{clock(lease.deadline_seconds)}"/>\n'
     if lease.image is not None:
         name = _quoted(lease.image.name, workload)
         image = f'<disk-image id={name} size="{lease.image.size_mb}"/>'
         yield f"        <software>{image}</software>\n"
+    if lease.extras:
+        yield "        <extra>\n"
+        for name, value in lease.extras:
+            attributes = f"name={_quoted(name, workload)} value={_quoted(value, workload)}"
+            yield f"          <attr {attributes}/>\n"
+        yield "        </extra>\n"
     yield "      </lease>\n    </lease-request>\n"
 
 

@@ -40,7 +40,9 @@ class WorkloadLease:
     given for an AR alone. ``duration_seconds`` is ``None`` for a lease without end.
     ``real_duration_seconds``, where it is known, is when the lease ends by itself; it is
     never more than the duration. ``id`` is the number that the file gives, if it does;
-    ``label`` is what the file calls the lease.
+    ``label`` is what the file calls the lease. ``deadline_seconds``, from the workload's
+    start, is when it should be over; nothing heeds it yet. ``extras`` are names and values
+    that mean nothing to Haizea; they are in the label, too.
     """
 
     arrival_seconds: int
@@ -54,6 +56,8 @@ class WorkloadLease:
     label: str = ""
     id: int | None = None
     owner: str = ""
+    deadline_seconds: int | None = None
+    extras: tuple[tuple[str, str], ...] = ()
 
     @property
     def node_count(self) -> int:

@@ -138,3 +138,11 @@ def test_hours_and_minutes_are_a_time_of_day_where_a_service_is_asked(tmp_path: 
     path.write_text(f"- {text}")
     with pytest.raises(Exception, match=r"'9:00' is not clear: write 9:00:00 or \+9:00 for hours"):
         read(path)
+
+
+def test_a_deadline_that_would_not_be_kept_is_not_taken_by_a_service() -> None:
+    text = f'<lease>{NODES}<start/><duration time="1h"/><deadline time="2h"/></lease>'
+    with pytest.raises(ValueError, match="<deadline>: a lease cannot have one yet; leave it out"):
+        parse_lease(text.encode(), "application/xml", NOW)
+    text = f'<lease>{NODES}<start/><duration time="1h"/><extra name="paid"/></lease>'
+    assert parse_lease(text.encode(), "application/xml", NOW).label == "paid"

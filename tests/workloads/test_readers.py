@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from shared_data import shared
 
 from haizea.core.model.lease import DiskImage, Kind
-from haizea.workloads import Nodes, ReadOptions, Workload, WorkloadSite, read, read_images
+from haizea.workloads import (
+    Nodes,
+    ReadOptions,
+    Workload,
+    WorkloadError,
+    WorkloadSite,
+    read,
+    read_images,
+)
 
 SITE = WorkloadSite(("CPU", "Memory"), (Nodes(4, {"CPU": 100, "Memory": 1024}),))
 
@@ -121,6 +130,68 @@ def test_leases_are_sorted_by_arrival_and_ties_stay(tmp_path: Path) -> None:
     ).replace("'", '"')
     text = f'<lease-workload name="t"><lease-requests>{requests}</lease-requests></lease-workload>'
     assert [x.id for x in read(text_file(tmp_path, text)).leases] == [4, 2, 3, 1]
+
+
+DEADLINE = '<start><exact time="00:30:00.00"/></start>'
+
+
+@pytest.mark.parametrize(
+    ("more", "label", "deadline", "extras"),
+    [
+        ('<deadline time="01:45:00.00"/>', "7", 6300, ()),
+        (
+            '<extra><attr name="price" value="1.5"/></extra>',
+            "7 price=1.5",
+            None,
+            (("price", "1.5"),),
+        ),
+        ('<extra name="price" value="1.5"/>', "7 price=1.5", None, (("price", "1.5"),)),
+        ('<extra name="paid"/>', "7 paid", None, (("paid", ""),)),
+        (
+            '<deadline time="2h"/><software><none/></software><extra><attr name="a" value="1"/>'
+            '<attr name="b" value="x&#10;y"/></extra><extra name="c"/>',
+            "7 a=1 b=x y c",
+            7200,
+            (("a", "1"), ("b", "x y"), ("c", "")),
+        ),
+    ],
+)
+def test_deadlines_and_extras(
+    tmp_path: Path,
+    more: str,
+    label: str,
+    deadline: int | None,
+    extras: tuple[tuple[str, str], ...],
+) -> None:
+    text = lease_element(DEADLINE, attributes='id="7" preemptible="true"', software=more)
+    workload = lwf(tmp_path, text)
+    (lease,) = workload.leases
+    assert (lease.kind, lease.start_seconds, lease.preemptible) == (Kind.AR, 1800, True)
+    assert (lease.label, lease.deadline_seconds, lease.extras) == (label, deadline, extras)
+    told = f"{workload.source}: 1 lease: deadline read, but not kept yet; each starts as if it had"
+    assert [line.startswith(told) for line in workload.told()] == [True] * (deadline is not None)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('<deadline time="soon"/>', "<deadline> of lease request 1: time: 'soon' is not a dur"),
+        ("<deadline/>", "the attribute time is missing"),
+        ('<deadline time="1h"/><deadline time="2h"/>', "there are two <deadline>"),
+        ("<extra/>", "<extra> of lease request 1: the attribute name is missing"),
+        ('<extra><attr value="1"/></extra>', "<attr> of lease request 1: the attribute name"),
+        ('<extra name="a"/><extra><attr name="a"/></extra>', "the name 'a' is there twice"),
+        ("<extra>1.5</extra>", "no text belongs here: '1.5'"),
+    ],
+)
+def test_wrong_deadlines_and_extras(tmp_path: Path, more: str, told: str) -> None:
+    with pytest.raises(WorkloadError, match=re.escape(told)):
+        lwf(tmp_path, lease_element(DEADLINE, software=more))
+
+
+def test_a_label_of_extras_is_bounded(tmp_path: Path) -> None:
+    workload = lwf(tmp_path, lease_element(software=f'<extra name="a" value="{"x" * 900}"/>'))
+    assert len(workload.leases[0].label) == 200
 
 
 # --- SWF ------------------------------------------------------------------------------

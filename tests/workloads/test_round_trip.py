@@ -54,6 +54,8 @@ def leases(draw: st.DrawFn) -> WorkloadLease:
         real_duration_seconds=real,
         preemptible=draw(st.booleans()),
         image=draw(st.none() | st.builds(DiskImage, NAMES, st.integers(0, 10**6))),
+        deadline_seconds=draw(st.none() | SECONDS),
+        extras=draw(st.just(()) | st.just((("price", "1.5"), ("paid", "")))),
     )
 
 
@@ -63,6 +65,7 @@ def workloads(draw: st.DrawFn) -> Workload:
     if draw(st.booleans()):
         numbers = draw(st.permutations(range(1, len(made) + 1)))
         made = [replace(x, id=n, label=str(n)) for x, n in zip(made, numbers, strict=True)]
+    made = [replace(x, label=f"{x.label} price=1.5 paid".strip()) if x.extras else x for x in made]
     return Workload(
         name=draw(NAMES),
         leases=by_arrival(made),
@@ -76,7 +79,10 @@ def workloads(draw: st.DrawFn) -> Workload:
 def test_lwf(tmp_path: Path, workload: Workload) -> None:
     path = tmp_path / "w.lwf"
     write_whole(path, lwf_text(workload))
-    assert replace(read(path), source="") == workload
+    late = sum(lease.deadline_seconds is not None for lease in workload.leases)
+    assert read(path).remarks[:1] == read(path).remarks == tuple(read(path).told())
+    assert (f" {late} lease" in "".join(read(path).remarks)) == (late > 0)
+    assert replace(read(path), source="", remarks=()) == workload
     again = "".join(lwf_text(read(path)))
     assert again == path.read_text(encoding="utf-8")
 
