@@ -317,13 +317,14 @@ def _workload(config: Config) -> Workload:
     """The requests of the trace and what is added to them, as ``[tracefile]`` says."""
     trace = config.tracefile
     assert trace.tracefile is not None, "a configuration of a simulation names its trace"
+    origin = config.simulation.starttime
     swf = ReadOptions(trace.processors_per_node, dict(trace.node_capacity))
     try:
-        workload = read(trace.tracefile, swf)
+        workload = read(trace.tracefile, swf, origin)
         if trace.imagefile is not None:
             workload = with_images(workload, read_images(trace.imagefile))
         if trace.injectionfile is not None:
-            workload = merge(workload, read(trace.injectionfile, swf))
+            workload = merge(workload, read(trace.injectionfile, swf, origin))
     except WorkloadError as error:
         raise RunError(str(error)) from None
     if trace.override_memory_mb is not None:

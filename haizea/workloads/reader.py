@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
+from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload
 from haizea.workloads.plaintext import COLUMNS as LEASE_COLUMNS
@@ -23,19 +24,23 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-def read(path: Path | str, options: ReadOptions | None = None) -> Workload:
+def read(
+    path: Path | str, options: ReadOptions | None = None, origin: int | None = None
+) -> Workload:
     """The workload in a file, of the format that its content (else its name) says.
 
-    ``options`` say how the processors of an SWF file become lease nodes. Raises
+    ``options`` say how the processors of an SWF file become lease nodes. ``origin`` is the
+    moment of the workload's start, if it is known; starts may be dates then. Raises
     :class:`WorkloadError` for a file that is missing, malformed or of no known format.
     """
     # Parsers of XML and YAML take a while to import: only where they are needed.
     source = Source(path)
+    start = values.start if origin is None else values.start_from(origin)
     match format_of(source):
         case Format.LWF:
             from haizea.workloads.lwf import read_lwf
 
-            return read_lwf(source)
+            return read_lwf(source, start)
         case Format.SWF:
             return read_swf(source, options)
         case Format.PLAINTEXT:
@@ -43,7 +48,7 @@ def read(path: Path | str, options: ReadOptions | None = None) -> Workload:
         case Format.YAML:
             from haizea.workloads.yaml_leases import read_yaml
 
-            return read_yaml(source)
+            return read_yaml(source, start)
 
 
 def format_of(source: Source) -> Format:

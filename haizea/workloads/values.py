@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 
-from haizea.times.durations import parse_exact, parse_lease_duration, shown
+from haizea.times import parse_lease_duration, parse_time, shown
+from haizea.times.durations import parse_exact
 
 #: Bounds that no honest input reaches: 3,000 years, ten million nodes, a million hosts.
 #: They keep arithmetic on times and the size of a schedule within reason.
@@ -24,6 +25,7 @@ MAX_AMOUNT = 10**12
 MAX_LEASES = 10**7
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_DATE = re.compile(r"[0-9]{4}-[0-9]|[0-9]{8}T")
 _TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}")
 _YES = frozenset({"true", "yes"})
 _NO = frozenset({"false", "no"})
@@ -62,6 +64,20 @@ def start(text: str) -> int:
     return math.floor(-_offset(words[1:]) if words.startswith("-") else _offset(words))
 
 
+def start_from(origin: int) -> Callable[[str], int]:
+    """As :func:`start`, where a date and time is taken, too: UTC, unless it says its zone.
+
+    ``origin`` is the moment of the workload's start, in seconds since the epoch.
+    """
+
+    def read(text: str) -> int:
+        if _DATE.match(text.strip()):
+            return parse_time(text) - origin
+        return start(text)
+
+    return read
+
+
 @lru_cache(maxsize=4096)
 def length(text: str) -> int:
     """Seconds that something lasts, rounded up."""
@@ -84,6 +100,11 @@ def _offset(text: str) -> Fraction:
         raise ValueError(
             f"{shown(words)} is not clear: write {words}:00 or +{words} for hours and minutes after"
             " the start"
+        )
+    if _DATE.match(words):
+        raise ValueError(
+            f"{shown(words)} is a date, and the workload's start has none here: write how long"
+            " after it, as in 1h30m or 36:00:00"
         )
     return _bounded(parse_exact(words.removeprefix("+")), words)
 

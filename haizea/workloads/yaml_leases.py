@@ -61,13 +61,13 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read_yaml(source: Source, start: Callable[[str], int] | None = None) -> Workload:
+def read_yaml(source: Source, start: Callable[[str], int] = values.start) -> Workload:
     """The workload in a YAML file; :class:`WorkloadError` says what is wrong with it.
 
     ``start`` reads the exact start of an AR, as seconds after the workload's start.
     """
     content = source.whole(MAX_FILE_BYTES)
-    reader = _Reader(source.name, start or values.start)
+    reader = _Reader(source.name, start)
     try:
         root = yaml.compose(content, Loader=_Loader)
     except yaml.MarkedYAMLError as wrong:

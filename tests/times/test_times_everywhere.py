@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +147,44 @@ def test_a_deadline_that_would_not_be_kept_is_not_taken_by_a_service() -> None:
         parse_lease(text.encode(), "application/xml", NOW)
     text = f'<lease>{NODES}<start/><duration time="1h"/><extra name="paid"/></lease>'
     assert parse_lease(text.encode(), "application/xml", NOW).label == "paid"
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds"),
+    [
+        ("2027-01-15 10:00 Europe/Berlin", 3600),
+        ("2027-01-15 09:00", 3600),
+        ("20270115T090000Z", 3600),
+        ("2027-01-15 09:00+01:00", 0),
+        ("2027-01-14 08:00 UTC", -86400),
+        ("01:00:00", 3600),
+    ],
+)
+def test_a_start_may_be_a_date_where_that_of_the_workload_is_known(
+    start: str, seconds: int, tmp_path: Path
+) -> None:
+    in_yaml, in_lwf = tmp_path / "w.yaml", tmp_path / "w.lwf"
+    in_yaml.write_text(f"- {{start: {json.dumps(start)}, duration: 1h, nodes: {{CPU: 1}}}}")
+    exact = f'<start><exact time="{start}"/></start>'
+    in_lwf.write_text(f'<lease>{NODES}{exact}<duration time="1h"/></lease>')
+    for path in (in_yaml, in_lwf):
+        assert read(path, origin=NOW).leases[0].start_seconds == seconds
+        if start != "01:00:00":
+            with pytest.raises(Exception, match="is a date, and the workload's start has none"):
+                read(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ("2027-03-28 02:30 Europe/Berlin", "there is no 02:30 on 2027-03-28"),
+        ("2027-10-31 02:30 Europe/Berlin", "there are two 02:30 on 2027-10-31"),
+        ("2027-02-29 02:30", "2027-02-29 is not a day of the calendar"),
+        ("2027-02-09 02:30 Europe/Berln", "is Europe/Berlin meant?"),
+    ],
+)
+def test_a_date_that_is_none_is_told_as_anywhere(start: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text(f"- {{start: {json.dumps(start)}, duration: 1h, nodes: {{CPU: 1}}}}")
+    with pytest.raises(Exception, match=f"line 1, start: .*{re.escape(told)}"):
+        read(path, origin=NOW)
