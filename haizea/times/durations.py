@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
 #: What would be right, at the end of every message about a length of time.
 FORMS = "write 90m, 1h30m, 2d, PT1H, HH:MM:SS or seconds"
 UNLIMITED = "unlimited"
+_NOT_WHOLE = "{} is not a whole number of seconds: leave out the fraction"
 
 _NUMBER = r"\d{1,12}(?:\.\d{0,6})?"
 _SECONDS = re.compile(_NUMBER, re.ASCII)
@@ -54,7 +56,7 @@ def parse_duration(text: str) -> int:
     """
     seconds = parse_exact(text)
     if seconds.denominator != 1:
-        raise ValueError(f"{shown(text)} is not a whole number of seconds: leave out the fraction")
+        raise ValueError(_NOT_WHOLE.format(shown(text)))
     return int(seconds)
 
 
@@ -67,11 +69,10 @@ def parse_exact(text: str) -> Fraction:
         raise ValueError(f"{shown(text)} is not a duration: {wrong}{FORMS}") from None
 
 
-def parse_lease_duration(text: str, longest_seconds: int) -> int | None:
-    """How long a lease is to last, at least one second; ``None`` for ``unlimited``.
+def parse_lease_duration(text: str, longest_seconds: int, *, round_up: bool = False) -> int | None:
+    """The seconds that a lease is to last, at least one; ``None`` for ``unlimited``.
 
-    A fraction is rounded up, so that no lease gets less than it asks for. Errors as in
-    :func:`parse_duration`.
+    Errors as in :func:`parse_duration`, unless a fraction of a second is to be rounded up.
     """
     if text.strip().lower() == UNLIMITED:
         return None
@@ -79,6 +80,8 @@ def parse_lease_duration(text: str, longest_seconds: int) -> int | None:
         exact = parse_exact(text)
     except ValueError as wrong:
         raise ValueError(f"{wrong}, or {UNLIMITED}") from None
+    if exact.denominator != 1 and not round_up:
+        raise ValueError(_NOT_WHOLE.format(shown(text)))
     if exact == 0:
         raise ValueError(f"{shown(text)} is no time at all: one second is the least")
     if exact > longest_seconds:
@@ -86,7 +89,7 @@ def parse_lease_duration(text: str, longest_seconds: int) -> int | None:
             f"{shown(text)} is too long: {format_span(longest_seconds)} is the most; write"
             f" {UNLIMITED} for a lease without end"
         )
-    return -(-exact.numerator // exact.denominator)
+    return math.ceil(exact)
 
 
 def _seconds(words: str) -> Fraction:

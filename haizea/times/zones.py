@@ -113,7 +113,7 @@ def the_one(moments: list[int], local: datetime, zone: tzinfo, name: str, words:
         if not real:
             raise ValueError(
                 f"{words!r}: {name} is not the zone here at that time; write UTC, or an offset"
-                " such as +01:00"
+                " such as +01:00, or a name such as Europe/Madrid"
             )
     if len(real) > 1:
         raise ValueError(

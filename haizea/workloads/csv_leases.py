@@ -5,9 +5,8 @@ The first line names the columns, in any order:
 ``duration`` (required), ``nodes`` (1), ``cpu`` percent per node (100), ``memory`` MB per
 node (1024), ``arrival`` (0), ``start`` (empty or ``best-effort``, ``now``, or a time),
 ``realduration``, ``image`` and ``image_size`` MB, ``preemptible`` (yes for best-effort,
-no otherwise), ``id``. Times
-are seconds, ``HH:MM:SS`` or ``1h30m`` after the workload's start.
-An empty cell is a missing value.
+no otherwise), ``id``. Times are seconds, ``HH:MM:SS`` or ``1h30m`` after the workload's start. An
+empty cell is a missing value.
 """
 
 from __future__ import annotations

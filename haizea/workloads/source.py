@@ -163,8 +163,8 @@ def _read(stream: IO[bytes] | gzip.GzipFile | bz2.BZ2File) -> Iterator[bytes]:
 def _unpack_xz(raw: IO[bytes]) -> Iterator[bytes]:
     """The content of an xz file, which may have several parts, in bounded memory."""
     unpacking = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_XZ_BYTES)
-    packed = b""
     while True:
+        packed = b""
         if unpacking.eof:
             # Zeros may fill up a part.
             packed = unpacking.unused_data.lstrip(b"\0") or raw.read(CHUNK_BYTES).lstrip(b"\0")
@@ -175,9 +175,7 @@ def _unpack_xz(raw: IO[bytes]) -> Iterator[bytes]:
             packed = raw.read(CHUNK_BYTES)
             if not packed:
                 raise EOFError
-        chunk = unpacking.decompress(packed, CHUNK_BYTES)
-        packed = b""
-        if chunk:
+        if chunk := unpacking.decompress(packed, CHUNK_BYTES):
             yield chunk
 
 

@@ -110,7 +110,7 @@ def _add_unusual(jobs: _Jobs, source: Source, number: int, line: bytes) -> None:
         message = f"a job has {COLUMNS} columns, this line has {len(fields)}"
         raise WorkloadError(source.name, number, message=message)
     if len(content) < len(line):
-        jobs.remarks["job", "what follows it is read as a comment"] += 1
+        jobs.remarks["job", "followed by a comment, which is not read"] += 1
     if len(fields) > COLUMNS:
         said = f"more than {COLUMNS} columns, of which the first {COLUMNS} are read"
         jobs.remarks["job", said] += 1

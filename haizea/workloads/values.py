@@ -87,7 +87,7 @@ def length(text: str) -> int:
 @lru_cache(maxsize=4096)
 def duration(text: str) -> int | None:
     """As :func:`length`, at least one second; ``None`` for ``unlimited``."""
-    return parse_lease_duration(text, MAX_SECONDS)
+    return parse_lease_duration(text, MAX_SECONDS, round_up=True)
 
 
 def _offset(text: str) -> Fraction:

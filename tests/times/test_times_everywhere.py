@@ -107,6 +107,17 @@ def test_what_is_no_duration_is_told_alike(
     assert told in " ".join(str(caught.value).split())
 
 
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_a_fraction_of_a_second_is_rounded_up_in_workload_files_alone(
+    place: Callable[[str, Path], int | None], tmp_path: Path
+) -> None:
+    if place in (of_yaml, of_lwf, of_csv, of_sent_yaml):
+        assert place("5399.5", tmp_path) == 5400
+    elif place is not of_shell:
+        with pytest.raises(Exception, match=r"'5399\.5' is not a whole number of sec"):
+            place("5399.5", tmp_path)
+
+
 @pytest.mark.parametrize(
     "start", ["1h", "+1h", "PT1H", "01:00:00", "3600", "+1:00", "1 hour", "01:00:00.5"]
 )

@@ -24,8 +24,8 @@ _LONGEST_SECONDS = 100 * 366 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a lease is to start: of an AR at ``moment``, ``after`` seconds from submission, or
-    when ``words`` (``tomorrow 9:00``) mean in ``zone`` at submission.
+    """When a lease is to start, an AR at ``moment``, or ``after`` seconds from submission, or at
+    the moment that ``words`` (``tomorrow 9:00``) mean in ``zone`` at submission.
     """
 
     kind: Kind
