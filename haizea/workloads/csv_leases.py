@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
@@ -130,12 +131,8 @@ class _Row:
         )
 
     def _start(self) -> tuple[Kind, int | None]:
-        text = self._cells.get("start", "best-effort")
-        if text == "best-effort":
-            return Kind.BEST_EFFORT, None
-        if text == "now":
-            return Kind.IMMEDIATE, None
-        return Kind.AR, self._parse("start", values.start, 0)
+        kind = parse_kind(self._cells.get("start", Kind.BEST_EFFORT))
+        return kind, self._parse("start", values.start, 0) if kind is Kind.AR else None
 
     def _image(self) -> DiskImage | None:
         if "image" not in self._cells:

@@ -14,6 +14,7 @@ import yaml
 
 from haizea.core.model.lease import DiskImage, Kind
 from haizea.times import shown
+from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
@@ -223,12 +224,12 @@ class _Reader:
         )
 
     def _start(self, node: yaml.Node | None) -> tuple[Kind, int | None]:
-        text = "best-effort" if node is None else self._text(node, "start")
-        word = text.strip().lower().replace("_", "-")
-        if word == "best-effort" or node is None:
+        if node is None:
             return Kind.BEST_EFFORT, None
-        if word == "now":
-            return Kind.IMMEDIATE, None
+        text = self._text(node, "start")
+        kind = parse_kind(text)
+        if kind is not Kind.AR:
+            return kind, None
         try:
             return Kind.AR, self._read_start(text)
         except ValueError as wrong:

@@ -199,3 +199,20 @@ def test_a_date_that_is_none_is_told_as_anywhere(start: str, told: str, tmp_path
     path.write_text(f"- {{start: {json.dumps(start)}, duration: 1h, nodes: {{CPU: 1}}}}")
     with pytest.raises(Exception, match=f"line 1, start: .*{re.escape(told)}"):
         read(path, origin=NOW)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        ("best_effort", Kind.BEST_EFFORT),
+        ("Best-Effort", Kind.BEST_EFFORT),
+        ("NOW", Kind.IMMEDIATE),
+        ("1h", Kind.AR),
+    ],
+)
+def test_words_for_a_start(start: str, kind: Kind, tmp_path: Path) -> None:
+    in_yaml, in_csv = tmp_path / "w.yaml", tmp_path / "w.csv"
+    in_yaml.write_text(f"- {{start: {start}, duration: 1h, nodes: {{CPU: 1}}}}")
+    in_csv.write_text(f"start,duration\n{start},1h\n")
+    assert read(in_yaml).leases[0].kind is kind
+    assert read_csv(Source(in_csv)).leases[0].kind is kind
