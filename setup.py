@@ -47,7 +47,7 @@ BESIDES = (
 )
 
 #: What compiling needs: the compiler comes with mypy, and looks at the types first.
-COMPILER = ["mypy>=1.11", "types-PyYAML"]
+COMPILER = ["mypy>=1.11", "types-PyYAML", "types-python-dateutil"]
 
 #: Commands that build. Others only ask for the package's name, or for what building needs.
 BUILDING = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}

@@ -269,10 +269,19 @@ def _time(text: str, words: str) -> time:
         raise ValueError(f"{words!r}: {text!r} is not a time: a day ends at 23:59:59") from None
 
 
+#: A date alone, or a year, is no moment.
+_HAS_TIME = re.compile(r"\dT\d", re.IGNORECASE)
+
+
 def _iso(words: str, zone: tzinfo) -> int | None:
     """The moment in one of the other forms of ISO 8601, such as ``20261125T140000Z``."""
+    # Here, since few texts come this far and loading it takes as long as a hundred moments.
+    from dateutil.parser import isoparse
+
+    if not _HAS_TIME.search(words):
+        return None
     try:
-        moment = datetime.fromisoformat(words)
+        moment = isoparse(words)
     except ValueError:
         return None
     if moment.microsecond:
