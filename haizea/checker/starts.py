@@ -67,10 +67,18 @@ def _whole_duration(records: Records, history: History, start: int) -> Iterator[
     if last.state not in FINAL:
         if records.ended > end and not records.disturbed:
             yield _ar(history, end, f"its duration is over, yet it is still {last.state}")
-    elif last.time < end and (last.code == "early-end" or history.lost_its_host):
+    elif last.time < end and _may_end_early(records, history, end - last.time):
         return
     elif last.time < end or not records.disturbed:
         yield _ar(history, last.time, f"it ends then instead of at {end}")
+
+
+def _may_end_early(records: Records, history: History, seconds: int) -> bool:
+    """Whether it is right that a lease was done so long before its duration was over."""
+    last, duration = history.story[-1], history.lease.duration or 0
+    if last.code == "shut-down":
+        return seconds <= formulas.shutdown_seconds(records.options, history.lease.nodes, duration)
+    return last.code == "early-end" or history.lost_its_host
 
 
 def _ar(history: History, time: int, message: str) -> Violation:
