@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from haizea.checker import formulas
 from haizea.checker.history import WAITING, History
 from haizea.checker.images import arrived
 from haizea.checker.others import Others
