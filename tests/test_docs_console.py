@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -37,51 +35,6 @@ def checkout(tmp_path: Path) -> Path:
 def test_a_page(page: Path, checkout: Path) -> None:
     wrong = run_examples(page.read_text(encoding="utf-8"), checkout)
     assert not wrong, f"\n{page.name}:\n" + "\n".join(wrong)
-
-
-def hidden_extras(directory: Path) -> dict[str, str]:
-    """An environment in which only what a plain installation brings can be imported."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {
-        re.split(r"[\[<>=!~; ]", requirement)[0].lower()
-        for requirements in project["optional-dependencies"].values()
-        for requirement in requirements
-    }
-    # Part of it is imported whenever this Python starts.
-    extras.remove("setuptools")
-    directory.mkdir()
-    for module, distributions in packages_distributions().items():
-        if extras & {name.lower() for name in distributions}:
-            text = f"raise ModuleNotFoundError('not installed: {module}', name='{module}')\n"
-            (directory / f"{module}.py").write_text(text, encoding="utf-8")
-    return {"PYTHONPATH": str(directory)}
-
-
-def test_the_service_of_the_quickstart_needs_no_extra(checkout: Path) -> None:
-    plain = hidden_extras(checkout / "plain")
-    hidden = {path.stem for path in (checkout / "plain").iterdir()}
-    assert {"lark", "zmq", "psycopg", "httpx"} <= hidden
-    page = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8")
-    wrong = run_examples(page[page.index("## As a service") :], checkout, plain)
-    assert not wrong, "\n" + "\n".join(wrong)
-
-
-def test_opennebula_without_its_extra_says_what_to_install(checkout: Path) -> None:
-    (checkout / "one.conf").write_text(
-        "[general]\nmode: opennebula\n[opennebula]\nhost: localhost\nport: 1\n"
-    )
-    done = subprocess.run(
-        ["haizea", "-c", "one.conf"],
-        cwd=checkout,
-        env=environment(checkout) | hidden_extras(checkout / "plain"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert "pip install 'haizea[opennebula]'" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_the_picture_is_of_the_sample_run(checkout: Path) -> None:

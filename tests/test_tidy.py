@@ -21,7 +21,7 @@ LAYERS = (
     {"loop"},
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
-    {"plugins", "service_types", "times"},
+    {"extras", "plugins", "service_types", "times"},
     {"core"},
 )
 

@@ -6,7 +6,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import click
@@ -42,12 +42,29 @@ def explained() -> Iterator[None]:
     except OSError as error:
         kind = click.ClickException if error.errno in _OF_THE_MEDIUM else WrongInput
         raise kind(_describe(error)) from error
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
     except Exception as error:
         if _comes_of_an_interrupt(error):
             raise _interrupted() from None
         if isinstance(error, _of_users()):
             raise WrongInput(str(error)) from error
         raise
+
+
+def missing_extra(
+    error: ModuleNotFoundError, what: str = "this command", extras: Collection[str] = ()
+) -> Exception:
+    """The error to raise for ``what`` lacks a module: itself where no extra brings that.
+
+    ``extras`` are all that it will need; by default the one that brings the module.
+    """
+    from haizea.extras import advice, extra_of
+
+    extra = extra_of(error)
+    if extra is None:
+        return error
+    return WrongInput(f"{what} {advice(str(error.name), *(extras or [extra]))}")
 
 
 def _interrupted() -> click.exceptions.Exit:

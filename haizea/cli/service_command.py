@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from haizea.cli.errors import WrongInput
+from haizea.cli.errors import WrongInput, missing_extra
 from haizea.cli.help import HELP
 from haizea.config import Config, find_state_directory, load
+from haizea.config.words import Mode
 from haizea.runtime import RunError
 
 
@@ -17,8 +18,10 @@ def start_service(config: Config, *, foreground: bool) -> int:
 
     Raises :class:`haizea.cli.errors.WrongInput` where it cannot begin.
     """
-    from haizea.service import daemon
-
+    try:
+        from haizea.service import daemon
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, f"{config.path}: a service", _extras(config)) from error
     try:
         if not foreground:
             return daemon.detach(config)
@@ -68,6 +71,16 @@ def save_results(configuration: Path, datafile: Path) -> None:
     except (RunError, StoreError, ResultsError) as error:
         raise WrongInput(str(error)) from error
     click.echo(f"{count} decisions are in {datafile}")
+
+
+def _extras(config: Config) -> list[str]:
+    """The extras that the service of a configuration needs, so that they are told at once."""
+    wanted = []
+    if config.general.mode is Mode.OPENNEBULA:
+        wanted.append("opennebula")
+    if str(config.general.persistence_file).startswith("postgresql"):
+        wanted.append("postgresql")
+    return wanted or ["service"]
 
 
 def _nothing(url: str) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from haizea.extras import advice
 from haizea.sandbox.faults import Faults
 from haizea.sandbox.objects import Host, Machine
 from haizea.sandbox.render import Renderer
@@ -40,8 +41,8 @@ class Publisher:
             import zmq
         except ImportError:
             raise EventsError(
-                "events need pyzmq: install it with pip install 'haizea[opennebula]', or do without"
-                " events (--no-events)"
+                "events can be left out with --no-events; publishing them"
+                f" {advice('pyzmq', 'opennebula')}"
             ) from None
         self._faults = faults
         self._render = render

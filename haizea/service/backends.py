@@ -14,15 +14,13 @@ from haizea.config.words import Mode
 from haizea.core.model.hosts import Site
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord
+from haizea.extras import advice, extra_of
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
 from haizea.store import Store
-
-#: What the extra ``opennebula`` brings and that side cannot be imported without.
-_EXTRA_MODULE = "lark"
 
 
 class Behind(Protocol):
@@ -77,12 +75,10 @@ def _opennebula(config: Config, store: Store, clock: RealClock, speed: float) ->
     try:
         from haizea.service.opennebula import open_opennebula
     except ModuleNotFoundError as error:
-        if error.name != _EXTRA_MODULE:
+        if extra_of(error) is None:
             raise
-        raise RunError(
-            f"{config.path}: [general] mode: opennebula needs the package {error.name}, which is"
-            " not installed: install it with pip install 'haizea[opennebula]'"
-        ) from error
+        advised = advice(str(error.name), "opennebula")
+        raise RunError(f"{config.path}: [general] mode: opennebula {advised}") from error
     return open_opennebula(config, store, clock, speed)
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from haizea.extras import advice
 from haizea.store.address import Address
 from haizea.store.errors import StoreError, StoreUnavailable
 
@@ -72,10 +73,8 @@ class Database:
             self.read = engine(address.url, writes=False)
             self.write = engine(address.url, writes=True)
         except (ImportError, NoSuchModuleError):
-            raise StoreError(
-                "a store in PostgreSQL needs the package psycopg:"
-                " install Haizea with its extra, haizea[postgresql]"
-            ) from None
+            needs = advice("psycopg", "postgresql")
+            raise StoreError(f"a store in PostgreSQL {needs}") from None
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -270,5 +270,5 @@ def test_an_address_that_makes_no_sense(address: str) -> None:
 
 def test_without_pyzmq_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zmq", None)
-    with pytest.raises(OpenNebulaError, match=r"haizea\[opennebula\]"):
+    with pytest.raises(OpenNebulaError, match=r"pip install .*\[opennebula\]"):
         EventStream()

@@ -22,6 +22,7 @@ from haizea.backends.opennebula.model.host import HostInfo, host_of
 from haizea.backends.opennebula.model.template import Template
 from haizea.backends.opennebula.model.trees import read_object
 from haizea.backends.opennebula.model.vm import VirtualMachine, vm_of
+from haizea.extras import advice
 
 _log = logging.getLogger(__name__)
 
@@ -269,6 +270,6 @@ def _zmq() -> ModuleType:
         return importlib.import_module("zmq")
     except ImportError:
         raise OpenNebulaError(
-            "events of OpenNebula need pyzmq: install it with pip install 'haizea[opennebula]',"
-            " or switch events off and let Haizea look every wakeup-interval alone"
+            "events can be switched off, and Haizea looks every wakeup-interval alone; listening"
+            f" to OpenNebula's {advice('pyzmq', 'opennebula')}"
         ) from None
