@@ -34,7 +34,7 @@ lint: ## check types, lint and format alone
 	$(PYTEST) tests/test_quality.py tests/test_tidy.py
 
 docs: ## build the documentation site in build/site, strictly
-	$(VENV)/bin/python -m sphinx -q -W --keep-going -n -c docs/site docs build/site
+	$(VENV)/bin/python -m sphinx -q -W --keep-going -n -c docs/site -d build/doctrees . build/site
 
 bench: ## measure, in one or two minutes; CONTRIBUTING.md has the whole of it
 	$(VENV)/bin/python -m bench --quick

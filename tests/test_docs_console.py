@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,24 +113,6 @@ def test_shell_completion(tmp_path: Path) -> None:
             timeout=30,
         )
         assert f"_HAIZEA_COMPLETE={shell}_complete" in source.stdout
-
-
-def links() -> Iterator[tuple[Path, str]]:
-    """Every link to a file, with the page it stands on."""
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        text = re.sub("^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-            if "://" not in target:
-                yield page, target
-
-
-def test_links_lead_somewhere() -> None:
-    broken = [
-        f"{page.relative_to(ROOT)}: {target}"
-        for page, target in links()
-        if not (page.parent / target).exists()
-    ]
-    assert not broken, "\n" + "\n".join(broken)
 
 
 # --- the helper itself --------------------------------------------------------------------
