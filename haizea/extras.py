@@ -20,6 +20,7 @@ MODULES = {
         "alembic",
         "fastapi",
         "h11",
+        "prometheus_client",
         "pydantic",
         "sqlalchemy",
         "starlette",

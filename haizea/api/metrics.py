@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest, metrics_core
+from prometheus_client.registry import Collector
 
 from haizea.api.manager import Metric, MetricKind, Sample
 
@@ -53,31 +55,23 @@ class Meters:
 
 def exposition(metrics: Iterable[Metric]) -> str:
     """All metrics as text, version 0.0.4 of the format."""
-    lines: list[str] = []
-    for metric in metrics:
-        help_text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
-        lines.append(f"# HELP {metric.name} {help_text}")
-        lines.append(f"# TYPE {metric.name} {metric.kind}")
-        lines += [
-            f"{metric.name}{sample.suffix}{_labels(sample.labels)} {_number(sample.value)}"
-            for sample in metric.samples
-        ]
-    return "\n".join(lines) + "\n"
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected([_family(metric) for metric in metrics]))
+    return generate_latest(registry).decode()
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    pairs = (
-        '{}="{}"'.format(name, value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n"))
-        for name, value in labels.items()
-    )
-    return "{" + ",".join(pairs) + "}"
+class _Collected(Collector):
+    """Figures that were counted elsewhere."""
+
+    def __init__(self, families: list[metrics_core.Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[metrics_core.Metric]:
+        return self._families
 
 
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)
+def _family(metric: Metric) -> metrics_core.Metric:
+    family = metrics_core.Metric(metric.name.removesuffix("_total"), metric.help, metric.kind.value)
+    for sample in metric.samples:
+        family.add_sample(metric.name + sample.suffix, dict(sample.labels), sample.value)
+    return family

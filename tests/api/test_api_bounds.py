@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from api_service import Service, SmallManager, wanted
+from prometheus_client.parser import text_string_to_metric_families
 
 from haizea.api.app import make_app
 from haizea.api.server import Server, ServerError
@@ -204,7 +205,7 @@ def test_an_answer_that_nobody_takes_in_is_given_up(service: Service) -> None:
     client.sendall((asked * 300).encode())
     with service.client("rita") as rita:
         deadline = time.monotonic() + 20
-        while "requests_under_way 1\n" not in rita.get("/metrics").text:
+        while "requests_under_way 1.0\n" not in rita.get("/metrics").text:
             assert time.monotonic() < deadline, "the connection is kept"
             time.sleep(0.1)
     rest_of(client)
@@ -304,6 +305,7 @@ def test_the_page_needs_nothing_from_elsewhere(service: Service) -> None:
 
 def test_figures_are_in_the_format_of_prometheus(service: Service) -> None:
     with service.client("rita") as rita:
+        assert rita.get("/health").status_code == 200
         answer = rita.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.text.splitlines()
@@ -312,6 +314,14 @@ def test_figures_are_in_the_format_of_prometheus(service: Service) -> None:
     assert 'haizea_odd_bucket{le="a\\"b\\\\c\\nd"} 0.5' in lines
     assert "haizea_odd_sum +Inf" in lines
     assert answer.text.endswith("\n")
+    read = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert read["haizea_queue_length"].type == "gauge"
+    # The reader knows a counter by its name alone.
+    requests = read["haizea_http_requests"]
+    assert (requests.type, {sample.name for sample in requests.samples}) == (
+        "counter",
+        {"haizea_http_requests_total"},
+    )
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -158,11 +158,11 @@ def test_no_more_streams_than_are_allowed(service: Service) -> None:
         assert int(answer.headers["retry-after"]) > 0
         assert anna.get("/v1/leases").status_code == 200
     with service.client("rita") as rita:
-        assert "haizea_event_streams 3\n" in rita.get("/metrics").text
+        assert "haizea_event_streams 3.0\n" in rita.get("/metrics").text
         for stream, client in zip(streams, clients, strict=True):
             stream.__exit__(None, None, None)
             client.close()
-        while "haizea_event_streams 0\n" not in rita.get("/metrics").text:
+        while "haizea_event_streams 0.0\n" not in rita.get("/metrics").text:
             time.sleep(0.05)
 
 
