@@ -21,7 +21,7 @@ LAYERS = (
     {"loop"},
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
-    {"extras", "plugins", "service_types", "times"},
+    {"extras", "locks", "plugins", "service_types", "times"},
     {"core"},
 )
 
@@ -260,6 +260,12 @@ def only_commands_print(module: str, tree: ast.Module, text: str) -> Iterator[Fi
             yield line, "print() outside haizea/cli: return it, or log it"
 
 
+def files_are_locked_in_one_place(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    for line, name in imported(tree):
+        if name == "fcntl" and module != "haizea.locks":
+            yield line, "imports fcntl: haizea/locks.py locks files"
+
+
 def what_is_public_is_explained(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     if ast.get_docstring(tree) is None and text.strip():
         yield 1, "the module has no docstring: say what it is for"
@@ -342,6 +348,7 @@ RULES: tuple[Rule, ...] = (
     units_come_last,
     names_are_words,
     only_commands_print,
+    files_are_locked_in_one_place,
     what_is_public_is_explained,
     inputs_and_decisions_are_told_apart,
     annotations_are_lazy,
@@ -477,6 +484,7 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (names_are_words, "haizea.a", "lease_idx = 1"),
         (names_are_words, "haizea.a", "def f(*, cfg): ..."),
         (only_commands_print, "haizea.config.a", "print(1)"),
+        (files_are_locked_in_one_place, "haizea.store.a", "import fcntl"),
         (what_is_public_is_explained, "haizea.a", "x = 1"),
         (what_is_public_is_explained, "haizea.a", '"""."""\nclass A: ...'),
         (what_is_public_is_explained, "haizea.a", '"""."""\nclass A:\n "."\n def f(self): ...'),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from haizea.api.server import ServerError
 from haizea.backends.world import WorldError
 from haizea.config import Config, ConfigError, load
 from haizea.config.words import Mode
+from haizea.locks import LockFile, is_taken
 from haizea.loop import EndlessInstant, SchedulerError
 from haizea.report import STATUS
 from haizea.runtime import LeaseFailure, RunError
@@ -194,20 +194,18 @@ _AT_ONCE = {
 @contextmanager
 def _only_one(paths: Paths) -> Iterator[None]:
     """One service alone uses the directory. Raises :class:`RunError`."""
-    handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = LockFile(paths.lock)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock.take():
             pid = paths.read_pid()
             which = f" (process {pid})" if pid else ""
             raise RunError(
                 f"another Haizea{which} uses {paths.directory} already: end it with --stop, or"
                 " set state-directory in [service] to one of its own"
-            ) from None
+            )
         yield
     finally:
-        os.close(handle)
+        lock.close()
 
 
 def detach(config: Config) -> int:
@@ -258,7 +256,7 @@ def stop(configuration: Path, state_directory: Path) -> str:
     paths = _paths_in(state_directory)
     pid = paths.read_pid()
     # The number of one that was killed may be another process's by now.
-    if not _in_use(paths):
+    if not is_taken(paths.lock):
         raise RunError(f"no service of {configuration} runs: there is nothing to stop")
     if pid is None or not _alive(pid):
         raise RunError(
@@ -273,18 +271,6 @@ def stop(configuration: Path, state_directory: Path) -> str:
             raise RunError(f"process {pid} has not ended within {_END_SECONDS:.0f} s; see its log")
         time.sleep(0.05)
     return f"process {pid} has ended"
-
-
-def _in_use(paths: Paths) -> bool:
-    """Whether a service uses the directory."""
-    try:
-        with paths.lock.open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _alive(pid: int) -> bool:

@@ -7,12 +7,11 @@ saves: as long as saving is possible the lock is there, and a session that broke
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from haizea.locks import LockFile
 from haizea.store.errors import StoreError
 
 #: First half of the key, the bytes "HzSt"; the other half is the schema the tables are in.
@@ -26,37 +25,37 @@ class FileLock:
 
     def __init__(self, store: Path) -> None:
         self._path = store.with_name(f"{store.name}.lock")
-        self._file: int | None = None
+        self._file: LockFile | None = None
 
     def take(self) -> bool:
         """Whether it could be had at once, or was had already. Raises :class:`StoreError`."""
         if self._file is not None:
             return True
         try:
-            file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            file = LockFile(self._path)
         except OSError as error:
             raise StoreError(
                 f"{self._path} cannot be opened: {error.strerror}. The user that runs Haizea"
                 " must be able to write it: it keeps two managers from using one store"
             ) from error
+        taken = False
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return False
+            taken = file.take()
         except OSError as error:
-            os.close(file)
             raise StoreError(
                 f"{self._path} cannot be locked: {error.strerror}."
                 " Keep the store on a file system that has locks"
             ) from error
-        self._file = file
-        return True
+        finally:
+            if not taken:
+                file.close()
+        self._file = file if taken else None
+        return taken
 
     def give_back(self) -> None:
         """Let others have it."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
 

@@ -10,12 +10,10 @@ is given back when the process ends, however it ends.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from haizea.backends.world.file import WorldError
+from haizea.locks import LockFile
 
 #: Longer than any name of a store.
 _MOST_BYTES = 10_000
@@ -30,7 +28,7 @@ class WorldLock:
     def __init__(self, world: Path, store: str) -> None:
         path = world.with_name(f"{world.name}.lock")
         try:
-            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._file = LockFile(path)
         except OSError as error:
             raise _unusable(path, "opened", error) from error
         try:
@@ -47,27 +45,21 @@ class WorldLock:
 
     def give_back(self) -> None:
         """Let the managers of other stores have it. Not called twice."""
-        os.close(self._file)
+        self._file.close()
 
 
-def _lock(file: int, store: str) -> str:
+def _lock(file: LockFile, store: str) -> str:
     """Share the lock of those that have it, or take it for ``store``; whose it is then."""
     holder = ""
     while not holder:
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _read(file) != store:  # A full disk keeps nobody from going on.
-                os.ftruncate(file, 0)
-                os.pwrite(file, store.encode(), 0)
+        # What is there already is not written again: a full disk keeps nobody from going on.
+        if file.take() and file.read(_MOST_BYTES) != store:
+            file.write(store)
         # Who has it alone is about to share it. In between another may get it, and say so;
         # who was killed there has said nothing.
-        fcntl.flock(file, fcntl.LOCK_SH)
-        holder = _read(file)
+        file.share()
+        holder = file.read(_MOST_BYTES)
     return holder
-
-
-def _read(file: int) -> str:
-    return os.pread(file, _MOST_BYTES, 0).decode(errors="replace")
 
 
 def _unusable(path: Path, doing: str, error: OSError) -> WorldError:
