@@ -22,6 +22,7 @@ from haizea.runtime import LeaseFailure, RunError
 from haizea.service.logs import ServiceLog
 from haizea.service.paths import Paths
 from haizea.service.service import Service
+from haizea.service.systemd import tell_ready, tell_stopping
 from haizea.store import Store, StoreError
 
 #: So long, in seconds, a service may take to end after it was asked to.
@@ -69,7 +70,9 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
             raise RunError(f"{config.path}: {error}") from error
         except OSError as error:
             raise _unwritable(config, paths, error) from None
-        logger.log(STATUS, "Haizea is at work%s", f" on {service.url}" if service.url else "")
+        where = f" on {service.url}" if service.url else ""
+        logger.log(STATUS, "Haizea is at work%s", where)
+        tell_ready(f"at work{where}")
         ready(service.url)
         try:
             service.run()
@@ -113,7 +116,10 @@ def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterato
                     f"{config.path}: another manager has the leases in {store.shown} ({holder}):"
                     " stop it, or set standby: yes in [service] to wait and take over"
                 )
-            say(f"standing by: {holder} has the leases in {store.shown}")
+            standing_by = f"standing by: {holder} has the leases in {store.shown}"
+            say(standing_by)
+            # That it waits is what was asked for: systemd must not take it for a start that hangs.
+            tell_ready(standing_by)
             if not store.lock(wait=True, stopped=lambda: ended.asked):
                 yield None
                 return
@@ -156,6 +162,7 @@ class _Ended:
 
     def _end(self, number: int, frame: object) -> None:
         self.asked = True
+        tell_stopping()
         if self._stop is not None:
             self._stop()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -14,10 +17,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from service_process import HAIZEA, ServiceProcess, all_over, faults_of, moment, until, written
+from service_process import (
+    HAIZEA,
+    PATIENCE_SECONDS,
+    ServiceProcess,
+    all_over,
+    faults_of,
+    moment,
+    until,
+    written,
+)
 
 from haizea.backends.world import World
+from haizea.service.systemd import tell_ready, tell_stopping
 
 ROOT = Path(__file__).parent.parent.parent
 UNITS = ["haizea.service", "haizea-opennebula.service"]
@@ -66,6 +80,68 @@ def test_what_the_unit_does_works(tmp_path: Path) -> None:
         subprocess.run(shlex.split(reload), check=True)
         until(lambda: "read again" in service.log, "it has read its file")
         assert service.kill(signal.SIGTERM) == 0, service.log
+
+
+class Systemd:
+    """What systemd does for a service of ``Type=notify``: it listens to what it is told."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._channel.bind(address.replace("@", "\0"))
+        self._channel.settimeout(PATIENCE_SECONDS)
+
+    def hear(self) -> dict[str, str]:
+        """The next message, waited for."""
+        text = self._channel.recv(4096).decode()
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._channel.close()
+
+
+def test_systemd_is_told_when_it_answers_and_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unit in UNITS:
+        assert "\nType=notify\n" in (ROOT / "etc" / unit).read_text(encoding="utf-8")
+    with closing(Systemd(str(tmp_path / "notify"))) as systemd, ServiceProcess(tmp_path) as service:
+        monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+        service.begin()
+        told = systemd.hear()
+        assert told["READY"] == "1"
+        assert re.fullmatch(r"at work on http://127\.0\.0\.1:\d+", told["STATUS"])
+        assert httpx.get(f"{told['STATUS'].split()[-1]}/health").json() == {"status": "up"}
+        assert service.kill(signal.SIGTERM) == 0
+        assert systemd.hear() == {"STOPPING": "1"}
+
+
+def test_a_standby_has_started_when_it_stands_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd = Systemd(f"@haizea-test-{os.getpid()}-{tmp_path.name}")
+    first = ServiceProcess(tmp_path / "first")
+    standby = {"service": {"standby": "yes"}, "world": {"file": str(first.world)}}
+    second = ServiceProcess(tmp_path / "second", standby, store=first.store)
+    with closing(systemd), first, second:
+        first.start()
+        monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+        second.begin()
+        told = systemd.hear()
+        assert told["READY"] == "1"
+        assert told["STATUS"].startswith("standing by: ")
+        first.kill()
+        assert systemd.hear()["STATUS"].startswith("at work on ")
+
+
+@pytest.mark.parametrize("address", ["", "vsock:2:1234", "/nowhere/at/all"])
+def test_where_no_systemd_listens_nothing_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    tell_ready("at work")
+    tell_stopping()
 
 
 # --- the log ------------------------------------------------------------------------------
