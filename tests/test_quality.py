@@ -17,6 +17,7 @@ TOOLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_a_tool_finds_nothing(tool: list[str]) -> None:
     command = [sys.executable, "-m", *tool]

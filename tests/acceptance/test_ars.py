@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from blue import HOSTS, START, Results, Row, blue, simulate
 
+pytestmark = pytest.mark.slow
+
 LONG = os.environ.get("HAIZEA_LONG_TESTS") == "1"
 
 SHARES = ("05", "10", "15", "20", "25", "30")

@@ -16,6 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from working_order import made_once
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,7 +125,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     missing = why_not()
     if missing:
         pytest.skip(missing)
-    place = tmp_path_factory.mktemp("compiled")
+    return made_once(tmp_path_factory, "compiled", compile_into)
+
+
+def compile_into(place: Path) -> None:
+    """Compile a copy of Haizea."""
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
@@ -139,7 +146,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return place
 
 
 def python(haizea: Path, place: Path, code: str, *arguments: str) -> bytes:

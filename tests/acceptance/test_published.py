@@ -7,6 +7,7 @@ figures, and is compared with what these runs give.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from types import MappingProxyType
 
 import pytest
 from blue import blue, simulate
+from working_order import made_once
+
+pytestmark = pytest.mark.slow
 
 #: The table's head on the page; its rows are compared, or written with ``--regenerate``.
 HEAD = """\
@@ -102,13 +106,27 @@ def figures(
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """What our runs give."""
-    base = figures(tmp_path_factory.mktemp("base"), "none", None).last_end
-    found = {}
+    place = made_once(tmp_path_factory, "published", measure)
+    rows = json.loads((place / "measured.json").read_text())
+    return {(suspension, load): (growth, wait) for suspension, load, growth, wait in rows}
+
+
+def measure(place: Path) -> None:
+    """Make all runs, and write what they give."""
+    base = figures(folder(place, "base"), "none", None).last_end
+    rows = []
     for suspension, load in TABLE:
-        run = figures(tmp_path_factory.mktemp("run"), suspension, load)
+        run = figures(folder(place, f"{suspension}-{load}"), suspension, load)
         growth = 100 * (run.last_end - base) / base
-        found[suspension, load] = growth, run.mean_wait / 1000
-    return found
+        rows.append((suspension, load, growth, run.mean_wait / 1000))
+    (place / "measured.json").write_text(json.dumps(rows))
+
+
+def folder(place: Path, name: str) -> Path:
+    """A new folder in ``place``."""
+    made = place / name
+    made.mkdir()
+    return made
 
 
 def test_the_last_best_effort_lease_ends_when_it_was_published(measured: Measured) -> None:

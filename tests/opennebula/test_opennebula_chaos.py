@@ -14,6 +14,8 @@ from opennebula_chaos_world import BEGIN, QUIET, Trouble, World, grounded
 
 from haizea.sandbox.faults import Chances
 
+pytestmark = pytest.mark.slow
+
 BUSY = Trouble(
     chances=Chances(
         fail=0.03,

@@ -22,6 +22,8 @@ from console_docs import ROOT, environment, run_examples
 from haizea.config import load
 from haizea.config.words import Mode
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/opennebula.md").read_text(encoding="utf-8")
 UNITS = sorted((ROOT / "etc").glob("*.service"))
 

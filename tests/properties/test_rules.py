@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
+import pytest
 from effort import tries
 from hypothesis import given
 from simulated_runs import Case, Run, Story, cases, play, queues
@@ -19,6 +20,8 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.resources import Capacity, add, fits
 from haizea.core.model.settings import Backfilling, Exclusion, Migration, Suspension
+
+pytestmark = pytest.mark.slow
 
 RUNNING = {Purpose.RUN, Purpose.SHUTDOWN}
 

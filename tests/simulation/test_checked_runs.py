@@ -28,6 +28,8 @@ from haizea.core.model.events import (
 )
 from haizea.runtime import Status, simulate
 
+pytestmark = pytest.mark.slow
+
 RUNS = 500
 START = 1_164_459_600  # 2006-11-25 13:00:00
 

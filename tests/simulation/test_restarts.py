@@ -24,6 +24,8 @@ from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
 from haizea.store.codec import read_lease, read_site, write_lease, write_site
 
+pytestmark = pytest.mark.slow
+
 RUNS = 150
 
 

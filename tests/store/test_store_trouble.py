@@ -68,6 +68,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PLACES)
 def test_what_was_acknowledged_survives_kill_9(kind: str, tmp_path: Path) -> None:
     url = place(kind, tmp_path)
