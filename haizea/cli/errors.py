@@ -43,7 +43,10 @@ def explained() -> Iterator[None]:
         kind = click.ClickException if error.errno in _OF_THE_MEDIUM else WrongInput
         raise kind(_describe(error)) from error
     except ModuleNotFoundError as error:
-        raise missing_extra(error) from error
+        told = missing_extra(error)
+        if told is None:
+            raise
+        raise told from error
     except Exception as error:
         if _comes_of_an_interrupt(error):
             raise _interrupted() from None
@@ -54,8 +57,8 @@ def explained() -> Iterator[None]:
 
 def missing_extra(
     error: ModuleNotFoundError, what: str = "this command", extras: Collection[str] = ()
-) -> Exception:
-    """The error to raise for ``what`` lacks a module: itself where no extra brings that.
+) -> WrongInput | None:
+    """The error to raise for ``what`` lacks a module; ``None`` where no extra brings that.
 
     ``extras`` are all that it will need; by default the one that brings the module.
     """
@@ -63,7 +66,7 @@ def missing_extra(
 
     extra = extra_of(error)
     if extra is None:
-        return error
+        return None
     return WrongInput(f"{what} {advice(str(error.name), *(extras or [extra]))}")
 
 

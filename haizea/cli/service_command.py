@@ -21,7 +21,10 @@ def start_service(config: Config, *, foreground: bool) -> int:
     try:
         from haizea.service import daemon
     except ModuleNotFoundError as error:
-        raise missing_extra(error, f"{config.path}: a service", _extras(config)) from error
+        told = missing_extra(error, f"{config.path}: a service", _extras(config))
+        if told is None:
+            raise
+        raise told from error
     try:
         if not foreground:
             return daemon.detach(config)
