@@ -22,6 +22,7 @@ _FILES_ONLY = {
     Lcm.CLEANUP_DELETE,
     Lcm.CLEANUP_RESUBMIT,
 }
+_ON_NO_HOST = {State.STOPPED, State.UNDEPLOYED}
 _ON_TWO_HOSTS = {Lcm.SAVE_MIGRATE, Lcm.MIGRATE}
 
 
@@ -68,6 +69,8 @@ def _places(vm: Machine, kind: str, suspended_counts: bool) -> tuple[int, ...]:
         return (before,) if kind == IN_FACT and vm.lcm is Lcm.SAVE_MIGRATE else (before, here)
     if kind == IN_FACT and (vm.lcm in _FILES_ONLY or is_failure(vm.pair)):
         return ()
+    if vm.operation == "terminate-off" and vm.began_in in _ON_NO_HOST:
+        return ()  # Only its files are removed.
     return (here,)
 
 

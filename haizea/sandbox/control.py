@@ -219,6 +219,11 @@ class Control:
 
     # Faults
 
+    def lose_drivers(self) -> None:
+        """What is under way is never over, as after ``oned`` was killed with its drivers."""
+        with self._cloud.turn():
+            self._engine.lose_drivers()
+
     def chances(self, **probabilities: float) -> None:
         """Change some of :class:`haizea.sandbox.faults.Chances`."""
         with self._cloud.turn():
@@ -323,6 +328,7 @@ class Control:
             self.refuse,
             self.forget_plans,
             self.release,
+            self.lose_drivers,
             self.chances,
             self.break_web,
             self.add_user,

@@ -77,7 +77,7 @@ class Engine:
         """Start the operation ``name``; ``host`` is the target of what needs one."""
         now = self.cloud.stamp
         before = vm.record
-        vm.cause = actor.cause
+        vm.cause, vm.began_in = actor.cause, vm.state
         if host is not None and name not in _MOVES_AT_REST:
             if name in _MOVES and before is not None:
                 self._sign(before, action or name, actor)
@@ -150,6 +150,22 @@ class Engine:
         if vm.record is not None:
             vm.record.retime = 0
         self._enter(vm)
+
+    def lose_drivers(self) -> None:
+        """``oned`` and its drivers are killed: nobody will tell how what is under way ends.
+
+        VMs stay in the states in which they are; of a deployment that was not yet handed to
+        a driver, nothing is left.
+        """
+        for vm in list(self.cloud.live.values()):
+            if not vm.is_busy:
+                continue
+            if vm.lcm is Lcm.LCM_INIT:
+                vm.history.pop()
+                self.come_to(vm, resting(vm.began_in), BY_ITSELF)
+            else:
+                vm.due, vm.outcome = None, HANG
+                self.cloud.touch(vm)
 
     def power_off_guest(self, vm: Machine) -> None:
         """The VM ends by itself; monitoring finds it powered off (1.4: finds nothing)."""

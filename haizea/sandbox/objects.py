@@ -93,7 +93,10 @@ class ScheduledAction:
 
 @dataclass(slots=True)
 class Machine:
-    """A VM. ``operation`` and ``step`` say what it is doing, ``due`` when that is over."""
+    """A VM. ``operation`` and ``step`` say what it is doing, ``due`` when that is over.
+
+    ``began_in`` is the state in which the operation found it.
+    """
 
     id: int
     uid: int
@@ -118,6 +121,7 @@ class Machine:
     scheduled: list[ScheduledAction] = field(default_factory=list)
     operation: str = ""
     step: int = 0
+    began_in: State = State.PENDING
     due: float | None = None
     outcome: str = ""
     cause: str = ""
@@ -179,8 +183,9 @@ def machine_from(fields: dict[str, Any]) -> Machine:
     known = dict(fields)
     known["history"] = [Record(**record) for record in known["history"]]
     known["scheduled"] = [ScheduledAction(**action) for action in known["scheduled"]]
-    for name in ("state", "previous_state"):
-        known[name] = State(known[name])
+    for name in ("state", "previous_state", "began_in"):
+        if name in known:
+            known[name] = State(known[name])
     for name in ("lcm", "previous_lcm"):
         known[name] = Lcm(known[name])
     return Machine(**known)

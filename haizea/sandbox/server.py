@@ -182,6 +182,11 @@ class Sandbox:
             self._pacer = None
         self._close_publisher()
 
+    def kill(self) -> None:
+        """Stop as a daemon does that is killed: what is under way is never over."""
+        self.stop()
+        self.control.lose_drivers()
+
     def restart(self) -> None:
         """Stop and start."""
         self.stop()
@@ -230,6 +235,8 @@ class Sandbox:
         if known and self._state_file is not None:
             self._state_file.restore(self.cloud)
             self._state_file.attach(self.cloud)
+            # Whoever wrote the file has ended, and its drivers with it.
+            self.control.lose_drivers()
             return
         if self._state_file is not None:
             self._state_file.attach(self.cloud)

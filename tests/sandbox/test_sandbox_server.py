@@ -354,6 +354,9 @@ def test_a_state_file_has_everything(tmp_path: Path) -> None:
         assert client.done("one.hostpool.info") == hosts
         assert (sandbox.control.changes(), sandbox.control.commands()) == journal
         sandbox.control.settle()
+        assert sandbox.control.vm(other).state == "SAVE_STOP", "its driver is gone"
+        client.done("one.vm.recover", other, 1)
+        sandbox.control.settle()
         assert sandbox.control.vm(other).state == "STOPPED"
         assert client.submit() == 2
 
@@ -416,7 +419,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_killed_and_started_again_it_knows_what_it_answered(tmp_path: Path) -> None:
-    state = ("--state-file", str(tmp_path / "state"), "--pace", "0.01")
+    state = ("--state-file", str(tmp_path / "state"), "--pace", "1")
     with process("--port", "0", *state) as (running, address):
         with xmlrpc.client.ServerProxy(address) as proxy:
             assert proxy.one.vm.allocate("oneadmin:onepass", "CPU=1\nMEMORY=64", False)
@@ -427,6 +430,8 @@ def test_killed_and_started_again_it_knows_what_it_answered(tmp_path: Path) -> N
     with process("--port", port, *state) as (running, again):
         assert again == address
         with xmlrpc.client.ServerProxy(address) as proxy:
+            # Nobody tells any more how the preparation of its files ended, which takes long here.
+            assert proxy.one.vm.recover("oneadmin:onepass", 0, 1)[0]
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
                 found = proxy.sandbox.states("oneadmin:onepass", '{"vm": 0}')

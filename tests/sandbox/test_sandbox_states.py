@@ -380,3 +380,51 @@ def test_accounts_are_those_of_the_vms_whatever_happens(
         assert len(re.findall("<VM>", pool)) == sum(
             vm.state != "DONE" for vm in sandbox.control.vms()
         )
+
+
+@pytest.mark.parametrize("action", ["stop", "undeploy"])
+def test_who_is_on_no_host_counts_on_none_while_it_is_ended(action: str) -> None:
+    with site() as (sandbox, client):
+        vm = running(sandbox, client)
+        client.done("one.vm.action", action, vm)
+        sandbox.control.settle()
+        client.done("one.vm.action", "terminate", vm)
+        assert sandbox.control.vm(vm).state == "EPILOG"
+        assert used(client, 0) == ("0", "0")
+
+
+def test_what_was_under_way_when_oned_was_killed_is_never_over() -> None:
+    with site() as (sandbox, client):
+        vms = [running(sandbox, client) for _ in range(3)]
+        client.done("one.vm.action", "terminate", vms[0])
+        sandbox.control.advance(2.5)
+        client.done("one.vm.action", "terminate", vms[1])
+        sandbox.kill()
+        sandbox.start()
+        sandbox.control.advance(3600)
+        assert [sandbox.control.vm(vm).state for vm in vms] == ["EPILOG", "SHUTDOWN", "RUNNING"]
+        client.done("one.vm.recover", vms[0], 0)
+        assert sandbox.control.vm(vms[0]).state == "EPILOG_FAILURE"
+        client.done("one.vm.recover", vms[1], 0)
+        assert sandbox.control.vm(vms[1]).state == "RUNNING"
+
+
+@pytest.mark.parametrize("waits", ["PENDING", "HOLD", "STOPPED", "UNDEPLOYED"])
+def test_a_deployment_that_oned_had_not_begun_when_it_was_killed_left_no_trace(waits: str) -> None:
+    with site(durations=Durations(dispatch_seconds=1.0)) as (sandbox, client):
+        vm = client.submit()
+        if waits == "HOLD":
+            client.done("one.vm.action", "hold", vm)
+        elif waits != "PENDING":
+            client.done("one.vm.deploy", vm, 0)
+            sandbox.control.settle()
+            client.done("one.vm.action", {"STOPPED": "stop"}.get(waits, "undeploy"), vm)
+            sandbox.control.settle()
+        before = client.done("one.vm.info", vm).count("<HISTORY>")
+        client.done("one.vm.deploy", vm, 1)
+        sandbox.kill()
+        sandbox.start()
+        assert sandbox.control.vm(vm).state == waits
+        assert client.done("one.vm.info", vm).count("<HISTORY>") == before
+        sandbox.control.advance(3600)
+        assert sandbox.control.vm(vm).state == waits
