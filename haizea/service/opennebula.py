@@ -45,6 +45,8 @@ from haizea.store import LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
+#: For questions that somebody waits for: answered soon, if only that nobody answers.
+_HURRIED = ConnectionSettings(connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
 #: So many leases that are over are told about again after a restart.
 _MOST_TOLD_AGAIN = 200
 
@@ -78,13 +80,15 @@ class OpenNebulaSide:
             dry_run=section.dry_run,
         )
         self._wakeups: WakeUps | None = None
-        self._doorkeeper = _client(config, patient=False)
+        self._doorkeeper = _client(config, RetrySettings(attempts=1), _HURRIED)
         self.check_password: CheckPassword | None = Passwords(self._doorkeeper.user)
         options = backend_options(config, speed)
         parse_rank(options.placing.host_rank, "host-rank")
         parse_rank(options.placing.datastore_rank, "datastore-rank")
+        # What cannot be sent now may be wrong in a while: it is decided on anew.
+        commands = _client(config, RetrySettings(attempts=1))
         self._opennebula = OpenNebulaBackend(
-            client, options, _memory(store), clock.interrupt, self._reports.report
+            client, commands, options, _memory(store), clock.interrupt, self._reports.report
         )
         self.backend: LastingBackend = self._opennebula
 
@@ -228,18 +232,18 @@ def _rate_rules(config: Config) -> RateRules:
     )
 
 
-def _client(config: Config, *, patient: bool = True) -> Client:
-    """A client; one that is not ``patient`` answers soon, if only that nobody answers."""
+def _client(
+    config: Config,
+    retry: RetrySettings | None = None,
+    limits: ConnectionSettings | None = None,
+) -> Client:
     section = config.opennebula
     certificates = None if section.certificates is None else str(section.certificates)
-    limits = ConnectionSettings(certificates=certificates)
-    if not patient:
-        limits = replace(limits, connect_seconds=3.0, silence_seconds=5.0, answer_seconds=5.0)
     return Client(
         address(section).url,
         read_session(),
-        connection=limits,
-        retry=RetrySettings() if patient else RetrySettings(attempts=1),
+        connection=replace(limits or ConnectionSettings(), certificates=certificates),
+        retry=retry,
     )
 
 

@@ -81,15 +81,23 @@ class Memory:
 class OpenNebulaBackend:
     """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
 
-    ``wake`` interrupts the clock. Requests are handed to :attr:`ask`, and their answers come
-    to :meth:`answered`.
+    OpenNebula is looked at through ``client``; ``commands`` is to try each call once. ``wake``
+    interrupts the clock. Requests are handed to :attr:`ask`, and their answers come to
+    :meth:`answered`.
     """
 
     def __init__(
-        self, client: Client, options: Options, memory: Memory, wake: Callable[[], None], tell: Tell
+        self,
+        client: Client,
+        commands: Client,
+        options: Options,
+        memory: Memory,
+        wake: Callable[[], None],
+        tell: Tell,
     ) -> None:
         self._options = options
         self._client = client
+        self._commands = commands
         self._wake = wake
         self._news: deque[News] = deque()
         self._answers: deque[Answer] = deque()
@@ -121,7 +129,7 @@ class OpenNebulaBackend:
         self._requests.remnants = self._leases.remnants
         self._allowing = Allowing(self._ledger, self._seen, self._table, self._leases, self.placing)
         self._commander = Commander(
-            client, options.commands, self._hear_answer, dry_run=options.dry_run
+            commands, options.commands, self._hear_answer, dry_run=options.dry_run
         )
         self._enactment = Enactment(
             self._ledger,
@@ -170,6 +178,7 @@ class OpenNebulaBackend:
         """Look and command no more; VMs go on."""
         self._watcher.close()
         self._commander.close()
+        self._commands.close()
         self._client.close()
 
     # --- the backend ---------------------------------------------------------------------
@@ -209,8 +218,10 @@ class OpenNebulaBackend:
         while self._news:
             told += self._take(now, self._news.popleft())
         told += self._table.review(now) if self._looked else []
+        if not self._options.dry_run:
+            told += self._leases.overdue.not_started(now, answers=self._acts)
         told += self._pump(now)
-        told += self._leases.delays(now)
+        told += self._leases.overdue.news(now)
         told += self._rates.news()
         if self._looked:
             self._tell_again()
@@ -242,7 +253,7 @@ class OpenNebulaBackend:
             return self._now
         moments = (
             self._enactment.next_moment() if self._acts else None,
-            self._leases.next_delay(),
+            self._leases.overdue.next_moment(),
             self._table.next_review(),
             self._requests.next_look(),
         )

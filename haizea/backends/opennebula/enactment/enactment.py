@@ -78,7 +78,8 @@ class Enactment:
         if errand is None:
             return None
         errand.busy = False
-        errand.fresh_after = answer.at
+        if not (answer.unreachable and answer.sure):
+            errand.fresh_after = answer.at
         if not answer.error:
             errand.first_sent = errand.first_sent if errand.first_sent is not None else now
             return None
@@ -103,7 +104,7 @@ class Enactment:
         for number in sorted(self._ledger.open):
             errand = self._ledger.errands[number]
             seen = self._seen.get(number)
-            if errand.busy:
+            if errand.busy or self._is_decided_on(errand):
                 continue
             if seen is None:
                 if number not in self._seen.unread:
@@ -128,6 +129,11 @@ class Enactment:
                 yield from self._found(now, errand, seen, step)
         for lease in starts.values():
             yield from self._start(now, lease)
+
+    def _is_decided_on(self, errand: Errand) -> bool:
+        """Whether the schedule was told that it was given up, and will say what is wanted now."""
+        lease = self._ledger.leases.get(errand.lease)
+        return errand.given_up and lease is not None and lease.purpose is None
 
     # --- errands -------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Leases:
         self._endings = endings
         self._known = known
         self._absence = Absence(rules)
-        self._overdue = Overdue(ledger, seen)
+        self.overdue = Overdue(ledger, seen)
         self._asked_for: dict[int, str] = {}
         #: Nothing is sent, so that VMs stay as they are.
         self.dry_run = False
@@ -167,7 +167,7 @@ class Leases:
 
     def _nothing_under_way(self, lease: Tracked) -> None:
         lease.purpose = None
-        self._overdue.end(lease)
+        self.overdue.end(lease)
 
     def _over(self, now: int, lease: Tracked, change: StateChanged) -> None:
         """A lease is over: its VMs are ended, taken off their hosts, or left alone."""
@@ -210,14 +210,14 @@ class Leases:
         if goal is None:
             return
         lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
-        self._overdue.begin(lease)
+        self.overdue.begin(lease)
         for node in range(len(lease.vms)):
             self._aim(now, lease, node, goal, hosts[node])
         if goal is Goal.RUNNING:
             # Others may have moved them while they were resumed.
             self._ledger.changed.update(lease.vms)
             if all(errand.reached for errand in self._ledger.of(lease)):
-                self._overdue.started(lease)
+                self.overdue.started(lease)
 
     def _aim_all(self, now: int, lease: Tracked, goal: Goal) -> None:
         for node in range(len(lease.vms)):
@@ -355,7 +355,7 @@ class Leases:
                     self._endings.remove(errand.vm)
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
-                    self._overdue.started(lease)
+                    self.overdue.started(lease)
                 return []
             case What.GONE:
                 return self._gone(lease, errand.vm, errand)
@@ -375,21 +375,6 @@ class Leases:
         if purpose is Purpose.RUN and errand.index is not None:
             self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
         return [OperationFailed(lease.id, purpose, reason)]
-
-    # --- what is overdue ------------------------------------------------------------------
-
-    def delays(self, now: int) -> list[Input]:
-        """What is not over, or not begun, although it was to be by now."""
-        told = self._overdue.news(now)
-        for lease in [] if self.dry_run else self._overdue.never_started(now):
-            self._nothing_under_way(lease)
-            reason = "its VMs could not be started in all of its time"
-            told.append(OperationFailed(lease.id, Purpose.RUN, reason))
-        return told
-
-    def next_delay(self) -> int | None:
-        """When something is to be over that is not yet."""
-        return self._overdue.next_moment()
 
 
 def _starts_over(change: StateChanged) -> bool:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from haizea.backends.opennebula.enactment.outcomes import told
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.backends.opennebula.state.steps import AT_REST
-from haizea.core.model.events import Input, LeaseEnded, OperationDelayed, Purpose
+from haizea.backends.opennebula.state.steps import AT_REST, starts
+from haizea.core.model.events import (
+    Input,
+    LeaseEnded,
+    OperationDelayed,
+    OperationFailed,
+    Purpose,
+)
+from haizea.core.model.lease import Kind
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
 _LONGEST_DELAY_SECONDS = 30
+#: So long a lease goes on of which nobody knows whether it ran, until that is asked again.
+_ASK_AGAIN_SECONDS = 2
 
 
 class Overdue:
@@ -21,6 +31,8 @@ class Overdue:
         self._timed: set[int] = set()
         #: Leases that were to start and have not all their VMs running yet.
         self._starting: set[int] = set()
+        #: Those of them whose time is over, and of which nobody knows whether they ran.
+        self._in_doubt: set[int] = set()
 
     def begin(self, lease: Tracked) -> None:
         """An operation of a lease was begun."""
@@ -32,27 +44,28 @@ class Overdue:
     def started(self, lease: Tracked) -> None:
         """All VMs of a lease run."""
         self._starting.discard(lease.id)
+        self._in_doubt.discard(lease.id)
 
     def end(self, lease: Tracked) -> None:
         """Nothing is under way for a lease."""
         self._timed.discard(lease.id)
-        self._starting.discard(lease.id)
+        self.started(lease)
 
     def news(self, now: int) -> list[Input]:
         """What is not over although it was to be over by now, and which VMs have shut down."""
-        told: list[Input] = []
+        news: list[Input] = []
         for lease_id in sorted(self._timed):
             lease = self._ledger.leases[lease_id]
             if all(errand.reached for errand in self._ledger.of(lease)):
-                told += self._shut_down(lease)
+                news += self._shut_down(lease)
                 continue
             if lease.end > now or lease.purpose is None:
                 continue
             lease.delays += 1
             step = min(2 ** (lease.delays // 2), _LONGEST_DELAY_SECONDS)
             lease.end = now + step
-            told.append(OperationDelayed(lease.id, lease.purpose, lease.end))
-        return told
+            news.append(OperationDelayed(lease.id, lease.purpose, lease.end))
+        return news
 
     def _shut_down(self, lease: Tracked) -> list[Input]:
         """A lease whose VMs are gone needs its hosts no more, however long was planned for it."""
@@ -62,23 +75,51 @@ class Overdue:
         lease.taken.update(lease.vms)
         return [LeaseEnded(lease.id)]
 
-    def never_started(self, now: int) -> list[Tracked]:
-        """Leases whose time is over and of which no VM was ever on its host."""
-        found = []
+    def not_started(self, now: int, *, answers: bool) -> list[Input]:
+        """What becomes of leases that were to have run by now, and did not as far as is known.
+
+        None is over as if it had run. Where nobody knows yet, it goes on: OpenNebula does not
+        answer, or has not told what became of a command. A lease that can run later is not
+        given up for an OpenNebula that is away. To be asked before commands are given: it is
+        too late to start VMs.
+        """
+        found: list[Input] = []
         for lease_id in sorted(self._starting):
             lease = self._ledger.leases[lease_id]
-            if lease.end > now or lease.let_go:
+            if lease.let_go or (lease.end > now and lease_id not in self._in_doubt):
                 continue
-            if all(self._rests(vm) for vm in lease.vms):
-                found.append(lease)
+            known = [self._why_not(vm, answers) for vm in lease.vms if vm not in lease.taken]
+            reasons = [reason for reason in known if reason]
+            can_wait = lease.request.kind is Kind.BEST_EFFORT and not answers
+            if reasons and not can_wait:
+                lease.purpose = None
+                self.end(lease)
+                for errand in self._ledger.of(lease):
+                    errand.given_up = True
+                found.append(OperationFailed(lease.id, Purpose.RUN, reasons[0]))
+            elif not reasons and None not in known:
+                self._in_doubt.discard(lease_id)
+            elif lease.end <= now:
+                self._in_doubt.add(lease_id)
+                lease.end = now + _ASK_AGAIN_SECONDS
+                found.append(OperationDelayed(lease.id, Purpose.RUN, lease.end))
         return found
 
-    def _rests(self, vm: int) -> bool:
-        """Whether a VM is on no host, and nothing that was sent can bring it to one."""
+    def _why_not(self, vm: int, answers: bool) -> str | None:
+        """Why a VM did not run since it was to; empty if it did, ``None`` where nobody knows."""
         seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
-        if seen is None or seen.vm.state not in AT_REST:
-            return False
-        return errand is None or (not errand.busy and seen.asked >= errand.fresh_after)
+        if errand is not None and errand.reached:
+            return ""
+        if seen is None or (
+            errand is not None and (errand.busy or seen.asked < errand.fresh_after)
+        ):
+            return None
+        if seen.vm.state in AT_REST:
+            return "its VMs could not be started in all of its time"
+        if not starts(seen.vm):
+            return ""
+        state = told(seen.vm.lcm_state)
+        return f"VM {vm} did not come to run in all of its time: {state}" if answers else None
 
     def next_moment(self) -> int | None:
         """When something is to be over that is not yet."""

@@ -78,6 +78,21 @@ STARTS = frozenset([36, 37, 38, 39, 47, 48, 49, 50])
 
 #: A VM in them is on no host.
 AT_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
+#: States between rest and the first moment in which a VM runs, 15 being recreated.
+_STARTING = frozenset(
+    [
+        LcmState.INIT,
+        LcmState.PROLOG,
+        LcmState.BOOT,
+        LcmState.PROLOG_RESUME,
+        15,
+        LcmState.BOOT_SUSPENDED,
+        LcmState.BOOT_STOPPED,
+        LcmState.PROLOG_UNDEPLOY,
+        LcmState.BOOT_UNDEPLOY,
+        *(STARTS - {37, 38}),
+    ]
+)
 _OVER = frozenset([VmState.DONE, VmState.FAILED, VmState.CLONING_FAILURE])
 
 
@@ -94,6 +109,11 @@ def is_broken(vm: VirtualMachine) -> bool:
 def runs(vm: VirtualMachine) -> bool:
     """Whether it is up."""
     return vm.state == VmState.ACTIVE and vm.lcm_state == LcmState.RUNNING
+
+
+def starts(vm: VirtualMachine) -> bool:
+    """Whether it is on its way to run, or failed on it, and has not run since it was at rest."""
+    return vm.state == VmState.ACTIVE and vm.lcm_state in _STARTING
 
 
 def is_over(vm: VirtualMachine) -> bool:

@@ -1,0 +1,133 @@
+"""OpenNebula is away, or nothing works there, when leases are to start, to be saved, or to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from opennebula_service import Site, site
+
+from haizea.core.model.lifecycle import State
+from haizea.sandbox.operations import Durations
+
+RAN = ("RUNNING", "SHUTDOWN", "EPILOG", "DONE")
+
+
+def at(cloud: Site, moment: float) -> None:
+    """Let it be this moment."""
+    cloud.until(lambda: cloud.now() >= moment)
+
+
+def kill_oned(cloud: Site, seconds: float) -> None:
+    """``oned`` is killed, and started again after so long."""
+    back = cloud.now() + seconds
+    cloud.sandbox.kill()
+    at(cloud, back)
+    cloud.sandbox.start()
+
+
+def assert_it_never_ran(cloud: Site, vm: int, *, waits: str = "PENDING") -> None:
+    """Its lease failed and says why; the VM is there, as it was."""
+    cloud.until(lambda: cloud.lease(vm).over)
+    lease = cloud.lease(vm)
+    assert lease.state is State.FAILED, lease
+    assert lease.reason
+    assert not set(cloud.sandbox.control.states(vm)) & set(RAN)
+    cloud.until_state(vm, waits)
+
+
+@pytest.mark.parametrize("away", [20, 48])
+def test_a_lease_whose_start_and_end_oned_missed_never_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """Its command finds nobody: it was given one second after ``oned`` had died."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        vm = cloud.submit(start="+00:00:30", duration="00:00:20")
+        cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
+        start = cloud.lease(vm).request.start
+        assert start is not None
+        at(cloud, start - 1)
+        kill_oned(cloud, away)
+        assert_it_never_ran(cloud, vm)
+
+
+def test_a_lease_whose_command_was_lost_with_oned_never_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenNebula had accepted it, and died before it did anything about it."""
+    slow = Durations(dispatch_seconds=8.0)
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, durations=slow) as cloud:
+        vm = cloud.submit(start="+00:00:30", duration="00:00:20")
+        cloud.until_state(vm, "LCM_INIT")
+        kill_oned(cloud, 40)
+        assert_it_never_ran(cloud, vm)
+
+
+def test_a_lease_that_nobody_could_ask_about_never_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Haizea was started again while OpenNebula was away, and the lease ended meanwhile."""
+    slow = Durations(dispatch_seconds=8.0)
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, durations=slow) as cloud:
+        vm = cloud.submit(start="+00:00:40", duration="00:01:00")
+        cloud.until_state(vm, "LCM_INIT")
+        cloud.sandbox.kill()
+        cloud.stop_haizea()
+        cloud.start_haizea()
+        end = cloud.lease(vm).request.start
+        assert end is not None
+        at(cloud, end + 75)
+        assert cloud.lease(vm).state is State.ACTIVE, "nobody knows"
+        cloud.sandbox.start()
+        assert_it_never_ran(cloud, vm)
+
+
+def test_what_waits_runs_for_all_of_its_time_after_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=20) as cloud:
+        first = cloud.running(duration="00:00:40")
+        vm = cloud.submit(cpu=8, start="best_effort", duration="00:00:30")
+        cloud.until(lambda: cloud.has_lease(vm, State.QUEUED, State.SCHEDULED))
+        cloud.until_state(first, "SHUTDOWN")
+        cloud.until_state(first, "DONE")
+        cloud.sandbox.kill()
+        before = cloud.now()
+        at(cloud, before + 200)
+        cloud.sandbox.start()
+        cloud.until_state(vm, "DONE", seconds=300)
+        (runs,), (ends,) = cloud.came_to(vm, "RUNNING"), cloud.came_to(vm, "SHUTDOWN")
+        assert ends - runs >= 20
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+@pytest.mark.parametrize("kind", ["fails", "hangs", "is slow"])
+def test_a_lease_whose_vm_did_not_come_to_run_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        plans = {"fails": ("fail", 3.0), "hangs": ("hang", 1.0), "is slow": ("done", 30.0)}
+        outcome, factor = plans[kind]
+        cloud.sandbox.control.plan(outcome, step="BOOT", count=1000, factor=factor)
+        vm = cloud.submit(start="+00:00:20", duration="00:00:30")
+        cloud.until(lambda: cloud.has_lease(vm, *State) and cloud.lease(vm).over)
+        lease = cloud.lease(vm)
+        assert lease.state is State.FAILED
+        assert f"VM {vm}" in lease.reason
+        assert "boot" in lease.reason
+        assert "DONE" not in cloud.sandbox.control.states(vm)
+        cloud.sandbox.control.forget_plans()
+        cloud.assert_no_overload()
+
+
+def test_a_group_of_which_one_vm_did_not_come_to_run_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, speed=10) as cloud:
+        words = {"start": "+00:00:30", "duration": "00:00:40", "group": "two", "group_size": 2}
+        vms = [cloud.submit(cpu=6, **words) for _ in range(2)]
+        cloud.sandbox.control.plan("fail", step="BOOT", vm=vms[1], count=1000, factor=6.0)
+        cloud.until(lambda: cloud.has_lease(vms[0], *State) and cloud.lease(vms[0]).over)
+        assert cloud.lease(vms[0]).state is State.FAILED
+        assert f"VM {vms[1]}" in cloud.lease(vms[0]).reason
+        cloud.until_state(vms[0], "STOPPED")
