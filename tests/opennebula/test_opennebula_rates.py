@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_service import Site, site
 
 from haizea.backends.opennebula.state.rates import Estimate
+from haizea.core.model.lifecycle import State
 from haizea.core.placement.durations import Rates
 from haizea.sandbox.operations import Durations
 
@@ -97,6 +99,32 @@ def test_nothing_is_learned_from_what_failed(
         assert rates(cloud) == Rates()
 
 
+@pytest.mark.parametrize("away", [True, False])
+def test_an_outage_of_opennebula_is_not_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """Neither where a suspension was planned while it was away, nor where it was killed in one."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=20, saving=RATES) as cloud:
+        victim = preemptible(cloud)
+        cloud.sandbox.control.plan("done", step="SAVE_STOP", factor=10.0)
+        vm = booked(cloud, "+00:03:20", "00:02:00")
+        cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
+        start = cloud.lease(vm).request.start
+        assert start is not None
+        if away:
+            cloud.until(lambda: cloud.now() >= start - 60)
+        else:
+            cloud.until_state(victim, "SAVE_STOP")
+        cloud.sandbox.kill()
+        before = cloud.now()
+        cloud.until(lambda: cloud.now() >= before + 80)
+        cloud.sandbox.start()
+        cloud.until_state(victim, "STOPPED")
+        cloud.until_state(vm, "RUNNING")
+        cloud.until_state(victim, "RUNNING")
+        assert rates(cloud) == Rates()
+
+
 def test_a_host_is_planned_to_be_a_little_slower_than_it_is() -> None:
     estimate = Estimate(100.0)
     estimate.note(1000, 20)
@@ -146,6 +174,7 @@ def test_no_memory_says_nothing(memory_mb: int, seconds: int) -> None:
     assert estimate.planned_mb_s == 100.0
 
 
+@tries(100)
 @given(
     st.floats(0.01, 1e6),
     st.lists(st.tuples(st.integers(0, 10**7), st.integers(-5, 10**6)), min_size=1, max_size=30),

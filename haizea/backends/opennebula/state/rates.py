@@ -151,10 +151,8 @@ class HostRatesLearned:
         if host is None:
             operation.spoilt = True
             return
-        # A suspension is to be over in time from its beginning on; what is resumed may first
-        # have had to wait for its host.
-        began = errand.since if lease.purpose is Purpose.SUSPEND else now
-        share = operation.shares.setdefault(host, _Share(began, now))
+        # Not from when it was planned: OpenNebula may have been away since, or its host taken.
+        share = operation.shares.setdefault(host, _Share(now, now))
         share.memory_mb += errand.size[1]
         share.vms += 1
 
