@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 from opennebula_chaos_world import BEGIN, World
 
-from haizea.sandbox.faults import Chances
+from haizea.sandbox.faults import FAIL, Chances, Plan
+from haizea.sandbox.states import Lcm
 
 _OWNERS = ("alice", "bob")
 _ACTIONS = ("terminate", "terminate-hard", "stop", "suspend", "poweroff", "hold", "release")
 _MORE_ACTIONS = ("resume", "undeploy", "poweroff-hard", "resume", "release")
+#: In the middle of which ``oned`` is killed, and those that a broken driver fails.
+_STEPS = ("LCM_INIT", "PROLOG", "BOOT", "SAVE_STOP", "EPILOG_STOP", "PROLOG_RESUME")
+_STEPS += ("BOOT_STOPPED", "SHUTDOWN", "EPILOG", "SHUTDOWN_UNDEPLOY", "EPILOG_UNDEPLOY")
+_BREAKABLE = ("PROLOG", "BOOT", "SAVE_STOP", "PROLOG_RESUME", "BOOT_STOPPED")
 _OLD = {"terminate": "shutdown", "terminate-hard": "finalize"}
 HOUR = 3600.0
 
@@ -51,6 +56,11 @@ class People:
             world.at(BEGIN + dice.uniform(5, HOUR), world.kill_soon)
         for _ in range(_number(world.trouble.outages, world)):
             world.at(BEGIN + dice.uniform(5, HOUR), self._outage)
+        for _ in range(_number(world.trouble.oned_kills, world)):
+            step = world.dice.choice(_STEPS)
+            world.at(BEGIN + dice.uniform(60, HOUR), lambda step=step: world.kill_oned_soon(step))
+        for _ in range(_number(world.trouble.broken_drivers, world)):
+            world.at(BEGIN + dice.uniform(60, HOUR), self._break_driver)
         world.at(BEGIN + HOUR, self.calm_down)
         world.at(BEGIN + HOUR + 900, self.send_away)
 
@@ -235,6 +245,16 @@ class People:
             self.stirred.append((self.world.now(), host))
             self.world.control.return_host(host, vms_survive=survive)
 
+    def _break_driver(self) -> None:
+        """What a host's driver is asked for fails each time, for a while."""
+        world, dice = self.world, self.world.dice
+        plans = world.sandbox.cloud.faults.plans
+        plan = Plan(FAIL, Lcm[dice.choice(_BREAKABLE)], host=dice.randrange(6), count=10**6)
+        plans.append(plan)
+        mended = world.now() + dice.uniform(20, 200)
+        world.excuses.append((world.now(), mended + 60, "a driver failed"))
+        world.at(mended, lambda: plan in plans and plans.remove(plan))
+
     def _outage(self) -> None:
         world = self.world
         world.is_down = True
@@ -255,6 +275,7 @@ class People:
         world.control.chances(**{name: 0.0 for name in Chances.__slots__ if name != "slow_factor"})
         world.control.forget_plans()
         world.is_down = False
+        world.kill_oned_soon("")
         world.kill_at = ""
         for host in range(6):
             self._return_host(host, True)

@@ -8,15 +8,21 @@ from collections.abc import Iterator
 from opennebula_chaos_people import Asked, People
 from opennebula_chaos_world import World
 
-from haizea.core.model.events import StateChanged
+from haizea.core.model.events import OperationStarted, Purpose, StateChanged
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
+from haizea.sandbox.faults import Chances
 from haizea.sandbox.journal import Change
 from haizea.store import LeaseQuery
 
 #: So long Haizea may not know what others did: a look at everything, and its way.
 _UNAWARE_SECONDS = 45.0
+#: After its end, or after Haizea and OpenNebula are both there again, a VM is off so soon,
+#: and its files are put away.
+_END_SECONDS, _FILES_SECONDS = 10.0, 15.0
+#: So soon after Haizea is back, what it missed begins.
+_CATCH_UP_SECONDS = 3.0
 _WAITING = ("PENDING", "HOLD", "STOPPED", "UNDEPLOYED", "SUSPENDED", "POWEROFF")
 
 
@@ -25,11 +31,16 @@ def check(world: World, people: People) -> None:
     store = world.open_store()
     leases = store.leases(LeaseQuery(finished=True, limit=10_000))
     told: dict[int, list[StateChanged]] = defaultdict(list)
-    for event in store.events(0, 1_000_000):
+    events = store.events(0, 1_000_000)
+    store.close()
+    for event in events:
         if isinstance(event.decision, StateChanged):
             told[event.decision.lease_id].append(event.decision)
-    store.close()
-    hour = Hour(world, people, leases, dict(told))
+    runs: dict[int, list[OperationStarted]] = defaultdict(list)
+    for event in events:
+        if isinstance(event.decision, OperationStarted):
+            runs[event.decision.lease_id].append(event.decision)
+    hour = Hour(world, people, leases, dict(told), dict(runs))
     problems = [
         *hour.overloads(),
         *hour.leases_not_over(),
@@ -39,6 +50,9 @@ def check(world: World, people: People) -> None:
         *hour.half_groups(),
         *hour.late_reservations(),
         *hour.short_runs(),
+        *hour.done_without_running(),
+        *hour.past_their_end(),
+        *hour.slow_to_catch_up(),
     ]
     assert not problems, "\n".join([f"{len(problems)} problems", *problems[:20]])
 
@@ -52,11 +66,13 @@ class Hour:
         people: People,
         leases: list[LeaseRecord],
         told: dict[int, list[StateChanged]],
+        begun: dict[int, list[OperationStarted]],
     ) -> None:
         self.world = world
         self.people = people
         self.leases = leases
         self.told = told
+        self.begun = begun
         self.changes: dict[int, list[Change]] = defaultdict(list)
         for change in world.control.changes():
             self.changes[change.vm].append(change)
@@ -217,6 +233,77 @@ class Hour:
                     yield f"lease {lease.id}: VM {name} was on for {ran:.1f} of {duration} s"
                 if ran > duration + 40 and not self.people.stirred:
                     yield f"lease {lease.id}: VM {name} was on for {ran:.1f}, not {duration} s"
+
+    def done_without_running(self) -> Iterator[str]:
+        """Leases that are done although one of their VMs never ran."""
+        for lease in self.leases:
+            if lease.state is not State.DONE or not self._is_quiet(lease):
+                continue
+            for name in lease.request.names:
+                if all(change.new != "RUNNING" for change in self.changes[int(name)]):
+                    states = [change.new for change in self.changes[int(name)]]
+                    yield f"lease {lease.id} is done, and VM {name} never ran: {states}"
+
+    def past_their_end(self) -> Iterator[str]:
+        """VMs that run on though their end came, and Haizea and OpenNebula were both there.
+
+        Only where nothing but absences is in the way: what hangs takes its time.
+        """
+        if self.world.trouble_before.chances != Chances() or self.world.legacy:
+            return
+        for lease in self.leases:
+            end = self._end(lease)
+            if end is None or lease.state is not State.DONE or not self._is_quiet(lease):
+                continue
+            limit = end + _END_SECONDS
+            # Whether that goes on cannot be told where Haizea was away as well.
+            files = _FILES_SECONDS + self.world.timeout_seconds
+            for since, until in sorted(self.world.absences):
+                if since <= limit:
+                    limit = max(limit, until + _END_SECONDS)
+            for name in lease.request.names:
+                changes = self.changes[int(name)]
+                ran = [c.time for c in changes if c.old in ("RUNNING", "SHUTDOWN")][-1]
+                if ran > limit or changes[-1].time > limit + files:
+                    story = [(round(c.time - end, 1), c.new) for c in changes[-6:]]
+                    yield (
+                        f"lease {lease.id}: VM {name} ended {ran - end:.1f} s after its end, and"
+                        f" {limit - end:.1f} are allowed: {story}"
+                    )
+
+    def slow_to_catch_up(self) -> Iterator[str]:
+        """Reservations that Haizea missed alone, and did not start as soon as it was back."""
+        if self.world.trouble_before.chances != Chances():
+            return
+        others = [(a, b) for a, b, what in self.world.excuses if what != "Haizea was killed"]
+        for lease in self.leases:
+            if "not at work" not in lease.late or not self._is_quiet(lease):
+                continue
+            start = lease.request.start or 0
+            for name in lease.request.names:
+                begun = [c.time for c in self.changes[int(name)] if c.old == "PENDING"]
+                back = [b for a, b in self.world.absences if a <= start + 1 and b >= start]
+                if (
+                    not begun
+                    or not back
+                    or any(a <= begun[0] and b >= start - 90 for a, b in others)
+                ):
+                    continue
+                if begun[0] - max(back) > _CATCH_UP_SECONDS:
+                    late = begun[0] - max(back)
+                    yield f"lease {lease.id}: VM {name} began {late:.1f} s after Haizea was back"
+
+    def _end(self, lease: LeaseRecord) -> float | None:
+        """When a lease was to end that was never saved."""
+        runs = self.begun.get(lease.id, [])
+        if lease.request.duration is None or [one.purpose for one in runs][:1] != [Purpose.RUN]:
+            return None
+        if any(one.purpose in (Purpose.SUSPEND, Purpose.RESUME) for one in runs):
+            return None
+        last = [one for one in runs if one.purpose is Purpose.RUN][-1].time
+        start = lease.request.start if lease.request.kind is Kind.AR else last
+        assert start is not None, "it has one"
+        return float(start + lease.request.duration)
 
     def _lateness(self, lease: LeaseRecord, vm: int) -> float:
         """What a reservation, which ends when it was to, may lack for a reason on record."""

@@ -46,6 +46,7 @@ from haizea.sandbox.faults import CLOSE, ERROR, LOSE, Chances
 from haizea.sandbox.objects import Host, Machine
 from haizea.sandbox.operations import Durations
 from haizea.sandbox.server import Options, Sandbox
+from haizea.sandbox.states import State
 from haizea.service.paths import Paths
 from haizea.service.service import Service
 from haizea.store import LeaseQuery, Store, StoreUnavailable
@@ -89,8 +90,9 @@ class Killed(BaseException):
 class Trouble:
     """How much goes wrong: chances of the sandbox, and of what is between it and Haizea.
 
-    ``kills`` and ``outages`` are numbers per hour; ``garbage`` is the chance that an answer
-    is anything but what OpenNebula says.
+    ``kills`` and ``outages`` are numbers per hour, as are ``oned_kills``, each in the middle of
+    some operation, and ``broken_drivers``, each of which fails every time for a while.
+    ``garbage`` is the chance that an answer is anything but what OpenNebula says.
     """
 
     chances: Chances = field(default_factory=Chances)
@@ -101,6 +103,8 @@ class Trouble:
     garbage: float = 0.0
     kills: float = 0.0
     outages: float = 0.0
+    oned_kills: float = 0.0
+    broken_drivers: float = 0.0
     store_failures: float = 0.0
 
 
@@ -115,7 +119,8 @@ class World:
     ) -> None:
         self.directory = directory
         self.dice = random.Random(seed)
-        self.trouble = trouble
+        #: As it is, and as it is until everything calms down.
+        self.trouble = self.trouble_before = trouble
         self.timeout_seconds = int(words.get("timeout", 60))
         self._words = {
             "timeout": 60,
@@ -143,6 +148,11 @@ class World:
         observers.vm_changed = self._vm_changed
         observers.host_changed = self._host_changed
         self.is_down = False
+        #: ``oned`` is not running.
+        self.is_dead = False
+        #: ``(from, to)``: when Haizea or ``oned`` was not running.
+        self.absences: list[tuple[float, float]] = []
+        self._deadly = ""
         #: ``(from, to, what)``: when nobody could have done better.
         self.excuses: list[tuple[float, float, str]] = []
         self._agenda: list[tuple[float, int, int, Callable[[], None]]] = []
@@ -220,7 +230,29 @@ class World:
 
     # --- events ---------------------------------------------------------------------------
 
+    def kill_oned_soon(self, step: str) -> None:
+        """Have ``oned`` killed the next time a VM is in this step."""
+        self._deadly = step
+
+    def _kill_oned(self) -> None:
+        if self.is_dead:
+            return
+        self.is_dead = True
+        self.control.lose_drivers()
+        down = self.dice.choice((1, 5, 20, 60))
+        self.absences.append((self.now(), self.now() + down))
+        self.excuses.append((self.now(), self.now() + down + 20, "oned was killed"))
+        self.at(self.now() + down, self._start_oned)
+        if self.dice.random() < 0.6:
+            self.at(self.now() + self.dice.uniform(0, 60), self.kill_soon)
+
+    def _start_oned(self) -> None:
+        self.is_dead = False
+
     def _vm_changed(self, vm: Machine) -> None:
+        if self._deadly and vm.state is State.ACTIVE and vm.lcm.name == self._deadly:
+            self._deadly = ""
+            self.at(self.now() + self.dice.uniform(0, 0.9), self._kill_oned)
         number = vm.id
         self._publish(lambda watcher: watcher.look_at([number]))
 
@@ -229,7 +261,7 @@ class World:
         self._publish(lambda watcher: watcher.look_at_host(number))
 
     def _publish(self, tell: Callable[[SteppedWatcher], None]) -> None:
-        if self.is_down or self.legacy:
+        if self.is_down or self.is_dead or self.legacy:
             return
         copies = 1
         if self.dice.random() < self.trouble.lose_event:
@@ -250,8 +282,10 @@ class World:
         """A call of Haizea's, with what may go wrong on the way."""
         if self.doomed:
             raise Killed
+        if self.is_dead:
+            raise Unreachable("connection refused", nobody_listens=True)
         if self.is_down:
-            raise Unreachable("connection refused")
+            raise Unreachable("no answer in time")
         mode, _ = self.sandbox.cloud.faults.web()
         if mode == ERROR:
             raise Unreachable("answers 500", maybe_done=True)
@@ -267,7 +301,9 @@ class World:
         return reader.finish()
 
     def call(self, user: str, method: str, *arguments: Value) -> Value | None:
-        """A call by somebody else; ``None`` where it is refused."""
+        """A call by somebody else; ``None`` where it is refused, or nobody is there."""
+        if self.is_dead:
+            return None
         session = Session(f"{user}:{PASSWORDS[user]}").wire(hashed=self.legacy)
         reader = AnswerReader(64 << 20)
         reader.feed(self.sandbox._calls.answer(encode_call(method, (session, *arguments))))
@@ -299,6 +335,7 @@ class World:
                 self._bury(store)
                 down = self.dice.choice((0.5, 5, 20, 90))
                 self.excuses.append((self.now(), self.now() + down + 5, "Haizea was killed"))
+                self.absences.append((self.now(), self.now() + down))
                 self.restarts += 1
                 until = self.now() + down
                 while self.now() < until:
@@ -441,7 +478,7 @@ class SteppedWatcher(Watcher):
                 self._down = True
                 self._later(watching_module.Down(str(error)))
             self._free_at = now + self._pause
-            self._pause = min(2 * self._pause, 15.0)
+            self._pause = min(2 * self._pause, watching_module._LONGEST_PAUSE_SECONDS)
         else:
             self._pause, self._down = 0.5, False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ BUSY = Trouble(
     outages=1,
     store_failures=0.0005,
 )
+#: Nothing goes wrong by chance, so that what has an end is to come to it in time.
+KILLS = Trouble(longest_delay_seconds=0.5, kills=4, oned_kills=8, broken_drivers=4)
+#: And everything at once.
+EVERYTHING = replace(BUSY, oned_kills=4, broken_drivers=3)
 
 
 #: As many hours as are asked for, each from the seed that is its number.
@@ -66,6 +71,18 @@ def test_an_hour_without_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     hour(tmp_path, monkeypatch, seed, QUIET, interference=0, deaths=0)
+
+
+@pytest.mark.parametrize("seed", range(_HOURS))
+def test_an_hour_in_which_haizea_and_oned_are_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    hour(tmp_path, monkeypatch, seed, KILLS, interference=0, deaths=0)
+
+
+@pytest.mark.parametrize("seed", range(_HOURS // 2))
+def test_an_hour_of_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    hour(tmp_path, monkeypatch, seed, EVERYTHING)
 
 
 @pytest.mark.parametrize("seed", sorted({*range(_HOURS), *_ONCE_WRONG}))

@@ -131,3 +131,59 @@ def test_a_group_of_which_one_vm_did_not_come_to_run_is_not_done(
         assert cloud.lease(vms[0]).state is State.FAILED
         assert f"VM {vms[1]}" in cloud.lease(vms[0]).reason
         cloud.until_state(vms[0], "STOPPED")
+
+
+@pytest.mark.parametrize(
+    "step", ["PROLOG", "BOOT", "SAVE_STOP", "EPILOG_STOP", "PROLOG_RESUME", "BOOT_STOPPED"]
+)
+def test_what_oned_was_doing_when_it_was_killed_is_done_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Long before the time after which an operation counts as hanging."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        vm = cloud.submit(cpu=8, start="best_effort", duration="01:00:00", preemptible="yes")
+        if step not in ("PROLOG", "BOOT"):
+            cloud.until_state(vm, "RUNNING")
+            cloud.booked(start="+00:02:00", duration="00:00:40")
+        cloud.sandbox.control.plan("done", step=step, vm=vm, factor=5.0)
+        cloud.until_state(vm, step)
+        kill_oned(cloud, 20)
+        before = cloud.now()
+        cloud.until(lambda: cloud.came_to(vm, "RUNNING")[-1:] > [before], seconds=400)
+        assert len(cloud.came_to(vm, "PROLOG")) == (2 if step == "PROLOG" else 1)
+        assert not cloud.came_to(vm, "UNDEPLOYED")
+        cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("step", ["SHUTDOWN", "EPILOG"])
+def test_what_was_ending_when_oned_was_killed_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        cloud.sandbox.control.plan("done", step=step, factor=20.0)
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.until_state(vm, step)
+        kill_oned(cloud, 20)
+        back = cloud.now()
+        cloud.until_state(vm, "DONE", seconds=400)
+        assert cloud.came_to(vm, "DONE")[0] < back + 120, "command-timeout is 900 s"
+        if step == "EPILOG":
+            causes = {c.cause for c in cloud.sandbox.control.changes() if c.new == "DONE"}
+            assert causes == {"oneadmin one.vm.recover 2"}, "what its disks have is saved"
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+def test_a_shutdown_has_its_grace_once_however_often_haizea_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, opennebula="shutdown-grace: 90") as cloud:
+        cloud.sandbox.control.plan("hang", step="SHUTDOWN", count=1)
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.until_state(vm, "SHUTDOWN")
+        asked = cloud.now()
+        for _ in range(3):
+            at(cloud, cloud.now() + 30)
+            cloud.stop_haizea()
+            cloud.start_haizea()
+        cloud.until_state(vm, "DONE", seconds=400)
+        assert cloud.came_to(vm, "DONE")[0] < asked + 90 + 60, "and not 90 s after the last start"

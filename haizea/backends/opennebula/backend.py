@@ -194,10 +194,12 @@ class OpenNebulaBackend:
         for record in records:
             self._leases.take_up(now, record)
             self._allowing.take_up(record)
-        for vm, only_off in self._endings.vms().items():
+        for vm, (only_off, since) in self._endings.vms().items():
             if vm not in self._ledger.lease_of:
                 goal = Goal.PARKED if only_off else Goal.ENDED
-                self._ledger.aim(Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=now))
+                errand = Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=since)
+                errand.first_sent = since
+                self._ledger.aim(errand)
         self._leases.dry_run = self._options.dry_run
         self._settle()
         self._watcher.start()
@@ -291,6 +293,8 @@ class OpenNebulaBackend:
         return self._looked and not self._down and not self._follows
 
     def _answered(self, now: int, answer: Answer, told: list[Input]) -> None:
+        if answer.unreachable:
+            self._rates.disturbed()
         outcome = self._enactment.answered(now, answer)
         if outcome is not None:
             told += self._leases.outcome(now, outcome)
@@ -334,6 +338,10 @@ class OpenNebulaBackend:
         if look.whole:
             leased = map(self._seen.get, self._ledger.lease_of)
             self._seen.waits.settle(seen.vm for seen in leased if seen is not None)
+        if look.restarted:
+            self._seen.orphan(now)
+            self._enactment.restarted()
+            self._rates.disturbed()
         first = look.whole and not self._looked
         if first:
             self._looked = True

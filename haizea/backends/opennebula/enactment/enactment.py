@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
+from haizea.backends.opennebula.enactment.remedies import hangs_at, remedy, way_out
 from haizea.backends.opennebula.model.errors import Reason
 from haizea.backends.opennebula.model.vm import LcmState, VmState
 from haizea.backends.opennebula.state.host_table import HostTable
@@ -15,7 +16,6 @@ from haizea.backends.opennebula.state.ledger import Errand, Ledger
 from haizea.backends.opennebula.state.room import Room
 from haizea.backends.opennebula.state.seen import Seen, SeenVms, size_of
 from haizea.backends.opennebula.state.steps import (
-    NOTHING_LOST,
     STARTS,
     Finding,
     Goal,
@@ -94,6 +94,14 @@ class Enactment:
         if answer.reason is Reason.NO_SUCH_OBJECT:
             return None  # The look that follows tells.
         return self._failed(now, errand, f"{answer.order} was refused: {answer.error}")
+
+    def restarted(self) -> None:
+        """OpenNebula was started anew: what it was told before and has not done is lost."""
+        for number in self._ledger.open:
+            errand = self._ledger.errands[number]
+            if not errand.busy:
+                errand.verb = errand.working = None
+        self.room.nobody_comes()
 
     def pump(self, now: int) -> Iterator[Outcome]:
         """Do what can be done now; what became of errands meanwhile."""
@@ -183,7 +191,7 @@ class Enactment:
             now, errand
         ):
             return
-        verb = self._remedy(errand, seen)
+        verb = remedy(errand, seen)
         if verb is not Verb.RETRY:
             self._command(now, errand, seen, verb)
             return
@@ -210,15 +218,6 @@ class Enactment:
             return False
         return bool(self.room.problem(host, size_of(seen.vm), {errand.vm}))
 
-    def _remedy(self, errand: Errand, seen: Seen) -> Verb:
-        """What helps a VM whose operation failed."""
-        if errand.next_goal is Goal.ENDED:
-            return Verb.DELETE
-        off = errand.next_goal in (Goal.OFF, Goal.PARKED)
-        if off and seen.vm.lcm_state in NOTHING_LOST:
-            return Verb.RECREATE
-        return Verb.RETRY
-
     def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
         """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
         if errand.next_goal is not Goal.OFF or self._seen.legacy:
@@ -234,26 +233,23 @@ class Enactment:
 
     def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """The VM is busy; a state that lasts too long hangs."""
-        ends = errand.next_goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN
-        limit = self._limits.grace_seconds if ends else self._limits.timeout_seconds
-        begun = max(seen.changed, errand.since) if ends else seen.changed
-        if now < begun + limit:
-            self._at(begun + limit)
+        moment = max(hangs_at(errand, seen, self._limits), errand.retry_at)
+        if now < moment:
+            self._at(moment)
             return
-        if now < errand.retry_at:
-            self._at(errand.retry_at)
-            return
-        _log.warning("VM %d hangs in %s", errand.vm, told(seen.vm.lcm_state))
+        problem = f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}"
+        _log.warning("%s%s", problem, ": OpenNebula was restarted" if seen.orphaned else "")
         errand.working = None
-        outcome = self._failed(now, errand, f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}")
-        if outcome is not None:
-            yield outcome
-            return
-        again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
-        if not self._seen.legacy:
-            self._command(now, errand, seen, Verb.FAIL)
-        elif errand.next_goal is Goal.ENDED:
-            self._command(now, errand, seen, Verb.TERMINATE_HARD)
+        again = now + 1
+        if seen.orphaned is None:
+            outcome = self._failed(now, errand, problem)
+            if outcome is not None:
+                yield outcome
+                return
+            again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
+        verb = way_out(errand, seen, legacy=self._seen.legacy)
+        if verb is not None:
+            self._command(now, errand, seen, verb)
         errand.retry_at = again
 
     def _harder(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> Verb:

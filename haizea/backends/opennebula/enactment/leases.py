@@ -129,6 +129,9 @@ class Leases:
             since = min(plan.since, record.changed) if phase.purpose is Purpose.RUN else plan.since
             self._begin(since, lease, phase.purpose, phase.end, plan.hosts)
             lease.started = phase.purpose is not Purpose.RUN
+            if phase.purpose is Purpose.SHUTDOWN:
+                for errand in self._ledger.of(lease):
+                    errand.first_sent = plan.since
         elif record.saved:
             self._aim_all(now, lease, Goal.SAVED)
         elif any(self._endings.has(vm) for vm in lease.vms):
@@ -163,7 +166,7 @@ class Leases:
         """The VMs of a lease leave their hosts, to start over some time."""
         self._aim_all(now, lease, Goal.OFF)
         for vm in lease.vms:
-            self._endings.add(vm, only_off=True)
+            self._endings.add(vm, now, only_off=True)
 
     def _nothing_under_way(self, lease: Tracked) -> None:
         lease.purpose = None
@@ -188,10 +191,10 @@ class Leases:
             if lease.spoilt or ((failed or left_alone) and on_host):
                 # Nothing is deleted; and nothing runs for ever that was to run for a while.
                 self._aim(now, lease, node, Goal.PARKED)
-                self._endings.add(vm, only_off=True)
+                self._endings.add(vm, now, only_off=True)
             elif ends:
                 self._aim(now, lease, node, Goal.ENDED)
-                self._endings.add(vm)
+                self._endings.add(vm, now)
             else:
                 self._ledger.drop(vm)
                 self._endings.remove(vm)

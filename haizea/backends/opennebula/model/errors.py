@@ -20,12 +20,15 @@ class Unreachable(OpenNebulaError):
     """No answer arrived: no connection, a time limit, an HTTP error, a connection cut off.
 
     ``maybe_done`` says that the request may have been carried out nevertheless; look at
-    the object before sending it again.
+    the object before sending it again. ``nobody_listens`` says that no server was running.
     """
 
-    def __init__(self, text: str, *, maybe_done: bool = False) -> None:
+    def __init__(
+        self, text: str, *, maybe_done: bool = False, nobody_listens: bool = False
+    ) -> None:
         super().__init__(text)
         self.maybe_done = maybe_done
+        self.nobody_listens = nobody_listens
 
 
 class BadAnswer(OpenNebulaError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from enum import IntEnum
@@ -60,17 +60,20 @@ class LcmState(IntEnum):
     SHUTDOWN = 12
     CANCEL = 13
     FAILURE = 14
+    CLEANUP_RESUBMIT = 15
     UNKNOWN = 16
     SHUTDOWN_POWEROFF = 18
     BOOT_POWEROFF = 20
     BOOT_SUSPENDED = 21
     BOOT_STOPPED = 22
+    CLEANUP_DELETE = 23
     SHUTDOWN_UNDEPLOY = 29
     EPILOG_UNDEPLOY = 30
     PROLOG_UNDEPLOY = 31
     BOOT_UNDEPLOY = 32
     BOOT_MIGRATE = 35
     BOOT_FAILURE = 36
+    EPILOG_FAILURE = 40
 
 
 #: States in which a VM is bound to the host of its last history record.
@@ -81,6 +84,8 @@ _ON_A_HOST = frozenset([VmState.ACTIVE, VmState.SUSPENDED, VmState.POWEROFF])
 class HistoryRecord:
     """One stay of a VM on a host. Times are seconds since the epoch, 0 for not yet.
 
+    ``running_start`` is when it began to boot, and ``prolog_start`` and ``epilog_start`` when
+    its files began to be prepared and to be put away.
     ``datastore_id`` is ``None`` where OpenNebula has no datastores (1.4).
     """
 
@@ -92,6 +97,8 @@ class HistoryRecord:
     end: int
     running_start: int
     running_end: int
+    prolog_start: int = 0
+    epilog_start: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +170,11 @@ def read_vms(text: str, *, tolerant: bool = False) -> Iterator[VirtualMachine]:
     """The VMs of a pool, in its order; errors as in :func:`read_vm`."""
     for element in read_pool(text, "VM_POOL", tolerant=tolerant):
         yield vm_of(element)
+
+
+def oldest_first(vms: Iterable[VirtualMachine]) -> tuple[VirtualMachine, ...]:
+    """The VMs by number: pools of 6 and later have the newest first."""
+    return tuple(sorted(vms, key=lambda vm: vm.id))
 
 
 def vm_of(element: Element) -> VirtualMachine:
@@ -260,4 +272,6 @@ def _record(element: Element) -> HistoryRecord:
         end=whole(texts.get("ETIME"), "ETIME", 0),
         running_start=whole(texts.get("RSTIME"), "RSTIME", 0),
         running_end=whole(texts.get("RETIME"), "RETIME", 0),
+        prolog_start=whole(texts.get("PSTIME"), "PSTIME", 0),
+        epilog_start=whole(texts.get("ESTIME"), "ESTIME", 0),
     )

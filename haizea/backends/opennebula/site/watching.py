@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 #: Events that come within this time are answered by one question.
 _GATHER_SECONDS = 0.02
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 2.0
 _LISTEN_SECONDS = 0.5
 _ASK_AGAIN_SECONDS = 2.0
 #: More hosts than these are asked for as a pool.
@@ -106,6 +106,8 @@ class Watcher:
         self._next_ping = 0.0
         self._pause = _FIRST_PAUSE_SECONDS
         self._down = False
+        #: So often nobody had listened when everything was looked at last.
+        self._absences = 0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -224,7 +226,7 @@ class Watcher:
         return not self._closing
 
     def _look(self) -> None:
-        if self._down:
+        if self._down or self._client.absences != self._absences:
             # It may be another version now.
             self._client.version(ask_again=True)
             self._everything = True
@@ -279,7 +281,7 @@ class Watcher:
     def _look_at_everything(self) -> None:
         if not self._leads():
             return
-        asked = time.monotonic()
+        asked, absences = time.monotonic(), self._client.absences
         hosts = self._client.hosts()
         unread: set[int] = set()
         vms = list(self._client.vms(unread=unread))
@@ -294,8 +296,10 @@ class Watcher:
                 unread=frozenset(unread),
                 hosts=hosts,
                 surroundings=self._surroundings(),
+                restarted=absences != self._absences,
             )
         )
+        self._absences = absences
 
     def _look_at_vms(self, numbers: set[int]) -> None:
         asked = time.monotonic()

@@ -14,28 +14,32 @@ class Endings:
 
     def __init__(self, kept: str | None, keep: Callable[[str], bool]) -> None:
         self._keep = keep
-        found: dict[str, bool] = json.loads(kept) if kept else {}
-        self._only_off = {int(vm): only_off for vm, only_off in found.items()}
+        found = json.loads(kept) if kept else {}
+        # An earlier version kept no time.
+        known = {vm: one if isinstance(one, list) else (one, 0) for vm, one in found.items()}
+        self._vms: dict[int, tuple[bool, int]] = {int(vm): tuple(one) for vm, one in known.items()}
         self._changed = False
 
-    def vms(self) -> dict[int, bool]:
-        """The VMs, and whether each is only to leave its host."""
-        return dict(self._only_off)
+    def vms(self) -> dict[int, tuple[bool, int]]:
+        """The VMs: whether each is only to leave its host, and since when."""
+        return dict(self._vms)
 
     def has(self, vm: int) -> bool:
         """Whether the VM is one of them."""
-        return vm in self._only_off
+        return vm in self._vms
 
-    def add(self, vm: int, *, only_off: bool = False) -> None:
+    def add(self, vm: int, now: int, *, only_off: bool = False) -> None:
         """A VM is to end, or only to leave its host."""
-        self._changed |= self._only_off.get(vm) is not only_off
-        self._only_off[vm] = only_off
+        known = self._vms.get(vm)
+        if known is None or known[0] is not only_off:
+            self._vms[vm] = (only_off, now)
+            self._changed = True
 
     def remove(self, vm: int) -> None:
         """A VM has ended or left, or is somebody else's business now."""
-        self._changed |= self._only_off.pop(vm, None) is not None
+        self._changed |= self._vms.pop(vm, None) is not None
 
     def save(self) -> None:
         """Make it durable, where it changed; what cannot be kept now is kept with the next."""
         if self._changed:
-            self._changed = not self._keep(json.dumps(self._only_off, sort_keys=True))
+            self._changed = not self._keep(json.dumps(self._vms, sort_keys=True))

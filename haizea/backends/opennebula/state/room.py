@@ -39,6 +39,13 @@ class Room:
         if host is not None:
             self._going_to[host].discard(vm)
 
+    def nobody_comes(self) -> None:
+        """Whatever was commanded is lost, but what is being sent."""
+        for vm in list(self._going):
+            errand = self._ledger.errands.get(vm)
+            if errand is None or not errand.busy:
+                self.came(vm)
+
     def settled(self, vm: int) -> None:
         """A VM was seen anew: where it was on its way to shows there."""
         host, seen = self._going.get(vm), self._seen.get(vm)

@@ -10,6 +10,7 @@ from haizea.backends.opennebula.model.host import HostInfo
 from haizea.backends.opennebula.model.pools import Cluster, Datastore, VmGroup
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.model.waiting import WaitingStates
+from haizea.backends.opennebula.state.steps import is_busy
 from haizea.core.model.resources import Capacity
 
 #: While a VM moves, it takes room on both hosts.
@@ -32,6 +33,7 @@ class Look:
     ``hosts`` are all hosts, ``None`` where they were not asked for; ``host`` is one of
     them. A ``whole`` look has all VMs that are not over, but for those ``unread``, of which
     nothing is known. ``gone`` are VMs that were asked for by number and do not exist.
+    ``restarted``: OpenNebula was not running for a while since the last whole look.
     """
 
     asked: float
@@ -42,16 +44,23 @@ class Look:
     host: HostInfo | None = None
     gone: frozenset[int] = frozenset()
     surroundings: Surroundings | None = None
+    restarted: bool = False
 
 
 @dataclass(slots=True)
 class Seen:
-    """A VM as it was; ``asked`` by the steady clock, ``changed`` when its state did."""
+    """A VM as it was; ``asked`` by the steady clock, ``changed`` when its state did.
+
+    It is ``orphaned`` since then where OpenNebula was started anew while it was busy: nobody
+    will tell how that ends. ``found_so``: it has been in its state since it was seen first.
+    """
 
     vm: VirtualMachine
     asked: float
     changed: int
     places: tuple[int, ...]
+    orphaned: int | None = None
+    found_so: bool = True
 
 
 class SeenVms:
@@ -111,6 +120,12 @@ class SeenVms:
             self._keep(json.dumps(self._moves))
         return changed
 
+    def orphan(self, now: int) -> None:
+        """OpenNebula was started anew: it does not go on with what it was doing with VMs."""
+        for seen in self._seen.values():
+            if is_busy(seen.vm):
+                seen.orphaned = now
+
     def _see(self, now: int, vm: VirtualMachine, asked: float) -> bool:
         if vm.state == VmState.DONE:
             return self._forget(vm.id)
@@ -126,7 +141,7 @@ class SeenVms:
         if vm == known.vm:
             return False
         if (vm.state, vm.lcm_state) != (known.vm.state, known.vm.lcm_state):
-            known.changed = now
+            known.changed, known.orphaned, known.found_so = now, None, False
         known.places = self._settle(vm, known.places, known.places)
         known.vm = vm
         return True

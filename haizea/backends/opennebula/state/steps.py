@@ -78,14 +78,14 @@ STARTS = frozenset([36, 37, 38, 39, 47, 48, 49, 50])
 
 #: A VM in them is on no host.
 AT_REST = frozenset([VmState.PENDING, VmState.HOLD, VmState.STOPPED, VmState.UNDEPLOYED])
-#: States between rest and the first moment in which a VM runs, 15 being recreated.
+#: States between rest and the first moment in which a VM runs.
 _STARTING = frozenset(
     [
         LcmState.INIT,
         LcmState.PROLOG,
         LcmState.BOOT,
         LcmState.PROLOG_RESUME,
-        15,
+        LcmState.CLEANUP_RESUBMIT,
         LcmState.BOOT_SUSPENDED,
         LcmState.BOOT_STOPPED,
         LcmState.PROLOG_UNDEPLOY,
@@ -116,6 +116,12 @@ def starts(vm: VirtualMachine) -> bool:
     return vm.state == VmState.ACTIVE and vm.lcm_state in _STARTING
 
 
+def is_busy(vm: VirtualMachine) -> bool:
+    """Whether it is in a state that it leaves by itself."""
+    settled = (LcmState.RUNNING, LcmState.UNKNOWN)
+    return vm.state == VmState.ACTIVE and vm.lcm_state not in settled and not is_broken(vm)
+
+
 def is_over(vm: VirtualMachine) -> bool:
     """Whether it will never run again."""
     return vm.state in _OVER
@@ -127,7 +133,7 @@ def next_step(goal: Goal, host: int | None, vm: VirtualMachine, manners: Manners
         return Finding.REACHED if goal is not Goal.RUNNING else Finding.GONE
     if is_broken(vm):
         return Finding.BROKEN
-    if vm.state == VmState.ACTIVE and vm.lcm_state not in (LcmState.RUNNING, LcmState.UNKNOWN):
+    if is_busy(vm):
         return Finding.UNDER_WAY
     match goal:
         case Goal.RUNNING:

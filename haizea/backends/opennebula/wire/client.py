@@ -32,7 +32,13 @@ from haizea.backends.opennebula.model.pools import (
 )
 from haizea.backends.opennebula.model.template import Attributes, Template, write_template
 from haizea.backends.opennebula.model.version import LEGACY, Version, read_version
-from haizea.backends.opennebula.model.vm import VirtualMachine, VmState, read_vm, read_vms
+from haizea.backends.opennebula.model.vm import (
+    VirtualMachine,
+    VmState,
+    oldest_first,
+    read_vm,
+    read_vms,
+)
 from haizea.backends.opennebula.wire.answers import Value, encode_call, unwrap
 from haizea.backends.opennebula.wire.commands import (
     LEGACY_ACTIONS,
@@ -86,6 +92,8 @@ class Client:
         self._retry = retry or RetrySettings()
         self._closing = threading.Event()
         self._version: Version | None = None
+        #: How often nobody listened at its address: who answers next was started since.
+        self.absences = 0
         #: Calls that this OpenNebula does not have.
         self._missing: set[str] = set()
 
@@ -198,7 +206,7 @@ class Client:
         if text is None:
             # Before it there was no shorter form either.
             text = self._text("one.vmpool.info", *call)
-        return _oldest_first(read_vms(text))
+        return oldest_first(read_vms(text))
 
     def vms_by_id(
         self, numbers: Iterable[int], unread: set[int] | None = None
@@ -213,7 +221,7 @@ class Client:
                 if text is None:
                     return self._one_by_one(wanted, unread=unread)
                 found += read_vms(text)
-            return _oldest_first(found)
+            return oldest_first(found)
         return self._one_by_one(wanted, unread=unread)
 
     def vm(self, number: int) -> VirtualMachine:
@@ -322,7 +330,7 @@ class Client:
                     unread.add(number)
             else:
                 found.append(_owned(vm, owners.get(number, "")))
-        return _oldest_first(found)
+        return oldest_first(found)
 
     def _text(
         self,
@@ -383,6 +391,7 @@ class Client:
             try:
                 return self._connections.exchange(body, fresh=not repeat)
             except Unreachable as error:
+                self.absences += error.nobody_listens
                 again = repeat or not error.maybe_done
                 if not again or attempt == self._retry.attempts or self._closing.is_set():
                     raise Unreachable(f"{method}: {error}", maybe_done=error.maybe_done) from None
@@ -390,10 +399,6 @@ class Client:
             self._closing.wait(wait)
             wait = min(2 * wait, _LONGEST_BACKOFF_SECONDS)
         raise OpenNebulaError(f"{method}: no attempt is allowed")
-
-
-def _oldest_first(vms: Iterable[VirtualMachine]) -> tuple[VirtualMachine, ...]:
-    return tuple(sorted(vms, key=lambda vm: vm.id))
 
 
 def _owned(vm: VirtualMachine, uname: str) -> VirtualMachine:

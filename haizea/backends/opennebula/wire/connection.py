@@ -228,7 +228,8 @@ class Connections:
             connection.connect()
         except OSError as error:
             connection.close()
-            raise Unreachable(self._told(error)) from None
+            gone = isinstance(error, ConnectionRefusedError)
+            raise Unreachable(self._told(error), nobody_listens=gone) from None
         connection.sock.settimeout(self._settings.silence_seconds)
         return connection
 

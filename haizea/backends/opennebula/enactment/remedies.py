@@ -1,0 +1,77 @@
+"""What helps a VM whose operation failed, or hangs, and when it counts as hanging."""
+
+from __future__ import annotations
+
+from haizea.backends.opennebula.enactment.outcomes import Limits
+from haizea.backends.opennebula.model.vm import LcmState
+from haizea.backends.opennebula.state.ledger import Errand
+from haizea.backends.opennebula.state.seen import Seen
+from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb
+
+_PROLOGS = frozenset([LcmState.PROLOG, LcmState.PROLOG_RESUME, LcmState.PROLOG_UNDEPLOY])
+_BOOTS = frozenset(
+    [LcmState.BOOT, LcmState.BOOT_SUSPENDED, LcmState.BOOT_STOPPED, LcmState.BOOT_UNDEPLOY]
+)
+_EPILOGS = frozenset([LcmState.EPILOG, LcmState.EPILOG_STOP, LcmState.EPILOG_UNDEPLOY])
+
+#: So long after OpenNebula was started anew, monitoring may yet find how an operation ended.
+_SETTLING_SECONDS = 4
+#: What is shut down hard is off after so long, or twice as long the next time.
+_HARD_SECONDS = 5
+
+
+def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
+    """The moment from which on a busy VM counts as hanging.
+
+    It neither begins anew when Haizea is started again, nor waits for what nobody does.
+    """
+    if seen.orphaned is not None:
+        return seen.orphaned + _SETTLING_SECONDS
+    if errand.next_goal is Goal.ENDED and seen.vm.lcm_state == LcmState.SHUTDOWN:
+        if errand.first_sent is None:
+            return max(seen.changed, errand.since) + limits.grace_seconds
+        patience = min(_HARD_SECONDS << min(errand.attempts, 10), limits.grace_seconds)
+        soonest = seen.changed + patience
+        return max(errand.first_sent + limits.grace_seconds, soonest)
+    return _began(seen) + limits.timeout_seconds
+
+
+def _began(seen: Seen) -> int:
+    """When a VM came to its state: before it was seen first, by OpenNebula's own times.
+
+    They are those of the first time: what is tried again keeps them.
+    """
+    stamp = 0
+    if seen.found_so and seen.vm.history:
+        stay, lcm = seen.vm.history[-1], seen.vm.lcm_state
+        if lcm in _PROLOGS:
+            stamp = stay.prolog_start
+        elif lcm in _BOOTS:
+            stamp = stay.running_start
+        elif lcm in _EPILOGS:
+            stamp = stay.epilog_start
+    return min(stamp or seen.changed, seen.changed)
+
+
+def way_out(errand: Errand, seen: Seen, *, legacy: bool) -> Verb | None:
+    """The command that gets a VM out of a state that does not end; ``None`` if there is none."""
+    if legacy:
+        return Verb.TERMINATE_HARD if errand.next_goal is Goal.ENDED else None
+    match seen.vm.lcm_state:
+        case LcmState.CLEANUP_RESUBMIT:
+            return Verb.RECREATE
+        case LcmState.CLEANUP_DELETE:
+            return Verb.DELETE
+    return Verb.FAIL
+
+
+def remedy(errand: Errand, seen: Seen) -> Verb:
+    """What helps a VM whose operation failed."""
+    if errand.next_goal is Goal.ENDED:
+        # Its disks may be about to be saved.
+        again = seen.vm.lcm_state == LcmState.EPILOG_FAILURE and errand.attempts <= 2
+        return Verb.RETRY if again else Verb.DELETE
+    off = errand.next_goal in (Goal.OFF, Goal.PARKED)
+    if off and seen.vm.lcm_state in NOTHING_LOST:
+        return Verb.RECREATE
+    return Verb.RETRY
