@@ -61,7 +61,8 @@ def session_from(one_auth: Path | None) -> Session:
 def client_of(endpoint: str, one_auth: Path | None) -> Iterator[Client]:
     """A client, for one command; what OpenNebula has against it is said in its words."""
     from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused
-    from haizea.backends.opennebula.wire.client import Client, RetrySettings
+    from haizea.backends.opennebula.wire.client import Client
+    from haizea.backends.opennebula.wire.connection import RetrySettings
 
     session = session_from(one_auth)
     retry = RetrySettings(attempts=2, backoff_seconds=0.2)

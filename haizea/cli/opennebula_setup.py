@@ -58,8 +58,8 @@ def check(conf: Path | None, endpoint: str | None, one_auth: Path | None, output
     """
     from haizea.backends.opennebula.model.errors import OpenNebulaError
     from haizea.backends.opennebula.site.setup_check import Verdict, check_setup
-    from haizea.backends.opennebula.wire.client import Client, RetrySettings
-    from haizea.backends.opennebula.wire.connection import ConnectionSettings
+    from haizea.backends.opennebula.wire.client import Client
+    from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 
     setup = _setup(conf, endpoint)
     session = session_from(one_auth)

@@ -23,8 +23,8 @@ from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
 from haizea.backends.opennebula.state.rates import RateRules
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
-from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 from haizea.backends.opennebula.wire.session import read_session
 from haizea.clock import RealClock
 from haizea.config import Config

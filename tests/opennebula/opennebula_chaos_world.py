@@ -37,7 +37,8 @@ from haizea.backends.opennebula.model.errors import (
 from haizea.backends.opennebula.owners.reports import Reports
 from haizea.backends.opennebula.site.watching import Watcher
 from haizea.backends.opennebula.wire.answers import AnswerReader, Value, encode_call, unwrap
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.connection import RetrySettings
 from haizea.backends.opennebula.wire.session import Session
 from haizea.clock import Pace
 from haizea.config import loads

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from haizea.backends.opennebula.model.waiting import HOLD, PENDING
 from haizea.backends.opennebula.site.placer import install_placer
 from haizea.backends.opennebula.site.setup_check import Finding, Setup, Verdict, check_setup
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.connection import RetrySettings
 from haizea.backends.opennebula.wire.session import Session
 from haizea.cli.commands import cli
 from haizea.sandbox.server import HostSpec, Options, Sandbox

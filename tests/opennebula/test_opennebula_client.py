@@ -45,9 +45,9 @@ from haizea.backends.opennebula.model.errors import (
 from haizea.backends.opennebula.model.pools import RaftState
 from haizea.backends.opennebula.model.version import LEGACY, Version
 from haizea.backends.opennebula.model.vm import VmState
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.commands import Action, Migration, Recovery, Which
-from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 from haizea.backends.opennebula.wire.session import Session, read_session
 
 SECRET = "onepass"

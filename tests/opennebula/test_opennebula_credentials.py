@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from haizea.api.manager import Unavailable
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.connection import RetrySettings
 from haizea.backends.opennebula.wire.session import Session
 from haizea.cli.access import WrongAccess, find_token
 from haizea.cli.commands import cli

@@ -13,7 +13,8 @@ import pytest
 
 from haizea.backends.opennebula.owners.reports import LeaseReports, Pace, Reports
 from haizea.backends.opennebula.owners.words import Actual, Report, moment_in_words, reports_of
-from haizea.backends.opennebula.wire.client import Client, RetrySettings
+from haizea.backends.opennebula.wire.client import Client
+from haizea.backends.opennebula.wire.connection import RetrySettings
 from haizea.backends.opennebula.wire.session import Session
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet

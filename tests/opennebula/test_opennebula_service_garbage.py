@@ -10,8 +10,7 @@ import pytest
 from opennebula_tap import Handler, Spoil, TappedSite, tapped_site
 
 import haizea.service.opennebula as side_module
-from haizea.backends.opennebula.wire.client import RetrySettings
-from haizea.backends.opennebula.wire.connection import ConnectionSettings
+from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 from haizea.core.model.lifecycle import State
 
 HEAD = b'<?xml version="1.0"?><methodResponse><params><param><value>'

@@ -62,7 +62,8 @@ def way_out(errand: Errand, seen: Seen, *, legacy: bool) -> Verb | None:
             return Verb.RECREATE
         case LcmState.CLEANUP_DELETE:
             return Verb.DELETE
-    return Verb.FAIL
+        case _:
+            return Verb.FAIL
 
 
 def remedy(errand: Errand, seen: Seen) -> Verb:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from haizea.backends.opennebula.model.errors import (
     BadAnswer,
@@ -47,7 +47,11 @@ from haizea.backends.opennebula.wire.commands import (
     Recovery,
     Which,
 )
-from haizea.backends.opennebula.wire.connection import Connections, ConnectionSettings
+from haizea.backends.opennebula.wire.connection import (
+    Connections,
+    ConnectionSettings,
+    RetrySettings,
+)
 from haizea.backends.opennebula.wire.session import Session
 
 _log = logging.getLogger(__name__)
@@ -56,14 +60,6 @@ _EVERYBODYS = -2
 _NO_LIMIT = -1
 _IDS_PER_CALL = 500
 _LONGEST_BACKOFF_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrySettings:
-    """How often a call is tried in all, and the wait before the second; it doubles each time."""
-
-    attempts: int = 4
-    backoff_seconds: float = 0.5
 
 
 class Client:

@@ -42,6 +42,14 @@ class ConnectionSettings:
     certificates: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
+    """How often a call is tried in all, and the wait before the second; it doubles each time."""
+
+    attempts: int = 4
+    backoff_seconds: float = 0.5
+
+
 class _Overdue(Exception):
     """An answer takes longer than it may."""
 
