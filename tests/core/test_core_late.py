@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from haizea.core.model.events import LeaseEnded, LeaseSubmitted, StateChanged
+from haizea.core.model.events import (
+    Expected,
+    LeaseEnded,
+    LeaseSubmitted,
+    OperationDelayed,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
-from haizea.core.model.settings import Settings
+from haizea.core.model.settings import Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -44,3 +53,75 @@ def test_hosts_are_free_when_vms_have_shut_down(kind: Kind) -> None:
     assert changes[0].reason == "its duration is over, and its VMs have shut down"
     assert (changes[-1].lease_id, changes[-1].new, changes[-1].time) == (2, State.ACTIVE, 72)
     scheduler.check()
+
+
+CPU_AND_MEMORY = (100, 1024)
+
+
+def kept(
+    lease_id: int,
+    state: State,
+    capacity: tuple[int, int],
+    *phases: tuple[Purpose, int, int],
+    since: int | None = None,
+    remaining: int | None = None,
+) -> LeaseRecord:
+    """A lease on the one host, as an earlier scheduler left it: an AR if it has not begun."""
+    begin, end = phases[0][1], phases[-1][2]
+    request = LeaseRequest(
+        id=lease_id,
+        submitted=-100,
+        kind=Kind.AR if since is None else Kind.BEST_EFFORT,
+        nodes=(NodeSet(1, capacity),),
+        duration=remaining or end - begin,
+        start=begin if since is None else None,
+        preemptible=since is not None,
+    )
+    plan = PlanRecord(
+        hosts=(0,),
+        phases=tuple(PhaseRecord(purpose=p, start=s, end=e) for p, s, e in phases),
+        since=since,
+    )
+    return LeaseRecord(
+        request=request,
+        state=state,
+        changed=-100,
+        queued_since=-100,
+        remaining=request.duration or 0,
+        saved=state is State.RESUMING,
+        bound=(0,) if state is State.RESUMING else None,
+        plan=plan,
+    )
+
+
+def going_on(now: int, *records: LeaseRecord) -> Scheduler:
+    """A scheduler of one host that goes on with these leases."""
+    site = Site.uniform(ResourceTypes(), 1, CPU_AND_MEMORY)
+    scheduler = Scheduler(site, Settings(suspension=Suspension.ALL), make_policies(), now)
+    scheduler.restore(records, SiteRecord())
+    return scheduler
+
+
+def test_what_overruns_makes_a_late_reservation_wait_that_was_to_begin_earlier_still() -> None:
+    """The AR was to begin at 28, before the resumption that overruns was to give its room back."""
+    run, suspend, resume = Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME
+    scheduler = going_on(
+        10,
+        kept(1, State.RESUMING, (20, 256), (resume, 0, 14), (run, 14, 54), since=0, remaining=40),
+        kept(2, State.ACTIVE, (50, 256), (run, -8, 20), (suspend, 20, 28), since=-8, remaining=500),
+        kept(3, State.SCHEDULED, (60, 768), (run, 28, 161)),
+        kept(4, State.SCHEDULED, (60, 768), (run, 230, 260)),
+    )
+    decisions = scheduler.handle(86, [OperationDelayed(1, resume, 54)])
+    scheduler.check()
+    records = {record.id: record for record in scheduler.records()}
+    assert [records[i].state for i in (1, 2, 3)] == ["Active", "Suspending", "Scheduled"]
+    assert records[4].plan is not None
+    assert records[4].plan.phases[0].start == 230, "what is not in the way keeps its time"
+    late = [d for d in decisions if isinstance(d, Expected) and d.lease_id == 3]
+    assert [(d.start, d.reason) for d in late] == [
+        (94, "it starts late: host-1 is still held by lease 1")
+    ]
+    assert not scheduler.handle(93)
+    started = {d.lease_id for d in scheduler.handle(94) if isinstance(d, OperationStarted)}
+    assert started == {3}

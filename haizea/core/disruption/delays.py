@@ -78,24 +78,10 @@ class Lateness:
         """Take what has not started off the hosts that late leases need longer."""
         late, self._late = self._late, []
         for lease, old_end in late:
-            if lease.plan is not None:
-                self._clear_way(lease, old_end, lease.plan.end)
-
-    def _clear_way(self, lease: Lease, start: int, end: int) -> None:
-        table = self._schedule.table
-        for host, _ in lease.hold.use:
-            self._others.make_way(host)
-            while min(table.least_free(host, start, end)) < 0:
-                last = max(
-                    (
-                        h
-                        for h in table.holds_on(host)
-                        if start <= h.start < end and not self._schedule.leases[h.owner].started
-                    ),
-                    key=lambda h: (h.start, h.serial),
-                )
+            for host, _ in lease.plan.use if lease.plan is not None else ():
+                self._others.make_way(host)
                 reason = f"{self._hosts[host].name} is still held by lease {lease.id}"
-                self._repair.displace(self._schedule.leases[last.owner], reason, 1 << host, end)
+                self._repair.clear(lease, host, old_end, reason)
 
     def _transfer_delayed(self, lease: Lease, end: int) -> None:
         preparation = self._schedule.preparation
@@ -186,6 +172,9 @@ class Lateness:
         if lease.remaining < FOREVER:
             lease.remaining = plan.end - now
         plan.phases[0] = Phase(run.purpose, now, run.end)
+        table = self._schedule.table
+        table.release(lease.hold)
+        plan.hold = table.reserve(now, plan.end, plan.use, lease.id)
         lease.late = reason
         self._schedule.again(lease)
 

@@ -62,21 +62,14 @@ class Others:
         if wanted is None:
             return
         table, now = self._schedule.table, self._schedule.now
-        amount = tuple(map(min, wanted, table.free_now(host)))
+        free = table.free_now(host)
+        amount = tuple([max(0, min(w, f)) for w, f in zip(wanted, free, strict=True)])
         if amount != wanted:
             self._short.add(host)
         if not any(amount):
             return
-        while any(map(int.__lt__, table.least_free(host, now, FOREVER), amount)):
-            self._displace(host)
-        self._holds[host] = table.reserve(now, FOREVER, ((host, amount),), OTHERS)
-
-    def _displace(self, host: int) -> None:
-        """Take the last of what has not started off the host."""
-        leases = self._schedule.leases
-        last = max(
-            (h for h in self._schedule.table.holds_on(host) if not leases[h.owner].started),
-            key=lambda h: (h.start, h.serial),
-        )
         reason = f"others use {self._hosts[host].name}"
-        self._repair.displace(leases[last.owner], reason, 1 << host)
+        while any(map(int.__lt__, table.least_free(host, now, FOREVER), amount)):
+            if not self._repair.displace_last(host, now, FOREVER, reason):
+                break
+        self._holds[host] = table.reserve(now, FOREVER, ((host, amount),), OTHERS)

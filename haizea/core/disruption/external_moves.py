@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from haizea.core.capacity.hold import Hold
 from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.replanning import Repair
 from haizea.core.model.allocation import Use
 from haizea.core.model.events import OperationStarted
 from haizea.core.model.hosts import Host
 from haizea.core.model.members import ACTIVE, RUN
-from haizea.core.model.resources import FOREVER, add, fits
+from haizea.core.model.resources import add, fits
 from haizea.core.placement.mapper import Hosts
-from haizea.core.placement.plan import Lease, Phase
+from haizea.core.placement.plan import Phase
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -55,7 +54,8 @@ class Moved:
         schedule.out.append(OperationStarted(schedule.now, lease_id, RUN, under_way.end, hosts))
         schedule.touched[lease_id] = lease
         for host, _ in use:
-            self._clear(lease, host)
+            reason = f"others gave {self._hosts[host].name} to lease {lease.id}"
+            self._repair.clear(lease, host, schedule.now, reason)
         # It may be where no lease would have been put.
         schedule.picky.add(lease_id)
         schedule.freed = True
@@ -66,30 +66,8 @@ class Moved:
         for host, amount in use:
             self._others.make_way(host)
             free = self._schedule.table.free_now(host)
-            for hold in self._planned(host, now + 1):
+            for hold in self._repair.planned(host, now, now + 1):
                 free = add(free, hold.amount(host))
             if not fits(amount, free):
                 return False
         return True
-
-    def _planned(self, host: int, before: int) -> list[Hold]:
-        """What has not started on a host and is to start before then."""
-        leases = self._schedule.leases
-        return [
-            hold
-            for hold in self._schedule.table.holds_on(host)
-            if hold.start < before and hold.owner in leases and not leases[hold.owner].started
-        ]
-
-    def _clear(self, lease: Lease, host: int) -> None:
-        """Take what has not started off a host as long as it is over-full, the last first."""
-        schedule = self._schedule
-        reason = f"others gave {self._hosts[host].name} to lease {lease.id}"
-        # What goes elsewhere may preempt the very lease, which then has its hosts no more.
-        while lease.plan is not None:
-            end = lease.hold.end
-            if min(schedule.table.least_free(host, schedule.now, end)) >= 0:
-                return
-            last = max(self._planned(host, end), key=lambda hold: (hold.start, hold.serial))
-            until = end if end < FOREVER else None
-            self._repair.displace(schedule.leases[last.owner], reason, 1 << host, until)

@@ -17,6 +17,7 @@ from haizea.core.model.members import (
     SUSPENDED_SCHEDULED,
 )
 from haizea.core.model.records import HostRecord, SiteRecord
+from haizea.core.model.resources import FOREVER
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
@@ -163,11 +164,8 @@ class Trouble:
 
     def _promised(self, host_id: int) -> list[Lease]:
         """The leases that are to start on a host, the first to start first."""
-        holds = sorted(
-            self._schedule.table.holds_on(host_id), key=lambda hold: (hold.start, hold.serial)
-        )
-        leases = [self._schedule.leases.get(hold.owner) for hold in holds]
-        return [lease for lease in leases if lease is not None and not lease.started]
+        holds = self._repair.planned(host_id, self._schedule.now, FOREVER)
+        return [self._schedule.leases[hold.owner] for hold in holds]
 
     def host_restored(self, host_id: int) -> None:
         """The host takes leases again."""

@@ -8,6 +8,7 @@ What cannot be repaired fails, with the reason.
 
 from __future__ import annotations
 
+from haizea.core.capacity.hold import Hold
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
@@ -104,6 +105,41 @@ class Repair:
                 self.postpone(lease, reason, until)
         finally:
             table.shut = before
+
+    def planned(self, host: int, start: int, end: int) -> list[Hold]:
+        """What has not started and is to hold a host at some time in ``[start, end)``, in order."""
+        leases = self._schedule.leases
+        found = [
+            hold
+            for hold in self._schedule.table.holds_on(host)
+            if hold.start < end and hold.end > start
+            if hold.owner in leases and not leases[hold.owner].started
+        ]
+        return sorted(found, key=lambda hold: (hold.start, hold.serial))
+
+    def clear(self, lease: Lease, host: int, start: int, reason: str) -> None:
+        """Take what has not started off a host that a lease holds longer than was planned.
+
+        The last to start goes first, while the host is over-full between ``start`` and the
+        lease's end. What goes elsewhere may preempt the very lease, which may end sooner then.
+        """
+        table = self._schedule.table
+        while lease.plan is not None and lease.plan.end > start:
+            end = lease.plan.end
+            if min(table.least_free(host, start, end)) >= 0:
+                return
+            until = end if end < FOREVER else None
+            if not self.displace_last(host, start, end, reason, until):
+                return  # What has started holds more than there is, and that has to be waited for.
+
+    def displace_last(
+        self, host: int, start: int, end: int, reason: str, until: int | None = None
+    ) -> bool:
+        """Displace what is to start last of what is planned on a host; whether there is any."""
+        planned = self.planned(host, start, end)
+        if planned:
+            self.displace(self._schedule.leases[planned[-1].owner], reason, 1 << host, until)
+        return bool(planned)
 
     def leave(self, lease: Lease, reason: str) -> None:
         """A lease that has not started should not go to its hosts: others are better for it.
