@@ -63,6 +63,23 @@ def site_problem(site: Site, records: Sequence[LeaseRecord]) -> str:
     return ""
 
 
+def record_problem(record: LeaseRecord) -> str:
+    """Why nobody could go on with such a record, on whatever hosts; empty if somebody could.
+
+    It is never kept so: a store that was changed by hand, or by a program with a fault, has it.
+    """
+    count, plan = record.request.node_count, record.plan
+    if record.bound is not None and len(record.bound) != count:
+        return f"{len(record.bound)} hosts have what is saved of {count} nodes"
+    if plan is None:
+        return ""
+    if len(plan.hosts) != count:
+        return f"its plan has {len(plan.hosts)} hosts for {count} nodes"
+    if not 0 <= plan.at < len(plan.phases):
+        return f"its plan is at phase {plan.at + 1} of {len(plan.phases)}"
+    return ""
+
+
 def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
     """What a restart found, in words."""
     leases = "no lease" if not found else "1 lease" if found == 1 else f"{found} leases"

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from haizea.api.app import make_app
 from haizea.api.identities import CheckPassword
@@ -30,6 +31,7 @@ from haizea.service.inbox import Inbox
 from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
+from haizea.service.steadfast import Steadfast
 from haizea.service.turns import Enacting, Stopped, Turns
 from haizea.service_types import Role
 from haizea.store import Saved, Store, StoreError
@@ -75,13 +77,20 @@ class Service:
         self._behind = open_backend(config, store, self.clock, pace.speed)
         policies = self._behind.policies(policies_of(config))
         site = self._behind.site()
-        _check_site(config, site, saved)
         now = self.clock.now()
         since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
-        self._scheduler = Scheduler(site, settings, policies, since, mapper_of(config, policies))
-        self._scheduler.restore(saved.records, saved.site)
         self._board = Board(site, since)
+
+        def scheduler(start: int) -> Scheduler:
+            chosen = mapper_of(config, policies)
+            return Scheduler(self._board.site, settings, policies, start, chosen)
+
+        for lease, problem in saved.unreadable.items():
+            logger.error("lease %d is left out until its record can be read: %s", lease, problem)
+        self._scheduler = Steadfast(scheduler, store.load, saved, since, logger)
+        saved = replace(saved, records=self._scheduler.sound)
+        _check_site(config, site, saved)
         self._board.start(saved.records, saved.site, saved.last_event_id)
         self._figures = Figures()
         known, wake = store.lease_for_key, self.clock.interrupt

@@ -23,10 +23,10 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
-from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox, Submission
+from haizea.service.steadfast import Steadfast
 from haizea.store import Store, StoreUnavailable, Turn
 
 #: For which rejections it helps to ask for another time.
@@ -50,7 +50,7 @@ class Turns:
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        scheduler: Steadfast,
         store: Store,
         board: Board,
         inbox: Inbox,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from haizea.core.model.events import Decision, OperationEnded, Purpose
 from haizea.core.model.records import LeaseRecord
 from haizea.service_types import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
+from haizea.store.errors import CodecError
 from haizea.store.schema import events, keys, leases
 from haizea.store.turns import RequestKey, text, texts
 
@@ -30,20 +32,37 @@ def lease(connection: sa.Connection, lease_id: int) -> LeaseRecord | None:
 
 def find_leases(connection: sa.Connection, query: LeaseQuery) -> list[LeaseRecord]:
     """One page of the leases that ``query`` asks for."""
-    select = _filtered(sa.select(leases.c.document), query)
-    if query.after is not None:
-        select = select.where(
-            leases.c.id < query.after if query.newest_first else leases.c.id > query.after
-        )
-    select = select.order_by(leases.c.id.desc() if query.newest_first else leases.c.id)
-    rows = connection.execute(select.limit(_rows(query.limit)))
-    return [read_lease(document) for (document,) in rows]
+    order = leases.c.id.desc() if query.newest_first else leases.c.id
+    select = _filtered(sa.select(leases.c.id, leases.c.document), query).order_by(order)
+    after, limit, found = query.after, _rows(query.limit), list[LeaseRecord]()
+    while len(found) < limit:
+        wanted = limit - len(found)
+        page = select.limit(wanted)
+        if after is not None:
+            page = page.where(leases.c.id < after if query.newest_first else leases.c.id > after)
+        records, unreadable = _read(rows := connection.execute(page).all())
+        found += records
+        # Those that cannot be read are passed over, and others come in their place.
+        if not unreadable or len(rows) < wanted:
+            break
+        after = rows[-1].id
+    return found
 
 
-def live_leases(connection: sa.Connection) -> list[LeaseRecord]:
-    """Every lease that is not over, by id."""
-    select = sa.select(leases.c.document).where(leases.c.is_over == 0).order_by(leases.c.id)
-    return [read_lease(document) for (document,) in connection.execute(select)]
+def live_leases(connection: sa.Connection) -> tuple[list[LeaseRecord], dict[int, str]]:
+    """Every lease that is not over, by id; and why those that cannot be read cannot be."""
+    select = sa.select(leases.c.id, leases.c.document).where(leases.c.is_over == 0)
+    return _read(connection.execute(select.order_by(leases.c.id)).all())
+
+
+def _read(rows: Iterable[Any]) -> tuple[list[LeaseRecord], dict[int, str]]:
+    records, unreadable = list[LeaseRecord](), dict[int, str]()
+    for row in rows:
+        try:
+            records.append(read_lease(row.document))
+        except CodecError as error:
+            unreadable[row.id] = str(error)
+    return records, unreadable
 
 
 def count_leases(connection: sa.Connection, query: LeaseQuery) -> int:
@@ -114,10 +133,13 @@ def _begun(decision: Decision) -> int:
 
 
 def decisions_after(connection: sa.Connection, event: int) -> list[Decision]:
-    """All decisions after the event with this id, in order."""
+    """All decisions after the event with this id that can be read, in order."""
     select = sa.select(events.c.kind, events.c.document).where(events.c.id > event)
-    rows = connection.execute(select.order_by(events.c.id))
-    return [read_decision(kind, document) for kind, document in rows]
+    found = []
+    for kind, document in connection.execute(select.order_by(events.c.id)):
+        with suppress(CodecError):
+            found.append(read_decision(kind, document))
+    return found
 
 
 def lease_for_key(

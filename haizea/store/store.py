@@ -40,7 +40,8 @@ class Saved:
     ``now`` is the last turn's moment, ``None`` for a new store. ``records`` are the leases
     that are not over, by id; ids from ``next_lease_id`` on were never used.
     ``last_decisions`` are those that are not known to have been handed over for enactment;
-    of what a lease was expected to do, only the latest.
+    of what a lease was expected to do, only the latest. ``unreadable`` says of leases that are
+    not over why their records cannot be read.
     """
 
     now: int | None
@@ -49,6 +50,7 @@ class Saved:
     next_lease_id: int
     last_event_id: int = 0
     last_decisions: list[Decision] = field(default_factory=list)
+    unreadable: dict[int, str] = field(default_factory=dict)
 
 
 class Store:
@@ -130,9 +132,11 @@ class Store:
         """What was saved last."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(state)).one()
+            records, unreadable = questions.live_leases(connection)
             return Saved(
                 now=row.now,
-                records=questions.live_leases(connection),
+                records=records,
+                unreadable=unreadable,
                 site=read_site(row.site),
                 next_lease_id=row.next_lease,
                 last_event_id=row.last_event,

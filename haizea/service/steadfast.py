@@ -1,0 +1,256 @@
+"""A scheduler that goes on without what it cannot go on with.
+
+A scheduler that fails is half changed and of no more use. Another one is made from what was
+kept, as after a restart. If it fails as well, the leases it fails with are found by trying,
+and set aside: they fail, with the reason, and all others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from haizea.core.model.events import (
+    Decision,
+    HostUsed,
+    Input,
+    LeaseAccepted,
+    LeaseSubmitted,
+    OperationEnded,
+    StateChanged,
+)
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.resources import FOREVER
+from haizea.core.scheduler import Scheduler
+from haizea.service.recovery import record_problem
+from haizea.service.use import use_of
+from haizea.store import Saved
+
+#: The code of what became of a lease that was set aside.
+SET_ASIDE = "set-aside"
+
+_Candidate = LeaseRecord | LeaseSubmitted
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A scheduler that went on with these, and what it decided."""
+
+    went_on: Sequence[_Candidate]
+    scheduler: Scheduler
+    decisions: list[Decision]
+
+
+class Steadfast:
+    """Goes on with what ``saved`` has; to be used from one thread.
+
+    ``make`` makes a scheduler of the site as it is known now, that begins at a moment.
+    ``load`` finds what is kept later on. ``sound`` are the leases that went on, as it seems.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], Scheduler],
+        load: Callable[[], Saved],
+        saved: Saved,
+        since: int,
+        logger: logging.Logger,
+    ) -> None:
+        self._make = make
+        self._load = load
+        self._logger = logger
+        self._failure: Exception | None = None
+        self._used: dict[int, HostUsed] = {}
+        self._over: list[LeaseRecord] = []
+        problems = {record.id: record_problem(record) for record in saved.records}
+        self._left_out = [(r, problems[r.id]) for r in saved.records if problems[r.id]]
+        self.sound = [record for record in saved.records if not problems[record.id]]
+        self._scheduler = make(since)
+        try:
+            self._scheduler.restore(self.sound, saved.site)
+        except Exception as error:
+            self._failure = error
+
+    # --- what the loop asks -----------------------------------------------------------
+
+    def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
+        """As the scheduler does. Raises what that raised where it fails without any lease."""
+        self._over = []
+        try:
+            if self._failure is not None:
+                raise self._failure
+            decisions = self._scheduler.handle(now, inputs)
+        except Exception as error:
+            self._failure = error
+            decisions = self._made_anew(now, inputs, error)
+            self._failure = None
+        self._used.update({i.host_id: i for i in inputs if isinstance(i, HostUsed)})
+        left_out, self._left_out = self._left_out, []
+        first = [d for record, why in left_out for d in self._set_aside(now, record, why)]
+        return first + decisions
+
+    def next_wakeup(self) -> int | None:
+        """As the scheduler does; long ago if it failed."""
+        overdue = self._failure is not None or self._left_out
+        return 0 if overdue else self._scheduler.next_wakeup()
+
+    # --- what others ask --------------------------------------------------------------
+
+    def records(self) -> list[LeaseRecord]:
+        """The leases that the last :meth:`handle` changed, as they are now."""
+        return self._over + self._scheduler.records()
+
+    def site_record(self) -> SiteRecord:
+        """As the scheduler has it."""
+        return self._scheduler.site_record()
+
+    def queue(self) -> list[int]:
+        """The leases that wait, in order."""
+        return self._scheduler.queue()
+
+    def offer(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
+        """As the scheduler does; none where it fails."""
+        try:
+            return self._scheduler.offer(request, enough)
+        except Exception as error:
+            self._logger.exception("looking for another time failed, which is a bug in Haizea")
+            self._failure = error
+            return None
+
+    # --- going on ---------------------------------------------------------------------
+
+    def _made_anew(self, now: int, inputs: Sequence[Input], error: Exception) -> list[Decision]:
+        """Go on with a new scheduler and all that lets it; what it decides."""
+        self._logger.error(
+            "the scheduler failed, which is a bug in Haizea: %s", _told(error), exc_info=error
+        )
+        saved = self._load()
+        records = [record for record in saved.records if not record_problem(record)]
+        asked = [i for i in inputs if isinstance(i, LeaseSubmitted)]
+        failed: list[tuple[_Candidate, Exception]] = []
+
+        def attempt(part: Sequence[_Candidate]) -> _Trial | Exception:
+            try:
+                return self._trial(now, inputs, saved, part)
+            except Exception as problem:
+                return problem
+
+        def add(trial: _Trial, part: Sequence[_Candidate]) -> _Trial:
+            """Go on with as many more as possible, the first in order first."""
+            found = attempt([*trial.went_on, *part])
+            if isinstance(found, _Trial):
+                return found
+            if len(part) == 1:
+                failed.append((part[0], found))
+                return trial
+            half = len(part) // 2
+            return add(add(trial, part[:half]), part[half:])
+
+        empty = attempt(())
+        if not isinstance(empty, _Trial):
+            raise error
+        trial = add(empty, [*sorted(records, key=_rank), *asked]) if records or asked else empty
+        self._scheduler = trial.scheduler
+        decisions: list[Decision] = []
+        for candidate, problem in failed:
+            decisions += self._set_aside(now, candidate, _told(problem))
+        return decisions + trial.decisions
+
+    def _trial(
+        self, now: int, inputs: Sequence[Input], saved: Saved, part: Sequence[_Candidate]
+    ) -> _Trial:
+        records = [candidate for candidate in part if isinstance(candidate, LeaseRecord)]
+        known = {record.id for record in records}
+        scheduler = self._make(now if saved.now is None else saved.now)
+        scheduler.restore(records, _only(saved.site, known))
+        told = [i for i in inputs if not isinstance(i, LeaseSubmitted) or i in part]
+        return _Trial(part, scheduler, scheduler.handle(now, [*self._used.values(), *told]))
+
+    def _set_aside(self, now: int, candidate: _Candidate, why: str) -> list[Decision]:
+        """A lease fails, or a request is rejected, because the scheduler cannot go on with it."""
+        reason = f"it was set aside, as Haizea could not go on with it: {why}"
+        if isinstance(candidate, LeaseSubmitted):
+            return self._turn_away(now, candidate.request, reason)
+        decisions: list[Decision] = []
+        lease, plan = candidate.id, candidate.plan
+        if plan is not None and plan.since is not None and not record_problem(candidate):
+            use = use_of(candidate, plan)
+            purpose = plan.phases[plan.at].purpose
+            decisions.append(OperationEnded(lease, purpose, plan.since, now, use))
+        decisions.append(StateChanged(now, lease, candidate.state, State.FAILED, reason, SET_ASIDE))
+        self._end(candidate, State.FAILED, now, reason)
+        return decisions
+
+    def _turn_away(self, now: int, request: LeaseRequest, reason: str) -> list[Decision]:
+        new = LeaseRecord(
+            request=request,
+            state=State.NEW,
+            changed=now,
+            queued_since=request.submitted,
+            remaining=FOREVER if request.duration is None else request.duration,
+        )
+        self._end(new, State.REJECTED, now, reason)
+        return [
+            LeaseAccepted(now, request),
+            StateChanged(now, request.id, State.NEW, State.PENDING),
+            StateChanged(now, request.id, State.PENDING, State.REJECTED, reason, SET_ASIDE),
+        ]
+
+    def _end(self, record: LeaseRecord, state: State, now: int, reason: str) -> None:
+        self._logger.error(
+            "lease %d: %s. 'haizea show %d' tells its story; all other leases go on",
+            record.id,
+            reason,
+            record.id,
+        )
+        self._over.append(
+            replace(
+                record,
+                state=state,
+                changed=now,
+                reason=reason,
+                code=SET_ASIDE,
+                expected=None,
+                plan=None,
+            )
+        )
+
+
+def _rank(record: LeaseRecord) -> tuple[int, int, int]:
+    """What runs goes on rather than what is promised, and that rather than what waits."""
+    plan = record.plan
+    if plan is None or not plan.firm:
+        return 2, record.queued_since, record.id
+    started = plan.at > 0 or plan.since is not None
+    return (0 if started else 1), plan.phases[0].start, record.id
+
+
+def _only(site: SiteRecord, leases: Iterable[int]) -> SiteRecord:
+    """What is known of the site as far as it concerns no other leases."""
+    known = set(leases)
+    transfers = [
+        replace(
+            transfer,
+            riders=tuple(rider for rider in transfer.riders if rider[0] in known),
+            relying=tuple(other for other in transfer.relying if other[0] in known),
+        )
+        for transfer in site.transfers
+    ]
+    copies = [
+        replace(copy, needed_by=tuple(lease for lease in copy.needed_by if lease in known))
+        for copy in site.copies
+    ]
+    return replace(
+        site,
+        copies=tuple(copies),
+        transfers=tuple(t for t in transfers if t.riders),
+    )
+
+
+def _told(error: Exception) -> str:
+    """An error in a line, as a traceback ends."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
