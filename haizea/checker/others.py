@@ -44,7 +44,18 @@ class Others:
             f'SELECT lease, purpose, start, "end", hosts, {self._file.amounts[_TABLE]}'
             f" FROM {_TABLE} WHERE rowid IN (SELECT number FROM temp.ended WHERE time = ?)"
         )
-        for row in self._db.execute(query, (time,)):
+        yield from self._rows(query, (time,))
+
+    def held_until(self, time: int) -> Iterator[Row]:
+        """Find what leases held, host by host, up to that moment or beyond. O(reservations)."""
+        query = (
+            f'SELECT lease, purpose, start, "end", hosts, {self._file.amounts[_TABLE]}'
+            f' FROM {_TABLE} WHERE lease IS NOT NULL AND start < ? AND "end" >= ?'
+        )
+        yield from self._rows(query, (time, time))
+
+    def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Row]:
+        for row in self._db.execute(query, values):
             start, end = number(row[2], _TABLE), number(row[3], _TABLE)
             purpose, amounts = text(row[1], _TABLE), capacity(row, 5, _TABLE)
             for host in hosts(row[4], _TABLE):

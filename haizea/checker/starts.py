@@ -8,7 +8,7 @@ from haizea.checker import formulas
 from haizea.checker.history import WAITING, History
 from haizea.checker.images import arrived
 from haizea.checker.others import Others
-from haizea.checker.records import AR, FINAL, IMMEDIATE, Records
+from haizea.checker.records import AR, FINAL, IMMEDIATE, Records, copies
 from haizea.checker.violation import Rule, Violation
 
 
@@ -22,7 +22,9 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
     active = next(history.in_state("Active"), None)
     last = history.story[-1]
     if active is None:
-        given_up = last.state in ("Cancelled", "Failed") and last.time <= start
+        given_up = last.state in ("Cancelled", "Failed") and (
+            last.time <= start or _kept_waiting(records, history, others, start, last.time)
+        )
         cut_short = last.state not in FINAL and records.ended <= start
         if not given_up and not cut_short:
             yield _ar(history, start, "it was accepted and does not start then")
@@ -40,7 +42,7 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
 
 
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
-    """Whether an AR says that it starts late, and its records say why it could not be in time.
+    """Whether a lease says that it starts late, and its records say why it could not be in time.
 
     Nobody was there to start it, or another lease was on one of its hosts, or its image
     under way, until it started; to other hosts, where it did not arrive.
@@ -55,6 +57,29 @@ def _excused(records: Records, history: History, others: Others, due: int, start
         row.start < started
         and (row.purpose == "transfer" if row.lease == history.lease.id else row.host in hosts)
         for row in others.ended_at(started)
+    )
+
+
+def _kept_waiting(
+    records: Records, history: History, others: Others, due: int, until: int
+) -> bool:
+    """Whether the records say why a lease had not started when it was given up.
+
+    Nobody was there to start it, or others were still on hosts without which there was no room.
+    """
+    if not records.disturbed:
+        return False
+    if any(since <= until and end >= due for since, end in records.absences):
+        return True
+    free = {host.id: host.capacity for host in records.hosts.values()}
+    for row in others.held_until(until):
+        if row.lease != history.lease.id and row.host in free and row.purpose != "transfer":
+            left = zip(free[row.host], row.capacity, strict=True)
+            free[row.host] = tuple(there - held for there, held in left)
+    room = [amounts for amounts in free.values() if min(amounts) >= 0]
+    return any(
+        sum(copies(nodes.capacity, amounts) for amounts in room) < nodes.count
+        for nodes in history.lease.node_sets
     )
 
 
@@ -101,6 +126,7 @@ def immediate(records: Records, history: History, others: Others) -> Iterator[Vi
             yield Violation(Rule.IMMEDIATE, lease.id, None, admitted, message)
         return
     late = active.start > admitted + _slack(records)
+    late = late and not _excused(records, history, others, admitted, active.start)
     if late and options.images_managed and lease.image:
         late = options.simulated_clock and not _image_came(records, history, others, active.start)
     if late:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from results_builder import Results
+from results_builder import Lease, Results
 from schedules import found
 
 
@@ -32,3 +32,61 @@ def resumed_unseen(absences: str) -> Results:
 def test_resumed_while_nobody_looked(absences: str, faults: int, tmp_path: Path) -> None:
     rules = [rule for rule, *_ in found(resumed_unseen(absences), tmp_path)]
     assert rules.count("life-cycle") == faults
+
+
+def waiting(cancelled: int, *, suspended_until: int, absences: str = "") -> Results:
+    """An AR that was to start at 500 on the one host, and was cancelled instead.
+
+    Another lease was to have left the host by then.
+    """
+    results = Results(hosts=1).option(suspension="all", policy_preemption="ar-preempts-everything")
+    results.run["faults"] = "delays suspend:0.5"
+    results.run["absences"] = absences
+    other = results.lease(Lease(1, "best-effort", 100, 1000, preemptible=True))
+    other.then(100, "Queued", "Scheduled", "Ready", "Active")
+    other.then(468, "Suspending", code="preempted", reason="its hosts go to lease 9")
+    other.then(suspended_until, "Suspended-Pending", "Suspended-Queued")
+    other.then(2000, "Cancelled", code="user")
+    results.work(other, "run", 100, 468, 0)
+    results.work(other, "suspend", 468, suspended_until, 0)
+    asked = results.lease(Lease(9, "ar", 200, 1000, start=500))
+    asked.then(200, "Scheduled").then(cancelled, "Cancelled", code="user")
+    return results
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "suspended_until", "absences", "faults"),
+    [
+        (500, 500, "", 0),
+        (520, 560, "", 0),  # It waits for a suspension that takes longer.
+        (560, 560, "", 0),
+        (590, 560, "", 1),  # The host was free for half a minute.
+        (520, 500, "", 1),
+        (520, 500, "490-520", 0),  # Cancelled in the turn in which somebody came back.
+        (520, 500, "400-480", 1),
+    ],
+)
+def test_a_reservation_that_is_cancelled_while_it_waits(
+    cancelled: int, suspended_until: int, absences: str, faults: int, tmp_path: Path
+) -> None:
+    results = waiting(cancelled, suspended_until=suspended_until, absences=absences)
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("ar") == faults
+
+
+@pytest.mark.parametrize(
+    ("code", "absences", "faults"),
+    [("late", "130-175", 0), ("", "130-175", 1), ("late", "", 1), ("late", "10-100", 1)],
+)
+def test_an_immediate_lease_that_starts_after_an_absence_says_so(
+    code: str, absences: str, faults: int, tmp_path: Path
+) -> None:
+    results = Results()
+    results.options["simulation", "clock"] = "real"
+    results.run["absences"] = absences
+    lease = results.lease(Lease(1, "immediate", 130, 100))
+    lease.then(130, "Scheduled").then(175, "Ready").then(175, "Active", code=code)
+    lease.then(275, "Done", code="duration-over")
+    results.work(lease, "run", 175, 275, 0)
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("immediate") == faults

@@ -118,10 +118,32 @@ def test_what_overruns_makes_a_late_reservation_wait_that_was_to_begin_earlier_s
     assert [records[i].state for i in (1, 2, 3)] == ["Active", "Suspending", "Scheduled"]
     assert records[4].plan is not None
     assert records[4].plan.phases[0].start == 230, "what is not in the way keeps its time"
+    because = "it starts late: host-1 is still held by lease 1"
     late = [d for d in decisions if isinstance(d, Expected) and d.lease_id == 3]
-    assert [(d.start, d.reason) for d in late] == [
-        (94, "it starts late: host-1 is still held by lease 1")
-    ]
+    assert [(d.start, d.reason) for d in late] == [(94, because)]
+    assert (records[3].reason, records[3].expected) == (because, 94), "what its owner reads"
     assert not scheduler.handle(93)
     started = {d.lease_id for d in scheduler.handle(94) if isinstance(d, OperationStarted)}
     assert started == {3}
+
+
+@pytest.mark.parametrize(
+    ("late", "state"), [(45, State.ACTIVE), (60, State.ACTIVE), (61, State.FAILED)]
+)
+def test_an_immediate_lease_that_could_not_begin_begins_soon_and_says_why_or_fails(
+    late: int, state: State
+) -> None:
+    site = Site.uniform(ResourceTypes(), 1, CPU_AND_MEMORY)
+    nodes = (NodeSet(1, (50, 512)),)
+    request = LeaseRequest(id=1, submitted=10, kind=Kind.IMMEDIATE, nodes=nodes, duration=100)
+    accepting = Scheduler(site, Settings(), make_policies(), 0)
+    accepting.handle(10, [LeaseSubmitted(request)])
+    (accepted,) = accepting.records()
+    assert accepted.state is State.SCHEDULED, "it begins in the next turn of that moment"
+    scheduler = Scheduler(site, Settings(), make_policies(), 10)
+    scheduler.restore([accepted], SiteRecord())
+    scheduler.handle(10 + late)
+    (record,) = scheduler.records()
+    assert record.state is state
+    assert "Haizea was not at work then" in record.reason
+    assert record.code == ("late" if state is State.ACTIVE else "failure")

@@ -7,6 +7,8 @@ have not started make way.
 
 from __future__ import annotations
 
+from typing import Final
+
 from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import ImageTransfer
@@ -20,6 +22,11 @@ from haizea.core.schedule.schedule import Schedule
 
 #: What goes on until a command ends it, rather than being over by itself.
 _GOES_ON = {Purpose.RUN, Purpose.MIGRATE}
+
+
+#: An immediate lease that could not begin when it was to, since nobody was at work, begins so
+#: much later at most: who asked for hosts now may have gone elsewhere since.
+MOST_LATE_SECONDS: Final = 60
 
 
 class Lateness:
@@ -106,8 +113,10 @@ class Lateness:
             reason = f"its image arrives at @{arrival} only"
             if lease.request.kind is Kind.BEST_EFFORT:
                 schedule.back_to_queue(lease, reason, "failure")
-            else:
-                self._repair.postpone(lease, reason, arrival)
+                continue
+            if lease.request.kind is Kind.IMMEDIATE:
+                lease.late = reason
+            self._repair.postpone(lease, reason, arrival)
 
     # --- coming back ------------------------------------------------------------------
 
@@ -158,7 +167,11 @@ class Lateness:
         match lease.request.kind:
             case Kind.BEST_EFFORT:
                 self._schedule.back_to_queue(lease, reason, "late")
+            case Kind.IMMEDIATE if now - due > MOST_LATE_SECONDS:
+                late = f"an immediate lease starts at most {MOST_LATE_SECONDS} s late"
+                self._repair.give_up(lease, f"{reason}; {late}")
             case Kind.IMMEDIATE:
+                lease.late = reason
                 self._repair.move(lease, reason)
             case Kind.AR:
                 self._begin_late(lease, plan, reason, now)

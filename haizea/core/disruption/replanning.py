@@ -175,7 +175,7 @@ class Repair:
                 self.give_up(lease, f"{reason}{because}")
                 return
             lease.late = reason
-            schedule.expect(lease, until, f"it starts late: {reason}")
+            schedule.explain(lease, until, f"it starts late: {reason}")
             schedule.commit(lease, later)
             if not self._has_images(lease):
                 self._put_off[lease.id] = lease
@@ -216,8 +216,7 @@ class Repair:
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
             elif self._improve(lease):
-                start = lease.hold.start
-                self._schedule.expect(lease, start, "its hosts are free sooner after all")
+                self._schedule.reword(lease, "its hosts are free sooner after all")
 
     def _improve(self, lease: Lease) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""

@@ -95,10 +95,16 @@ class Book:
     def explain(self, lease: Lease, start: int, reason: str) -> None:
         """Say why a lease with a reservation that was promised is where it is, if that is news."""
         why = lease.why
-        if why is not None and why.reason != reason:
-            lease.why = why._replace(reason=reason)
-            self.out.append(Expected(self.now, lease.id, start, reason))
-            self.touched[lease.id] = lease
+        if why is not None and (why.reason != reason or lease.expected != start):
+            self.reword(lease, reason)
+            lease.expected = start
+            self._say_expected(lease, reason)
+
+    def reword(self, lease: Lease, reason: str) -> None:
+        """Have another reason read for the state that a lease is in, which has been told."""
+        assert lease.why is not None, "every lease came into its state somehow"
+        lease.why = lease.why._replace(reason=reason)
+        self.touched[lease.id] = lease
 
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
