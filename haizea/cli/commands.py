@@ -85,27 +85,32 @@ class _Explaining(LazyGroup):
     "--fg", is_flag=True, help="With -c: stay in the foreground, with the log on the terminal."
 )
 @click.option("--stop", is_flag=True, help="With -c: end the daemon that runs the configuration.")
+@click.option(
+    "--new-store",
+    is_flag=True,
+    help="With -c: begin with a new store, though the service had one that is not there now.",
+)
 @click.version_option(__version__, prog_name="haizea")
 @click.pass_context
-def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool) -> None:
+def cli(ctx: click.Context, conf: Path | None, fg: bool, stop: bool, new_store: bool) -> None:
     """Haizea, a lease manager with advance reservations.
 
     'haizea COMMAND --help' explains a command, 'haizea sample-config' prints a
     configuration to start from.
     """
     if ctx.invoked_subcommand is not None:
-        if conf is not None or fg or stop:
-            ctx.fail("-c, --fg and --stop go without a command.")
+        if conf is not None or fg or stop or new_store:
+            ctx.fail("-c, --fg, --stop and --new-store go without a command.")
     elif conf is not None:
-        ctx.exit(_run_or_stop(conf, fg, stop))
-    elif fg or stop:
-        ctx.fail("--fg and --stop need a configuration: add -c FILE.")
+        ctx.exit(_run_or_stop(conf, fg, stop, new_store))
+    elif fg or stop or new_store:
+        ctx.fail("--fg, --stop and --new-store need a configuration: add -c FILE.")
     else:
         click.echo(ctx.get_help())
         ctx.exit(2)
 
 
-def _run_or_stop(conf: Path, foreground: bool, stop: bool) -> int:
+def _run_or_stop(conf: Path, foreground: bool, stop: bool, new_store: bool) -> int:
     """Run a configuration as the old command did: a service detaches, unless told not to."""
     with ending_at_once():
         from haizea.cli.service_command import start_service, stop_service
@@ -115,7 +120,7 @@ def _run_or_stop(conf: Path, foreground: bool, stop: bool) -> int:
         return stop_service(conf)
     config = load(conf)
     if config.is_service:
-        return start_service(config, foreground=foreground)
+        return start_service(config, foreground=foreground, new_store=new_store)
     with ending_at_once():
         from haizea.cli.run_command import run_configuration
 

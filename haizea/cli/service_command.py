@@ -13,8 +13,10 @@ from haizea.config.words import Mode
 from haizea.runtime import RunError
 
 
-def start_service(config: Config, *, foreground: bool) -> int:
+def start_service(config: Config, *, foreground: bool, new_store: bool = False) -> int:
     """Run the service of a configuration, or start it in a process of its own.
+
+    With ``new_store``, also where the one that it had is not there any more.
 
     Raises :class:`haizea.cli.errors.WrongInput` where it cannot begin.
     """
@@ -27,9 +29,9 @@ def start_service(config: Config, *, foreground: bool) -> int:
         raise told from error
     try:
         if not foreground:
-            return daemon.detach(config)
+            return daemon.detach(config, new_store=new_store)
         log = config.general.logfile
-        return daemon.serve(config, log=log, ready=_nothing)
+        return daemon.serve(config, log=log, ready=_nothing, new_store=new_store)
     except RunError as error:
         raise WrongInput(str(error)) from error
 

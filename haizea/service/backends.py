@@ -20,18 +20,24 @@ from haizea.runtime import RunError
 from haizea.service.inbox import Inbox
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
-from haizea.store import Store
+from haizea.store import CodecError, Store
 
 
 class Behind(Protocol):
     """What a service drives. ``name`` is for people.
 
-    ``check_password`` finds out who its users are, where it knows.
+    ``check_password`` finds out who its users are, where it knows. Lease ids from ``next_lease_id``
+    on were never used there.
     """
 
     name: str
     backend: LastingBackend
     check_password: CheckPassword | None
+    next_lease_id: int
+
+    @property
+    def remains(self) -> str:
+        """What goes on there for leases that the store does not have; empty if nothing does."""
 
     def site(self) -> Site:
         """The hosts that are known now."""
@@ -91,7 +97,25 @@ class WorldSide:
     def __init__(self, config: Config, store: Store, clock: RealClock) -> None:
         self._site = make_site(config.simulation.resources or ())
         self._world: World = open_world(config, self._site, clock.now(), store.shown)
-        self.backend: LastingBackend = WorldBackend(self._world)
+        self._store = store
+        self.backend: LastingBackend = WorldBackend(self._world, knows=self._knows)
+        self.next_lease_id = self._world.last_lease() + 1
+        self._where = config.world.file
+
+    @property
+    def remains(self) -> str:
+        """VMs of leases that the store does not have."""
+        leases = {vm.lease for vm in self._world.vms() if vm.there}
+        strange = sum(not self._knows(lease) for lease in leases)
+        many = "1 lease" if strange == 1 else f"{strange} leases"
+        return f"there are VMs of {many} in {self._where}" if strange else ""
+
+    def _knows(self, lease: int) -> bool:
+        """Whether the store has the lease, over or not, and can read it."""
+        try:
+            return self._store.lease(lease) is not None
+        except CodecError:
+            return False
 
     def site(self) -> Site:
         """The hosts of the configuration."""

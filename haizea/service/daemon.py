@@ -19,6 +19,7 @@ from haizea.locks import LockFile, is_taken
 from haizea.loop import EndlessInstant, SchedulerError
 from haizea.report import STATUS
 from haizea.runtime import LeaseFailure, RunError
+from haizea.service.belonging import check_store, claim_store, open_store
 from haizea.service.logs import ServiceLog
 from haizea.service.paths import Paths
 from haizea.service.service import Service
@@ -34,11 +35,14 @@ def _paths_in(state_directory: Path) -> Paths:
     return Paths(state_directory.expanduser())
 
 
-def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> int:
+def serve(
+    config: Config, *, log: Path | None, ready: Callable[[str], None], new_store: bool = False
+) -> int:
     """Run the service in this process until it is stopped; the exit status.
 
     ``log`` is where the log goes, standard error if ``None``. ``ready`` is called with the
-    address once it serves. Raises :class:`RunError` where it cannot begin.
+    address once it serves. It begins with a ``new_store``, though it had one before, only if
+    told so. Raises :class:`RunError` where it cannot begin.
     """
     paths = _paths_in(config.service.state_directory)
     with ExitStack() as exits:
@@ -55,14 +59,17 @@ def serve(config: Config, *, log: Path | None, ready: Callable[[str], None]) -> 
         ended = _Ended()
         exits.enter_context(ended.listening())
         try:
-            store = exits.enter_context(_store(config, ended, logger.warning))
+            opened = _store(config, paths, ended, logger.warning, new_store=new_store)
+            store = exits.enter_context(opened)
             if store is None:
                 return 0
-            service = Service(config, store, paths, logger)
+            service = Service(config, store, paths, logger, new_store=new_store)
             exits.callback(service.close)
             service_log.follow(service.clock.now)
             service.between_turns = lambda: _reread(config, service, service_log)
             ended.then(service.stop, service.read_again)
+            if _lasts(config) and (news := claim_store(store, paths)):
+                logger.warning("%s", news)
             service.start()
             exits.callback(paths.remove_pid)
             paths.write_pid()
@@ -95,17 +102,24 @@ def _unwritable(config: Config, paths: Paths, error: OSError) -> RunError:
 
 
 @contextmanager
-def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterator[Store | None]:
+def _store(
+    config: Config,
+    paths: Paths,
+    ended: _Ended,
+    say: Callable[[str], None],
+    *,
+    new_store: bool,
+) -> Iterator[Store | None]:
     """The store, locked by this manager; ``None`` if a standby is stopped before it has it."""
     with ExitStack() as exits:
         place = config.general.persistence_file
-        if place is None or _is_dry(config):
+        if place is None or not _lasts(config):
             # What was only tried must not be taken for real later.
             directory = exits.enter_context(TemporaryDirectory(prefix="haizea-"))
-            place = Path(directory) / "leases.db"
-        elif isinstance(place, Path):
-            place = place.expanduser()
-        store = Store.open(str(place))
+            store = Store.open(str(Path(directory) / "leases.db"))
+        else:
+            where = place.expanduser() if isinstance(place, Path) else place
+            store = open_store(str(where), paths, new_store=new_store)
         exits.callback(store.close)
         for note in store.notes:
             say(note)
@@ -124,11 +138,15 @@ def _store(config: Config, ended: _Ended, say: Callable[[str], None]) -> Iterato
                 yield None
                 return
             say(f"took over the leases in {store.shown}")
+        if _lasts(config):
+            check_store(store, paths, new_store=new_store)
         yield store
 
 
-def _is_dry(config: Config) -> bool:
-    return config.general.mode is Mode.OPENNEBULA and config.opennebula.dry_run
+def _lasts(config: Config) -> bool:
+    """Whether what the service does is kept for the next one."""
+    dry = config.general.mode is Mode.OPENNEBULA and config.opennebula.dry_run
+    return config.general.persistence_file is not None and not dry
 
 
 class _Ended:
@@ -215,13 +233,13 @@ def _only_one(paths: Paths) -> Iterator[None]:
         lock.close()
 
 
-def detach(config: Config) -> int:
+def detach(config: Config, *, new_store: bool = False) -> int:
     """Run the service in a process of its own and return when it serves; the exit status."""
     log = config.general.logfile or _paths_in(config.service.state_directory).log
     told, tells = os.pipe()
     if os.fork() == 0:
         os.close(told)
-        _run_detached(config, log, tells)
+        _run_detached(config, log, tells, new_store)
     os.close(tells)
     with os.fdopen(told, encoding="utf-8") as answers:
         answer = answers.read()
@@ -233,7 +251,7 @@ def detach(config: Config) -> int:
     return 2 if status == "wrong" else 1
 
 
-def _run_detached(config: Config, log: Path, tells: int) -> None:
+def _run_detached(config: Config, log: Path, tells: int, new_store: bool) -> None:
     """The child: leave terminal and session, tell once how it went, never return."""
 
     def tell(text: str) -> None:
@@ -248,7 +266,12 @@ def _run_detached(config: Config, log: Path, tells: int) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(nothing, number)
-        status = serve(config, log=log, ready=lambda url: tell(f"ready {url and ' on ' + url}"))
+        status = serve(
+            config,
+            log=log,
+            ready=lambda url: tell(f"ready {url and ' on ' + url}"),
+            new_store=new_store,
+        )
     except RunError as error:
         tell(f"wrong {error}")
     finally:

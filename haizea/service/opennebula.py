@@ -69,6 +69,8 @@ class OpenNebulaSide:
         section = config.opennebula
         self._store = store
         self.name = "OpenNebula, dry run" if section.dry_run else "OpenNebula"
+        self.remains = ""  # Its own VMs are known by their owners, whatever the store.
+        self.next_lease_id = 1
         self._stops = section.stop_when_no_more_leases
         self._had_leases = False
         client = _client(config)

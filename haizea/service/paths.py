@@ -19,6 +19,11 @@ class Paths:
         return self.directory / "token"
 
     @property
+    def mark(self) -> Path:
+        """The identity of the store that belongs to the service."""
+        return self.directory / "store"
+
+    @property
     def pid(self) -> Path:
         """The process id of the service that runs."""
         return self.directory / "haizea.pid"
@@ -38,23 +43,27 @@ class Paths:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def has_token(self) -> bool:
-        """Whether the file has a secret: a disk that is full, or a machine that lost its power,
-        may leave it empty or with zeros alone. Raises :class:`OSError`."""
-        try:
-            return bool(self.token.read_bytes().strip(b"\0 \t\r\n"))
-        except FileNotFoundError:
-            return False
+        """Whether the file has a secret. Raises :class:`OSError`."""
+        return bool(_content(self.token))
 
     def write_token(self, secret: str) -> None:
         """Keep the secret where its user alone can read it. Raises :class:`OSError`."""
-        beside = self.token.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.token)
+        _keep(self.token, secret)
+
+    def remove_token(self) -> None:
+        """The secret is good for nothing any more. Raises :class:`OSError`."""
+        self.token.unlink(missing_ok=True)
+
+    def read_mark(self) -> str:
+        """The identity of the store that belongs to the service; empty if none was kept.
+
+        Raises :class:`OSError`.
+        """
+        return _content(self.mark).decode(errors="replace")
+
+    def write_mark(self, identity: str) -> None:
+        """Keep the identity of the store. Raises :class:`OSError`."""
+        _keep(self.mark, identity)
 
     def write_pid(self) -> None:
         """Keep the number of this process. Raises :class:`OSError`."""
@@ -71,3 +80,24 @@ class Paths:
         except (OSError, UnicodeDecodeError):
             return None
         return int(text) if text.isdigit() and len(text) < 10 else None
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file: a disk that is full, or a machine that lost its power, may leave it
+    empty or with zeros alone."""
+    try:
+        return path.read_bytes().strip(b"\0 \t\r\n")
+    except FileNotFoundError:
+        return b""
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a file that its user alone can read, whole or not at all."""
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

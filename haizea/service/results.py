@@ -15,7 +15,7 @@ from haizea.core.model.hosts import Site
 from haizea.runtime import RunError
 from haizea.service.world import world_options
 from haizea.service_types import Event
-from haizea.store import Store
+from haizea.store import Store, StoreMissing
 
 _PAGE = 5_000
 
@@ -31,7 +31,12 @@ def save(config: Config, path: Path) -> int:
         raise RunError(
             f"{config.path}: [general] persistence-file: none: such a service keeps nothing"
         )
-    store = Store.open(str(place.expanduser() if isinstance(place, Path) else place), create=False)
+    try:
+        store = Store.open(
+            str(place.expanduser() if isinstance(place, Path) else place), create=False
+        )
+    except StoreMissing as error:
+        raise RunError(f"{config.path}: {error}: start the service, which makes it") from error
     try:
         site = make_site(config.simulation.resources or ())
         return write_results(store, config, site, path)

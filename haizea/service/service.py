@@ -18,11 +18,12 @@ from haizea.config import Config, scheduling_settings
 from haizea.config.words import FailureHandling, Mode
 from haizea.core.model.events import Input
 from haizea.core.model.hosts import Site
+from haizea.core.model.policy import Policies
 from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
-from haizea.service.backends import open_backend
+from haizea.service.backends import Behind, open_backend
 from haizea.service.board import Board
 from haizea.service.drafts import parse_lease
 from haizea.service.expectations import Expectations
@@ -45,7 +46,8 @@ _PRUNE_SECONDS = 3600.0
 class Service:
     """A service that is ready to run, once. ``store`` is locked by its caller.
 
-    ``pace`` is how its time follows real time, where that is not the configuration's.
+    ``pace`` is how its time follows real time, where that is not the configuration's. Only with
+    ``new_store`` it begins with an empty one where leases are under way that are not in it.
 
     Raises :class:`haizea.runtime.RunError` where it cannot run, and what store and world
     raise.
@@ -58,6 +60,8 @@ class Service:
         paths: Paths,
         logger: logging.Logger,
         pace: Pace | None = None,
+        *,
+        new_store: bool = False,
     ) -> None:
         self._config = config
         self._store = store
@@ -75,26 +79,22 @@ class Service:
         saved = store.load()
         self.clock = _clock(config, pace, saved, logger)
         self._behind = open_backend(config, store, self.clock, pace.speed)
+        if not new_store:
+            _check_nothing_runs(config, store, saved, self._behind)
         policies = self._behind.policies(policies_of(config))
         site = self._behind.site()
         now = self.clock.now()
         since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
         self._board = Board(site, since)
-
-        def scheduler(start: int) -> Scheduler:
-            chosen = mapper_of(config, policies)
-            return Scheduler(self._board.site, settings, policies, start, chosen)
-
-        for lease, problem in saved.unreadable.items():
-            logger.error("lease %d is left out until its record can be read: %s", lease, problem)
-        self._scheduler = Steadfast(scheduler, store.load, saved, since, logger)
+        self._scheduler = self._going_on(saved, policies, since)
         saved = replace(saved, records=self._scheduler.sound)
         _check_site(config, site, saved)
         self._board.start(saved.records, saved.site, saved.last_event_id)
         self._figures = Figures()
         known, wake = store.lease_for_key, self.clock.interrupt
-        self._inbox = Inbox(site.types, saved.next_lease_id, known, wake)
+        first = max(saved.next_lease_id, self._behind.next_lease_id)
+        self._inbox = Inbox(site.types, first, known, wake)
         self._behind.attend(self._inbox)
         self._turns = Turns(
             self._scheduler,
@@ -106,18 +106,32 @@ class Service:
             images=settings.images is not None,
         )
         expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
-        about = About(
-            started=now,
-            backend=self._behind.name,
-            now=self.clock.now,
-            problem=self._behind.problem,
-        )
         self.manager = ServiceManager(
-            about, store, self._board, self._inbox, self._turns, expectations, self._figures
+            self._about(now),
+            store,
+            self._board,
+            self._inbox,
+            self._turns,
+            expectations,
+            self._figures,
         )
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(self._scheduler.records, saved.records)
         self._recover(saved, now)
+
+    def _going_on(self, saved: Saved, policies: Policies, since: int) -> Steadfast:
+        """A scheduler of the site as the board has it, with what was saved."""
+        config, settings = self._config, scheduling_settings(self._config)
+
+        def make(start: int) -> Scheduler:
+            mapper = mapper_of(config, policies)
+            return Scheduler(self._board.site, settings, policies, start, mapper)
+
+        return Steadfast(make, self._store.load, saved, since, self._logger)
+
+    def _about(self, now: int) -> About:
+        behind, clock = self._behind, self.clock
+        return About(started=now, backend=behind.name, now=clock.now, problem=behind.problem)
 
     @property
     def url(self) -> str:
@@ -232,6 +246,16 @@ def _check_site(config: Config, site: Site, saved: Saved) -> None:
         raise RunError(
             f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"
             " these leases, or begin with another persistence-file"
+        )
+
+
+def _check_nothing_runs(config: Config, store: Store, saved: Saved, behind: Behind) -> None:
+    """See that a store in which nothing was decided yet is not in the place of another one."""
+    if saved.now is None and behind.remains:
+        raise RunError(
+            f"{config.path}: the store {store.shown} is new, but {behind.remains}: put the store"
+            " with these leases back – mount its disk, restore a backup, or correct"
+            " persistence-file – or start with --new-store, which leaves these VMs alone"
         )
 
 

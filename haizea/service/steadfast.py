@@ -65,6 +65,8 @@ class Steadfast:
         self._failure: Exception | None = None
         self._used: dict[int, HostUsed] = {}
         self._over: list[LeaseRecord] = []
+        for lease, why in saved.unreadable.items():
+            logger.error("lease %d is left out until its record can be read: %s", lease, why)
         problems = {record.id: record_problem(record) for record in saved.records}
         self._left_out = [(r, problems[r.id]) for r in saved.records if problems[r.id]]
         self.sound = [record for record in saved.records if not problems[record.id]]

@@ -4,7 +4,7 @@ Only the daemon imports this: SQLAlchemy takes a fifth of a second to import.
 """
 
 from haizea.service_types import Event, LeaseQuery, Role, TokenInfo, TokenNameTaken
-from haizea.store.errors import CodecError, StoreError, StoreLost, StoreUnavailable
+from haizea.store.errors import CodecError, StoreError, StoreLost, StoreMissing, StoreUnavailable
 from haizea.store.store import Saved, Store
 from haizea.store.tokens import TokenTable
 from haizea.store.turns import RequestKey, Turn
@@ -19,6 +19,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreLost",
+    "StoreMissing",
     "StoreUnavailable",
     "TokenInfo",
     "TokenNameTaken",

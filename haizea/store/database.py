@@ -30,7 +30,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from haizea.extras import advice
 from haizea.store.address import Address
-from haizea.store.errors import StoreError, StoreUnavailable
+from haizea.store.errors import StoreError, StoreMissing, StoreUnavailable
 
 #: The bytes "HzSt": tells a store from other SQLite files, results files among them.
 APPLICATION_ID = 0x487A5374
@@ -160,7 +160,7 @@ def prepare_file(path: Path, *, create: bool) -> list[str]:
     try:
         if not path.exists():
             if not create:
-                raise StoreError(f"there is no store {path}: start the service, which makes it")
+                raise StoreMissing(f"there is no store {path}")
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with path.open("r+b") as file:

@@ -11,6 +11,10 @@ class StoreUnavailable(StoreError):
     """It cannot be written or read just now; the same may be tried again later."""
 
 
+class StoreMissing(StoreError):
+    """There is no store, or nothing in it, and none was to be made."""
+
+
 class StoreLost(StoreError):
     """Another manager has taken the store over; this one must stop."""
 

@@ -17,7 +17,7 @@ from haizea.store import questions
 from haizea.store.address import parse_address
 from haizea.store.codec import read_site
 from haizea.store.database import Database, prepare_file
-from haizea.store.errors import StoreError, StoreUnavailable
+from haizea.store.errors import StoreError, StoreMissing, StoreUnavailable
 from haizea.store.guard import Guard
 from haizea.store.migrate import REVISION, migrate, revision
 from haizea.store.pruning import prune
@@ -78,7 +78,8 @@ class Store:
         """The store at ``url``: a path, or ``postgresql://user@host/database``.
 
         A file that is not there is made if ``create``, and tables of an older version are
-        brought up to date, a SQLite file being copied first. Raises :class:`StoreError`.
+        brought up to date, a SQLite file being copied first. Raises :class:`StoreMissing` for
+        one that is not to be made, and :class:`StoreError`.
         """
         address = parse_address(url)
         notes = prepare_file(address.path, create=create) if address.path is not None else []
@@ -97,6 +98,11 @@ class Store:
     def shown(self) -> str:
         """Where it is, for people; no password is in it."""
         return self._database.shown
+
+    @property
+    def turns(self) -> int:
+        """How many turns were saved here; to be asked once it is locked."""
+        return self._position.turn
 
     @property
     def silent(self) -> bool:
@@ -308,7 +314,7 @@ def _bring_up_to_date(database: Database, *, create: bool) -> list[str]:
     deadline = time.monotonic() + _UPGRADE_SECONDS
     while (found := revision(database)) != REVISION:
         if found is None and not create:
-            raise StoreError(f"{database.shown} is empty: start the service, which fills it")
+            raise StoreMissing(f"the store {database.shown} is empty")
         guard = Guard(database)
         try:
             if guard.hold():

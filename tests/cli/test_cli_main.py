@@ -102,9 +102,12 @@ def test_help_does_not_import_what_it_does_not_need() -> None:
     [
         (["sample-confg"], "there is no command 'sample-confg'. Did you mean 'sample-config'?"),
         (["zzz"], "there is no command 'zzz'. 'haizea --help' lists them all."),
-        (["--stop"], "--fg and --stop need a configuration: add -c FILE."),
-        (["--fg"], "--fg and --stop need a configuration: add -c FILE."),
-        (["-c", "x.conf", "sample-config"], "-c, --fg and --stop go without a command."),
+        (["--stop"], "--fg, --stop and --new-store need a configuration: add -c FILE."),
+        (["--fg"], "--fg, --stop and --new-store need a configuration: add -c FILE."),
+        (
+            ["-c", "x.conf", "sample-config"],
+            "-c, --fg, --stop and --new-store go without a command.",
+        ),
         (["-c"], "requires an argument"),
         (["--zzz"], "No such option"),
     ],

@@ -85,22 +85,22 @@ class ServiceProcess:
 
     # --- life and death ---------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Start it in the foreground, without waiting."""
+    def begin(self, *options: str) -> None:
+        """Start it in the foreground, with these options, without waiting."""
         assert self.process is None, "it runs"
         self.starts += 1
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [*self.program, "--fg", "-c", self.configuration],
+                [*self.program, "--fg", "-c", self.configuration, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it, and wait until it serves."""
-        self.begin()
+        self.begin(*options)
         self.wait_until_it_serves()
 
     def wait_until_it_serves(self) -> None:

@@ -11,20 +11,18 @@ from pathlib import Path
 import pytest
 from busy_clients import BusyClients
 from busy_hour import Pace, check, options, outcome
-from postgres_server import PostgresServer, shared_server
+from postgres_server import PostgresServer
 from service_process import Client, ServiceProcess, until
+from store_places import PLACES, place
 
 LONG = os.environ.get("HAIZEA_LONG_TESTS") == "1"
 SPEED = 40
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=PLACES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store that several services can use."""
-    if request.param == "sqlite":
-        return str(tmp_path / "leases.db")
-    server = shared_server()
-    return server.url(server.new_database())
+    return place(request.param, tmp_path)
 
 
 @dataclass

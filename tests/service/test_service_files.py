@@ -26,7 +26,7 @@ def test_a_token_file_that_was_emptied_is_made_anew(tmp_path: Path, left: bytes)
 
 
 def test_a_world_is_one_services(tmp_path: Path) -> None:
-    """The managers of two stores would end each other's VMs."""
+    """The managers of two stores would give the same hosts away twice."""
     shared = {"world": {"file": str(tmp_path / "site" / "world.db")}}
     with (
         ServiceProcess(tmp_path / "one", shared) as first,
@@ -45,7 +45,7 @@ def test_a_world_is_one_services(tmp_path: Path) -> None:
         client.close()
 
         first.kill()
-        second.start()
+        second.start("--new-store")
         first.begin()
         assert first.wait() == 2
         assert second.store in first.log

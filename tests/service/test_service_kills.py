@@ -1,7 +1,9 @@
-"""Killed at any moment of a busy hour, the service loses nothing and does nothing twice.
+"""Killed at any moment of busy hours, with failures, delays and early ends, the service loses
+nothing, does nothing twice, and comes back each time.
 
-``HAIZEA_LONG_TESTS=1`` kills it 200 times; by default a few times. ``HAIZEA_SEED`` repeats
-an hour.
+``HAIZEA_LONG_TESTS=1`` has ten hours of 200 kills with each kind of store, each hour with a seed
+of its own; by default there is a short one. ``HAIZEA_SEED`` is that of the first hour, and
+``HAIZEA_HOURS`` says how many there are.
 """
 
 from __future__ import annotations
@@ -10,23 +12,33 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 from busy_hour import Hour, check, describe, live_through, options
 from effort import EFFORT, SEED
 from service_process import ServiceProcess
+from store_places import PLACES, place
 
 LONG = os.environ.get("HAIZEA_LONG_TESTS") == "1"
+HOURS = int(os.environ.get("HAIZEA_HOURS", "10" if LONG else "1"))
 
 
-def the_seed() -> int:
+def the_seed(hour: int) -> int:
     """By chance for a long run, else the same each time."""
-    return SEED if LONG or EFFORT or os.environ.get("HAIZEA_SEED") else 1
+    return hour + (SEED if LONG or EFFORT or os.environ.get("HAIZEA_SEED") else 1)
 
 
-def test_killed_again_and_again(tmp_path: Path) -> None:
-    seed = the_seed()
-    hour = Hour(kills=200 if LONG else 12, seed=seed, speed=10 if LONG else 40)
+@pytest.mark.parametrize("hour", range(HOURS))
+@pytest.mark.parametrize("kind", PLACES)
+def test_killed_again_and_again(kind: str, hour: int, tmp_path: Path) -> None:
+    seed = the_seed(hour)
+    busy = Hour(kills=200 if LONG else 8, seed=seed, speed=10 if LONG else 40)
     began = time.monotonic()
-    with ServiceProcess(tmp_path / "site", options(seed, hour.speed)) as service:
-        found = live_through(service, hour)
-    print(f"HAIZEA_SEED={seed}: {describe(found, time.monotonic() - began)}")
-    check(found)
+    store = place(kind, tmp_path)
+    with ServiceProcess(tmp_path / "site", options(seed, busy.speed), store) as service:
+        try:
+            found = live_through(service, busy)
+            print(f"HAIZEA_SEED={seed}, {kind}: {describe(found, time.monotonic() - began)}")
+            check(found)
+        except BaseException as error:
+            error.add_note(f"HAIZEA_SEED={seed} HAIZEA_HOURS=1 with {kind} repeats this hour")
+            raise

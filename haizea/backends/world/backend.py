@@ -10,6 +10,7 @@ from haizea.backends.world import catching_up
 from haizea.backends.world.file import WorldUnavailable
 from haizea.backends.world.operations import Operation, Operations, Transfers
 from haizea.backends.world.rows import Happening, What
+from haizea.backends.world.strangers import Strangers
 from haizea.backends.world.vm import Command, Verb, Vm, VmState
 from haizea.backends.world.world import World
 from haizea.core.model.events import (
@@ -52,6 +53,9 @@ class WorldBackend:
     It is a :class:`~haizea.backends.base.Backend`. ``real_durations`` has, by lease id, the
     seconds after which a lease ends by itself, in place of what the world's options draw.
 
+    ``knows`` says of a lease that is not active whether it ever was the manager's, who has every
+    lease to answer for if it is not given. VMs of other leases are left alone.
+
     A manager that goes on after a restart calls :meth:`reconcile` before anything else.
     Decisions that are handed over before the first :meth:`observe` are an earlier
     manager's, and :meth:`reconcile` has seen to them: they are passed over.
@@ -60,12 +64,18 @@ class WorldBackend:
     and given later; operations that wait for them are reported as delayed.
     """
 
-    def __init__(self, world: World, real_durations: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        real_durations: Mapping[int, int] | None = None,
+        knows: Callable[[int], bool] = lambda lease: True,
+    ) -> None:
         self._world = world
         self._real = dict(real_durations or {})
         self._requests: dict[int, LeaseRequest] = {}
         self._operations = Operations()
         self._transfers = Transfers(world.options)
+        self._strangers = Strangers(world, knows)
         self._resumed: set[int] = set()
         self._waiting: deque[Command] = deque()
         self._seen = world.last_happening()
@@ -95,6 +105,7 @@ class WorldBackend:
             for happening in self._world.happenings(self._seen):
                 self._seen = happening.id
                 happened += self._input(happening)
+            happened += self._strangers.news()
         except WorldUnavailable as error:
             _log.warning("what happened is not known yet: %s", error)
         return happened + self._transfers.news(now) + self._operations.delays(now)
@@ -128,7 +139,7 @@ class WorldBackend:
         """After a restart: bring the world to what was decided, and say what happened in it.
 
         ``records`` are those of all leases that are not over (others do no harm), ``site``
-        what is known of the hosts. VMs of other leases are killed; commands that were not
+        what is known of the hosts. VMs of leases that are over are killed; commands that were not
         given are given now; the answer is what the scheduler has to be told. Where the
         world is ahead of the records, they are right as far as they go and the rest is told.
         Raises :class:`~haizea.backends.world.file.WorldUnavailable`: try again.
@@ -149,7 +160,7 @@ class WorldBackend:
         for transfer in site.transfers:
             for lease, _ in transfer.riders if transfer.begun else ():
                 self._transfers.begin(lease, transfer.start, transfer.end)
-        return told + self._operations.delays(now)
+        return told + self._strangers.news() + self._operations.delays(now)
 
     def close(self) -> None:
         """Let go of the world, which goes on."""
@@ -158,16 +169,19 @@ class WorldBackend:
     # --- restart --------------------------------------------------------------------------
 
     def _give_missing(self, now: int, active: Mapping[int, LeaseRecord]) -> None:
-        """Kill orphans, and give the commands that are missing; what makes room comes first."""
-        known = _by_lease(self._world.vms())
+        """Kill what is left of leases that are over, and give the commands that are missing.
+
+        What makes room comes first.
+        """
+        known, strange = _by_lease(self._world.vms()), self._strangers.find(active)
         sets = [
             [Command(lease=lease, node=node, verb=Verb.KILL, due=now)]
             for lease, vms in known.items()
             for node, vm in vms.items()
-            if vm.there and lease not in active
+            if vm.there and lease not in active and lease not in strange
         ]
         if sets:
-            _log.warning("VMs of leases that are over or not known were killed: %d", len(sets))
+            _log.warning("VMs of leases that are over were killed: %d", len(sets))
         for lease in sorted(active):
             sets += catching_up.missing(active[lease], known.get(lease, {}), self._life)
         # What makes room comes first.

@@ -1,6 +1,6 @@
 """The lock that the managers of one store have on a world.
 
-Two stores know nothing of each other's leases, so their managers would end each other's VMs.
+Two stores know nothing of each other's leases, so their managers would give the same hosts away.
 Managers of one store share the world's lock: it is the store that keeps them apart, and it may
 have passed to the next one before the last one has noticed.
 

@@ -330,6 +330,11 @@ class World:
         last: int = self._file.rows("SELECT coalesce(max(id), 0) FROM happenings")[0][0]
         return last
 
+    def last_lease(self) -> int:
+        """The greatest id of a lease that has VMs here; 0 where none has."""
+        last: int = self._file.rows("SELECT coalesce(max(lease), 0) FROM vms")[0][0]
+        return last
+
     def history(self, lease: int | None = None) -> list[Stretch]:
         """Where VMs really ran, of a lease or of all, by start."""
         return rows.select_stretches(self._file, lease)
