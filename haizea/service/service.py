@@ -92,18 +92,12 @@ class Service:
         _check_site(config, site, saved)
         self._board.start(saved.records, saved.site, saved.last_event_id)
         self._figures = Figures()
-        known, wake = store.lease_for_key, self.clock.interrupt
         first = max(saved.next_lease_id, self._behind.next_lease_id)
-        self._inbox = Inbox(site.types, first, known, wake)
+        self._inbox = Inbox(site.types, first, store.lease_for_key, self.clock.interrupt)
         self._behind.attend(self._inbox)
+        images = settings.images is not None
         self._turns = Turns(
-            self._scheduler,
-            store,
-            self._board,
-            self._inbox,
-            self._figures,
-            logger,
-            images=settings.images is not None,
+            self._scheduler, store, self._board, self._inbox, self._figures, logger, images=images
         )
         expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
         self.manager = ServiceManager(
