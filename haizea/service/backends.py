@@ -98,7 +98,9 @@ class WorldSide:
         self._site = make_site(config.simulation.resources or ())
         self._world: World = open_world(config, self._site, clock.now(), store.shown)
         self._store = store
-        self.backend: LastingBackend = WorldBackend(self._world, knows=self._knows)
+        self.backend: LastingBackend = WorldBackend(
+            self._world, knows=self._knows, hosts=range(len(self._site.hosts))
+        )
         self.next_lease_id = self._world.last_lease() + 1
         self._where = config.world.file
 

@@ -139,3 +139,23 @@ def test_a_record_that_is_damaged_is_left_out(tmp_path: Path, damage: Any, why: 
         listed = [lease["id"] for lease in client.leases()]
         assert sound in listed
         until(lambda: all_over([story(client, sound)]), "the sound one goes on to its end")
+
+
+def test_hosts_that_were_taken_out_of_the_site_may_die_without_harm(tmp_path: Path) -> None:
+    """The simulated site still has them."""
+    mortal = {"world": {"speed": "600", "host-failures": "00:05:00", "host-repair": "60"}}
+    with ServiceProcess(tmp_path / "site", mortal) as service:
+        service.start()
+        assert service.kill(15) == 0
+        service.configure({**mortal, "simulation": {"resources": "1 CPU:100 Memory:1024"}})
+        service.start()
+        with closing(service.client()) as client:
+
+            def down() -> bool:
+                (host,) = client.get("/v1/hosts")["hosts"]
+                return host["status"] == "down"
+
+            for _ in range(3):
+                until(down, "the one that is left dies")
+                until(lambda: not down(), "and comes back")
+        assert service.kill(15) == 0, service.log

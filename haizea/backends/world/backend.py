@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from haizea.backends.world import catching_up
 from haizea.backends.world.file import WorldUnavailable
@@ -18,6 +18,7 @@ from haizea.core.model.events import (
     HostChanged,
     HostFailed,
     HostRestored,
+    HostUsed,
     Input,
     LeaseAccepted,
     LeaseEnded,
@@ -54,7 +55,8 @@ class WorldBackend:
     seconds after which a lease ends by itself, in place of what the world's options draw.
 
     ``knows`` says of a lease that is not active whether it ever was the manager's, who has every
-    lease to answer for if it is not given. VMs of other leases are left alone.
+    lease to answer for if it is not given. VMs of other leases are left alone. ``hosts`` are those
+    of the site, where the world may have others, which were taken out of it since.
 
     A manager that goes on after a restart calls :meth:`reconcile` before anything else.
     Decisions that are handed over before the first :meth:`observe` are an earlier
@@ -69,6 +71,7 @@ class WorldBackend:
         world: World,
         real_durations: Mapping[int, int] | None = None,
         knows: Callable[[int], bool] = lambda lease: True,
+        hosts: Container[int] | None = None,
     ) -> None:
         self._world = world
         self._real = dict(real_durations or {})
@@ -76,6 +79,7 @@ class WorldBackend:
         self._operations = Operations()
         self._transfers = Transfers(world.options)
         self._strangers = Strangers(world, knows)
+        self._site = hosts
         self._resumed: set[int] = set()
         self._waiting: deque[Command] = deque()
         self._seen = world.last_happening()
@@ -108,6 +112,7 @@ class WorldBackend:
             happened += self._strangers.news()
         except WorldUnavailable as error:
             _log.warning("what happened is not known yet: %s", error)
+        happened = self._of_site(happened)
         return happened + self._transfers.news(now) + self._operations.delays(now)
 
     def enact(self, now: int, decisions: Sequence[Decision]) -> None:
@@ -160,7 +165,7 @@ class WorldBackend:
         for transfer in site.transfers:
             for lease, _ in transfer.riders if transfer.begun else ():
                 self._transfers.begin(lease, transfer.start, transfer.end)
-        return told + self._strangers.news() + self._operations.delays(now)
+        return self._of_site(told + self._strangers.news()) + self._operations.delays(now)
 
     def close(self) -> None:
         """Let go of the world, which goes on."""
@@ -211,6 +216,13 @@ class WorldBackend:
             elif host.up and known.get(host.id) == "down":
                 told.append(HostRestored(host.id))
         return told
+
+    def _of_site(self, told: list[Input]) -> list[Input]:
+        """What concerns a lease, or a host of the site."""
+        if self._site is None:
+            return told
+        about_hosts = (HostFailed, HostRestored, HostUsed)
+        return [i for i in told if not isinstance(i, about_hosts) or i.host_id in self._site]
 
     # --- what happened --------------------------------------------------------------------
 
