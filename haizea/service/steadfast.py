@@ -32,6 +32,9 @@ from haizea.store import Saved
 #: The code of what became of a lease that was set aside.
 SET_ASIDE = "set-aside"
 
+#: So many leases, or one of twenty, are set aside in a turn; with more, records are not to blame.
+_MOST_SET_ASIDE = 5
+
 _Candidate = LeaseRecord | LeaseSubmitted
 
 
@@ -79,7 +82,10 @@ class Steadfast:
     # --- what the loop asks -----------------------------------------------------------
 
     def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
-        """As the scheduler does. Raises what that raised where it fails without any lease."""
+        """As the scheduler does.
+
+        Raises what that raised where it fails without any lease, or with too many.
+        """
         self._over = []
         try:
             if self._failure is not None:
@@ -133,6 +139,7 @@ class Steadfast:
         records = [record for record in saved.records if not record_problem(record)]
         asked = [i for i in inputs if isinstance(i, LeaseSubmitted)]
         failed: list[tuple[_Candidate, Exception]] = []
+        most = max(_MOST_SET_ASIDE, len(records) // 20)
 
         def attempt(part: Sequence[_Candidate]) -> _Trial | Exception:
             try:
@@ -147,6 +154,15 @@ class Steadfast:
                 return found
             if len(part) == 1:
                 failed.append((part[0], found))
+                if sum(isinstance(candidate, LeaseRecord) for candidate, _ in failed) > most:
+                    self._logger.error(
+                        "it fails with more than %d of %d leases, so that the fault is in the"
+                        " program or in a policy: nothing was changed; put the version or the"
+                        " policy back that worked",
+                        most,
+                        len(records),
+                    )
+                    raise error
                 return trial
             half = len(part) // 2
             return add(add(trial, part[:half]), part[half:])
