@@ -71,3 +71,37 @@ def _requests(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
             )
         )
     return tuple(made)
+
+
+def crowded_case(seed: int) -> Case:
+    """More leases than there is room for, parts of hosts, and operations that take long."""
+    chance = random.Random(seed)
+    case = random_case(seed)
+    site, settings = case.site, replace(case.settings, images=None)
+    if chance.random() < 0.7:
+        settings = replace(
+            settings,
+            override_suspend_seconds=chance.choice([None, 8, 20]),
+            override_resume_seconds=chance.choice([None, 10, 40]),
+        )
+    cpu, memory = site.hosts[0].capacity
+    made, submitted = [], 0
+    for lease_id in range(1, chance.randint(20, 50) + 1):
+        submitted += chance.choice([0, 0, 1, 3, 10])
+        kind = chance.choice([Kind.BEST_EFFORT, Kind.AR, *Kind])
+        size = (
+            cpu * chance.choice([20, 30, 50, 60, 100]) // 100,
+            memory * chance.choice([20, 25, 50, 75]) // 100,
+        )
+        made.append(
+            LeaseRequest(
+                id=lease_id,
+                submitted=submitted,
+                kind=kind,
+                nodes=(NodeSet(chance.randint(1, len(site.hosts)), size),),
+                duration=chance.randint(5, 150),
+                start=submitted + chance.choice([5, 20, 50, 120]) if kind is Kind.AR else None,
+                preemptible=chance.random() < 0.7,
+            )
+        )
+    return Case(site, tuple(made), {}, settings, case.preemption)

@@ -14,6 +14,7 @@ from haizea.core.model.events import (
     Decision,
     HostFailed,
     HostRestored,
+    HostUsed,
     LeaseAccepted,
     LeaseEnded,
     OperationDelayed,
@@ -199,10 +200,36 @@ def test_killed_after_the_commands(world: World) -> None:
     assert len(world.journal()) == 2
 
 
-def test_what_belongs_to_nobody_is_killed(world: World) -> None:
+def test_what_is_left_of_a_lease_that_is_over_is_killed(world: World) -> None:
     begun(world)
     assert WorldBackend(world).reconcile(50, []) == []
     assert states(world, 50) == [VmState.GONE, VmState.GONE]
+
+
+def test_what_belongs_to_nobody_is_left_alone_and_told_as_used(tmp_path: Path) -> None:
+    """One of its VMs ends by itself."""
+    world = World.open(tmp_path / "world.db", HOSTS, 0, WorldOptions(early_ends=1.0))
+    begun(world)
+    ends = {vm.until for vm in world.vms()}
+    backend = WorldBackend(world, knows=lambda lease: lease != 1)
+    used = [HostUsed(0, (100, 512)), HostUsed(1, (100, 512))]
+    assert backend.reconcile(1, []) == used
+    assert states(world, 1) == [VmState.RUNNING, VmState.RUNNING]
+    assert backend.observe(2) == [], "it is told once"
+    (end,) = ends
+    assert end is not None
+    assert backend.observe(end) == [HostUsed(0, (0, 0)), HostUsed(1, (0, 0))]
+    assert backend.observe(end + 1) == []
+    world.close()
+
+
+def test_hosts_that_the_site_does_not_have_any_more_are_not_told_of(world: World) -> None:
+    world.host_down(1, 5, "pulled")
+    backend = WorldBackend(world, hosts=range(1))
+    assert backend.reconcile(10, []) == []
+    world.host_up(1, 11)
+    world.host_down(0, 12, "pulled")
+    assert backend.observe(12) == [HostFailed(0, "pulled")]
 
 
 def test_started_over_within_one_second(world: World) -> None:

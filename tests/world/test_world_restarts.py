@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from effort import EFFORT, SEED
 from mortal_managers import Outcome, live_and_die, unfinished
-from random_workloads import random_case
+from random_workloads import crowded_case, random_case
 
 from haizea.backends.world import VmState, WorldOptions
 from haizea.core.model.events import Purpose
@@ -36,6 +36,26 @@ def options_by(seed: int) -> WorldOptions:
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
 def test_killed_at_any_moment(seed: int, tmp_path: Path) -> None:
     outcome = live_and_die(random_case(seed), tmp_path / "world.db", options_by(seed), seed)
+    check(outcome)
+    outcome.world.close()
+
+
+def slow_options_by(seed: int) -> WorldOptions:
+    chance = random.Random(seed)
+    slow = [p for p in Purpose if p is not Purpose.RUN]
+    return WorldOptions(
+        failures=dict.fromkeys(Purpose, chance.choice([0.0, 0.05, 0.1])),
+        delays=dict.fromkeys(slow, chance.choice([0.3, 0.6])),
+        longest_delay_seconds=chance.choice([5, 30, 80]),
+        early_ends=chance.choice([0.0, 0.3]),
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed-{seed}-")
+def test_killed_where_all_is_full_and_late(seed: int, tmp_path: Path) -> None:
+    case = crowded_case(seed)
+    outcome = live_and_die(case, tmp_path / "world.db", slow_options_by(seed), seed)
     check(outcome)
     outcome.world.close()
 
