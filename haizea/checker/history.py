@@ -201,7 +201,7 @@ class History:
     @property
     def failed(self) -> bool:
         """Whether something went wrong for this lease."""
-        return any(change.code in ("failure", "delayed") for change in self.story)
+        return any(change.code in ("failure", "delayed", "set-aside") for change in self.story)
 
 
 class Stretch(NamedTuple):

@@ -55,7 +55,7 @@ def _rejected(records: Records, history: History) -> Iterator[Violation]:
     elif last.time != history.admitted:
         message = f"it is rejected then, not when it was asked for at {history.admitted}"
         yield _lost(history, last.time, message)
-    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "nothing", "policy"):
+    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "nothing", "policy", "set-aside"):
         yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
 
 

@@ -41,7 +41,7 @@ from haizea.service.inbox import Inbox, Submission
 from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
-from haizea.store import LeaseQuery, Store, StoreError
+from haizea.store import CodecError, LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -258,7 +258,10 @@ def _memory(store: Store) -> Memory:
         return True
 
     def request(lease: int) -> LeaseRequest | None:
-        record = store.lease(lease)
+        try:
+            record = store.lease(lease)
+        except CodecError:
+            return None
         return None if record is None else record.request
 
     return Memory(read=store.setting, write=write, request=request)

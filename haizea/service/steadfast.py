@@ -66,6 +66,7 @@ class Steadfast:
         self._load = load
         self._logger = logger
         self._failure: Exception | None = None
+        self._now = since
         self._used: dict[int, HostUsed] = {}
         self._over: list[LeaseRecord] = []
         for lease, why in saved.unreadable.items():
@@ -86,7 +87,7 @@ class Steadfast:
 
         Raises what that raised where it fails without any lease, or with too many.
         """
-        self._over = []
+        self._over, self._now = [], now
         try:
             if self._failure is not None:
                 raise self._failure
@@ -101,9 +102,9 @@ class Steadfast:
         return first + decisions
 
     def next_wakeup(self) -> int | None:
-        """As the scheduler does; long ago if it failed."""
-        overdue = self._failure is not None or self._left_out
-        return 0 if overdue else self._scheduler.next_wakeup()
+        """As the scheduler does; at once if it failed."""
+        at_once = self._failure is not None or self._left_out
+        return self._now if at_once else self._scheduler.next_wakeup()
 
     # --- what others ask --------------------------------------------------------------
 

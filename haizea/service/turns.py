@@ -27,7 +27,7 @@ from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox, Submission
 from haizea.service.steadfast import Steadfast
-from haizea.store import Store, StoreUnavailable, Turn
+from haizea.store import Store, StoreError, StoreUnavailable, Turn
 
 #: For which rejections it helps to ask for another time.
 _OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
@@ -171,7 +171,7 @@ class Turns:
                 continue
             try:
                 cancellation.answer.set_result(self._store.lease(lease_id))
-            except StoreUnavailable as error:
+            except StoreError as error:
                 cancellation.answer.set_exception(Unavailable(str(error)))
         taken.submitted, taken.repeated, taken.cancelled = {}, [], []
 
@@ -195,7 +195,7 @@ class Turns:
         self._figures.submitted["repeated"] += 1
         try:
             record = self._board.lease(lease_id) or self._store.lease(lease_id)
-        except StoreUnavailable as error:
+        except StoreError as error:
             submission.answer.set_exception(Unavailable(str(error)))
             return
         if record is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service_process import HAIZEA, Client, ServiceProcess, all_over, command, until
+from service_process import HAIZEA, Client, ServiceProcess, all_over, command, faults_of, until
 
 #: A site's own policy, with a fault that shows only later.
 FAULTY = """
@@ -88,6 +88,9 @@ def test_a_start_goes_on_without_a_lease_that_the_scheduler_fails_with(tmp_path:
         service.start()
         assert "set aside" not in service.log, "it was set aside for good"
         assert story(client, runs)["state"] == "Active"
+        assert service.kill(15) == 0
+        service.configure({})  # Whoever reads the store does not need the policy.
+        assert faults_of(service.save_results()) == []
 
 
 def test_a_request_that_the_scheduler_fails_with_is_rejected_and_nobody_else_is_held_up(
@@ -120,11 +123,12 @@ def test_a_request_that_the_scheduler_fails_with_is_rejected_and_nobody_else_is_
 )
 def test_a_record_that_is_damaged_is_left_out(tmp_path: Path, damage: Any, why: str) -> None:
     with ExitStack() as exits:
-        options = {"world": {"speed": "1200"}}
-        service = exits.enter_context(ServiceProcess(tmp_path / "site", options))
+        service = exits.enter_context(ServiceProcess(tmp_path / "site"))
         service.start()
         client = exits.enter_context(closing(service.client()))
-        damaged, sound = ask(client, "immediate", "damaged"), ask(client, "immediate", "sound")
+        status, answer = client.submit({**LONG, "kind": "immediate"}, "a-key")
+        assert status == 201
+        damaged, sound = answer["lease"]["id"], ask(client, "immediate", "sound")
         service.kill()
         with closing(sqlite3.connect(service.store)) as store:
             select = "SELECT document FROM leases WHERE id = ?"
@@ -133,9 +137,14 @@ def test_a_record_that_is_damaged_is_left_out(tmp_path: Path, damage: Any, why: 
             update = "UPDATE leases SET document = ? WHERE id = ?"
             store.execute(update, (json.dumps(document), damaged))
             store.commit()
+        service.configure({"world": {"speed": "1200"}})
         service.start()
         until(lambda: why in service.log, "it says why")
-        assert story(client, sound)["state"] == "Active"
+        for _ in range(2):
+            status, _ = client.submit({**LONG, "kind": "immediate"}, "a-key")
+            assert status in {200, 409, 503}, "it is not taken twice, whatever became of it"
+        assert client.call("DELETE", f"/v1/leases/{damaged}")[0] in {200, 409, 503}
+        assert not service.ended, service.log
         listed = [lease["id"] for lease in client.leases()]
         assert sound in listed
         until(lambda: all_over([story(client, sound)]), "the sound one goes on to its end")
