@@ -25,8 +25,8 @@ def open_store(place: str, paths: Paths, *, new_store: bool) -> Store:
     except StoreMissing as error:
         raise StoreError(
             f"{error}, though this service has used one before (see {paths.directory}): put it"
-            " back – mount its disk, restore a backup, or correct persistence-file – or start with"
-            " --new-store to begin without the leases and tokens that were in it"
+            " back – mount its disk, restore a backup, or correct persistence-file – or, to begin"
+            " without the leases and tokens that were in it, start with haizea -c FILE --new-store"
         ) from error
 
 
@@ -46,8 +46,8 @@ def check_store(store: Store, paths: Paths, *, new_store: bool) -> None:
     if known and other and not new_store:
         raise StoreError(
             f"the store {store.shown} is not the one that this service used before (see"
-            f" {paths.mark}): correct persistence-file or put that one back; start with"
-            " --new-store to use this one from now on"
+            f" {paths.mark}): correct persistence-file or put that one back; to use this one from"
+            " now on, start with haizea -c FILE --new-store"
         )
 
 

@@ -249,7 +249,8 @@ def _check_nothing_runs(config: Config, store: Store, saved: Saved, behind: Behi
         raise RunError(
             f"{config.path}: the store {store.shown} is new, but {behind.remains}: put the store"
             " with these leases back – mount its disk, restore a backup, or correct"
-            " persistence-file – or start with --new-store, which leaves these VMs alone"
+            " persistence-file – or start with haizea -c FILE --new-store, which leaves these VMs"
+            " alone"
         )
 
 

@@ -37,7 +37,7 @@ class Strangers:
             rest = ", …" if len(self._leases) > _MOST_NAMED else ""
             _log.warning(
                 "VMs of leases that the store does not know are left alone, and what they take of"
-                " hosts is given to nobody: leases %s%s",
+                " hosts is given to nobody: %s%s",
                 some,
                 rest,
             )
