@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -340,4 +341,23 @@ def test_commands_wait_for_a_file_that_cannot_be_written(tmp_path: Path) -> None
     assert states(world, 170) == [VmState.SUSPENDING, VmState.SUSPENDING]
     assert backend.observe(190) == [OperationDelayed(1, Purpose.SUSPEND, 200)]
     assert states(world, 200) == [VmState.SAVED, VmState.SAVED]
+    world.close()
+
+
+def test_what_fails_after_its_planned_end_is_under_way_until_then(tmp_path: Path) -> None:
+    """The command was given late, and the VM is on its host until the operation breaks."""
+    options = WorldOptions(failures={Purpose.SUSPEND: 1.0})
+    world = World.open(tmp_path / "world.db", HOSTS, 0, options)
+    alone = replace(REQUEST, nodes=(NodeSet(1, (100, 512)),))
+    assert SUSPENDS.plan is not None
+    suspends = replace(SUSPENDS, request=alone, plan=replace(SUSPENDS.plan, hosts=(0,)))
+    start = Command(lease=1, node=1, verb=Verb.START, due=0, host=0, nodes=1, capacity=(100, 512))
+    world.give(0, start)
+    backend = WorldBackend(world)
+    told = backend.reconcile(150, [suspends])
+    (vm,) = world.vms()
+    assert vm.until is not None
+    assert vm.until > 150
+    assert told == [OperationDelayed(1, Purpose.SUSPEND, vm.until)]
+    assert {type(event) for event in backend.observe(vm.until)} == {OperationFailed}
     world.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from haizea.backends.world.options import WorldOptions
-from haizea.backends.world.vm import Vm, VmState
+from haizea.backends.world.vm import Vm
 from haizea.core.model.events import Input, OperationDelayed, OperationFailed, Purpose
 
 
@@ -68,8 +68,12 @@ class Operations:
             self._late.pop(operation.lease, None)
 
     def follow(self, operation: Operation, vm: Vm | None) -> None:
-        """One of its VMs was told; this is what it does now."""
-        if vm is not None and vm.until is not None and vm.then is not VmState.FAILED:
+        """One of its VMs was told; this is what it does now.
+
+        One that is going to fail is on its host until then, which may be after the planned end
+        where it was told late.
+        """
+        if vm is not None and vm.until is not None:
             operation.until = max(operation.until, vm.until)
 
     def next_delay(self) -> int | None:
