@@ -95,9 +95,13 @@ def check(outcome: Outcome) -> None:
 
 
 def says_what_took_longer(story: Story) -> bool:
-    """Whether an AR waited for an operation that the world delayed, and says so."""
+    """Whether an AR waited for an operation that the world delayed, and said so.
+
+    Its last word may be that it could not begin then either, as nobody was there.
+    """
     active = next(change for change in story.changes if change.new is State.ACTIVE)
-    because = "still held by lease" in active.reason or "its image arrives" in active.reason
+    said = [active.reason, *(told.reason for told in story.expected)]
+    because = any("still held by lease" in why or "its image arrives" in why for why in said)
     return active.code == "late" and because
 
 
