@@ -172,7 +172,7 @@ class _Loader:
     def _codes(self) -> tuple[bool, bool]:
         """Whether something failed or was late, and whether somebody had to go or was refused."""
         query = (
-            "SELECT max(code IN ('failure', 'delayed', 'late')),"
+            "SELECT max(code IN ('failure', 'delayed', 'late', 'set-aside')),"
             " max(code IN ('preempted', 'no-room', 'no-time')) FROM states"
         )
         wrong, contested = self._db.execute(query).fetchone()

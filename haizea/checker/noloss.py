@@ -14,6 +14,9 @@ from haizea.checker.violation import Rule, Violation
 #: for hosts that it does not get.
 _IDLE = frozenset({"Queued", "Suspended-Queued", "Preparing", "Ready"})
 
+#: Why a best-effort lease is rejected rather than waits.
+_NEVER_MAY_RUN = ("too-big", "nothing", "policy", "set-aside")
+
 
 def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
     """Whether a lease may still wait when there is nothing left to do.
@@ -55,7 +58,12 @@ def _rejected(records: Records, history: History) -> Iterator[Violation]:
     elif last.time != history.admitted:
         message = f"it is rejected then, not when it was asked for at {history.admitted}"
         yield _lost(history, last.time, message)
-    elif lease.kind == BEST_EFFORT and last.code not in ("too-big", "nothing", "policy", "set-aside"):
+    elif lease.kind == BEST_EFFORT and last.code not in (
+        "too-big",
+        "nothing",
+        "policy",
+        "set-aside",
+    ):
         yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
 
 

@@ -60,9 +60,7 @@ def _excused(records: Records, history: History, others: Others, due: int, start
     )
 
 
-def _kept_waiting(
-    records: Records, history: History, others: Others, due: int, until: int
-) -> bool:
+def _kept_waiting(records: Records, history: History, others: Others, due: int, until: int) -> bool:
     """Whether the records say why a lease had not started when it was given up.
 
     Nobody was there to start it, or others were still on hosts without which there was no room.

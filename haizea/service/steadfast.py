@@ -23,7 +23,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord, SiteRecord
-from haizea.core.model.resources import FOREVER
+from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.scheduler import Scheduler
 from haizea.service.recovery import record_problem
 from haizea.service.use import use_of
@@ -119,6 +119,10 @@ class Steadfast:
     def queue(self) -> list[int]:
         """The leases that wait, in order."""
         return self._scheduler.queue()
+
+    def used_by_others(self) -> dict[int, Capacity]:
+        """What others than leases use of hosts, by host."""
+        return self._scheduler.used_by_others()
 
     def offer(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
         """As the scheduler does; none where it fails."""

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
 from haizea.backends.opennebula.enactment.commander import Answer, Commander
@@ -77,6 +78,11 @@ class Memory:
     write: Callable[[str, str], bool]
     request: Callable[[int], LeaseRequest | None]
 
+    def kept(self, name: str) -> tuple[str | None, Callable[[str], bool]]:
+        """Return what is kept under this name of the backend's, and how to keep it anew."""
+        name = f"opennebula {name}"
+        return self.read(name), partial(self.write, name)
+
 
 class OpenNebulaBackend:
     """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
@@ -104,16 +110,10 @@ class OpenNebulaBackend:
         self.ask: Callable[[Asking], None] = lambda _: None
         #: Told the leases whose VMs were seen to be otherwise than before.
         self.tell_again: Callable[[Iterable[int]], None] = lambda _: None
-        hosts = "opennebula hosts"
-        self._table = HostTable(
-            memory.read(hosts), lambda text: memory.write(hosts, text), options.host_grace_seconds
-        )
-        endings = "opennebula endings"
-        self._endings = Endings(memory.read(endings), lambda text: memory.write(endings, text))
-        moves = "opennebula moves"
-        self._seen = SeenVms(memory.read(moves), lambda text: memory.write(moves, text))
-        waits = "opennebula waits"
-        self._seen.waits = WaitingStates(memory.read(waits), lambda text: memory.write(waits, text))
+        self._table = HostTable(*memory.kept("hosts"), options.host_grace_seconds)
+        self._endings = Endings(*memory.kept("endings"))
+        self._seen = SeenVms(*memory.kept("moves"))
+        self._seen.waits = WaitingStates(*memory.kept("waits"))
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
         self.actuals = Actuals(self._ledger, self._seen, self.placing)

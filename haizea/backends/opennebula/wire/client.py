@@ -90,8 +90,7 @@ class Client:
         self._version: Version | None = None
         #: How often nobody listened at its address: who answers next was started since.
         self.absences = 0
-        #: Calls that this OpenNebula does not have.
-        self._missing: set[str] = set()
+        self._missing: set[str] = set()  # calls that this OpenNebula does not have
 
     def __repr__(self) -> str:
         return f"Client({self._connections.name!r}, {self._session!r})"
