@@ -36,17 +36,20 @@ class Fuse:
 
 
 class MortalWorld(World):
-    """A world whose manager may be killed before and after each command."""
+    """A world whose manager may be killed before and after the commands to a lease's VMs.
+
+    In between, nothing of them is on file.
+    """
 
     fuse: Fuse | None = None
 
-    def give(self, now: int, command: Command) -> Vm | None:
+    def give_all(self, now: int, commands: Sequence[Command]) -> list[Vm | None]:
         if self.fuse is not None:
             self.fuse.burn()
-        vm = super().give(now, command)
+        vms = super().give_all(now, commands)
         if self.fuse is not None:
             self.fuse.burn()
-        return vm
+        return vms
 
 
 @dataclass

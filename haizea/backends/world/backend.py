@@ -267,8 +267,9 @@ class WorldBackend:
 
     def _tell_all(self, lease: int, verb: Verb, due: int) -> None:
         request = self._requests.get(lease)
-        for node in range(1, request.node_count + 1 if request is not None else 1):
-            self._command(Command(lease=lease, node=node, verb=verb, due=due))
+        if request is not None:
+            nodes = range(1, request.node_count + 1)
+            self._command([Command(lease=lease, node=n, verb=verb, due=due) for n in nodes])
 
     def _started(self, decision: OperationStarted) -> None:
         lease, purpose, due = decision.lease_id, decision.purpose, decision.time
@@ -288,8 +289,8 @@ class WorldBackend:
         seconds = decision.end - due
         self._operations.begin(self._operation(lease, purpose, due, decision.end, seconds))
         capacities = request.node_capacities()
-        for node, host in enumerate(decision.hosts, start=1):
-            self._command(
+        self._command(
+            [
                 Command(
                     lease=lease,
                     node=node,
@@ -301,7 +302,9 @@ class WorldBackend:
                     capacity=capacities[node - 1],
                     life_seconds=life,
                 )
-            )
+                for node, host in enumerate(decision.hosts, start=1)
+            ]
+        )
 
     def _ended(self, decision: OperationEnded) -> None:
         if decision.purpose is Purpose.TRANSFER:
@@ -337,25 +340,30 @@ class WorldBackend:
 
     # --- commands -------------------------------------------------------------------------
 
-    def _command(self, command: Command) -> None:
-        if self._waiting or not self._give(command):
-            self._waiting.append(command)
-            self._wait(command, 1)
+    def _command(self, commands: Sequence[Command]) -> None:
+        """Give one lease's VMs their commands, or keep them until they can be given."""
+        if self._waiting or not self._give(commands):
+            for command in commands:
+                self._waiting.append(command)
+                self._wait(command, 1)
 
-    def _give(self, command: Command) -> bool:
+    def _give(self, commands: Sequence[Command]) -> bool:
+        lease, due = commands[0].lease, commands[0].due
         try:
-            vm = self._world.give(self._now, command)
+            vms = self._world.give_all(self._now, commands)
         except WorldUnavailable as error:
-            _log.warning("lease %d waits for %s: %s", command.lease, command.verb, error)
+            verb = commands[0].verb
+            _log.warning("lease %d waits for %s: %s", lease, verb, error)
             return False
-        operation = self._operations.of(command.lease)
-        if operation is not None and operation.due == command.due:
-            self._operations.follow(operation, vm)
+        operation = self._operations.of(lease)
+        if operation is not None and operation.due == due:
+            for vm in vms:
+                self._operations.follow(operation, vm)
             self._operations.weigh(operation)
         return True
 
     def _give_what_waits(self, now: int) -> None:
-        while self._waiting and self._give(self._waiting[0]):
+        while self._waiting and self._give([self._waiting[0]]):
             self._wait(self._waiting.popleft(), -1)
 
     def _wait(self, command: Command, more: int) -> None:

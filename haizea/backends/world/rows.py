@@ -10,6 +10,9 @@ from haizea.backends.world.file import WorldFile
 from haizea.backends.world.vm import Command, IncidentKind, Verb, Vm, VmState
 from haizea.core.model.resources import Capacity, add, scale
 
+#: So many incidents are kept: after that many it does not matter any more.
+_MOST_INCIDENTS = 10_000
+
 
 class What(StrEnum):
     """What can happen in a world without being asked for."""
@@ -212,6 +215,21 @@ def enter(file: WorldFile, command: Command, now: int, outcome: str, finished: i
         outcome,
         finished,
     )
+
+
+def happens(file: WorldFile, now: int, what: What, of: Vm | Command, why: str = "") -> None:
+    """Keep what happened to a VM."""
+    statement = "INSERT INTO happenings VALUES (NULL, ?, ?, ?, ?, ?, ?)"
+    file.run(statement, now, what, of.lease, of.node, of.host, why)
+
+
+def note_incident(
+    file: WorldFile, now: int, kind: IncidentKind, command: Command, why: str
+) -> None:
+    """Keep an incident that a command led to."""
+    if file.rows("SELECT count(*) FROM incidents")[0][0] < _MOST_INCIDENTS:
+        statement = "INSERT INTO incidents VALUES (NULL, ?, ?, ?, ?, ?, ?)"
+        file.run(statement, now, kind, command.lease, command.node, command.host, why)
 
 
 def select_hosts(file: WorldFile, where: str = "", *values: Any) -> list[HostState]:

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from haizea.backends.world import rows
 from haizea.backends.world.audit import audit
 from haizea.backends.world.file import WorldFile
+from haizea.backends.world.giving import Giving, evolve_on_file
 from haizea.backends.world.locking import WorldLock
-from haizea.backends.world.options import SMOOTH, Fate, WorldOptions
+from haizea.backends.world.options import WorldOptions
 from haizea.backends.world.rows import Entry, Happening, HostState, Incident, Stretch, What
 from haizea.backends.world.vm import (
-    PURPOSE,
     Command,
     IncidentKind,
     Verb,
     Vm,
-    VmState,
-    evolve,
     lose_host,
-    obey,
-    repeats,
 )
 from haizea.core.model.hosts import Host
-from haizea.core.model.resources import fits
 
 _SECONDS_PER_DAY = 86_400
 
@@ -139,29 +133,13 @@ class World:
 
     def _let_happen(self, moment: int) -> None:
         for vm in rows.select_vms(self._file, "WHERE until = ? ORDER BY serial", moment):
-            self._evolve(vm)
+            evolve_on_file(self._file, vm)
         for host in rows.select_hosts(self._file, "WHERE until = ?", moment):
             if host.up:
                 repaired = moment + self._options.host_repair_seconds
                 self._lose_host(host, moment, "a simulated fault: it died", repaired)
             else:
                 self._restore_host(host, moment)
-
-    def _evolve(self, vm: Vm) -> Vm:
-        moment = vm.until
-        assert moment is not None, "something comes"
-        new = evolve(vm)
-        rows.store_vm(self._file, new)
-        rows.follow_stretch(self._file, vm, new, moment)
-        outcome = f"failed: {new.why}" if vm.then is VmState.FAILED else str(new.state)
-        self._file.run(
-            "UPDATE journal SET outcome = ?, finished = ? WHERE id = ?", outcome, moment, vm.serial
-        )
-        if vm.then is VmState.FAILED:
-            self._happens(moment, What.FAILED, new, new.why)
-        elif vm.then is VmState.ENDED:
-            self._happens(moment, What.ENDED, new)
-        return new
 
     # --- commands -------------------------------------------------------------------------
 
@@ -172,69 +150,16 @@ class World:
         was due before the VM's last. One that cannot be followed is a happening, one that
         nobody may give an incident besides.
         """
+        return self.give_all(now, [command])[0]
+
+    def give_all(self, now: int, commands: Sequence[Command]) -> list[Vm | None]:
+        """Give commands to different VMs, in order, as :meth:`give`; if the file fails, none is.
+
+        O(commands), and O(VMs) once for each host on which one comes to take capacity.
+        """
         now = self.look(now)
         with self._file.writing():
-            vm = self._vm(command.lease, command.node)
-            if vm is not None and repeats(vm, command):
-                return vm
-            if vm is not None and command.due < vm.due:
-                rows.enter(self._file, command, now, "refused: a later command came first", now)
-                return vm
-            return self._follow(vm, command, now)
-
-    def _follow(self, vm: Vm | None, command: Command, now: int) -> Vm | None:
-        host_up = self._host_is_up(command)
-        answer = obey(vm, command, now, self._fate(command), host_up)
-        new = answer.vm
-        if new is None and not answer.trouble:
-            return None
-        outcome, finished = _outcome(answer.trouble, new, now)
-        serial = rows.enter(self._file, command, now, outcome, finished)
-        if new is not None and new is not vm:
-            new = replace(new, serial=serial)
-            rows.store_vm(self._file, new)
-            rows.follow_stretch(self._file, vm, new, now)
-        if answer.trouble:
-            self._happens(now, What.FAILED, command, answer.trouble)
-        elif new is not None and new.state is VmState.ENDED and command.verb is Verb.GO_ON:
-            self._happens(now, What.ENDED, command)
-        if answer.incident is not None:
-            self._incident(now, answer.incident, command, answer.trouble)
-        if new is not None:
-            if not (vm is not None and vm.holds) and new.holds:
-                self._check_capacity(new, command, now)
-            while new.until is not None and new.until <= now:
-                new = self._evolve(new)
-        return new
-
-    def _fate(self, command: Command) -> Fate:
-        purpose = PURPOSE.get(command.verb)
-        if purpose is None:
-            return SMOOTH
-        lot = self._options.fate(
-            command.lease, purpose, command.due, command.seconds, command.nodes
-        )
-        return lot.of(command.node)
-
-    def _host_is_up(self, command: Command) -> bool:
-        """Whether the host that is named is up; an incident if that was known not to be so."""
-        if command.verb not in {Verb.START, Verb.RESUME, Verb.MIGRATE}:
-            return True
-        found = rows.select_hosts(self._file, "WHERE id = ?", command.host)
-        if found and found[0].up:
-            return True
-        # One that died in the very second, or since the decision, may not be known to be dead.
-        if not found or found[0].since < command.due:
-            why = f"host {command.host} is {'down' if found else 'none of the site'}"
-            self._incident(self._now, IncidentKind.DEAD_HOST, command, why)
-        return False
-
-    def _check_capacity(self, vm: Vm, command: Command, now: int) -> None:
-        host = rows.select_hosts(self._file, "WHERE id = ?", vm.host)
-        used = rows.used(self._file, vm.host)
-        if host and not fits(used, host[0].capacity):
-            why = f"{used} on {host[0].name}, which has {host[0].capacity}"
-            self._incident(now, IncidentKind.OVER_CAPACITY, command, why)
+            return Giving(self._file, self._options, now).give(commands)
 
     # --- hosts ----------------------------------------------------------------------------
 
@@ -299,7 +224,7 @@ class World:
             rows.follow_stretch(self._file, vm, new, now)
             finish = "UPDATE journal SET outcome = ?, finished = ? WHERE id = ?"
             self._file.run(finish, f"failed: {new.why}", now, vm.serial)
-            self._happens(now, What.FAILED, new, new.why)
+            rows.happens(self._file, now, What.FAILED, new, new.why)
 
     def _restore_host(self, host: HostState, now: int) -> None:
         statement = "UPDATE hosts SET up = 1, since = ?, until = ?, reason = '' WHERE id = ?"
@@ -370,31 +295,6 @@ class World:
                 self._file.run(statement, before)
         self._pruned = now
 
-    # --- notes ----------------------------------------------------------------------------
-
-    def _vm(self, lease: int, node: int) -> Vm | None:
-        found = rows.select_vms(self._file, "WHERE lease = ? AND node = ?", lease, node)
-        return found[0] if found else None
-
-    def _happens(self, now: int, what: What, of: Vm | Command, why: str = "") -> None:
-        statement = "INSERT INTO happenings VALUES (NULL, ?, ?, ?, ?, ?, ?)"
-        self._file.run(statement, now, what, of.lease, of.node, of.host, why)
-
     def _host_happens(self, now: int, what: What, host: int, why: str) -> None:
         statement = "INSERT INTO happenings VALUES (NULL, ?, ?, NULL, NULL, ?, ?)"
         self._file.run(statement, now, what, host, why)
-
-    def _incident(self, now: int, kind: IncidentKind, command: Command, why: str) -> None:
-        if self._file.rows("SELECT count(*) FROM incidents")[0][0] < _MOST_INCIDENTS:
-            statement = "INSERT INTO incidents VALUES (NULL, ?, ?, ?, ?, ?, ?)"
-            host = command.host
-            self._file.run(statement, now, kind, command.lease, command.node, host, why)
-
-
-def _outcome(trouble: str, vm: Vm | None, now: int) -> tuple[str, int | None]:
-    """What the journal says of a command that was just given, and when it was over."""
-    if trouble:
-        return f"refused: {trouble}", now
-    if vm is not None and vm.until is None:
-        return str(vm.state), now
-    return "given", None
