@@ -23,6 +23,7 @@ from haizea.api.interface import Here, Interface
 from haizea.api.manager import Busy, Draft, Manager, Unavailable
 from haizea.api.problems import Problem, Refused, invalid, later
 from haizea.api.settings import ApiSettings, ParseLease
+from haizea.api.shares import Shares
 
 PREFIX = "/v1"
 DESCRIPTION_PATH = f"{PREFIX}/openapi.json"
@@ -79,9 +80,11 @@ def make_app(
         manager=manager,
         settings=settings,
         parse_lease=parse_lease or _json_alone,
-        ask=Calls("questions", settings.question_threads),
+        ask=Calls("questions", settings.question_threads, settings.own_question_threads),
+        read_yaml=Calls("yaml", 1, 1),
         stream=Calls("streams", settings.stream_threads),
         identities=Identities(manager, Calls("tokens", settings.token_threads), check_password),
+        shares=Shares(settings),
     )
     app = _App(
         title="Haizea",
@@ -102,6 +105,7 @@ def make_app(
         settings=settings,
         identities=interface.identities,
         meters=interface.meters,
+        shares=interface.shares,
         open_paths=frozenset({"/health", page.PATH}),
     )
     return app
@@ -120,7 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         unwatch()
-        for closes in (interface.ask, interface.stream, interface.identities):
+        for closes in (interface.ask, interface.read_yaml, interface.stream, interface.identities):
             closes.close()
 
 

@@ -13,6 +13,13 @@ class Bells:
     def __init__(self) -> None:
         self._bells: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: How many tokens were revoked: a stream whose token is no longer good ends at once.
+        self.revocations = 0
+
+    def revoked(self) -> None:
+        """Wake all, as a token was revoked. In the event loop's thread."""
+        self.revocations += 1
+        self._ring()
 
     def bind(self) -> None:
         """The event loop that runs now is that of all who wait."""

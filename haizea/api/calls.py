@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
+
+#: On whose behalf something is asked; empty where nobody's share counts.
+ASKING: ContextVar[str] = ContextVar("asking", default="")
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Calls:
-    """A bounded number of threads that ask on behalf of the event loop."""
+    """A bounded number of threads that ask on behalf of the event loop.
 
-    def __init__(self, name: str, threads: int) -> None:
+    One owner has at most ``own`` of them at once; others do not wait behind that one's calls.
+    """
+
+    def __init__(self, name: str, threads: int, own: int | None = None) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"api-{name}")
+        self._own = own
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._asking: Counter[str] = Counter()
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``ask`` answers, or raises, in one of the threads."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: ask(*args, **kwargs))
+        async with self._turn(ASKING.get()):
+            return await loop.run_in_executor(self._pool, lambda: ask(*args, **kwargs))
+
+    @asynccontextmanager
+    async def _turn(self, owner: str) -> AsyncIterator[None]:
+        """Wait until the owner may have another thread."""
+        if self._own is None or not owner:
+            yield
+            return
+        turn = self._turns.setdefault(owner, asyncio.Semaphore(self._own))
+        self._asking[owner] += 1
+        try:
+            async with turn:
+                yield
+        finally:
+            self._asking[owner] -= 1
+            if not self._asking[owner]:
+                del self._asking[owner], self._turns[owner]
 
     def close(self) -> None:
         """Begin nothing more. What is under way is not waited for."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from haizea.api.answers import EventOut
 from haizea.api.forms import EventsFilter
@@ -24,9 +25,9 @@ from haizea.api.interface import (
     whose,
 )
 from haizea.api.manager import Unavailable
-from haizea.api.problems import Refused, later
+from haizea.api.problems import Refused
 from haizea.api.settings import MOST_ID
-from haizea.service_types import Event
+from haizea.service_types import Event, TokenInfo
 
 router = APIRouter()
 MEDIA_TYPE = "text/event-stream"
@@ -73,7 +74,9 @@ async def follow_events(
     last_event_id: Annotated[
         str | None,
         Header(
-            pattern=r"^[0-9]{1,15}$", description="The last `id` that was seen; `after` goes first."
+            pattern=r"^[0-9]{0,15}$",
+            description="The last `id` that was seen, or nothing if there is none; `after` goes"
+            " first.",
         ),
     ] = None,
 ) -> StreamingResponse:
@@ -81,44 +84,57 @@ async def follow_events(
 
     A user is told of own leases. Go on after a break with the header `Last-Event-ID`; no
     event is left out or told twice. An `id` to go on from comes at the beginning, and with a
-    comment every 15 s when nothing happens. The stream ends when the service ends and when the
-    token is no longer good.
+    comment every 15 s when nothing happens. The stream ends when the service ends, and at once
+    when the token is revoked or expires.
     """
-    if here.meters.streams >= here.settings.most_streams:
-        raise later("busy", "too many event streams are open; try again later", 10)
     last = here.manager.last_event_id()
     after = wanted.after
     if after is None:
-        after = last if last_event_id is None else min(int(last_event_id), MOST_ID)
+        after = min(int(last_event_id), MOST_ID) if last_event_id else last
     if after > last:
         raise Refused(
             409, "unknown-event", f"there is no event {after}; the last one is {last}", "after"
         )
     if wanted.lease is not None:
         await here.ask(here.lease_for, wanted.lease, token)
-    stream = _Stream(here, secret_of(request), after, wanted.lease, whose(token))
-    return StreamingResponse(stream.texts(wanted.follow), media_type=MEDIA_TYPE)
+    stream = _Stream(here, secret_of(request), token, after, wanted.lease)
+    return _Streaming(stream, wanted.follow)
+
+
+class _Streaming(StreamingResponse):
+    """The answer with a stream, which counts among those that are open while it is sent."""
+
+    def __init__(self, stream: _Stream, follow: bool) -> None:
+        super().__init__(stream.texts(follow), media_type=MEDIA_TYPE)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stream.counted():
+            await super().__call__(scope, receive, send)
 
 
 class _Stream:
     """One client's stream. It holds one page of events at most, and is never waited for."""
 
     def __init__(
-        self, here: Interface, secret: str, after: int, lease: int | None, owner: str | None
+        self, here: Interface, secret: str, token: TokenInfo, after: int, lease: int | None
     ) -> None:
         self._here = here
         self._secret = secret
+        self._token = token
         self._after = after
         self._lease = lease
-        self._owner = owner
+        self._owner = whose(token)
         self._checked = time.monotonic()
+        self._revocations = here.bells.revocations
+
+    def counted(self) -> AbstractContextManager[None]:
+        """Meanwhile it is open. Raises :class:`Refused` if too many are."""
+        return self._here.shares.stream(self._token)
 
     async def texts(self, follow: bool) -> AsyncGenerator[str, None]:
         """The stream's text, in pieces."""
         here = self._here
-        if here.meters.streams >= here.settings.most_streams:
-            return
-        here.meters.streams += 1
         try:
             with here.bells.bell() as bell:
                 # The id to go on from is known before there is any event.
@@ -129,8 +145,6 @@ class _Stream:
         except Unavailable:
             # Whoever follows comes again with the last id, and finds nothing missing.
             yield ": the service cannot read events at present\n\n"
-        finally:
-            here.meters.streams -= 1
 
     async def _pages(self, bell: asyncio.Event, follow: bool) -> AsyncGenerator[str, None]:
         here = self._here
@@ -173,7 +187,7 @@ class _Stream:
         try:
             done, _ = await asyncio.wait(
                 waits,
-                timeout=self._here.settings.heartbeat_seconds,
+                timeout=self._patience_seconds(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
@@ -181,12 +195,20 @@ class _Stream:
                 wait.cancel()
         return bool(done)
 
+    def _patience_seconds(self) -> float:
+        """How long to wait for news: until the next sign of life, or the end of the token."""
+        heartbeat, expires = self._here.settings.heartbeat_seconds, self._token.expires
+        return heartbeat if expires is None else min(heartbeat, max(0.0, expires - time.time()))
+
     async def _allowed(self) -> bool:
-        """Whether the token is still good; looked up now and then."""
-        if time.monotonic() - self._checked < self._here.settings.heartbeat_seconds:
+        """Whether the token is still good; looked up now and then, and when one was revoked."""
+        here, expires = self._here, self._token.expires
+        if expires is not None and expires <= time.time():
+            return False
+        recent = time.monotonic() - self._checked < here.settings.heartbeat_seconds
+        if recent and self._revocations == here.bells.revocations:
             return True
-        self._checked = time.monotonic()
-        here = self._here
+        self._checked, self._revocations = time.monotonic(), here.bells.revocations
         return await here.identities.identify(self._secret) is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from typing import Annotated, Any, Literal
 
@@ -23,8 +24,9 @@ from haizea.core.model.lifecycle import State
 from haizea.service_types import LeaseQuery, Role
 from haizea.times.moments import changing_words, parse_start
 
-#: Text that can be shown and kept anywhere: no control characters.
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+#: Text that can be shown and kept anywhere, on one line and in its own order: no control
+#: characters, no line separators, and nothing that turns round the order of what follows.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 TOKEN_NAME = r"^[A-Za-z_@][A-Za-z0-9_.@+-]*$"
 
 Label = Annotated[str, Field(max_length=200, pattern=PRINTABLE)]
@@ -201,9 +203,16 @@ def check_draft(draft: Draft, site: Site) -> None:
     """Raise :class:`Refused` for what no form says or the site does not have."""
 
     if len(draft.nodes) > MOST_NODE_SETS:
-        raise _invalid("nodes", f"more than {MOST_NODE_SETS} sets of nodes are too many")
-    if sum(count for count, _ in draft.nodes) > MOST_NODES:
-        raise _invalid("nodes", f"more than {MOST_NODES} nodes are too many")
+        raise _invalid(
+            "nodes",
+            f"{len(draft.nodes)} sets of nodes are too many: {MOST_NODE_SETS} are the most. Put"
+            " equal nodes together with count, or ask for several leases",
+        )
+    if (total := sum(count for count, _ in draft.nodes)) > MOST_NODES:
+        raise _invalid(
+            "nodes",
+            f"{total} nodes are too many: {MOST_NODES} are the most. Ask for several leases",
+        )
     for _, amounts in draft.nodes:
         for name, amount in amounts.items():
             if name not in site.types.names:
@@ -211,12 +220,17 @@ def check_draft(draft: Draft, site: Site) -> None:
                 raise _invalid("nodes", f"the site has no resource type {name!a}; it has {known}")
             if not 0 <= amount < AMOUNT_LIMIT:
                 raise _invalid("nodes", f"{amount} of {name} is too much")
+        if not any(amounts.values()):
+            raise _invalid("nodes", "a node asks for something: more than 0 of one resource type")
     if draft.duration is not None and not 0 < draft.duration < AMOUNT_LIMIT:
         raise _invalid("duration", "this is too long; write unlimited for a lease without end")
     if draft.start is not None and not EARLIEST <= draft.start < LATEST:
         raise _invalid("start", "only moments in the years 2000 to 2500 are taken")
     if draft.image is not None and draft.image.size_mb >= AMOUNT_LIMIT:
         raise _invalid("image", "the image is too large")
+    for field, text in (("label", draft.label), ("image", draft.image and draft.image.name)):
+        if text and not re.fullmatch(PRINTABLE, text):
+            raise _invalid(field, "there is a character in it that cannot be shown on one line")
 
 
 class LeaseFilter(BaseModel):

@@ -1,8 +1,8 @@
 """What stands before every route: who asks, how much, and for how long.
 
-A request is looked at in this order: is there room for it, does it show a good token,
-does its body come in time and within bounds. Only then does a route see it, so that
-whoever has no token learns nothing, not even which routes there are.
+A request is looked at in this order: does it show a good token, is there room for it and is it
+within its owner's share, does its body come in time and within bounds. Only then does a route
+see it, so that whoever has no token learns nothing, not even which routes there are.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from haizea.api.calls import ASKING
+from haizea.api.connection import CONNECTION
 from haizea.api.identities import Identities
 from haizea.api.manager import Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import Refused, later, unauthorized
 from haizea.api.settings import ApiSettings
-from haizea.service_types import TokenInfo
+from haizea.api.shares import Shares
+from haizea.service_types import Role, TokenInfo
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,12 +51,15 @@ class Guard:
         settings: ApiSettings,
         identities: Identities,
         meters: Meters,
+        shares: Shares,
         open_paths: frozenset[str],
     ) -> None:
         self._app = app
         self._settings = settings
         self._identities = identities
         self._meters = meters
+        self._shares = shares
+        self._unknown = 0
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,18 +85,34 @@ class Guard:
             _log(scope, answer.status, time.monotonic() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if self._meters.under_way > self._settings.most_requests:
-            raise later("busy", "too many requests are under way; try again in a moment")
-        if scope["path"] not in self._open_paths:
-            await self._identify(scope)
+        if scope["path"] in self._open_paths:
+            await self._take(scope, receive, answer)
+            return
+        token = await self._identify(scope)
+        with self._shares.request(token):
+            # What is asked in threads on its behalf counts as this owner's.
+            asking = ASKING.set(token.owner if token.role is not Role.OPERATOR else "")
+            try:
+                await self._take(scope, receive, answer)
+            finally:
+                ASKING.reset(asking)
+
+    async def _take(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if scope["method"] == "POST":
             receive = await self._whole_body(scope, receive)
+        elif scope["method"] == "HEAD":
+            # As GET, of which the connection sends the head alone.
+            scope, receive = {**scope, "method": "GET"}, answer.begun
         await self._app(scope, receive, answer)
 
-    async def _identify(self, scope: Scope) -> None:
+    async def _identify(self, scope: Scope) -> TokenInfo:
+        """Whose the request is, which its scope has from then on."""
         secret = self._identities.shown(scope["headers"])
         if secret is None:
             raise unauthorized()
+        if self._unknown >= self._settings.most_unknown_requests:
+            raise later("busy", "too many requests come at once; try again in a moment")
+        self._unknown += 1
         try:
             token = await self._identities.identify(secret)
         except Unavailable:
@@ -100,9 +122,15 @@ class Guard:
                 " OpenNebula that knows the credentials, does not answer"
             )
             raise later("unavailable", words) from None
+        finally:
+            self._unknown -= 1
         if token is None:
             raise unauthorized()
         scope[TOKEN], scope[SECRET] = token, secret
+        connection = scope.get("state", {}).get(CONNECTION)
+        if connection is not None:
+            connection.shown(token)
+        return token
 
     async def _whole_body(self, scope: Scope, receive: Receive) -> Receive:
         """Take in the whole body; the answer gives it out again."""
@@ -140,7 +168,13 @@ class _Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._begun = asyncio.Event()
         self.status = 0
+
+    async def begun(self) -> Message:
+        """Say that the client is gone once the head of the answer is sent: it wants no more."""
+        await self._begun.wait()
+        return {"type": "http.disconnect"}
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -150,6 +184,7 @@ class _Answer:
             headers += [pair for pair in (*_HEADERS, _POLICY) if pair[0] not in given]
             message = {**message, "headers": headers}
         await self._send(message)
+        self._begun.set()
 
     async def refuse(self, refused: Refused) -> None:
         """Answer with an error, unless an answer has begun."""

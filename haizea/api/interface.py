@@ -19,6 +19,7 @@ from haizea.api.manager import Manager
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.settings import ApiSettings, ParseLease
+from haizea.api.shares import Shares
 from haizea.core.model.records import LeaseRecord
 from haizea.service_types import Role, TokenInfo
 
@@ -38,8 +39,10 @@ class Interface:
     settings: ApiSettings
     parse_lease: ParseLease
     ask: Calls
+    read_yaml: Calls
     stream: Calls
     identities: Identities
+    shares: Shares
     meters: Meters = field(default_factory=Meters)
     bells: Bells = field(default_factory=Bells)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,6 +110,7 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "The body has a media type that is not taken.",
     422: "Something in the request is wrong; the message says what.",
+    429: "More than one owner's share. Try again after `Retry-After` seconds.",
     503: "Not now. Try again after `Retry-After` seconds.",
 }
 
@@ -127,7 +131,7 @@ def described(
     """
     errors = {
         status: {"model": ErrorBody, "description": _MEANINGS[status]}
-        for status in sorted({401, 403, 422, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 503, *statuses})
     }
     return {
         "summary": summary,

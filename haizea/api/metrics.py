@@ -16,18 +16,17 @@ class Meters:
     """What the interface counts itself. Only the event loop's thread changes it."""
 
     def __init__(self) -> None:
-        self.streams = 0
         self.under_way = 0
         self._answers: dict[tuple[str, str], int] = {}
 
     def answered(self, method: str, status: int) -> None:
         """Count an answer."""
-        known = method in {"GET", "POST", "DELETE"}
+        known = method in {"GET", "HEAD", "POST", "DELETE"}
         key = (method if known else "other", str(status))
         self._answers[key] = self._answers.get(key, 0) + 1
 
-    def metrics(self) -> list[Metric]:
-        """The figures."""
+    def metrics(self, streams: int) -> list[Metric]:
+        """The figures; so many event streams are open."""
         return [
             Metric(
                 name="haizea_http_requests_total",
@@ -48,7 +47,7 @@ class Meters:
                 name="haizea_event_streams",
                 kind=MetricKind.GAUGE,
                 help="Event streams that are open.",
-                samples=[Sample(value=self.streams)],
+                samples=[Sample(value=streams)],
             ),
         ]
 

@@ -13,8 +13,10 @@ ParseLease = Callable[[bytes, str], Draft]
 
 #: No amount of a resource and no duration in seconds is as large as this.
 AMOUNT_LIMIT = 1 << 40
-MOST_NODES = 100_000
-MOST_NODE_SETS = 1_000
+#: The most nodes of a lease, and the most sets of equal ones: with more, deciding on one
+#: request and starting its VMs could hold up everybody else for longer than 250 ms.
+MOST_NODES = 4_000
+MOST_NODE_SETS = 100
 #: The largest whole number that every reader of JSON takes exactly.
 MOST_ID = (1 << 53) - 1
 #: The most entries in one page of a list.
@@ -37,22 +39,36 @@ class ApiSettings:
     ``body_seconds`` is how long it may take to send a body, ``request_seconds`` to send
     the head of a request or to begin another one, ``stalled_seconds`` to take in some of
     an answer. ``most_requests`` are under way at once, of them ``most_streams`` event
-    streams; each is told of turns no more often than every ``stream_pause_seconds``.
-    Questions are answered by ``question_threads``, streams read by ``stream_threads``,
-    tokens are looked up by ``token_threads``.
+    streams; each is told of turns no more often than every ``stream_pause_seconds``. A tenth
+    of both is kept for operators; what is called ``most_own`` is each other owner's share. One
+    owner may ask ``requests_per_second`` for long, and ``requests_at_once`` after a rest.
+    ``most_unknown_requests`` may wait until it is known whose they are. Of the connections from
+    one address, ``most_unknown_connections`` have shown no good token.
+    Questions are answered by ``question_threads``, of which one owner has
+    ``own_question_threads`` at most, streams read by ``stream_threads``, tokens looked up by
+    ``token_threads``. YAML is read by one thread, ``most_yaml_bytes`` of it at most.
     """
 
     most_body_bytes: int = 64 * 1024
+    most_yaml_bytes: int = 16 * 1024
     most_head_bytes: int = 16 * 1024
     decision_seconds: float = 30.0
     body_seconds: float = 20.0
     request_seconds: float = 15.0
     stalled_seconds: float = 60.0
     most_connections: int = 800
+    most_own_connections: int = 200
+    most_unknown_connections: int = 200
     most_requests: int = 500
+    most_own_requests: int = 100
+    most_unknown_requests: int = 200
     most_streams: int = 100
+    most_own_streams: int = 20
+    requests_per_second: float = 100.0
+    requests_at_once: int = 500
     heartbeat_seconds: float = 15.0
     stream_pause_seconds: float = 0.25
     question_threads: int = 8
+    own_question_threads: int = 2
     stream_threads: int = 2
     token_threads: int = 4

@@ -201,6 +201,6 @@ async def show_health(here: Here) -> Response:
 )
 async def show_metrics(here: Here, token: WatchingToken) -> Response:
     """Figures about the service in the text format of Prometheus."""
-    own = here.meters.metrics()
+    own = here.meters.metrics(here.shares.streams)
     text = await here.ask(lambda: exposition([*here.manager.metrics(), *own]))
     return Response(text, media_type=MEDIA_TYPE)

@@ -68,8 +68,9 @@ async def revoke_token(
     ],
     token: OperatorToken,
 ) -> Response:
-    """From now on the token is good for nothing. Its leases stay."""
+    """From now on the token is good for nothing: its event streams end. Its leases stay."""
     revoked = await here.ask(here.manager.revoke_token, which)
     if revoked is None:
         raise not_found(f"token {which}")
+    here.bells.revoked()
     return await here.answer(partial(token_out, revoked))

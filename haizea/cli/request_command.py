@@ -116,7 +116,7 @@ _REQUEST_OPTIONS = (
         "-n",
         "--nodes",
         "--numnodes",
-        type=click.IntRange(1, 100_000),
+        type=click.IntRange(min=1),
         metavar="NODES",
         help="How many nodes.  [default: 1]",
     ),
@@ -208,8 +208,9 @@ def request(
       haizea request -f lease.yaml --output json        as a program would
     """
     body = _body_of_file(file, asked) if file is not None else Body.of(_form(session, asked))
-    if key is not None and not re.fullmatch("[!-~]{1,200}", key):
-        raise click.BadParameter("a key is up to 200 letters, without spaces", param_hint="--key")
+    if key is not None and not re.fullmatch("[!-~]([ -~]{0,198}[!-~])?", key):
+        words = "a key is one line of up to 200 letters, digits and signs, all of them ASCII"
+        raise click.BadParameter(words, param_hint="--key")
     answer = _submit(session, body, key or secrets.token_hex(16))
     # With a key that is new nobody asked twice: an answer got lost, and the next one came.
     told = {**answer, "repeated": key is not None and answer["repeated"]}

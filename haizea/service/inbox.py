@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,10 @@ from haizea.store import RequestKey, StoreError
 #: So many requests may wait to be taken; more are turned away.
 MOST_WAITING = 20_000
 
-#: So many requests are taken in one turn, so that a turn stays short.
+#: So many requests are taken in one turn, and so many nodes, so that a turn stays short; one
+#: request is taken however many nodes it is for.
 MOST_AT_ONCE = 200
+MOST_NODES_AT_ONCE = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +44,62 @@ class Submission:
     allowed: Allowed = EVERYWHERE
     answer: Future[Decided] = field(default_factory=Future)
 
+    @property
+    def weight(self) -> int:
+        """How many nodes it is for."""
+        return sum(count for count, _ in self.draft.nodes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """Somebody ends a lease and waits until it is over."""
+    """Somebody ends a lease and waits until it is over; ``owner`` is whose it is, if known."""
 
     lease_id: int
     reason: str
+    owner: str = ""
+    weight: int = 1
     answer: Future[LeaseRecord | None] = field(default_factory=Future)
+
+
+class _Lines:
+    """Requests in a line for each owner; they are taken in turns, one of each owner's.
+
+    So whoever sends a thousand at once is served as before, and nobody else waits for them.
+    The loop's thread alone changes it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[str, deque[Submission | Cancellation]] = {}
+        #: How many wait, which other threads may read.
+        self.count = 0
+
+    def put(self, request: Submission | Cancellation) -> None:
+        """Let a request wait behind the others of its owner."""
+        self.count += 1
+        self._lines.setdefault(request.owner, deque()).append(request)
+
+    def take(self) -> Iterator[Submission | Cancellation]:
+        """The requests of a turn. Whose was taken last, has the last turn the next time."""
+        nodes = 0
+        for _ in range(MOST_AT_ONCE):
+            if not self._lines:
+                return
+            owner, line = next(iter(self._lines.items()))
+            nodes += line[0].weight
+            if nodes > MOST_NODES_AT_ONCE and nodes > line[0].weight:
+                return
+            request = line.popleft()
+            self.count -= 1
+            del self._lines[owner]
+            if line:
+                self._lines[owner] = line
+            yield request
+
+    def take_all(self) -> Iterator[Submission | Cancellation]:
+        """All requests, in no order that matters."""
+        for line in self._lines.values():
+            yield from line
+        self._lines, self.count = {}, 0
 
 
 @dataclass(slots=True)
@@ -93,7 +143,9 @@ class Inbox:
         self._next = next_lease_id
         self._known = known
         self._wake = wake
+        #: What came since the last turn, from any thread; and in lines, what waits for longer.
         self._waiting: deque[Submission | Cancellation] = deque()
+        self._lines = _Lines()
         self._first: list[Input] = []
         self._closed = ""
         #: Answers a request that repeats an earlier one, with that one's lease.
@@ -107,7 +159,7 @@ class Inbox:
         if self._closed:
             request.answer.set_exception(Unavailable(self._closed))
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) + self._lines.count >= MOST_WAITING:
             raise Busy(f"{MOST_WAITING} requests wait already")
         self._waiting.append(request)
         self._wake()
@@ -121,6 +173,8 @@ class Inbox:
         with suppress(IndexError):
             while True:
                 _refuse(self._waiting.popleft(), why)
+        for request in self._lines.take_all():
+            _refuse(request, why)
         for submission in (*self.taken.submitted.values(), *(s for s, _ in self.taken.repeated)):
             _refuse(submission, why)
         for cancellation in self.taken.cancelled:
@@ -134,14 +188,15 @@ class Inbox:
 
     def next_arrival(self) -> int | None:
         """Long ago, if something waits."""
-        return 0 if self._waiting or self._first else None
+        return 0 if self._waiting or self._lines.count or self._first else None
 
     def take(self, now: int) -> list[Input]:
         """What waits, as inputs."""
         inputs, self._first = self._first, []
         self.taken = Taken()
-        for _ in range(min(len(self._waiting), MOST_AT_ONCE)):
-            request = self._waiting.popleft()
+        for _ in range(len(self._waiting)):
+            self._lines.put(self._waiting.popleft())
+        for request in self._lines.take():
             match request:
                 case Submission():
                     if self._repeats(request):

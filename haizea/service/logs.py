@@ -40,7 +40,7 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line, the level in the configuration's words; it stays one line."""
         record.levelname = _LEVEL_NAMES.get(record.levelno, record.levelname)
-        record.message = record.message.replace("\n", "\\n").replace("\r", "\\r")
+        record.message = _on_one_line(record.message)
         return super().formatMessage(record)
 
 
@@ -62,7 +62,17 @@ class JsonFormatter(logging.Formatter):
         found.update((name, getattr(record, name)) for name in _MORE if hasattr(record, name))
         if record.exc_info:
             found["exception"] = self.formatException(record.exc_info)
-        return json.dumps(found, ensure_ascii=False)
+        return _on_one_line(json.dumps(found, ensure_ascii=False))
+
+
+def _on_one_line(text: str) -> str:
+    """``text`` with what would begin a line, or turn round its order, as escapes of JSON.
+
+    Some of it is written by whoever asks for leases.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def local(moment: int) -> str:

@@ -121,7 +121,9 @@ class ServiceManager:
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
         """End a lease."""
-        request = Cancellation(lease_id=lease_id, reason=reason)
+        record = self._board.lease(lease_id)
+        owner = "" if record is None else record.request.owner
+        request = Cancellation(lease_id=lease_id, reason=reason, owner=owner)
         self._inbox.put(request)
         return request.answer
 

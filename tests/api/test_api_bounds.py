@@ -375,3 +375,63 @@ def test_stopping_twice_is_no_error(service: Service) -> None:
     assert service.server.stop()
     assert service.server.stop()
     assert not service.server.running
+
+
+# --- heads ----------------------------------------------------------------------------
+
+
+def test_a_head_that_is_too_large_is_refused_where_it_comes_in_one_piece(service: Service) -> None:
+    """The bound once held only for a head of which a part was missing."""
+    text = "GET /health HTTP/1.1\r\nHost: x\r\nX: " + "x" * 17_000 + "\r\n\r\n"
+    assert_not_http(rest_of(connect(service, text)))
+    text = "GET /health?" + "x" * 17_000 + " HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert_not_http(rest_of(connect(service, text)))
+    text = "GET /health HTTP/1.1\r\nHost: x\r\nX: " + "x" * 16_000 + "\r\n\r\n"
+    client = connect(service, text)
+    assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+    client.close()
+
+
+def test_a_request_that_says_twice_where_its_body_ends_is_refused(service: Service) -> None:
+    """It is how a request is smuggled past a proxy that believes the other header."""
+    body = "0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    text = head(service, "anna", Content_Length=len(body), Transfer_Encoding="chunked")
+    assert_not_http(rest_of(connect(service, text + body)))
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/docs", "/v1/leases", "/v1/openapi.json", "/v1/events"]
+)
+def test_the_head_of_an_answer_can_be_asked_for(service: Service, path: str) -> None:
+    with service.client("anna") as anna:
+        answer = anna.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        if path != "/v1/events":
+            whole = anna.get(path)
+            assert answer.headers["content-length"] == str(len(whole.content))
+            assert answer.headers["content-type"] == whole.headers["content-type"]
+        # The connection goes on, and no stream is left behind.
+        assert anna.head("/v1/nowhere").status_code == 404
+    deadline = time.monotonic() + 10
+    while service.app.state.interface.shares.streams:
+        assert time.monotonic() < deadline, "a stream was left open"
+        time.sleep(0.01)
+    assert httpx.head(f"{service.url}/v1/leases").status_code == 401
+
+
+def test_an_idempotency_key_is_any_text_on_one_line(service: Service) -> None:
+    with service.client("anna") as anna:
+        for key in ("any text of mine", "Grüße", "x" * 200):
+            headers = {"Idempotency-Key": key.encode("latin-1")}
+            assert anna.post("/v1/leases", json=wanted(), headers=headers).status_code == 201  # type: ignore[arg-type]
+            assert anna.post("/v1/leases", json=wanted(), headers=headers).status_code == 200  # type: ignore[arg-type]
+        answer = anna.post("/v1/leases", json=wanted(), headers={"Idempotency-Key": "x" * 201})
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("label", ["a\u2028b", "a\u202eb", "a\u2066b", "a\x85b"])
+def test_what_cannot_be_shown_on_one_line_is_no_label(service: Service, label: str) -> None:
+    with service.client("anna") as anna:
+        answer = anna.post("/v1/leases", json=wanted(label=label))
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "label")
+        assert anna.post("/v1/leases", json=wanted(label="Ünï ☃ 👩‍🔬")).status_code == 201

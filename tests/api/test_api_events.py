@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from api_service import Service, wanted
 
 from haizea.api.settings import ApiSettings
+from haizea.service_types import Role
 
 QUICK = ApiSettings(heartbeat_seconds=0.2, stream_pause_seconds=0.01, most_streams=3)
 
@@ -210,3 +211,42 @@ def test_when_events_cannot_be_read_the_stream_ends_rather_than_fails(service: S
         assert any("cannot read events" in line for line in lines)
     service.manager.away = False
     assert httpx.get(f"{service.url}/health").status_code == 200
+
+
+def ends(service: Service, secret: str, end: Callable[[], object]) -> float:
+    """How long after ``end`` the stream of this token ends, in seconds."""
+    with service.client(None, secret) as client, client.stream("GET", "/v1/events") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        ended = threading.Timer(0.3, end)
+        began = time.monotonic()
+        ended.start()
+        for _ in lines:
+            assert time.monotonic() < began + 14, "the stream goes on"
+    return time.monotonic() - began
+
+
+def test_a_stream_ends_at_once_when_its_token_is_revoked() -> None:
+    """It once went on until the next sign of life, up to 15 s later."""
+    with Service() as service:
+        secret = service.manager.make_token("lost", Role.USER, "anna", None)[1]
+        with service.client("olga") as olga:
+            took = ends(service, secret, lambda: olga.delete("/v1/tokens/lost"))
+        assert took < 5
+
+
+def test_a_stream_ends_at_once_when_its_token_expires() -> None:
+    with Service() as service:
+        expires = service.manager.now() + 2
+        secret = service.manager.make_token("short", Role.USER, "anna", expires)[1]
+        assert ends(service, secret, lambda: None) < 6
+
+
+def test_an_empty_last_event_id_is_none(service: Service) -> None:
+    """A client that has seen no event may send the header all the same."""
+    with service.client("anna") as anna:
+        anna.post("/v1/leases", json=wanted())
+        query = {"follow": "false"}
+        answer = anna.get("/v1/events", params=query, headers={"Last-Event-ID": ""})
+        assert answer.status_code == 200
+        assert answer.text == anna.get("/v1/events", params=query).text

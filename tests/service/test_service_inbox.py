@@ -1,0 +1,75 @@
+"""Requests on their way to the scheduler: in turns between owners, and as much as a turn bears."""
+
+from __future__ import annotations
+
+from haizea.api.manager import Draft, Unavailable
+from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.model.lease import Kind
+from haizea.core.model.resources import ResourceTypes
+from haizea.service.inbox import (
+    MOST_AT_ONCE,
+    MOST_NODES_AT_ONCE,
+    Cancellation,
+    Inbox,
+    Submission,
+)
+
+
+def inbox() -> Inbox:
+    return Inbox(ResourceTypes(), 1, lambda owner, key, digest: None, lambda: None)
+
+
+def asked(owner: str, label: str = "", nodes: int = 1) -> Submission:
+    draft = Draft(
+        kind=Kind.BEST_EFFORT, nodes=((nodes, {"CPU": 1}),), duration=60, label=label or owner
+    )
+    return Submission(draft=draft, owner=owner, key=None)
+
+
+def labels(inputs: list[Input]) -> list[str]:
+    return [i.request.label for i in inputs if isinstance(i, LeaseSubmitted)]
+
+
+def test_owners_are_served_in_turns_however_many_requests_each_has() -> None:
+    """The thousandth request of one came before the first of another once."""
+    line = inbox()
+    for number in range(1000):
+        line.put(asked("anna", f"anna {number}"))
+    line.put(asked("bert"))
+    line.put(Cancellation(lease_id=7, reason="enough", owner="carl"))
+    first = line.take(0)
+    assert len(first) == MOST_AT_ONCE
+    assert labels(first[:2]) == ["anna 0", "bert"]
+    assert first[2] == LeaseCancelled(7, "enough")
+    assert line.next_arrival() is not None
+    line.put(asked("dora"))
+    assert labels(line.take(1)[:2]) == [f"anna {MOST_AT_ONCE - 2}", "dora"]
+
+
+def test_one_owner_s_requests_keep_their_order() -> None:
+    line = inbox()
+    for number in range(MOST_AT_ONCE + 50):
+        line.put(asked("anna", str(number)))
+    taken = labels(line.take(0)) + labels(line.take(0))
+    assert taken == [str(number) for number in range(MOST_AT_ONCE + 50)]
+    assert line.next_arrival() is None
+
+
+def test_a_turn_takes_so_many_nodes_but_at_least_one_request() -> None:
+    line = inbox()
+    for owner in ("anna", "bert", "carl"):
+        line.put(asked(owner, nodes=MOST_NODES_AT_ONCE - 10))
+    line.put(asked("dora", nodes=2 * MOST_NODES_AT_ONCE))
+    assert [labels(line.take(0)) for _ in range(4)] == [["anna"], ["bert"], ["carl"], ["dora"]]
+    assert line.next_arrival() is None
+
+
+def test_what_waits_in_a_line_is_answered_when_the_service_ends() -> None:
+    line = inbox()
+    requests = [asked("anna") for _ in range(MOST_AT_ONCE + 3)]
+    for request in requests:
+        line.put(request)
+    line.take(0)
+    line.close("the service ends")
+    for request in requests:
+        assert isinstance(request.answer.exception(0), Unavailable)
