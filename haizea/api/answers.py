@@ -137,6 +137,10 @@ class DecisionOut(Answer):
     offer: When | None = Field(
         description="The nearest start at which a rejected advance reservation would fit."
     )
+    offer_until: When | None = Field(
+        description="Until when that start can be asked for, a minute from now at least: later it"
+        " is too near."
+    )
     repeated: bool = Field(
         description="This was asked for before with the same `Idempotency-Key`; nothing was made."
     )

@@ -264,17 +264,12 @@ async def show_queue(
     own = whose(token)
 
     def show() -> QueueOut:
-        queue = here.manager.queue()
-        seen = [
-            place
-            for place in queue
-            if place.place > wanted.after and own in (None, place.record.request.owner)
-        ]
-        page = seen[: wanted.limit]
+        part = here.manager.queue(wanted.after, wanted.limit + 1, own)
+        page = part.places[: wanted.limit]
         return QueueOut(
-            length=len(queue),
+            length=part.length,
             queue=[queue_entry(place, here.manager.site.types) for place in page],
-            next=page[-1].place if len(seen) > len(page) else None,
+            next=page[-1].place if len(part.places) > len(page) else None,
         )
 
     return await here.answer(show)

@@ -96,15 +96,16 @@ class Decided:
     """What became of a request in the turn that took it.
 
     ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
-    waits. ``offer`` is the nearest start at which a rejected AR would fit. ``repeated``
-    says that the owner asked for this before, with the same idempotency key; ``record``
-    is then that lease as it is now.
+    waits. ``offer`` is the nearest start at which a rejected AR would fit, and ``offer_until``
+    the last moment at which that start can be asked for. ``repeated`` says that the owner asked
+    for this before, with the same idempotency key; ``record`` is then that lease as it is now.
     """
 
     record: LeaseRecord
     place: int | None = None
     expected: int | None = None
     offer: int | None = None
+    offer_until: int | None = None
     repeated: bool = False
 
 
@@ -119,6 +120,14 @@ class QueuePlace:
     record: LeaseRecord
     expected: int | None
     exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePart:
+    """Some of those who wait, in the order of their places; ``length`` is how many wait in all."""
+
+    length: int
+    places: Sequence[QueuePlace]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +263,11 @@ class Manager(Protocol):
     def story(self, lease_id: int) -> list[Event]:
         """All that was decided about a lease, in order."""
 
-    def queue(self) -> list[QueuePlace]:
-        """The waiting leases, in the order of their places."""
+    def queue(self, after: int, limit: int, owner: str | None) -> QueuePart:
+        """The first ``limit`` leases that wait in places later than ``after``.
+
+        Of one owner's leases, or of all.
+        """
 
     def hosts(self) -> list[HostUse]:
         """All hosts, by index."""

@@ -43,7 +43,7 @@ def read_duration(given: object) -> int | None:
 
 def written(moment: int) -> str:
     """The moment as ISO 8601 in UTC, ``2026-11-25T14:00:00Z``."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(moment, UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def written_or_none(moment: int | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from haizea.api.answers import (
     DecisionOut,
@@ -57,42 +57,52 @@ def host_names(site: Site, hosts: Iterable[int]) -> list[str]:
 
 def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
     """A lease."""
-    request, image = record.request, record.request.image
-    run = record.plan.phase(Purpose.RUN) if record.plan is not None else None
-    return LeaseOut(
-        id=request.id,
-        label=request.label,
-        owner=request.owner,
-        kind=request.kind,
-        state=record.state,
-        reason=spell_times(record.reason),
-        code=record.code,
-        changed=written(record.changed),
-        submitted=written(request.submitted),
-        start=written_or_none(request.start),
-        duration=request.duration,
-        nodes=[
-            NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
-            for nodes in request.nodes
-        ],
-        names=list(request.names),
-        preemptible=request.preemptible,
-        image=None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
-        planned_start=None if run is None else written_or_none(run.start),
-        planned_end=None if run is None else written_or_none(run.end),
-        expected=written_or_none(record.expected),
-        remaining=record.remaining if record.remaining < FOREVER else None,
-        ran=record.ran,
-    )
+    return LeaseOut(**_lease(record, types))
 
 
 def lease_shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> LeaseShown:
     """A lease that first ran at ``started``, if it did."""
-    return LeaseShown(
-        **lease_out(record, types).model_dump(),
-        started=written_or_none(started),
-        ended=written(record.changed) if record.over else None,
-    )
+    return LeaseShown(**_shown(record, started, types))
+
+
+def _shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> dict[str, Any]:
+    return {
+        **_lease(record, types),
+        "started": written_or_none(started),
+        "ended": written(record.changed) if record.over else None,
+    }
+
+
+def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
+    """The fields of a lease; lists have thousands of them, so each is put together once."""
+    request, image = record.request, record.request.image
+    run = record.plan.phase(Purpose.RUN) if record.plan is not None else None
+    return {
+        "id": request.id,
+        "label": request.label,
+        "owner": request.owner,
+        "kind": request.kind,
+        "state": record.state,
+        "reason": spell_times(record.reason),
+        "code": record.code,
+        "changed": written(record.changed),
+        "submitted": written(request.submitted),
+        "start": written_or_none(request.start),
+        "duration": request.duration,
+        "nodes": [
+            NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
+            for nodes in request.nodes
+        ],
+        "names": list(request.names),
+        "preemptible": request.preemptible,
+        "image": None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
+        "planned_start": None if run is None else written_or_none(run.start),
+        "planned_end": None if run is None else written_or_none(run.end),
+        # What is over is not expected any more, whatever it was expected to do.
+        "expected": None if record.over else written_or_none(record.expected),
+        "remaining": record.remaining if record.remaining < FOREVER else None,
+        "ran": record.ran,
+    }
 
 
 def decision_out(decided: Decided, site: Site) -> DecisionOut:
@@ -110,6 +120,7 @@ def decision_out(decided: Decided, site: Site) -> DecisionOut:
         place=decided.place,
         expected=written_or_none(decided.expected),
         offer=written_or_none(decided.offer),
+        offer_until=written_or_none(decided.offer_until),
         repeated=decided.repeated,
     )
 
@@ -124,7 +135,7 @@ def lease_story(
     story = [entry for event in events if (entry := _story_entry(event)) is not None]
     reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
     return LeaseStory(
-        **lease_shown(record, started, site.types).model_dump(),
+        **_shown(record, started, site.types),
         hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
         reservations=reservations[-MOST_STORY:] + _present(record, site),
         story=story[-MOST_STORY:],

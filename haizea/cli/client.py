@@ -35,6 +35,9 @@ class ServiceProblem(click.ClickException):
     """The service does not do what was asked; in words. Exit status 1."""
 
     exit_code = 1
+    #: The same in one word for programs, and the part of the request that is wrong, if it is one.
+    code = "no-answer"
+    field: str | None = None
 
 
 class NotReached(ServiceProblem):
@@ -48,11 +51,33 @@ class NotReached(ServiceProblem):
 class Refusal(ServiceProblem):
     """The service answers that it will not: its HTTP status, and its word for why."""
 
-    def __init__(self, message: str, status: int, code: str, retry_after: float | None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        code: str,
+        retry_after: float | None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.field = field
+
+
+def error_of(wrong: click.ClickException) -> dict[str, str | None]:
+    """What went wrong, for programs, in the shape in which the service answers errors.
+
+    ``code`` is the service's, ``no-answer`` where it did not answer as expected, and
+    ``wrong-use`` for what is wrong in the command itself.
+    """
+    told = wrong if isinstance(wrong, ServiceProblem) else None
+    return {
+        "code": "wrong-use" if told is None else told.code,
+        "message": wrong.format_message(),
+        "field": None if told is None else told.field,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +129,23 @@ class Client:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
     ) -> Answer:
-        """One request. Beside success, the statuses in ``accept`` are answers."""
-        with (
-            closing(self.connect()) as connection,
-            closing(self.send(connection, method, path, query, body, headers)) as response,
-        ):
-            content = self._read(response)
-        if response.status not in accept and not 200 <= response.status < 300:
-            raise self.refusal(response, content)
-        return Answer(response.status, self._json(response, content))
+        """One request. Beside success, the statuses in ``accept`` are answers.
+
+        Where the service says that this owner asks too often, it is asked again a little later.
+        """
+        for pause in (*RETRY_SECONDS, None):
+            with (
+                closing(self.connect()) as connection,
+                closing(self.send(connection, method, path, query, body, headers)) as response,
+            ):
+                content = self._read(response)
+            if response.status in accept or 200 <= response.status < 300:
+                return Answer(response.status, self._json(response, content))
+            refusal = self.refusal(response, content)
+            if response.status != 429 or pause is None:
+                raise refusal
+            self.sleep(max(pause, _retry_after(response) or 0.0))
+        raise AssertionError("the last try answers or raises")
 
     def ask_until_answered(
         self,
@@ -255,14 +288,14 @@ class Client:
         """What a refusal means, and what to do about it."""
         try:
             told = json.loads(content)["error"]
-            code, message = str(told["code"]), str(told["message"])
-        except (ValueError, LookupError, TypeError, RecursionError):
+            code, message, field = str(told["code"]), str(told["message"]), told.get("field")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return ServiceProblem(self._foreign(f"it answers with HTTP status {response.status}"))
         if response.status == 401:
             message = self._unknown_token()
         elif response.status == 403:
             message += f" (the token is from {self.token.source}; another: --token-file FILE)"
-        return Refusal(message, response.status, code, _retry_after(response))
+        return Refusal(message, response.status, code, _retry_after(response), field)
 
     def _unknown_token(self) -> str:
         if self.token.secret is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from haizea.cli.client import Refusal, ServiceProblem
+from haizea.cli.client import Refusal, ServiceProblem, error_of
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption, limit_option
 from haizea.cli.session import PAST_MOMENT, Session, asks_service
@@ -100,15 +100,16 @@ def list_leases(
         "all": "true" if finished or {State(s) for s in states} & FINAL else None,
         "order": "newest",
     }
-    leases, more = session.pages("/v1/leases", "leases", query, limit)
+    answer = session.pages("/v1/leases", "leases", query, limit)
     if session.as_json:
-        session.print_json(leases)
+        session.print_json(answer)
         return
+    leases = answer["leases"]
     if not leases:
         click.echo("There are no such leases." if finished or states else "There are no leases.")
         return
     click.echo(table(*_lease_table(session, leases), terminal_width()))
-    if more:
+    if answer["next"] is not None:
         click.echo(f"There are more than these {limit}: see --limit.", err=True)
 
 
@@ -264,7 +265,8 @@ def _story(session: Session, lease: Any) -> str:
 def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[int, ...]) -> None:
     """Cancel leases: what waits is given up, what runs is ended.
 
-    Where the nodes are VMs of OpenNebula, these are deleted.
+    Where the nodes are VMs of OpenNebula, these are deleted. '--output json' prints an object
+    with the 'leases' that are cancelled, and the 'errors' of the others.
 
     \b
     Example:
@@ -273,20 +275,21 @@ def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[
     wanted = list(dict.fromkeys([*lease_ids, *more_ids]))
     if not wanted:
         raise click.UsageError("Say which: haizea cancel LEASE")
-    answers, failed = [], False
+    answers, errors = [], []
     for lease_id in wanted:
         try:
             lease = session.client.ask("DELETE", f"/v1/leases/{lease_id}").body
         except Refusal as refusal:
             if refusal.status not in (404, 409):
                 raise
-            click.echo(f"Error: {refusal.message}", err=True)
-            failed = True
+            errors.append({"lease": lease_id, **error_of(refusal)})
+            if not session.as_json:
+                click.echo(f"Error: {refusal.message}", err=True)
             continue
         answers.append(lease)
         if not session.as_json:
             click.echo(f"Lease {lease_id} is {lease['state']}.")
     if session.as_json:
-        session.print_json(answers)
-    if failed:
+        session.print_json({"leases": answers, "errors": errors})
+    if errors:
         raise click.exceptions.Exit(ServiceProblem.exit_code)

@@ -36,7 +36,11 @@ service that runs, over HTTP.
   `~/.haizea/token`, where a service puts the first one. Keep it to yourself: `chmod 600`. No
   command takes a token as an argument, since others on the machine could see it.
 * **Output**: a table as wide as the terminal, with colours unless `NO_COLOR` is set; with
-  `--output json` what the [HTTP interface](api.md) answers, for programs.
+  `--output json` what the [HTTP interface](api.md) answers, for programs: a list is an object,
+  whose `next` says that there is more. An error is one line there, `{"error": {"code": …,
+  "message": …, "field": …}}`, as the interface tells it (`no-answer` is the code where there is
+  none, `wrong-use` for a command that cannot be meant so), and the exit status tells of it too.
+  Options that a command does not have are told as text.
 * **Times** are shown in local time with its zone, and taken in [many forms](times.md). *Now* is
   what the service's clock says.
 * **A lost connection** does no harm. `request` sends its request again, with the same

@@ -217,7 +217,8 @@ def request(
     if answer["outcome"] == "rejected":
         if session.as_json:
             session.print_json(answer)
-        click.echo(f"Error: {decision_in_words(told, session.now, session.zone)}", err=True)
+        else:
+            click.echo(f"Error: {decision_in_words(told, session.now, session.zone)}", err=True)
         raise click.exceptions.Exit(ServiceProblem.exit_code)
     if not session.as_json:
         click.echo(decision_in_words(told, session.now, session.zone))

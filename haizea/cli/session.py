@@ -6,16 +6,16 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import tzinfo
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
 from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_server
-from haizea.cli.client import Client, Query, ServiceProblem
+from haizea.cli.client import Client, Query, ServiceProblem, error_of
+from haizea.cli.errors import explained
 from haizea.cli.options import ParsedOption
 from haizea.cli.words import moment_of
 from haizea.times.moments import parse_moment
@@ -52,27 +52,28 @@ class Session:
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint=option) from None
 
-    def pages(self, path: str, entries: str, query: Query, limit: int) -> tuple[list[Any], bool]:
-        """Up to ``limit`` entries of a list, and whether there are more."""
-        found = list(islice(self._entries(path, entries, query, limit + 1), limit + 1))
-        return found[:limit], len(found) > limit
+    def pages(self, path: str, entries: str, query: Query, limit: int) -> dict[str, Any]:
+        """The service's answer with up to ``limit`` entries of a list, in place of one page's.
 
-    def _entries(self, path: str, entries: str, query: Query, wanted: int) -> Iterator[Any]:
+        Its ``next`` is not ``None`` where there are more.
+        """
+        found: list[Any] = []
         after = None
         while True:
-            asked = {**query, "limit": min(_PAGE, wanted), "after": after}
-            page = self.client.get(path, asked)
-            yield from page[entries]
+            wanted = min(_PAGE, limit - len(found))
+            page = self.client.get(path, {**query, "limit": wanted, "after": after})
+            found += page[entries]
             after = page["next"]
-            if after is None:
-                return
+            if after is None or len(found) >= limit:
+                return {**page, entries: found}
 
 
 def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for the service, the token and the output; ``command`` gets a :class:`Session`.
 
     A service of another version may leave out what the command reads of its answers; that
-    is told in one message.
+    is told in one message. Where the output is for programs, so is what goes wrong: an object
+    with ``error``, as the service answers it, on standard output.
     """
 
     @functools.wraps(command)
@@ -85,15 +86,25 @@ def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
         output: str,
         **options: Any,
     ) -> Any:
-        session = open_session(server, token_file, one_auth, ca_file, output)
+        def work() -> Any:
+            session = open_session(server, token_file, one_auth, ca_file, output)
+            try:
+                return command(session, *args, **options)
+            except KeyError as missing:
+                raise ServiceProblem(
+                    f"the service at {session.client.server} does not tell {missing}, which this"
+                    " command shows: it is of another version ('haizea status' and 'haizea"
+                    " --version' tell which)."
+                ) from missing
+
+        if output != "json":
+            return work()
         try:
-            return command(session, *args, **options)
-        except KeyError as missing:
-            raise ServiceProblem(
-                f"the service at {session.client.server} does not tell {missing}, which this"
-                " command shows: it is of another version ('haizea status' and 'haizea"
-                " --version' tell which)."
-            ) from missing
+            with explained():
+                return work()
+        except click.ClickException as wrong:
+            click.echo(json.dumps({"error": error_of(wrong)}, ensure_ascii=False))
+            raise click.exceptions.Exit(wrong.exit_code) from None
 
     for option in reversed(_OPTIONS):
         with_session = option(with_session)

@@ -29,10 +29,11 @@ def show_queue(session: Session, limit: int) -> None:
     A start that is reserved is shown as it is, one that is only expected with ~ before it.
     With a user's token, the places of one's own leases.
     """
-    entries, more = session.pages("/v1/queue", "queue", {}, limit)
+    answer = session.pages("/v1/queue", "queue", {}, limit)
     if session.as_json:
-        session.print_json(entries)
+        session.print_json(answer)
         return
+    entries = answer["queue"]
     if not entries:
         click.echo("Nothing waits.")
         return
@@ -48,7 +49,7 @@ def show_queue(session: Session, limit: int) -> None:
     ]
     rows = [_queue_row(session, entry) for entry in entries]
     click.echo(table(columns, rows, terminal_width()))
-    if more:
+    if answer["next"] is not None:
         click.echo(f"There are more than these {limit}: see --limit.", err=True)
 
 
@@ -77,10 +78,11 @@ def list_hosts(session: Session) -> None:
     With a user's token, LEASES are one's own. Where other rates than the configured
     ones were learned of a host, SUSPENDS and RESUMES show them.
     """
-    hosts = session.client.get("/v1/hosts")["hosts"]
+    answer = session.client.get("/v1/hosts")
     if session.as_json:
-        session.print_json(hosts)
+        session.print_json(answer)
         return
+    hosts = answer["hosts"]
     if not hosts:
         click.echo("There are no hosts.")
         return

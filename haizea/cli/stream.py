@@ -72,7 +72,7 @@ def follow(
                 raise ServiceProblem(str(broke)) from None
             reason = str(broke)
         except Refusal as refusal:
-            if refusal.status != 503:
+            if refusal.status not in (429, 503):
                 raise
             reason = refusal.message
         if tries == 0:

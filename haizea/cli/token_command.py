@@ -153,7 +153,7 @@ def list_tokens(session: Session, past: bool) -> None:
         if past or _how(found) == "good"
     ]
     if session.as_json:
-        session.print_json(tokens)
+        session.print_json({"tokens": tokens})
         return
     columns = [
         Column("ID", right=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
@@ -33,8 +34,9 @@ def in_utc(moment: int | None) -> str | None:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def local(text: str | None, zone: tzinfo) -> str | None:
-    """A moment in an answer, as local time with its zone."""
+    """A moment in an answer, as local time with its zone; many leases share their moments."""
     moment = moment_of(text)
     return None if moment is None else format_moment(moment, zone)
 
@@ -165,8 +167,10 @@ def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     text = f"lease {lease['id']} is rejected: {reason or 'no reason is given'}"
     if offer is None:
         return text
+    until = local(answer.get("offer_until"), zone)
+    time_left = f"; you have until {until} to" if until else ":"
     return (
-        f"{text}\nThe nearest start at which it fits is {when(offer, now, zone)}:"
+        f"{text}\nThe nearest start at which it fits is {when(offer, now, zone)}{time_left}"
         f" ask again with -t '{local(offer, zone)}'"
     )
 

@@ -155,13 +155,17 @@ class Scheduler:
         self._repair.remember()
 
     def offer(
-        self, request: LeaseRequest, enough: Callable[[], bool] = lambda: False
+        self,
+        request: LeaseRequest,
+        enough: Callable[[], bool] = lambda: False,
+        notice_seconds: int = 0,
     ) -> int | None:
         """The start nearest to an AR's own at which it would be accepted, if one is found.
 
-        ``enough`` is asked again and again whether to stop looking.
+        ``enough`` is asked again and again whether to stop looking. The start can be asked for
+        until ``notice_seconds`` s from now at least, as far as that depends on how near it is.
         """
-        return self._offers.nearest(request, enough)
+        return self._offers.nearest(request, enough, notice_seconds)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""

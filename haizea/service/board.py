@@ -33,12 +33,19 @@ class Board:
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
-    def start(self, records: Iterable[LeaseRecord], site: SiteRecord, last_event: int) -> None:
-        """Begin with what was kept."""
+    def start(
+        self,
+        records: Iterable[LeaseRecord],
+        site: SiteRecord,
+        last_event: int,
+        queue: Sequence[int],
+    ) -> None:
+        """Begin with what was kept, and with who waits by that."""
         self._leases = {record.id: record for record in records}
         self._statuses = {record.host: record for record in site.hosts}
         self._rates = {r.host: Rates(r.suspend_mb_s, r.resume_mb_s) for r in site.rates}
         self.last_event = last_event
+        self._queue = tuple(queue)
 
     def update(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from haizea import __version__
 from haizea.api.manager import (
@@ -16,6 +17,7 @@ from haizea.api.manager import (
     HostUse,
     Metric,
     MetricKind,
+    QueuePart,
     QueuePlace,
     Reserved,
     Sample,
@@ -137,7 +139,7 @@ class ServiceManager:
     def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
         """The leases that the query names."""
         with _answers():
-            return self._store.leases(query)
+            return self._store.leases(query, self._board.lease)
 
     def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
         """When each of these leases first ran, if it did."""
@@ -148,15 +150,20 @@ class ServiceManager:
         """All that was decided about a lease."""
         return self.events(0, _MOST_EVENTS, lease_id, None)
 
-    def queue(self) -> list[QueuePlace]:
-        """The waiting leases, in order."""
-        expected = self._expectations.all()
+    def queue(self, after: int, limit: int, owner: str | None) -> QueuePart:
+        """Some of the waiting leases, in order."""
+        expected, waiting = self._expectations.all(), self._board.queue()
+        seen = (
+            (place, record)
+            for place, record in enumerate(waiting[after:], after + 1)
+            if owner in (None, record.request.owner)
+        )
         places = []
-        for place, record in enumerate(self._board.queue(), 1):
+        for place, record in islice(seen, limit):
             exact = record.expected is not None
             start = record.expected if exact else expected.get(record.id)
             places.append(QueuePlace(place=place, record=record, expected=start, exact=exact))
-        return places
+        return QueuePart(length=len(waiting), places=places)
 
     def hosts(self) -> list[HostUse]:
         """All hosts and what is on them."""

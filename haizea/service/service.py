@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -168,6 +169,8 @@ class Service:
         pruning = threading.Thread(target=self._prune, name="prune", daemon=True)
         pruning.start()
         log = DecisionLog(self._logger, self._board.site)
+        # The first turn comes at once: it plans anew what waits.
+        self.clock.interrupt()
         try:
             run_loop(
                 self._scheduler,

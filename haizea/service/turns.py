@@ -32,6 +32,9 @@ from haizea.store import Store, StoreError, StoreUnavailable, Turn
 #: For which rejections it helps to ask for another time.
 _OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
 
+#: So long, in real seconds, a proposed start can be asked for at least.
+NOTICE_SECONDS = 60
+
 #: So long may be looked for other times in a turn, for all its rejected requests together.
 _OFFER_SECONDS = 0.05
 
@@ -45,7 +48,9 @@ class Stopped(Exception):
 class Turns:
     """An observer that keeps each turn, updates the board and answers who waits.
 
-    ``images`` says that images are managed, so that what is planned for them is kept too.
+    ``images`` says that images are managed, so that what is planned for them is kept too. A
+    start that is proposed can be asked for within ``notice_seconds``, and until it is
+    ``ahead_seconds`` ahead.
     """
 
     def __init__(
@@ -58,9 +63,13 @@ class Turns:
         logger: logging.Logger,
         *,
         images: bool,
+        ahead_seconds: int = 0,
+        notice_seconds: int = NOTICE_SECONDS,
     ) -> None:
         self._scheduler = scheduler
         self._images = images
+        self._ahead_seconds = ahead_seconds
+        self._notice_seconds = notice_seconds
         self._store = store
         self._board = board
         self._inbox = inbox
@@ -183,12 +192,18 @@ class Turns:
         if record.state is State.REJECTED:
             self._figures.submitted["rejected"] += 1
             if request.kind is Kind.AR and record.code in _OTHER_TIME:
-                offer = self._scheduler.offer(request, enough)
+                offer = self._scheduler.offer(request, enough, self._notice_seconds)
         place = self._board.place(record.id)
         if record.state is not State.REJECTED:
             self._figures.submitted["accepted" if place is None else "queued"] += 1
         submission.answer.set_result(
-            Decided(record=record, place=place, expected=record.expected, offer=offer)
+            Decided(
+                record=record,
+                place=place,
+                expected=record.expected,
+                offer=offer,
+                offer_until=None if offer is None else offer - self._ahead_seconds,
+            )
         )
 
     def _repeated(self, submission: Submission, lease_id: int) -> None:

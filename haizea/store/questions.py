@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,9 @@ from haizea.store.codec import read_decision, read_lease
 from haizea.store.errors import CodecError
 from haizea.store.schema import events, keys, leases
 from haizea.store.turns import RequestKey, text, texts
+
+#: Finds the record of a lease that is at hand, and need not be read from its document.
+Known = Callable[[int], LeaseRecord | None]
 
 #: No answer has more rows than this, whatever was asked.
 MOST_ROWS = 10_000
@@ -30,8 +33,10 @@ def lease(connection: sa.Connection, lease_id: int) -> LeaseRecord | None:
     return None if found is None else read_lease(found)
 
 
-def find_leases(connection: sa.Connection, query: LeaseQuery) -> list[LeaseRecord]:
-    """One page of the leases that ``query`` asks for."""
+def find_leases(
+    connection: sa.Connection, query: LeaseQuery, known: Known = lambda lease_id: None
+) -> list[LeaseRecord]:
+    """One page of the leases that ``query`` asks for; those that are ``known`` are not read."""
     order = leases.c.id.desc() if query.newest_first else leases.c.id
     select = _filtered(sa.select(leases.c.id, leases.c.document), query).order_by(order)
     after, limit, found = query.after, _rows(query.limit), list[LeaseRecord]()
@@ -40,7 +45,8 @@ def find_leases(connection: sa.Connection, query: LeaseQuery) -> list[LeaseRecor
         page = select.limit(wanted)
         if after is not None:
             page = page.where(leases.c.id < after if query.newest_first else leases.c.id > after)
-        records, unreadable = _read(rows := connection.execute(page).all())
+        rows = connection.execute(page).all()
+        records, unreadable = _read(rows, known, query)
         found += records
         # Those that cannot be read are passed over, and others come in their place.
         if not unreadable or len(rows) < wanted:
@@ -55,13 +61,23 @@ def live_leases(connection: sa.Connection) -> tuple[list[LeaseRecord], dict[int,
     return _read(connection.execute(select.order_by(leases.c.id)).all())
 
 
-def _read(rows: Iterable[Any]) -> tuple[list[LeaseRecord], dict[int, str]]:
+def _read(
+    rows: Iterable[Any],
+    known: Known = lambda lease_id: None,
+    query: LeaseQuery | None = None,
+) -> tuple[list[LeaseRecord], dict[int, str]]:
     records, unreadable = list[LeaseRecord](), dict[int, str]()
+    states = None if query is None else query.states
     for row in rows:
-        try:
-            records.append(read_lease(row.document))
-        except CodecError as error:
-            unreadable[row.id] = str(error)
+        record = known(row.id)
+        # One that came into another state since it was kept would not be what was asked for.
+        if record is None or not (states is None or record.state in states):
+            try:
+                record = read_lease(row.document)
+            except CodecError as error:
+                unreadable[row.id] = str(error)
+                continue
+        records.append(record)
     return records, unreadable
 
 

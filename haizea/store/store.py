@@ -193,10 +193,15 @@ class Store:
         with self._database.reading() as connection:
             return questions.lease(connection, lease_id)
 
-    def leases(self, query: LeaseQuery) -> list[LeaseRecord]:
-        """One page of leases; at most ``questions.MOST_ROWS``."""
+    def leases(
+        self, query: LeaseQuery, known: questions.Known = lambda lease_id: None
+    ) -> list[LeaseRecord]:
+        """One page of leases; at most ``questions.MOST_ROWS``.
+
+        ``known`` finds the record of one that is at hand, which takes less than to read it.
+        """
         with self._database.reading() as connection:
-            return questions.find_leases(connection, query)
+            return questions.find_leases(connection, query, known)
 
     def count(self, query: LeaseQuery) -> int:
         """How many leases there are on all pages of ``query``."""

@@ -26,6 +26,7 @@ from haizea.api.manager import (
     HostUse,
     Metric,
     MetricKind,
+    QueuePart,
     QueuePlace,
     Reserved,
     Sample,
@@ -221,13 +222,15 @@ class SmallManager:
     def story(self, lease_id: int) -> list[Event]:
         return self.events(0, 10_000, lease_id, None)
 
-    def queue(self) -> list[QueuePlace]:
+    def queue(self, after: int, limit: int, owner: str | None) -> QueuePart:
         with self._asked():
             records = [self._records[lease_id] for lease_id in self._queue]
-        return [
+        places = [
             QueuePlace(place=i, record=r, expected=r.expected, exact=r.expected is not None)
             for i, r in enumerate(records, 1)
+            if i > after and owner in (None, r.request.owner)
         ]
+        return QueuePart(length=len(records), places=places[:limit])
 
     def hosts(self) -> list[HostUse]:
         now = self.now()

@@ -284,7 +284,7 @@ def test_the_list_says_when_a_lease_ran_that_is_over(service: RealService) -> No
     ran = service.json("request", "-d", "1h", "--wait", "active")["lease"]["id"]
     never = service.json("request", "-t", "+10:00", "-d", "1h")["lease"]["id"]
     service.run("cancel", str(ran), str(never))
-    started = {lease["id"]: lease["started"] for lease in service.json("list", "--all")}
+    started = {lease["id"]: lease["started"] for lease in service.json("list", "--all")["leases"]}
     assert started[never] is None
     head, *rows = service.run("list", "--all").stdout.splitlines()
     place = head.index("START")
@@ -298,7 +298,7 @@ def test_the_list_says_when_a_lease_ran_that_is_over(service: RealService) -> No
 
 
 def test_a_request_whose_answer_gets_lost_is_made_once(service: RealService) -> None:
-    before = service.json("list", "--all")
+    before = service.json("list", "--all")["leases"]
     with BadNetwork(service.url, [0, 10]) as network:
         client = Client(
             server=parse_server(network.url),
@@ -312,7 +312,7 @@ def test_a_request_whose_answer_gets_lost_is_made_once(service: RealService) -> 
         ).body
         assert network.connections == 3
     assert answer["repeated"]
-    after = service.json("list", "--all")
+    after = service.json("list", "--all")["leases"]
     assert [lease["label"] for lease in after[: len(after) - len(before)]] == ["just one"]
 
 
@@ -353,7 +353,7 @@ def test_a_key_stands_for_one_request(service: RealService) -> None:
     other = service.run("request", "-d", "2h", "--key", "mine")
     assert other.exit_code == 1
     assert "this Idempotency-Key was used for another request" in other.stderr
-    assert service.run("request", "-d", "2h", "--key", "a b").exit_code == 2
+    assert service.run("request", "-d", "2h", "--key", "a\nb").exit_code == 2
 
 
 def test_a_refusal_is_not_tried_again(service: RealService) -> None:

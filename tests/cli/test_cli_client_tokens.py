@@ -34,8 +34,8 @@ def test_a_token_is_told_once_and_works_until_it_is_revoked(
     revoked = service.run("token", "revoke", "anna")
     assert revoked.stdout == "Token anna (anna) is revoked.\n"
     assert service.run("status", token=path).exit_code == 1
-    assert "anna" not in [token["name"] for token in service.json("token", "list")]
-    assert "anna" in [token["name"] for token in service.json("token", "list", "--all")]
+    assert "anna" not in [token["name"] for token in service.json("token", "list")["tokens"]]
+    assert "anna" in [token["name"] for token in service.json("token", "list", "--all")["tokens"]]
 
 
 def test_a_token_can_be_saved_instead(service: RealService, tmp_path: Path) -> None:
@@ -54,7 +54,9 @@ def test_no_token_is_made_that_cannot_be_saved(service: RealService, tmp_path: P
     assert result.exit_code == 2
     assert f"{path}: file exists; name another one with --save" in result.stderr
     assert path.read_text() == "precious"
-    assert "lost" not in [token["name"] for token in service.json("token", "list", "--all")]
+    assert "lost" not in [
+        token["name"] for token in service.json("token", "list", "--all")["tokens"]
+    ]
 
 
 def test_no_file_is_left_where_no_token_is_made(service: RealService, tmp_path: Path) -> None:
@@ -68,10 +70,10 @@ def test_no_file_is_left_where_no_token_is_made(service: RealService, tmp_path: 
 
 @pytest.mark.parametrize("which", ["nobody", "99999", "../leases/1", "a b"])
 def test_what_is_no_token_is_not_revoked(service: RealService, which: str) -> None:
-    before = service.json("token", "list")
+    before = service.json("token", "list")["tokens"]
     result = service.run("token", "revoke", which)
     assert result.exit_code == 1
-    assert service.json("token", "list") == before
+    assert service.json("token", "list")["tokens"] == before
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "two words", "9lives", "x" * 65])
@@ -91,11 +93,11 @@ def test_what_is_no_name_is_told_in_words(service: RealService, name: str) -> No
 def test_no_token_is_made_that_is_of_no_use(
     service: RealService, options: list[str], told: str
 ) -> None:
-    before = service.json("token", "list", "--all")
+    before = service.json("token", "list", "--all")["tokens"]
     result = service.run("token", "make", "useless", *options)
     assert result.exit_code == 2
     assert told in result.stderr
-    assert service.json("token", "list", "--all") == before
+    assert service.json("token", "list", "--all")["tokens"] == before
 
 
 def test_tokens_are_for_operators(service: RealService) -> None:

@@ -26,7 +26,7 @@ def learned(directory: Path) -> None:
 def test_hosts_show_what_was_learned_of_them(tmp_path: Path) -> None:
     learned(tmp_path)
     with real_service(tmp_path) as service:
-        hosts = service.json("hosts")
+        hosts = service.json("hosts")["hosts"]
         assert [host["suspend_rate"] for host in hosts] == [None, 12.5, None, None]
         assert [host["resume_rate"] for host in hosts] == [None] * 4
         table = service.run("hosts").stdout.splitlines()

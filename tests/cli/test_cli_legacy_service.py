@@ -43,7 +43,7 @@ def test_a_lease_from_request_to_cancellation(service: RealService) -> None:
         assert done.returncode == 0, done.stderr
     listed = old(service, "haizea-list-leases")
     assert len(listed.stdout.splitlines()) == 5
-    leases = service.json("list")[::-1]
+    leases = service.json("list")["leases"][::-1]
     assert [lease["kind"] for lease in leases] == ["best-effort", "immediate", "ar", "ar"]
     assert [lease["preemptible"] for lease in leases] == [False, True, False, False]
     assert [lease["duration"] for lease in leases] == [3600, None, 600, 60]

@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
 def afterwards(service: RealService) -> Iterator[None]:
     """Whatever a test leaves behind is cancelled."""
     yield
-    left = [str(lease["id"]) for lease in service.json("list", "--limit", "100000")]
+    left = [str(lease["id"]) for lease in service.json("list", "--limit", "100000")["leases"]]
     if left:
         service.run("cancel", *left)
 
@@ -106,17 +106,17 @@ def test_other_resources(service: RealService) -> None:
     ],
 )
 def test_wrong_use(service: RealService, options: list[str], told: str) -> None:
-    before = service.json("list", "--all")
+    before = service.json("list", "--all")["leases"]
     result = service.run("request", *options)
     assert result.exit_code == 2, result.output
     assert told in result.stderr
-    assert service.json("list", "--all") == before
+    assert service.json("list", "--all")["leases"] == before
 
 
 def test_a_lease_that_is_accepted(service: RealService) -> None:
     result = service.run("request", "-t", "+00:30", "-d", "1h", "-n", "4", "-c", "4")
     assert result.exit_code == 0
-    [lease] = service.json("list")
+    [lease] = service.json("list")["leases"]
     assert re.fullmatch(
         rf"Lease {lease['id']} is accepted: it runs from {shown(lease['planned_start'])}"
         rf" \([^)]*\) to {shown(lease['planned_end'])}\n"
@@ -129,7 +129,7 @@ def test_a_lease_that_waits(service: RealService) -> None:
     asked(service, "-t", "+00:01", "-d", "3h", "-n", "4", "-c", "4")
     result = service.run("request", "-d", "1h", "-n", "4", "-c", "4")
     assert result.exit_code == 0
-    [entry] = service.json("queue")
+    [entry] = service.json("queue")["queue"]
     assert f"Lease {entry['lease']['id']} is queued: place 1, expected to start " in result.stdout
     assert shown(entry["expected"]) in result.stdout
     table = service.run("queue").stdout.splitlines()
@@ -203,7 +203,7 @@ def test_a_file_that_is_no_lease(
 def test_waiting_until_it_runs(service: RealService) -> None:
     result = service.run("request", "-t", "+00:01", "-d", "1h", "--wait")
     assert result.exit_code == 0
-    [lease] = service.json("list")
+    [lease] = service.json("list")["leases"]
     assert lease["state"] == "Active"
     assert result.stdout.splitlines()[-1].endswith(f"lease {lease['id']} is Active")
 
@@ -268,7 +268,7 @@ def test_lists_are_filtered(service: RealService) -> None:
     assert service.run("cancel", str(over)).exit_code == 0
 
     def ids(*options: str, token: Path | None = None) -> list[int]:
-        return [lease["id"] for lease in service.json("list", *options, token=token)]
+        return [lease["id"] for lease in service.json("list", *options, token=token)["leases"]]
 
     assert ids() == [other, mine]
     assert ids("--all")[:3] == [over, other, mine]
@@ -294,17 +294,17 @@ def test_lists_are_filtered(service: RealService) -> None:
 
 def test_long_lists_come_in_pages(service: RealService) -> None:
     client = service.client()
-    before = len(service.json("list", "--all", "--limit", "100000"))
+    before = len(service.json("list", "--all", "--limit", "100000")["leases"])
     body = (
         b'{"start": "2400-01-01T00:00:00Z", "duration": 60, "nodes": [{"resources": {"CPU": 1}}]}'
     )
     for _ in range(510):
         client.ask("POST", "/v1/leases", body=Body(content=body))
-    found = service.json("list", "--all", "--limit", "100000")
+    found = service.json("list", "--all", "--limit", "100000")["leases"]
     assert len(found) == before + 510
     numbers = [lease["id"] for lease in found]
     assert numbers == sorted(set(numbers), reverse=True)
-    assert len(service.json("list", "--limit", "505")) == 505
+    assert len(service.json("list", "--limit", "505")["leases"]) == 505
 
 
 def test_show(service: RealService) -> None:
@@ -341,7 +341,7 @@ def test_cancel_goes_on_after_what_cannot_be_cancelled(service: RealService) -> 
     assert result.exit_code == 1
     assert result.stderr == "Error: there is no lease 99999\n"
     assert result.stdout == f"Lease {lease} is Cancelled.\n"
-    assert service.json("cancel", str(lease))[0]["state"] == "Cancelled"
+    assert service.json("cancel", str(lease))["leases"][0]["state"] == "Cancelled"
     over = service.json("request", "-t", "now", "-d", "1h", "-c", "5", status=1)["lease"]["id"]
     result = service.run("cancel", str(over))
     assert (result.exit_code, result.stdout) == (1, "")
@@ -359,7 +359,7 @@ def test_hosts(service: RealService) -> None:
     assert [row[1:] for row in used] == [
         ["up", "400/400", "1024/4096", "##########", str(lease["id"])]
     ] * 2
-    assert len(service.json("hosts")) == 4
+    assert len(service.json("hosts")["hosts"]) == 4
 
 
 def test_status(service: RealService) -> None:

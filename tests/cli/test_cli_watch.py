@@ -96,7 +96,7 @@ def test_a_token_that_is_revoked_ends_it(tmp_path: Path) -> None:
         events = follow(client, "/v1/events", {}, after=0, lost=lambda reason: None)
         next(events)
         assert service.run("token", "make", "other", "--role", "operator").exit_code == 0
-        first = service.json("token", "list")[0]
+        first = service.json("token", "list")["tokens"][0]
         assert service.run("token", "revoke", str(first["id"])).exit_code == 0
         events.close()
         with pytest.raises(ServiceProblem, match="expired or revoked"):

@@ -250,3 +250,23 @@ def test_nothing_is_reserved_closer_than_the_interval(tmp_path: Path) -> None:
         assert client.submit(draft(start="now"))[0] == 201
         assert client.submit(draft())[1]["lease"]["state"] in {"Active", "Scheduled", "Ready"}
         client.close()
+
+
+def test_a_start_that_is_proposed_can_be_asked_for_a_while(tmp_path: Path) -> None:
+    """It was as near as can be, so that two seconds later it was too near."""
+    options = {"scheduling": {"non-schedulable-interval": "10"}}
+    with ServiceProcess(tmp_path, options) as service:
+        service.start()
+        client = service.client()
+        for start in ("2026-01-01T00:00:00Z", written(time.time() + 5)):
+            before = time.time()
+            status, rejected = client.submit(draft(start=start))
+            assert status == 409
+            assert moment(rejected["offer"]) >= int(before) + 70
+            assert moment(rejected["offer_until"]) == moment(rejected["offer"]) - 10
+        # The time it takes to copy a line.
+        time.sleep(2)
+        status, accepted = client.submit(draft(start=rejected["offer"]))
+        assert (status, accepted["lease"]["start"]) == (201, rejected["offer"])
+        assert "offer_until" in accepted
+        client.close()

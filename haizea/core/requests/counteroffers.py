@@ -20,25 +20,29 @@ class Offers:
         self._schedule = schedule
         self._admission = admission
 
-    def nearest(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
+    def nearest(
+        self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int
+    ) -> int | None:
         """That start; ``None`` if none is found among the nearest worth trying.
 
+        It can still be asked for in ``notice_seconds`` s.
         Those are moments at which something comes free, and those from which it is over
         when something else starts. Each costs about what deciding on a request does;
         ``enough`` is asked after each whether to give up.
         """
         asked = request.start
         assert asked is not None, "an AR has a start"
-        for moment in self._candidates(request, asked):
+        for moment in self._candidates(request, asked, notice_seconds):
             if self._admission.would_accept(replace(request, start=moment)):
                 return moment
             if enough():
                 break
         return None
 
-    def _candidates(self, request: LeaseRequest, asked: int) -> Iterator[int]:
+    def _candidates(self, request: LeaseRequest, asked: int, notice_seconds: int) -> Iterator[int]:
         schedule = self._schedule
-        first = schedule.now + schedule.planner.settings.non_schedulable_seconds
+        least = schedule.planner.settings.non_schedulable_seconds
+        first = schedule.now + least + notice_seconds
         moments = set(schedule.table.candidate_starts(first))
         if request.duration is not None:
             starts = schedule.table.firm_starts(first, max(asked, first) + 2 * request.duration)
