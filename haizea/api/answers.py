@@ -257,7 +257,7 @@ class StatusOut(Answer):
     leases: dict[str, int] = Field(description="Leases that are not over, by state.")
     queue_length: int
     backend: str
-    store: str
+    store: str = Field(description="Operators are told where it is, others what it is.")
     healthy: bool
     problem: str = Field(description="Why it is not healthy; empty if it is.")
     role: Role = Field(description="What the token allows that this was asked with.")

@@ -55,82 +55,84 @@ class _Reader(h11.Connection):
             raise h11.RemoteProtocolError("two headers say where the body ends")
 
 
-def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
-    """The protocol of connections that keep to these bounds."""
-    crowd = Crowd(settings)
+class _Connection(H11Protocol):
+    """A connection that is looked at every few seconds; each server has a class of its own."""
 
-    class Connection(H11Protocol):
-        """A connection that is looked at every few seconds."""
+    settings: ApiSettings
+    crowd: Crowd
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport), "it is a stream's"
-            super().connection_made(transport)
-            self.conn = _Reader(settings.most_head_bytes)
-            self.app_state = {**self.app_state, CONNECTION: self}
-            self._idle_since = self._ready_since = self.loop.time()
-            self._every_seconds = min(settings.request_seconds, settings.stalled_seconds) / 4
-            self._look_again: asyncio.TimerHandle | None = None
-            self._seen: Any = None
-            self._writing_stopped = False
-            self._look_again = self.loop.call_later(self._every_seconds, self._look)
-            crowd.join(self)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "it is a stream's"
+        super().connection_made(transport)
+        self.conn = _Reader(self.settings.most_head_bytes)
+        self.app_state = {**self.app_state, CONNECTION: self}
+        self._idle_since = self._ready_since = self.loop.time()
+        self._every_seconds = min(self.settings.request_seconds, self.settings.stalled_seconds) / 4
+        self._look_again: asyncio.TimerHandle | None = None
+        self._seen: Any = None
+        self._writing_stopped = False
+        self._look_again = self.loop.call_later(self._every_seconds, self._look)
+        self.crowd.join(self)
 
-        @property
-        def address(self) -> str:
-            """The address of the other side."""
-            return self.client[0] if self.client is not None else ""
+    @property
+    def address(self) -> str:
+        """The address of the other side."""
+        return self.client[0] if self.client is not None else ""
 
-        @property
-        def busy(self) -> bool:
-            """Whether a request is under way."""
-            cycle: Any = self.cycle
-            return cycle is not None and not cycle.response_complete
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        cycle: Any = self.cycle
+        return cycle is not None and not cycle.response_complete
 
-        def end(self) -> None:
-            """Close it at once."""
+    def end(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
+
+    def shown(self, token: TokenInfo) -> None:
+        """A good token was shown on it."""
+        self.crowd.shown(self, token)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.leave(self)
+        if self._look_again is not None:
+            self._look_again.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._writing_stopped = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._writing_stopped = False
+        super().resume_writing()
+
+    def send_400_response(self, message: str) -> None:
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.write(_unreadable(self.conn))
+            self.transport.close()
+        else:
+            self.transport.abort()  # an answer is under way: no place for another
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        # A request is under way, or came and was answered since the last look.
+        if self.cycle is not self._seen or self.busy:
+            self._idle_since = now
+        self._seen = self.cycle
+        if not (self._writing_stopped or self.transport.is_closing()):
+            self._ready_since = now
+        idle_too_long = now - self._idle_since > self.settings.request_seconds
+        stalled = now - self._ready_since > self.settings.stalled_seconds
+        if idle_too_long or stalled:
             self.transport.abort()
+            return
+        self._look_again = self.loop.call_later(self._every_seconds, self._look)
 
-        def shown(self, token: TokenInfo) -> None:
-            """A good token was shown on it."""
-            crowd.shown(self, token)
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            crowd.leave(self)
-            if self._look_again is not None:
-                self._look_again.cancel()
-            super().connection_lost(exc)
-
-        def pause_writing(self) -> None:
-            self._writing_stopped = True
-            super().pause_writing()
-
-        def resume_writing(self) -> None:
-            self._writing_stopped = False
-            super().resume_writing()
-
-        def send_400_response(self, message: str) -> None:
-            if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                self.transport.write(_unreadable(self.conn))
-                self.transport.close()
-            else:
-                self.transport.abort()  # an answer is under way: no place for another
-
-        def _look(self) -> None:
-            now = self.loop.time()
-            # A request is under way, or came and was answered since the last look.
-            if self.cycle is not self._seen or self.busy:
-                self._idle_since = now
-            self._seen = self.cycle
-            if not (self._writing_stopped or self.transport.is_closing()):
-                self._ready_since = now
-            idle_too_long = now - self._idle_since > settings.request_seconds
-            stalled = now - self._ready_since > settings.stalled_seconds
-            if idle_too_long or stalled:
-                self.transport.abort()
-                return
-            self._look_again = self.loop.call_later(self._every_seconds, self._look)
-
-    return Connection
+def protocol_for(settings: ApiSettings) -> type[H11Protocol]:
+    """The protocol of a server's connections, which keep to these bounds."""
+    return type("Connection", (_Connection,), {"settings": settings, "crowd": Crowd(settings)})
 
 
 def _unreadable(connection: h11.Connection) -> bytes:

@@ -171,8 +171,8 @@ class ServiceStatus:
     """How the service is. ``last_turn`` is when the scheduler last decided something.
 
     ``leases`` counts those that are not over, by state. ``backend`` and ``store`` say in a
-    few words what they are, without passwords; ``problem`` why it is not ``healthy``, empty
-    if it is.
+    few words what they are, without passwords, and ``store_kind`` what the store is without
+    where; ``problem`` why it is not ``healthy``, empty if it is.
     """
 
     version: str
@@ -183,6 +183,7 @@ class ServiceStatus:
     queue_length: int
     backend: str
     store: str
+    store_kind: str
     healthy: bool
     problem: str = ""
 

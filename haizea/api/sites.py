@@ -33,7 +33,7 @@ from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
 from haizea.api.values import written
 from haizea.api.views import host_out, resources, schedule_entry
 from haizea.core.model.hosts import Host, Site
-from haizea.service_types import TokenInfo
+from haizea.service_types import Role, TokenInfo
 
 router = APIRouter()
 #: Routes that are not part of a version of the interface.
@@ -149,6 +149,10 @@ async def show_status(here: Here, token: AnyToken) -> Response:
 
     def show() -> StatusOut:
         status = here.manager.status()
+        store, problem = status.store, status.problem
+        if token.role is not Role.OPERATOR:
+            # Where it is on the machine, or in the network, is not for everybody.
+            store, problem = status.store_kind, problem.replace(store, status.store_kind)
         return StatusOut(
             version=status.version,
             started=written(status.started),
@@ -157,9 +161,9 @@ async def show_status(here: Here, token: AnyToken) -> Response:
             leases={state.value: count for state, count in status.leases.items()},
             queue_length=status.queue_length,
             backend=status.backend,
-            store=status.store,
+            store=store,
             healthy=status.healthy,
-            problem=status.problem,
+            problem=problem,
             role=token.role,
             owner=token.owner,
         )

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from haizea.core.model.events import Decision, HostChanged, RatesChanged
 from haizea.core.model.hosts import Host, Site
-from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
+from haizea.core.model.records import HostRecord, LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
+from haizea.store import Saved
 
 
 class Board:
@@ -33,18 +34,13 @@ class Board:
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
-    def start(
-        self,
-        records: Iterable[LeaseRecord],
-        site: SiteRecord,
-        last_event: int,
-        queue: Sequence[int],
-    ) -> None:
+    def start(self, saved: Saved, queue: Sequence[int]) -> None:
         """Begin with what was kept, and with who waits by that."""
-        self._leases = {record.id: record for record in records}
+        site = saved.site
+        self._leases = {record.id: record for record in saved.records}
         self._statuses = {record.host: record for record in site.hosts}
         self._rates = {r.host: Rates(r.suspend_mb_s, r.resume_mb_s) for r in site.rates}
-        self.last_event = last_event
+        self.last_event = saved.last_event_id
         self._queue = tuple(queue)
 
     def update(

@@ -47,7 +47,7 @@ def serve(
     paths = _paths_in(config.service.state_directory)
     with ExitStack() as exits:
         try:
-            paths.prepare()
+            warning = paths.prepare()
             exits.enter_context(_only_one(paths))
             # One that was killed has left its number there, which nobody may take for this one's.
             paths.remove_pid()
@@ -56,6 +56,8 @@ def serve(
             raise _unwritable(config, paths, error) from None
         exits.callback(service_log.close)
         logger = service_log.logger
+        if warning:
+            logger.warning("%s", warning)
         ended = _Ended()
         exits.enter_context(ended.listening())
         try:

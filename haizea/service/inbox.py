@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,11 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.service_types import KeyReused
 from haizea.store import RequestKey, StoreError
+
+_logger = logging.getLogger("haizea")
+
+#: What clients are told where the store does not work; where it is, is the operators' business.
+NOT_KEPT = "what is kept cannot be read or written now; 'haizea status' tells operators why"
 
 #: So many requests may wait to be taken; more are turned away.
 MOST_WAITING = 20_000
@@ -231,7 +237,8 @@ class Inbox:
             return True
         except StoreError as error:
             # Whether it repeats another is not known: it is not taken.
-            request.answer.set_exception(Unavailable(str(error)))
+            _logger.debug("a request was not taken: %s", error)
+            request.answer.set_exception(Unavailable(NOT_KEPT))
             return True
         if found is None:
             return False

@@ -81,10 +81,18 @@ def local(moment: int) -> str:
 
 
 class _OwnFile(logging.handlers.WatchedFileHandler):
-    """A log that its user alone can read; it notices when it was moved away, to be rotated."""
+    """A log that its user alone can read; it notices when it was moved away, to be rotated.
+
+    Only one that the configuration names may be a link.
+    """
+
+    def __init__(self, path: Path, named: bool) -> None:
+        self._flags = 0 if named else os.O_NOFOLLOW
+        super().__init__(path, encoding="utf-8")
 
     def _open(self) -> TextIOWrapper:
-        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | self._flags
+        handle = os.open(self.baseFilename, flags, 0o600)
         return os.fdopen(handle, "a", encoding=self.encoding)
 
 
@@ -97,7 +105,7 @@ class ServiceLog:
         if path is None:
             self._handler = logging.StreamHandler(sys.stderr)
         else:
-            self._handler = _OwnFile(path, encoding="utf-8")
+            self._handler = _OwnFile(path, named=path == config.general.logfile)
         self.logger = logging.getLogger("haizea")
         self._before = self.logger.level, self.logger.propagate
         self.logger.propagate = False

@@ -26,14 +26,14 @@ from haizea.api.manager import (
 )
 from haizea.core.model.events import OperationEnded
 from haizea.core.model.hosts import Site
-from haizea.core.model.lifecycle import State
+from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.service import use
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
-from haizea.service.inbox import Cancellation, Inbox, Submission
+from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
 from haizea.service.turns import Turns
 from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
 from haizea.store import Store, StoreError
@@ -94,6 +94,7 @@ class ServiceManager:
 
     def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
         """Ask for a lease."""
+        self._refuse_if_nothing_is_kept()
         digest = None if key is None else draft.digest
         request = Submission(draft=draft, owner=owner, key=key, digest=digest)
         answer: Future[Decided] = Future()
@@ -123,11 +124,17 @@ class ServiceManager:
 
     def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
         """End a lease."""
+        self._refuse_if_nothing_is_kept()
         record = self._board.lease(lease_id)
         owner = "" if record is None else record.request.owner
         request = Cancellation(lease_id=lease_id, reason=reason, owner=owner)
         self._inbox.put(request)
         return request.answer
+
+    def _refuse_if_nothing_is_kept(self) -> None:
+        """Raise :class:`Unavailable` where a request would wait for nothing."""
+        if self._figures.store_problem:
+            raise Unavailable(NOT_KEPT)
 
     # --- questions --------------------------------------------------------------------
 
@@ -210,6 +217,7 @@ class ServiceManager:
             queue_length=self._board.waiting,
             backend=self._about.backend,
             store=self._store.shown,
+            store_kind=self._store.kind,
             healthy=not problem,
             problem=problem,
         )
@@ -229,7 +237,7 @@ class ServiceManager:
         by_state = [
             Sample(value=states.get(state, 0), labels={"state": state.value})
             for state in State
-            if state in states
+            if state not in FINAL
         ]
         gauges = [
             _gauge("haizea_leases", "Leases that are not over, by state.", by_state),
@@ -299,7 +307,7 @@ def _answers() -> Iterator[None]:
         yield
     except StoreError as error:
         logging.getLogger("haizea").debug("a question was not answered: %s", error)
-        raise Unavailable(str(error)) from error
+        raise Unavailable(NOT_KEPT) from error
 
 
 def _gauge(name: str, text: str, samples: list[Sample]) -> Metric:

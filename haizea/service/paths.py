@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,25 @@ class Paths:
         """The log of a detached service, where the configuration names none."""
         return self.directory / "haizea.log"
 
-    def prepare(self) -> None:
-        """Make the directory. Raises :class:`OSError`."""
+    def prepare(self) -> str:
+        """Make the directory; answers what is wrong with one that is there, or nothing.
+
+        Raises :class:`OSError`.
+        """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = self.directory.stat()
+        if found.st_mode & 0o022:
+            mode = stat.S_IMODE(found.st_mode)
+            return (
+                f"others can write in the state directory {self.directory} (mode {mode:04o}), and"
+                f" put a token of theirs there: chmod 700 {self.directory}"
+            )
+        if found.st_uid not in (0, os.geteuid()):
+            return (
+                f"the state directory {self.directory} is another user's, who can put a token"
+                " there: chown it to the user that runs Haizea"
+            )
+        return ""
 
     def has_token(self) -> bool:
         """Whether the file has a secret. Raises :class:`OSError`."""
@@ -67,7 +84,11 @@ class Paths:
 
     def write_pid(self) -> None:
         """Keep the number of this process. Raises :class:`OSError`."""
-        self.pid.write_text(f"{os.getpid()}\n", encoding="ascii")
+        self.remove_pid()
+        # Made anew, so that it is written nowhere else, whatever was in its place.
+        handle = os.open(self.pid, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
 
     def remove_pid(self) -> None:
         """This process is no service any more."""

@@ -25,7 +25,7 @@ from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
 from haizea.service.board import Board
 from haizea.service.figures import Figures
-from haizea.service.inbox import Inbox, Submission
+from haizea.service.inbox import NOT_KEPT, Inbox, Submission
 from haizea.service.steadfast import Steadfast
 from haizea.store import Store, StoreError, StoreUnavailable, Turn
 
@@ -181,7 +181,8 @@ class Turns:
             try:
                 cancellation.answer.set_result(self._store.lease(lease_id))
             except StoreError as error:
-                cancellation.answer.set_exception(Unavailable(str(error)))
+                self._logger.debug("what was cancelled is not told: %s", error)
+                cancellation.answer.set_exception(Unavailable(NOT_KEPT))
         taken.submitted, taken.repeated, taken.cancelled = {}, [], []
 
     def _decided(
@@ -211,7 +212,8 @@ class Turns:
         try:
             record = self._board.lease(lease_id) or self._store.lease(lease_id)
         except StoreError as error:
-            submission.answer.set_exception(Unavailable(str(error)))
+            self._logger.debug("what was asked for again is not told: %s", error)
+            submission.answer.set_exception(Unavailable(NOT_KEPT))
             return
         if record is None:
             gone = f"lease {lease_id}, which was asked for with this key, was forgotten since"

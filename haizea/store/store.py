@@ -105,6 +105,11 @@ class Store:
         return self._position.turn
 
     @property
+    def kind(self) -> str:
+        """What it is, without where: ``SQLite`` or ``PostgreSQL``."""
+        return "PostgreSQL" if self._database.path is None else "SQLite"
+
+    @property
     def silent(self) -> bool:
         """Whether its server is there and did not answer when it was asked last."""
         return self._database.silent

@@ -293,7 +293,8 @@ class SmallManager:
             leases=states,
             queue_length=len(self._queue),
             backend="obedient",
-            store="memory",
+            store="memory of this process",
+            store_kind="memory",
             healthy=not self.away,
             problem="the store is away" if self.away else "",
         )

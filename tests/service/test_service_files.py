@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -127,3 +128,62 @@ def test_results_that_are_something_else_are_told(tmp_path: Path) -> None:
         assert told.returncode == 2
         for words in (str(wrong), "not a results file", "the datafile of a run"):
             assert words in told.stderr, name
+
+
+def test_the_state_directory_is_one_s_own(tmp_path: Path) -> None:
+    """Whoever can write there can put a token there, or a link to what is to be overwritten."""
+    with ServiceProcess(tmp_path) as service:
+        directory = service.state_directory
+        directory.mkdir(parents=True)
+        directory.chmod(0o777)
+        precious = tmp_path / "precious"
+        precious.write_text("precious", encoding="ascii")
+        (directory / "haizea.pid").symlink_to(precious)
+        service.start()
+        assert f"others can write in the state directory {directory} (mode 0777)" in service.log
+        assert f"chmod 700 {directory}" in service.log
+        pid = directory / "haizea.pid"
+        assert not pid.is_symlink()
+        assert precious.read_text(encoding="ascii") == "precious"
+        assert service.kill(signal.SIGTERM) == 0
+        directory.chmod(0o700)
+        service.start()
+        assert "others can write" not in service.log
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as service:
+        service.state_directory.mkdir(parents=True)
+        elsewhere = tmp_path / "elsewhere"
+        (service.state_directory / "lock").symlink_to(elsewhere)
+        service.begin()
+        assert service.wait() == 2
+        assert f"{service.state_directory / 'lock'} cannot be written" in service.log
+        assert not elsewhere.exists()
+
+
+def test_files_are_one_s_own_whatever_the_umask(tmp_path: Path) -> None:
+    """A pid file that anybody can write makes --stop end any process of its reader's."""
+    before = os.umask(0)
+    try:
+        with ServiceProcess(tmp_path) as service:
+            service.start()
+            for path in [*service.state_directory.iterdir(), Path(service.store)]:
+                assert not path.stat().st_mode & 0o022, path
+    finally:
+        os.umask(before)
+
+
+def test_where_the_store_is_operators_are_told(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as service:
+        service.start()
+        operator = service.client()
+        assert operator.get("/v1/status")["store"] == service.store
+        _, made = operator.call("POST", "/v1/tokens", {"name": "anna", "role": "user"})
+        operator.close()
+        (tmp_path / "anna").touch(mode=0o600)
+        (tmp_path / "anna").write_text(made["secret"], encoding="ascii")
+        asked = command("status", "-s", service.url, "--token-file", str(tmp_path / "anna"))
+        assert asked.returncode == 0, asked.stderr
+        assert "SQLite" in asked.stdout
+        assert str(tmp_path) not in asked.stdout
