@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from haizea import __version__
@@ -95,6 +96,7 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
     )
     app.state.interface = interface
     _include_routes(app)
@@ -130,9 +132,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def description() -> dict[str, Any]:
     """The OpenAPI description, which is the same for every manager."""
-    app = _App(title="Haizea", version=__version__, description=_DESCRIPTION)
+    app = _App(
+        title="Haizea",
+        version=__version__,
+        description=_DESCRIPTION,
+        generate_unique_id_function=_operation_id,
+    )
     _include_routes(app)
     return app.openapi()
+
+
+def _operation_id(route: APIRoute) -> str:
+    """What programs that are generated from the description call an operation."""
+    return route.name
 
 
 def _include_routes(app: FastAPI) -> None:

@@ -32,6 +32,7 @@ router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]
 
 _JSON, _YAML, _XML = "application/json", "application/yaml", "application/xml"
+_BYTES = "application/octet-stream"
 #: Media types that are taken, with other names that they go by.
 _MEDIA = {
     _JSON: _JSON,
@@ -61,48 +62,49 @@ _BODY: dict[str, Any] = {
 }
 
 
+_DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    201: {
+        "description": "It is taken: `outcome` is `accepted` or `queued`.",
+        "headers": {
+            "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
+        },
+    },
+    200: {
+        "model": DecisionOut,
+        "description": "It was asked for before with this `Idempotency-Key`: that lease as it is"
+        " now.",
+    },
+    409: {"model": DecisionOut, "description": "It is rejected: see `reason` and `offer`."},
+}
+Key = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key",
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="Any text of your own on one line, new for each lease. Sent again with the"
+        " same text, the request is not taken twice, whatever became of the first answer.",
+    ),
+]
+
+
 @router.post(
     "/leases",
     status_code=201,
     response_model=DecisionOut,
     **described(
-        "Ask for a lease",
-        "leases",
-        CHANGING,
-        408,
-        413,
-        415,
-        also=_BODY,
-        responses={
-            201: {
-                "description": "It is taken: `outcome` is `accepted` or `queued`.",
-                "headers": {
-                    "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
-                },
-            },
-            200: {
-                "model": DecisionOut,
-                "description": "It was asked for before with this `Idempotency-Key`: that lease"
-                " as it is now.",
-            },
-            409: {"model": DecisionOut, "description": "It is rejected: see `reason` and `offer`."},
-        },
+        "Ask for a lease", "leases", CHANGING, 408, 413, 415, also=_BODY, responses=_ANSWERS
     ),
 )
 async def ask_for_lease(
-    request: Request,
-    here: Here,
-    token: ChangingToken,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=200,
-            pattern=PRINTABLE,
-            description="Any text of your own on one line, new for each lease. Sent again with the"
-            " same text, the request is not taken twice, whatever became of the first answer.",
-        ),
-    ] = None,
+    request: Request, here: Here, token: ChangingToken, idempotency_key: Key = None
 ) -> Response:
     """The answer is the decision. It is kept when the answer comes, and so is the lease.
 
@@ -114,8 +116,46 @@ async def ask_for_lease(
     A `503` with the code `no-decision-yet` leaves open whether the lease was taken: send the
     request again with the same `Idempotency-Key`.
     """
-    draft = await _draft(here, request)
-    future = here.manager.submit(draft, token.owner, idempotency_key)
+    given = request.headers.get("content-type", _JSON).split(";")[0].strip().lower()
+    media = _MEDIA.get(given)
+    if media is None:
+        raise Refused(
+            415, "media-type", f"{given[:100]!a} is not taken; send {_JSON}, {_YAML} or {_XML}"
+        )
+    draft = await _draft(here, await request.body(), media)
+    return await _decide(here, draft, token.owner, idempotency_key)
+
+
+@router.post(
+    "/leases/document",
+    status_code=201,
+    response_model=DecisionOut,
+    **described(
+        "Ask for a lease with a document",
+        "leases",
+        CHANGING,
+        408,
+        413,
+        also=_DOCUMENT,
+        responses=_ANSWERS,
+    ),
+)
+async def ask_with_document(
+    request: Request, here: Here, token: ChangingToken, idempotency_key: Key = None
+) -> Response:
+    """As `POST /v1/leases` with a YAML document or a `<lease>` element, whatever its media type.
+
+    It is for clients that are generated from this description: they send one kind of body alone
+    by each operation.
+    """
+    body = await request.body()
+    first = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    draft = await _draft(here, body, _XML if first == b"<" else _YAML)
+    return await _decide(here, draft, token.owner, idempotency_key)
+
+
+async def _decide(here: Interface, draft: Draft, owner: str, key: str | None) -> Response:
+    future = here.manager.submit(draft, owner, key)
     try:
         decided = await settled(future, here.settings.decision_seconds, here.closing)
     except (TimeoutError, Closing):
@@ -140,14 +180,7 @@ async def ask_for_lease(
     return response
 
 
-async def _draft(here: Interface, request: Request) -> Draft:
-    body = await request.body()
-    given = request.headers.get("content-type", _JSON).split(";")[0].strip().lower()
-    media = _MEDIA.get(given)
-    if media is None:
-        raise Refused(
-            415, "media-type", f"{given[:100]!a} is not taken; send {_JSON}, {_YAML} or {_XML}"
-        )
+async def _draft(here: Interface, body: bytes, media: str) -> Draft:
     if media == _YAML and len(body) > here.settings.most_yaml_bytes:
         # It takes some 10 microseconds a byte to read, in which others have half a processor.
         raise Refused(
