@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 class LockFile:
-    """A file to lock, open until it is closed, and readable by its user alone.
+    """A file to lock, open until it is closed, and readable by its user alone; not a link.
 
     All of it raises :class:`OSError` where the file system does.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def take(self) -> bool:
         """Lock it for this process alone; ``False`` where another has it."""

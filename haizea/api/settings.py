@@ -15,7 +15,7 @@ ParseLease = Callable[[bytes, str], Draft]
 AMOUNT_LIMIT = 1 << 40
 #: The most nodes of a lease, and the most sets of equal ones: with more, deciding on one
 #: request and starting its VMs could hold up everybody else for longer than 250 ms.
-MOST_NODES = 4_000
+MOST_NODES = 2_000
 MOST_NODE_SETS = 100
 #: The largest whole number that every reader of JSON takes exactly.
 MOST_ID = (1 << 53) - 1

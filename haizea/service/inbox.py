@@ -30,7 +30,7 @@ MOST_WAITING = 20_000
 #: So many requests are taken in one turn, and so many nodes, so that a turn stays short; one
 #: request is taken however many nodes it is for.
 MOST_AT_ONCE = 200
-MOST_NODES_AT_ONCE = 4_000
+MOST_NODES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """Somebody ends a lease and waits until it is over; ``owner`` is whose it is, if known."""
+    """Somebody ends a lease and waits until it is over.
+
+    ``owner`` is whose it is, ``weight`` how many nodes it has, where that is known.
+    """
 
     lease_id: int
     reason: str

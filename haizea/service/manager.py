@@ -126,8 +126,10 @@ class ServiceManager:
         """End a lease."""
         self._refuse_if_nothing_is_kept()
         record = self._board.lease(lease_id)
-        owner = "" if record is None else record.request.owner
-        request = Cancellation(lease_id=lease_id, reason=reason, owner=owner)
+        request = Cancellation(lease_id=lease_id, reason=reason)
+        if record is not None:
+            asked = record.request
+            request = replace(request, owner=asked.owner, weight=asked.node_count)
         self._inbox.put(request)
         return request.answer
 
