@@ -102,7 +102,9 @@ class Guard:
             receive = await self._whole_body(scope, receive)
         elif scope["method"] == "HEAD":
             # As GET, of which the connection sends the head alone.
-            scope, receive = {**scope, "method": "GET"}, answer.begun
+            await self._app({**scope, "method": "GET"}, answer.begun, answer)
+            await answer.finish()
+            return
         await self._app(scope, receive, answer)
 
     async def _identify(self, scope: Scope) -> TokenInfo:
@@ -169,6 +171,7 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._begun = asyncio.Event()
+        self._complete = False
         self.status = 0
 
     async def begun(self) -> Message:
@@ -183,8 +186,15 @@ class _Answer:
             given = {name.lower() for name, _ in headers}
             headers += [pair for pair in (*_HEADERS, _POLICY) if pair[0] not in given]
             message = {**message, "headers": headers}
+        else:
+            self._complete = not message.get("more_body", False)
         await self._send(message)
         self._begun.set()
+
+    async def finish(self) -> None:
+        """End an answer of which no more is wanted, a stream's."""
+        if not self._complete:
+            await self({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refused: Refused) -> None:
         """Answer with an error, unless an answer has begun."""

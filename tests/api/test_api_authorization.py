@@ -26,12 +26,16 @@ class Route:
     body: dict[str, object] | None = None
 
 
+#: JSON is YAML, too.
+DOCUMENT: dict[str, object] = {"duration": "60", "nodes": {"count": "1", "CPU": "1"}}
+
 #: Every route of the interface is here, or the first test fails. ``{mine}`` is a lease of
 #: the user who asks.
 ROUTES = {
     "GET /health": Route("/health", 200, 200, 200),
     "GET /metrics": Route("/metrics", 403, 200, 200),
     "POST /v1/leases": Route("/v1/leases", 201, 201, 403, wanted()),
+    "POST /v1/leases/document": Route("/v1/leases/document", 201, 201, 403, DOCUMENT),
     "GET /v1/leases": Route("/v1/leases", 200, 200, 200),
     "GET /v1/leases/{lease_id}": Route("/v1/leases/{mine}", 200, 200, 200),
     "DELETE /v1/leases/{lease_id}": Route("/v1/leases/{mine}", 200, 200, 403),

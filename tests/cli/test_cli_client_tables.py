@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ COLUMNS = [
 texts = st.text(max_size=60)
 
 
+@tries(100)
 @given(st.lists(st.tuples(st.integers(0, 10**9), texts, texts), max_size=5), st.integers(40, 200))
 def test_a_table_is_no_wider_than_it_may_be(rows: list[tuple[int, str, str]], width: int) -> None:
     lines = table(COLUMNS, rows, width).split("\n")
