@@ -72,7 +72,7 @@ def error_of(wrong: click.ClickException) -> dict[str, str | None]:
     ``code`` is the service's, ``no-answer`` where it did not answer as expected, and
     ``wrong-use`` for what is wrong in the command itself.
     """
-    told = wrong if isinstance(wrong, ServiceProblem) else None
+    told = next((e for e in (wrong, wrong.__cause__) if isinstance(e, ServiceProblem)), None)
     return {
         "code": "wrong-use" if told is None else told.code,
         "message": wrong.format_message(),

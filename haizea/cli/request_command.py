@@ -254,7 +254,7 @@ def _submit(session: Session, body: Body, key: str) -> Any:
         raise ServiceProblem(f"{lost.message} The lease may have been taken. {again}") from None
     except Refusal as refusal:
         if refusal.code in ("invalid", "media-type"):
-            raise WrongInput(refusal.message) from None
+            raise WrongInput(refusal.message) from refusal
         if refusal.code != "no-decision-yet":
             raise
         raise ServiceProblem(f"{refusal.message}. {again}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -69,9 +68,8 @@ class Service:
         self._paths = paths
         self._logger = logger
         self._stopping = threading.Event()
-        self._failed = ""
+        self._failed = self._found = ""
         self._reading_again = False
-        self._found = ""
         #: Called between two turns after :meth:`read_again`.
         self.between_turns: Callable[[], None] = _nothing
         self._keep_seconds = config.service.keep_finished_seconds
@@ -96,19 +94,20 @@ class Service:
         first = max(saved.next_lease_id, self._behind.next_lease_id)
         self._inbox = Inbox(site.types, first, store.lease_for_key, self.clock.interrupt)
         self._behind.attend(self._inbox)
-        images = settings.images is not None
         self._turns = Turns(
-            self._scheduler, store, self._board, self._inbox, self._figures, logger, images=images
-        )
-        expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
-        self.manager = ServiceManager(
-            self._about(now),
+            self._scheduler,
             store,
             self._board,
             self._inbox,
-            self._turns,
-            expectations,
             self._figures,
+            logger,
+            settings=settings,
+            speed=pace.speed,
+        )
+        expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
+        about = self._about(now)
+        self.manager = ServiceManager(
+            about, store, self._board, self._inbox, self._turns, expectations, self._figures
         )
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(self._scheduler.records, saved.records)

@@ -7,6 +7,7 @@ everything waits until it can.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
+from haizea.core.model.settings import Settings
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Inbox, Submission
@@ -33,7 +35,7 @@ from haizea.store import Store, StoreError, StoreUnavailable, Turn
 _OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
 
 #: So long, in real seconds, a proposed start can be asked for at least.
-NOTICE_SECONDS = 60
+_NOTICE_SECONDS = 60
 
 #: So long may be looked for other times in a turn, for all its rejected requests together.
 _OFFER_SECONDS = 0.05
@@ -48,9 +50,7 @@ class Stopped(Exception):
 class Turns:
     """An observer that keeps each turn, updates the board and answers who waits.
 
-    ``images`` says that images are managed, so that what is planned for them is kept too. A
-    start that is proposed can be asked for within ``notice_seconds``, and until it is
-    ``ahead_seconds`` ahead.
+    ``settings`` are the scheduler's. So many seconds of its time as ``speed`` pass in a real one.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Turns:
         figures: Figures,
         logger: logging.Logger,
         *,
-        images: bool,
-        ahead_seconds: int = 0,
-        notice_seconds: int = NOTICE_SECONDS,
+        settings: Settings,
+        speed: float = 1.0,
     ) -> None:
         self._scheduler = scheduler
-        self._images = images
-        self._ahead_seconds = ahead_seconds
-        self._notice_seconds = notice_seconds
+        # What is planned for images is kept, too, where they are managed.
+        self._images = settings.images is not None
+        self._ahead_seconds = settings.non_schedulable_seconds
+        self._notice_seconds = math.ceil(_NOTICE_SECONDS * speed)
         self._store = store
         self._board = board
         self._inbox = inbox

@@ -57,7 +57,7 @@ def test_what_the_service_refuses_is_told_as_it_answers_it(service: RealService)
     told = error(service.run("show", "99999", "--output", "json"), 1)
     assert (told["code"], told["message"]) == ("not-found", "there is no lease 99999")
     told = error(service.run("request", "-d", "1h", "-L", "x" * 300, "--output", "json"), 2)
-    assert told["code"] == "wrong-use"
+    assert (told["code"], told["field"]) == ("invalid", "label")
     assert told["message"].startswith("label: ")
 
 

@@ -109,9 +109,8 @@ def live(month: Month, directory: Path) -> Store:
     scheduler = Scheduler(site, settings, policies, START)
     clock, board, figures = SimulatedClock(START), Board(site, START), Figures()
     inbox = Inbox(site.types, 1, store.lease_for_key, lambda: None)
-    turns = Turns(
-        scheduler, store, board, inbox, figures, logging.getLogger("haizea.month"), images=False
-    )
+    logger = logging.getLogger("haizea.month")
+    turns = Turns(scheduler, store, board, inbox, figures, logger, settings=settings)
     evening = START + DAY
 
     def is_over(due: int) -> bool:
