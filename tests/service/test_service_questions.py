@@ -9,6 +9,7 @@ from real_service import RealService, real_service
 
 from haizea.service_types import LeaseQuery
 from haizea.store import questions
+from haizea.store.codec import read_lease
 
 WAITING = 12
 
@@ -50,12 +51,11 @@ def test_leases_that_are_at_hand_are_not_read_from_the_store(
         fill(service)
         service.json("cancel", "2")
         whole = service.manager.leases(LeaseQuery(finished=True))
-        read = questions.read_lease
         documents: list[str] = []
 
         def counted(document: str) -> object:
             documents.append(document)
-            return read(document)
+            return read_lease(document)
 
         monkeypatch.setattr(questions, "read_lease", counted)
         assert service.manager.leases(LeaseQuery(finished=True)) == whole
