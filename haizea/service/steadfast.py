@@ -124,10 +124,12 @@ class Steadfast:
         """What others than leases use of hosts, by host."""
         return self._scheduler.used_by_others()
 
-    def offer(self, request: LeaseRequest, enough: Callable[[], bool]) -> int | None:
+    def offer(
+        self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int = 0
+    ) -> int | None:
         """As the scheduler does; none where it fails."""
         try:
-            return self._scheduler.offer(request, enough)
+            return self._scheduler.offer(request, enough, notice_seconds)
         except Exception as error:
             self._logger.exception("looking for another time failed, which is a bug in Haizea")
             self._failure = error
