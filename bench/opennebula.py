@@ -72,7 +72,12 @@ class Case:
         self.client._connections = self.wire  # type: ignore[assignment]
         memory = Memory(read=lambda _: None, write=lambda *_: True, request=lambda _: None)
         self.backend = OpenNebulaBackend(
-            self.client, Options(commands=0), memory, lambda: None, lambda *_: None
+            self.client,
+            self.client,
+            Options(commands=0),
+            memory,
+            lambda: None,
+            lambda *_: None,
         )
         self.backend.ask = self._ask
         self.asked: list[Asking] = []

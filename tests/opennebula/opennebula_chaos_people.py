@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from opennebula_chaos_world import BEGIN, World
 
@@ -13,7 +14,14 @@ _OWNERS = ("alice", "bob")
 _ACTIONS = ("terminate", "terminate-hard", "stop", "suspend", "poweroff", "hold", "release")
 _MORE_ACTIONS = ("resume", "undeploy", "poweroff-hard", "resume", "release")
 #: In the middle of which ``oned`` is killed, and those that a broken driver fails.
-_STEPS = ("LCM_INIT", "PROLOG", "BOOT", "SAVE_STOP", "EPILOG_STOP", "PROLOG_RESUME")
+_STEPS: tuple[str, ...] = (
+    "LCM_INIT",
+    "PROLOG",
+    "BOOT",
+    "SAVE_STOP",
+    "EPILOG_STOP",
+    "PROLOG_RESUME",
+)
 _STEPS += ("BOOT_STOPPED", "SHUTDOWN", "EPILOG", "SHUTDOWN_UNDEPLOY", "EPILOG_UNDEPLOY")
 _BREAKABLE = ("PROLOG", "BOOT", "SAVE_STOP", "PROLOG_RESUME", "BOOT_STOPPED")
 _OLD = {"terminate": "shutdown", "terminate-hard": "finalize"}
@@ -58,7 +66,7 @@ class People:
             world.at(BEGIN + dice.uniform(5, HOUR), self._outage)
         for _ in range(_number(world.trouble.oned_kills, world)):
             step = world.dice.choice(_STEPS)
-            world.at(BEGIN + dice.uniform(60, HOUR), lambda step=step: world.kill_oned_soon(step))
+            world.at(BEGIN + dice.uniform(60, HOUR), partial(world.kill_oned_soon, step))
         for _ in range(_number(world.trouble.broken_drivers, world)):
             world.at(BEGIN + dice.uniform(60, HOUR), self._break_driver)
         world.at(BEGIN + HOUR, self.calm_down)
@@ -253,7 +261,12 @@ class People:
         plans.append(plan)
         mended = world.now() + dice.uniform(20, 200)
         world.excuses.append((world.now(), mended + 60, "a driver failed"))
-        world.at(mended, lambda: plan in plans and plans.remove(plan))
+
+        def mend() -> None:
+            if plan in plans:
+                plans.remove(plan)
+
+        world.at(mended, mend)
 
     def _outage(self) -> None:
         world = self.world

@@ -65,5 +65,5 @@ def test_no_lease_is_expected_to_start_where_others_are(
         cloud.until(lambda: len(cloud.leases()) == 3)
         assert cloud.service is not None
         manager = cloud.service.manager
-        cloud.until(lambda: len(manager.queue()) == 3)
-        assert [place.expected for place in manager.queue()] == [None] * 3
+        cloud.until(lambda: manager.queue(0, 10, None).length == 3)
+        assert [place.expected for place in manager.queue(0, 10, None).places] == [None] * 3

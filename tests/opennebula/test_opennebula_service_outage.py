@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opennebula_service import Site, site
@@ -124,7 +125,8 @@ def test_a_group_of_which_one_vm_did_not_come_to_run_is_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2, speed=10) as cloud:
-        words = {"start": "+00:00:30", "duration": "00:00:40", "group": "two", "group_size": 2}
+        words: dict[str, Any] = {"start": "+00:00:30", "duration": "00:00:40"}
+        words |= {"group": "two", "group_size": 2}
         vms = [cloud.submit(cpu=6, **words) for _ in range(2)]
         cloud.sandbox.control.plan("fail", step="BOOT", vm=vms[1], count=1000, factor=6.0)
         cloud.until(lambda: cloud.has_lease(vms[0], *State) and cloud.lease(vms[0]).over)

@@ -431,7 +431,8 @@ def test_killed_and_started_again_it_knows_what_it_answered(tmp_path: Path) -> N
         assert again == address
         with xmlrpc.client.ServerProxy(address) as proxy:
             # Nobody tells any more how the preparation of its files ended, which takes long here.
-            assert proxy.one.vm.recover("oneadmin:onepass", 0, 1)[0]
+            recovered: Any = proxy.one.vm.recover("oneadmin:onepass", 0, 1)
+            assert recovered[0]
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
                 found = proxy.sandbox.states("oneadmin:onepass", '{"vm": 0}')

@@ -25,6 +25,7 @@ from haizea.policies.registry import make_policies
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox, Submission
+from haizea.service.steadfast import Steadfast
 from haizea.service.turns import Enacting, Turns
 from haizea.store import LeaseQuery, Store
 
@@ -106,10 +107,16 @@ def live(month: Month, directory: Path) -> Store:
         backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL, migration=Migration.YES
     )
     policies = make_policies(preemption="ar-preempts-everything", host_selection="greedy")
-    scheduler = Scheduler(site, settings, policies, START)
+    logger = logging.getLogger("haizea.month")
+    scheduler = Steadfast(
+        lambda since: Scheduler(site, settings, policies, since),
+        store.load,
+        store.load(),
+        START,
+        logger,
+    )
     clock, board, figures = SimulatedClock(START), Board(site, START), Figures()
     inbox = Inbox(site.types, 1, store.lease_for_key, lambda: None)
-    logger = logging.getLogger("haizea.month")
     turns = Turns(scheduler, store, board, inbox, figures, logger, settings=settings)
     evening = START + DAY
 

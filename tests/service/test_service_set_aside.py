@@ -162,7 +162,7 @@ def test_hosts_that_were_taken_out_of_the_site_may_die_without_harm(tmp_path: Pa
 
             def down() -> bool:
                 (host,) = client.get("/v1/hosts")["hosts"]
-                return host["status"] == "down"
+                return bool(host["status"] == "down")
 
             for _ in range(3):
                 until(down, "the one that is left dies")
