@@ -18,6 +18,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    HostsPlanned,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -44,6 +45,7 @@ _LEVEL_OF: dict[type, int] = {
     OperationStarted: logging.DEBUG,
     OperationEnded: logging.DEBUG,
     HostsLimited: logging.DEBUG,
+    HostsPlanned: logging.INFO,
     Expected: VDEBUG,
     ImageStored: VDEBUG,
 }
@@ -125,7 +127,7 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = request.id
         case StateChanged(lease_id=lease_id, new=new, code=code):
             found |= {"lease": lease_id, "state": str(new), "code": code}
-        case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
+        case HostsLimited() | Expected() | HostsPlanned() | OperationStarted() | OperationEnded():
             found["lease"] = decision.lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
@@ -148,6 +150,8 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
         case Expected(lease_id=lease_id, start=start, reason=reason):
             when = "at no known time" if start is None else f"at {format_utc(start)}"
             return f"lease {lease_id} is expected to start {when}: {spell_times(reason)}"
+        case HostsPlanned(lease_id=lease_id, hosts=planned, reason=reason):
+            return f"lease {lease_id} is to run on {_names(planned, hosts)}: {spell_times(reason)}"
         case OperationStarted():
             return (
                 f"lease {decision.lease_id}: {decision.purpose} until {format_utc(decision.end)}"

@@ -8,6 +8,7 @@ leaves memory.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    HostsPlanned,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -123,6 +125,7 @@ class ResultsFile:
             self._host_states = Rows(self._db, "host_states")
             self._host_rates = Rows(self._db, "host_rates")
             self._limited = Limited(self._db)
+            self._planned_hosts = Rows(self._db, "planned_hosts")
             self._counters = CounterRows(self._db)
             if start is not None:
                 self._begin(start)
@@ -258,6 +261,9 @@ class ResultsFile:
                 self._limited.limited(decision)
             case Expected():
                 self._live[decision.lease_id].told = decision
+            case HostsPlanned():
+                time, lease_id, planned, _ = decision
+                self._planned_hosts.values += (lease_id, time, json.dumps(planned))
             case HostChanged():
                 time, host, status, reason = decision
                 self._hosts[host.id] = host
@@ -337,6 +343,7 @@ class ResultsFile:
             self._host_states,
             self._host_rates,
             *self._limited.rows,
+            self._planned_hosts,
         )
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -51,6 +51,10 @@ HOST_RULES = "CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)"
 #: a JSON array of ids.
 NODE_HOSTS = "CREATE TABLE node_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
 
+#: The hosts that a lease, before it began, was to have from a moment on in place of others: one
+#: for each node, a JSON array of ids. Absent in results of earlier versions.
+PLANNED_HOSTS = "CREATE TABLE planned_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
+
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
@@ -99,6 +103,7 @@ TABLES = (
     HOST_RATES,
     HOST_RULES,
     NODE_HOSTS,
+    PLANNED_HOSTS,
     LEASES,
     NODE_SETS,
     RESERVATION_SETS,

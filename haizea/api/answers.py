@@ -305,6 +305,7 @@ class EventOut(Answer):
         "state",
         "hosts",
         "expected",
+        "planned-hosts",
         "operation-started",
         "operation-ended",
         "host",

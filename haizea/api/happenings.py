@@ -11,6 +11,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    HostsPlanned,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -58,6 +59,18 @@ def _told(event: Event, site: Site) -> EventOut:
                 lease=lease,
                 start=written_or_none(start),
                 reason=spell_times(reason),
+            )
+        case HostsPlanned(hosts=planned, reason=reason):
+            names = host_names(site, planned)
+            because = spell_times(reason)
+            return EventOut(
+                id=event.id,
+                time=when,
+                kind="planned-hosts",
+                text=f"lease {lease} is to run on {_listed(names)}: {because}",
+                lease=lease,
+                hosts=names,
+                reason=because,
             )
         case OperationStarted() as started:
             return _operation(event, started, started.time, started.hosts, site)

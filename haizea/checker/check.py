@@ -19,6 +19,7 @@ from haizea.checker.load import ResultsFile, opened
 from haizea.checker.noloss import SiteSize, may_wait_for_ever, no_loss
 from haizea.checker.others import Others
 from haizea.checker.places import places
+from haizea.checker.plans import planned
 from haizea.checker.preemption import Preemptions
 from haizea.checker.queue import Queue
 from haizea.checker.records import Records
@@ -109,6 +110,7 @@ class _Check:
             return
         yield from self._hosts.started_while_closed(history)
         yield from places(records, history)
+        yield from planned(records, history)
         yield from gang(records, history)
         yield from operations.operations(records, history)
         yield from operations.worth_while(records, history)

@@ -76,7 +76,8 @@ class History:
 
     ``sets`` are its reservations in order of start and end, ``story`` its states as they
     were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
-    everywhere, in order of time.
+    everywhere, ``planned_hosts`` those that it was given in place of others before it
+    began, in order of time.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class History:
         story: Sequence[Change],
         host_rules: Sequence[HostRules] = (),
         node_hosts: Sequence[NodeHosts] = (),
+        planned_hosts: Sequence[NodeHosts] = (),
     ) -> None:
         self.records = records
         self.lease = lease
@@ -94,6 +96,7 @@ class History:
         self.story = story
         self.host_rules = host_rules
         self.node_hosts = node_hosts
+        self.planned_hosts = planned_hosts
 
     @property
     def rows(self) -> Iterator[Row]:

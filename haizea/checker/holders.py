@@ -98,6 +98,11 @@ class Holders:
             told = stays and not may_have_moved(history.records, known, start)
             numbers = numbers_of(stays[0].sets) if told else ""
             end = start + lease.length
+            if history.planned_hosts and numbers:
+                # Which hosts it was promised before is not recorded.
+                since = history.planned_hosts[-1].time
+                self._holders.add((known, "", *who, since, since, start, end, start))
+                known = since
             self._holders.add((known, numbers, *who, gone, gone, start, end, start))
             return
         for stay in stays:

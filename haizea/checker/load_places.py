@@ -39,13 +39,14 @@ def read_host_rules(db: sqlite3.Connection) -> Iterator[tuple[int, HostRules]]:
         yield lease, _rules(time, text)
 
 
-def read_node_hosts(db: sqlite3.Connection) -> Iterator[tuple[int, NodeHosts]]:
+def read_node_hosts(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, NodeHosts]]:
     """Leases, in order, and the hosts of their nodes, each lease's in order of time.
 
-    Raises :class:`BadPlaces`.
+    ``node_hosts`` has those that were chosen for leases that may not run everywhere,
+    ``planned_hosts`` those that were planned in place of others. Raises :class:`BadPlaces`.
     """
-    for lease, time, text in _rows(db, "node_hosts", "lease, time, hosts"):
-        yield lease, NodeHosts(time, _numbers("node_hosts", _parsed("node_hosts", text)))
+    for lease, time, text in _rows(db, table, "lease, time, hosts"):
+        yield lease, NodeHosts(time, _numbers(table, _parsed(table, text)))
 
 
 def rules_change(db: sqlite3.Connection, lease: int, time: int) -> bool:

@@ -90,19 +90,21 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
     sets = _Groups(_reservations(file))
     stories = _Groups(_stories(file))
     host_rules = _Groups(read_host_rules(file.db))
-    node_hosts = _Groups(read_node_hosts(file.db))
+    node_hosts = _Groups(read_node_hosts(file.db, "node_hosts"))
+    planned_hosts = _Groups(read_node_hosts(file.db, "planned_hosts"))
     while (lease_id := min(known.lease, sets.lease, stories.lease)) <= LARGEST_NUMBER:
         rows = known.take(lease_id)
         held, story = sets.take(lease_id), stories.take(lease_id)
         if not rows:
             yield Stranger(lease_id, held, story)
             continue
-        for others in (node_sets, host_rules, node_hosts):
+        for others in (node_sets, host_rules, node_hosts, planned_hosts):
             others.skip_to(lease_id)
         lease = _lease(rows[-1], node_sets.take(lease_id))
         rules, places = host_rules.take(lease_id), node_hosts.take(lease_id)
-        yield History(file.records, lease, held, story, rules, places)
-    for others in (node_sets, host_rules, node_hosts):
+        plans = planned_hosts.take(lease_id)
+        yield History(file.records, lease, held, story, rules, places, plans)
+    for others in (node_sets, host_rules, node_hosts, planned_hosts):
         others.skip_to(LARGEST_NUMBER + 1)
 
 

@@ -11,6 +11,7 @@ def scheduling_settings(config: Config) -> Settings:
     """The scheduler's rules."""
     chosen = config.scheduling
     return Settings(
+        remapping_effort=chosen.remapping_effort,
         backfilling=chosen.backfilling,
         backfilling_reservations=chosen.backfilling_reservations or 1,
         suspension=chosen.suspension,

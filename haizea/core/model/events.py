@@ -209,6 +209,18 @@ class Expected(NamedTuple):
     reason: str
 
 
+class HostsPlanned(NamedTuple):
+    """A lease that has not begun is to have other hosts than were planned, for the same time.
+
+    ``hosts[i]`` is the host of lease node *i* + 1.
+    """
+
+    time: int
+    lease_id: int
+    hosts: tuple[int, ...]
+    reason: str
+
+
 class OperationStarted(NamedTuple):
     """A reservation starts: the moment for a command to the hosts.
 
@@ -272,6 +284,7 @@ Decision = (
     | HostsLimited
     | StateChanged
     | Expected
+    | HostsPlanned
     | OperationStarted
     | OperationEnded
     | HostChanged

@@ -68,7 +68,9 @@ class Settings:
     """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged.
 
     No reservation is made for a start less than ``non_schedulable_seconds`` ahead. Leases
-    that make room and are not saved leave at once, or ``run_on`` until they must go.
+    that make room and are not saved leave at once, or ``run_on`` until they must go. At most
+    ``remapping_effort`` hosts are looked at before a lease is refused, in search of other
+    hosts for what has not begun.
     """
 
     backfilling: Backfilling = Backfilling.OFF
@@ -87,6 +89,7 @@ class Settings:
     enactment_overhead_seconds: int = 0
     non_schedulable_seconds: int = 0
     run_on: bool = False
+    remapping_effort: int = 20_000
     images: ImageSettings | None = None
 
     @property

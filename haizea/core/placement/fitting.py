@@ -56,6 +56,11 @@ class Blocks:
         alone = all(foe == everyone & ~(1 << i) for i, foe in enumerate(foes))
         self._exact = alike or alone
 
+    @property
+    def parts(self) -> Sequence[Block]:
+        """The blocks, in the order of their first nodes."""
+        return self._blocks
+
     def fit(self, order: Sequence[int], free: Mapping[int, Capacity]) -> tuple[int, ...] | None:
         """A host for each node, the first in ``order`` preferred; ``None`` if none are found.
 

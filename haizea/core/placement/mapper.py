@@ -19,7 +19,7 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet, host_set, hosts_in, low
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.policy import HostSelectionPolicy, declares
 from haizea.core.model.resources import FOREVER, Capacity, add, fits, subtract
-from haizea.core.placement.fitting import Blocks
+from haizea.core.placement.fitting import Block, Blocks
 
 #: ``hosts[i]`` is the host of lease node *i* + 1.
 Hosts = tuple[int, ...]
@@ -73,6 +73,12 @@ class Demand:
     def permits(self, hosts: Sequence[int]) -> bool:
         """Whether the nodes may be on these hosts."""
         return permits(self.where, hosts)
+
+    def parts(self) -> Sequence[Block]:
+        """The nodes in blocks that each need a host."""
+        if self.blocks is not None:
+            return self.blocks.parts
+        return [Block((i,), size, self.allowed, 0) for i, size in enumerate(self.capacities)]
 
     def spread(self, hosts: Sequence[int]) -> Spread:
         """The lease on these hosts; the same answer for the same object, while it is in use."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
@@ -18,6 +20,7 @@ from haizea.core.model.policy import PlacedLease, PreemptionPolicy
 from haizea.core.placement.mapper import Demand, Hosts
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
+from haizea.core.placement.remapping import Elsewhere, Move, Remapped
 
 
 class Clearing(NamedTuple):
@@ -32,10 +35,11 @@ class Clearing(NamedTuple):
 
 
 class Preemption(NamedTuple):
-    """Hosts for the lease that preempts, and how each victim makes room for it."""
+    """Hosts for a lease, how each victim makes room for it, and who gets other hosts."""
 
     hosts: Hosts
     clearings: list[Clearing]
+    moves: list[Move]
 
 
 def fixed_until(lease: Lease) -> int | None:
@@ -93,10 +97,12 @@ def make_room(
     start: int,
     end: int,
     leases: Iterable[Lease],
+    elsewhere: Elsewhere,
 ) -> Preemption | None:
     """Hosts for ``request`` throughout ``[start, end)``, and who must go; ``None`` if in vain.
 
-    ``leases`` are all preemptible leases that hold hosts in that time.
+    ``leases`` are all preemptible leases that hold hosts in that time. Before one more of them
+    goes, others that have not begun go ``elsewhere``.
     """
     now = planner.table.now
     able = [lease for lease in leases if clearing(planner, lease, start, now) is not None]
@@ -105,13 +111,13 @@ def make_room(
         by_id = {lease.id: lease for lease in able}
         ordered = [by_id[p.request.id] for p in policy.victims(request, candidates)]
         ordered.sort(key=lambda lease: lease.started)
-        found = _smallest(planner, request, demand, start, end, ordered)
+        found = _smallest(planner, request, demand, start, end, ordered, elsewhere)
         if found is None:
             return None
-        hosts, victims = found
+        room, victims = found
         clearings, stuck = _clear_all(planner, victims, start, now)
         if stuck is None:
-            return Preemption(hosts, clearings)
+            return Preemption(room.hosts, clearings, room.moves)
         able = [lease for lease in able if lease is not stuck]
     return None
 
@@ -123,34 +129,67 @@ def _smallest(
     start: int,
     end: int,
     ordered: list[Lease],
-) -> tuple[Hosts, list[Lease]] | None:
+    elsewhere: Elsewhere,
+) -> tuple[Remapped, list[Lease]] | None:
     trial = planner.table.fork()
 
-    def hosts_now() -> Hosts | None:
+    def room_now() -> Remapped | None:
         if demand.size is None:
-            return planner.mapper.pack(trial, request, demand, start, end)
-        levels = trial.room(demand.size, start, end, demand.allowed)
-        return planner.mapper.choose(trial, request, demand, levels, start)
-
-    taken: list[Lease] = []
-    hosts = None
-    for lease in ordered:
-        trial.withdraw(lease.hold)
-        taken.append(lease)
-        hosts = hosts_now()
+            hosts = planner.mapper.pack(trial, request, demand, start, end)
+        else:
+            levels = trial.room(demand.size, start, end, demand.allowed)
+            hosts = planner.mapper.choose(trial, request, demand, levels, start)
         if hosts is not None:
+            return Remapped(hosts, [])
+        return elsewhere(trial, demand, start, end)
+
+    without = _Without(trial, start)
+    taken: list[Lease] = []
+    room = None
+    for lease in ordered:
+        without.take(lease)
+        taken.append(lease)
+        room = room_now()
+        if room is not None:
             break
-    if hosts is None:
+    if room is None:
         return None
     for lease in taken[:-1]:
-        trial.restore(lease.hold)
-        without = hosts_now()
-        if without is None:
-            trial.withdraw(lease.hold)
+        without.give_back(lease)
+        enough = room_now()
+        if enough is None:
+            without.take(lease)
         else:
-            hosts = without
+            room = enough
             taken = [other for other in taken if other is not lease]
-    return hosts, taken
+    return room, taken
+
+
+class _Without:
+    """A table without leases that are to be off their hosts by ``deadline``.
+
+    Until then those that have begun are there: what moves must not count on their hosts.
+    """
+
+    def __init__(self, trial: SlotTable, deadline: int) -> None:
+        self._trial = trial
+        self._deadline = deadline
+        self._until: dict[int, Hold] = {}
+
+    def take(self, lease: Lease) -> None:
+        """Without this one, too."""
+        hold = lease.hold
+        self._trial.withdraw(hold)
+        if lease.started and self._trial.now < self._deadline:
+            until = self._trial.reserve(hold.start, self._deadline, hold.use, -1)
+            self._until[lease.id] = until
+
+    def give_back(self, lease: Lease) -> None:
+        """With this one after all."""
+        until = self._until.pop(lease.id, None)
+        if until is not None:
+            self._trial.withdraw(until)
+        self._trial.restore(lease.hold)
 
 
 def _clear_all(

@@ -22,7 +22,9 @@ from haizea.core.model.resources import FOREVER, Capacity, copies
 from haizea.core.placement.mapper import Demand, Hosts, fits_site, takes_whole
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.preemption import Preemption, make_room
+from haizea.core.placement.remapping import Elsewhere
 from haizea.core.placement.shadow import Claim
+from haizea.core.requests.promises import Promises
 from haizea.core.schedule.lease_table import nodes
 from haizea.core.schedule.schedule import Schedule
 
@@ -40,6 +42,7 @@ class Admission:
     def __init__(self, schedule: Schedule, policies: Policies) -> None:
         self._schedule = schedule
         self._policies = policies
+        self._promises = Promises(schedule)
         self._most: dict[tuple[Capacity, int], int] = {}
 
     def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
@@ -193,6 +196,7 @@ class Admission:
         schedule = self._schedule
         for clearing in found.clearings:
             schedule.clear(clearing, f"its hosts go to lease {lease.id} from @{start} on")
+        self._promises.carry_out(found.moves, f"its hosts go to lease {lease.id}")
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.finish(lease, plan, start)
         schedule.commit(lease, plan)
@@ -201,30 +205,54 @@ class Admission:
         schedule.freed = True
 
     def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
-        """Hosts for an AR: beside what is there, at the cost of a claim, or by preemption."""
-        schedule, request, demand = self._schedule, lease.request, lease.demand
-        planner, preparation, claim = schedule.planner, schedule.preparation, schedule.claim
-        prefer = 0
-        if preparation is not None and request.image is not None:
-            prefer = preparation.at_hand(request.image)
-        hosts = planner.free_hosts(lease, start, end, claim, prefer)
-        if hosts is not None:
-            return Preemption(hosts, [])
+        """Hosts for an AR, each way only where those before it fail.
+
+        Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
+        """
+        schedule, claim = self._schedule, self._schedule.claim
+        elsewhere = self._promises.elsewhere()
         guard: Hold | None = None
+        found = self._beside(lease, start, end, claim)
+        if found is not None:
+            return found
         if claim is not None:
-            if self._yields(claim, request):
-                hosts = planner.free_hosts(lease, start, end, None, prefer)
-                if hosts is not None:
-                    return Preemption(hosts, [])
-            else:
-                guard = self._guard(claim)
+            guard = self._guard(claim)
         try:
+            found = self._by_moving(lease, start, end, elsewhere)
+            if found is not None:
+                return found
+            if claim is not None and self._yields(claim, lease.request):
+                if guard is not None:
+                    schedule.table.withdraw(guard)
+                    guard = None
+                found = self._beside(lease, start, end, None)
+                found = found or self._by_moving(lease, start, end, elsewhere)
+                if found is not None:
+                    return found
             candidates = self._preemptible(start, end)
-            policy = self._policies.preemption
-            return make_room(planner, policy, request, demand, start, end, candidates)
+            policy, request = self._policies.preemption, lease.request
+            return make_room(
+                schedule.planner, policy, request, lease.demand, start, end, candidates, elsewhere
+            )
         finally:
             if guard is not None:
                 schedule.table.withdraw(guard)
+
+    def _beside(self, lease: Lease, start: int, end: int, claim: Claim | None) -> Preemption | None:
+        """Hosts that are free, and leave a claim its room."""
+        schedule, image = self._schedule, lease.request.image
+        prefer = 0
+        if schedule.preparation is not None and image is not None:
+            prefer = schedule.preparation.at_hand(image)
+        hosts = schedule.planner.free_hosts(lease, start, end, claim, prefer)
+        return None if hosts is None else Preemption(hosts, [], [])
+
+    def _by_moving(
+        self, lease: Lease, start: int, end: int, elsewhere: Elsewhere
+    ) -> Preemption | None:
+        """Hosts that others leave which have not begun."""
+        found = elsewhere(self._schedule.table, lease.demand, start, end)
+        return None if found is None else Preemption(found.hosts, [], found.moves)
 
     def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
         """Whether a waiting lease's claim makes room for this request."""

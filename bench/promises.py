@@ -1,0 +1,236 @@
+"""How much of what could be promised is: advance reservations beside an exact judge.
+
+Requests come one after another while time passes. The scheduler under test decides on each;
+where it refuses, the judge is asked about the very same situation. The judge also decides
+on the same requests by itself, from the beginning, to say how much work could be admitted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from random import Random
+
+from bench.judge import Node, witness
+from haizea.core.model.events import LeaseSubmitted, StateChanged
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import Capacity, ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.placement.plan import Lease
+from haizea.core.scheduler import Scheduler
+from haizea.policies.registry import make_policies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """A site and what is asked of it; sizes in cores, times in seconds.
+
+    ``gap_seconds`` is the mean time between requests, ``lead_seconds`` the longest time
+    from a request to its start. ``waiting`` is the share of requests, of a hundred, that are
+    preemptible best-effort leases.
+    """
+
+    name: str
+    cores: tuple[int, ...]
+    sizes: tuple[int, ...]
+    most_nodes: int
+    requests: int = 300
+    gap_seconds: int = 60
+    lead_seconds: int = 7200
+    least_seconds: int = 300
+    most_seconds: int = 1800
+    waiting: int = 0
+
+    def site(self) -> Site:
+        """The hosts."""
+        hosts = [Host(i, f"host-{i + 1}", _size(c)) for i, c in enumerate(self.cores)]
+        return Site(ResourceTypes(), tuple(hosts))
+
+    def asked(self, seed: int) -> Iterator[LeaseRequest]:
+        """The requests, the same for the same seed."""
+        random, now = Random(f"{self.name}-{seed}"), 0
+        for lease_id in range(1, self.requests + 1):
+            now += random.randint(0, 2 * self.gap_seconds)
+            best_effort = random.randrange(100) < self.waiting
+            yield LeaseRequest(
+                id=lease_id,
+                submitted=now,
+                kind=Kind.BEST_EFFORT if best_effort else Kind.AR,
+                nodes=(NodeSet(random.randint(1, self.most_nodes), _size(self._draw(random))),),
+                duration=random.randint(self.least_seconds, self.most_seconds),
+                start=None if best_effort else now + random.randint(1, self.lead_seconds),
+                preemptible=best_effort,
+            )
+
+    def _draw(self, random: Random) -> int:
+        return self.sizes[random.randrange(len(self.sizes))]
+
+
+def _size(cores: int) -> Capacity:
+    return 100 * cores, 1024 * cores
+
+
+MIXES = (
+    Mix(name="equal 8", cores=(1,) * 8, sizes=(1,), most_nodes=3, most_seconds=900),
+    Mix(name="mixed 6", cores=(4,) * 6, sizes=(1, 2, 3, 4), most_nodes=2, most_seconds=1000),
+    Mix(
+        name="mixed 20",
+        cores=(4,) * 20,
+        sizes=(1, 2, 3, 4),
+        most_nodes=3,
+        requests=600,
+        most_seconds=1000,
+    ),
+    Mix(name="long 12", cores=(8,) * 12, sizes=(1, 2, 3, 5), most_nodes=4, most_seconds=3600),
+    Mix(name="unequal 10", cores=(2, 4, 8, 4, 2, 8, 4, 4, 2, 8), sizes=(1, 2, 3, 4), most_nodes=2),
+    Mix(
+        name="beside waiting 8",
+        cores=(4,) * 8,
+        sizes=(1, 2, 3, 4),
+        most_nodes=2,
+        most_seconds=1200,
+        waiting=30,
+    ),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """Of one mix, over its seeds: work is in core-seconds, of ARs alone."""
+
+    name: str
+    asked: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    avoidable: int = 0
+    undecided: int = 0
+    work: int = 0
+    exact_accepted: int = 0
+    exact_work: int = 0
+    slowest_ms: float = 0.0
+
+
+def work_of(request: LeaseRequest) -> int:
+    """Core-seconds."""
+    assert request.duration is not None, "it has an end"
+    return sum(s.count * s.capacity[0] for s in request.nodes) // 100 * request.duration
+
+
+class Judge:
+    """Decides on the same requests by itself: who is refused was refused because it must be."""
+
+    def __init__(self, capacities: Sequence[Capacity]) -> None:
+        self._capacities = capacities
+        self._nodes: list[Node] = []
+
+    def accepts(self, request: LeaseRequest) -> bool:
+        """Whether the request is accepted; it then counts from now on."""
+        now = request.submitted
+        self._nodes = [n for n in self._nodes if n.end > now]
+        asked = [*self._nodes, *nodes_of(request)]
+        try:
+            found = witness(self._capacities, [_open(n, now) for n in asked])
+        except TimeoutError:
+            found = None
+        if found is None:
+            return False
+        self._nodes = [
+            Node(n.start, n.end, n.size, host) for n, host in zip(asked, found, strict=True)
+        ]
+        return True
+
+
+def _open(node: Node, now: int) -> Node:
+    if node.start <= now:
+        return node
+    return Node(node.start, node.end, node.size)
+
+
+def nodes_of(request: LeaseRequest) -> list[Node]:
+    """An AR's nodes, on no hosts yet."""
+    assert request.start is not None, "an AR has a start"
+    assert request.duration is not None, "it has an end"
+    end = request.start + request.duration
+    return [Node(request.start, end, size) for size in request.node_capacities()]
+
+
+def situation(leases: Sequence[Lease], now: int) -> list[Node]:
+    """What the scheduler has promised, and on which hosts as far as it has begun.
+
+    Leases that may be preempted are left out: they are in nobody's way.
+    """
+    found: list[Node] = []
+    for lease in leases:
+        plan = lease.plan
+        if plan is None or lease.request.kind is not Kind.AR:
+            continue
+        begun = lease.started
+        for host, size in zip(plan.hosts, lease.demand.capacities, strict=True):
+            found.append(Node(max(plan.start, now), plan.end, size, host if begun else None))
+    return found
+
+
+def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: bool = True) -> None:
+    """Let the scheduler decide on the requests, and add to the outcome."""
+    site = mix.site()
+    policies = make_policies(preemption="ar-preempts-everything")
+    scheduler = Scheduler(site, settings, policies, 0)
+    capacities = [host.capacity for host in site.hosts]
+    exact = Judge(capacities)
+    for request in mix.asked(seed):
+        _let_pass(scheduler, request.submitted)
+        leases = list(scheduler._schedule.leases.values())
+        before = situation(leases, request.submitted)
+        begun = time.process_time()
+        decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)])
+        taken = 1000 * (time.process_time() - begun)
+        if request.kind is not Kind.AR:
+            continue
+        outcome.slowest_ms = max(outcome.slowest_ms, taken)
+        outcome.asked += 1
+        if judge and exact.accepts(request):
+            outcome.exact_accepted += 1
+            outcome.exact_work += work_of(request)
+        states = [
+            d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == request.id
+        ]
+        if State.REJECTED not in states:
+            outcome.accepted += 1
+            outcome.work += work_of(request)
+            continue
+        outcome.rejected += 1
+        if judge:
+            try:
+                found = witness(capacities, [*before, *nodes_of(request)])
+                outcome.avoidable += found is not None
+            except TimeoutError:
+                outcome.undecided += 1
+
+
+def _let_pass(scheduler: Scheduler, until: int) -> None:
+    """Let everything happen that is planned before ``until``, and at it."""
+    while (due := scheduler.next_wakeup()) is not None and due <= until:
+        scheduler.handle(due)
+    scheduler.handle(until)
+
+
+def main(say: Callable[[str], None] = print) -> None:
+    """Measure the mixes that are named, or all; print a line of JSON for each."""
+    names, flags = [a for a in sys.argv[1:] if a[0] != "-"], sys.argv[1:]
+    settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
+    for mix in MIXES:
+        if names and mix.name not in names:
+            continue
+        outcome = Outcome(name=mix.name)
+        for seed in (1, 2, 3):
+            run(mix, seed, outcome, settings, judge="--alone" not in flags)
+        say(json.dumps(asdict(outcome)))
+
+
+if __name__ == "__main__":
+    main()

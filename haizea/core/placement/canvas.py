@@ -1,0 +1,204 @@
+"""A sketch of who is where and when, on which what has not begun can be moved about.
+
+The slot table stays as it is: a canvas is read off it host by host, as hosts are asked
+about, and thrown away. On it, a lease is *units*: its nodes, or those of them that must be
+together. A unit that has begun, or may not be moved for another reason, is fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import EVERYWHERE, HostSet
+from haizea.core.model.resources import Capacity
+from haizea.core.placement.mapper import Demand, Hosts
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import keep_own
+
+#: What the largest host has of a resource type counts so much.
+_WHOLE: Final = 1 << 20
+#: Amounts of all types in one number, each in so many bits, the highest of them being spare.
+_BITS: Final = 48
+
+
+class Unit:
+    """Nodes that go to one host together, over ``[start, end)``; ``host`` is where they are.
+
+    ``nodes`` are positions in the lease, from 0; none, where it is fixed. ``foes`` are the
+    positions of the lease's units that need another host. ``refused`` counts how often it
+    found no room without making some. ``packed`` is ``size`` in one number, ``bulk`` how much
+    that is of a host.
+    """
+
+    __slots__ = (
+        "allowed",
+        "bulk",
+        "end",
+        "foes",
+        "host",
+        "lease_id",
+        "nodes",
+        "packed",
+        "place",
+        "refused",
+        "size",
+        "start",
+    )
+
+    def __init__(self, start: int, end: int, size: Capacity, host: int) -> None:
+        self.start = start
+        self.end = end
+        self.size = size
+        self.host = host
+        self.lease_id = -1
+        self.nodes: tuple[int, ...] = ()
+        self.place = 0
+        self.allowed: HostSet = EVERYWHERE
+        self.foes = 0
+        self.refused = 1
+        self.packed = pack(size)
+        self.bulk = 0
+
+
+def pack(size: Capacity) -> int:
+    """The amounts in one number: sums of amounts are sums of such numbers."""
+    packed = 0
+    for amount in size:
+        packed = packed << _BITS | amount
+    return packed
+
+
+class Canvas:
+    """Units on hosts. ``movable`` answers the lease of an owner that may be moved about."""
+
+    def __init__(self, table: SlotTable, movable: Callable[[int], Lease | None]) -> None:
+        self.table = table
+        self._movable = movable
+        self._rows: dict[int, list[Unit]] = {}
+        self._units: dict[int, list[Unit]] = {}
+        self._leases: dict[int, Lease] = {}
+        first = table.capacities[0] if table.capacities else ()
+        totals = [max(1, *amounts) for amounts in zip(*table.capacities, first, strict=False)]
+        self._weights = [_WHOLE // total for total in totals]
+        self._spare = pack((1 << _BITS - 1,) * len(first))
+        self.loaded: HostSet = 0
+
+    def units(
+        self, lease_id: int, demand: Demand, hosts: Hosts, start: int, end: int
+    ) -> list[Unit]:
+        """A lease's units; ``hosts`` are those of its nodes, empty where it has none yet."""
+        units: list[Unit] = []
+        for place, block in enumerate(demand.parts()):
+            host = hosts[block.nodes[0]] if hosts else -1
+            unit = self._unit(start, end, block.capacity, host)
+            unit.lease_id = lease_id
+            unit.nodes = block.nodes
+            unit.place = place
+            unit.allowed = block.hosts
+            unit.foes = block.foes
+            units.append(unit)
+        return units
+
+    def _unit(self, start: int, end: int, size: Capacity, host: int) -> Unit:
+        unit = Unit(start, end, size, host)
+        unit.bulk = self.bulk(size)
+        return unit
+
+    def row(self, host: int) -> list[Unit]:
+        """The units on a host."""
+        row = self._rows.get(host)
+        if row is None:
+            row = self._rows[host] = []
+            self.loaded |= 1 << host
+            seen: set[int] = set()
+            for hold in self.table.holds_on(host):
+                units = self._units_of(hold.owner)
+                if units is None:
+                    row.append(self._unit(hold.start, hold.end, hold.amount(host), host))
+                elif hold.owner not in seen:
+                    seen.add(hold.owner)
+                    row += [unit for unit in units if unit.host == host]
+        return row
+
+    def _units_of(self, owner: int) -> list[Unit] | None:
+        units = self._units.get(owner)
+        if units is None:
+            lease = self._movable(owner)
+            if lease is None or lease.plan is None:
+                return None
+            hold = lease.hold
+            units = self.units(owner, lease.demand, lease.plan.hosts, hold.start, hold.end)
+            self._units[owner], self._leases[owner] = units, lease
+        return units
+
+    def overlapping(self, host: int, start: int, end: int) -> list[Unit]:
+        """The units on a host that are there at some time in ``[start, end)``."""
+        return [unit for unit in self.row(host) if unit.start < end and unit.end > start]
+
+    def put(self, unit: Unit, host: int) -> None:
+        """The unit is on this host now."""
+        self.row(host).append(unit)
+        unit.host = host
+
+    def take(self, unit: Unit) -> None:
+        """The unit is nowhere now."""
+        self._rows[unit.host].remove(unit)
+        unit.host = -1
+
+    def wasted(self, host: int, unit: Unit, there: list[Unit]) -> int:
+        """How much of the host nobody has while the unit would be there, beside ``there``."""
+        start, end = unit.start, unit.end
+        free = self.bulk(self.table.capacities[host]) * (end - start)
+        for other in there:
+            first = other.start if other.start > start else start
+            last = other.end if other.end < end else end
+            free -= other.bulk * (last - first)
+        return free
+
+    def bulk(self, size: Capacity) -> int:
+        """How much that is of a host."""
+        return sum([amount * weight for amount, weight in zip(size, self._weights, strict=True)])
+
+    def has_room(self, host: int, unit: Unit, there: list[Unit]) -> bool:
+        """Whether the unit fits beside ``there``, all of them with it at some time."""
+        spare = self._spare
+        free = pack(self.table.capacities[host]) + spare - unit.packed
+        if free & spare != spare:
+            return False
+        used = 0
+        for other in there:
+            used += other.packed
+        if free - used & spare == spare:
+            return True
+        if len(there) == 1:
+            return False
+        start = unit.start
+        for moment in {start, *[other.start for other in there if other.start > start]}:
+            used = 0
+            for other in there:
+                if other.start <= moment < other.end:
+                    used += other.packed
+            if free - used & spare != spare:
+                return False
+        return True
+
+    def moved(self) -> Iterator[tuple[Lease, Hosts]]:
+        """The leases that are on other hosts than planned, and these, by id."""
+        for lease_id, lease in sorted(self._leases.items()):
+            plan = lease.plan
+            assert plan is not None, "it has a plan"
+            hosts = hosts_of(self._units[lease_id], len(plan.hosts))
+            hosts = keep_own(plan.hosts, hosts, lease)
+            if hosts != plan.hosts:
+                yield lease, hosts
+
+
+def hosts_of(units: list[Unit], count: int) -> Hosts:
+    """The host of each of a lease's nodes."""
+    hosts = [-1] * count
+    for unit in units:
+        for node in unit.nodes:
+            hosts[node] = unit.host
+    return tuple(hosts)

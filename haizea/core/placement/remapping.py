@@ -1,0 +1,220 @@
+"""Other hosts for what has not begun, so that there is room for one lease more.
+
+What was promised keeps its time and its room, not its hosts. Where equal nodes take hosts
+whole, hosts swap what is planned on them from some moment on (:mod:`haizea.core.placement.swapping`):
+that finds room wherever there is. Else units are put on the fullest hosts that have room;
+one that finds none takes the place of those that are most easily put elsewhere, and these
+look for room in turn. How often a unit was refused makes it the harder to displace, so that
+the search does not run in circles. It takes no longer than a bound on the hosts looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import HostSet, hosts_in, lowest
+from haizea.core.model.resources import Capacity
+from haizea.core.placement.canvas import Canvas, Unit, hosts_of
+from haizea.core.placement.mapper import Demand, Hosts, takes_whole
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.swapping import Swapping
+
+#: On larger sites, so many hosts are looked at for each unit.
+_MOST_HOSTS = 64
+
+Movable = Callable[[int], Lease | None]
+
+
+class Effort:
+    """How many hosts may still be looked at before a search is given up."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class Move(NamedTuple):
+    """A lease that has not begun, and the hosts that it is to have."""
+
+    lease: Lease
+    hosts: Hosts
+
+
+class Remapped(NamedTuple):
+    """Hosts for a lease, and which others have to go elsewhere for it."""
+
+    hosts: Hosts
+    moves: list[Move]
+
+
+#: Hosts for a demand throughout a time, on a table, if others get other hosts.
+Elsewhere = Callable[[SlotTable, Demand, int, int], Remapped | None]
+
+
+def remap(
+    table: SlotTable, movable: Movable, demand: Demand, start: int, end: int, effort: Effort
+) -> Remapped | None:
+    """Hosts throughout ``[start, end)`` that others leave; ``None`` if none are found."""
+    if effort.left <= 0 or not enough_at_all(table, demand, start, end):
+        return None
+    if demand.size is not None and takes_whole(demand, table.uniform_capacity):
+        canvas = Canvas(table, movable)
+        hosts = Swapping(canvas, demand.size, start, end).hosts(demand.count, demand.allowed)
+        if hosts is not None:
+            return Remapped(hosts, _moves(canvas))
+    canvas = Canvas(table, movable)
+    asked = canvas.units(-1, demand, (), start, end)
+    if not _Search(canvas, effort).place(asked):
+        return None
+    return Remapped(hosts_of(asked, demand.count), _moves(canvas))
+
+
+def _moves(canvas: Canvas) -> list[Move]:
+    return [Move(lease, hosts) for lease, hosts in canvas.moved()]
+
+
+def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
+    """Whether all hosts together have as much as is held and asked for, at every moment."""
+    up = ((1 << len(table.capacities)) - 1) & ~table.shut
+    asked = [sum(amounts) for amounts in zip(*demand.capacities, strict=True)]
+    there = [table.capacities[host] for host in hosts_in(up)]
+    totals = [sum(amounts) for amounts in zip(*there, strict=True)]
+    if not totals:
+        return False
+    used = [[0, amount] for amount in asked]
+    changes: list[tuple[int, int, list[int]]] = []
+    for hold in table.holds_between(start, end):
+        amount = _on(hold.use, hold.hosts, hold.same, up)
+        if hold.start > start:
+            changes.append((hold.start, 1, amount))
+        else:
+            for kind, part in enumerate(amount):
+                used[kind][0] += part
+        if hold.end < end:
+            changes.append((hold.end, 0, amount))
+    most = [sum(pair) for pair in used]
+    now = list(most)
+    changes.sort()
+    for _, begins, amount in changes:
+        for kind, part in enumerate(amount):
+            now[kind] += part if begins else -part
+            most[kind] = max(most[kind], now[kind])
+    return all(wanted <= total for wanted, total in zip(most, totals, strict=True))
+
+
+def _on(
+    use: Sequence[tuple[int, Capacity]], hosts: HostSet, same: Capacity | None, up: HostSet
+) -> list[int]:
+    """What is held of the hosts that are ``up``."""
+    if same is not None:
+        count = (hosts & up).bit_count()
+        return [part * count for part in same]
+    amounts = [amount for host, amount in use if up >> host & 1]
+    return [sum(parts) for parts in zip(*amounts, strict=True)] if amounts else []
+
+
+class _Search:
+    """Puts units on hosts, moving others out of the way."""
+
+    def __init__(self, canvas: Canvas, effort: Effort) -> None:
+        self._canvas = canvas
+        self._effort = effort
+        table = canvas.table
+        self._up = ((1 << len(table.capacities)) - 1) & ~table.shut
+
+    def place(self, units: Sequence[Unit]) -> bool:
+        """Place the units; whether it was possible."""
+        canvas, homeless = self._canvas, list(reversed(units))
+        while homeless:
+            unit = homeless.pop()
+            found = self._best(unit)
+            if found is None:
+                return False
+            host, evicted = found
+            for other in evicted:
+                canvas.take(other)
+            canvas.put(unit, host)
+            if evicted:
+                unit.refused += 1
+                homeless += sorted(evicted, key=_work)
+            if self._effort.left <= 0:
+                return not homeless
+        return True
+
+    def _best(self, unit: Unit) -> tuple[int, list[Unit]] | None:
+        """The fullest host with room for the unit; else one, and who must leave it."""
+        canvas = self._canvas
+        best: tuple[int, int] | None = None
+        full: list[tuple[int, list[Unit], list[Unit]]] = []
+        for host in self._hosts(unit):
+            self._effort.left -= 1
+            there = canvas.overlapping(host, unit.start, unit.end)
+            foes: list[Unit] = []
+            if unit.foes:
+                foes = [
+                    o for o in there if o.lease_id == unit.lease_id and unit.foes >> o.place & 1
+                ]
+            if not foes and canvas.has_room(host, unit, there):
+                score = canvas.wasted(host, unit, there), host
+                if best is None or score < best:
+                    best = score
+            else:
+                full.append((host, there, foes))
+        return (best[1], []) if best is not None else self._cheapest(unit, full)
+
+    def _cheapest(
+        self, unit: Unit, full: list[tuple[int, list[Unit], list[Unit]]]
+    ) -> tuple[int, list[Unit]] | None:
+        """The host that units leave most easily, so that this one fits, and which ones."""
+        cheapest: tuple[int, int, int] | None = None
+        evicted: list[Unit] = []
+        for host, there, foes in full:
+            self._effort.left -= 1
+            leaving = self._leaving(host, unit, there, foes)
+            if leaving is None:
+                continue
+            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), host
+            if cheapest is None or cost < cheapest:
+                cheapest, evicted = cost, leaving
+        return None if cheapest is None else (cheapest[2], evicted)
+
+    def _leaving(
+        self, host: int, unit: Unit, there: list[Unit], foes: list[Unit]
+    ) -> list[Unit] | None:
+        """Who must leave a host, so that the unit fits; ``None`` if that is not enough."""
+        if not all(foe.nodes for foe in foes):
+            return None
+        has_room = self._canvas.has_room
+        stay = [o for o in there if not o.nodes]
+        if not has_room(host, unit, stay):
+            return None
+        leaving = list(foes)
+        candidates = [o for o in there if o.nodes and o not in foes]
+        # Who is the hardest to displace, and the largest, is asked first whether it can stay.
+        candidates.sort(key=lambda o: (-o.refused, -_work(o), o.lease_id, o.place))
+        for other in candidates:
+            stay.append(other)
+            if not has_room(host, unit, stay):
+                stay.pop()
+                leaving.append(other)
+        return leaving
+
+    def _hosts(self, unit: Unit) -> list[int]:
+        """The hosts that are worth a look: all, or some on large sites."""
+        hosts, table = unit.allowed & self._up, self._canvas.table
+        if hosts.bit_count() <= _MOST_HOSTS:
+            return hosts_in(hosts)
+        known = hosts & self._canvas.loaded
+        fresh = hosts & ~known
+        free = table.room(unit.size, unit.start, unit.end)[0] & fresh
+        at_first = table.room(unit.size, unit.start, unit.start + 1)[0] & fresh & ~free
+        some = lowest(free, _MOST_HOSTS // 4) | lowest(at_first, _MOST_HOSTS // 4)
+        return hosts_in(some | lowest(known, _MOST_HOSTS - some.bit_count()))
+
+
+def _work(unit: Unit) -> int:
+    """How much of a host the unit takes, times how long."""
+    return unit.bulk * (unit.end - unit.start)

@@ -1,0 +1,69 @@
+"""What was promised and has not begun: a start and room that stay, hosts that are a plan.
+
+The hosts of such a lease are one assignment that is known to work. It may be replaced by
+another at any time, as a whole, until something begins on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.events import HostsPlanned
+from haizea.core.model.members import AR, RUN, SHUTDOWN
+from haizea.core.placement.mapper import Demand
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
+from haizea.core.schedule.schedule import Schedule
+
+
+class Promises:
+    """Finds room by other hosts for what was promised, and has it keep them."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+
+    def movable(self, owner: int) -> Lease | None:
+        """The lease that holds something, if its hosts are a plan and may be others."""
+        schedule = self._schedule
+        lease = schedule.leases.get(owner)
+        if lease is None or lease.plan is None or lease.started or lease.bound is not None:
+            return None
+        plan = lease.plan
+        if lease.hold.hosts & schedule.table.shut:
+            return None
+        if schedule.preparation is not None and lease.request.image is not None:
+            return None
+        if any(phase.purpose not in (RUN, SHUTDOWN) for phase in plan.phases):
+            return None
+        return lease
+
+    def elsewhere(self) -> Elsewhere:
+        """A way to make room by other hosts for what has not begun, for one decision.
+
+        It may be tried again and again, on the schedule's table and forks of it; all tries
+        together look at no more hosts than the settings allow.
+        """
+        effort = Effort(self._schedule.planner.settings.remapping_effort)
+
+        def make_room(table: SlotTable, demand: Demand, start: int, end: int) -> Remapped | None:
+            return remap(table, self.movable, demand, start, end, effort)
+
+        return make_room
+
+    def carry_out(self, moves: Sequence[Move], reason: str) -> None:
+        """Let leases have other hosts for the same time."""
+        schedule = self._schedule
+        for lease, _ in moves:
+            schedule.table.withdraw(lease.hold)
+        for lease, hosts in moves:
+            plan, hold = lease.plan, lease.hold
+            assert plan is not None, "it has a plan"
+            spread = lease.demand.spread(hosts)
+            plan.hosts, plan.use = hosts, spread.use
+            plan.hold = schedule.table.reserve(
+                hold.start, hold.end, plan.use, lease.id, firm=hold.firm, shape=spread.shape
+            )
+            schedule.touched[lease.id] = lease
+            if lease.request.kind is AR:
+                schedule.out.append(HostsPlanned(schedule.now, lease.id, hosts, reason))

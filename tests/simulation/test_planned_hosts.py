@@ -1,0 +1,64 @@
+"""Leases that get other hosts before they begin, through the whole program and its checker."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from played import play
+
+from haizea.checker import check_file
+
+LEASE = (
+    "  - {{id: {}, arrival: {}, start: 3600, duration: 3600,"
+    " nodes: {{count: 1, CPU: {}, Memory: 512}}}}"
+)
+LEASES = ((1, 0, 100), (2, 60, 100), (3, 120, 200))
+TRACE = "\n".join(["leases:", *(LEASE.format(*lease) for lease in LEASES)])
+
+
+def run(folder: Path) -> Path:
+    trace = folder / "repack.yaml"
+    trace.write_text(TRACE, encoding="utf-8")
+    played = play(
+        folder,
+        {
+            "simulation": {"resources": "2 CPU:200 Memory:2048"},
+            "tracefile": {"tracefile": str(trace)},
+        },
+    )
+    assert played.states() == {"Done": 3}
+    assert "lease 1 is to run on host-2: its hosts go to lease 3" in played.log
+    assert [played.of(i, "run")[0].hosts for i in (1, 2, 3)] == [(2,), (2,), (1,)]
+    return folder / "results"
+
+
+def test_the_story_says_what_moved_and_for_whom(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(run(tmp_path))) as db:
+        rows = db.execute("SELECT lease, hosts FROM planned_hosts").fetchall()
+    assert rows == [(1, "[1]")]
+
+
+def test_the_checker_tells_who_begins_elsewhere_than_was_planned_last(tmp_path: Path) -> None:
+    results = run(tmp_path)
+    with closing(sqlite3.connect(results)) as db, db:
+        db.execute("UPDATE planned_hosts SET hosts = '[0]'")
+    found = [(v.rule.value, v.lease) for v in check_file(results).violations]
+    assert found == [("hosts", 1)]
+
+
+def test_the_checker_tells_who_was_moved_while_it_ran(tmp_path: Path) -> None:
+    results = run(tmp_path)
+    with closing(sqlite3.connect(results)) as db, db:
+        db.execute("UPDATE planned_hosts SET time = time + 4000")
+    messages = [v.message for v in check_file(results).violations]
+    assert messages == ["its hosts are planned anew while it is on them"]
+
+
+def test_the_checker_tells_hosts_that_are_not_one_for_each_node(tmp_path: Path) -> None:
+    results = run(tmp_path)
+    with closing(sqlite3.connect(results)) as db, db:
+        db.execute("UPDATE planned_hosts SET hosts = '[1, 1]'")
+    messages = [v.message for v in check_file(results).violations]
+    assert messages == ["it has 1 nodes, and hosts are planned for 2"]
