@@ -186,7 +186,8 @@ class Trouble:
         hit = {hold.owner for hold in schedule.table.holds_on(host_id)}
         for lease_id in sorted(hit):
             lease = schedule.leases.get(lease_id)
-            if lease is not None and lease.plan is not None:
+            # One of those before it may have sent it elsewhere.
+            if lease is not None and lease.plan is not None and lease.hold.hosts >> host_id & 1:
                 self._lost_host(lease, host_id, f"{name}: {reason}")
         for lease in list(schedule.leases.values()):
             images_there = lease.bound is not None and not lease.saved and host_id in lease.bound

@@ -41,7 +41,8 @@ class LeaseRequest:
     """A request for nodes over a period.
 
     ``submitted`` and ``start`` are seconds since the epoch; ``start`` is given for an AR
-    alone. ``duration`` is in seconds, ``None`` for a lease without end. Lease nodes are
+    alone. ``duration`` is in seconds, ``None`` for a lease without end. With ``fixed_hosts`` it
+    has the hosts that it is given first, as long as these can be had. Lease nodes are
     numbered from 1, through the node sets in order. ``label`` and ``owner`` are
     carried along for people, ``names`` (what each lease node is called elsewhere) for
     whoever carries decisions out.
@@ -54,6 +55,7 @@ class LeaseRequest:
     duration: int | None
     start: int | None = None
     preemptible: bool = False
+    fixed_hosts: bool = False
     image: DiskImage | None = None
     label: str = ""
     owner: str = ""

@@ -7,12 +7,12 @@ together. A unit that has begun, or may not be moved for another reason, is fixe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import EVERYWHERE, HostSet
-from haizea.core.model.resources import Capacity
+from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.mapper import Demand, Hosts
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import keep_own
@@ -70,19 +70,37 @@ def pack(size: Capacity) -> int:
     return packed
 
 
-class Canvas:
-    """Units on hosts. ``movable`` answers the lease of an owner that may be moved about."""
+def spare_bits(types: int) -> int:
+    """The highest bit of each of so many amounts.
 
-    def __init__(self, table: SlotTable, movable: Callable[[int], Lease | None]) -> None:
+    With these added, what is taken away leaves them as they are, unless it is too much.
+    """
+    return pack((1 << _BITS - 1,) * types)
+
+
+class Planned(Protocol):
+    """What is known of leases whose hosts are a plan."""
+
+    def movable(self, owner: int) -> Lease | None:
+        """The lease that holds something, if it may be given other hosts."""
+
+    def keeps_apart(self, lease: Lease) -> bool:
+        """Whether each of its nodes needs a host of its own."""
+
+
+class Canvas:
+    """Units on hosts."""
+
+    def __init__(self, table: SlotTable, planned: Planned) -> None:
         self.table = table
-        self._movable = movable
+        self._planned = planned
         self._rows: dict[int, list[Unit]] = {}
         self._units: dict[int, list[Unit]] = {}
         self._leases: dict[int, Lease] = {}
         first = table.capacities[0] if table.capacities else ()
         totals = [max(1, *amounts) for amounts in zip(*table.capacities, first, strict=False)]
         self._weights = [_WHOLE // total for total in totals]
-        self._spare = pack((1 << _BITS - 1,) * len(first))
+        self._spare = spare_bits(len(first))
         self.loaded: HostSet = 0
 
     def units(
@@ -125,13 +143,24 @@ class Canvas:
     def _units_of(self, owner: int) -> list[Unit] | None:
         units = self._units.get(owner)
         if units is None:
-            lease = self._movable(owner)
+            lease = self._planned.movable(owner)
             if lease is None or lease.plan is None:
                 return None
             hold = lease.hold
             units = self.units(owner, lease.demand, lease.plan.hosts, hold.start, hold.end)
+            if self._planned.keeps_apart(lease):
+                everyone = (1 << len(units)) - 1
+                for unit in units:
+                    unit.foes = everyone & ~(1 << unit.place)
             self._units[owner], self._leases[owner] = units, lease
         return units
+
+    def next_start(self, host: int, moment: int) -> int:
+        """When something begins on a host next, from ``moment`` on; ``FOREVER`` if nothing does."""
+        if self.loaded >> host & 1:
+            return min((u.start for u in self.row(host) if u.start >= moment), default=FOREVER)
+        holds = self.table.holds_on(host)
+        return min([hold.start for hold in holds if hold.start >= moment], default=FOREVER)
 
     def overlapping(self, host: int, start: int, end: int) -> list[Unit]:
         """The units on a host that are there at some time in ``[start, end)``."""

@@ -13,18 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
-from haizea.core.model.resources import Capacity
-from haizea.core.placement.canvas import Canvas, Unit, hosts_of
+from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, spare_bits
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
 _MOST_HOSTS = 64
-
-Movable = Callable[[int], Lease | None]
 
 
 class Effort:
@@ -55,17 +53,17 @@ Elsewhere = Callable[[SlotTable, Demand, int, int], Remapped | None]
 
 
 def remap(
-    table: SlotTable, movable: Movable, demand: Demand, start: int, end: int, effort: Effort
+    table: SlotTable, planned: Planned, demand: Demand, start: int, end: int, effort: Effort
 ) -> Remapped | None:
     """Hosts throughout ``[start, end)`` that others leave; ``None`` if none are found."""
     if effort.left <= 0 or not enough_at_all(table, demand, start, end):
         return None
     if demand.size is not None and takes_whole(demand, table.uniform_capacity):
-        canvas = Canvas(table, movable)
+        canvas = Canvas(table, planned)
         hosts = Swapping(canvas, demand.size, start, end).hosts(demand.count, demand.allowed)
         if hosts is not None:
             return Remapped(hosts, _moves(canvas))
-    canvas = Canvas(table, movable)
+    canvas = Canvas(table, planned)
     asked = canvas.units(-1, demand, (), start, end)
     if not _Search(canvas, effort).place(asked):
         return None
@@ -78,42 +76,32 @@ def _moves(canvas: Canvas) -> list[Move]:
 
 def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
     """Whether all hosts together have as much as is held and asked for, at every moment."""
-    up = ((1 << len(table.capacities)) - 1) & ~table.shut
-    asked = [sum(amounts) for amounts in zip(*demand.capacities, strict=True)]
-    there = [table.capacities[host] for host in hosts_in(up)]
-    totals = [sum(amounts) for amounts in zip(*there, strict=True)]
-    if not totals:
+    shut = table.shut
+    up = [c for host, c in enumerate(table.capacities) if not shut >> host & 1]
+    spare = spare_bits(len(demand.capacities[0]))
+    free = sum(map(pack, up)) + spare - sum(map(pack, demand.capacities))
+    if free & spare != spare:
         return False
-    used = [[0, amount] for amount in asked]
-    changes: list[tuple[int, int, list[int]]] = []
+    changes: list[tuple[int, int]] = []
     for hold in table.holds_between(start, end):
-        amount = _on(hold.use, hold.hosts, hold.same, up)
-        if hold.start > start:
-            changes.append((hold.start, 1, amount))
-        else:
-            for kind, part in enumerate(amount):
-                used[kind][0] += part
-        if hold.end < end:
-            changes.append((hold.end, 0, amount))
-    most = [sum(pair) for pair in used]
-    now = list(most)
+        amount = _held(hold, shut)
+        changes.append((hold.start, amount))
+        changes.append((hold.end, -amount))
+    # At one moment, what ends comes before what begins.
     changes.sort()
-    for _, begins, amount in changes:
-        for kind, part in enumerate(amount):
-            now[kind] += part if begins else -part
-            most[kind] = max(most[kind], now[kind])
-    return all(wanted <= total for wanted, total in zip(most, totals, strict=True))
+    for _, amount in changes:
+        free -= amount
+        if free & spare != spare:
+            return False
+    return True
 
 
-def _on(
-    use: Sequence[tuple[int, Capacity]], hosts: HostSet, same: Capacity | None, up: HostSet
-) -> list[int]:
-    """What is held of the hosts that are ``up``."""
-    if same is not None:
-        count = (hosts & up).bit_count()
-        return [part * count for part in same]
-    amounts = [amount for host, amount in use if up >> host & 1]
-    return [sum(parts) for parts in zip(*amounts, strict=True)] if amounts else []
+def _held(hold: Hold, shut: HostSet) -> int:
+    """What is held of the hosts that are not shut."""
+    if hold.same is not None:
+        count = (hold.hosts & ~shut).bit_count() if shut else hold.count
+        return pack(hold.same) * count
+    return sum([pack(amount) for host, amount in hold.use if not shut >> host & 1])
 
 
 class _Search:

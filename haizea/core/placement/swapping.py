@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from haizea.core.model.hosts import EVERYWHERE, HostSet, hosts_in, lowest
-from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.model.hosts import HostSet, hosts_in, lowest
+from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Unit
 from haizea.core.placement.mapper import Hosts
 
@@ -37,12 +37,14 @@ class Swapping:
         missing = count - chosen.bit_count()
         if missing:
             others = table.room(self._size, start, start + 1, allowed)[0] & ~chosen
-            latest = sorted(hosts_in(others), key=lambda host: (-self._taken(host, start), host))
+            latest = sorted(
+                hosts_in(others), key=lambda host: (-self._canvas.next_start(host, start), host)
+            )
             if len(latest) < missing:
                 return None
             for host in latest[:missing]:
                 chosen |= 1 << host
-        conflicts = [(self._taken(host, start), host) for host in hosts_in(chosen)]
+        conflicts = [(self._canvas.next_start(host, start), host) for host in hosts_in(chosen)]
         heapify(conflicts)
         while conflicts:
             moment, host = heappop(conflicts)
@@ -50,12 +52,8 @@ class Swapping:
                 break
             if not self._hand_over(host, moment, chosen):
                 return None
-            heappush(conflicts, (self._taken(host, moment), host))
+            heappush(conflicts, (self._canvas.next_start(host, moment), host))
         return tuple(hosts_in(chosen))
-
-    def _taken(self, host: int, moment: int) -> int:
-        """When the host is taken next, from ``moment`` on."""
-        return min((u.start for u in self._canvas.row(host) if u.start >= moment), default=FOREVER)
 
     def _hand_over(self, host: int, moment: int, chosen: HostSet) -> bool:
         """Let another host have what begins on this one at ``moment``."""
@@ -77,7 +75,7 @@ class Swapping:
         if throughout:
             free = lowest(throughout, 1)
         some = hosts_in(lowest(free, _MOST_PARTNERS))
-        return sorted(some, key=lambda host: (-self._taken(host, moment), host))
+        return sorted(some, key=lambda host: (-self._canvas.next_start(host, moment), host))
 
     def _common_end(self, host: int, partner: int, moment: int) -> int | None:
         """The first later moment at which nothing goes on on either host.
@@ -92,7 +90,8 @@ class Swapping:
         for unit in units:
             if unit.start >= until:
                 break
-            if not unit.nodes or unit.allowed != EVERYWHERE or unit.foes:
+            other = partner if unit.host == host else host
+            if not unit.nodes or not unit.allowed >> other & 1:
                 return None
             until = max(until, unit.end)
         return until

@@ -131,7 +131,10 @@ class Admission:
         found = self._hosts(lease, request.start, min(request.start + lease.remaining, FOREVER))
         if found is None:
             return False
-        return not isinstance(self._images_by(lease, found.hosts, request.start), Refusal)
+        self._promises.reroute(found.moves)
+        shipment = self._images_by(lease, found.hosts, request.start)
+        self._promises.reroute(found.moves, back=True)
+        return not isinstance(shipment, Refusal)
 
     def place_again(self, lease: Lease) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time."""
@@ -149,8 +152,10 @@ class Admission:
         found = self._hosts(lease, start, end)
         if found is None:
             return self._too_little(lease, start, end)
+        self._promises.reroute(found.moves)
         shipment = self._images_by(lease, found.hosts, start)
         if isinstance(shipment, Refusal):
+            self._promises.reroute(found.moves, back=True)
             return shipment
         self._take(lease, found, start, shipment)
         return None
@@ -189,6 +194,7 @@ class Admission:
             lease.remaining = remaining
             return False
         schedule.drop_plan(lease)
+        self._promises.reroute(found.moves)
         self._take(lease, found, start, None)
         return True
 

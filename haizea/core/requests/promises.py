@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
 from haizea.core.model.events import HostsPlanned
 from haizea.core.model.members import AR, RUN, SHUTDOWN
 from haizea.core.placement.mapper import Demand
@@ -32,11 +33,28 @@ class Promises:
         plan = lease.plan
         if lease.hold.hosts & schedule.table.shut:
             return None
-        if schedule.preparation is not None and lease.request.image is not None:
+        if lease.request.fixed_hosts or not self._images_may_follow(lease):
             return None
         if any(phase.purpose not in (RUN, SHUTDOWN) for phase in plan.phases):
             return None
         return lease
+
+    def _images_may_follow(self, lease: Lease) -> bool:
+        preparation = self._schedule.preparation
+        if preparation is None or lease.request.image is None:
+            return True
+        if needs_as_many(preparation) and lease.hold.count < lease.demand.count:
+            return False
+        return can_reroute(preparation, lease.id, lease.hold.hosts)
+
+    def keeps_apart(self, lease: Lease) -> bool:
+        """Whether each of its nodes must have a host of its own, wherever they go."""
+        preparation = self._schedule.preparation
+        return (
+            preparation is not None
+            and lease.request.image is not None
+            and needs_as_many(preparation)
+        )
 
     def elsewhere(self) -> Elsewhere:
         """A way to make room by other hosts for what has not begun, for one decision.
@@ -47,9 +65,23 @@ class Promises:
         effort = Effort(self._schedule.planner.settings.remapping_effort)
 
         def make_room(table: SlotTable, demand: Demand, start: int, end: int) -> Remapped | None:
-            return remap(table, self.movable, demand, start, end, effort)
+            return remap(table, self, demand, start, end, effort)
 
         return make_room
+
+    def reroute(self, moves: Sequence[Move], *, back: bool = False) -> None:
+        """Have planned transfers of images follow moves that are to be carried out.
+
+        Or, where nothing comes of these, have them go ``back`` to where they went.
+        """
+        preparation = self._schedule.preparation
+        if preparation is None:
+            return
+        for lease, hosts in moves:
+            plan = lease.plan
+            assert plan is not None, "it has a plan"
+            before, after = (hosts, plan.hosts) if back else (plan.hosts, hosts)
+            reroute(preparation, lease.id, before, after)
 
     def carry_out(self, moves: Sequence[Move], reason: str) -> None:
         """Let leases have other hosts for the same time."""
