@@ -34,6 +34,7 @@ LEASE_FIELDS = (
     "duration",
     "real-duration",
     "preemptible",
+    "hosts",
     "nodes",
     "image",
 )

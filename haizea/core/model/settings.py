@@ -89,7 +89,7 @@ class Settings:
     enactment_overhead_seconds: int = 0
     non_schedulable_seconds: int = 0
     run_on: bool = False
-    remapping_effort: int = 20_000
+    remapping_effort: int = 6_000
     images: ImageSettings | None = None
 
     @property

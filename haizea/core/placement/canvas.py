@@ -164,7 +164,8 @@ class Canvas:
 
     def overlapping(self, host: int, start: int, end: int) -> list[Unit]:
         """The units on a host that are there at some time in ``[start, end)``."""
-        return [unit for unit in self.row(host) if unit.start < end and unit.end > start]
+        row = self._rows.get(host) or self.row(host)
+        return [unit for unit in row if unit.start < end and unit.end > start]
 
     def put(self, unit: Unit, host: int) -> None:
         """The unit is on this host now."""

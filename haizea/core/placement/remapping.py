@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.allocation import Apart
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
+from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, spare_bits
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease
@@ -75,16 +77,21 @@ def _moves(canvas: Canvas) -> list[Move]:
 
 
 def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
-    """Whether all hosts together have as much as is held and asked for, at every moment."""
+    """Whether all hosts together have as much as is held and asked for, at every moment.
+
+    What takes more than half of a host needs one for itself: such halves are counted, too.
+    """
     shut = table.shut
+    halves = _Halves(table.uniform_capacity)
     up = [c for host, c in enumerate(table.capacities) if not shut >> host & 1]
-    spare = spare_bits(len(demand.capacities[0]))
-    free = sum(map(pack, up)) + spare - sum(map(pack, demand.capacities))
+    spare = spare_bits(len(demand.capacities[0]) + 1)
+    asked = sum([halves.counted(size) for size in demand.capacities])
+    free = sum([pack((*capacity, 2)) for capacity in up]) + spare - asked
     if free & spare != spare:
         return False
     changes: list[tuple[int, int]] = []
     for hold in table.holds_between(start, end):
-        amount = _held(hold, shut)
+        amount = _held(hold, shut, halves)
         changes.append((hold.start, amount))
         changes.append((hold.end, -amount))
     # At one moment, what ends comes before what begins.
@@ -96,12 +103,36 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
     return True
 
 
-def _held(hold: Hold, shut: HostSet) -> int:
+def _held(hold: Hold, shut: HostSet, halves: _Halves) -> int:
     """What is held of the hosts that are not shut."""
     if hold.same is not None:
         count = (hold.hosts & ~shut).bit_count() if shut else hold.count
-        return pack(hold.same) * count
-    return sum([pack(amount) for host, amount in hold.use if not shut >> host & 1])
+        # Several nodes on one host might be parted, and then be less than half of one each.
+        single = isinstance(hold.use, Apart)
+        return (halves.counted(hold.same) if single else pack((*hold.same, 0))) * count
+    return sum([pack((*amount, 0)) for host, amount in hold.use if not shut >> host & 1])
+
+
+class _Halves:
+    """Sizes in one number, with how many halves of a host nobody else can have beside them."""
+
+    def __init__(self, capacity: Capacity | None) -> None:
+        self._capacity = capacity
+        self._known: dict[Capacity, int] = {}
+
+    def counted(self, size: Capacity) -> int:
+        """The size of a node, and its halves."""
+        counted = self._known.get(size)
+        if counted is None:
+            counted = self._known[size] = pack((*size, self._of(size)))
+        return counted
+
+    def _of(self, size: Capacity) -> int:
+        if self._capacity is None:
+            return 0
+        # Of one type alone: who takes most of the CPU may be beside who takes most of the memory.
+        least = 2 * size[0] - self._capacity[0]
+        return 2 if least > 0 else 1 if least == 0 else 0
 
 
 class _Search:

@@ -8,6 +8,7 @@ peak, so room is found wherever there is any, as long as all that begins later m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
@@ -15,8 +16,8 @@ from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Unit
 from haizea.core.placement.mapper import Hosts
 
-#: Of many hosts that are free at a moment, so many are compared.
-_MOST_PARTNERS = 64
+#: Of many hosts that are free at a moment, so many are compared before they are tried.
+_MOST_COMPARED = 16
 
 
 class Swapping:
@@ -64,18 +65,19 @@ class Swapping:
                 return True
         return False
 
-    def _partners(self, moment: int, chosen: HostSet) -> list[int]:
-        """Hosts that are free at the moment, those that stay so for longest first."""
-        table = self._canvas.table
-        free = table.room(self._size, moment, moment + 1)[0] & ~chosen & ~self._touched
+    def _partners(self, moment: int, chosen: HostSet) -> Iterator[int]:
+        """Hosts that are free at the moment; those that seem to stay so for longest first."""
+        table, keep = self._canvas.table, ~chosen & ~self._touched
+        yield from hosts_in(lowest(table.room(self._size, moment, self._end)[0] & keep, 1))
+        free = table.room(self._size, moment, moment + 1)[0] & keep
+        some = lowest(free, _MOST_COMPARED)
+        ranked = [(-self._canvas.next_start(host, moment), host) for host in hosts_in(some)]
+        for _, host in sorted(ranked):
+            yield host
+        yield from hosts_in(free & ~some)
         for host in hosts_in(self._touched & ~chosen & ~table.shut):
             if not self._canvas.overlapping(host, moment, moment + 1):
-                free |= 1 << host
-        throughout = free & ~self._touched & table.room(self._size, moment, self._end)[0]
-        if throughout:
-            free = lowest(throughout, 1)
-        some = hosts_in(lowest(free, _MOST_PARTNERS))
-        return sorted(some, key=lambda host: (-self._canvas.next_start(host, moment), host))
+                yield host
 
     def _common_end(self, host: int, partner: int, moment: int) -> int | None:
         """The first later moment at which nothing goes on on either host.
