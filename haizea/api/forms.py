@@ -162,6 +162,11 @@ class LeaseForm(BaseModel):
         description="Whether it may be suspended to make room for another lease. Left out:"
         " a best-effort lease may, others may not.",
     )
+    hosts: Literal["any", "fixed"] = Field(
+        "any",
+        description="Whether a lease that has not begun may be given other hosts, so that there"
+        " is room for others: with `fixed` it keeps those that it was given first.",
+    )
     image: ImageForm | None = Field(None, description="The disk image that all nodes boot from.")
     label: Label = Field("", description="A name for people; it need not be unique.")
 
@@ -174,6 +179,7 @@ class LeaseForm(BaseModel):
             duration=self.duration,
             start=start,
             preemptible=kind is Kind.BEST_EFFORT if self.preemptible is None else self.preemptible,
+            fixed_hosts=self.hosts == "fixed",
             image=None if self.image is None else self.image.image(),
             label=self.label,
             said=said,

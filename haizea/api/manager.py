@@ -54,6 +54,7 @@ class Draft:
     image: DiskImage | None = None
     label: str = ""
     said: str = ""
+    fixed_hosts: bool = False
 
     @property
     def digest(self) -> str:
@@ -66,6 +67,7 @@ class Draft:
             self.preemptible,
             self.image and (self.image.name, self.image.size_mb),
             self.label,
+            *(["fixed hosts"] if self.fixed_hosts else []),
         )
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
@@ -85,6 +87,7 @@ class Draft:
             duration=self.duration,
             start=self.start,
             preemptible=self.preemptible,
+            fixed_hosts=self.fixed_hosts,
             image=self.image,
             label=self.label,
             owner=owner,

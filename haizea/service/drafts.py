@@ -51,6 +51,7 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
         duration=lease.duration_seconds,
         start=None if lease.start_seconds is None else now + lease.start_seconds,
         preemptible=lease.preemptible,
+        fixed_hosts=lease.fixed_hosts,
         image=lease.image,
         label=lease.label,
         said=said,

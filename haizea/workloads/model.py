@@ -58,6 +58,7 @@ class WorkloadLease:
     owner: str = ""
     deadline_seconds: int | None = None
     extras: tuple[tuple[str, str], ...] = ()
+    fixed_hosts: bool = False
 
     @property
     def node_count(self) -> int:
@@ -188,6 +189,7 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
                 duration=lease.duration_seconds,
                 start=None if since is None else start + since,
                 preemptible=lease.preemptible,
+                fixed_hosts=lease.fixed_hosts,
                 image=lease.image,
                 label=lease.label,
                 owner=lease.owner,

@@ -207,6 +207,7 @@ class _Reader:
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in fields:
             preemptible = self._parse(fields["preemptible"], "preemptible", values.boolean)
+        fixed_hosts = "hosts" in fields and self._parse(fields["hosts"], "hosts", _fixed)
         number = self._id(fields["id"]) if "id" in fields else None
         arrival = fields.get("arrival")
         return WorkloadLease(
@@ -219,6 +220,7 @@ class _Reader:
             duration_seconds=duration,
             real_duration_seconds=real,
             preemptible=preemptible,
+            fixed_hosts=fixed_hosts,
             image=self._image(fields["image"]) if "image" in fields else None,
             label="" if number is None else str(number),
             id=number,
@@ -254,3 +256,9 @@ class _Reader:
         if not name:
             self._fail(fields["id"], "image", "the id is empty")
         return DiskImage(name, self._parse(fields["size"], "size", values.whole))
+
+
+def _fixed(text: str) -> bool:
+    if text.strip().lower() not in {"fixed", "any"}:
+        raise ValueError(f"{text!r} is neither fixed nor any")
+    return text.strip().lower() == "fixed"

@@ -6,9 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from played import play
 
 from haizea.checker import check_file
+from haizea.workloads.errors import WorkloadError
+from haizea.workloads.reader import read
 
 LEASE = (
     "  - {{id: {}, arrival: {}, start: 3600, duration: 3600,"
@@ -32,6 +35,23 @@ def run(folder: Path) -> Path:
     assert "lease 1 is to run on host-2: its hosts go to lease 3" in played.log
     assert [played.of(i, "run")[0].hosts for i in (1, 2, 3)] == [(2,), (2,), (1,)]
     return folder / "results"
+
+
+def test_a_workload_may_ask_for_fixed_hosts(tmp_path: Path) -> None:
+    fixed = TRACE.replace("duration: 3600,", "duration: 3600, hosts: fixed,")
+    trace = tmp_path / "repack.yaml"
+    trace.write_text(fixed, encoding="utf-8")
+    site = {"resources": "2 CPU:200 Memory:2048"}
+    played = play(tmp_path, {"simulation": site, "tracefile": {"tracefile": str(trace)}})
+    assert played.states() == {"Done": 2, "Rejected": 1}
+
+
+def test_hosts_that_are_neither_fixed_nor_any_are_told(tmp_path: Path) -> None:
+    trace = tmp_path / "repack.yaml"
+    wrong = TRACE.replace("duration: 3600,", "duration: 3600, hosts: host-1,")
+    trace.write_text(wrong, encoding="utf-8")
+    with pytest.raises(WorkloadError, match="'host-1' is neither fixed nor any"):
+        read(trace)
 
 
 def test_the_story_says_what_moved_and_for_whom(tmp_path: Path) -> None:
