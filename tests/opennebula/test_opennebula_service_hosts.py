@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,36 @@ def test_a_reservation_leaves_a_host_that_is_taken_out_of_use(
             assert "takes nothing new: it is" in message(cloud, vm)
         cloud.assert_starts_in_time(vm)
         assert cloud.host(vm) == 1 - before[0]
+        cloud.assert_no_overload()
+
+
+def planned_host(cloud: Site, vm: int) -> str:
+    """Where its owner reads that it is to run."""
+    status = str(cloud.sandbox.cloud.vms[vm].user_template.get("HAIZEA_STATUS", ""))
+    found = re.search(r"PLANNED_HOST\W+([\w-]+)", status)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("disabled", [False, True], ids=["", "a host is disabled before"])
+def test_a_planned_host_that_changes_is_told_and_is_where_the_vm_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disabled: bool
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=3 if disabled else 2) as cloud:
+        words = {"start": "+00:20:00", "duration": "00:10:00"}
+        halves = [cloud.submit(cpu=4, **words) for _ in range(2)]
+        for vm in halves:
+            cloud.until(partial(cloud.has_lease, vm, State.SCHEDULED))
+        cloud.until(lambda: all(planned_host(cloud, vm) for vm in halves), seconds=900)
+        before = [cloud.planned(vm) for vm in halves]
+        assert before[0] != before[1]
+        whole = cloud.booked(start="+00:16:00")
+        if disabled:
+            switch(cloud, cloud.planned(whole)[0], DISABLED)
+        cloud.until(lambda: cloud.planned(halves[0]) == cloud.planned(halves[1]), seconds=200)
+        cloud.until(lambda: len({planned_host(cloud, vm) for vm in halves}) == 1, seconds=900)
+        for vm in (*halves, whole):
+            cloud.assert_starts_in_time(vm)
+        assert cloud.host(halves[0]) == cloud.host(halves[1]) != cloud.host(whole)
         cloud.assert_no_overload()
 
 

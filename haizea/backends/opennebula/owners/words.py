@@ -17,6 +17,10 @@ _LONGEST_REASON = 500
 _ZONE_NAME = re.compile(r"[A-Z]{2,6}", re.ASCII)
 
 
+#: Until then its hosts are a plan, and may be others yet.
+_NOT_BEGUN = frozenset({State.SCHEDULED, State.PREPARING, State.READY})
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What is said in one VM."""
@@ -80,6 +84,7 @@ def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
         "START": "" if start is None else _iso(start, zone),
         "END": "unlimited" if end == FOREVER else "" if end is None else _iso(end, zone),
         "HOST": here.host if record.state in _ON_HOSTS else "",
+        "PLANNED_HOST": here.host if record.state in _NOT_BEGUN else "",
         "PROGRESS": here.doing or ("shutting down" if _shuts_down(record) else ""),
         "REASON": reason,
         "REMARK": here.remark,
