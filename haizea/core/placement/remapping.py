@@ -25,6 +25,8 @@ from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
 _MOST_HOSTS = 64
+#: To find these among so many takes as long as to look at one.
+_GLANCED_AT = 16
 
 
 class Effort:
@@ -141,6 +143,8 @@ class _Search:
     def __init__(self, canvas: Canvas, effort: Effort) -> None:
         self._canvas = canvas
         self._effort = effort
+        #: Hosts that may have room, for a size over a time; on large sites they take long to find.
+        self._promising: dict[tuple[Capacity, int, int], HostSet] = {}
         table = canvas.table
         self._up = ((1 << len(table.capacities)) - 1) & ~table.shut
 
@@ -226,12 +230,16 @@ class _Search:
         hosts, table = unit.allowed & self._up, self._canvas.table
         if hosts.bit_count() <= _MOST_HOSTS:
             return hosts_in(hosts)
-        known = hosts & self._canvas.loaded
-        fresh = hosts & ~known
-        free = table.room(unit.size, unit.start, unit.end)[0] & fresh
-        at_first = table.room(unit.size, unit.start, unit.start + 1)[0] & fresh & ~free
-        some = lowest(free, _MOST_HOSTS // 4) | lowest(at_first, _MOST_HOSTS // 4)
-        return hosts_in(some | lowest(known, _MOST_HOSTS - some.bit_count()))
+        asked = unit.size, unit.start, unit.end
+        some = self._promising.get(asked)
+        if some is None:
+            free = table.room(unit.size, unit.start, unit.end)[0] & hosts
+            at_first = table.room(unit.size, unit.start, unit.start + 1)[0] & hosts & ~free
+            some = lowest(free, _MOST_HOSTS // 4) | lowest(at_first, _MOST_HOSTS // 4)
+            self._promising[asked] = some
+            self._effort.left -= len(table.capacities) // _GLANCED_AT
+        known = hosts & self._canvas.loaded & ~some
+        return hosts_in(some & hosts | lowest(known, _MOST_HOSTS - some.bit_count()))
 
 
 def _work(unit: Unit) -> int:
