@@ -64,7 +64,12 @@ def remap(
         return None
     if demand.size is not None and takes_whole(demand, table.uniform_capacity):
         canvas = Canvas(table, planned)
-        hosts = Swapping(canvas, demand.size, start, end).hosts(demand.count, demand.allowed)
+        # Where all hosts are taken whole it always ends well; elsewhere each exchange takes long.
+        most = None
+        if not all_taken_whole(table, start, end):
+            most = effort.left * _GLANCED_AT // (2 * len(table.capacities))
+        swapping = Swapping(canvas, demand.size, start, end, most)
+        hosts = swapping.hosts(demand.count, demand.allowed)
         if hosts is not None:
             return Remapped(hosts, _moves(canvas))
     canvas = Canvas(table, planned)
@@ -76,6 +81,15 @@ def remap(
 
 def _moves(canvas: Canvas) -> list[Move]:
     return [Move(lease, hosts) for lease, hosts in canvas.moved()]
+
+
+def all_taken_whole(table: SlotTable, start: int, end: int) -> bool:
+    """Whether whoever holds something of equal hosts then holds them whole."""
+    whole = table.uniform_capacity
+    return whole is not None and all(
+        hold.same is not None and hold.same[0] == whole[0]
+        for hold in table.holds_between(start, end)
+    )
 
 
 def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:

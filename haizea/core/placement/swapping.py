@@ -21,14 +21,20 @@ _MOST_COMPARED = 16
 
 
 class Swapping:
-    """Frees hosts throughout ``[start, end)`` on a canvas of equal hosts."""
+    """Frees hosts throughout ``[start, end)`` on a canvas of equal hosts.
 
-    def __init__(self, canvas: Canvas, size: Capacity, start: int, end: int) -> None:
+    It is given up after so many exchanges, ``most``, if that is not ``None``.
+    """
+
+    def __init__(
+        self, canvas: Canvas, size: Capacity, start: int, end: int, most: int | None
+    ) -> None:
         self._canvas = canvas
         self._size = size
         self._start = start
         self._end = end
         self._touched: HostSet = 0
+        self._most = most
 
     def hosts(self, count: int, allowed: HostSet) -> Hosts | None:
         """So many hosts, free throughout; ``None`` if that is not possible."""
@@ -51,6 +57,10 @@ class Swapping:
             moment, host = heappop(conflicts)
             if moment >= self._end:
                 break
+            if self._most is not None:
+                self._most -= 1
+                if self._most < 0:
+                    return None
             if not self._hand_over(host, moment, chosen):
                 return None
             heappush(conflicts, (self._canvas.next_start(host, moment), host))
