@@ -1,10 +1,10 @@
 """Other hosts for what has not begun, so that there is room for one lease more.
 
 What was promised keeps its time and its room, not its hosts. Where equal nodes take hosts
-whole, hosts swap what is planned on them from some moment on (:mod:`haizea.core.placement.swapping`):
-that finds room wherever there is. Else units are put on the fullest hosts that have room;
-one that finds none takes the place of those that are most easily put elsewhere, and these
-look for room in turn. How often a unit was refused makes it the harder to displace, so that
+whole, hosts swap what is planned on them from some moment on
+(:mod:`haizea.core.placement.swapping`): that finds room wherever there is. Else units are put
+on the fullest hosts that have room; one that finds none takes the place of those that are most
+easily put elsewhere, and these look for room in turn. How often a unit was refused makes it the harder to displace, so that
 the search does not run in circles. It takes no longer than a bound on the hosts looked at.
 """
 
