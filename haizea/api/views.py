@@ -28,6 +28,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    HostsPlanned,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -132,7 +133,7 @@ def lease_story(
     record: LeaseRecord, started: int | None, events: Sequence[Event], site: Site
 ) -> LeaseStory:
     """A lease with all that happened to it."""
-    story = [entry for event in events if (entry := _story_entry(event)) is not None]
+    story = _story(events, site)
     reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
     return LeaseStory(
         **_shown(record, started, site.types),
@@ -142,21 +143,31 @@ def lease_story(
     )
 
 
-def _story_entry(event: Event) -> StoryEntry | None:
-    match event.decision:
-        case LeaseAccepted():
-            state, reason, code = State.NEW, "", ""
-        case StateChanged(new=new, reason=why, code=word):
-            state, reason, code = new, spell_times(why), word
-        case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
-            return None
-        case HostChanged() | RatesChanged() | ImageStored():
-            return None
-        case _:
-            assert_never(event.decision)
-    return StoryEntry(
-        event=event.id, time=written(event.time), state=state, reason=reason, code=code
-    )
+def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
+    """The states that a lease came into, and other hosts that were planned meanwhile."""
+    story: list[StoryEntry] = []
+    state = State.NEW
+    for event in events:
+        match event.decision:
+            case LeaseAccepted():
+                reason, code = "", ""
+            case StateChanged(new=new, reason=why, code=word):
+                state, reason, code = new, spell_times(why), word
+            case HostsPlanned(hosts=hosts, reason=why):
+                where = ", ".join(host_names(site, sorted(set(hosts))))
+                reason, code = f"it is to run on {where} now: {spell_times(why)}", "moved"
+            case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
+                continue
+            case HostChanged() | RatesChanged() | ImageStored():
+                continue
+            case _:
+                assert_never(event.decision)
+        story.append(
+            StoryEntry(
+                event=event.id, time=written(event.time), state=state, reason=reason, code=code
+            )
+        )
+    return story
 
 
 def _past(events: Iterable[Event], site: Site) -> list[ReservationOut]:

@@ -14,6 +14,7 @@ from haizea.core.model.events import (
     Expected,
     HostChanged,
     HostsLimited,
+    HostsPlanned,
     ImageStored,
     LeaseAccepted,
     OperationEnded,
@@ -242,7 +243,9 @@ def _lease_of(decision: Decision) -> int | None:
             return None
         case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None
-        case StateChanged() | HostsLimited() | Expected() | OperationStarted() | OperationEnded():
+        case StateChanged() | HostsLimited() | HostsPlanned() | Expected():
+            return decision.lease_id
+        case OperationStarted() | OperationEnded():
             return decision.lease_id
         case _:
             assert_never(decision)

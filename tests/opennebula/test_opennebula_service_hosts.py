@@ -60,7 +60,7 @@ def test_a_planned_host_that_changes_is_told_and_is_where_the_vm_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disabled: bool
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=3 if disabled else 2) as cloud:
-        words = {"start": "+00:20:00", "duration": "00:10:00"}
+        words: dict[str, Any] = {"start": "+00:20:00", "duration": "00:10:00"}
         halves = [cloud.submit(cpu=4, **words) for _ in range(2)]
         for vm in halves:
             cloud.until(partial(cloud.has_lease, vm, State.SCHEDULED))
