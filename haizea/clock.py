@@ -1,4 +1,4 @@
-"""What time it is, and waiting for the next moment.
+"""Clocks: the present time, and waiting for the next moment.
 
 All moments are whole seconds since the epoch. The loop knows a clock by three methods
 only, so a simulation and a daemon are the same program with another clock.
@@ -70,7 +70,7 @@ class SimulatedClock:
 
 
 class Pace(NamedTuple):
-    """How the time of a run follows real time.
+    """The pace at which the time of a run follows real time.
 
     ``speed`` seconds of the run pass in a real second; the run's ``moment`` was real
     ``time``, both in seconds since the epoch.

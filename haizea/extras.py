@@ -63,7 +63,7 @@ def install_line(*extras: str) -> str:
 
 
 def _origin() -> dict[str, Any]:
-    """Where pip had this installation from, as PEP 610 has it; empty for an index."""
+    """Return where pip had this installation from, as PEP 610 has it; empty for an index."""
     # Imported when it is needed: it takes longer than the rest of the start.
     from importlib.metadata import PackageNotFoundError, distribution
 

@@ -47,7 +47,7 @@ class LockFile:
 
 
 def is_taken(path: Path) -> bool:
-    """Whether a process has the file alone. A file that cannot be read has nobody's lock."""
+    """Tell whether a process has the file alone. Nobody holds a file that cannot be read."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

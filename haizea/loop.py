@@ -42,20 +42,20 @@ class EndlessInstant(Exception):
 
 
 class DrivenScheduler(Protocol):
-    """What the loop asks of a scheduler (:class:`haizea.core.scheduler.Scheduler`)."""
+    """The part of a scheduler that the loop uses (:class:`haizea.core.scheduler.Scheduler`)."""
 
     def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
-        """What follows from ``inputs`` and from its being ``now``."""
+        """Return what follows from ``inputs`` and from its being ``now``."""
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
 
 
 class Arrivals(Protocol):
-    """Where requests come from: a trace, or the inbox of a daemon."""
+    """A source of requests: a trace, or the inbox of a daemon."""
 
     def next_arrival(self) -> int | None:
-        """When the next request comes, where that is known."""
+        """Return when the next request comes, where that is known."""
 
     def take(self, now: int) -> list[Input]:
         """The requests that have come up to ``now`` and were not yet taken, in order."""
@@ -65,7 +65,7 @@ class Observer(Protocol):
     """Somebody who is told every decision: results, log, progress, a daemon's store."""
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """What was decided at ``now``, before it is carried out.
+        """Take note of what was decided at ``now``, before it is carried out.
 
         It is empty where the scheduler was told something that changes nothing.
         """
@@ -82,7 +82,7 @@ class TraceArrivals:
         self._next = 0
 
     def next_arrival(self) -> int | None:
-        """When the next request is submitted; ``None`` after the last."""
+        """Return when the next request is submitted; ``None`` after the last."""
         if self._next < len(self._requests):
             return self._requests[self._next].submitted
         return None
@@ -114,7 +114,7 @@ class Tally:
 
     @property
     def states(self) -> dict[State, int]:
-        """How many leases are in each state, for the states that have any."""
+        """The number of leases in each state, for the states that have any."""
         return {state: count for state, count in self._states.items() if count > 0}
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:

@@ -1,4 +1,4 @@
-"""What can be plugged into Haizea, and how a name in the configuration becomes an object.
+"""The kinds of plug-ins, and how a name in the configuration becomes an object.
 
 A name is one of three things, looked for in this order: the short name of something that
 comes with Haizea; a dotted path, ``package.module.Class``, to a class of your own; the

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: decisions in words, status lines, and the log's form.
+"""Messages of a run while it goes on: decisions in words, status lines, and the log's form.
 
 The log is Python's, under the name ``haizea``. Its levels are those of the configuration:
 ``STATUS`` says how far the run is, ``INFO`` adds what becomes of every lease and host,
@@ -112,7 +112,7 @@ class StatusLog:
 
 
 def status_line(tally: Tally, total: int) -> str:
-    """How many leases there are in which state, for people."""
+    """Return how many leases there are in which state, for people."""
     states = ", ".join(f"{count} {state}" for state, count in tally.states.items())
     return f"{tally.submitted} of {total} leases submitted, {tally.finished} finished" + (
         f" ({states})" if states else ""
@@ -120,7 +120,7 @@ def status_line(tally: Tally, total: int) -> str:
 
 
 def about(decision: Decision) -> dict[str, Any]:
-    """What a decision is about, as the fields that a log for programs has beside the words."""
+    """Return what a decision is about, as fields that a log for programs has beside the words."""
     found: dict[str, Any] = {"decision": type(decision).__name__}
     match decision:
         case LeaseAccepted(request=request):
@@ -171,7 +171,7 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
 
 
 def describe_request(request: LeaseRequest, site: Site) -> str:
-    """What a request asks for, in one line."""
+    """Describe what a request asks for, in one line."""
     nodes = " + ".join(f"{s.count} x {site.types.describe(s.capacity)}" for s in request.nodes)
     length = "without end" if request.duration is None else f"for {request.duration} s"
     start = f" from {format_utc(request.start)}" if request.start is not None else ""

@@ -64,7 +64,7 @@ class LeaseFailure(Exception):
 
 
 class Status(StrEnum):
-    """How a run ended; the value is the word in its results file."""
+    """The way in which a run ended; the value is the word in its results file."""
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
@@ -73,7 +73,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run ended.
+    """The outcome of a run.
 
     ``started`` and ``ended`` are times of the run's clock. ``states`` counts the leases
     that were submitted, of ``total`` in all. ``message`` says why the run was not
@@ -188,7 +188,7 @@ class Simulation:
         return self._config.general.lease_failure_handling
 
     def _is_over(self, due: int) -> bool:
-        """Whether the run ends here, ``due`` being the next moment of it."""
+        """Tell whether the run ends here, ``due`` being the next moment of it."""
         tally = self.tally
         if self._interrupted or due >= FOREVER:
             return True
@@ -197,7 +197,7 @@ class Simulation:
         return self._reached()
 
     def _goal(self) -> Callable[[], bool]:
-        """What says whether that has come for which ``stop-when`` waits."""
+        """Return a function that tells whether the goal of ``stop-when`` is reached."""
         tally, best_effort, total = self.tally, self._best_effort, self.total
         match self._config.simulation.stop_when:
             case StopWhen.ALL_LEASES_DONE:
@@ -358,7 +358,7 @@ def _bound(config: Config, workload: Workload) -> tuple[Site, BoundWorkload]:
 
 
 def _bug(error: SchedulerError) -> str:
-    """What to tell of an error in the scheduler, naming the leases it had been told of."""
+    """Describe an error in the scheduler, naming the leases it had been told of."""
     leases = sorted(
         {
             event.request.id if isinstance(event, LeaseSubmitted) else event.lease_id

@@ -1,4 +1,4 @@
-"""What a service keeps and is asked about: decisions as events, leases, tokens.
+"""Data that a service keeps and is asked about: decisions as events, leases, tokens.
 
 The store keeps it, the HTTP interface shows it, and neither knows the other.
 """
@@ -15,7 +15,7 @@ from haizea.core.model.lifecycle import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseQuery:
-    """Which leases are asked for; what is ``None`` does not matter.
+    """Selection of leases; what is ``None`` does not matter.
 
     ``submitted_from`` is included, ``submitted_until`` is not. Without ``finished``, only
     leases that are not over. They come by id, ``newest_first`` or not; ``after`` is the
@@ -49,7 +49,7 @@ class Event:
 
 
 class Role(StrEnum):
-    """What a token allows; the value is the name that users see."""
+    """The rights of a token; the value is the name that users see."""
 
     USER = "user"
     OPERATOR = "operator"

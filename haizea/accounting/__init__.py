@@ -1,1 +1,1 @@
-"""What a run leaves behind: probes, counters, the results file and its export."""
+"""The results of a run: probes, counters, the results file and its export."""

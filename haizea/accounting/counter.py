@@ -91,7 +91,7 @@ class Counter:
 
     @property
     def names_leases(self) -> bool:
-        """Whether any value that was not drained yet is of a lease."""
+        """True if any value that was not drained yet is of a lease."""
         return self._of_leases
 
     def drain(self) -> list[object]:

@@ -37,11 +37,11 @@ class Delivery:
 
     @property
     def impatient(self) -> bool:
-        """Whether a probe is to see all decisions, and so perhaps each as it comes."""
+        """True if a probe is to see all decisions, and so perhaps each as it comes."""
         return any(box is self._everything for _, box in self._probes)
 
     def boxes(self, decision_type: type[Decision]) -> Boxes:
-        """Where decisions of this type are to be put."""
+        """Return the boxes into which decisions of this type are to be put."""
         known = self._boxes.get(decision_type)
         if known is None:
             known = self._boxes[decision_type] = tuple(
@@ -75,7 +75,7 @@ class Delivery:
 
 
 def blamed(probe: Probe, now: int, error: Exception) -> ResultsError:
-    """Which probe it was: one of the user's may raise anything."""
+    """Return an error that names the probe: one of the user's may raise anything."""
     return ResultsError(
         f"the probe {type(probe).__name__} failed at {now}: {type(error).__name__}: {error}"
     )

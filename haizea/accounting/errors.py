@@ -1,4 +1,4 @@
-"""What goes wrong with results files."""
+"""Errors with results files."""
 
 from __future__ import annotations
 

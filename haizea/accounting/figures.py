@@ -24,7 +24,7 @@ OUTCOMES = {
 
 
 class Work:
-    """What the standard figures are made of.
+    """The quantities that the standard figures are made of.
 
     ``seconds`` has how much CPU was held for each purpose, in percent × seconds, and
     ``cpu`` what there was; the rest is of the leases.

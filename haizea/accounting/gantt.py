@@ -150,7 +150,7 @@ def _merged(by_row: Mapping[int, Sequence[_Bar]]) -> list[_Bar]:
 
 
 class _Picture:
-    """Where everything is, in pixels."""
+    """The position of everything, in pixels."""
 
     def __init__(self, hosts: Sequence[str], start: int, end: int) -> None:
         self.hosts = [_short(name) for name in hosts]

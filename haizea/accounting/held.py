@@ -1,4 +1,4 @@
-"""What a reservation held, as rows have it."""
+"""Resources that a reservation held, as rows have them."""
 
 from __future__ import annotations
 

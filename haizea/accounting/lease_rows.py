@@ -28,7 +28,7 @@ class LeaseRows:
 
     @property
     def rows(self) -> tuple[Rows, Rows, Rows]:
-        """What is to be written."""
+        """The rows to be written."""
         return self._leases, self._plain, self._node_sets
 
     def add(self, record: LeaseRecord) -> None:

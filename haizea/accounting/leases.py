@@ -1,4 +1,4 @@
-"""What became of each lease so far, as decisions tell it."""
+"""The history of each lease so far, as decisions tell it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class LeaseRecord:
 
     @property
     def since(self) -> int:
-        """When it came to that state."""
+        """The moment at which it came to that state."""
         return self.last.time
 
     @property

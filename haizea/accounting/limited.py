@@ -1,4 +1,4 @@
-"""Where nodes of leases may run, and where they do, of leases that may not run everywhere."""
+"""Hosts of leases that may not run everywhere: those allowed to their nodes, and those in use."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Limited:
 
     @property
     def rows(self) -> tuple[Rows, Rows]:
-        """What is to be written."""
+        """The rows to be written."""
         return self._rules, self._hosts

@@ -135,7 +135,7 @@ class ResultsFile:
 
     @property
     def path(self) -> Path:
-        """Where the results are once the run is over."""
+        """The path of the results once the run is over."""
         return self._path
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:

@@ -19,7 +19,7 @@ _KINDS = {Kind.AR: "AR", Kind.BEST_EFFORT: "best-effort", Kind.IMMEDIATE: "immed
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """How many leases of one kind there were, and what became of them."""
+    """Numbers of leases of one kind, by outcome."""
 
     kind: str
     accepted: int
@@ -32,7 +32,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a quantity spreads over the completed best-effort leases."""
+    """The distribution of a quantity over the completed best-effort leases."""
 
     mean: float
     median: float

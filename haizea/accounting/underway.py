@@ -23,12 +23,12 @@ class UnderWay:
         self._operations: dict[tuple[int, Purpose, int], list[OperationStarted]] = {}
 
     def started(self, operation: OperationStarted) -> None:
-        """It is under way from now on."""
+        """Note that it is under way from now on."""
         key = (operation.lease_id, operation.purpose, operation.time)
         self._operations.setdefault(key, []).append(operation)
 
     def ended(self, operation: OperationEnded) -> None:
-        """It is over. One whose start was not told is none of our business."""
+        """Note that it is over. One whose start was not told is passed over."""
         key = (operation.lease_id, operation.purpose, operation.start)
         same = self._operations.get(key)
         if same is None:
@@ -70,7 +70,7 @@ def _held(
     hosts: Mapping[int, Host],
     nothing: Capacity,
 ) -> Use:
-    """What the operation holds on each of its hosts."""
+    """Return the capacity that the operation holds on each of its hosts."""
     use = dict.fromkeys(operation.hosts, nothing)
     record = leases.get(operation.lease_id)
     if operation.purpose is Purpose.OUTAGE:

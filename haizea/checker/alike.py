@@ -22,7 +22,7 @@ _MOST_ANSWERS = 50_000
 
 
 class _Likeness(NamedTuple):
-    """What hosts have in common: if they take something new, what is free, and who is there."""
+    """The state that hosts share: if they take something new, what is free, and who is there."""
 
     shut: bool
     free: int
@@ -30,7 +30,7 @@ class _Likeness(NamedTuple):
 
 
 class _Group:
-    """So many hosts that are alike."""
+    """A number of hosts that are alike."""
 
     __slots__ = ("count", "likeness")
 
@@ -61,7 +61,7 @@ class AlikeHosts:
             self._become(alike, _Likeness(shut, free - holding[2], there))
 
     def give_back(self, hosts: Sequence[int], holding: Holding) -> None:
-        """It is not held any more."""
+        """Note that it is not held any more."""
         for alike in self._alike(hosts):
             shut, free, holdings = self._of[alike[0]].likeness
             if holding in holdings:
@@ -76,12 +76,12 @@ class AlikeHosts:
             self._become([host], group.likeness._replace(shut=not opens))
 
     def may_fit(self, total: Capacity) -> bool:
-        """Whether there is as much free on all open hosts together."""
+        """Tell whether there is as much free on all open hosts together."""
         guard = self.packing.guard
         return (self._spare - self.packing.pack(total)) & guard == guard
 
     def node_size(self, node: Capacity) -> NodeSize:
-        """Where nodes of this size fit."""
+        """Return the room for nodes of this size."""
         size = self._sizes.pop(node, None)
         if size is None:
             if len(self._sizes) >= _MOST_SIZES:
@@ -92,7 +92,7 @@ class AlikeHosts:
         return size
 
     def free_at(self, host: int, time: int) -> int | None:
-        """What is free on a host when those that leave until then are gone.
+        """Return what is free on a host when those that leave until then are gone.
 
         ``None`` if it takes nothing new, or is not there.
         """
@@ -144,7 +144,7 @@ class AlikeHosts:
 
 
 class NodeSize:
-    """How many nodes of one size fit now, and how many more when leases have left."""
+    """The number of nodes of one size that fit now, and how many more when leases have left."""
 
     def __init__(self, node: Capacity, packing: Packing, groups: Iterable[_Group]) -> None:
         self._node = node
@@ -174,7 +174,7 @@ class NodeSize:
         self.changed.clear()
 
     def soonest(self, count: int) -> tuple[int, int] | None:
-        """When so many fit, more than now, if all leave as they planned; and how many then."""
+        """Return when so many fit, more than now, if all leave as planned; and how many then."""
         room = self.room
         for time in self._times:
             if time >= FOREVER:
@@ -185,7 +185,7 @@ class NodeSize:
         return None
 
     def fits(self, free: int) -> int:
-        """How many fit in so much, which is packed."""
+        """Return the number of nodes that fit in so much, which is packed."""
         found = self._answers.get(free)
         if found is None:
             if len(self._answers) > _MOST_ANSWERS:
@@ -194,7 +194,7 @@ class NodeSize:
         return found
 
     def _rooms(self, likeness: _Likeness) -> tuple[int, list[tuple[int, int]]]:
-        """How many fit on one such host now, and when how many more do."""
+        """Return the number that fit on one such host now, and when more do, and how many more."""
         if likeness.shut:
             return 0, []
         free, steps = likeness.free, list[tuple[int, int]]()

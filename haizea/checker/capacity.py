@@ -15,7 +15,7 @@ _END = itemgetter(1)
 
 
 def capacity(records: Records, sets: Iterable[ReservationSet]) -> Iterator[Violation]:
-    """What is overbooked, and what is on a host that is out of order.
+    """Find what is overbooked, and what is on a host that is out of order.
 
     ``sets`` are the reservations of leases in order of start, and of lease. What is held at
     the time is all that is in memory.
@@ -48,7 +48,7 @@ def _reversed(records: Records, held: ReservationSet) -> Iterator[Violation]:
 
 
 class _Overbooked:
-    """What is free on each host as reservations come and go."""
+    """Tracks what is free on each host as reservations come and go."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -61,7 +61,7 @@ class _Overbooked:
         self._over: set[int] = set()
 
     def hold(self, held: ReservationSet) -> Iterator[Violation]:
-        """Where the reservation, which starts after those before it, makes a host too full."""
+        """Find where the reservation, which starts after those before it, makes a host too full."""
         free, guard = self._free, self._packing.guard
         while self._ends and self._ends[0][0] <= held.start:
             self._leave(*heappop(self._ends)[2:])
@@ -111,7 +111,7 @@ def _by_host(rows: Iterable[Row]) -> dict[int, list[Row]]:
 
 
 def _merged(outages: Iterable[Row]) -> list[tuple[int, int]]:
-    """When a host was out of order. Its outages are in order of start."""
+    """Return when a host was out of order. Its outages are in order of start."""
     merged: list[tuple[int, int]] = []
     for outage in outages:
         if merged and outage.start <= merged[-1][1]:
@@ -124,7 +124,7 @@ def _merged(outages: Iterable[Row]) -> list[tuple[int, int]]:
 def _during_outage(
     held: ReservationSet, outages: dict[int, list[tuple[int, int]]]
 ) -> Iterator[Violation]:
-    """What overlaps an outage of its host."""
+    """Find what overlaps an outage of its host."""
     for host in held.hosts:
         periods = outages.get(host, [])
         first = bisect_right(periods, held.start, key=_END)

@@ -32,7 +32,7 @@ from haizea.checker.violation import Rule, Violation
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the checker found in one file. ``notes`` tell what it could not test."""
+    """The findings of the checker in one file. ``notes`` tell what it could not test."""
 
     records: Records
     violations: tuple[Violation, ...]
@@ -85,7 +85,7 @@ class _Check:
         self._transfers = Transfers(file, self._hosts, self._others, scratch)
 
     def by_lease(self) -> Iterator[Violation]:
-        """What can be told from one lease at a time."""
+        """Find what can be told from one lease at a time."""
         may_wait = may_wait_for_ever(self._records, self._hosts)
         for told in leases(self._file):
             yield from self._hosts.held_while_down(told.sets)
@@ -121,7 +121,7 @@ class _Check:
         self._queue.add(history)
 
     def by_time(self) -> Iterator[Violation]:
-        """What needs all leases, in order of time; ask it after :meth:`by_lease`."""
+        """Find what needs all leases, in order of time; ask it after :meth:`by_lease`."""
         yield from capacity(self._records, reservations_in_time(self._file))
         yield from self._exclusion.check()
         yield from self._transfers.check()
@@ -130,7 +130,7 @@ class _Check:
         yield from self._queue.check()
 
     def notes(self) -> Iterator[str]:
-        """What cannot be tested."""
+        """Tell what cannot be tested."""
         note = self._queue.describe()
         if note is not None:
             yield note

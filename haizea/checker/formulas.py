@@ -1,4 +1,4 @@
-"""How many seconds operations take, as far as the records tell.
+"""Durations of operations, in seconds, as far as the records tell.
 
 They have how much of a lease was on each host, not which node: where the order of the
 nodes matters there are a least and a most, which are equal in the common cases.
@@ -119,7 +119,7 @@ def _lease_seconds(
 
 
 def _counts(lease: Lease, use: Mapping[int, Capacity], memory: int | None) -> list[int] | None:
-    """How many nodes are on each host; ``None`` if that cannot be told."""
+    """Return the number of nodes on each host; ``None`` if that cannot be told."""
     if len(lease.node_sets) == 1:
         node = lease.node_sets[0].capacity
         kind = next(i for i, amount in enumerate(node) if amount)

@@ -69,7 +69,7 @@ def _whole_nodes(history: History) -> Iterator[Violation]:
 
 
 def _is_sum(lease: Lease, held: Capacity) -> bool:
-    """Whether some of its nodes together hold exactly so much."""
+    """Tell whether some of its nodes together hold exactly so much."""
     sets = lease.node_sets
     if len(sets) == 1:
         node = sets[0].capacity
@@ -85,7 +85,7 @@ def _shareable(lease: Lease, use: Mapping[int, Capacity]) -> bool:
 
 
 def _shareable_from(lease: Lease, hosts: list[Capacity], *, exact: bool) -> bool:
-    """Whether the nodes can be shared out so that the hosts hold exactly so much.
+    """Tell whether the nodes can be shared out so that the hosts hold exactly so much.
 
     ``exact``: all nodes, not only some. ``True`` also if that takes too long to find out.
     """

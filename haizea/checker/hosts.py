@@ -14,7 +14,7 @@ Periods = list[tuple[int, int]]
 
 
 class HostTimes:
-    """When each host was down, and when it took nothing new."""
+    """The times at which each host was down, and those at which it took nothing new."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -24,7 +24,7 @@ class HostTimes:
         self._ever_down = any(self.down.values())
 
     def absent(self, host: int, time: int) -> bool:
-        """Whether the host can take nothing new then, as far as the records tell.
+        """Tell whether the host can take nothing new then, as far as the records tell.
 
         A host whose first change is to be up may have been added to the site then.
         """
@@ -81,7 +81,7 @@ class HostTimes:
 
 
 def _periods(changes: Iterable[HostChange], statuses: set[str]) -> Periods:
-    """When the status was one of ``statuses``, in order; moments without duration left out."""
+    """Return when the status was one of ``statuses``, in order; without moments of no duration."""
     periods: Periods = []
     since: int | None = None
     for change in changes:
@@ -97,7 +97,7 @@ def _periods(changes: Iterable[HostChange], statuses: set[str]) -> Periods:
 
 
 def _within(periods: Periods, start: int, end: int) -> bool:
-    """Whether one of ``periods`` has all moments from ``start`` to ``end``, both included."""
+    """Tell whether one of ``periods`` has all moments from ``start`` to ``end``, both included."""
     at = bisect_right(periods, start, key=lambda p: p[0]) - 1
     return at >= 0 and end < periods[at][1]
 

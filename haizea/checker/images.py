@@ -23,7 +23,7 @@ _TABLE = "reservation_sets"
 
 
 def first_arrivals(file: ResultsFile) -> Arrivals:
-    """When each image first came to each host. A transfer that failed does not count.
+    """Return when each image first came to each host. A transfer that failed does not count.
 
     Empty where each lease needs a transfer of its own.
     """
@@ -44,12 +44,12 @@ def first_arrivals(file: ResultsFile) -> Arrivals:
 
 
 def _own_transfers(records: Records) -> bool:
-    """Whether each lease has its image sent for itself."""
+    """Tell whether each lease has its image sent for itself."""
     return not (records.options.image_caches or records.options.redundant_avoided)
 
 
 def arrived(records: Records, took: int, image_mb: int) -> bool:
-    """Whether a transfer that took so long was over."""
+    """Tell whether a transfer that took so long was over."""
     sure = not records.disturbed and not records.host_changes
     return sure or took >= formulas.image_seconds(records.options, image_mb)
 
@@ -112,7 +112,7 @@ class Transfers:
                 yield Row(lease, "transfer", host, start, end, ()), image
 
     def _together(self, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
-        """Whether both may be of one transfer. Who needs it no more leaves before its end."""
+        """Tell whether both may be of one transfer; who needs it no more leaves before its end."""
         records = self._records
         several = records.options.multicast or a[0].host == b[0].host
         if a[1] != b[1] or a[0].start != b[0].start or not several:

@@ -19,7 +19,7 @@ _NEVER_MAY_RUN = ("too-big", "nothing", "policy", "set-aside")
 
 
 def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
-    """Whether a lease may still wait when there is nothing left to do.
+    """Tell whether a lease may still wait when there is nothing left to do.
 
     That is so where hosts are down or drained at the end, or held without end, or not all
     will do for some lease.
@@ -32,7 +32,7 @@ def may_wait_for_ever(records: Records, hosts: HostTimes) -> bool:
 
 
 def no_loss(records: Records, history: History, *, may_wait: bool) -> Iterator[Violation]:
-    """What became of the lease, and why. ``may_wait``: :func:`may_wait_for_ever`."""
+    """Check what became of the lease, and why. ``may_wait``: :func:`may_wait_for_ever`."""
     lease, story = history.lease, history.story
     if not story:
         return  # the rule of the life cycle tells
@@ -78,7 +78,7 @@ def _unfinished(records: Records, history: History, *, may_wait: bool) -> Iterat
 
 
 class SiteSize:
-    """Whether leases fit the site when it is empty. Remembers what it found out."""
+    """Tells whether leases fit the site when it is empty. Remembers what it found out."""
 
     def __init__(self, records: Records) -> None:
         # A host whose first change is to be up may have been added then.

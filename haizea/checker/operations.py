@@ -14,7 +14,7 @@ from haizea.checker.violation import Rule, Violation
 
 
 def operations(records: Records, history: History) -> Iterator[Violation]:
-    """How long each suspension, resumption and shutdown of a lease took."""
+    """Check how long each suspension, resumption and shutdown of a lease took."""
     lease = history.lease
     for purpose, seconds in (
         ("suspend", formulas.suspend_seconds),
@@ -110,7 +110,7 @@ def worth_while(records: Records, history: History) -> Iterator[Violation]:
 
 
 def _suspended_at(history: History, stay: Stretch) -> int | None:
-    """When the stay's running ended in a suspension."""
+    """Return when the stay's running ended in a suspension."""
     for span in history.in_state("Suspending"):
         if stay.start <= span.start <= stay.end and (stay.active or 0) <= span.start:
             return span.start

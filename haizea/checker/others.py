@@ -1,4 +1,4 @@
-"""What a rule for one lease asks about the others, and about what was held."""
+"""Questions that a rule for one lease asks about others, and about what was held."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Others:
                 yield Row(number(row[0], _TABLE), purpose, host, start, end, amounts)
 
     def rules_change(self, lease: int, time: int) -> bool:
-        """Whether other hosts will do for the lease from that moment on."""
+        """Tell whether other hosts will do for the lease from that moment on."""
         return rules_change(self._db, lease, time)
 
     def image(self, lease: int) -> tuple[str, int]:
@@ -112,7 +112,7 @@ class Held:
             yield json.loads(row[0]), capacity(row, 1, _TABLE)
 
     def use(self, numbers: str) -> dict[int, Capacity]:
-        """What was held on each host."""
+        """Return the capacity that was held on each host."""
         use: dict[int, Capacity] = {}
         for on, amounts in self.sets(numbers):
             for host in on:

@@ -47,7 +47,7 @@ class Preemptions:
         )
 
     def check(self, history: History) -> Iterator[Violation]:
-        """Whether the lease may be preempted, and is so in the right way and in time."""
+        """Check that the lease may be preempted, and is so in the right way and in time."""
         lease = history.lease
         for before, change in pairwise(history.story):
             if before.state != "Active" or change.state not in ("Suspending", "Queued"):
@@ -100,7 +100,7 @@ class Preemptions:
     def _dropped(
         self, history: History, stay: Stretch, time: int, asked: int, deadline: int
     ) -> Iterator[Violation]:
-        """It starts over: only where it could not have been suspended in time."""
+        """Check that a lease starts over only where it could not have been suspended in time."""
         records, lease = self._records, history.lease
         options = records.options
         allowed = options.suspendable(lease)
@@ -159,7 +159,7 @@ class Preemptions:
     def _could_stay(
         self, victim: Victim, use: Mapping[int, Capacity], ar: Holder, holders: Iterable[Holder]
     ) -> bool:
-        """Whether it fits beside all that was held or promised when the AR was asked for."""
+        """Tell whether it fits beside all that was held or promised when the AR was asked for."""
         start, end = ar.start, victim.planned_end
         if start >= end or end >= FOREVER:
             return False

@@ -94,7 +94,7 @@ class Queue:
                     events.add(Event(stay.end, lease.id, "ends"))
 
     def _waits(self, history: History) -> None:
-        """When the lease is in the queue; moments without duration are left out."""
+        """Add the times when the lease is in the queue; moments without duration are left out."""
         lease = history.lease.id
         waits_from: int | None = None
         again = False
@@ -129,7 +129,7 @@ class Queue:
             yield from replay.moment(time, list(events))
 
     def describe(self) -> str | None:
-        """What cannot be tested, if anything."""
+        """Describe what cannot be tested, if anything."""
         if not self.applies:
             return (
                 "rule 4: the order of starts is not tested (images, own order, a real site, or"

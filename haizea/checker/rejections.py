@@ -35,7 +35,7 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """Those that were rejected, in any order; read in that of time."""
+    """The leases that were rejected, added in any order; read in that of time."""
 
     def __init__(self, scratch: Scratch, types: int) -> None:
         columns = "time, lease, kind, code, start, until, nodes"
@@ -70,7 +70,7 @@ _EVERYTHING = "ar-preempts-everything"
 def refused(
     records: Records, holders: Holders, hosts: HostTimes, refusals: Refusals
 ) -> Iterator[Violation]:
-    """Those that had room, or whom nobody kept from it."""
+    """Find rejected leases that had room, or that nobody kept from it."""
     if records.disturbed or records.options.images_managed:
         return
     for refusal, moment in zip(refusals, holders.at(r.time for r in refusals), strict=True):
@@ -105,7 +105,7 @@ def _unfounded(
 def _beside(
     records: Records, refusal: Refusal, moment: Moment, there: list[Holder]
 ) -> list[Holder] | None:
-    """Whom the lease has to fit beside; ``None`` if that cannot be told.
+    """Return the holders that the lease has to fit beside; ``None`` if that cannot be told.
 
     Without room means: not even if all that may be preempted were gone. Without time: not
     even if all of these were gone that can be.
@@ -135,7 +135,7 @@ def _beside(
 
 
 def _can_go(records: Records, holder: Holder, time: int) -> bool:
-    """Whether its hosts can be had of it: it runs. It can be dropped, if nothing else."""
+    """Tell whether its hosts can be taken from it: it runs. It can be dropped, if nothing else."""
     if holder.active is None:
         return False
     left = holder.planned_end - holder.active
@@ -146,7 +146,7 @@ def _can_go(records: Records, holder: Holder, time: int) -> bool:
 def nodes_free(
     hosts: Iterable[Host], node: Capacity, beside: Iterable[Holder], start: int, end: int
 ) -> int:
-    """How many such nodes fit on the hosts throughout ``[start, end)`` beside the holders."""
+    """Return how many such nodes fit the hosts throughout ``[start, end)`` beside the holders."""
     on_host: dict[int, list[Holder]] = {}
     for holder in beside:
         for host in holder.use:
@@ -161,7 +161,7 @@ def nodes_free(
 def least_free(
     node: Capacity, capacity: Capacity, host: int, holders: Iterable[Holder], start: int, end: int
 ) -> int:
-    """How many such nodes fit on the host throughout ``[start, end)`` beside the holders."""
+    """Return how many such nodes fit on the host throughout ``[start, end)`` beside the holders."""
     steps: list[tuple[int, int, Capacity]] = []
     for holder in holders:
         if holder.start < end and holder.planned_end > start:

@@ -17,7 +17,7 @@ Use = Sequence[tuple[Sequence[int], int]]
 
 
 class Event(NamedTuple):
-    """What changes at a moment. Those of one moment are taken together.
+    """A change at some moment. Those of one moment are taken together.
 
     ``lease`` is a host's id where a host ``opens`` or ``shuts``. ``since`` is since when the
     lease waits, or waited, where that matters. One that starts does so afresh or is resumed,
@@ -71,7 +71,7 @@ class Replay:
         self._promise: int | None = None
 
     def moment(self, time: int, events: list[Event]) -> Iterator[Violation]:
-        """What happens at one moment, and whether it may."""
+        """Replay what happens at one moment, and find what may not."""
         starts: list[Event] = []
         taken: list[Event] = []
         disturbed = False
@@ -123,7 +123,7 @@ class Replay:
                 return (event.since, lease.id, lease.id)
 
     def _remember(self, event: Event) -> None:
-        """Who waits, or runs, if it is one of the queue."""
+        """Remember a lease that waits, or runs, if it is one of the queue."""
         if event.what in ("waits", "returns", "taken", "starts") and event.lease not in self._jobs:
             job = self._job(event.lease)
             if job is not None:
@@ -222,7 +222,7 @@ class Replay:
         size: NodeSize,
         overtakers: list[Event],
     ) -> Iterator[Violation]:
-        """Who of those that overtake leaves the first lease too little room."""
+        """Find who of those that overtake leaves the first lease too little room."""
         then: dict[int, int] = {}
         for event in sorted(overtakers, key=self._key):
             if event.planned_end <= promise or self._may_leave(event.lease):

@@ -1,4 +1,4 @@
-"""What is noted in one order and needed in another: kept on disk, sorted by SQLite."""
+"""Notes made in one order and needed in another: kept on disk, sorted by SQLite."""
 
 from __future__ import annotations
 

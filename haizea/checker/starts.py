@@ -42,7 +42,7 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
 
 
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
-    """Whether a lease says that it starts late, and its records say why it could not be in time.
+    """Tell whether a lease says that it starts late, and its records say why it had to.
 
     Nobody was there to start it, or another lease was on one of its hosts, or its image
     under way, until it started; to other hosts, where it did not arrive.
@@ -61,7 +61,7 @@ def _excused(records: Records, history: History, others: Others, due: int, start
 
 
 def _kept_waiting(records: Records, history: History, others: Others, due: int, until: int) -> bool:
-    """Whether the records say why a lease had not started when it was given up.
+    """Tell whether the records say why a lease had not started when it was given up.
 
     Nobody was there to start it, or others were still on hosts without which there was no room.
     """
@@ -98,7 +98,7 @@ def _whole_duration(records: Records, history: History, start: int) -> Iterator[
 
 
 def _may_end_early(records: Records, history: History, seconds: int) -> bool:
-    """Whether it is right that a lease was done so long before its duration was over."""
+    """Tell whether it is right that a lease was done so long before its duration was over."""
     last, duration = history.story[-1], history.lease.duration or 0
     if last.code == "shut-down":
         return seconds <= formulas.shutdown_seconds(records.options, history.lease.nodes, duration)
@@ -133,7 +133,7 @@ def immediate(records: Records, history: History, others: Others) -> Iterator[Vi
 
 
 def _image_came(records: Records, history: History, others: Others, time: int) -> bool:
-    """Whether its image came to some host just then, whoever it was sent for."""
+    """Tell whether its image came to some host just then, whoever it was sent for."""
     for row in others.ended_at(time):
         if row.purpose == "transfer" and row.lease is not None:
             image, image_mb = others.image(row.lease)
@@ -143,7 +143,7 @@ def _image_came(records: Records, history: History, others: Others, time: int) -
 
 
 def _slack(records: Records) -> int:
-    """How far the next schedulable moment can be: in a simulation, it is the present."""
+    """Return how far the next schedulable moment can be: in a simulation, it is the present."""
     return 0 if records.options.simulated_clock else records.options.non_schedulable + 1
 
 

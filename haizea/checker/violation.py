@@ -1,4 +1,4 @@
-"""What the checker finds."""
+"""Findings of the checker."""
 
 from __future__ import annotations
 

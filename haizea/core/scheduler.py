@@ -136,7 +136,7 @@ class Scheduler:
         return [lease_record(touched[i], touched[i] in waiting) for i in sorted(touched)]
 
     def site_record(self) -> SiteRecord:
-        """What is known of the hosts beside the leases on them."""
+        """Return what is known of the hosts beside the leases on them."""
         statuses, preparation = self._trouble.statuses, self._schedule.preparation
         return SiteRecord(
             hosts=tuple(statuses[host] for host in sorted(statuses)),
@@ -172,7 +172,7 @@ class Scheduler:
         return self._schedule.agenda.next_time()
 
     def waiting(self) -> int:
-        """How many leases wait in the queue."""
+        """Return the number of leases that wait in the queue."""
         return len(self._schedule.waiting)
 
     def queue(self) -> list[int]:
@@ -180,7 +180,7 @@ class Scheduler:
         return [lease.id for lease in self._schedule.waiting]
 
     def used_by_others(self) -> dict[int, Capacity]:
-        """What others than leases use, as was told last, of each host of which they use anything.
+        """Return the use by others than leases, as last told, of each host where they use anything.
 
         It is no part of :meth:`site_record`: whoever sees it tells it again after a restart.
         """
@@ -221,7 +221,7 @@ class Scheduler:
 
 
 def _concerns_hosts(event: Input) -> bool:
-    """Whether particular hosts are given or taken because of this, outside the queue's order."""
+    """Tell whether this gives or takes particular hosts, outside the queue's order."""
     if isinstance(event, LeaseSubmitted):
         return event.request.kind is not BEST_EFFORT
     return not isinstance(event, LeaseEnded | LeaseCancelled | HostRates)

@@ -20,7 +20,7 @@ from haizea.core.schedule.schedule import Schedule
 
 
 def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
-    """What is known of a lease at present; ``waits``: it stands in the queue."""
+    """Return what is known of a lease at present; ``waits``: it stands in the queue."""
     why = lease.why
     assert why is not None, "every lease came into its state somehow"
     return LeaseRecord(
@@ -57,7 +57,7 @@ def _plan_record(lease: Lease, plan: Plan, firm: bool) -> PlanRecord:
 
 
 def rates_records(rates: Mapping[int, Rates]) -> tuple[RatesRecord, ...]:
-    """What was learned of hosts, by host."""
+    """Return what was learned of hosts, by host."""
     return tuple(
         RatesRecord(host=host, suspend_mb_s=learned.suspend_mb_s, resume_mb_s=learned.resume_mb_s)
         for host, learned in sorted(rates.items())

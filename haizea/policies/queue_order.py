@@ -21,7 +21,7 @@ class Seniority:
     """
 
     def key(self, request: LeaseRequest, since: int) -> int:
-        """When it was submitted."""
+        """Return when it was submitted."""
         return request.submitted
 
 

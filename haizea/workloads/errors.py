@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class WorkloadError(Exception):
-    """What is wrong with an input, and where; ``str()`` is one message for its author.
+    """An error in an input, and where it is; ``str()`` is one message for its author.
 
     ``file`` is the input's name as the user gave it, ``line`` counts from 1, ``element``
     is the part of the file that is wrong (``<res> of lease 3``, ``column duration``).

@@ -31,7 +31,7 @@ from haizea.workloads.values import MAX_SECONDS
 
 
 class Estimate(StrEnum):
-    """How the requested time of a batch job comes from its run time."""
+    """The way in which the requested time of a batch job comes from its run time."""
 
     EXACT = "exact"  #: they are equal
     FACTOR = "factor"  #: run time × a fixed factor
@@ -73,7 +73,7 @@ class ArOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateOptions:
-    """What to make. ``load`` ``None`` leaves the arrivals as the model has them.
+    """Options for what to make. ``load`` ``None`` leaves the arrivals as the model has them.
 
     ``node_capacities``: one of them is drawn for each lease, all equally likely.
     ``host_capacity`` is each host's; by default the largest of each type among

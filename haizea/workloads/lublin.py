@@ -72,7 +72,7 @@ class LublinModel:
         return LublinModel(u_low=low, u_med=max(low, high - 2.0), u_high=high)
 
     def size(self, rng: Random) -> int:
-        """How many nodes a job needs."""
+        """Return the number of nodes that a job needs."""
         kind = rng.random()
         if kind <= self.serial_prob:
             return 1
@@ -87,7 +87,7 @@ class LublinModel:
         return min(math.floor(2**log2 + 0.5), math.floor(2**self.u_high + 0.5))
 
     def runtime_seconds(self, nodes: int, rng: Random) -> int:
-        """How long a job of this size runs; at least one second."""
+        """Return how long a job of this size runs; at least one second."""
         p = min(1.0, max(0.0, self.pa * nodes + self.pb))
         while True:
             first = rng.random() <= p
@@ -107,7 +107,7 @@ class LublinModel:
 
 
 class DailyCycle:
-    """How busy each half-hour of the day is, relative to the mean; days start at midnight.
+    """Activity in each half-hour of the day, relative to the mean; days start at midnight.
 
     *Busy time* runs faster than real time when many jobs arrive and slower at night; over
     a whole day both run equally far.

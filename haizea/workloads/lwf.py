@@ -310,7 +310,7 @@ class _Leases:
         )
 
     def remarks(self) -> tuple[str, ...]:
-        """What was read and does not count, a line."""
+        """Describe what was read and does not count, in a line."""
         deadlines = sum(lease.deadline_seconds is not None for lease in self.made)
         if not deadlines:
             return ()
@@ -375,7 +375,7 @@ class _Leases:
 
 
 def _label(number: int | None, extras: Iterable[tuple[str, str]]) -> str:
-    """What people see of a lease: ``3 pricemarkup=1.5``."""
+    """Return what people see of a lease: ``3 pricemarkup=1.5``."""
     words = [] if number is None else [str(number)]
     words += [f"{name}={value}" if value else name for name, value in extras]
     return " ".join(words)[:_MOST_LABEL]

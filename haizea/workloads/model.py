@@ -1,4 +1,4 @@
-"""What a workload file holds, whatever its format, and how it becomes lease requests.
+"""The content of a workload file, whatever its format, and how it becomes lease requests.
 
 Times in a :class:`Workload` are seconds after its start; resource types are names. Only
 :func:`bind` makes them absolute times and capacities of a particular site.
@@ -62,7 +62,7 @@ class WorkloadLease:
 
     @property
     def node_count(self) -> int:
-        """How many lease nodes are asked for."""
+        """The number of lease nodes that are asked for."""
         return sum(n.count for n in self.nodes)
 
 
@@ -83,7 +83,7 @@ class LeftOut:
 
 
 def remark(source: str, count: int, what: str, said: str) -> str:
-    """What was made of ``count`` things in a file: ``jobs.swf: 2 jobs: run time 0, ...``."""
+    """Describe what was made of ``count`` things: ``jobs.swf: 2 jobs: run time 0, ...``."""
     return f"{source}: {count} {what}{'' if count == 1 else 's'}: {said}"
 
 
@@ -114,11 +114,11 @@ class Workload:
             last = lease.arrival_seconds
 
     def told(self) -> list[str]:
-        """What whoever uses the workload should know of it, a line each."""
+        """Return what users of the workload should know of it, a line each."""
         return [line for line in (self.left_out(), *self.remarks) if line]
 
     def left_out(self) -> str:
-        """What was left out, in one line for people; empty if nothing was."""
+        """Describe what was left out, in one line for people; empty if nothing was."""
         if not self.notes:
             return ""
         total = sum(n.count for n in self.notes)

@@ -78,7 +78,7 @@ def _by_name(path: Path) -> Format | None:
 
 
 def _by_columns(head: bytes) -> Format | None:
-    """What the first line that is no comment looks like."""
+    """Guess the format from the first line that is no comment."""
     text = head.decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines[0].startswith(";"):

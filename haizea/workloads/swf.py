@@ -42,7 +42,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a trace's processors become lease nodes (``[tracefile]`` of the configuration file).
+    """Rules that turn a trace's processors into lease nodes (``[tracefile]`` of the configuration).
 
     A job's processors are divided by ``processors_per_node``, rounded up; each of its
     lease nodes asks for ``node_capacity``.
@@ -194,7 +194,7 @@ class _Jobs:
         )
 
     def told(self) -> tuple[str, ...]:
-        """What was read otherwise than it is written, a line each."""
+        """Describe what was read otherwise than it is written, a line each."""
         self.remarks["job", "run time 0, lasts 1 second"] = self.instant
         self.remarks["job", "run time longer than requested, cut to that"] = self.cut
         return tuple(

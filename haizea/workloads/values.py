@@ -56,7 +56,7 @@ def moment(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def start(text: str) -> int:
-    """As :func:`moment`, for the start of an AR, which may be in the past: ``-00:30:00``.
+    """Read the start of an AR as :func:`moment` does, even one in the past: ``-00:30:00``.
 
     Such an AR cannot be granted, but traces have them.
     """
@@ -65,7 +65,7 @@ def start(text: str) -> int:
 
 
 def start_from(origin: int) -> Callable[[str], int]:
-    """As :func:`start`, where a date and time is taken, too: UTC, unless it says its zone.
+    """Return a :func:`start` that takes a date and time, too: UTC, unless it says its zone.
 
     ``origin`` is the moment of the workload's start, in seconds since the epoch.
     """
@@ -86,7 +86,7 @@ def length(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def duration(text: str) -> int | None:
-    """As :func:`length`, at least one second; ``None`` for ``unlimited``."""
+    """Read a duration as :func:`length` does, at least one second; ``None`` for ``unlimited``."""
     return parse_lease_duration(text, MAX_SECONDS, round_up=True)
 
 
@@ -136,7 +136,7 @@ def boolean(text: str) -> bool:
 
 
 def capped(real_seconds: int, duration_seconds: int | None) -> int:
-    """How long a lease really runs: at least one second, at most what it asks for."""
+    """Return how long a lease really runs: at least one second, at most what it asks for."""
     least = max(real_seconds, 1)
     return least if duration_seconds is None else min(least, duration_seconds)
 

@@ -34,7 +34,7 @@ class Probe(Protocol):
         """
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """What was decided at ``now``; there may be several notes of one moment."""
+        """Take note of decisions made at ``now``; there may be several notes of one moment."""
 
     def figures(self, now: int) -> Mapping[str, float]:
         """Figures of the whole run, which ends ``now``."""

@@ -132,7 +132,7 @@ class BestEffortProbe(_KindProbe):
                 self._longest = queued
 
     def figures(self, now: int) -> Mapping[str, float]:
-        """How long the queue was on average over time, and at most."""
+        """Return the length of the queue, on average over time and at most."""
         mean = self._queue.weighted(now)
         return {"queue-size-mean": mean or 0, "queue-size-max": self._longest}
 

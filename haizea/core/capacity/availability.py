@@ -1,4 +1,4 @@
-"""How many hosts are free over time, where hosts are interchangeable.
+"""The number of hosts that are free over time, where hosts are interchangeable.
 
 On a site of equal hosts that lease nodes take whole, with nothing that starts later on
 particular hosts, the number of free hosts says all: leases given such times one after
@@ -76,7 +76,7 @@ class Profile:
         return None
 
     def free_at_start(self) -> int:
-        """How many hosts are free at present."""
+        """Return the number of hosts that are free at present."""
         return self._free[0]
 
     def check(self, other: Profile) -> None:

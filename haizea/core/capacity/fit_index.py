@@ -1,4 +1,4 @@
-"""Which hosts have room for how many copies of a size, kept up to date.
+"""Index of hosts that have room for so many copies of a size, kept up to date.
 
 A *size* is the capacity of one lease node. Workloads have few sizes and ask for them
 again and again, so the answer is kept per size and changed only where a host changes.
@@ -23,7 +23,7 @@ Levels = list[HostSet]
 
 
 class EqualNodes(Protocol):
-    """So many nodes of one size (``None``: they differ), on hosts that are allowed."""
+    """A number of nodes of one size (``None``: they differ), on hosts that are allowed."""
 
     size: Capacity | None
     count: int
@@ -31,7 +31,7 @@ class EqualNodes(Protocol):
 
 
 def level_count(levels: Levels, enough: int) -> int:
-    """How many copies fit in all; stops counting once ``enough`` are found."""
+    """Return the number of copies that fit in all; stops counting once ``enough`` are found."""
     total = 0
     for hosts in levels:
         if not hosts:
@@ -67,7 +67,7 @@ class SizeIndex:
             raise_level(self.levels, 1 << host, 0, self.copies(capacity))
 
     def copies(self, free: Capacity) -> int:
-        """How many copies fit into ``free``."""
+        """Return the number of copies that fit into ``free``."""
         count = self._copies.get(free)
         if count is None:
             count = self._copies[free] = copies(self.size, free, MOST_COPIES)

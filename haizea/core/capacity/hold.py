@@ -61,7 +61,7 @@ class Hold:
         self._amounts: dict[int, Capacity] | None = None
 
     def amount(self, host: int) -> Capacity:
-        """What is held on ``host``, one of its hosts."""
+        """Return the amount that is held on ``host``, one of its hosts."""
         if self.same is not None:
             return self.same
         if self._amounts is None:

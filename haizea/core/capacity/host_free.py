@@ -1,4 +1,4 @@
-"""What is free on each host."""
+"""Free capacity of each host."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Timelines:
             self._unlisted_hosts = 0
 
     def has(self, hold: Hold) -> bool:
-        """Whether a hold is listed."""
+        """Tell whether a hold is listed."""
         return hold.serial in self._unlisted or (
             bool(hold.hosts) and hold in self._on[hold.hosts.bit_length() - 1]
         )

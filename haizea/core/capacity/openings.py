@@ -37,6 +37,6 @@ class Spans:
         return self._ends[-1] if self._ends else 0
 
     def overlap(self, start: int, end: int) -> bool:
-        """Whether some span overlaps ``[start, end)``. O(log n)."""
+        """Tell whether some span overlaps ``[start, end)``. O(log n)."""
         i = bisect_left(self._starts, end) - 1
         return i >= 0 and self._ends[i] > start

@@ -1,4 +1,4 @@
-"""What is free on every host at present, and once the holds that have started end.
+"""Free capacity of every host at present, and once the holds that have started end.
 
 Holds that have started can only end, so what is free at present stays free of them, and
 what will be free later follows from their ends alone.
@@ -143,7 +143,7 @@ class Present:
         return self._ending.get(end) or 0
 
     def _first_end(self, host: int, besides: Hold) -> int:
-        """When the first of the host's other holds that were taken ends."""
+        """Return when the first of the host's other holds that were taken ends."""
         taken = self._taken
         return min(
             h.end for h in self._timelines.on(host) if h is not besides and h.serial in taken
@@ -193,7 +193,7 @@ class Present:
         return i
 
     def takes_one(self, size: Capacity) -> bool:
-        """Whether every host, once its present holds end, has room for one of ``size``.
+        """Tell whether every host, once its present holds end, has room for one of ``size``.
 
         And for no more; and no host has several such holds, so that each end says all.
         """

@@ -178,15 +178,15 @@ class SlotTable:
                 yield moment, room
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:
-        """What is free on one host throughout ``[start, end)``; 0 or more of each type."""
+        """Return what is free on one host throughout ``[start, end)``; 0 or more of each type."""
         return self._timelines.least_free(host, start, end)
 
     def free_now(self, host: int) -> Capacity:
-        """What is free on one host at present."""
+        """Return what is free on one host at present."""
         return self._present.free[host]
 
     def fits_on(self, use: Use, start: int, end: int) -> bool:
-        """Whether exactly these amounts are free on exactly these hosts throughout."""
+        """Tell whether exactly these amounts are free on exactly these hosts throughout."""
         hosts, same = shape_of(use)
         if same is None:
             return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
@@ -212,17 +212,17 @@ class SlotTable:
         return None
 
     def firm_starts(self, after: int, before: int) -> list[int]:
-        """When firm holds start in ``(after, before)``, in order: where holes may end."""
+        """Return when firm holds start in ``(after, before)``, in order: where holes may end."""
         return self._ahead.firm_starts(after, before)
 
     @property
     def has_future(self) -> bool:
-        """Whether any hold has not started."""
+        """True if any hold has not started."""
         return bool(self._ahead)
 
     @property
     def has_firm_future(self) -> bool:
-        """Whether any firm hold has not started."""
+        """True if any firm hold has not started."""
         return any(hold.firm for hold in self._ahead)
 
     def candidate_starts(self, start: int) -> Iterator[int]:
@@ -273,7 +273,7 @@ class SlotTable:
             yield others[changes.pop()]
 
     def next_change(self, host: int, moment: int) -> int:
-        """When what is free on the host changes next after ``moment``; ``FOREVER`` if never."""
+        """Return when free capacity on the host next changes after ``moment``, or ``FOREVER``."""
         return self._timelines.next_change(host, moment)
 
     def held(self, start: int, end: int) -> HostSet:

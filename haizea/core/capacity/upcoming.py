@@ -1,4 +1,4 @@
-"""Where holds that have not started yet take capacity, over time.
+"""Capacity taken over time by holds that have not started yet.
 
 The time from the first such hold on is cut into slices at every start and end. A slice
 knows which hosts are *touched* by some future hold, and on which one of them is

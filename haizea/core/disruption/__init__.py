@@ -1,1 +1,1 @@
-"""What goes otherwise than planned: failures, delays, moves and load by others, replanning."""
+"""Departures from the plan: failures, delays, moves and load by others, replanning."""

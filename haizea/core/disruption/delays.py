@@ -1,4 +1,4 @@
-"""What takes longer than planned, and what could not be done when it was due.
+"""Operations that take longer than planned, or could not be done when they were due.
 
 Operations may be delayed; and whoever carries decisions out may have been away for a
 while, so that commands are given late. Either way, what follows shifts, and leases that
@@ -44,7 +44,7 @@ class Lateness:
     # --- delays -----------------------------------------------------------------------
 
     def delayed(self, lease_id: int, purpose: Purpose, end: int) -> None:
-        """What is under way for a lease ends later than planned; all that follows shifts.
+        """Note that an operation of a lease ends later than planned; all that follows shifts.
 
         To be told before the slot table lets that time pass, and :meth:`clear_ways` after.
         """

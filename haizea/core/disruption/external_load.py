@@ -1,4 +1,4 @@
-"""What is used on hosts by others than leases: seen, and kept free of leases.
+"""Use of hosts by others than leases: seen, and kept free of leases.
 
 It may be more than what leases leave: then as much as there is counts as used, and more
 as leases go.
@@ -29,7 +29,7 @@ class Others:
 
     @property
     def known(self) -> dict[int, Capacity]:
-        """What others use of each host of which they use anything, whether there is room or not."""
+        """Use by others of each host of which they use anything, whether there is room or not."""
         return dict(self._wanted)
 
     def use(self, host: int, amount: Capacity) -> None:

@@ -61,7 +61,7 @@ class Moved:
         schedule.freed = True
 
     def _has_room(self, use: Use) -> bool:
-        """Whether so much is free at present, but for what has not started and can go."""
+        """Tell whether so much is free at present, but for what has not started and can go."""
         now = self._schedule.now
         for host, amount in use:
             self._others.make_way(host)

@@ -1,4 +1,4 @@
-"""When things go otherwise than planned: early ends, cancellations, failures, hosts."""
+"""Departures from the plan: early ends, cancellations, failures, hosts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Trouble:
             self._schedule.freed = True
 
     def failed(self, lease_id: int, purpose: Purpose, reason: str) -> None:
-        """What was under way for a lease did not work."""
+        """Note that what was under way for a lease did not work."""
         lease = self._schedule.leases.get(lease_id)
         if lease is None:
             return
@@ -213,7 +213,7 @@ class Trouble:
                 self._repair.give_up(lease, reason)
 
     def rates_learned(self, host_id: int, rates: Rates) -> None:
-        """What is planned on the host from now on goes by these rates; plans there are stay."""
+        """Note the rates to plan with on the host from now on; existing plans there stay."""
         schedule, known = self._schedule, self._schedule.planner.rates
         if rates == known.get(host_id, Rates()):
             return

@@ -107,7 +107,7 @@ class Repair:
             table.shut = before
 
     def planned(self, host: int, start: int, end: int) -> list[Hold]:
-        """What has not started and is to hold a host at some time in ``[start, end)``, in order."""
+        """Return holds that have not started and overlap ``[start, end)`` on a host, in order."""
         leases = self._schedule.leases
         found = [
             hold
@@ -155,7 +155,7 @@ class Repair:
             self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
-        """Whether it can run where its images are."""
+        """Tell whether it can run where its images are."""
         bound = lease.bound or ()
         return lease.demand.permits(bound) and not host_set(bound) & keep_off
 
@@ -183,7 +183,7 @@ class Repair:
             _note_in_time(lease)
 
     def _has_images(self, lease: Lease) -> bool:
-        """Whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
+        """Tell whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
         return self._schedule.preparation is not None and lease.request.image is not None
 
     def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:

@@ -25,7 +25,7 @@ class _Copy:
 
 
 class ImageStore:
-    """Which host has which image. ``cache_mb`` is each host's cache, 0 for none."""
+    """The images that each host has. ``cache_mb`` is each host's cache, 0 for none."""
 
     def __init__(self, cache_mb: int) -> None:
         self._cache_mb = cache_mb
@@ -112,7 +112,7 @@ class ImageStore:
             self._needs[lease_id] = self._needs.get(lease_id, 0) | 1 << record.host
 
     def _make_space(self, host: int, image: DiskImage, now: int) -> bool:
-        """Whether the image now fits into the host's cache, least recently used ones dropped."""
+        """Drop least recently used images so that this one fits the cache; tell if it does."""
         copies = self._copies[host]
         cached = {n: c for n, c in copies.items() if c.cached}
         room_mb = self._cache_mb - sum(c.image.size_mb for c in cached.values())

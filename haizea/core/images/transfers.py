@@ -61,7 +61,7 @@ class ImageTransfer:
 
     @property
     def soon(self) -> bool:
-        """Whether it comes as soon as it can, rather than as late as an AR allows."""
+        """True if it comes as soon as it can, rather than as late as an AR allows."""
         return self.begun or not self.movable
 
     @property
@@ -71,7 +71,7 @@ class ImageTransfer:
 
 
 class Shipment(NamedTuple):
-    """How a lease's images get to its hosts: by new transfers, on board of others, or not at all.
+    """The delivery of a lease's images: by new transfers, on board of others, or not at all.
 
     ``moves`` shifts transfers of ARs that have not begun. ``arrival`` is when all is there.
     """
@@ -84,7 +84,7 @@ class Shipment(NamedTuple):
 
 
 class Withdrawal(NamedTuple):
-    """Of transfers under way: which a lease left, and which others go on in its place."""
+    """Transfers under way that a lease left, and those in which others go on in its place."""
 
     left: list[tuple[ImageTransfer, HostSet]]
     joined: list[tuple[ImageTransfer, int, HostSet]]
@@ -100,7 +100,7 @@ class Preparation:
         self._link = Channel()
 
     def seconds(self, image: DiskImage) -> int:
-        """How long one transfer of the image takes."""
+        """Return how long one transfer of the image takes."""
         if self.settings.force_transfer_seconds is not None:
             return self.settings.force_transfer_seconds
         return transfer_seconds(image.size_mb, self.settings.bandwidth_mbps)
@@ -196,11 +196,11 @@ class Preparation:
             self.store.need(transfer.image, hosts, lease_id)
 
     def pending(self, lease_id: int) -> bool:
-        """Whether something for the lease is still to come."""
+        """Tell whether something for the lease is still to come."""
         return any(lease_id in t.riders or lease_id in t.relying for t in self.transfers)
 
     def arrival(self, lease_id: int) -> int:
-        """When the last thing that is still to come for the lease does; something is."""
+        """Return when the last thing that is still to come for the lease does; something is."""
         return max(t.end for t in self.transfers if lease_id in t.riders or lease_id in t.relying)
 
     def withdraw(self, lease_id: int, now: int) -> Withdrawal:
@@ -225,7 +225,7 @@ class Preparation:
         return result
 
     def let_down(self, lease_id: int) -> list[int]:
-        """What is on its way for a lease does not arrive; answers who relied on it, by id.
+        """Note that what comes for a lease does not arrive; answers who relied on it, by id.
 
         They rely on it no more.
         """

@@ -1,4 +1,4 @@
-"""What is held of hosts: per host, an amount."""
+"""Amounts that are held of hosts, per host."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from haizea.core.model.resources import Capacity
 
 
 class Purpose(StrEnum):
-    """What a reservation is for; the value is the name that users see."""
+    """The purpose of a reservation; the value is the name that users see."""
 
     TRANSFER = "transfer"
     RUN = "run"
@@ -70,7 +70,7 @@ class LeaseMoved:
 
 @dataclass(frozen=True, slots=True)
 class OperationFailed:
-    """What was under way for a lease (starting it, suspending it, …) did not work."""
+    """An operation under way for a lease (starting it, suspending it, …) did not work."""
 
     lease_id: int
     purpose: Purpose
@@ -79,7 +79,7 @@ class OperationFailed:
 
 @dataclass(frozen=True, slots=True)
 class OperationDelayed:
-    """What is under way for a lease will be over at ``end`` only, later than was planned."""
+    """An operation under way for a lease will be over at ``end`` only, later than was planned."""
 
     lease_id: int
     purpose: Purpose
@@ -201,7 +201,7 @@ class HostsLimited(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """When a waiting lease is expected to start (``None``: not known), and what it waits for."""
+    """The expected start of a waiting lease (``None``: not known), and what it waits for."""
 
     time: int
     lease_id: int

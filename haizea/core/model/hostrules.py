@@ -1,4 +1,4 @@
-"""Which hosts will do for a lease: one set for all of its nodes, or rules node by node."""
+"""The hosts that will do for a lease: one set for all of its nodes, or rules node by node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet, host_set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRules:
-    """Where each node of a lease may run; nodes are named by their position, from 0.
+    """Rules for where each node of a lease may run; nodes are named by their position, from 0.
 
     ``allowed[i]`` are the hosts that will do for node *i*. The nodes of each set in
     ``together`` must be on one host, those of each set in ``apart`` on hosts of their own,
@@ -36,7 +36,7 @@ class HostRules:
         return hosts
 
     def broken_by(self, hosts: Sequence[int]) -> Iterator[str]:
-        """What is wrong with the nodes being on these hosts, in words for people."""
+        """Tell what is wrong with the nodes being on these hosts, in words for people."""
         for node, (host, allowed) in enumerate(zip(hosts, self.allowed, strict=True)):
             if not allowed >> host & 1:
                 yield f"node {node + 1} may not run on its host"
@@ -114,7 +114,7 @@ def cliques(foes: Sequence[set[int]]) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedRecord:
-    """What hosts will do for a lease, in a form that can be kept.
+    """The hosts that will do for a lease, in a form that can be kept.
 
     ``sets`` are sets of hosts in hexadecimal, as bit sets: below 0 are all hosts but some.
     ``nodes[i]`` is the position in ``sets`` of the hosts of lease node *i* + 1; where it is
@@ -131,7 +131,7 @@ class AllowedRecord:
         self.allowed()
 
     def allowed(self) -> Allowed:
-        """What it stands for. (One that stands for nothing cannot be made: ``ValueError``.)"""
+        """Return what it stands for. (One for nothing cannot be made: ``ValueError``.)"""
         sets = [int(text, 16) for text in self.sets]
         if not all(0 <= node < len(sets) for node in self.nodes or (0,)):
             raise ValueError("it names a set of hosts that it does not have")
@@ -156,7 +156,7 @@ def allowed_record(allowed: Allowed) -> AllowedRecord | None:
 
 
 def describe_allowed(record: AllowedRecord | None) -> str:
-    """Which hosts will do, for people, in a few words."""
+    """Describe the hosts that will do, for people, in a few words."""
     if record is None:
         return "all hosts will do"
     allowed = record.allowed()
@@ -169,7 +169,7 @@ def describe_allowed(record: AllowedRecord | None) -> str:
 
 
 def permits(allowed: Allowed, hosts: Sequence[int]) -> bool:
-    """Whether the nodes may be on these hosts."""
+    """Tell whether the nodes may be on these hosts."""
     if isinstance(allowed, HostRules):
         return next(allowed.broken_by(hosts), None) is None
     return not host_set(hosts) & ~allowed

@@ -29,7 +29,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What can be leased: resource types and hosts, ``hosts[i].id == i``."""
+    """A site to lease from: resource types and hosts, ``hosts[i].id == i``."""
 
     types: ResourceTypes
     hosts: tuple[Host, ...]

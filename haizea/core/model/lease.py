@@ -1,4 +1,4 @@
-"""What users ask for: lease requests."""
+"""Lease requests: what users ask for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from haizea.core.model.resources import Capacity
 
 
 class Kind(StrEnum):
-    """How a lease's start is given; the value is the name that users see."""
+    """The way in which a lease's start is given; the value is the name that users see."""
 
     AR = "ar"
     BEST_EFFORT = "best-effort"
@@ -73,7 +73,7 @@ class LeaseRequest:
 
     @property
     def node_count(self) -> int:
-        """How many lease nodes are asked for."""
+        """The number of lease nodes that are asked for."""
         return sum(s.count for s in self.nodes)
 
     def node_capacities(self) -> list[Capacity]:

@@ -1,4 +1,4 @@
-"""How long operations take, in whole seconds. Pure arithmetic: no state, no plan.
+"""Durations of operations, in whole seconds. Pure arithmetic: no state, no plan.
 
 The formulas are those of "Time that operations take" in ``docs/scheduling.md``.
 """

@@ -1,4 +1,4 @@
-"""What is pluggable in a schedule: four small protocols, and what their authors may see.
+"""The pluggable parts of a schedule: four small protocols, and what their authors may see.
 
 The policies that come with Haizea are in :mod:`haizea.policies`. A policy is pure: the
 same question has the same answer, whatever the time of day or the order of hashing.
@@ -28,19 +28,19 @@ class PlacedLease(NamedTuple):
 
 
 class AdmissionPolicy(Protocol):
-    """Which requests are looked at at all."""
+    """Decides which requests are considered at all."""
 
     def refusal(self, request: LeaseRequest) -> str | None:
         """Why the request is refused, in words for its owner; ``None`` to admit it."""
 
 
 class PreemptionPolicy(Protocol):
-    """Who makes room for whom."""
+    """Chooses who makes room for whom."""
 
     def victims(
         self, request: LeaseRequest, candidates: Sequence[PlacedLease]
     ) -> Sequence[PlacedLease]:
-        """Those of ``candidates`` that ``request`` may preempt, the first to go first.
+        """Return the ``candidates`` that ``request`` may preempt, the first to go first.
 
         Candidates are preemptible leases; no more of them are preempted than is needed.
         """
@@ -58,17 +58,17 @@ class QueueOrderPolicy(Protocol):
 
 
 class HostView(Protocol):
-    """What a host-selection policy may ask about hosts, at the start of a lease."""
+    """The questions that a host-selection policy may ask about hosts, at the start of a lease."""
 
     @property
     def start(self) -> int:
-        """When the lease would start."""
+        """The moment at which the lease would start."""
 
     def leases_on(self, host: int) -> int:
-        """How many leases hold the host at the start."""
+        """Return the number of leases that hold the host at the start."""
 
     def unchanged_until(self, host: int) -> int:
-        """When the host's free capacity changes next, after the start."""
+        """Return when the host's free capacity changes next, after the start."""
 
     def by_leases(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by how many leases they hold at the start, fewest first."""
@@ -78,7 +78,7 @@ class HostView(Protocol):
 
 
 class HostSelectionPolicy(Protocol):
-    """Which hosts are preferred for a lease's nodes."""
+    """Chooses which hosts are preferred for a lease's nodes."""
 
     def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterable[HostSet]:
         """``hosts`` split into sets, the preferred first; within a set, lowest index first.

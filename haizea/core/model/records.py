@@ -1,4 +1,4 @@
-"""What is known of a lease: immutable, complete, and enough to go on from.
+"""Records of all that is known of a lease: immutable, complete, and enough to go on from.
 
 The scheduler's own objects change all the time and are nobody else's. Who keeps leases
 (a store), shows them (an interface) or goes on with them after a restart has these.
@@ -25,7 +25,7 @@ class PhaseRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRecord:
-    """Who runs where, and the phases in order.
+    """The host of each node, and the phases in order.
 
     ``hosts[i]`` is the host of lease node *i* + 1, ``sources[i]`` where it moves from if
     the plan begins with a migration. ``at`` is the index of the phase that is under way
@@ -48,12 +48,12 @@ class PlanRecord:
 
     @property
     def end(self) -> int:
-        """When it gives its hosts back."""
+        """The moment at which it gives its hosts back."""
         return self.phases[-1].end
 
     @property
     def drops(self) -> bool:
-        """Whether it ends with the lease giving its hosts up, to start over."""
+        """True if it ends with the lease giving its hosts up, to start over."""
         return bool(self.code) and self.phases[-1].purpose is Purpose.RUN
 
     def phase(self, purpose: Purpose) -> PhaseRecord | None:
@@ -97,7 +97,7 @@ class LeaseRecord:
 
     @property
     def over(self) -> bool:
-        """Whether it is in a final state."""
+        """True if it is in a final state."""
         return self.state in FINAL
 
 
@@ -140,7 +140,7 @@ class HostRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatesRecord:
-    """What was learned of how fast a host suspends and resumes, MB/s; ``None``: nothing."""
+    """Learned rates of suspending and resuming on a host, MB/s; ``None``: nothing was learned."""
 
     host: int
     suspend_mb_s: float | None = None
@@ -149,7 +149,7 @@ class RatesRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteRecord:
-    """What is known of the hosts beside the leases on them."""
+    """All that is known of the hosts beside the leases on them."""
 
     hosts: tuple[HostRecord, ...] = ()
     rates: tuple[RatesRecord, ...] = ()

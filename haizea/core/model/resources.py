@@ -45,7 +45,7 @@ class ResourceTypes:
         return (0,) * len(self.names)
 
     def amount(self, name: str, capacity: Capacity) -> int:
-        """How much of the type ``name`` is in ``capacity``; 0 if the site has no such type."""
+        """Return the amount of the type ``name`` in ``capacity``; 0 if the site lacks the type."""
         return capacity[self.names.index(name)] if name in self.names else 0
 
     def describe(self, capacity: Capacity) -> str:
@@ -69,12 +69,12 @@ def scale(a: Capacity, factor: int) -> Capacity:
 
 
 def fits(wanted: Capacity, free: Capacity) -> bool:
-    """Whether ``free`` has room for ``wanted``."""
+    """Tell whether ``free`` has room for ``wanted``."""
     return all(map(operator.le, wanted, free))
 
 
 def fills(amount: Capacity, capacity: Capacity) -> bool:
-    """Whether ``amount`` leaves nothing of some resource type."""
+    """Tell whether ``amount`` leaves nothing of some resource type."""
     return any(map(operator.eq, capacity, amount))
 
 
@@ -84,7 +84,7 @@ def common(capacities: Sequence[Capacity]) -> Capacity | None:
 
 
 def copies(wanted: Capacity, free: Capacity, most: int) -> int:
-    """How many times ``wanted`` fits into ``free``, at most ``most``."""
+    """Return how many times ``wanted`` fits into ``free``, at most ``most``."""
     count = most
     for w, f in zip(wanted, free, strict=True):
         if f < 0:

@@ -1,4 +1,4 @@
-"""What the configuration file says about scheduling, in the core's own words.
+"""Settings of the configuration file about scheduling, in the core's own words.
 
 Every default is the default of the configuration file. Rates are MB/s, bandwidth is
 Mbit/s, times are whole seconds.
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Backfilling(StrEnum):
-    """How many waiting leases hold a future reservation that others must not delay."""
+    """The number of waiting leases that hold a future reservation that others must not delay."""
 
     OFF = "off"
     AGGRESSIVE = "aggressive"
@@ -20,7 +20,7 @@ class Backfilling(StrEnum):
 
 
 class Suspension(StrEnum):
-    """Which leases may be suspended."""
+    """The leases that may be suspended."""
 
     NONE = "none"
     SERIAL_ONLY = "serial-only"
@@ -28,14 +28,14 @@ class Suspension(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """Which suspensions and resumptions must not overlap."""
+    """The suspensions and resumptions that must not overlap."""
 
     LOCAL = "local"
     GLOBAL = "global"
 
 
 class Migration(StrEnum):
-    """Whether a suspended lease may resume on other hosts."""
+    """Hosts on which a suspended lease may resume: its own alone, or others, too."""
 
     NO = "no"
     YES = "yes"
@@ -43,7 +43,7 @@ class Migration(StrEnum):
 
 
 class Transfer(StrEnum):
-    """Whether an image is sent to each host of a lease or once to all of them."""
+    """The way in which an image is sent: to each host of a lease, or once to all of them."""
 
     UNICAST = "unicast"
     MULTICAST = "multicast"
@@ -51,7 +51,7 @@ class Transfer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSettings:
-    """How disk images get to the hosts (``lease-preparation: imagetransfer``).
+    """The way in which disk images get to the hosts (``lease-preparation: imagetransfer``).
 
     ``cache_mb`` is the size of each host's image cache, 0 for no caches.
     """
@@ -94,7 +94,7 @@ class Settings:
 
     @property
     def reservations(self) -> int | None:
-        """How many waiting leases hold a future reservation; ``None`` for all of them."""
+        """The number of waiting leases that hold a future reservation; ``None`` for all of them."""
         match self.backfilling:
             case Backfilling.OFF:
                 return 0

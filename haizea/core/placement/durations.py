@@ -1,4 +1,4 @@
-"""How long a lease's operations take on the hosts that it is given.
+"""Durations of a lease's operations on the hosts that it is given.
 
 Rates of suspending and resuming are those of the settings, until other ones are learned of
 a host; from then on, what is planned there goes by these.
@@ -16,7 +16,7 @@ from haizea.core.placement.plan import Lease
 
 
 class Rates(NamedTuple):
-    """How fast a host suspends and resumes, MB/s; ``None``: as the settings say."""
+    """Rates at which a host suspends and resumes, MB/s; ``None``: as the settings say."""
 
     suspend_mb_s: float | None = None
     resume_mb_s: float | None = None

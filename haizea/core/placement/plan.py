@@ -31,7 +31,7 @@ class Phase(NamedTuple):
 
 
 class Plan:
-    """Who runs where, and the phases in order.
+    """The host of each node, and the phases in order.
 
     ``sources[i]`` is where node *i* + 1 moves from if the plan begins with a migration.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
@@ -65,24 +65,24 @@ class Plan:
 
     @property
     def start(self) -> int:
-        """When it first holds its hosts."""
+        """The moment at which it first holds its hosts."""
         return self.phases[0].start
 
     @property
     def end(self) -> int:
-        """When it gives its hosts back."""
+        """The moment at which it gives its hosts back."""
         return self.phases[-1].end
 
     @property
     def runs_from(self) -> int:
-        """When the lease runs: after moving and resuming, if it must."""
+        """The moment from which the lease runs: after moving and resuming, if it must."""
         run = self.phase(RUN)
         assert run is not None, "every plan has a run"
         return run.start
 
     @property
     def drops(self) -> bool:
-        """Whether it ends with the lease giving its hosts up, to start over."""
+        """True if it ends with the lease giving its hosts up, to start over."""
         return bool(self.code) and self.phases[-1].purpose is RUN
 
     def end_run(self, end: int) -> None:
@@ -94,7 +94,7 @@ class Plan:
 
     @property
     def suspends(self) -> bool:
-        """Whether it ends with a suspension, the lease not being done."""
+        """True if it ends with a suspension, the lease not being done."""
         return self.phases[-1].purpose is SUSPEND
 
     def phase(self, purpose: Purpose) -> Phase | None:
@@ -176,7 +176,7 @@ class Lease:
 
     @property
     def hold(self) -> Hold:
-        """What its plan holds of its hosts."""
+        """The hold of its plan on its hosts."""
         assert self.plan is not None, "it has a plan"
         assert self.plan.hold is not None, "its plan is applied"
         return self.plan.hold
@@ -190,5 +190,5 @@ class Lease:
 
     @property
     def started(self) -> bool:
-        """Whether its plan has begun to be carried out."""
+        """True if its plan has begun to be carried out."""
         return self.plan is not None and (self.at > 0 or self.since is not None)

@@ -1,4 +1,4 @@
-"""When and where a lease can run: exactly at a moment, or as soon as possible.
+"""Finding when and where a lease can run: exactly at a moment, or as soon as possible.
 
 Nothing here changes the slot table for good: answers are plans, which the scheduler
 carries out or drops. A plan at a moment is, in order of preference, the whole of what
@@ -54,7 +54,7 @@ class Planner(Durations):
         return Planner(self.settings, self.mapper, table, channel, self._memory, self.rates)
 
     def suspendable(self, lease: Lease) -> bool:
-        """Whether the lease may be suspended at all."""
+        """Tell whether the lease may be suspended at all."""
         if not lease.request.preemptible:
             return False
         match self.settings.suspension:
@@ -137,7 +137,7 @@ class Planner(Durations):
         return row
 
     def is_plain(self, lease: Lease, *, holes: bool) -> bool:
-        """Whether room for all of its nodes at once is all that the lease waits for.
+        """Tell whether room for all of its nodes at once is all that the lease waits for.
 
         So that it can start wherever there is room for it, and nowhere else. ``holes`` says
         that there may be some that a lease could fill until it is suspended.
@@ -239,7 +239,7 @@ class Planner(Durations):
         return hosts if claim.allows(table, demand.use(hosts), start, end) else None
 
     def _resume_start(self, lease: Lease, hosts: Hosts, start: int) -> int:
-        """When resuming begins in a plan that starts at ``start``: migration comes first."""
+        """Return when resuming begins in a plan that starts at ``start``: migration comes first."""
         ready = start + self.migration_seconds(lease, hosts)
         if not (lease.saved and self.shares_files):
             return ready
@@ -332,7 +332,7 @@ class Planner(Durations):
         return keep_own(lease.bound, hosts, lease)
 
     def suspend_start(self, lease: Lease, hosts: Hosts, end: int, not_before: int) -> int | None:
-        """When to begin suspending, as late as possible, so that it is over by ``end``."""
+        """Return when to begin suspending, as late as possible, so that it is over by ``end``."""
         seconds = self.suspend_seconds(lease, hosts)
         if self.shares_files:
             return self.channel.latest(seconds, end, not_before)

@@ -36,7 +36,7 @@ class Claim:
         self._use = use
 
     def spare(self, levels: Levels) -> Levels:
-        """That part of ``levels`` which can be taken beyond ``start`` without harm.
+        """Return a part of ``levels`` that can be taken beyond ``start`` without harm.
 
         A part for sure, not all of it: where hosts take several nodes, a taken host counts
         as lost to the claim.
@@ -56,7 +56,7 @@ class Claim:
         return [hosts & keep for hosts in levels]
 
     def shares_hosts(self, levels: Levels) -> bool:
-        """Whether some host may have room for the claim beside another lease's node."""
+        """Tell whether some host may have room for the claim beside another lease's node."""
         return (
             self._levels is None
             or (len(self._levels) > 1 and self._levels[1] != 0)
@@ -65,7 +65,7 @@ class Claim:
         )
 
     def allows(self, table: SlotTable, use: Use, start: int, end: int) -> bool:
-        """Whether ``use`` over ``[start, end)`` leaves the claim its room. Exact, and slow."""
+        """Tell whether ``use`` over ``[start, end)`` leaves the claim its room. Exact, and slow."""
         if end <= self.start or start >= self.end:
             return True
         trial = table.reserve(start, end, use, -1)
@@ -89,7 +89,7 @@ class Claim:
         return table.room(self.demand.size, self.start, self.end, self.demand.allowed)
 
     def _cheapest(self, hosts: HostSet, extra: int) -> HostSet:
-        """Of ``hosts``, as many as cost the claim no more than ``extra`` nodes."""
+        """Return as many of ``hosts`` as cost the claim no more than ``extra`` nodes."""
         assert self._levels is not None, "a claim has levels or a use"
         given = 0
         for host in hosts_in(hosts):

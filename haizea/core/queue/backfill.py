@@ -145,7 +145,7 @@ class Claiming:
                 refused[size] = count
 
     def _is_alike(self, lease: Lease, length: int) -> bool:
-        """Whether a refusal because of the claim holds for every such lease as wide or wider.
+        """Tell whether a refusal because of the claim holds for all such leases as wide or wider.
 
         They would get the same hosts and more, and have them when the claim is due; how long
         they stay then is the same to it, since what runs beside them only ends.

@@ -28,7 +28,7 @@ class Counting:
     # --- whether it is enough to count --------------------------------------------------
 
     def applies(self) -> bool:
-        """Whether numbers of hosts say all there is to say at present."""
+        """Tell whether numbers of hosts say all there is to say at present."""
         schedule = self._schedule
         table = schedule.table
         if schedule.preparation is not None or table.shut or table.has_firm_future:
@@ -111,7 +111,7 @@ class Counting:
             self._begin(lease)
 
     def _first(self, profile: Profile, lease: Lease) -> int | None:
-        """When a lease without a reservation gets one, or starts; ``None`` if it must wait."""
+        """Return when a lease without reservation gets one, or starts; ``None`` if it must wait."""
         now, count = self._schedule.now, lease.demand.count
         if self._limit is not None and len(self._starts) >= self._limit:
             if profile.free_at_start() < count:

@@ -121,7 +121,7 @@ class Reserving:
         }
 
     def _since(self, lease: Lease) -> Spans | None:
-        """When capacity came free that can bring the lease forward; ``None``: at any time."""
+        """Return when capacity came free that can bring the lease forward; ``None``: any time."""
         seen, table = self._seen.get(lease.id), self._schedule.table
         if (
             seen is None
@@ -245,5 +245,5 @@ class Reserving:
 
 
 def _holds_one(lease: Lease) -> bool:
-    """Whether a waiting lease's reservation waits for hosts, so that it counts."""
+    """Tell whether a waiting lease's reservation waits for hosts, so that it counts."""
     return lease.plan is not None and lease.plan.waits and not lease.started

@@ -9,7 +9,7 @@ from haizea.core.placement.shadow import Claim
 
 
 class Glance:
-    """How many nodes of each size would fit at this very moment, remembered until told."""
+    """Numbers of nodes of each size that would fit at this very moment, remembered until told."""
 
     __slots__ = ("_claim", "_free", "_spare", "_table")
 
@@ -25,14 +25,14 @@ class Glance:
         self._spare.clear()
 
     def may_fit(self, size: Capacity | None, count: int) -> bool:
-        """Whether as many hosts are free at present, for however long.
+        """Tell whether as many hosts are free at present, for however long.
 
         ``True`` where nodes differ (``size`` is ``None``): that takes a closer look.
         """
         return size is None or self.free(size) >= count
 
     def free(self, size: Capacity) -> int:
-        """How many nodes of this size fit at present."""
+        """Return the number of nodes of this size that fit at present."""
         count = self._free.get(size)
         if count is None:
             now = self._table.now
@@ -41,7 +41,7 @@ class Glance:
         return count
 
     def spare(self, size: Capacity) -> int:
-        """How many of them could stay beyond the start of the claim, at most."""
+        """Return how many of them could stay beyond the start of the claim, at most."""
         count = self._spare.get(size)
         if count is None:
             assert self._claim is not None, "there is a claim"

@@ -1,4 +1,4 @@
-"""When an AR that was rejected would fit."""
+"""Starts at which an AR that was rejected would fit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Offers:
     def nearest(
         self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int
     ) -> int | None:
-        """That start; ``None`` if none is found among the nearest worth trying.
+        """Return that start; ``None`` if none is found among the nearest worth trying.
 
         It can still be asked for in ``notice_seconds`` s.
         Those are moments at which something comes free, and those from which it is over

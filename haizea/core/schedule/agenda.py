@@ -1,4 +1,4 @@
-"""What is to happen when: the next thing of every plan, in the order of one instant."""
+"""The order of what is to happen: the next thing of every plan, in the order of one instant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Agenda:
         heapq.heappush(self._heap, (time, rank, self._serial, subject.token, subject))
 
     def next_time(self) -> int | None:
-        """When the next thing is due."""
+        """Return when the next thing is due."""
         heap = self._heap
         while heap:
             time, _, _, token, subject = heap[0]
@@ -41,7 +41,7 @@ class Agenda:
         return None
 
     def due_before(self, now: int) -> Iterator[tuple[int, int, Lease | ImageTransfer]]:
-        """What was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n).
+        """Tell what was due before ``now``, in order: when, ``END`` or ``START``, of what. O(n).
 
         What is changed meanwhile is left out.
         """

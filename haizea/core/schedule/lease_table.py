@@ -127,7 +127,7 @@ class Book:
         self.expect(lease, None, reason)
 
     def ended(self, lease: Lease, purpose: Purpose) -> None:
-        """What was under way for a lease is over, or goes on elsewhere; its progress counts."""
+        """Note that an operation of a lease is over, or goes on elsewhere; its progress counts."""
         assert lease.plan is not None, "it has a plan"
         assert lease.since is not None, "it is under way"
         self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
@@ -139,5 +139,5 @@ class Book:
 
 
 def nodes(count: int) -> str:
-    """So many nodes, in words."""
+    """Return a number of nodes, in words."""
     return "1 node" if count == 1 else f"{count} nodes"
