@@ -1,1 +1,1 @@
-"""What carries decisions out, and reports what really happened."""
+"""Backends, which carry decisions out and report what really happened."""

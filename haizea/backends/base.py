@@ -17,7 +17,7 @@ class Backend(Protocol):
     """
 
     def observe(self, now: int) -> list[Input]:
-        """What happened up to ``now`` and was not yet reported, in the order it happened.
+        """Return what happened up to ``now`` and was not yet reported, in the order it happened.
 
         Whatever goes wrong outside is an input too: nothing but a bug is raised.
         """

@@ -1,4 +1,4 @@
-"""How what goes wrong by chance is put in words, for the results of a run."""
+"""Descriptions of what goes wrong by chance, for the results of a run."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _Foreseen = tuple[int, int, Input, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong in a simulation. The same faults go wrong whenever it is repeated.
+    """Faults of a simulation. The same faults go wrong whenever it is repeated.
 
     ``failure`` and ``delay`` give, by purpose, the probability (0 to 1) that an operation
     fails before its planned end or is not over by then. A failure is reported at a random
@@ -191,7 +191,7 @@ class SimulatedBackend:
         self._foreseen += 1
 
     def _counts(self, entry: _Foreseen) -> bool:
-        """Whether what the event belongs to still goes on."""
+        """Tell whether what the event belongs to still goes on."""
         _, _, event, start = entry
         if start is None:
             return True
@@ -201,7 +201,7 @@ class SimulatedBackend:
         return self._under_way.get((event.lease_id, event.purpose)) == start
 
     def _forget(self, entry: _Foreseen) -> None:
-        """What ended or went wrong does so once, even if it is started again this second."""
+        """Forget what ended or went wrong; it does so once, even if started again this second."""
         _, _, event, start = entry
         if start is None:
             return

@@ -1,4 +1,4 @@
-"""Who counts on which host: as OpenNebula has it, and as it is in fact."""
+"""Accounts of the VMs on each host: as OpenNebula has it, and as it is in fact."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ON_TWO_HOSTS = {Lcm.SAVE_MIGRATE, Lcm.MIGRATE}
 
 @dataclass(slots=True)
 class Load:
-    """What VMs take on one host."""
+    """The capacity that VMs take on one host."""
 
     cpu_percent: int = 0
     memory_kb: int = 0
@@ -36,7 +36,7 @@ class Load:
 
 
 def reserved(template_value: str | None, total: int) -> int:
-    """What ``RESERVED_CPU`` or ``RESERVED_MEM`` keeps back: an amount, or percent of ``total``."""
+    """The part that ``RESERVED_CPU`` or ``RESERVED_MEM`` reserves: an amount, or % of ``total``."""
     text = (template_value or "").strip()
     try:
         if text.endswith("%"):
@@ -85,7 +85,7 @@ class Accounts:
         self._where: dict[tuple[str, int], tuple[tuple[int, ...], int, int]] = {}
 
     def load(self, host_id: int, kind: str = COUNTED) -> Load:
-        """What is on a host."""
+        """The load of a host."""
         return self._loads[kind].setdefault(host_id, Load())
 
     def update(self, vm: Machine, now: float, cause: str) -> list[int]:

@@ -13,7 +13,7 @@ class Clock(Protocol):
         """The present moment."""
 
     def real_seconds_until(self, moment: float) -> float | None:
-        """How long to wait for ``moment``, in real seconds; ``None``: for ever."""
+        """The time to wait for ``moment``, in real seconds; ``None``: for ever."""
 
 
 class ScaledClock:
@@ -39,7 +39,7 @@ class ScaledClock:
         return self.start + (time.monotonic() - self._zero) * self.speed
 
     def real_seconds_until(self, moment: float) -> float:
-        """How long to wait for ``moment``, in real seconds."""
+        """The time to wait for ``moment``, in real seconds."""
         return max(0.0, (moment - self.now()) / self.speed)
 
 
@@ -60,5 +60,5 @@ class ManualClock:
         self._now += seconds
 
     def real_seconds_until(self, moment: float) -> None:
-        """It does not come by itself."""
+        """Return ``None``: the moment does not come by itself."""
         return

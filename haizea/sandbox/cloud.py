@@ -22,7 +22,7 @@ BY_ITSELF = "by itself"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between versions of OpenNebula."""
+    """Differences between versions of OpenNebula."""
 
     version: str
 
@@ -50,7 +50,7 @@ class Dialect:
 
 @dataclass(slots=True)
 class Observers:
-    """Who is told what: all do nothing until they are replaced."""
+    """Functions that are told of changes: all do nothing until they are replaced."""
 
     #: A VM's state changed, or a host's; the cloud's lock is held.
     vm_changed: Callable[[Machine], None] = lambda vm: None
@@ -132,7 +132,7 @@ class Cloud:
         self.timer_added.notify_all()
 
     def next_moment(self) -> float | None:
-        """When something happens next."""
+        """The moment when something happens next."""
         return self._timers[0][0] if self._timers else None
 
     @property
@@ -195,7 +195,7 @@ class Cloud:
         vm.cache.clear()
 
     def recount(self, vm: Machine, cause: str) -> None:
-        """What ``vm`` takes, or where, may have changed."""
+        """Count ``vm`` anew: what it takes, or where, may have changed."""
         self.accounts.update(vm, self.now, cause)
 
     def set_host_state(self, host: Host, state: HostState, cause: str) -> None:

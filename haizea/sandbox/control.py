@@ -159,7 +159,7 @@ class Control:
             return number
 
     def set_raft_state(self, state: int) -> None:
-        """What this server is among those of its zone: 0 alone, 2 follower, 3 leader."""
+        """Set the role of this server in its zone: 0 alone, 2 follower, 3 leader."""
         with self._cloud.turn():
             self._cloud.raft_state = state
 
@@ -220,7 +220,7 @@ class Control:
     # Faults
 
     def lose_drivers(self) -> None:
-        """What is under way is never over, as after ``oned`` was killed with its drivers."""
+        """Let what is under way never be over, as after ``oned`` was killed with its drivers."""
         with self._cloud.turn():
             self._engine.lose_drivers()
 

@@ -51,7 +51,7 @@ _FIRST_BOOTS = {Lcm.BOOT, Lcm.BOOT_UNDEPLOY, Lcm.BOOT_POWEROFF, Lcm.BOOT_UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asked, with which call."""
+    """The user who asked, and the call."""
 
     user: User | None
     method: str
@@ -316,7 +316,7 @@ class Engine:
 
 
 def _prepare_template(vm: Machine, old: bool) -> None:
-    """What a deployment adds to the template."""
+    """Add to the template what a deployment adds."""
     if old:
         return
     vm.template["TM_MAD_SYSTEM"] = ["dummy"]

@@ -149,7 +149,7 @@ class Publisher:
                 self._socket.send_multipart([key.encode(), coded])
 
     def _put(self, keys: tuple[str, ...], message: str) -> None:
-        """What goes wrong is decided here, in the order of events, so that a seed repeats it."""
+        """Queue an event. Faults are decided here, in the order of events: a seed repeats them."""
         copies = tuple(self._faults.event_copies() for _ in keys)
         self._events.put(_Event(keys, copies, message, self._faults.swaps_events()))
 

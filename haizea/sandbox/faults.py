@@ -1,4 +1,4 @@
-"""What goes wrong: by chance, from a seed, or as told."""
+"""Faults: by chance, from a seed, or as told."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Chances:
 
 @dataclass(slots=True)
 class Plan:
-    """How the next steps of a kind end; ``None`` matches every step, VM and host."""
+    """The planned end of the next steps of a kind; ``None`` matches every step, VM and host."""
 
     outcome: str
     lcm: Lcm | None = None
@@ -61,7 +61,7 @@ class Plan:
     factor: float = 1.0
 
     def fits(self, vm: Machine, lcm: Lcm) -> bool:
-        """It is about this step of this VM."""
+        """Tell whether the plan is about this step of this VM."""
         host = vm.record.host_id if vm.record else None
         return self.lcm in (None, lcm) and self.vm in (None, vm.id) and self.host in (None, host)
 
@@ -84,7 +84,7 @@ class Faults:
         self._web_count = 0
 
     def step(self, vm: Machine, lcm: Lcm) -> tuple[str, float]:
-        """How this step ends, and how many times as long as usual it takes."""
+        """Decide how this step ends, and how many times as long as usual it takes."""
         if lcm in _SAFE:
             return DONE, 1.0
         for plan in self.plans:
@@ -111,7 +111,7 @@ class Faults:
         return self._call_random.random() < self.chances.refuse
 
     def event_copies(self) -> int:
-        """How often the next event is sent."""
+        """The number of times that the next event is sent."""
         if self._event_random.random() < self.chances.lose_event:
             return 0
         return 2 if self._event_random.random() < self.chances.repeat_event else 1
@@ -130,7 +130,7 @@ class Faults:
             self._web_count = count
 
     def web(self) -> tuple[str, float]:
-        """What happens to this request instead of an answer, and for how many seconds yet."""
+        """Decide what this request gets instead of an answer, and for how many seconds yet."""
         with self._web_lock:
             return self._web()
 

@@ -1,4 +1,4 @@
-"""What happened, for tests: every change of a VM, every command, every host that had too much."""
+"""A journal for tests: every change of a VM, every command, every host that had too much."""
 
 from __future__ import annotations
 

@@ -255,12 +255,12 @@ class Methods14:
 
 
 def _hashed(user: User) -> str:
-    """What 1.4 keeps, and takes, for a password."""
+    """The hash that 1.4 keeps, and takes, for a password."""
     return hashlib.sha1(user.password.encode(), usedforsecurity=False).hexdigest()
 
 
 def _raw(template: Template) -> str:
-    """As 1.4 writes it: nothing is escaped, so the answer may not be XML at all."""
+    """Write a template like 1.4: nothing is escaped, so the answer may not be XML at all."""
     return template_xml(template, quoted=False)
 
 

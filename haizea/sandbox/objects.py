@@ -1,4 +1,4 @@
-"""What the sandbox keeps: users, hosts, VMs, history. It changes; the cloud's lock guards it."""
+"""Objects of the sandbox: users, hosts, VMs, history. They change; the cloud's lock guards them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Record:
     datastore_id: int = 0
 
     def forget_action(self) -> None:
-        """As OpenNebula does once an action failed, or a resumed VM runs."""
+        """Forget the action, as OpenNebula does once an action failed, or a resumed VM runs."""
         self.action, self.uid, self.gid, self.request_id = 0, -1, -1, -1
 
 

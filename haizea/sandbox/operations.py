@@ -1,4 +1,4 @@
-"""What takes time: every operation on a VM, as the states it passes through."""
+"""Operations that take time: every operation on a VM, as the states it passes through."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from haizea.sandbox.states import RUNNING, Lcm, Pair, State, active, resting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long the steps take, in seconds of the sandbox's time.
+    """Durations of the steps, in seconds of the sandbox's time.
 
     ``save_mbps``, ``restore_mbps`` and ``move_mbps`` add the time for a VM's memory, in MB
     per second; 0 adds nothing.

@@ -1,4 +1,4 @@
-"""Who may call: sessions, passwords, tokens, rights, quotas."""
+"""The users who may call: sessions, passwords, tokens, rights, quotas."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def require_administrator(user: User, right: str, what: str, object_id: int) -> 
 
 
 def quota_use(cloud: Cloud, user: User) -> dict[str, float]:
-    """What the user's VMs take of each quota."""
+    """The amount that the user's VMs take of each quota."""
     own = [vm for vm in cloud.live.values() if vm.uid == user.id]
     running = [vm for vm in own if vm.state not in _OFF_QUOTA]
     return {

@@ -32,7 +32,7 @@ _RULES = (
 
 
 def raft_status(cloud: Cloud) -> str:
-    """What this server is among those of its zone."""
+    """The role of this server in its zone, as XML."""
     return (
         f"<RAFT><SERVER_ID>-1</SERVER_ID><STATE>{cloud.raft_state}</STATE><TERM>0</TERM>"
         "<VOTEDFOR>-1</VOTEDFOR><COMMIT>0</COMMIT><LOG_INDEX>-1</LOG_INDEX>"
@@ -41,7 +41,7 @@ def raft_status(cloud: Cloud) -> str:
 
 
 def owned_by_oneadmin(object_id: int, name: str, group_use: int) -> str:
-    """How objects of oneadmin begin."""
+    """The beginning of the XML of oneadmin's objects."""
     return (
         f"<ID>{object_id}</ID><UID>0</UID><GID>0</GID><UNAME>oneadmin</UNAME>"
         f"<GNAME>oneadmin</GNAME><NAME>{name}</NAME><PERMISSIONS><OWNER_U>1</OWNER_U>"
@@ -229,7 +229,7 @@ def quotas_xml(cloud: Cloud, user: User) -> str:
 
 
 def configuration(submit_on_hold: bool, is_7: bool, placer: str, events_port: int | None) -> str:
-    """Those settings of ``oned.conf`` that matter to a scheduler."""
+    """The settings of ``oned.conf`` that matter to a scheduler."""
     settings: Template = {
         "API_LIST_ORDER": ["DESC"],
         "LOG_CALL_FORMAT": [r"Req:%i UID:%u IP:%A %m invoked %l20"],

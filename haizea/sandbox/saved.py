@@ -59,7 +59,7 @@ class StateFile:
             raise StateFileError(f"{path} cannot be used as a state file: {error}") from None
 
     def settings(self) -> dict[str, Any] | None:
-        """What :meth:`keep_settings` was told; ``None`` in a new file.
+        """The settings that :meth:`keep_settings` was told; ``None`` in a new file.
 
         Raises:
             StateFileError: another version of Haizea wrote the file.
@@ -159,7 +159,7 @@ class StateFile:
 
 
 def _rearm(cloud: Cloud) -> None:
-    """What was to come still comes."""
+    """Schedule anew what was still to come."""
     with cloud.lock:
         for vm in cloud.live.values():
             if vm.due is not None:

@@ -47,7 +47,7 @@ class HostSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What kind of OpenNebula it is.
+    """The kind of OpenNebula that the sandbox is.
 
     ``speed`` is seconds of the sandbox's time per real second; ``clock`` replaces that clock,
     by a :class:`~haizea.sandbox.clock.ManualClock` for example. Port 0 is any that is free;
@@ -120,12 +120,12 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where to call it."""
+        """The URL for calls."""
         return f"http://127.0.0.1:{self.port}/RPC2"
 
     @property
     def events_url(self) -> str | None:
-        """Where to subscribe to its events."""
+        """The URL for subscribing to its events."""
         return f"tcp://127.0.0.1:{self.events_port}" if self.events_port else None
 
     @property
@@ -135,7 +135,7 @@ class Sandbox:
 
     @property
     def journal(self) -> Journal:
-        """What happened so far."""
+        """The journal of what happened so far."""
         return self.cloud.journal
 
     def start(self) -> None:
@@ -289,7 +289,7 @@ def _default_hosts(count: int) -> tuple[HostSpec, ...]:
 
 
 def _settings(options: Options, clock: Clock) -> dict[str, Any]:
-    """What must be the same when a state file is used again, and since when its time runs."""
+    """The settings that must not change when a state file is used again, and its time's start."""
     settings: dict[str, Any] = {"version": options.version, "speed": options.speed}
     if isinstance(clock, ScaledClock):
         settings |= {"start": clock.start, "anchor_wall": clock.anchor_wall}

@@ -76,7 +76,7 @@ class Sites:
         self.cloud.touch_host(host)
 
     def join(self, host: Host, cluster: int) -> None:
-        """It belongs to another cluster from now on."""
+        """Move the host to another cluster."""
         host.cluster = cluster
         self.cloud.touch_host(host)
 

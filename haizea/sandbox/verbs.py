@@ -1,4 +1,4 @@
-"""What users and administrators do to VMs on OpenNebula 5 and later, with its refusals."""
+"""Operations of users and administrators on VMs of OpenNebula 5 and later, with its refusals."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How OpenNebula is looked at and spoken to. ``first_look_seconds`` are real ones.
+    """Settings for watching and commanding OpenNebula. ``first_look_seconds`` are real ones.
 
     ``events`` is the address of its events, ``None`` for none. VMs ``suspends`` keep their
     host. ``host_grace_seconds`` is how long a host may be in ERROR before it counts as dead.
@@ -68,7 +68,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the backend keeps, and what it asks of what is kept.
+    """Access to what the backend keeps, and to the requests that are kept.
 
     ``read`` and ``write`` keep small texts by name; ``write`` says whether it could.
     ``request`` finds the request of a lease, over or not.
@@ -157,12 +157,12 @@ class OpenNebulaBackend:
 
     @property
     def looked(self) -> bool:
-        """Whether everything was seen since the start."""
+        """True if everything was seen since the start."""
         return self._looked
 
     @property
     def idle(self) -> bool:
-        """Whether no VM waits to be asked for or has anything to come to."""
+        """True if no VM waits to be asked for or has anything to come to."""
         return self._looked and self._requests.idle and not self._ledger.open
 
     @property
@@ -211,7 +211,7 @@ class OpenNebulaBackend:
         return self._table.drain_all()
 
     def observe(self, now: int) -> list[Input]:
-        """What happened, and what takes longer than planned."""
+        """Return what happened, and what takes longer than planned."""
         self._began = True
         self._now = now
         told, self._later = self._later, []
@@ -250,7 +250,7 @@ class OpenNebulaBackend:
         self._later += [*self._pump(now), *self._rates.news()]
 
     def next_event(self) -> int | None:
-        """When a command can be given, a host counts as dead, or something should be over."""
+        """The next moment when a command can be given, a host counts as dead, or an end is due."""
         if self._news or self._answers or self._later or self._requests.dirty:
             return self._now
         moments = (
@@ -264,7 +264,7 @@ class OpenNebulaBackend:
     def answered(
         self, asking: Asking, lease: int | None, state: State | None, reason: str, repeated: bool
     ) -> None:
-        """What became of a request; from the loop's thread. No ``state``: nobody knows."""
+        """Note the answer to a request; from the loop's thread. No ``state``: nobody knows."""
         self._requests.answered(asking, state, reason, repeated=repeated)
         if lease is not None and not repeated:
             self._allowing.note(lease, asking.allowed)
@@ -289,7 +289,7 @@ class OpenNebulaBackend:
 
     @property
     def _acts(self) -> bool:
-        """Whether commands can be given."""
+        """True if commands can be given."""
         return self._looked and not self._down and not self._follows
 
     def _answered(self, now: int, answer: Answer, told: list[Input]) -> None:

@@ -1,4 +1,4 @@
-"""What the history of a world shows that must never have been.
+"""Incidents in the history of a world: what must never have been.
 
 It looks at where VMs really ran and at nothing else, so it finds also what was not noticed
 when it was asked for.
@@ -52,7 +52,7 @@ def _twice(stretches: Sequence[Stretch]) -> Iterator[Incident]:
 
 
 def _crowded(host: HostState, stretches: Sequence[Stretch]) -> Iterator[Incident]:
-    """What ends at a moment leaves its room to what starts then."""
+    """Find moments with too much on a host; what ends then leaves its room to what starts."""
     changes = sorted(
         [(_until(s), 0, i) for i, s in enumerate(stretches)]
         + [(s.start, 1, i) for i, s in enumerate(stretches)]

@@ -99,7 +99,7 @@ class WorldBackend:
         return self._world
 
     def observe(self, now: int) -> list[Input]:
-        """What happened in the world, and what takes longer than planned."""
+        """Return what happened in the world, and what takes longer than planned."""
         self._began = True
         self._now = now
         self._give_what_waits(now)
@@ -218,7 +218,7 @@ class WorldBackend:
         return told
 
     def _of_site(self, told: list[Input]) -> list[Input]:
-        """What concerns a lease, or a host of the site."""
+        """Select what concerns a lease, or a host of the site."""
         if self._site is None:
             return told
         about_hosts = (HostFailed, HostRestored, HostUsed)

@@ -58,7 +58,7 @@ def missing(record: LeaseRecord, vms: Mapping[int, Vm], life: LifeSeconds) -> li
 
 
 def unheard(record: LeaseRecord, vms: Mapping[int, Vm]) -> Input | None:
-    """What became of what is under way for the lease, if it did not go as planned."""
+    """Return the outcome of what is under way for the lease, if it did not go as planned."""
     found = under_way(record)
     if found is None:
         return None
@@ -99,7 +99,7 @@ def _saved(record: LeaseRecord, node: int, vm: Vm | None) -> list[Command]:
 
 
 def _is_moving_from(vm: Vm, host: int) -> bool:
-    """Whether the VM left, or leaves, a host where its memory still is."""
+    """Tell whether the VM left, or leaves, a host where its memory still is."""
     if vm.state is VmState.MIGRATING:
         return vm.host == host
     return vm.state is VmState.SAVED and vm.origin == host and vm.host != host

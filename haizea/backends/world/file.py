@@ -113,7 +113,7 @@ class WorldFile:
         return cls(connection)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a query finds. Raises :class:`WorldUnavailable`."""
+        """Return the rows that a query finds. Raises :class:`WorldUnavailable`."""
         with self._lock, _told():
             return self._connection.execute(query, values).fetchall()
 

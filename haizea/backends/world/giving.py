@@ -103,7 +103,7 @@ class Giving:
         return self._hosts[index]
 
     def _host_is_up(self, command: Command) -> bool:
-        """Whether the host that is named is up; an incident if that was known not to be so."""
+        """Tell whether the host that is named is up; an incident if that was known not to be so."""
         if command.verb not in {Verb.START, Verb.RESUME, Verb.MIGRATE}:
             return True
         host = self._host(command.host)
@@ -140,7 +140,7 @@ def evolve_on_file(file: WorldFile, vm: Vm) -> Vm:
 
 
 def _outcome(trouble: str, vm: Vm | None, now: int) -> tuple[str, int | None]:
-    """What the journal says of a command that was just given, and when it was over."""
+    """The journal's words for a command that was just given, and when it was over."""
     if trouble:
         return f"refused: {trouble}", now
     if vm is not None and vm.until is None:

@@ -1,4 +1,4 @@
-"""What a manager believes is under way in a world, and what it has not been told of it yet.
+"""Operations that a manager believes are under way in a world, and news that it has not been told.
 
 Kept in memory alone: after a restart it is made anew from the manager's records.
 """
@@ -32,7 +32,7 @@ class Operation:
 
     @property
     def late(self) -> bool:
-        """Whether it is known that it will not be over in time. A run is never late."""
+        """True if it is known that it will not be over in time. A run is never late."""
         return self.purpose is not Purpose.RUN and (self.until > self.end or self.waiting > 0)
 
 
@@ -57,7 +57,7 @@ class Operations:
             self._late.pop(lease, None)
 
     def of(self, lease: int | None) -> Operation | None:
-        """What the lease does."""
+        """Return the operation of the lease."""
         return None if lease is None else self._all.get(lease)
 
     def weigh(self, operation: Operation) -> None:
@@ -77,11 +77,11 @@ class Operations:
             operation.until = max(operation.until, vm.until)
 
     def next_delay(self) -> int | None:
-        """When the next delay is to be reported."""
+        """The moment when the next delay is to be reported."""
         return min((o.end for o in self._late.values()), default=None)
 
     def delays(self, now: int) -> list[Input]:
-        """What should be over by now, and is not; told once, until it is longer still."""
+        """Report what should be over by now, and is not; once, until it is longer still."""
         told: list[Input] = []
         for operation in sorted(self._late.values(), key=lambda o: (o.end, o.lease)):
             if operation.end > now:
@@ -116,15 +116,15 @@ class Transfers:
             self._known[lease, start] = (end, late)
 
     def end(self, lease: int, start: int) -> None:
-        """It is over, or not for this lease any more."""
+        """Note that it is over, or not for this lease any more."""
         self._known.pop((lease, start), None)
 
     def next_news(self) -> int | None:
-        """When something is to be reported."""
+        """The next moment when something is to be reported."""
         return min((moment for moment, _ in self._known.values()), default=None)
 
     def news(self, now: int) -> list[Input]:
-        """What went wrong by now, in order; not a delay that is over."""
+        """Report what went wrong by now, in order; not a delay that is over."""
         due = sorted((entry[0], key) for key, entry in self._known.items() if entry[0] <= now)
         found = [self._known.pop(key)[1] for _, key in due]
         return [i for i in found if not (isinstance(i, OperationDelayed) and i.end <= now)]

@@ -1,4 +1,4 @@
-"""What goes wrong in a simulated world, and how often.
+"""Faults of a simulated world, and how often they occur.
 
 Chance depends on the world's seed and on what is asked, never on when or how often somebody
 looks: the same command has the same fate whenever it is given.
@@ -20,7 +20,7 @@ _ENDLESS_RUN_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """How a command for one VM turns out: it fails so many seconds after it began, or it
+    """The outcome of a command for one VM: it fails so many seconds after it began, or it
     takes so much longer than planned, or (both left as they are) neither."""
 
     fails_after_seconds: int | None = None
@@ -32,7 +32,7 @@ SMOOTH = Fate()
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """How an operation of a lease turns out: the VM that is to blame, and its fate."""
+    """The outcome of an operation of a lease: the VM that is to blame, and its fate."""
 
     node: int
     fate: Fate
@@ -47,7 +47,7 @@ _NOBODY = Lot(0, SMOOTH)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldOptions:
-    """What goes wrong in a world.
+    """Faults of a world.
 
     ``failures`` and ``delays`` give, by purpose, the probability (0 to 1) that an operation
     of a lease fails before its planned end or takes longer, by 1 to
@@ -84,7 +84,7 @@ class WorldOptions:
 
     @property
     def hosts_die(self) -> bool:
-        """Whether hosts ever die by themselves."""
+        """True if hosts ever die by themselves."""
         return self.host_failure_seconds > 0
 
     def describe(self) -> str:
@@ -94,7 +94,7 @@ class WorldOptions:
         return "; ".join(filter(None, [chances, dying]))
 
     def fate(self, lease: int, purpose: Purpose, due: int, seconds: int, nodes: int) -> Lot:
-        """How an operation of a lease turns out: which VM is to blame, if any.
+        """The outcome of an operation of a lease: which VM is to blame, if any.
 
         ``due`` is when it was decided, ``seconds`` how long it is planned to take. What
         takes no time cannot go wrong.
@@ -114,7 +114,7 @@ class WorldOptions:
         return _NOBODY
 
     def life_seconds(self, lease: int, due: int, duration: int | None) -> int | None:
-        """How long the VMs of a lease run until they end by themselves; ``None``: they do not.
+        """The time that the VMs of a lease run until they end by themselves; ``None``: they do not.
 
         It is drawn when they start from nothing (``due``).
         """
@@ -124,7 +124,7 @@ class WorldOptions:
         return chance.randrange(1, duration) if chance.random() < self.early_ends else None
 
     def host_lasts_seconds(self, host: int, since: int) -> int | None:
-        """How long a host that came up ``since`` then stays up; ``None``: for ever."""
+        """The time that a host that came up ``since`` then stays up; ``None``: for ever."""
         if not self.hosts_die:
             return None
         chance = random.Random(f"{self.seed} host {host} {since}")

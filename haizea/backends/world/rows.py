@@ -1,4 +1,4 @@
-"""What a world tells of itself, and how it is written in the file's tables."""
+"""Reports of a world on itself, and their form in the file's tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_INCIDENTS = 10_000
 
 
 class What(StrEnum):
-    """What can happen in a world without being asked for."""
+    """Kinds of what can happen in a world without being asked for."""
 
     ENDED = "ended"
     FAILED = "failed"
@@ -164,7 +164,7 @@ def _vm(row: tuple[Any, ...]) -> Vm:
 
 
 def used(file: WorldFile, host: int) -> Capacity:
-    """What the VMs on a host take of it together."""
+    """The capacity that the VMs on a host take of it together."""
     total: Capacity = ()
     query = (
         "SELECT capacity, count(*) FROM vms WHERE host = ? AND"

@@ -15,7 +15,7 @@ from haizea.core.model.resources import Capacity
 
 
 class VmState(StrEnum):
-    """What a VM does. ``ended``: by itself; ``failed``: it broke; ``gone``: it was stopped."""
+    """States of a VM. ``ended``: by itself; ``failed``: it broke; ``gone``: it was stopped."""
 
     RUNNING = "running"
     SUSPENDING = "suspending"
@@ -33,7 +33,7 @@ HOLDING = frozenset({VmState.RUNNING, VmState.SUSPENDING, VmState.RESUMING, VmSt
 
 
 class Verb(StrEnum):
-    """What a VM can be told. ``go-on``: what was resumed runs on; ``stay``: it does not move."""
+    """Commands to a VM. ``go-on``: what was resumed runs on; ``stay``: it does not move."""
 
     START = "start"
     GO_ON = "go-on"
@@ -56,7 +56,7 @@ PURPOSE = {
 
 
 class IncidentKind(StrEnum):
-    """What a manager must never do to its VMs and hosts."""
+    """Kinds of what a manager must never do to its VMs and hosts."""
 
     RAN_TWICE = "ran-twice"
     LOST_MEMORY = "lost-memory"
@@ -67,7 +67,7 @@ class IncidentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a VM is told to do.
+    """A command to a VM.
 
     ``due`` is when that was decided; with lease, node and verb it is the command's name, by
     which a repetition is known. ``host`` is where the VM is to start, resume or move to,
@@ -119,18 +119,18 @@ class Vm:
 
     @property
     def holds(self) -> bool:
-        """Whether it takes capacity of its host."""
+        """True if it takes capacity of its host."""
         return self.state in HOLDING
 
     @property
     def there(self) -> bool:
-        """Whether there is anything of it: it runs, or is saved."""
+        """True if there is anything of it: it runs, or is saved."""
         return self.holds or self.state is VmState.SAVED or self.state is VmState.MIGRATING
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a command: the VM as it is now (``None``: there is none), why it did not
+    """The result of a command: the VM as it is now (``None``: there is none), why it did not
     work (empty: it did), and what the manager should never have done."""
 
     vm: Vm | None
@@ -139,13 +139,13 @@ class Answer:
 
 
 def repeats(vm: Vm, command: Command) -> bool:
-    """Whether the VM follows this very command already."""
+    """Tell whether the VM follows this very command already."""
     same = vm.verb is command.verb and vm.due == command.due
     return same and (command.verb is not Verb.START or vm.host == command.host)
 
 
 def obey(vm: Vm | None, command: Command, now: int, fate: Fate, host_up: bool) -> Answer:
-    """What a VM does when it is told to.
+    """Return the answer of a VM to a command.
 
     ``host_up``: the host that the command names is up. What cannot be done is refused, with
     the reason; what nobody may ask for is an incident besides.
@@ -164,7 +164,7 @@ def obey(vm: Vm | None, command: Command, now: int, fate: Fate, host_up: bool) -
 
 
 def evolve(vm: Vm) -> Vm:
-    """What becomes of a VM at its ``until``."""
+    """Return what becomes of a VM at its ``until``."""
     moment, then = vm.until, vm.then
     assert moment is not None, "something comes"
     assert then is not None, "it is known what"

@@ -87,7 +87,7 @@ class World:
 
     @property
     def options(self) -> WorldOptions:
-        """What goes wrong here."""
+        """The faults of this world."""
         return self._options
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class World:
         return now
 
     def next_news(self) -> int | None:
-        """When something will happen by itself that a manager must be told."""
+        """The next moment when something happens by itself that a manager must be told."""
         return self._first(
             "SELECT min(until) FROM vms WHERE next_state IN ('ended', 'failed')",
             "SELECT min(until) FROM hosts",
@@ -245,7 +245,7 @@ class World:
         return rows.select_vms(self._file, "WHERE lease = ? ORDER BY node", lease)
 
     def happenings(self, after: int = 0) -> list[Happening]:
-        """What happened without being asked for, later than the happening ``after``."""
+        """Return what happened without being asked for, later than the happening ``after``."""
         query = "SELECT id, moment, kind, lease, node, host, why FROM happenings WHERE id > ?"
         found = self._file.rows(f"{query} ORDER BY id", after)
         return [Happening(row[0], row[1], What(row[2]), *row[3:]) for row in found]
@@ -261,7 +261,7 @@ class World:
         return last
 
     def history(self, lease: int | None = None) -> list[Stretch]:
-        """Where VMs really ran, of a lease or of all, by start."""
+        """The stretches in which VMs really ran, of a lease or of all, by start."""
         return rows.select_stretches(self._file, lease)
 
     def journal(self, lease: int | None = None) -> list[Entry]:

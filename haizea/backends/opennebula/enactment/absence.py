@@ -1,4 +1,4 @@
-"""What others did to the VMs of leases while Haizea was not at work, as far as it shows."""
+"""Changes that others made to VMs of leases while Haizea was not at work, as far as they show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAKEN_OFF = frozenset([VmState.STOPPED, VmState.SUSPENDED, VmState.POWEROFF])
 
 
 class Absence:
-    """What is known of VMs from before; each is asked about once, when it is seen again."""
+    """Knowledge of VMs from before; each is asked about once, when it is seen again."""
 
     def __init__(self, rules: DraftRules) -> None:
         self._rules = rules
@@ -43,7 +43,7 @@ class Absence:
                 self._saved[vm] = record.changed
 
     def was_changed(self, vm: VirtualMachine, *, legacy: bool) -> bool:
-        """Whether somebody took a VM that ran off its host, or started one that was saved.
+        """Tell whether somebody took a VM that ran off its host, or started one that was saved.
 
         A stay that began before it was to run says nothing: the command to start it may
         never have been sent; nor does one that began before it was saved. In 1.4 Haizea
@@ -58,7 +58,7 @@ class Absence:
         return saved is not None and began > saved + _CLOCK_SECONDS and runs(vm)
 
     def edited(self, vm: VirtualMachine) -> bool:
-        """Whether a VM that waits asks for something else than its lease was made for."""
+        """Tell whether a VM that waits asks for something else than its lease was made for."""
         known = self._asked.pop(vm.id, None)
         return known is not None and not _still_asks(vm, *known, self._rules)
 

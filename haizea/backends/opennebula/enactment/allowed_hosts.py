@@ -1,4 +1,4 @@
-"""Which hosts the schedule was told will do for each lease, and when that changes."""
+"""The hosts that the schedule was told will do for each lease, and changes of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from haizea.core.model.records import LeaseRecord
 
 
 class Allowing:
-    """What the schedule knows of it, by lease. To be used from one thread."""
+    """The hosts that the schedule knows will do, by lease. To be used from one thread."""
 
     def __init__(
         self, ledger: Ledger, seen: SeenVms, table: HostTable, leases: Leases, placing: Placing
@@ -52,7 +52,7 @@ class Allowing:
         return told
 
     def not_started(self, inputs: Iterable[Input]) -> list[Input]:
-        """Those of which something failed are to keep off the hosts where it did."""
+        """Keep leases of which something failed off the hosts where it did."""
         told: list[Input] = []
         for lease in [i.lease_id for i in inputs if isinstance(i, OperationFailed)]:
             tracked = self._ledger.leases.get(lease)

@@ -48,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How sending an order ended, ``at`` by the steady clock.
+    """Result of sending an order, ``at`` by the steady clock.
 
     ``error`` is empty where it was accepted. ``unreachable`` says that OpenNebula did not
     answer, ``sure`` that the order was not carried out.

@@ -69,7 +69,7 @@ class Enactment:
         self._later: int | None = None
 
     def next_moment(self) -> int | None:
-        """When something can be done that could not be done before."""
+        """The next moment when something can be done that could not be done before."""
         return self._later
 
     def answered(self, now: int, answer: Answer) -> Outcome | None:
@@ -139,7 +139,7 @@ class Enactment:
             yield from self._start(now, lease)
 
     def _is_decided_on(self, errand: Errand) -> bool:
-        """Whether the schedule was told that it was given up, and will say what is wanted now."""
+        """Tell whether the schedule knows that it was given up, and will say what is wanted now."""
         lease = self._ledger.leases.get(errand.lease)
         return errand.given_up and lease is not None and lease.purpose is None
 
@@ -209,7 +209,7 @@ class Enactment:
             self._command(now, errand, seen, verb)
 
     def _is_crowded(self, errand: Errand, seen: Seen) -> bool:
-        """Whether others have the room of a VM that would start if it were tried again.
+        """Tell whether others have the room of a VM that would start if it were tried again.
 
         Nobody keeps it for one that is only to leave its host in good order.
         """
@@ -283,7 +283,7 @@ class Enactment:
         return Outcome(errand, What.FAILED, reason)
 
     def _is_for_ever(self, errand: Errand) -> bool:
-        """Whether it is tried until it works: nothing else frees the host."""
+        """Tell whether the errand is tried until it works: nothing else frees the host."""
         goal = errand.next_goal
         return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self._seen.legacy)
 
@@ -369,14 +369,14 @@ class Enactment:
         return True
 
     def _is_patient(self, now: int, errand: Errand) -> bool:
-        """Whether a command was given just now, and may yet show its effect."""
+        """Tell whether a command was given just now, and may yet show its effect."""
         if now < errand.patient_until:
             self._at(errand.patient_until)
             return True
         return False
 
     def _count(self) -> None:
-        """How much is under way on each host."""
+        """Count the operations that are under way on each host."""
         self._under_way = Counter()
         for number in self._ledger.open:
             errand = self._ledger.errands[number]

@@ -252,7 +252,7 @@ class Leases:
     # --- what happens ---------------------------------------------------------------------
 
     def judge(self, now: int, vm: int) -> list[Input]:
-        """What it means that a VM is as it is now, where nothing is wanted of it at present."""
+        """Judge the present state of a VM of which nothing is wanted at present."""
         lease = self._ledger.leases.get(self._ledger.lease_of.get(vm, -1))
         errand, seen = self._ledger.errands.get(vm), self._seen.get(vm)
         if lease is None:
@@ -275,7 +275,7 @@ class Leases:
     def _undisturbed(
         self, now: int, lease: Tracked, errand: Errand | None, seen: Seen
     ) -> list[Input]:
-        """Whether a VM that came to where it was to be is still there."""
+        """Check whether a VM that came to where it was to be is still there."""
         vm, state = seen.vm, seen.vm.state
         match errand.goal if errand is not None else Goal.OFF:
             case Goal.RUNNING:
@@ -342,7 +342,7 @@ class Leases:
         return [LeaseCancelled(lease.id, f"{OUTSIDE}VM {vm} {what}")]
 
     def outcome(self, now: int, outcome: Outcome) -> list[Input]:
-        """What became of an errand."""
+        """Report what the outcome of an errand means for its lease."""
         errand = outcome.errand
         lease = self._ledger.leases.get(errand.lease)
         if lease is None:
@@ -381,5 +381,5 @@ class Leases:
 
 
 def _starts_over(change: StateChanged) -> bool:
-    """Whether an active lease lost its hosts."""
+    """Tell whether an active lease lost its hosts."""
     return change.old is State.ACTIVE and change.new is State.QUEUED

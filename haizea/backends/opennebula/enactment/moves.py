@@ -16,7 +16,7 @@ from haizea.core.model.lifecycle import State
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """Where a VM was to run before others took it elsewhere."""
+    """The host where a VM was to run before others took it elsewhere."""
 
     errand: Errand
     host: int | None
@@ -53,7 +53,7 @@ class Moves:
         return told
 
     def confirm(self, decisions: Iterable[Decision]) -> None:
-        """What the schedule made of it: leases that it follows run from now on where they are."""
+        """Note which leases the schedule follows: they run from now on where they are."""
         if not self._told:
             return
         for decision in decisions:
@@ -69,7 +69,7 @@ class Moves:
         self._refused.clear()
 
     def _hosts(self, lease: Tracked) -> tuple[int, ...] | None:
-        """Where the VMs of a lease run, by index; ``None`` if they are where they are to be."""
+        """The hosts of a lease's VMs, by index; ``None`` if they are where they are to be."""
         if lease.purpose is not Purpose.RUN or lease.state is not State.ACTIVE or lease.let_go:
             return None
         errands = list(self._ledger.of(lease))
@@ -105,7 +105,7 @@ class Moves:
         self._ledger.changed.add(errand.vm)
 
     def _take_back(self) -> None:
-        """What the schedule does not follow is used by others, where it has gone to."""
+        """Give up moves that the schedule does not follow: others use the hosts where they went."""
         for lease_id, before in self._told.items():
             lease = self._ledger.leases.get(lease_id)
             if lease is not None:

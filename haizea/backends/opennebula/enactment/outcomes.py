@@ -1,4 +1,4 @@
-"""What becomes of errands, in words, and what bounds the work on them."""
+"""Outcomes of errands, in words, and the limits of the work on them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _STARTS = {
 
 
 class What(StrEnum):
-    """What became of an errand."""
+    """Outcomes of errands, by kind."""
 
     REACHED = "reached"
     FAILED = "failed"
@@ -52,7 +52,7 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an errand, and why."""
+    """The outcome of an errand, and the reason."""
 
     errand: Errand
     what: What
@@ -87,7 +87,7 @@ def told(lcm: int) -> str:
 
 
 def doing(vm: VirtualMachine) -> str:
-    """What a VM does that is to run, in words."""
+    """Describe in words what a VM does that is to run."""
     if vm.state != VmState.ACTIVE:
         return "waiting to be started"
     known = list(LcmState)

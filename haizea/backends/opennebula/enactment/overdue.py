@@ -1,4 +1,4 @@
-"""What is not over, or not begun, although it was to be by now; and what is over sooner."""
+"""Operations that are not over, or not begun, by when they were to be; or are over sooner."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Overdue:
         self.started(lease)
 
     def news(self, now: int) -> list[Input]:
-        """What is not over although it was to be over by now, and which VMs have shut down."""
+        """Report what is not over although it was to be by now, and which VMs have shut down."""
         news: list[Input] = []
         for lease_id in sorted(self._timed):
             lease = self._ledger.leases[lease_id]
@@ -76,7 +76,7 @@ class Overdue:
         return [LeaseEnded(lease.id)]
 
     def not_started(self, now: int, *, answers: bool) -> list[Input]:
-        """What becomes of leases that were to have run by now, and did not as far as is known.
+        """Decide on leases that were to have run by now, and did not as far as is known.
 
         None is over as if it had run. Where nobody knows yet, it goes on: OpenNebula does not
         answer, or has not told what became of a command. A lease that can run later is not
@@ -122,5 +122,5 @@ class Overdue:
         return f"VM {vm} did not come to run in all of its time: {state}" if answers else None
 
     def next_moment(self) -> int | None:
-        """When something is to be over that is not yet."""
+        """The next moment when something is to be over that is not yet."""
         return min((self._ledger.leases[i].end for i in self._timed), default=None)

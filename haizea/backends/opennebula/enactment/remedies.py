@@ -1,4 +1,4 @@
-"""What helps a VM whose operation failed, or hangs, and when it counts as hanging."""
+"""Remedies for VMs whose operation failed or hangs, and when it counts as hanging."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
 
 
 def _began(seen: Seen) -> int:
-    """When a VM came to its state: before it was seen first, by OpenNebula's own times.
+    """The moment when a VM came to its state: before it was seen first, by OpenNebula's own times.
 
     They are those of the first time: what is tried again keeps them.
     """
@@ -67,7 +67,7 @@ def way_out(errand: Errand, seen: Seen, *, legacy: bool) -> Verb | None:
 
 
 def remedy(errand: Errand, seen: Seen) -> Verb:
-    """What helps a VM whose operation failed."""
+    """Return the command that helps a VM whose operation failed."""
     if errand.next_goal is Goal.ENDED:
         # Its disks may be about to be saved.
         again = seen.vm.lcm_state == LcmState.EPILOG_FAILURE and errand.attempts <= 2

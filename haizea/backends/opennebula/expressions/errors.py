@@ -1,4 +1,4 @@
-"""What is wrong with an expression, in words for the owner of the VM that has it."""
+"""Mistakes in expressions, in words for the owner of the VM that has them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def printable(text: str) -> str:
 
 
 def parentheses(text: str) -> Iterator[tuple[int, int]]:
-    """Where each parenthesis outside quotes is, and how many are open from there on."""
+    """Yield where each parenthesis outside quotes is, and how many are open from there on."""
     nesting = 0
     for found in re.finditer(r'"[^"]*"|[()]', text):
         if found[0] in "()":
@@ -67,7 +67,7 @@ def _is_open(text: str, position: int) -> bool:
 
 
 def _place(text: str, unexpected: UnexpectedInput) -> tuple[int, set[str]]:
-    """Where it is, and the grammar's names of what may stand there."""
+    """The position of the error, and the grammar's names of what may stand there."""
     match unexpected:
         case UnexpectedToken(token=token):
             ended = token.type == "$END"

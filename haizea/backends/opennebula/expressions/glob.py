@@ -11,7 +11,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """What stands between two stars. It matches texts of one length only."""
+    """The part of a pattern between two stars. It matches texts of one length only."""
 
     characters: int
     pattern: re.Pattern[str]
@@ -19,7 +19,7 @@ class _Segment:
 
 @lru_cache(maxsize=1000)
 def glob(pattern: str) -> Callable[[str], bool]:
-    """Whether a text matches the pattern as a whole; case counts.
+    """Return a test of whether a text matches the pattern as a whole; case counts.
 
     It takes time in proportion to text times pattern at worst, whatever they are: the
     leftmost place for each segment is as good as any other, so none is tried twice.

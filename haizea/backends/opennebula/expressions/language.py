@@ -301,7 +301,7 @@ def _rank(text: str) -> Rank | ExpressionError:
 
 
 def _parsed(parser: Lark, text: str) -> Any:
-    """What the parser makes of the text, or the error."""
+    """The parser's result for the text, or the error."""
     try:
         _check_size(text)
         return parser.parse(text)
@@ -334,7 +334,7 @@ def _check_size(text: str) -> None:
 
 
 class _Remembered:
-    """What texts were parsed to, the latest of them, bounded by how long they are in all."""
+    """Results of parsing the latest texts, bounded by how long these are in all."""
 
     def __init__(self, parse: Callable[[str], Any]) -> None:
         self._parse = parse

@@ -62,13 +62,13 @@ _MOST_COLUMNS = 300
 _MOST_TIERS = 200
 _MOST_COMPARED = 20_000
 
-#: A number with more digits than this is none.
+#: What has more digits than this does not count as a number.
 _MOST_DIGITS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where the attributes of a kind of object are looked up.
+    """The places where the attributes of a kind of object are looked up.
 
     ``root`` is the name of its XML element, for paths that start with "/". ``sections`` are
     the elements of it that are searched for a name, in this order; the first value counts.
@@ -209,7 +209,7 @@ class AttributeTable:
         return found
 
     def _paths(self, name: str) -> list[_Path]:
-        """Where any row has it, from the object on."""
+        """The paths where any row has the attribute, from the object on."""
         parts = tuple(name.strip("/").split("/"))
         if name in self._places.members:
             paths = [self._places.members[name]]
@@ -312,7 +312,7 @@ def _content(element: Element) -> str:
 
 
 def _verdict(comparison: Comparison, *, many: bool) -> Callable[[_Texts], bool]:
-    """Whether the comparison is true of these values."""
+    """Return a test of whether the comparison is true of given values."""
     sign = comparison.operator
     is_value = _equality(comparison.value)
     if sign == "@>" or (many and sign == "="):

@@ -1,4 +1,4 @@
-"""Which system datastore a VM's files are put in, for a VM and a host.
+"""The choice of the system datastore for a VM's files, for a VM and a host.
 
 A datastore suits if it is enabled, meets the VM's requirements, shares a cluster with the
 host, and has room: a shared one of its own, another one on the host's disk. Of those that
@@ -174,7 +174,7 @@ class Datastores:
 
 
 def _shares_cluster(datastore: DatastoreFacts, cluster: int) -> bool:
-    """Whether a host of this cluster (-1 for none) reaches the datastore."""
+    """Tell whether a host of this cluster (-1 for none) reaches the datastore."""
     return cluster in (datastore.cluster_ids or {-1})
 
 
@@ -194,5 +194,5 @@ def _size(text: str) -> int | None:
 
 
 def _fits(size_mb: int, free_mb: int | None) -> bool:
-    """Whether there is room: OpenNebula wants some to be left over."""
+    """Tell whether there is room: OpenNebula wants some to be left over."""
     return size_mb == 0 or free_mb is None or size_mb < free_mb

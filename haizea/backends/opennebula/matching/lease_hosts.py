@@ -40,7 +40,7 @@ _MONITORED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacingPolicies:
-    """How hosts and datastores are ranked for VMs that do not say it themselves."""
+    """Policies that rank hosts and datastores for VMs that do not say it themselves."""
 
     hosts: HostPolicy = HostPolicy.STRIPING
     host_rank: str = ""
@@ -151,7 +151,7 @@ class Placing:
 
     @property
     def ready(self) -> bool:
-        """Whether the hosts were seen."""
+        """True if the hosts were seen."""
         return self._matchmaker is not None
 
     def places(self, vms: Sequence[VirtualMachine]) -> Places:
@@ -179,7 +179,7 @@ class Placing:
         return Places(allowed, own_rank)
 
     def mistake(self, vm: VirtualMachine) -> str:
-        """What a VM's owner wrote wrongly, by which it is not placed; empty if nothing is."""
+        """The mistake of a VM's owner by which the VM is not placed; empty if there is none."""
         if self._matchmaker is None:
             return ""
         return self._matchmaker.mistake(*own_expressions(vm.attributes))
@@ -215,7 +215,7 @@ class Placing:
         return "there is no way to place its VMs as their VM groups and requirements want it"
 
     def lacking(self, vms: Sequence[VirtualMachine], kind: Kind) -> str:
-        """What VMs would have to wait for that is not here at all; empty where nothing is.
+        """Name what VMs would have to wait for that is not here at all; empty where nothing is.
 
         What waits until it fits waits for a larger host as well; who wants a certain time
         is told at once that there is none.
@@ -270,7 +270,7 @@ class Placing:
 
 
 def satisfiable(allowed: Allowed, there: HostSet) -> bool:
-    """Whether the rules can be met at all on the hosts that are ``there``, were they empty."""
+    """Tell whether the rules can be met at all on the hosts that are ``there``, were they empty."""
     if not isinstance(allowed, HostRules):
         return bool(allowed & there)
     nothing: Capacity = ()

@@ -34,7 +34,7 @@ _NOTHING_PLACED: Mapping[int, int] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeNames:
-    """What the VM's owner calls the attributes with the expressions."""
+    """Names that the VM's owner uses for the attributes with the expressions."""
 
     requirements: str = "SCHED_REQUIREMENTS"
     rank: str = "SCHED_RANK"
@@ -46,7 +46,7 @@ OLD_NAMES = AttributeNames(requirements="REQUIREMENTS", rank="RANK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Where a VM may run.
+    """The places where a VM may run.
 
     ``hosts`` are the hosts that suit it, whatever room they have, and ``ranking`` orders
     them. ``error`` is what the owner wrote wrongly: nothing suits a VM whose requirements
@@ -99,7 +99,7 @@ class Matchmaker:
         self._rankings: dict[str, Ranking | ExpressionError] = {}
 
     def match(self, vm: VmNeeds, placed: Mapping[int, int] = _NOTHING_PLACED) -> Match:
-        """Where the VM may run, its groups' other VMs being where ``placed`` says.
+        """Find where the VM may run, its groups' other VMs being where ``placed`` says.
 
         ``placed`` is from VM to host, by OpenNebula's identifiers.
         """
@@ -118,7 +118,7 @@ class Matchmaker:
         )
 
     def mistake(self, requirements: str, rank: str) -> str:
-        """What is wrong with a VM owner's expressions, whatever hosts there are; or nothing."""
+        """The mistake in a VM owner's expressions, whatever hosts there are; or nothing."""
         if requirements.strip():
             try:
                 parse_requirement(requirements, self._names.requirements)
@@ -129,7 +129,7 @@ class Matchmaker:
     def match_all(
         self, vms: Iterable[VmNeeds], placed: Mapping[int, int] = _NOTHING_PLACED
     ) -> dict[int, Match]:
-        """Where each of the VMs may run, by its identifier.
+        """Find where each of the VMs may run, by its identifier.
 
         Those that must be on one host are given hosts that suit them all.
         """
@@ -181,7 +181,7 @@ class Matchmaker:
         return _Suiting(hosts)
 
     def _limited(self, hosts: HostSet, vm: VmNeeds, placed: Mapping[int, int]) -> _Suiting:
-        """What is left of the hosts by the VM's own situation and its groups."""
+        """The hosts that the VM's own situation and its groups leave."""
         contradiction = self.rules.contradiction(vm.id)
         if contradiction:
             return _Suiting(0, contradiction, contradiction)
@@ -208,7 +208,7 @@ class Matchmaker:
         return f"no host can be used: all {len(self.hosts)} are disabled, failed or not monitored"
 
     def _unmet(self, name: str, requirement: Requirement, hosts: HostSet) -> str:
-        """How many of the hosts fail which condition, the most decisive first."""
+        """Describe how many of the hosts fail which condition, the most decisive first."""
         failing = [
             ((hosts & ~self._table.meeting(condition)).bit_count(), position, condition)
             for position, condition in enumerate(requirement.conjuncts())

@@ -1,4 +1,4 @@
-"""What matchmaking knows of hosts, VMs, datastores and VM groups, read off their XML elements.
+"""Hosts, VMs, datastores and VM groups as matchmaking knows them, read from their XML elements.
 
 The elements are given as :data:`Attributes`: what is in an element, by name. What is missing
 in them or makes no sense counts as OpenNebula's own default, so that one odd object does not
@@ -39,7 +39,7 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmNeeds:
-    """What a VM asks of the place where it runs.
+    """The needs of a VM with regard to the place where it runs.
 
     Expressions are as they were written, "" where there is none. ``permitted_hosts`` are
     those that its owner may use, all if it is ``None``. ``leaving_host_id`` is the host that
@@ -61,7 +61,7 @@ class VmNeeds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskNeeds:
-    """What a VM's disks take: in the system datastore, and in image datastores by id."""
+    """The space that a VM's disks take: in the system datastore, and in image datastores by id."""
 
     system_mb: int = 0
     images_mb: Mapping[int, int] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class DatastoreFacts:
 
 
 class RolePolicy(StrEnum):
-    """How the VMs of one role are placed with regard to each other."""
+    """The policy that places the VMs of one role with regard to each other."""
 
     NONE = "NONE"
     AFFINED = "AFFINED"
@@ -115,7 +115,7 @@ class VmGroup:
 
 
 def attributes_of(element: XmlElement) -> Attributes:
-    """What is in an XML element, by name; a name that comes several times has a list.
+    """Read the content of an XML element, by name; a name that comes several times has a list.
 
     Elements nested deeper than ten are left out.
     """
@@ -144,7 +144,7 @@ def host_facts(host: Attributes) -> HostFacts:
 
 
 def vm_needs(vm: Attributes, permitted_hosts: HostSet | None = None) -> VmNeeds:
-    """What a ``VM`` element asks for, whichever version wrote it.
+    """Read what a ``VM`` element asks for, whichever version wrote it.
 
     Users' expressions are in ``USER_TEMPLATE``, or in ``TEMPLATE`` (1.4), and lost their
     prefix ``SCHED_`` where they are old.
@@ -175,7 +175,7 @@ def own_expressions(vm: Attributes) -> tuple[str, str]:
 
 
 def disk_needs(vm: Attributes) -> DiskNeeds:
-    """What the disks of a ``VM`` element take.
+    """Read what the disks of a ``VM`` element take.
 
     A volatile disk is in the system datastore; one from an image is where the image's
     datastore says, by CLONE_TARGET, or LN_TARGET for a persistent one.

@@ -1,4 +1,4 @@
-"""Which hosts are preferred: the stock scheduler's default policies, and ranks for the core."""
+"""Preferences among hosts: the stock scheduler's default policies, and ranks for the core."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haizea.core.model.policy import HostView
 
 
 class HostPolicy(StrEnum):
-    """How hosts are ranked for VMs without a rank of their own.
+    """Policies that rank hosts for VMs without a rank of their own.
 
     ``PACKING`` fills hosts that are in use, ``STRIPING`` spreads VMs, ``LOAD_AWARE`` takes
     those with the most free CPU, ``FIXED`` goes by the attribute PRIORITY, ``CUSTOM`` by a
@@ -27,7 +27,7 @@ class HostPolicy(StrEnum):
 
 
 class DatastorePolicy(StrEnum):
-    """How system datastores are ranked for VMs without a rank for them.
+    """Policies that rank system datastores for VMs without a rank for them.
 
     ``PACKING`` takes the one with the least free space, ``STRIPING`` that with the most.
     """

@@ -1,4 +1,4 @@
-"""What can go wrong between Haizea and OpenNebula."""
+"""Errors that can occur between Haizea and OpenNebula."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class HostInfo:
 
     @property
     def usable(self) -> bool:
-        """Whether VMs may be started on it: it is monitored, and neither off nor disabled."""
+        """True if VMs may be started on it: it is monitored, and neither off nor disabled."""
         return self.state in _USABLE
 
     def monitored(self, monitoring: Attributes) -> HostInfo:

@@ -66,7 +66,7 @@ class Datastore:
 
     @property
     def is_system(self) -> bool:
-        """Whether VMs run from it."""
+        """True if VMs run from it."""
         return self.kind == DatastoreKind.SYSTEM
 
 
@@ -113,7 +113,7 @@ class User:
 
 
 class RaftState(IntEnum):
-    """What a server is among those of its zone."""
+    """The role of a server among those of its zone."""
 
     SOLO = 0
     CANDIDATE = 1
@@ -122,7 +122,7 @@ class RaftState(IntEnum):
 
     @property
     def schedules(self) -> bool:
-        """Whether commands may be sent to it: it is the only server, or the leader."""
+        """True if commands may be sent to it: it is the only server, or the leader."""
         return self in (RaftState.SOLO, RaftState.LEADER)
 
 

@@ -1,4 +1,4 @@
-"""Which OpenNebula it is, from what it answers."""
+"""The version of OpenNebula, recognized by its answers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Version:
 
     @property
     def is_legacy(self) -> bool:
-        """Whether it speaks as 1.4: hashed passwords, text as it is, no codes, few calls."""
+        """True if it speaks as 1.4: hashed passwords, text as it is, no codes, few calls."""
         return self.major < 4
 
     @property
     def runs_scheduled_actions(self) -> bool:
-        """Whether ``oned`` itself runs the ``SCHED_ACTION``s of VMs; up to 6.6 nobody does."""
+        """True if ``oned`` itself runs the ``SCHED_ACTION``s of VMs; up to 6.6 nobody does."""
         return self >= Version(6, 7)
 
     @property
     def scheduler_is_a_driver(self) -> bool:
-        """Whether the scheduler is a driver of ``oned`` instead of a process beside it."""
+        """True if the scheduler is a driver of ``oned`` instead of a process beside it."""
         return self.major >= 7
 
 

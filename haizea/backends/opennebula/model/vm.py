@@ -146,7 +146,7 @@ class VirtualMachine:
 
     @property
     def attributes(self) -> Attributes:
-        """What matchmaking reads of a VM, as OpenNebula names it."""
+        """The attributes of a VM that matchmaking reads, as OpenNebula names them."""
         history = [{"SEQ": str(r.sequence), "HID": str(r.host_id)} for r in self.history]
         return {
             "ID": str(self.id),

@@ -56,6 +56,6 @@ class WaitingStates:
             self._kept = text
 
     def has(self, vm: VirtualMachine) -> bool:
-        """Whether a VM that has a lease waits."""
+        """Tell whether a VM that has a lease waits."""
         own = self._own.get(vm.id) == vm.state
         return own or vm.state in self.usual or vm.state in self._earlier

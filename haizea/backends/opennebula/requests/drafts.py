@@ -1,4 +1,4 @@
-"""What users ask for in their VMs: waiting VMs become drafts of leases, or refusals."""
+"""The requests that users make in their VMs: waiting VMs become drafts of leases, or refusals."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What VMs ask for; every VM that waits is in exactly one of these."""
+    """The requests of VMs; every VM that waits is in exactly one of these."""
 
     leases: tuple[LeaseDraft, ...]
     refusals: tuple[Refusal, ...]
@@ -88,7 +88,7 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftRules:
-    """How VMs are read.
+    """Rules for reading VMs.
 
     ``default`` is the kind of lease, BEST_EFFORT or IMMEDIATE, of VMs that do not say when
     to start. ``settling_seconds`` is how long a group without ``group_size`` is quiet until
@@ -264,7 +264,7 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
 
 
 def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | None:
-    """What a VM asks for, and whether it says anything; ``None`` where it makes no sense."""
+    """Read what a VM asks for, and whether it says anything; ``None`` where it makes no sense."""
     try:
         asked = _read(vm, rules)
     except _Senseless:
@@ -273,7 +273,7 @@ def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | No
 
 
 def _disagreement(name: str, members: Sequence[_Asked]) -> str:
-    """What the members of a group do not say alike, in words for their owner."""
+    """Name what the members of a group do not say alike, in words for their owner."""
     for what in ("start", "duration", "preemptible", "group_size"):
         for first, other in pairwise(members):
             if getattr(other.words, what) != getattr(first.words, what):

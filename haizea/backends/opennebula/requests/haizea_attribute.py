@@ -24,7 +24,7 @@ _LONGEST_SECONDS = 100 * 366 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a lease is to start, an AR at ``moment``, or ``after`` seconds from submission, or at
+    """The start of a lease, of an AR at ``moment``, or ``after`` seconds from submission, or at
     the moment that ``words`` (``tomorrow 9:00``) mean in ``zone`` at submission.
     """
 
@@ -46,7 +46,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What a ``HAIZEA`` attribute says, understood. ``duration`` in seconds, ``None`` without end.
+    """The meaning of a ``HAIZEA`` attribute. ``duration`` in seconds, ``None`` without end.
 
     ``group_size`` is how many VMs the group has, ``None`` where it does not say.
     """
@@ -59,7 +59,7 @@ class Words:
 
 
 def unquoted(text: str) -> str:
-    """What a user wrote, without quotes of either kind around it.
+    """Return what a user wrote, without quotes of either kind around it.
 
     OpenNebula takes apostrophes for part of a value, and what it shows has them for quotes.
     """

@@ -35,13 +35,13 @@ class Asking:
 
     @property
     def label(self) -> str:
-        """What people see."""
+        """The name that people see."""
         return self.draft.group
 
 
 @dataclass(slots=True)
 class _Answered:
-    """How a request ended that is no lease any more, or is refused for now."""
+    """The end of a request that is no lease any more, or is refused for now."""
 
     key: str
     at: int = 0
@@ -83,11 +83,11 @@ class Requests:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits for an answer."""
+        """True if nobody waits for an answer."""
         return not self._asked and not self.dirty
 
     def next_look(self) -> int | None:
-        """When a group may be complete."""
+        """The next moment when a group may be complete."""
         return self._until
 
     def notice(self, changed: Iterable[int]) -> None:
@@ -135,7 +135,7 @@ class Requests:
         return made
 
     def answered(self, asking: Asking, state: State | None, reason: str, *, repeated: bool) -> None:
-        """What became of a request; ``state`` is ``None`` where there is no answer."""
+        """Note the answer to a request; ``state`` is ``None`` where there is no answer."""
         vm_ids = asking.draft.vm_ids
         self._asked.pop(vm_ids, None)
         if state is None:
@@ -167,7 +167,7 @@ class Requests:
                 self._until = min(self._until or waiting.until, waiting.until)
 
     def _is_open(self, number: int) -> bool:
-        """Whether the VM's owner has no answer yet to what it asks for."""
+        """Tell whether the VM's owner has no answer yet to what it asks for."""
         vm = self._waiting[number]
         said = vm.user_template.vector("HAIZEA_STATUS")
         if number not in self._had and said.get("STATE") in _ANSWERS:
@@ -218,7 +218,7 @@ class Requests:
         )
 
     def _companions(self, draft: LeaseDraft) -> str:
-        """What VM groups say against asking for it now; empty if nothing."""
+        """The objection of VM groups to asking for it now; empty if there is none."""
         for vm in draft.vm_ids:
             others = self.placing.companions(vm) - set(draft.vm_ids)
             if not others:
@@ -240,7 +240,7 @@ class Requests:
 
 
 def fingerprint(vm: VirtualMachine) -> str:
-    """What a VM asks for; another one means that it was asked for something else."""
+    """Fingerprint of what a VM asks for; another one means that it asks for something else."""
     words = [vm.user_template.all("HAIZEA"), vm.template.all("HAIZEA")]
     return json.dumps([words, vm.cpu_percent, vm.memory_mb], sort_keys=True)
 
@@ -255,7 +255,7 @@ def _is_grouped(vm: VirtualMachine) -> bool:
 
 
 def _digest(draft: LeaseDraft) -> str:
-    """What is asked for, in a few letters."""
+    """Digest of what is asked for, in a few letters."""
     asked = [
         [[node.vm_id, node.cpu_percent, node.memory_mb] for node in draft.nodes],
         draft.kind.value,

@@ -121,7 +121,7 @@ def knocks_at(directory: Path) -> Path | None:
 
 
 def lines_for_oned(name: str) -> str:
-    """What has to be in ``oned.conf`` for a placer of this name."""
+    """The lines that ``oned.conf`` needs for a placer of this name."""
     return (
         "SCHED_MAD = [\n"
         '    EXECUTABLE = "one_sched",\n'

@@ -1,4 +1,4 @@
-"""What is right and wrong in a set-up of Haizea with an OpenNebula, for its administrator."""
+"""A check of what is right and wrong in a set-up of Haizea with an OpenNebula."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHERS = "other scheduler"
 
 
 class Verdict(StrEnum):
-    """How something is."""
+    """The result of a check."""
 
     RIGHT = "right"
     DOUBTFUL = "doubtful"
@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do about it where that is anything."""
+    """A thing that was checked, the verdict, and what to do about it where that is anything."""
 
     what: str
     verdict: Verdict
@@ -238,7 +238,7 @@ def _placer(name: str, setup: Setup) -> _Rival:
 
 
 def _whose_vms(version: Version, configuration: Template | None, setup: Setup) -> Finding:
-    """Whether a VM that waits is Haizea's alone."""
+    """Check whether a VM that waits is Haizea's alone."""
     rival = _rival(version, configuration, setup)
     submits_on_hold = (
         configuration is not None and configuration.text("VM_SUBMIT_ON_HOLD").upper() == "YES"

@@ -141,7 +141,7 @@ class Watcher:
     # --- listening ----------------------------------------------------------------------
 
     def _address(self) -> str | None:
-        """Where events are, once OpenNebula has told it; ``None`` where there are none."""
+        """The address of events, once OpenNebula has told it; ``None`` where there are none."""
         assert self._events is not None, "there is an address"
         while is_automatic(self._events):
             try:
@@ -265,7 +265,7 @@ class Watcher:
             self._next_around = time.monotonic() + rest
 
     def _leads(self) -> bool:
-        """Whether OpenNebula takes commands here."""
+        """Tell whether OpenNebula takes commands here."""
         leads = self._client.raft_state().schedules
         if not leads:
             self._tell(Follower())

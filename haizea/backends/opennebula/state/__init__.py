@@ -1,1 +1,1 @@
-"""What Haizea knows of OpenNebula's VMs and hosts from look to look."""
+"""The state of OpenNebula's VMs and hosts as Haizea knows it from look to look."""

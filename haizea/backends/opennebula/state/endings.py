@@ -25,7 +25,7 @@ class Endings:
         return dict(self._vms)
 
     def has(self, vm: int) -> bool:
-        """Whether the VM is one of them."""
+        """Tell whether the VM is one of them."""
         return vm in self._vms
 
     def add(self, vm: int, now: int, *, only_off: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Which host of OpenNebula has which index in the schedule, for ever.
+"""The index in the schedule of each host of OpenNebula, for ever.
 
 An index is never used again. A host that is gone keeps its own, and is down; one that grew
 is another host for the schedule, since capacities there do not change; one that shrank has
@@ -69,7 +69,7 @@ class HostTable:
         return tuple(self._host(entry) for entry in self.entries)
 
     def restore(self, statuses: Iterable[HostRecord]) -> None:
-        """What the schedule already knows of them."""
+        """Take up what the schedule already knows of the hosts."""
         for record in statuses:
             if record.host < len(self.entries):
                 entry = self.entries[record.host]
@@ -101,7 +101,7 @@ class HostTable:
         return [*added, *self.review(now)]
 
     def review(self, now: int) -> list[Input]:
-        """What the schedule has to be told because it is ``now``."""
+        """Return what the schedule has to be told because it is ``now``."""
         changes: list[Input] = []
         for entry in self.entries:
             changes += self._change(entry, *self._wanted(entry, now))
@@ -109,7 +109,7 @@ class HostTable:
         return sorted(changes, key=lambda change: isinstance(change, HostFailed))
 
     def next_review(self) -> int | None:
-        """When a host in ERROR counts as dead."""
+        """The next moment when a host in ERROR counts as dead."""
         failing = [
             entry.failing + self._grace_seconds
             for entry in self.entries
@@ -118,12 +118,12 @@ class HostTable:
         return min(failing, default=None)
 
     def info(self, number: int | None) -> HostInfo | None:
-        """What was seen last of the host with OpenNebula's ``number``, if it is there."""
+        """Return what was last seen of the host with OpenNebula's ``number``, if it is there."""
         index = None if number is None else self.current.get(number)
         return None if index is None else self.entries[index].info
 
     def lost(self, entry: Entry) -> Capacity:
-        """What a host that can be used has less than when it was entered."""
+        """The capacity that a usable host has lost since it was entered."""
         info = entry.info
         if info is None or not info.usable:
             return (0, 0)  # One that is off shows nothing, and will have it when it is back.
@@ -161,7 +161,7 @@ class HostTable:
         return [HostAdded(self._host(entry)) for entry in fresh]
 
     def _wanted(self, entry: Entry, now: int) -> tuple[str, str]:
-        """How a host should be for the schedule, and why."""
+        """The status that a host should have for the schedule, and the reason."""
         info = entry.info
         if info is None:
             return _DOWN, "OpenNebula has no such host any more"

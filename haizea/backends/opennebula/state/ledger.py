@@ -1,4 +1,4 @@
-"""Which lease each VM belongs to, and what is wanted of it at present."""
+"""The lease that each VM belongs to, and what is wanted of the VM at present."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTSIDE = "OpenNebula: "
 
 @dataclass(slots=True, kw_only=True)
 class Errand:
-    """What a VM is to come to. ``host`` is OpenNebula's number, ``index`` the schedule's.
+    """The state that a VM is to come to. ``host`` is OpenNebula's number, ``index`` the schedule's.
 
     ``verb`` was commanded last, and what was asked before ``fresh_after`` (by the steady
     clock) does not show its effect; ``working`` is a command that was seen to be worked on
@@ -54,7 +54,7 @@ class Errand:
 
     @property
     def next_goal(self) -> Goal:
-        """What it is to come to first."""
+        """The state that the VM is to come to first."""
         return Goal.OFF if self.off_first else self.goal
 
 
@@ -132,7 +132,7 @@ class Ledger:
             self.open.add(errand.vm)
 
     def reach(self, errand: Errand) -> None:
-        """It is as wanted."""
+        """Note that the VM is as wanted."""
         errand.reached = True
         errand.problem = ""
         errand.attempts = 0

@@ -1,4 +1,4 @@
-"""How fast each host really saves and restores VMs, learned from what leases' VMs took.
+"""The real rates at which each host saves and restores VMs, learned from what leases' VMs took.
 
 A suspension that takes longer than planned puts off the lease that it makes room for. So
 what is planned next goes by what was seen: a little slower than that, at once where a host
@@ -47,14 +47,14 @@ class RateRules:
 
 
 class Estimate:
-    """What one host does at present, as far as is known. ``planned`` is what to plan by."""
+    """The present rate of one host, as far as is known. ``planned`` is what to plan by."""
 
     def __init__(self, planned_mb_s: float) -> None:
         self.planned_mb_s = planned_mb_s
         self._seen: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
 
     def note(self, memory_mb: int, seconds: int) -> None:
-        """So much was saved, or restored, in so long."""
+        """Note how much was saved, or restored, and how long it took."""
         if memory_mb <= 0:
             return
         self._seen.append((memory_mb, memory_mb / max(seconds, 1)))
@@ -80,7 +80,7 @@ def _rounded(rate_mb_s: float) -> float:
 
 @dataclass(slots=True)
 class _Share:
-    """What is saved or restored on one host."""
+    """The part of an operation that is saved or restored on one host."""
 
     began: int
     ended: int
@@ -117,7 +117,7 @@ class HostRatesLearned:
         self._told: dict[int, Rates] = {}
 
     def restore(self, records: Iterable[RatesRecord]) -> None:
-        """What was learned before a restart."""
+        """Take up what was learned before a restart."""
         for record in records:
             rates = Rates(record.suspend_mb_s, record.resume_mb_s)
             self._told[record.host] = rates
@@ -165,7 +165,7 @@ class HostRatesLearned:
                 operation.spoilt = True
 
     def disturbed(self) -> None:
-        """What is under way was not watched all the time."""
+        """Note that what is under way was not watched all the time."""
         for operation in self._operations.values():
             operation.spoilt = True
 
@@ -186,7 +186,7 @@ class HostRatesLearned:
             self._learn(lease, operation)
 
     def news(self) -> list[Input]:
-        """What the schedule has to be told."""
+        """Return what the schedule has to be told."""
         told: list[Input] = []
         for number in sorted({number for _, number in self._estimates}):
             index = self._table.current.get(number)
@@ -218,20 +218,20 @@ class HostRatesLearned:
                 return None
 
     def _planned(self, purpose: Purpose, number: int) -> float | None:
-        """What was learned, if it is not what is configured."""
+        """The rate that was learned, if it is not the configured one."""
         estimate = self._estimates.get((purpose, number))
         if estimate is None or estimate.planned_mb_s == self._configured(purpose):
             return None
         return estimate.planned_mb_s
 
     def _is_past(self, operation: _Operation) -> bool:
-        """Whether something else is wanted of its VMs by now."""
+        """Tell whether something else is wanted of its VMs by now."""
         errands = self._ledger.errands
         return any(errands.get(vm) is not errand for vm, errand in operation.errands.items())
 
 
 def _begins(purpose: Purpose, vm: VirtualMachine) -> bool:
-    """Whether a VM that looks like this has all of the operation before it."""
+    """Tell whether a VM that looks like this has all of the operation before it."""
     if purpose is Purpose.SUSPEND:
         return vm.state == VmState.ACTIVE and vm.lcm_state in _SAVING
     return vm.state in _SAVED or (vm.state == VmState.ACTIVE and vm.lcm_state in _RESTORING)

@@ -1,4 +1,4 @@
-"""Whether there is room for a VM on a host at this moment, whatever the schedule says."""
+"""The room for VMs that hosts have at this moment, whatever the schedule says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from haizea.core.model.resources import Capacity, fits, subtract
 
 
 class Room:
-    """What is on hosts, and what was commanded to go there and is not seen yet.
+    """Load of hosts, with what was commanded to go there and is not seen yet.
 
     ``suspends`` is whether VMs that are saved stay on their hosts, suspended. To be used from
     one thread.
@@ -66,12 +66,12 @@ class Room:
         return "" if fits(amount, room) else f"{info.name} is not free of other VMs yet"
 
     def is_usable(self, host: int) -> bool:
-        """Whether OpenNebula starts VMs there."""
+        """Tell whether OpenNebula starts VMs on the host."""
         info = self._hosts.info(host)
         return info is not None and info.usable
 
     def _is_saved(self, seen: Seen) -> bool:
-        """Whether it is a lease's VM whose place others may have, though it counts there."""
+        """Tell whether it is a lease's VM whose place others may have, though it counts there."""
         errand = self._ledger.errands.get(seen.vm.id)
         return (
             self._suspends

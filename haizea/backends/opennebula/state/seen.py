@@ -1,4 +1,4 @@
-"""What was last seen of OpenNebula's VMs, and what they take of its hosts."""
+"""OpenNebula's VMs as they were last seen, and what they take of its hosts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOVING = frozenset([LcmState.MIGRATE, LcmState.SAVE_MIGRATE])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What changes seldom."""
+    """The clusters, datastores and VM groups, which change seldom."""
 
     clusters: tuple[Cluster, ...] = ()
     datastores: tuple[Datastore, ...] = ()
@@ -28,7 +28,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What OpenNebula answered. ``asked`` is when, by the steady clock: it may be older.
+    """The answer of OpenNebula to a look. ``asked`` is when, by the steady clock: it may be older.
 
     ``hosts`` are all hosts, ``None`` where they were not asked for; ``host`` is one of
     them. A ``whole`` look has all VMs that are not over, but for those ``unread``, of which
@@ -185,5 +185,5 @@ class SeenVms:
 
 
 def size_of(vm: VirtualMachine) -> Capacity:
-    """What a VM takes of a host."""
+    """The capacity that a VM takes of a host."""
     return (vm.cpu_percent, vm.memory_mb)

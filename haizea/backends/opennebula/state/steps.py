@@ -1,4 +1,4 @@
-"""What to do next with one VM so that it comes to where it is to be.
+"""The next step for one VM on its way to where it is to be.
 
 One function of the VM's state and of its goal. It does not matter which command was given
 before, or whether its answer was lost: what there is decides, so that it can be asked again
@@ -14,7 +14,7 @@ from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmStat
 
 
 class Goal(StrEnum):
-    """What is wanted of a VM: that it runs, is saved, is on no host, or is over.
+    """The goal for a VM: that it runs, is saved, is on no host, or is over.
 
     One that is parked is on no host either, and whatever can be kept of it is.
     """
@@ -45,7 +45,7 @@ class Verb(StrEnum):
 
 
 class Finding(StrEnum):
-    """How a VM is, where there is no command to give."""
+    """The situation of a VM for which there is no command to give."""
 
     REACHED = "it is as wanted"
     UNDER_WAY = "it is on its way"
@@ -57,7 +57,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """How this OpenNebula is spoken to.
+    """Peculiarities of this OpenNebula that commands must respect.
 
     ``suspends``: VMs are saved by suspending them, so that they stay on their host and
     count there; otherwise they are stopped.
@@ -97,7 +97,7 @@ _OVER = frozenset([VmState.DONE, VmState.FAILED, VmState.CLONING_FAILURE])
 
 
 def is_broken(vm: VirtualMachine) -> bool:
-    """Whether an operation on the VM failed, and somebody has to recover it."""
+    """Tell whether an operation on the VM failed, and somebody has to recover it."""
     lcm = vm.lcm_state
     return (
         vm.state == VmState.ACTIVE
@@ -107,23 +107,23 @@ def is_broken(vm: VirtualMachine) -> bool:
 
 
 def runs(vm: VirtualMachine) -> bool:
-    """Whether it is up."""
+    """Tell whether the VM is up."""
     return vm.state == VmState.ACTIVE and vm.lcm_state == LcmState.RUNNING
 
 
 def starts(vm: VirtualMachine) -> bool:
-    """Whether it is on its way to run, or failed on it, and has not run since it was at rest."""
+    """Tell whether it is on its way to run, or failed on it, and has not run since it rested."""
     return vm.state == VmState.ACTIVE and vm.lcm_state in _STARTING
 
 
 def is_busy(vm: VirtualMachine) -> bool:
-    """Whether it is in a state that it leaves by itself."""
+    """Tell whether the VM is in a state that it leaves by itself."""
     settled = (LcmState.RUNNING, LcmState.UNKNOWN)
     return vm.state == VmState.ACTIVE and vm.lcm_state not in settled and not is_broken(vm)
 
 
 def is_over(vm: VirtualMachine) -> bool:
-    """Whether it will never run again."""
+    """Tell whether the VM will never run again."""
     return vm.state in _OVER
 
 

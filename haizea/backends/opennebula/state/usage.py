@@ -1,4 +1,4 @@
-"""What is used of hosts by others than leases."""
+"""The use of hosts by others than leases."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Usage:
         return (min(amount[0], limit[0]), min(amount[1], limit[1]))
 
     def _unexplained(self) -> dict[int, Capacity]:
-        """What OpenNebula counts on hosts beyond what VMs and leases are known to take there.
+        """The use that OpenNebula counts on hosts beyond what VMs and leases are known to take.
 
         Of a VM that never could be read, nothing else tells where it is and what it takes.
         """
@@ -84,7 +84,7 @@ class Usage:
                 yield errand
 
     def _is_leased(self, seen: Seen, entry: Entry) -> bool:
-        """Whether what the VM takes there is a lease's, or comes free by our doing."""
+        """Tell whether what the VM takes is a lease's, or is freed by Haizea's own commands."""
         errand = self._ledger.errands.get(seen.vm.id)
         if errand is None or errand.given_up:
             return False
@@ -96,7 +96,7 @@ class Usage:
         return errand.goal is Goal.SAVED and seen.vm.state == VmState.SUSPENDED
 
     def _is_stuck(self, errand: Errand, seen: Seen) -> bool:
-        """Whether a VM is to leave its host, and nobody knows when it does."""
+        """Tell whether a VM is to leave its host, and nobody knows when it does."""
         lost = seen.vm.lcm_state == LcmState.UNKNOWN
         match errand.next_goal:
             case Goal.OFF | Goal.PARKED:

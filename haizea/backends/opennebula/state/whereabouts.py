@@ -1,4 +1,4 @@
-"""Whether a VM is where it was started, and by whose doing it is elsewhere."""
+"""The whereabouts of a VM: where it was started, or elsewhere, and by whose doing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _UNKNOWN_SECONDS = 60
 
 
 def is_elsewhere(errand: Errand, seen: Seen) -> bool:
-    """Whether an earlier start brought it to another host than the one where it is to run."""
+    """Tell whether an earlier start brought the VM to another host than where it is to run."""
     return _is_on_another(errand, seen) and not _came_since(errand, seen)
 
 
 def was_moved(errand: Errand, seen: Seen) -> bool:
-    """Whether others took it to another host after it was started where it was to run."""
+    """Tell whether others took the VM to another host after it was started where it was to run."""
     return _is_on_another(errand, seen) and not errand.off_first and _came_since(errand, seen)
 
 
@@ -32,12 +32,12 @@ def _is_on_another(errand: Errand, seen: Seen) -> bool:
 
 
 def _came_since(errand: Errand, seen: Seen) -> bool:
-    """Whether it came to its host after it was to run."""
+    """Tell whether the VM came to its host after it was to run."""
     return bool(seen.vm.history) and seen.vm.history[-1].start >= errand.since
 
 
 def ended_by_itself(now: int, seen: Seen, table: HostTable) -> bool:
-    """Whether it is a VM of 1.4 that ended: it tells it by knowing nothing of it."""
+    """Tell whether this is a VM of 1.4 that ended: 1.4 then knows nothing of it any more."""
     if seen.vm.lcm_state != LcmState.UNKNOWN or now - seen.changed < _UNKNOWN_SECONDS:
         return False
     info = table.info(seen.vm.host_id)

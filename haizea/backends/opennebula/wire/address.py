@@ -1,4 +1,4 @@
-"""Where an OpenNebula is reached: its XML-RPC interface, and its events."""
+"""The addresses of an OpenNebula: its XML-RPC interface, and its events."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class AnswerReader:
         self._parser = parser
 
     def expect(self, size: int) -> None:
-        """So many bytes are to come. Raises :class:`BadAnswer` where that is too many."""
+        """Expect so many more bytes. Raises :class:`BadAnswer` where that is too many."""
         if size > self._left:
             raise BadAnswer(f"the answer is larger than {self._largest} bytes")
 
@@ -120,7 +120,7 @@ class AnswerReader:
             self._values.append(_decoded(name, "".join(self._text)))
             self._had_scalar = True
         elif name == "value" and not self._had_scalar and "".join(self._text).strip():
-            # A value without a type is a string; white space around arrays is none.
+            # A value without a type is a string; white space around arrays is not one.
             self._values.append("".join(self._text))
         self._text.clear()
 
@@ -147,7 +147,7 @@ def _decoded(kind: str, text: str) -> Value:
 
 
 def unwrap(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """What comes after the ``true`` of an answer.
+    """Return what comes after the ``true`` of an answer.
 
     Raises :class:`Refused` for ``[false, message, code, ...]``, and :class:`BadAnswer`
     where the first value is no boolean.

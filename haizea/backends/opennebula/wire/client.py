@@ -123,13 +123,13 @@ class Client:
         return version
 
     def raft_state(self) -> RaftState:
-        """Whether it is the leader of its zone. SOLO where there are no zones (1.4)."""
+        """The server's role in its zone. SOLO where there are no zones (1.4)."""
         if self._is_legacy:
             return RaftState.SOLO
         return read_raft_state(self._text("one.zone.raftstatus"))
 
     def configuration(self) -> Template:
-        """What ``oned.conf`` says; for administrators alone. Not in 1.4."""
+        """The content of ``oned.conf``; for administrators alone. Not in 1.4."""
         self._needs_newer("one.system.config")
         return read_configuration(self._text("one.system.config"))
 
@@ -341,7 +341,7 @@ class Client:
         return values[0]
 
     def _text_if_known(self, method: str, *parameters: Value) -> str | None:
-        """As ``_text``; ``None`` where this version has no such call, which is remembered."""
+        """See ``_text``; ``None`` where this version has no such call, which is remembered."""
         if method in self._missing:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What can be asked of OpenNebula and done to VMs, by name."""
+"""Names of what can be asked of OpenNebula and done to VMs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from haizea.backends.opennebula.model.vm import VmState
 
 
 class Action(StrEnum):
-    """What ``one.vm.action`` can do to a VM."""
+    """Actions of ``one.vm.action`` on a VM."""
 
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -38,7 +38,7 @@ LEGACY_ACTIONS = {
 
 
 class Migration(IntEnum):
-    """How a VM is moved that is not moved live."""
+    """Ways to move a VM that is not moved live."""
 
     SAVE = 0
     POWEROFF = 1
@@ -46,7 +46,7 @@ class Migration(IntEnum):
 
 
 class Recovery(IntEnum):
-    """What ``one.vm.recover`` does with a VM that hangs or failed."""
+    """Operations of ``one.vm.recover`` on a VM that hangs or failed."""
 
     FAILURE = 0
     SUCCESS = 1
@@ -56,7 +56,7 @@ class Recovery(IntEnum):
 
 
 class Which(IntEnum):
-    """Which VMs are asked for."""
+    """Selections of VMs to ask for."""
 
     NOT_DONE = -1
     PENDING = VmState.PENDING

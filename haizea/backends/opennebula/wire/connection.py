@@ -44,7 +44,7 @@ class ConnectionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
-    """How often a call is tried in all, and the wait before the second; it doubles each time."""
+    """The number of tries of a call, and the wait before the second; it doubles each time."""
 
     attempts: int = 4
     backoff_seconds: float = 0.5
@@ -65,11 +65,11 @@ class _TimedReader(io.RawIOBase):
         self._silence_seconds = silence_seconds
 
     def readable(self) -> bool:
-        """It is there to be read."""
+        """Return True: this is there to be read."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """What has come. Raises :class:`_Overdue`, and TimeoutError where nothing comes."""
+        """Read what has come. Raises :class:`_Overdue`, and TimeoutError where nothing comes."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise _Overdue
@@ -177,7 +177,7 @@ class Connections:
     def _exchanged(
         self, connection: http.client.HTTPConnection, body: bytes
     ) -> tuple[tuple[Value, ...], bool]:
-        """As :meth:`_answered`; raises :class:`_Overdue`, too."""
+        """See :meth:`_answered`; raises :class:`_Overdue`, too."""
         # The last answer may have left less.
         connection.sock.settimeout(self._settings.silence_seconds)
         connection.request("POST", self._path, body, {"Content-Type": "text/xml"})
@@ -299,7 +299,7 @@ def _tls_context(certificates: str | None) -> ssl.SSLContext:
 
 
 def _was_closed(connection: http.client.HTTPConnection) -> bool:
-    """Whether the server closed it, or sent what nobody asked for."""
+    """Tell whether the server closed the connection, or sent what nobody asked for."""
     if connection.sock is None:
         return True
     poll = select.poll()

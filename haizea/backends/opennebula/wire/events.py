@@ -64,7 +64,7 @@ _USUAL_PORT = "2101"
 
 
 def is_automatic(address: str) -> bool:
-    """Whether OpenNebula's configuration has to be asked for the port."""
+    """Tell whether OpenNebula's configuration has to be asked for the port."""
     return address.endswith(AUTO_PORT)
 
 
@@ -78,7 +78,7 @@ def events_address(address: str, configuration: Template) -> str:
 
 
 class EventKind(StrEnum):
-    """What an event is about."""
+    """Subjects of events."""
 
     VM = "VM"
     HOST = "HOST"

@@ -1,4 +1,4 @@
-"""Who Haizea is for OpenNebula: the session string, read as OpenNebula's own tools read it."""
+"""Haizea's identity in OpenNebula: the session string, read as OpenNebula's own tools read it."""
 
 from __future__ import annotations
 
