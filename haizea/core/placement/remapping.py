@@ -4,8 +4,9 @@ What was promised keeps its time and its room, not its hosts. Where equal nodes 
 whole, hosts swap what is planned on them from some moment on
 (:mod:`haizea.core.placement.swapping`): that finds room wherever there is. Else units are put
 on the fullest hosts that have room; one that finds none takes the place of those that are most
-easily put elsewhere, and these look for room in turn. How often a unit was refused makes it the harder to displace, so that
-the search does not run in circles. It takes no longer than a bound on the hosts looked at.
+easily put elsewhere, and these look for room in turn. How often a unit was refused makes it the
+harder to displace, so that the search does not run in circles. It takes no longer than a bound
+on the hosts looked at.
 """
 
 from __future__ import annotations
