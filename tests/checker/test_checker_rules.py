@@ -238,6 +238,31 @@ def test_a_shutdown_takes_another_time(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["best-effort", "ar"])
+@pytest.mark.parametrize(
+    ("stopped", "gone", "code", "broken"),
+    [
+        (188, 190, "shut-down", False),
+        (188, 188, "shut-down", False),
+        (188, 190, "duration-over", True),
+        (180, 186, "shut-down", True),
+        (188, 201, "shut-down", True),
+    ],
+)
+def test_vms_may_be_gone_before_they_had_to_be(
+    tmp_path: Path, kind: str, stopped: int, gone: int, code: str, broken: bool
+) -> None:
+    r = Results(hosts=1).option(shutdown_time="10", enactment_overhead="2")
+    submitted = 50 if kind == "ar" else 100
+    lease = r.lease(Lease(1, kind, submitted, 100, start=100 if kind == "ar" else None))
+    waits = [] if kind == "ar" else ["Queued"]
+    lease.then(submitted, *waits, "Scheduled").then(100, "Ready", "Active")
+    lease.then(gone, "Done", code=code)
+    r.work(lease, "run", 100, stopped, 0)
+    r.work(lease, "shutdown", stopped, gone, 0)
+    assert bool(found(r, tmp_path)) is broken
+
+
 def test_suspensions_overlap_on_one_file_system(tmp_path: Path) -> None:
     r = hole()
     r.hosts = 2

@@ -51,6 +51,7 @@ def test_hosts_are_free_when_vms_have_shut_down(kind: Kind) -> None:
     changes = [d for d in decisions if isinstance(d, StateChanged)]
     assert (changes[0].lease_id, changes[0].new) == (1, State.DONE)
     assert changes[0].reason == "its duration is over, and its VMs have shut down"
+    assert changes[0].code == "shut-down"
     assert (changes[-1].lease_id, changes[-1].new, changes[-1].time) == (2, State.ACTIVE, 72)
     scheduler.check()
 

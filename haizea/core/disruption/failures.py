@@ -46,7 +46,7 @@ class Trouble:
             return
         if lease.under_way is not None and lease.under_way.purpose is Purpose.SHUTDOWN:
             reason = "its duration is over, and its VMs have shut down"
-            self._schedule.finish(lease, DONE, reason, "early-end")
+            self._schedule.finish(lease, DONE, reason, "shut-down")
             return
         ran = 0 if lease.since is None else self._schedule.now - lease.since
         if ran >= lease.remaining:

@@ -180,8 +180,9 @@ class StateChanged(NamedTuple):
     ``too-big``, ``nothing`` (is asked for), ``no-room``, ``no-time``, ``promised``,
     ``image-late``, ``in-the-past``, ``too-soon``, ``policy`` (rejections); ``preempted``
     (requeued or suspended for another lease), ``hole`` (suspended because its hole
-    ends), ``early-end``, ``duration-over``, ``failure``, ``late`` (it could not begin when it
-    was due), ``user``.
+    ends), ``early-end``, ``duration-over``, ``shut-down`` (its duration is over but for a
+    shutdown that took less than was planned), ``failure``, ``late`` (it could not begin when
+    it was due), ``user``.
     """
 
     time: int
