@@ -210,7 +210,7 @@ def test_units(unit: Path, tmp_path: Path) -> None:
     service = read["Service"]
     assert service["ExecStart"].endswith("-c /etc/haizea.conf --fg")
     for name, value in {
-        "Type": "exec",
+        "Type": "notify",
         "NoNewPrivileges": "yes",
         "ProtectSystem": "strict",
         "ProtectHome": "yes",
