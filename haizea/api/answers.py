@@ -1,4 +1,4 @@
-"""What clients are told: the models of all answers, as the OpenAPI description shows them."""
+"""Models of all answers to clients, as the OpenAPI description shows them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Outcome = Literal["accepted", "queued", "rejected"]
 
 
 class Answer(BaseModel):
-    """What all answers have in common: every field is always there."""
+    """Base of all answers: every field is always there."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class NodesOut(Answer):
-    """So many equal nodes."""
+    """A number of equal nodes."""
 
     count: int
     resources: Resources
@@ -124,7 +124,7 @@ class LeaseStory(LeaseShown):
 
 
 class DecisionOut(Answer):
-    """What became of a request."""
+    """Outcome of a request."""
 
     outcome: Outcome = Field(
         description="`accepted`: it has its hosts and times. `queued`: it waits for hosts."
@@ -200,7 +200,7 @@ class HostList(Answer):
 
 
 class UseEntry(Answer):
-    """What is in use on a host, from this moment to that of the next entry."""
+    """Use of a host, from this moment to that of the next entry."""
 
     time: When
     used: Resources
@@ -217,7 +217,7 @@ class HostUseOut(Answer):
 
 
 class PlaceOut(Answer):
-    """What is taken of a host."""
+    """Resources that are taken of a host."""
 
     host: str
     resources: Resources
@@ -248,7 +248,7 @@ class ScheduleOut(Answer):
 
 
 class StatusOut(Answer):
-    """How the service is."""
+    """State of the service."""
 
     version: str
     started: When
@@ -265,7 +265,7 @@ class StatusOut(Answer):
 
 
 class Health(Answer):
-    """Whether the service works."""
+    """Health of the service."""
 
     status: Literal["up", "not up"]
 

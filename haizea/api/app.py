@@ -143,7 +143,7 @@ def description() -> dict[str, Any]:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """What programs that are generated from the description call an operation."""
+    """Return the name that programs generated from the description give an operation."""
     return route.name
 
 

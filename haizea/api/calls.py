@@ -30,7 +30,7 @@ class Calls:
         self._asking: Counter[str] = Counter()
 
     async def __call__(self, ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What ``ask`` answers, or raises, in one of the threads."""
+        """Return what ``ask`` answers, or raise what it raises, in one of the threads."""
         loop = asyncio.get_running_loop()
         async with self._turn(ASKING.get()):
             return await loop.run_in_executor(self._pool, lambda: ask(*args, **kwargs))

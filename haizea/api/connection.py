@@ -81,7 +81,7 @@ class _Connection(H11Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is under way."""
+        """True if a request is under way."""
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete
 

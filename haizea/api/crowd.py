@@ -22,7 +22,7 @@ class Connected(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is under way on it."""
+        """True if a request is under way on it."""
 
     def end(self) -> None:
         """Close it at once; it leaves the crowd then."""

@@ -196,12 +196,12 @@ class _Stream:
         return bool(done)
 
     def _patience_seconds(self) -> float:
-        """How long to wait for news: until the next sign of life, or the end of the token."""
+        """Seconds to wait for news: until the next sign of life, or the end of the token."""
         heartbeat, expires = self._here.settings.heartbeat_seconds, self._token.expires
         return heartbeat if expires is None else min(heartbeat, max(0.0, expires - time.time()))
 
     async def _allowed(self) -> bool:
-        """Whether the token is still good; looked up now and then, and when one was revoked."""
+        """Tell whether the token is still good; looked up now and then, and if one was revoked."""
         here, expires = self._here, self._token.expires
         if expires is not None and expires <= time.time():
             return False

@@ -1,4 +1,4 @@
-"""What clients send: their forms, as the OpenAPI description shows them, and their bounds."""
+"""Forms that clients send, as the OpenAPI description shows them, and their bounds."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ Duration = Annotated[
 
 
 class NodesForm(BaseModel):
-    """So many equal nodes."""
+    """A number of equal nodes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -110,7 +110,7 @@ class ImageForm(BaseModel):
 
 
 class LeaseForm(BaseModel):
-    """What somebody asks for: nodes, for so long, at some time."""
+    """Request for a lease: nodes, for so long, at some time."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -240,7 +240,7 @@ def check_draft(draft: Draft, site: Site) -> None:
 
 
 class LeaseFilter(BaseModel):
-    """Which leases, and which part of the list."""
+    """Choice of leases, and of a part of the list."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -280,7 +280,7 @@ class LeaseFilter(BaseModel):
 
 
 class QueueFilter(BaseModel):
-    """Which part of the queue."""
+    """Choice of a part of the queue."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -313,13 +313,13 @@ class Period(BaseModel):
 
 
 class ScheduleFilter(Period):
-    """Which part of the schedule."""
+    """Choice of a part of the schedule."""
 
     limit: Limit = 100
 
 
 class EventsFilter(BaseModel):
-    """Which events."""
+    """Choice of events."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What stands before every route: who asks, how much, and for how long.
+"""Checks before every route: who asks, how much, and for how long.
 
 A request is looked at in this order: does it show a good token, is there room for it and is it
 within its owner's share, does its body come in time and within bounds. Only then does a route
@@ -108,7 +108,7 @@ class Guard:
         await self._app(scope, receive, answer)
 
     async def _identify(self, scope: Scope) -> TokenInfo:
-        """Whose the request is, which its scope has from then on."""
+        """Return the token that the request is from, which its scope has from then on."""
         secret = self._identities.shown(scope["headers"])
         if secret is None:
             raise unauthorized()

@@ -1,4 +1,4 @@
-"""Who a request is from: the bearer of a token or, where that is taken, a user by password."""
+"""Identity of who asks: the bearer of a token or, where that is taken, a user by password."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Identities:
         return _BY_PASSWORD + basic[1].decode("ascii")
 
     async def identify(self, shown: str) -> TokenInfo | None:
-        """Whose these credentials are, ``None`` if nobody's.
+        """Return the token for these credentials, ``None`` if they belong to nobody.
 
         Raises :class:`haizea.api.manager.Unavailable` where that cannot be found out now.
         """

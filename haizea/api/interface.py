@@ -1,4 +1,4 @@
-"""What all routes share: the manager, bounds, threads, and who asks."""
+"""Parts that all routes share: the manager, bounds, threads, and who asks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Interface:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:
-        """What ``make`` makes, as JSON; neither is done in the event loop's thread."""
+        """Answer with what ``make`` makes, as JSON; neither is done in the event loop's thread."""
         body = await self.ask(lambda: make().model_dump_json().encode())
         return Response(body, status_code=status, media_type="application/json")
 
@@ -123,7 +123,7 @@ def described(
     responses: Mapping[int | str, Mapping[str, Any]] = MappingProxyType({}),
     also: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """What a route says of itself in the OpenAPI description.
+    """Return what a route says of itself in the OpenAPI description.
 
     ``statuses`` are those of errors that it may answer with, beside those that all routes
     have in common; ``responses`` its other answers, where they need words; ``also`` is put

@@ -143,7 +143,7 @@ async def ask_for_lease(
 async def ask_with_document(
     request: Request, here: Here, token: ChangingToken, idempotency_key: Key = None
 ) -> Response:
-    """As `POST /v1/leases` with a YAML document or a `<lease>` element, whatever its media type.
+    """Do as `POST /v1/leases` does with a YAML document or a `<lease>` element of any media type.
 
     It is for clients that are generated from this description: they send one kind of body alone
     by each operation.

@@ -1,4 +1,4 @@
-"""What the HTTP interface asks of a lease manager, and what it gets.
+"""Requests that the HTTP interface makes of a lease manager, and the answers that it gets.
 
 The interface knows the manager by the protocol :class:`Manager` alone. Its methods are
 called from several threads at once. Those that read may take as long as a question to a
@@ -96,7 +96,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What became of a request in the turn that took it.
+    """Outcome of a request in the turn that took it.
 
     ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
     waits. ``offer`` is the nearest start at which a rejected AR would fit, and ``offer_until``
@@ -171,7 +171,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """How the service is. ``last_turn`` is when the scheduler last decided something.
+    """State of the service. ``last_turn`` is when the scheduler last decided something.
 
     ``leases`` counts those that are not over, by state. ``backend`` and ``store`` say in a
     few words what they are, without passwords, and ``store_kind`` what the store is without
@@ -192,7 +192,7 @@ class ServiceStatus:
 
 
 class MetricKind(StrEnum):
-    """What a metric is, in the words of Prometheus."""
+    """Kind of a metric, in the words of Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -233,7 +233,7 @@ class Manager(Protocol):
         """Resource types and hosts; hosts may be added as time goes by."""
 
     def now(self) -> int:
-        """What time it is."""
+        """Return the present time."""
 
     # --- requests ---------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ class Manager(Protocol):
         """The leases that ``query`` names."""
 
     def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
-        """When each of these leases, a page of them, first ran; without those that never did."""
+        """Return when each of these, a page of leases, first ran; without those that never did."""
 
     def story(self, lease_id: int) -> list[Event]:
         """All that was decided about a lease, in order."""
@@ -277,23 +277,23 @@ class Manager(Protocol):
         """All hosts, by index."""
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
-        """What is in use on a host from ``start`` to ``end``, past or planned.
+        """Return what is in use on a host from ``start`` to ``end``, past or planned.
 
         Each entry holds from its moment to the next one's, or ``end``; the first moment is
         ``start``. ``host_id`` is the index of a host of the site.
         """
 
     def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
-        """What is reserved at some time in ``[start, end)``, past and planned, by start.
+        """List what is reserved at some time in ``[start, end)``, past and planned, by start.
 
         At most ``limit`` entries, the first ones; of one owner's leases, or of all.
         """
 
     def status(self) -> ServiceStatus:
-        """How the service is; it answers even where the store is away."""
+        """Return the state of the service, even where the store is away."""
 
     def healthy(self) -> bool:
-        """Whether the service schedules and keeps what it decides."""
+        """Tell whether the service schedules and keeps what it decides."""
 
     def metrics(self) -> list[Metric]:
         """Figures about the service."""

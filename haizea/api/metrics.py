@@ -13,7 +13,7 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Meters:
-    """What the interface counts itself. Only the event loop's thread changes it."""
+    """Record of what the interface counts itself. Only the event loop's thread changes it."""
 
     def __init__(self) -> None:
         self.under_way = 0

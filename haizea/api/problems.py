@@ -1,4 +1,4 @@
-"""How a request is refused: one JSON shape for every error, and words that help."""
+"""Refusal of requests: one JSON shape for every error, and words that help."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_TOLD = 5
 
 
 class Problem(BaseModel):
-    """What is wrong with a request, and what to do about it."""
+    """Problem with a request, and what to do about it."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -73,7 +73,7 @@ def unauthorized() -> Refused:
 
 
 def not_found(what: str) -> Refused:
-    """What is asked for does not exist, or is not for the one who asks."""
+    """Return the refusal of what does not exist, or is not for the one who asks."""
     return Refused(404, "not-found", f"there is no {what}")
 
 

@@ -78,7 +78,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is: ``http://127.0.0.1:42493``."""
+        """Address of the server: ``http://127.0.0.1:42493``."""
         host, port = self._address
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self._tls else 'http'}://{shown}:{port}"
@@ -115,7 +115,7 @@ class Server:
 
     @property
     def running(self) -> bool:
-        """Whether requests are answered."""
+        """True if requests are answered."""
         return self._server.started and self._thread.is_alive()
 
     def _run(self) -> None:
@@ -164,7 +164,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:
-    """Whether the files are good, told in words here rather than by uvicorn later."""
+    """Check that the files are good; what is wrong is told in words here, not by uvicorn later."""
     if certificate is None:
         if key is not None:
             raise ServerError(f"there is a TLS key, {key}, but no certificate; name both")
@@ -182,7 +182,7 @@ def _check_tls(certificate: Path | None, key: Path | None) -> None:
 
 
 class _ToProject(logging.Handler):
-    """What uvicorn logs goes to the project's log; what is merely of interest, as debugging."""
+    """Passes uvicorn's log on to the project's; what is merely of interest, as debugging."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = record.levelno if record.levelno >= logging.ERROR else logging.DEBUG

@@ -1,4 +1,4 @@
-"""How much the HTTP interface lets clients ask for, and how long it waits for them."""
+"""Limits to what the HTTP interface lets clients ask for, and to how long it waits for them."""
 
 from __future__ import annotations
 

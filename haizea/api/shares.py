@@ -18,7 +18,7 @@ from haizea.service_types import Role, TokenInfo
 
 
 class Shares:
-    """What each owner uses at present. Only the event loop's thread uses it.
+    """Record of what each owner uses at present. Only the event loop's thread uses it.
 
     ``clock`` reads seconds that never go back.
     """
@@ -60,7 +60,7 @@ class Shares:
 
     @property
     def streams(self) -> int:
-        """How many event streams are open."""
+        """Number of event streams that are open."""
         return self._streams.total()
 
     def _spend(self, owner: str) -> None:

@@ -67,7 +67,7 @@ async def show_host_use(
     wanted: Annotated[Period, Query()],
     token: AnyToken,
 ) -> Response:
-    """How much of the host was, is and will be in use, whoever uses it.
+    """Show how much of the host was, is and will be in use, whoever uses it.
 
     Up to 400 days and 5000 changes; `until` of the answer says how far it goes.
     """
@@ -111,7 +111,7 @@ def _host(site: Site, called: str) -> Host:
 async def show_schedule(
     here: Here, wanted: Annotated[ScheduleFilter, Query()], token: AnyToken
 ) -> Response:
-    """What is reserved between two moments, past and planned, by start.
+    """List what is reserved between two moments, past and planned, by start.
 
     At most 400 days at once. A user is shown reservations of own leases; how much is in use
     in all is told host by host.
@@ -145,7 +145,7 @@ def _schedule(here: Interface, token: TokenInfo, start: int, end: int, limit: in
     **described("Show how the service is", "service", ANYBODY),
 )
 async def show_status(here: Here, token: AnyToken) -> Response:
-    """How the service is, and what the token allows."""
+    """Show the state of the service, and what the token allows."""
 
     def show() -> StatusOut:
         status = here.manager.status()

@@ -47,7 +47,7 @@ def written(moment: int) -> str:
 
 
 def written_or_none(moment: int | None) -> str | None:
-    """As :func:`written`; ``None`` for what is not known or never comes."""
+    """Write a moment as :func:`written` does; ``None`` for what is not known or never comes."""
     if moment is None or moment >= FOREVER:
         return None
     try:

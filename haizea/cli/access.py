@@ -1,4 +1,4 @@
-"""Where the service is, and with which token to ask it."""
+"""Location of the service, and the token to ask it with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WrongAccess(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the service is; ``base`` is the path before ``/v1``, without a slash at its end."""
+    """Location of the service; ``base`` is the path before ``/v1``, without a slash at its end."""
 
     scheme: str
     host: str
@@ -43,7 +43,7 @@ class Server:
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """True if what is sent there stays on this machine."""
         if self.host == "localhost":
             return True
         try:
@@ -53,7 +53,7 @@ class Server:
 
     @property
     def is_secure(self) -> bool:
-        """Whether nobody on the way reads what is sent there."""
+        """True if nobody on the way reads what is sent there."""
         return self.is_local or self.scheme == "https"
 
 
@@ -117,12 +117,12 @@ class Token:
 
     @property
     def is_password(self) -> bool:
-        """Whether it is a user's name and password."""
+        """True if it is a user's name and password."""
         return self.scheme == "Basic"
 
     @property
     def authorization(self) -> str | None:
-        """What stands in the header ``Authorization``, if anything."""
+        """Content of the header ``Authorization``, if any."""
         return None if self.secret is None else f"{self.scheme} {self.secret}"
 
 
@@ -182,7 +182,7 @@ def _read(path: Path, name: str) -> Token:
 
 
 def _content(path: Path, name: str, what: str, option: str) -> tuple[bytes, str]:
-    """What is in a file, cut where no secret is so long, and what is wrong with its mode."""
+    """Return what is in a file, cut where no secret is so long, and what is wrong with its mode."""
     try:
         # It is opened without waiting: a pipe that nobody writes to would be waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:

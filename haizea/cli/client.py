@@ -67,7 +67,7 @@ class Refusal(ServiceProblem):
 
 
 def error_of(wrong: click.ClickException) -> dict[str, str | None]:
-    """What went wrong, for programs, in the shape in which the service answers errors.
+    """Return what went wrong, for programs, in the shape in which the service answers errors.
 
     ``code`` is the service's, ``no-answer`` where it did not answer as expected, and
     ``wrong-use`` for what is wrong in the command itself.
@@ -82,7 +82,7 @@ def error_of(wrong: click.ClickException) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What is sent with a request."""
+    """Content that is sent with a request."""
 
     content: bytes
     media_type: str = "application/json"
@@ -116,7 +116,7 @@ class Client:
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def get(self, path: str, query: Query | None = None) -> Any:
-        """What is at ``path``."""
+        """Return what is at ``path``."""
         return self.ask("GET", path, query=query).body
 
     def ask(
@@ -157,7 +157,7 @@ class Client:
         accept: tuple[int, ...] = (),
         waits: Callable[[str], None] = lambda reason: None,
     ) -> Answer:
-        """As :meth:`ask`, for what is safe to say again: a few times, if an answer gets lost.
+        """Do :meth:`ask`, for what is safe to say again: a few times, if an answer gets lost.
 
         Where the service cannot be reached from the start, it is not waited for. ``waits``
         is told why there is a pause before the next try.
@@ -285,7 +285,7 @@ class Client:
     # --- in words -------------------------------------------------------------------------
 
     def refusal(self, response: http.client.HTTPResponse, content: bytes) -> ServiceProblem:
-        """What a refusal means, and what to do about it."""
+        """Explain what a refusal means, and what to do about it."""
         try:
             told = json.loads(content)["error"]
             code, message, field = str(told["code"]), str(told["message"]), told.get("field")

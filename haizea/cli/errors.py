@@ -21,7 +21,7 @@ _OF_THE_MEDIUM = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 
 
 class WrongInput(click.ClickException):
-    """What the user gave cannot be used."""
+    """Input from the user that cannot be used."""
 
     exit_code = WRONG_USE
 
@@ -76,7 +76,7 @@ def _interrupted() -> click.exceptions.Exit:
 
 
 def _comes_of_an_interrupt(error: BaseException | None) -> bool:
-    """Whether it stands for a Ctrl-C, as where Python wraps what happens in making a class."""
+    """Tell whether it stands for a Ctrl-C, as where Python wraps what happens in making a class."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__
     return error is not None

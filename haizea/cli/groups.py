@@ -14,7 +14,7 @@ from haizea.plugins import nearest
 
 
 class Place(NamedTuple):
-    """Where a command is, and what it does in a few words."""
+    """Location of a command, and what it does in a few words."""
 
     module: str
     attribute: str
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a name that was mistyped."""
+        """Resolve as click does, with a suggestion for a name that was mistyped."""
         if args and args[0] not in self._places:
             guess = nearest(args[0], self._places)
             called = "haizea" if ctx.parent is None else f"haizea {self.name}"

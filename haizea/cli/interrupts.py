@@ -1,4 +1,4 @@
-"""What Ctrl-C does before a command has begun, while it imports, and after it is over.
+"""Effect of Ctrl-C before a command has begun, while it imports, and after it is over.
 
 While it works, Ctrl-C is a :class:`KeyboardInterrupt`, as it is in Python; who runs Haizea with
 SIGINT ignored (a job of a script, behind ``&``) has it ignored throughout.

@@ -1,4 +1,4 @@
-"""Where the console scripts begin: from here on Ctrl-C ends a command without a traceback.
+"""Entry of the console scripts: from here on Ctrl-C ends a command without a traceback.
 
 Imports take most of the time of a short command, so what is needed is imported only when
 Ctrl-C is seen to.

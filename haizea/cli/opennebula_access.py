@@ -1,4 +1,4 @@
-"""How commands reach an OpenNebula: its address and credentials, as its own tools find them."""
+"""Access of commands to an OpenNebula: its address and credentials, as its own tools find them."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def _told(made: Sandbox, files: _Files, kept: bool) -> list[str]:
 
 
 class _Files:
-    """What is in the sandbox's directory, which its user alone can read."""
+    """Files in the sandbox's directory, which its user alone can read."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -312,7 +312,7 @@ class _Files:
 
 
 def _more(made: Sandbox) -> str:
-    """What ``[opennebula]`` says beside where it is."""
+    """Return what ``[opennebula]`` says beside where it is."""
     states = "hold" if made.options.submit_on_hold else "pending"
     lines = [f"events: {made.events_url or 'none'}", f"vm-states: {states}"]
     return "\n".join(lines) + "\n"

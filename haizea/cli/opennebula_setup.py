@@ -114,7 +114,7 @@ def _configured(config: Config) -> Setup:
 
 
 def _processes(host: str) -> Path | None:
-    """Where this machine's processes are listed, if ``host`` is this machine."""
+    """Return the directory of this machine's processes, if ``host`` is this machine."""
     directory = Path("/proc")
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -124,7 +124,7 @@ def _processes(host: str) -> Path | None:
 
 
 def _placers() -> Path:
-    """Where OpenNebula on this machine has its placers."""
+    """Return the directory of the placers of OpenNebula on this machine."""
     home = os.environ.get("ONE_LOCATION")
     return (Path(home) / "var" if home else Path("/var/lib/one")) / "remotes/scheduler"
 

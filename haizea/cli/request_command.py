@@ -268,7 +268,7 @@ def _tell_of_pause(reason: str) -> None:
 
 
 def _form(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
-    """What the options ask for, as the service takes it."""
+    """Return what the options ask for, as the service takes it."""
     if asked["duration"] is None:
         raise click.UsageError("How long? Add -d DURATION, as in -d 90m or -d unlimited.")
     if (asked["image"] is None) != (asked["image_mb"] is None):

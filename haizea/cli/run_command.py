@@ -163,7 +163,7 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 def _leaves_terminal_alone(config: Config) -> bool:
-    """Whether the log has no lines that would run into a progress bar."""
+    """Tell whether the log has no lines that would run into a progress bar."""
     if config.general.logfile is not None:
         return True
     quiet = config.general.loglevel is LogLevel.STATUS

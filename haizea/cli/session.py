@@ -1,4 +1,4 @@
-"""What all commands that ask the service have in common: where it is, who asks, how to print."""
+"""Parts that all commands that ask the service share: where it is, who asks, how to print."""
 
 from __future__ import annotations
 

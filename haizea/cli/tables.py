@@ -50,7 +50,7 @@ def clean(text: object) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many places of a terminal ``text`` takes."""
+    """Return the number of places of a terminal that ``text`` takes."""
     if text.isascii():
         return len(text)
     return sum(
@@ -73,14 +73,14 @@ def cut(text: str, width: int) -> str:
 
 
 def terminal_width() -> int | None:
-    """How wide a table may be; ``None`` where it goes into a file or another program."""
+    """Return how wide a table may be; ``None`` where it goes into a file or another program."""
     if not sys.stdout.isatty():
         return None
     return shutil.get_terminal_size().columns
 
 
 def has_colours() -> bool:
-    """Whether standard output shows colours, and its user has nothing against them."""
+    """Tell whether standard output shows colours, and its user has nothing against them."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return sys.stdout.isatty()
@@ -114,7 +114,7 @@ def table(
 
 
 def _parts(widths: Sequence[int], columns: Sequence[Column], width: int | None) -> list[list[int]]:
-    """Which columns go into each line of a row: as many as there is room for."""
+    """Choose the columns for each line of a row: as many as there is room for."""
     if width is None:
         return [list(range(len(columns)))]
     parts: list[list[int]] = []

@@ -43,7 +43,7 @@ def follow_lease(session: Session, lease_id: int, until: str) -> bool:
 
 
 def _outcome(state: str, until: str) -> bool | None:
-    """Whether a state is what is waited for; ``None`` if it is neither that nor the end."""
+    """Tell whether a state is what is waited for; ``None`` if it is neither that nor the end."""
     if state == State.DONE:
         return True
     if state in FINAL:

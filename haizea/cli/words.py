@@ -1,4 +1,4 @@
-"""What the service answers, in words for people: local times, and a line or two per lease."""
+"""Answers of the service, in words for people: local times, and a line or two per lease."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def local(text: str | None, zone: tzinfo) -> str | None:
 
 
 def told_locally(text: str, zone: tzinfo) -> str:
-    """What the service says, with its times (UTC) as local ones."""
+    """Return what the service says, with its times (UTC) as local ones."""
 
     def spelled(match: re.Match[str]) -> str:
         try:
@@ -62,7 +62,7 @@ def when(text: str | None, now: int, zone: tzinfo) -> str:
 
 
 def node_count(lease: Mapping[str, Any]) -> int:
-    """How many nodes a lease has."""
+    """Return the number of nodes of a lease."""
     return sum(nodes["count"] for nodes in lease["nodes"])
 
 
@@ -101,7 +101,7 @@ def hosts_in_words(names: Iterable[str]) -> str:
 
 
 def start_in_short(lease: Mapping[str, Any], zone: tzinfo) -> str | None:
-    """When a lease runs: as reserved, else ``~`` as expected, else as it was asked for.
+    """Tell when a lease runs: as reserved, else ``~`` as expected, else as it was asked for.
 
     Of one that is over, when it ran.
     """
@@ -115,7 +115,7 @@ def start_in_short(lease: Mapping[str, Any], zone: tzinfo) -> str | None:
 
 
 def decision_in_words(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
-    """What became of a request."""
+    """Tell the outcome of a request."""
     lease, outcome = answer["lease"], answer["outcome"]
     repeated = (
         "This was asked for before, and nothing new was made.\n" if answer["repeated"] else ""

@@ -20,7 +20,7 @@ _TRACE = ("tracefile", "tracefile")
 
 
 class Conflict(NamedTuple):
-    """What is wrong with the option at ``place``, seen with the ``others``."""
+    """Problem with the option at ``place``, seen with the ``others``."""
 
     place: Place
     others: tuple[Place, ...]

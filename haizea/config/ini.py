@@ -53,7 +53,7 @@ class ConfigError(Exception):
 
 @dataclass
 class Entry:
-    """What an option is set to, and where."""
+    """Text that an option is set to, and its line."""
 
     text: str
     line: int
@@ -69,7 +69,7 @@ class Section:
 
 @dataclass
 class IniFile:
-    """What a file says, and what is wrong with the way it says it."""
+    """Content of a file, and what is wrong with the way it is written."""
 
     path: Path
     sections: dict[str, Section] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def interpret(file: IniFile) -> Config:
 
 
 def find_state_directory(path: str | Path) -> tuple[Path, ConfigError | None]:
-    """Where the service of a configuration keeps its own files, and what is wrong elsewhere.
+    """Find where a configuration's service keeps its own files, and what is wrong elsewhere.
 
     Raises :class:`ConfigError` where what is wrong leaves that open, and :class:`OSError`
     where the file cannot be read.
@@ -78,7 +78,7 @@ def _state_directory(file: IniFile) -> Path | None:
 
 
 def check_section(name: str, section: Section) -> list[Problem]:
-    """What is wrong with the names and values of one section, whatever the others say."""
+    """List what is wrong with the names and values of one section, whatever the others say."""
     reading = _Reading(IniFile(Path(), {name: section}))
     reading.find_unknown_names()
     reading.section(name)

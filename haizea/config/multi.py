@@ -45,7 +45,7 @@ class Member:
 
 @dataclass(frozen=True)
 class _Run:
-    """What one member is made of."""
+    """Parts that one member is made of."""
 
     profile: str
     trace: Path
@@ -181,7 +181,7 @@ class _Study:
         return members
 
     def _sections(self, run: _Run) -> dict[str, Section]:
-        """What all profiles share, what this one says, and what [multi] sets."""
+        """Join what all profiles share, what this one says, and what [multi] sets."""
         sections: dict[str, Section] = {}
         for profile in (_COMMON, run.profile):
             for name, section in self.profiles[profile].items():

@@ -28,7 +28,7 @@ class VmStates(StrEnum):
 
 
 class DefaultLease(StrEnum):
-    """What VMs without ``HAIZEA`` are."""
+    """Lease that VMs without ``HAIZEA`` get, if any."""
 
     BEST_EFFORT = "best-effort"
     NOW = "now"
@@ -36,14 +36,14 @@ class DefaultLease(StrEnum):
 
 
 class PreemptWith(StrEnum):
-    """How a VM is saved that makes room."""
+    """Way to save a VM that makes room."""
 
     STOP = "stop"
     SUSPEND = "suspend"
 
 
 class HostPolicy(StrEnum):
-    """How hosts are ranked for VMs that have no rank."""
+    """Ranking of hosts for VMs that have no rank."""
 
     PACKING = "packing"
     STRIPING = "striping"
@@ -53,7 +53,7 @@ class HostPolicy(StrEnum):
 
 
 class DatastorePolicy(StrEnum):
-    """How system datastores are ranked for VMs that have no rank for them."""
+    """Ranking of system datastores for VMs that have no rank for them."""
 
     PACKING = "packing"
     STRIPING = "striping"
@@ -63,7 +63,7 @@ class DatastorePolicy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenNebula:
-    """How OpenNebula is reached and driven; used where mode is opennebula.
+    """Ways to reach and drive OpenNebula; used where mode is opennebula.
 
     Haizea's user is the one in the file that ONE_AUTH names, else ~/.one/one_auth; it needs
     administration rights on the VMs, as oneadmin has them.

@@ -1,4 +1,4 @@
-"""What an option is: the one declaration that everything about it comes from.
+"""Definition of an option: the one declaration that everything about it comes from.
 
 A section of the file is a frozen dataclass, each of its fields an option. From that come
 parsing, checking, defaults, the sample configuration's comments and the reference page.
@@ -16,7 +16,7 @@ from haizea.config.values import ValueType
 
 @dataclass(frozen=True)
 class Required:
-    """When an option must be set: in words ("where …") and as a test of the configuration.
+    """Case where an option must be set: in words ("where …") and as a test of the configuration.
 
     ``depends_on`` are the sections and options that the test looks at.
     """
@@ -55,11 +55,11 @@ class Option:
         return self.type.parse(text)
 
     def default_value(self) -> Any:
-        """What holds where the file does not set it."""
+        """Value that holds where the file does not set it."""
         return None if self.default is None else self.type.parse(self.default)
 
     def format(self, value: Any) -> str:
-        """What the file would say for ``value``, empty (or ``none``) for nothing."""
+        """Return what the file would say for ``value``, empty (or ``none``) for nothing."""
         if value is None:
             return "" if self.default is None else "none"
         return self.type.format(value)

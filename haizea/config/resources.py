@@ -1,4 +1,4 @@
-"""What the file says about hosts and capacities: ``4 CPU:100 Memory:1024``."""
+"""Notation of hosts and capacities in the file: ``4 CPU:100 Memory:1024``."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _INTERMEDIATE = Required(
 
 @dataclass(frozen=True, kw_only=True)
 class Scheduling:
-    """How leases are placed, suspended and preempted."""
+    """Placement, suspension and preemption of leases."""
 
     NAME: ClassVar[str] = "scheduling"
 

@@ -57,7 +57,7 @@ _CACHES = Required(
 
 @dataclass(frozen=True, kw_only=True)
 class General:
-    """What Haizea manages, and what it says about it."""
+    """Basics: what Haizea manages, and what it says about it."""
 
     NAME: ClassVar[str] = "general"
 
@@ -162,7 +162,7 @@ class Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Where a simulation's requests come from, and how they are changed."""
+    """Source of a simulation's requests, and changes to them."""
 
     NAME: ClassVar[str] = "tracefile"
 
@@ -229,7 +229,7 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTransfer:
-    """How disk images are sent; used where lease-preparation is imagetransfer."""
+    """Transfer of disk images; used where lease-preparation is imagetransfer."""
 
     NAME: ClassVar[str] = "deploy-imagetransfer"
 
@@ -272,7 +272,7 @@ class ImageTransfer:
 
 @dataclass(frozen=True, kw_only=True)
 class Accounting:
-    """What is measured, and where it is kept."""
+    """Measurements, and the place where they are kept."""
 
     NAME: ClassVar[str] = "accounting"
 
@@ -317,7 +317,7 @@ class Config:
 
     @property
     def is_service(self) -> bool:
-        """Whether it is of a service rather than of a simulation that ends."""
+        """True if it is of a service rather than of a simulation that ends."""
         return self.general.mode is Mode.OPENNEBULA or self.simulation.clock is ClockKind.REAL
 
     def sections(self) -> Iterator[Any]:

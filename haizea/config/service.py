@@ -23,7 +23,7 @@ from haizea.config.words import LogFormat
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """How users reach Haizea when it runs as a service, and where it keeps its own files."""
+    """Ways for users to reach Haizea when it runs as a service, and the place of its own files."""
 
     NAME: ClassVar[str] = "service"
 

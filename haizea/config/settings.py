@@ -1,4 +1,4 @@
-"""What a configuration means to the core."""
+"""Meaning of a configuration to the core."""
 
 from __future__ import annotations
 

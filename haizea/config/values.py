@@ -19,16 +19,16 @@ from haizea.plugins import Kind, check, nearest
 
 
 class ValueType(Protocol):
-    """What an option's value is."""
+    """Type of an option's value."""
 
     def parse(self, text: str) -> Any:
         """The value that ``text`` stands for."""
 
     def format(self, value: Any) -> str:
-        """What the file would say for ``value``: ``parse`` gives it back."""
+        """Return what the file would say for ``value``: ``parse`` gives it back."""
 
     def describe(self) -> str:
-        """What is valid, in words."""
+        """Describe what is valid, in words."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class Labels(ValueType):
 
 @dataclass(frozen=True)
 class Address(ValueType):
-    """Where a server listens: ``address:port``, IPv6 addresses in brackets."""
+    """Address of a server: ``address:port``, IPv6 addresses in brackets."""
 
     def parse(self, text: str) -> tuple[str, int] | None:
         if text.lower() == "none":
@@ -329,7 +329,7 @@ class Chances(ValueType):
 
 @dataclass(frozen=True)
 class StorePlace(ValueType):
-    """Where a service keeps its leases: a file, or a database on a PostgreSQL server."""
+    """Place of a service's leases: a file, or a database on a PostgreSQL server."""
 
     def parse(self, text: str) -> Path | str | None:
         if text.lower() == "none":

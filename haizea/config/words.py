@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """What is behind the scheduler."""
+    """Kind of site behind the scheduler."""
 
     SIMULATED = "simulated"
     OPENNEBULA = "opennebula"
 
 
 class LogLevel(StrEnum):
-    """How much is logged, from little to much."""
+    """Amount that is logged, from little to much."""
 
     STATUS = "STATUS"
     INFO = "INFO"
@@ -22,14 +22,14 @@ class LogLevel(StrEnum):
 
 
 class Preparation(StrEnum):
-    """How disk images come to the hosts."""
+    """Way in which disk images come to the hosts."""
 
     UNMANAGED = "unmanaged"
     IMAGETRANSFER = "imagetransfer"
 
 
 class FailureHandling(StrEnum):
-    """What happens when a lease fails."""
+    """Reaction to the failure of a lease."""
 
     CANCEL = "cancel"
     EXIT = "exit"
@@ -37,14 +37,14 @@ class FailureHandling(StrEnum):
 
 
 class ClockKind(StrEnum):
-    """Which clock a simulation follows."""
+    """Clock that a simulation follows."""
 
     SIMULATED = "simulated"
     REAL = "real"
 
 
 class StopWhen(StrEnum):
-    """When a simulation is over."""
+    """Event that ends a simulation."""
 
     ALL_LEASES_DONE = "all-leases-done"
     BESTEFFORT_SUBMITTED = "besteffort-submitted"
@@ -52,7 +52,7 @@ class StopWhen(StrEnum):
 
 
 class AddOverhead(StrEnum):
-    """Whose durations grow by the runtime overheads."""
+    """Leases whose durations grow by the runtime overheads."""
 
     NONE = "none"
     BESTEFFORT = "besteffort"
@@ -60,14 +60,14 @@ class AddOverhead(StrEnum):
 
 
 class ImageReuse(StrEnum):
-    """Whether hosts keep disk images."""
+    """Reuse of disk images: whether hosts keep them."""
 
     NONE = "none"
     IMAGE_CACHES = "image-caches"
 
 
 class LogFormat(StrEnum):
-    """How a service writes its log."""
+    """Format of a service's log."""
 
     TEXT = "text"
     JSON = "json"

@@ -1,4 +1,4 @@
-"""What is behind the scheduler of a service: the site, and what carries decisions out there."""
+"""Backends of a service: the site, and what carries the scheduler's decisions out there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from haizea.store import CodecError, Store
 
 
 class Behind(Protocol):
-    """What a service drives. ``name`` is for people.
+    """The side that a service drives. ``name`` is for people.
 
     ``check_password`` finds out who its users are, where it knows. Lease ids from ``next_lease_id``
     on were never used there.
@@ -37,7 +37,7 @@ class Behind(Protocol):
 
     @property
     def remains(self) -> str:
-        """What goes on there for leases that the store does not have; empty if nothing does."""
+        """Description of what goes on there for leases not in the store; empty if nothing does."""
 
     def site(self) -> Site:
         """The hosts that are known now."""
@@ -51,23 +51,23 @@ class Behind(Protocol):
     def observers(
         self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
     ) -> list[Observer]:
-        """Who else is to be told decisions. ``known`` are the leases that went on."""
+        """Return who else is to be told decisions. ``known`` are the leases that went on."""
 
     def start(self, directory: Path) -> None:
         """Begin with what goes on beside the loop; ``directory`` is for the service's own files."""
 
     def problem(self) -> str:
-        """What is wrong with it at present; empty if nothing."""
+        """Return what is wrong with it at present; empty if nothing."""
 
     def is_over(self, leases: int) -> bool:
-        """Whether the service is to end, there being so many leases that are not over."""
+        """Tell whether the service is to end, there being so many leases that are not over."""
 
     def close(self) -> None:
         """Let go of it."""
 
 
 def open_backend(config: Config, store: Store, clock: RealClock, speed: float) -> Behind:
-    """What the configuration names. ``speed`` is that of the clock.
+    """Open what the configuration names. ``speed`` is that of the clock.
 
     Raises :class:`haizea.runtime.RunError`, or what the world raises.
     """
@@ -113,7 +113,7 @@ class WorldSide:
         return f"there are VMs of {many} in {self._where}" if strange else ""
 
     def _knows(self, lease: int) -> bool:
-        """Whether the store has the lease, over or not, and can read it."""
+        """Tell whether the store has the lease, over or not, and can read it."""
         try:
             return self._store.lease(lease) is not None
         except CodecError:
@@ -124,11 +124,11 @@ class WorldSide:
         return self._site
 
     def policies(self, chosen: Policies) -> Policies:
-        """As they were chosen."""
+        """Return the policies as they were chosen."""
         return chosen
 
     def attend(self, inbox: Inbox) -> None:
-        """It has no requests of its own."""
+        """Do nothing: there are no requests of its own."""
 
     def observers(
         self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
@@ -144,7 +144,7 @@ class WorldSide:
         return ""
 
     def is_over(self, leases: int) -> bool:
-        """It goes on until it is stopped."""
+        """Return False: it goes on until it is stopped."""
         return False
 
     def close(self) -> None:

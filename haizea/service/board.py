@@ -1,4 +1,4 @@
-"""What is going on at present, for whoever asks: replaced turn by turn, never changed in place."""
+"""Present state, for whoever asks: replaced turn by turn, never changed in place."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Board:
 
     @property
     def count(self) -> int:
-        """How many leases are not over."""
+        """Number of leases that are not over."""
         return len(self._leases)
 
     def queue(self) -> list[LeaseRecord]:
@@ -110,17 +110,17 @@ class Board:
 
     @property
     def waiting(self) -> int:
-        """How many leases wait."""
+        """Number of leases that wait."""
         return len(self._queue)
 
     def status(self, host: Host) -> HostRecord:
-        """Whether the host is ``up``, ``down`` or ``drained``, and why."""
+        """Return whether the host is ``up``, ``down`` or ``drained``, and why."""
         return self._statuses.get(host.id) or HostRecord(host=host.id, status="up")
 
     def rates(self, host: Host) -> Rates:
-        """What was learned of how fast the host suspends and resumes."""
+        """Return what was learned of how fast the host suspends and resumes."""
         return self._rates.get(host.id, Rates())
 
     def all_rates(self) -> dict[int, Rates]:
-        """What was learned of any host."""
+        """Return what was learned of any host."""
         return {host: rates for host, rates in list(self._rates.items()) if rates != Rates()}

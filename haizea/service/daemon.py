@@ -31,7 +31,7 @@ _END_SECONDS = 30.0
 
 
 def _paths_in(state_directory: Path) -> Paths:
-    """Where a service keeps its own files, in a directory that a configuration names."""
+    """Paths of a service's own files, in a directory that a configuration names."""
     return Paths(state_directory.expanduser())
 
 
@@ -146,13 +146,13 @@ def _store(
 
 
 def _lasts(config: Config) -> bool:
-    """Whether what the service does is kept for the next one."""
+    """Tell whether what the service does is kept for the next one."""
     dry = config.general.mode is Mode.OPENNEBULA and config.opennebula.dry_run
     return config.general.persistence_file is not None and not dry
 
 
 class _Ended:
-    """Whether the process was asked to end, and whom to tell."""
+    """Note of whether the process was asked to end, and of whom to tell."""
 
     def __init__(self) -> None:
         self.asked = False

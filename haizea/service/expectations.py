@@ -1,4 +1,4 @@
-"""When waiting leases would start if everything ran for as long as was asked for.
+"""Starts that waiting leases would have if everything ran for as long as was asked for.
 
 Most schedules reserve a start for the first waiting lease or for none. What the others may
 expect is found by trying: a scheduler of its own goes on from the present records and gives

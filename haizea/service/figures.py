@@ -10,19 +10,19 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Histogram:
-    """How long something took, counted by upper bounds."""
+    """Durations of something, counted by upper bounds."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(_SECONDS) + 1)
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """It took so long."""
+        """Count a duration."""
         self._counts[bisect_left(_SECONDS, seconds)] += 1
         self._sum += seconds
 
     def samples(self) -> list[Sample]:
-        """As Prometheus wants it."""
+        """Return the samples as Prometheus wants them."""
         total, found = 0, []
         for bound, count in zip((*map(str, _SECONDS), "+Inf"), self._counts, strict=True):
             total += count

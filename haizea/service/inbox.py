@@ -52,7 +52,7 @@ class Submission:
 
     @property
     def weight(self) -> int:
-        """How many nodes it is for."""
+        """Number of nodes that the request is for."""
         return sum(count for count, _ in self.draft.nodes)
 
 
@@ -113,7 +113,7 @@ class _Lines:
 
 @dataclass(slots=True)
 class Taken:
-    """What the present turn took: who is to be answered about which lease.
+    """Requests that the present turn took: who is to be answered about which lease.
 
     ``began`` is when, by the clock that cannot be set.
     """
@@ -200,7 +200,7 @@ class Inbox:
         return 0 if self._waiting or self._lines.count or self._first else None
 
     def take(self, now: int) -> list[Input]:
-        """What waits, as inputs."""
+        """Take what waits, as inputs."""
         inputs, self._first = self._first, []
         self.taken = Taken()
         for _ in range(len(self._waiting)):
@@ -222,7 +222,7 @@ class Inbox:
         return inputs
 
     def _repeats(self, request: Submission) -> bool:
-        """Whether there was an earlier request with the same key.
+        """Tell whether there was an earlier request with the same key.
 
         It is answered with that one's lease, at once unless that one is of this turn.
         """

@@ -44,7 +44,7 @@ _MOST_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What does not change while the service runs.
+    """Facts that do not change while the service runs.
 
     ``now`` reads its clock, ``problem`` says what is wrong with its backend, if anything.
     """
@@ -87,7 +87,7 @@ class ServiceManager:
         return self._board.site
 
     def now(self) -> int:
-        """What time it is by the service's clock."""
+        """Return the present time by the service's clock."""
         return self._about.now()
 
     # --- requests ---------------------------------------------------------------------
@@ -151,7 +151,7 @@ class ServiceManager:
             return self._store.leases(query, self._board.lease)
 
     def first_runs(self, lease_ids: Sequence[int]) -> Mapping[int, int]:
-        """When each of these leases first ran, if it did."""
+        """Return when each of these leases first ran, if it did."""
         with _answers():
             return self._store.first_runs(lease_ids)
 
@@ -179,12 +179,12 @@ class ServiceManager:
         return use.hosts_now(self._board)
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
-        """What is in use on a host over time."""
+        """Return what is in use on a host over time."""
         reserved = self._reserved(start, end, None)
         return use.over_time(self._board, host_id, reserved, start, end)
 
     def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
-        """What is reserved between two moments."""
+        """List what is reserved between two moments."""
         found = sorted(
             self._reserved(start, end, owner),
             key=lambda entry: (entry.start, entry.lease_id, entry.end),
@@ -207,7 +207,7 @@ class ServiceManager:
                     yield entry
 
     def status(self) -> ServiceStatus:
-        """How the service is."""
+        """Return the state of the service."""
         states = Counter(record.state for record in self._board.leases())
         problem = self._store_problem or self._about.problem()
         return ServiceStatus(
@@ -225,7 +225,7 @@ class ServiceManager:
         )
 
     def healthy(self) -> bool:
-        """Whether what is decided can be kept."""
+        """Tell whether what is decided can be kept."""
         return not self._store_problem
 
     @property

@@ -139,7 +139,7 @@ class OpenNebulaSide:
     def observers(
         self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
     ) -> list[Observer]:
-        """Who tells the owners of VMs."""
+        """Return the observer that tells the owners of VMs."""
 
         def host_name(index: int) -> str:
             return self._opennebula.hosts()[index].name
@@ -170,7 +170,7 @@ class OpenNebulaSide:
             _log.info("no placer can wake Haizea, which only OpenNebula 7 has: %s", error)
 
     def problem(self) -> str:
-        """Whether OpenNebula answers."""
+        """Return what keeps OpenNebula from answering; empty if nothing."""
         return self._opennebula.problem
 
     def is_over(self, leases: int) -> bool:
@@ -189,7 +189,7 @@ class OpenNebulaSide:
 
 
 def backend_options(config: Config, speed: float = 1.0) -> Options:
-    """What the configuration means to the backend, the clock being so fast."""
+    """Read the backend's options off the configuration, the clock being so fast."""
     section, scheduling = config.opennebula, config.scheduling
     default = Kind.IMMEDIATE if section.default_lease is DefaultLease.NOW else Kind.BEST_EFFORT
     return Options(
@@ -223,7 +223,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
 
 
 def _rate_rules(config: Config) -> RateRules:
-    """What is learned of rates: nothing where a time is given instead."""
+    """Return what is learned of rates: nothing where a time is given instead."""
     chosen = config.scheduling
     saves = chosen.override_suspend_seconds is None
     restores = chosen.override_resume_seconds is None

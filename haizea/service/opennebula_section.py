@@ -1,4 +1,4 @@
-"""What ``[opennebula]`` means to whoever speaks to OpenNebula: the service, and the check of it."""
+"""Meaning of ``[opennebula]`` to whoever speaks to OpenNebula: the service, and the check of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WAITS_IN = {
 
 
 def address(section: OpenNebula) -> Address:
-    """Where it is."""
+    """Return the address of OpenNebula."""
     return address_of(section.host, section.port, section.url, section.events)
 
 

@@ -25,7 +25,7 @@ _ONEADMIN_GROUP = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much checking passwords may burden OpenNebula, and whoever guesses.
+    """Limits on how much checking passwords may burden OpenNebula, and on whoever guesses.
 
     What was right is believed for ``good_seconds``, of at most ``most_remembered`` users.
     In ``per_seconds`` at most ``failures`` wrong passwords of one name are looked at, and
@@ -63,7 +63,7 @@ class Passwords:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def __call__(self, user: str, password: str) -> TokenInfo | None:
-        """Who it is, ``None`` for wrong credentials.
+        """Return who it is, ``None`` for wrong credentials.
 
         Raises :class:`haizea.api.manager.Unavailable` where OpenNebula does not answer, or
         too much was tried.
@@ -123,7 +123,7 @@ class Passwords:
 
 
 def _identity(user: User) -> TokenInfo:
-    """What a user of OpenNebula may do: administrators there are operators here."""
+    """Return what a user of OpenNebula may do: administrators there are operators here."""
     administers = user.name == "oneadmin" or _ONEADMIN_GROUP in (user.gid, *user.group_ids)
     return TokenInfo(
         id=0,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where a service keeps its own files."""
+    """Paths of a service's own files."""
 
     directory: Path
 
@@ -60,7 +60,7 @@ class Paths:
         return ""
 
     def has_token(self) -> bool:
-        """Whether the file has a secret. Raises :class:`OSError`."""
+        """Tell whether the file has a secret. Raises :class:`OSError`."""
         return bool(_content(self.token))
 
     def write_token(self, secret: str) -> None:
@@ -104,7 +104,7 @@ class Paths:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file: a disk that is full, or a machine that lost its power, may leave it
+    """Read a file: a disk that is full, or a machine that lost its power, may leave it
     empty or with zeros alone."""
     try:
         return path.read_bytes().strip(b"\0 \t\r\n")

@@ -35,7 +35,7 @@ class LastingBackend(Backend, Protocol):
     """A backend whose hosts and VMs outlive the manager."""
 
     def reconcile(self, now: int, records: Sequence[LeaseRecord], site: SiteRecord) -> list[Input]:
-        """What happened while nobody looked; what belongs to no lease is ended."""
+        """Return what happened while nobody looked; what belongs to no lease is ended."""
 
 
 def site_problem(site: Site, records: Sequence[LeaseRecord]) -> str:
@@ -81,7 +81,7 @@ def record_problem(record: LeaseRecord) -> str:
 
 
 def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
-    """What a restart found, in words."""
+    """Describe what a restart found, in words."""
     leases = "no lease" if not found else "1 lease" if found == 1 else f"{found} leases"
     parts = [f"{leases} of an earlier run"]
     if repeated:

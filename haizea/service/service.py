@@ -129,7 +129,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where the HTTP interface is, once the service runs; empty if there is none."""
+        """Address of the HTTP interface, once the service runs; empty if there is none."""
         return self._server.url if self._server is not None else ""
 
     def stop(self) -> None:
@@ -192,7 +192,7 @@ class Service:
             raise LeaseFailure(self._failed)
 
     def _is_over(self) -> bool:
-        """Whether it was asked to end; what was asked for in between is done now."""
+        """Tell whether it was asked to end; what was asked for in between is done now."""
         self._turns.due = self._scheduler.next_wakeup()
         if self._reading_again:
             self._reading_again = False

@@ -83,7 +83,7 @@ class Steadfast:
     # --- what the loop asks -----------------------------------------------------------
 
     def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
-        """As the scheduler does.
+        """Handle inputs as the scheduler does.
 
         Raises what that raised where it fails without any lease, or with too many.
         """
@@ -102,7 +102,7 @@ class Steadfast:
         return first + decisions
 
     def next_wakeup(self) -> int | None:
-        """As the scheduler does; at once if it failed."""
+        """Return the scheduler's next wakeup; at once if it failed."""
         at_once = self._failure is not None or self._left_out
         return self._now if at_once else self._scheduler.next_wakeup()
 
@@ -113,7 +113,7 @@ class Steadfast:
         return self._over + self._scheduler.records()
 
     def site_record(self) -> SiteRecord:
-        """As the scheduler has it."""
+        """Return the scheduler's record of the site."""
         return self._scheduler.site_record()
 
     def queue(self) -> list[int]:
@@ -121,13 +121,13 @@ class Steadfast:
         return self._scheduler.queue()
 
     def used_by_others(self) -> dict[int, Capacity]:
-        """What others than leases use of hosts, by host."""
+        """Return what others than leases use of hosts, by host."""
         return self._scheduler.used_by_others()
 
     def offer(
         self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int = 0
     ) -> int | None:
-        """As the scheduler does; none where it fails."""
+        """Return the scheduler's offer; none where it fails."""
         try:
             return self._scheduler.offer(request, enough, notice_seconds)
         except Exception as error:
@@ -245,7 +245,7 @@ class Steadfast:
 
 
 def _rank(record: LeaseRecord) -> tuple[int, int, int]:
-    """What runs goes on rather than what is promised, and that rather than what waits."""
+    """Sort key of a lease: what runs goes on first, then what is promised, then what waits."""
     plan = record.plan
     if plan is None or not plan.firm:
         return 2, record.queued_since, record.id
@@ -254,7 +254,7 @@ def _rank(record: LeaseRecord) -> tuple[int, int, int]:
 
 
 def _only(site: SiteRecord, leases: Iterable[int]) -> SiteRecord:
-    """What is known of the site as far as it concerns no other leases."""
+    """Return what is known of the site as far as it concerns no other leases."""
     known = set(leases)
     transfers = [
         replace(

@@ -1,4 +1,4 @@
-"""What follows from a turn, in this order: it is kept, shown, answered.
+"""Consequences of a turn, in this order: it is kept, shown, answered.
 
 Nothing is answered or carried out that is not durable. Where the store cannot be written,
 everything waits until it can.
@@ -233,14 +233,14 @@ class Enacting:
         self._store = store
 
     def observe(self, now: int) -> list[Input]:
-        """As the backend does."""
+        """Return what the backend observes."""
         return self._backend.observe(now)
 
     def enact(self, now: int, decisions: Sequence[Decision]) -> None:
-        """As the backend does; then it is known that these need not be repeated."""
+        """Have the backend enact decisions; then it is known that these need not be repeated."""
         self._backend.enact(now, decisions)
         self._store.enacted()
 
     def next_event(self) -> int | None:
-        """As the backend does."""
+        """Return the backend's next event."""
         return self._backend.next_event()

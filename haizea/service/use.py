@@ -1,4 +1,4 @@
-"""What leases hold of which hosts, read off their records."""
+"""Use of hosts by leases, read off the leases' records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Use = tuple[tuple[int, Capacity], ...]
 
 
 def planned(record: LeaseRecord) -> Iterator[Reserved]:
-    """What a lease holds and will hold by its plan, from what is under way on."""
+    """Yield what a lease holds and will hold by its plan, from what is under way on."""
     plan = record.plan
     if plan is None:
         return
@@ -34,7 +34,7 @@ def planned(record: LeaseRecord) -> Iterator[Reserved]:
 
 
 def enacted(operation: OperationEnded, owner: str, label: str) -> Reserved:
-    """What a lease held for something that is over."""
+    """Return what a lease held for an operation that is over."""
     return Reserved(
         lease_id=operation.lease_id,
         owner=owner,
@@ -48,7 +48,7 @@ def enacted(operation: OperationEnded, owner: str, label: str) -> Reserved:
 
 
 def use_of(record: LeaseRecord, plan: PlanRecord) -> Use:
-    """What the nodes of a lease take of each host."""
+    """Return what the nodes of a lease take of each host."""
     totals: dict[int, Capacity] = {}
     for host, capacity in zip(plan.hosts, record.request.node_capacities(), strict=True):
         totals[host] = add(totals[host], capacity) if host in totals else capacity
@@ -86,14 +86,14 @@ def hosts_now(board: Board) -> list[HostUse]:
 
 
 def _by_others(board: Board, host: int) -> Capacity:
-    """What others than leases use of a host at present."""
+    """Return what others than leases use of a host at present."""
     return board.others.get(host) or (0,) * len(board.site.types.names)
 
 
 def over_time(
     board: Board, host: int, reserved: Iterable[Reserved], start: int, end: int
 ) -> list[tuple[int, Capacity]]:
-    """What is in use on one host from ``start`` to ``end``, as (moment, use from then on).
+    """List what is in use on one host from ``start`` to ``end``, as (moment, use from then on).
 
     What others than leases use counts from the last turn on; what they used before is not known.
     """

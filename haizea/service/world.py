@@ -11,7 +11,7 @@ from haizea.core.model.hosts import Site
 
 
 def world_options(config: Config) -> WorldOptions:
-    """What goes wrong in the world. Raises :class:`ValueError`, in words."""
+    """Return what goes wrong in the world. Raises :class:`ValueError`, in words."""
     section = config.world
     return WorldOptions(
         failures=_by_purpose(section.failures),

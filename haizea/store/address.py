@@ -1,4 +1,4 @@
-"""Where a store is: a file, or a PostgreSQL database; and how that is told without a secret."""
+"""Place of a store: a file, or a PostgreSQL database; and how that is told without a secret."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _REQUIRED = object()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Form:
-    """How values of one type are written and read; ``write`` is ``None`` for as they are."""
+    """Ways to write and read values of one type; ``write`` is ``None`` for as they are."""
 
     write: Callable[[Any], Any] | None
     read: Callable[[Any], Any]
@@ -68,7 +68,7 @@ def read_lease(text: str) -> LeaseRecord:
 
 
 def write_site(record: SiteRecord) -> str:
-    """What is known of the hosts, as JSON. Raises :class:`CodecError`."""
+    """Write what is known of the hosts, as JSON. Raises :class:`CodecError`."""
     return _dump(SiteRecord, record)
 
 
@@ -185,7 +185,7 @@ def _sequence(hints: tuple[Any, ...]) -> _Form:
 
 
 def _spelled_out(form: _Form) -> _Form:
-    """Of what is a sequence and may be no tuple."""
+    """Return the form of what is a sequence and may be no tuple."""
     return _Form(list if form.write is None else form.write, form.read)
 
 

@@ -100,7 +100,7 @@ class Database:
 
     @contextmanager
     def one_writer(self) -> Iterator[None]:
-        """Where only one can write at a time, wait until this process's others have."""
+        """Wait, where only one can write at a time, until this process's others have written."""
         if self._turns is None:
             yield
             return
@@ -129,7 +129,7 @@ class Database:
 
     @property
     def silent(self) -> bool:
-        """Whether the server is there and did not answer when it was asked last."""
+        """True if the server is there and did not answer when it was asked last."""
         return self._silent_for < _SILENT_SECONDS
 
     @property
@@ -237,6 +237,6 @@ def _cannot(error: SQLAlchemyError, shown: str, doing: str, why: str) -> StoreEr
 
 
 def _primary_code(error: SQLAlchemyError) -> int | None:
-    """What SQLite calls the error, without what it says more closely; ``None`` for others'."""
+    """Return SQLite's primary code of the error, without its extension; ``None`` for others'."""
     code: int | None = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     return None if code is None else code & 0xFF

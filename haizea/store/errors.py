@@ -1,4 +1,4 @@
-"""What can go wrong with a store. No message has a secret in it."""
+"""Errors of a store. No message has a secret in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """It cannot be written or read just now; the same may be tried again later."""
+    """A store that cannot be written or read just now; the same may be tried again later."""
 
 
 class StoreMissing(StoreError):

@@ -1,4 +1,4 @@
-"""Who may save: one manager at a time, told from all before it by an epoch.
+"""Guard of who may save: one manager at a time, told from all before it by an epoch.
 
 Whoever takes the lock counts the store's epoch up; every change checks, in its own
 transaction, that the epoch is still its own. So a manager that lost its lock without
@@ -35,7 +35,7 @@ class Guard:
         self.epoch: int | None = None
 
     def hold(self) -> bool:
-        """Whether the lock could be had. Begins no epoch. Raises the store's errors."""
+        """Try to take the lock; tell if it was had. Begins no epoch. Raises the store's errors."""
         if self._file_lock is not None:
             return self._file_lock.take()
         if self._connection is None:
@@ -43,7 +43,7 @@ class Guard:
         return self._connection is not None
 
     def take(self) -> bool:
-        """Whether this manager has the store from now on. Raises the store's errors."""
+        """Tell whether this manager has the store from now on. Raises the store's errors."""
         if not self.hold():
             return False
         if self._connection is None:

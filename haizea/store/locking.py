@@ -28,7 +28,7 @@ class FileLock:
         self._file: LockFile | None = None
 
     def take(self) -> bool:
-        """Whether it could be had at once, or was had already. Raises :class:`StoreError`."""
+        """Tell whether it could be had at once, or was had already. Raises :class:`StoreError`."""
         if self._file is not None:
             return True
         try:
@@ -60,7 +60,7 @@ class FileLock:
 
 
 def take_session_lock(connection: sa.Connection) -> bool:
-    """Whether this PostgreSQL session could have the lock at once, beyond its transactions."""
+    """Tell whether this PostgreSQL session could have the lock at once, beyond its transactions."""
     return bool(connection.execute(_TRY).scalar())
 
 

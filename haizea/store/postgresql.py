@@ -69,7 +69,7 @@ class Connection(psycopg.Connection[Any]):
 
 
 def _impatient(waits: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, T]:
-    """As ``waits``, which the driver also goes on with, every so often, when nothing came."""
+    """Wrap ``waits``, which the driver also goes on with, every so often, when nothing came."""
     heard = time.monotonic()
     ready: Any = None
     while True:
@@ -106,7 +106,7 @@ def _connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> Conn
 
 
 def _arguments(url: sa.URL) -> dict[str, str | int]:
-    """What the address says itself counts."""
+    """Return the arguments of a connection; what the address says itself counts."""
     given = url.query.get("options", "")
     options = given if isinstance(given, str) else " ".join(given)
     own = {name: value for name, value in _PARAMETERS.items() if name not in url.query}

@@ -82,7 +82,7 @@ def _read(
 
 
 def count_leases(connection: sa.Connection, query: LeaseQuery) -> int:
-    """How many leases ``query`` asks for, on all its pages."""
+    """Return the number of leases that ``query`` asks for, on all its pages."""
     select = _filtered(sa.select(sa.func.count()).select_from(leases), query)
     return int(connection.execute(select).scalar_one())
 
@@ -119,7 +119,7 @@ def _events(connection: sa.Connection, select: sa.Select[Any]) -> list[Event]:
 def operations(
     connection: sa.Connection, start: int, end: int, limit: int, owner: str | None = None
 ) -> list[Event]:
-    """What leases did at some time in ``[start, end)`` and is over, in the order of its end."""
+    """List what leases did at some time in ``[start, end)`` and is over, in order of its end."""
     select = sa.select(events).where(events.c.kind == "OperationEnded", events.c.time > start)
     if owner is not None:
         select = select.where(events.c.owner == text(owner))
@@ -128,7 +128,7 @@ def operations(
 
 
 def first_runs(connection: sa.Connection, lease_ids: Sequence[int]) -> dict[int, int]:
-    """When each of these leases first ran; those that never did are left out."""
+    """Return when each of these leases first ran; those that never did are left out."""
     select = (
         sa.select(events.c.lease, sa.func.min(events.c.time).label("first"))
         .where(events.c.lease.in_(lease_ids), events.c.kind == "OperationStarted")

@@ -35,7 +35,7 @@ _UPGRADE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a manager goes on from.
+    """State that a manager goes on from.
 
     ``now`` is the last turn's moment, ``None`` for a new store. ``records`` are the leases
     that are not over, by id; ids from ``next_lease_id`` on were never used.
@@ -96,28 +96,28 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """Where it is, for people; no password is in it."""
+        """Place of the store, for people; no password is in it."""
         return self._database.shown
 
     @property
     def turns(self) -> int:
-        """How many turns were saved here; to be asked once it is locked."""
+        """Number of turns that were saved here; to be asked once it is locked."""
         return self._position.turn
 
     @property
     def kind(self) -> str:
-        """What it is, without where: ``SQLite`` or ``PostgreSQL``."""
+        """Kind of the store, without its place: ``SQLite`` or ``PostgreSQL``."""
         return "PostgreSQL" if self._database.path is None else "SQLite"
 
     @property
     def silent(self) -> bool:
-        """Whether its server is there and did not answer when it was asked last."""
+        """True if its server is there and did not answer when it was asked last."""
         return self._database.silent
 
     # --- the manager ------------------------------------------------------------------
 
     def lock(self, wait: bool, stopped: Callable[[], bool] = lambda: False) -> bool:
-        """Whether this manager has the store from now on.
+        """Try to take the store; return whether this manager has it from now on.
 
         With ``wait``, asks again and again until it has, or ``stopped()``; a server that is
         away does not end this. Without, raises :class:`StoreUnavailable` for that.
@@ -140,7 +140,7 @@ class Store:
             return str(connection.execute(sa.select(state.c.holder)).scalar_one())
 
     def load(self) -> Saved:
-        """What was saved last."""
+        """Load what was saved last."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(state)).one()
             records, unreadable = questions.live_leases(connection)
@@ -209,7 +209,7 @@ class Store:
             return questions.find_leases(connection, query, known)
 
     def count(self, query: LeaseQuery) -> int:
-        """How many leases there are on all pages of ``query``."""
+        """Return the number of leases on all pages of ``query``."""
         with self._database.reading() as connection:
             return questions.count_leases(connection, query)
 
@@ -234,7 +234,7 @@ class Store:
             return questions.labels(connection, lease_ids)
 
     def first_runs(self, lease_ids: Sequence[int]) -> dict[int, int]:
-        """When each of these leases first ran, in seconds since the epoch, if it did."""
+        """Return when each of these leases first ran, in seconds since the epoch, if it did."""
         with self._database.reading() as connection:
             return questions.first_runs(connection, lease_ids)
 
@@ -253,7 +253,7 @@ class Store:
             return connection.execute(select).scalar()
 
     def service_periods(self) -> list[tuple[int, int]]:
-        """When managers started, each with the moment of its last turn, oldest first."""
+        """List when managers started, each with the moment of its last turn, oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(starts).order_by(starts.c.started)).all()
             now = connection.execute(sa.select(state.c.now)).scalar()
@@ -291,7 +291,7 @@ class Store:
     # --- saving -----------------------------------------------------------------------
 
     def _try_to_save(self, rows: TurnRows) -> bool:
-        """Whether the store was where this manager left it; the turn is then durable."""
+        """Return whether the store was where this manager left it; the turn is then durable."""
         before, epoch = self._position, self._guard.epoch
         assert epoch is not None, "lock() comes before save()"
         after = rows.after(before)

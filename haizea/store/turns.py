@@ -54,7 +54,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What one :meth:`haizea.store.Store.save` makes durable.
+    """Changes that one :meth:`haizea.store.Store.save` makes durable.
 
     ``now`` is the turn's moment; ``records`` has every lease that was touched, those
     that are over included; ``site`` is given when it changed. ``keys`` are
@@ -70,7 +70,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far a store has come, as the one row of ``state`` has it."""
+    """Point that a store has come to, as the one row of ``state`` has it."""
 
     turn: int
     last_event: int
@@ -161,7 +161,7 @@ def rows_of(turn: Turn) -> TurnRows:
 def advance(
     connection: sa.Connection, epoch: int, before: Position, after: Position, now: int, enacted: int
 ) -> bool:
-    """Whether the store was at ``before`` in ``epoch``; it is then at ``after``.
+    """Return whether the store was at ``before`` in ``epoch``; it is then at ``after``.
 
     The row stays locked until the transaction ends, so nobody else can save meanwhile.
     """
@@ -265,7 +265,7 @@ def _find_owners(connection: sa.Connection, rows: list[Row]) -> None:
 def texts(
     connection: sa.Connection, column: sa.Column[str], lease_ids: Collection[int]
 ) -> dict[int, str]:
-    """What these leases have in a column, by id, as far as they are known."""
+    """Return what these leases have in a column, by id, as far as they are known."""
     found: dict[int, str] = {}
     ids = sorted(lease_ids)
     for i in range(0, len(ids), _MOST_IDS):

@@ -61,7 +61,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_exact(text: str) -> Fraction:
-    """As :func:`parse_duration`, with fractions of a second."""
+    """Parse as :func:`parse_duration` does, with fractions of a second."""
     words = " ".join(text.lower().split())
     try:
         return _seconds(words)

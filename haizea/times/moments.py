@@ -44,7 +44,7 @@ _TIME_AND_ZONE = re.compile(r"([\d:]+(?: ?(?:am|pm)\b)?|noon\b)(.*)", re.ASCII |
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """When a lease is to start: ``moment`` (seconds since the epoch) for an AR alone."""
+    """Start of a lease: ``moment`` (seconds since the epoch) for an AR alone."""
 
     kind: Kind
     moment: int | None = None
@@ -70,7 +70,7 @@ def _zone_name(local: datetime) -> str:
 
 
 def format_distance(moment: int, now: int) -> str:
-    """How far a moment is from now, to two units: ``in 3h 20m``, ``2d 4h ago``, ``now``."""
+    """Say how far a moment is from now, to two units: ``in 3h 20m``, ``2d 4h ago``, ``now``."""
     if moment == now:
         return "now"
     parts = format_span(abs(moment - now)).split()
@@ -84,7 +84,7 @@ def format_distance(moment: int, now: int) -> str:
 
 
 def parse_start(text: str, now: int, zone: tzinfo) -> Start:
-    """When a lease is to start: ``best_effort``, ``now``, or any form of :func:`parse_moment`.
+    """Parse the start of a lease: ``best_effort``, ``now``, or any form of :func:`parse_moment`.
 
     Raises :class:`ValueError`, saying what would be right.
     """
@@ -192,7 +192,7 @@ def _relative(words: str, now: int, *, back: bool) -> int | None:
 
 
 def _is_span(words: str) -> bool:
-    """Whether it is a length of time, and not a time of day or a number."""
+    """Tell whether it is a length of time, and not a time of day or a number."""
     try:
         parse_duration(words)
     except ValueError:

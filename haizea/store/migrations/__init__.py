@@ -1,1 +1,1 @@
-"""How the tables of a store are made and changed, step by step (Alembic)."""
+"""Steps by which the tables of a store are made and changed (Alembic)."""

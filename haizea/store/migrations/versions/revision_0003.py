@@ -1,4 +1,4 @@
-"""What was asked for with an idempotency key, to tell a repetition from another request."""
+"""Requests with an idempotency key, to tell a repetition from another request."""
 
 from __future__ import annotations
 
