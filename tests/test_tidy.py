@@ -327,6 +327,23 @@ def events() -> set[str]:
 EVENTS = events()
 
 
+#: A docstring that begins so is a question, or half a sentence.
+QUESTIONS = re.compile(
+    r"(What|Whether|Who|Whose|Whom|How|When|Where|Which|Those|As|So|If|It|That|Of)\b"
+)
+
+
+def docstrings_begin_with_a_verb_or_a_noun(
+    module: str, tree: ast.Module, text: str
+) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | Function):
+            docstring = ast.get_docstring(node)
+            if docstring and (found := QUESTIONS.match(docstring)):
+                line = node.body[0].lineno
+                yield line, f"begins with {found[0]}: say 'Tell whether …', or name the thing"
+
+
 def annotations_are_lazy(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     defines = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     futures = [
@@ -351,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     files_are_locked_in_one_place,
     what_is_public_is_explained,
     inputs_and_decisions_are_told_apart,
+    docstrings_begin_with_a_verb_or_a_noun,
     annotations_are_lazy,
 )
 
@@ -490,6 +508,8 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (what_is_public_is_explained, "haizea.a", '"""."""\nclass A:\n "."\n def f(self): ...'),
         (what_is_public_is_explained, "haizea.a", '"""."""\ndef f(): ...'),
         (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  pass"),
+        (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", '"""What it is."""'),
+        (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", 'def f():\n "Whether it is."'),
         (annotations_are_lazy, "haizea.a", "def f(): ..."),
     ],
 )
@@ -508,6 +528,7 @@ def test_each_rule_notices_what_breaks_it(rule: Rule, module: str, text: str) ->
         (only_commands_print, "haizea.cli.a", "print(1)"),
         (what_is_public_is_explained, "haizea.a", '"""."""\ndef _f(): ...'),
         (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  assert_never(e)"),
+        (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", '"""Items of a site."""'),
     ],
 )
 def test_no_rule_forbids_what_is_right(rule: Rule, module: str, text: str) -> None:

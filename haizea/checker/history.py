@@ -72,7 +72,7 @@ class Phase(NamedTuple):
 
 
 class History:
-    """What the records say of one lease.
+    """The records of one lease.
 
     ``sets`` are its reservations in order of start and end, ``story`` its states as they
     were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
@@ -146,7 +146,7 @@ class History:
 
     @cached_property
     def lost_its_host(self) -> bool:
-        """Whether one of its hosts died in the second in which it was over."""
+        """Tell whether one of its hosts died in the second in which it was over."""
         final = self.final
         changes = self.records.host_changes
         if final is None or not changes:
@@ -159,7 +159,7 @@ class History:
         )
 
     def goes_on(self, time: int) -> bool:
-        """Whether the lease is active before and after that moment, without a break."""
+        """Tell whether the lease is active before and after that moment, without a break."""
         return any(s.start < time < (s.end or FOREVER) for s in self.in_state("Active"))
 
     def in_state(self, state: str) -> Iterator[Span]:
@@ -168,7 +168,7 @@ class History:
 
     @property
     def admitted(self) -> int:
-        """When the lease became known."""
+        """Return when the lease became known."""
         return self.story[0].time if self.story else self.lease.submitted
 
     @cached_property
@@ -203,7 +203,7 @@ class History:
 
     @property
     def failed(self) -> bool:
-        """Whether something went wrong for this lease."""
+        """Tell whether something went wrong for this lease."""
         return any(change.code in ("failure", "delayed", "set-aside") for change in self.story)
 
 

@@ -1,4 +1,4 @@
-"""Who holds hosts, or is promised them, at given moments: one sweep over all leases."""
+"""Holders of hosts, real and promised, at given moments: one sweep over all leases."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Holder:
 
     @property
     def placed(self) -> bool:
-        """Whether the records tell which hosts it has."""
+        """Tell whether the records tell which hosts it has."""
         return bool(self._numbers)
 
     @cached_property
     def use(self) -> Mapping[int, Capacity]:
-        """What it has on each host; empty where the records do not tell."""
+        """Return what it has on each host; empty where the records do not tell."""
         return self._held.use(self._numbers)
 
 
 class Moment(NamedTuple):
-    """What is held at a moment; ``waiting`` counts best-effort leases that wait for hosts,
+    """Holds at a moment; ``waiting`` counts best-effort leases that wait for hosts,
     ``firm`` those of them that are not preemptible, ``resuming`` those of them that were
     suspended and are given hosts for a later moment."""
 
@@ -53,7 +53,7 @@ class Moment(NamedTuple):
 
 
 def may_have_moved(records: Records, admitted: int, start: int) -> bool:
-    """Whether an AR may have been promised other hosts before those that it started on.
+    """Tell whether an AR may have been promised other hosts before those that it started on.
 
     It leaves hosts that take nothing new before it starts, if it can.
     """
@@ -119,7 +119,7 @@ class Holders:
                     self._waiting.add((span.end + 1, -1, -firm, -resuming))
 
     def at(self, moments: Iterable[int]) -> Iterator[Moment]:
-        """What is held at each of ``moments``, which are in order."""
+        """Return what is held at each of ``moments``, which are in order."""
         holders, changes = iter(self._holders), iter(self._waiting)
         live: dict[int, Holder] = {}
         ends: list[tuple[int, int]] = []

@@ -170,7 +170,7 @@ class _Loader:
         return self._db.execute(f"{query} LIMIT 1").fetchone() is not None
 
     def _codes(self) -> tuple[bool, bool]:
-        """Whether something failed or was late, and whether somebody had to go or was refused."""
+        """Tell whether something failed or was late; and whether somebody went or was refused."""
         query = (
             "SELECT max(code IN ('failure', 'delayed', 'late', 'set-aside')),"
             " max(code IN ('preempted', 'no-room', 'no-time')) FROM states"
@@ -179,7 +179,7 @@ class _Loader:
         return bool(wrong), bool(contested)
 
     def _ended(self, said: str) -> int:
-        """When the run ended; if it does not say so, when the last lease did anything."""
+        """Return when the run ended; if it does not say so, when the last lease did anything."""
         if said.isascii() and said.isdigit() and len(said) < 18:
             return int(said)
         last = "SELECT time, max(rowid) FROM states GROUP BY lease"
@@ -219,7 +219,7 @@ class _Loader:
         return changes
 
     def _rates(self) -> dict[int, list[RatesChange]]:
-        """What was learned of hosts' rates; results of earlier versions have no such table."""
+        """Return the rates learned of hosts; results of earlier versions have no such table."""
         table = "host_rates"
         if not has_table(self._db, table):
             return {}
@@ -266,5 +266,5 @@ def _absences(said: str) -> list[tuple[int, int]]:
 
 
 def _as_planned(faults: str) -> bool:
-    """Whether operations were carried out as planned, by what the run says of its faults."""
+    """Tell whether operations were carried out as planned, by what the run says of its faults."""
     return not faults or faults.startswith(FAULTLESS)

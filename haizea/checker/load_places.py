@@ -21,7 +21,7 @@ class BadPlaces(Exception):
 
 
 def has_table(db: sqlite3.Connection, table: str) -> bool:
-    """Whether there is such a table. Raises :class:`BadPlaces` if it is not a plain one."""
+    """Tell whether there is such a table. Raises :class:`BadPlaces` if it is not a plain one."""
     row = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     if row is None:
         return False
@@ -50,7 +50,7 @@ def read_node_hosts(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, N
 
 
 def rules_change(db: sqlite3.Connection, lease: int, time: int) -> bool:
-    """Whether other hosts will do for the lease from that moment on."""
+    """Tell whether other hosts will do for the lease from that moment on."""
     if not has_table(db, "host_rules"):
         return False
     query = "SELECT 1 FROM host_rules WHERE lease = ? AND time = ? LIMIT 1"

@@ -1,4 +1,4 @@
-"""What a results file says, as far as the checker needs it: of the run as a whole, and the
+"""Records of a results file, as far as the checker needs them: of the run as a whole, and the
 parts of which the records of its leases are made.
 
 Times are seconds since the epoch, intervals half-open. A capacity has one amount per
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 class ReservationSet(NamedTuple):
-    """What a lease held for a purpose, the same on each of some hosts; ``number`` is its row."""
+    """Hosts that a lease held for a purpose, the same of each; ``number`` is its row."""
 
     lease: int
     purpose: str
@@ -134,7 +134,7 @@ class Lease(NamedTuple):
 
     @property
     def total(self) -> Capacity:
-        """What all its nodes hold together."""
+        """Return what all its nodes hold together."""
         return total_of(self.node_sets)
 
     @property
@@ -174,14 +174,14 @@ class Options:
     force_transfer: int | None
 
     def suspendable(self, lease: Lease) -> bool:
-        """Whether the lease may be suspended."""
+        """Tell whether the lease may be suspended."""
         return lease.preemptible and (
             self.suspension == "all" or (self.suspension == "serial-only" and lease.nodes == 1)
         )
 
     @property
     def reservations(self) -> int:
-        """How many waiting leases hold a future reservation; ``FOREVER`` for all."""
+        """Return how many waiting leases hold a future reservation; ``FOREVER`` for all."""
         match self.backfilling:
             case "off":
                 return 0
@@ -195,7 +195,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a results file says of its run as a whole; its leases are read one after another.
+    """The run as a whole, as its file tells it; its leases are read one after another.
 
     ``leases`` is how many there are. ``host_changes`` and ``rates`` are by host, in order of
     time. ``disturbed`` is set where operations may have failed or taken longer than planned,
@@ -221,19 +221,19 @@ class Records:
     rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
 
     def host_name(self, host: int | None) -> str | None:
-        """What people call the host."""
+        """Return what people call the host."""
         return None if host is None else self.hosts[host].name
 
     @property
     def carried_out(self) -> bool:
-        """Whether it is of a simulation that went on until there was nothing left to do."""
+        """Tell whether it is of a simulation that went on until there was nothing left to do."""
         options = self.options
         complete = self.status == "complete" and options.stop_when == "all-leases-done"
         return complete and options.simulated_clock
 
     @property
     def memory(self) -> int | None:
-        """Where Memory stands in a capacity; ``None`` if the site has none."""
+        """Return where Memory stands in a capacity; ``None`` if the site has none."""
         return self.types.index("Memory") if "Memory" in self.types else None
 
 
@@ -253,7 +253,7 @@ def times(a: Capacity, count: int) -> Capacity:
 
 
 def total_of(node_sets: Sequence[NodeSet]) -> Capacity:
-    """What all the nodes hold together."""
+    """Return what all the nodes hold together."""
     first, *others = node_sets
     total = times(first.capacity, first.count)
     for node_set in others:
@@ -262,7 +262,7 @@ def total_of(node_sets: Sequence[NodeSet]) -> Capacity:
 
 
 def copies(wanted: Capacity, free: Capacity) -> int:
-    """How many times ``wanted`` fits into ``free``."""
+    """Return how many times ``wanted`` fits into ``free``."""
     # A loop: this is asked millions of times.
     most = -1
     for want, there in zip(wanted, free, strict=True):

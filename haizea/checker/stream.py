@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 
 class Stranger(NamedTuple):
-    """What is said of a lease that the file does not know."""
+    """Rows of a lease that the file does not know."""
 
     lease: int
     sets: Sequence[ReservationSet]
@@ -58,7 +58,7 @@ class _Groups(Generic[Item]):
         self._go_on()
 
     def take(self, lease: int) -> list[Item]:
-        """What there is of the lease, which is the next or comes before it."""
+        """Return what there is of the lease, which is the next or comes before it."""
         if self.lease != lease:
             return []
         found = [item for _, item in self._of]

@@ -12,7 +12,7 @@ from haizea.core.placement.mapper import Hosts
 
 
 def can_reroute(preparation: Preparation, lease_id: int, hosts: HostSet) -> bool:
-    """Whether all that the lease needs on its hosts is still to be sent, for it alone."""
+    """Tell whether all that the lease needs on its hosts is still to be sent, for it alone."""
     coming = 0
     for transfer in preparation.transfers:
         if lease_id in transfer.relying:
@@ -25,7 +25,7 @@ def can_reroute(preparation: Preparation, lease_id: int, hosts: HostSet) -> bool
 
 
 def needs_as_many(preparation: Preparation) -> bool:
-    """Whether a lease that moves needs as many hosts as before: each has a transfer of its own."""
+    """Tell whether a lease that moves needs as many hosts: each has a transfer of its own."""
     return preparation.settings.mechanism is Transfer.UNICAST
 
 

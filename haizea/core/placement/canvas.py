@@ -79,13 +79,13 @@ def spare_bits(types: int) -> int:
 
 
 class Planned(Protocol):
-    """What is known of leases whose hosts are a plan."""
+    """The plans of leases whose hosts may still change."""
 
     def movable(self, owner: int) -> Lease | None:
         """The lease that holds something, if it may be given other hosts."""
 
     def keeps_apart(self, lease: Lease) -> bool:
-        """Whether each of its nodes needs a host of its own."""
+        """Tell whether each of its nodes needs a host of its own."""
 
 
 class Canvas:
@@ -156,7 +156,7 @@ class Canvas:
         return units
 
     def next_start(self, host: int, moment: int) -> int:
-        """When something begins on a host next, from ``moment`` on; ``FOREVER`` if nothing does."""
+        """Return when something begins on a host next, from ``moment`` on; else ``FOREVER``."""
         if self.loaded >> host & 1:
             return min((u.start for u in self.row(host) if u.start >= moment), default=FOREVER)
         holds = self.table.holds_on(host)
@@ -178,7 +178,7 @@ class Canvas:
         unit.host = -1
 
     def wasted(self, host: int, unit: Unit, there: list[Unit]) -> int:
-        """How much of the host nobody has while the unit would be there, beside ``there``."""
+        """Return how much of the host nobody has while the unit is there, beside ``there``."""
         start, end = unit.start, unit.end
         free = self.bulk(self.table.capacities[host]) * (end - start)
         for other in there:
@@ -188,11 +188,11 @@ class Canvas:
         return free
 
     def bulk(self, size: Capacity) -> int:
-        """How much that is of a host."""
+        """Return how much that is of a host."""
         return sum([amount * weight for amount, weight in zip(size, self._weights, strict=True)])
 
     def has_room(self, host: int, unit: Unit, there: list[Unit]) -> bool:
-        """Whether the unit fits beside ``there``, all of them with it at some time."""
+        """Tell whether the unit fits beside ``there``, all of them with it at some time."""
         spare = self._spare
         free = pack(self.table.capacities[host]) + spare - unit.packed
         if free & spare != spare:

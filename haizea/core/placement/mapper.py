@@ -39,7 +39,7 @@ class Spread(NamedTuple):
 
 
 class Demand:
-    """What a lease's nodes need of hosts: read off its request once."""
+    """The needs of a lease's nodes: read off its request once."""
 
     __slots__ = ("_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
 
@@ -71,7 +71,7 @@ class Demand:
         return self.allowed if self.rules is None else self.rules
 
     def permits(self, hosts: Sequence[int]) -> bool:
-        """Whether the nodes may be on these hosts."""
+        """Tell whether the nodes may be on these hosts."""
         return permits(self.where, hosts)
 
     def parts(self) -> Sequence[Block]:
@@ -90,7 +90,7 @@ class Demand:
         return found
 
     def use(self, hosts: Sequence[int]) -> Use:
-        """What the nodes take of these hosts, per host."""
+        """Return what the nodes take of these hosts, per host."""
         return self.spread(hosts).use
 
     def take_apart(self, hosts: Hosts, found: HostSet) -> None:
@@ -122,11 +122,11 @@ class View:
         self.start = start
 
     def leases_on(self, host: int) -> int:
-        """How many leases hold the host at the start."""
+        """Return how many leases hold the host at the start."""
         return sum(h.start <= self.start < h.end for h in self._table.holds_on(host))
 
     def unchanged_until(self, host: int) -> int:
-        """When the host's free capacity changes next, after the start."""
+        """Return when the host's free capacity changes next, after the start."""
         return self._table.next_change(host, self.start)
 
     def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
@@ -219,7 +219,7 @@ class GreedyMapper:
         start: int,
         prefer: HostSet = 0,
     ) -> Hosts | None:
-        """As :meth:`Mapper.choose`. O(nodes) where a host takes one node each."""
+        """See :meth:`Mapper.choose`. O(nodes) where a host takes one node each."""
         count = demand.count
         if level_count(levels, count) < count:
             return None
@@ -258,7 +258,7 @@ class GreedyMapper:
         end: int,
         prefer: HostSet = 0,
     ) -> Hosts | None:
-        """As :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts).
+        """See :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts).
 
         Where there are rules, those with the fewest hosts first: see :class:`Blocks`.
         """
@@ -304,7 +304,7 @@ def first_fit(
 
 
 def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
-    """Whether each node takes a host of this capacity for itself, whichever it is.
+    """Tell whether each node takes a host of this capacity for itself, whichever it is.
 
     It takes all of the first resource type, so that nothing else that needs some fits.
     """
@@ -319,7 +319,7 @@ def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
 
 
 def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
-    """Whether nodes of several sizes could run if every host were empty."""
+    """Tell whether nodes of several sizes could run if every host were empty."""
     hosts = [host for host in range(len(capacities)) if demand.allowed >> host & 1]
     free = {host: capacities[host] for host in hosts}
     if demand.blocks is not None:

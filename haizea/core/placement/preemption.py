@@ -1,4 +1,4 @@
-"""Whom to preempt: the smallest set of leases that makes room for another.
+"""Victims of preemption: the smallest set of leases that makes room for another.
 
 The policy says who may go, and who first. Leases are taken away in that order, on a copy
 of the schedule, until there is room; then each is given back again unless there would be
@@ -24,7 +24,7 @@ from haizea.core.placement.remapping import Elsewhere, Move, Remapped
 
 
 class Clearing(NamedTuple):
-    """How one lease makes room: suspended from ``suspend_at`` on, or dropped if ``None``.
+    """One lease making room: suspended from ``suspend_at`` on, or dropped if ``None``.
 
     It is dropped at ``drop_at``, or now if that is ``None``.
     """
@@ -43,7 +43,7 @@ class Preemption(NamedTuple):
 
 
 def fixed_until(lease: Lease) -> int | None:
-    """When what is under way for a lease can be stopped; ``None`` if it ends as it is.
+    """Return when what is under way for a lease can be stopped; ``None`` if it ends as it is.
 
     A resumption or migration that has begun must finish first; a suspension or a shutdown
     is the way off the hosts already.
@@ -56,7 +56,7 @@ def fixed_until(lease: Lease) -> int | None:
 
 
 def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearing | None:
-    """How ``lease`` can be off its hosts by ``deadline``; ``None`` if it cannot.
+    """Return how ``lease`` can be off its hosts by ``deadline``; ``None`` if it cannot.
 
     Suspended as late as possible, if it may be, has run for the threshold by then, and
     there is time; else dropped, unless it is being resumed or moved just now. One that runs
@@ -195,7 +195,7 @@ class _Without:
 def _clear_all(
     planner: Planner, victims: list[Lease], deadline: int, now: int
 ) -> tuple[list[Clearing], Lease | None]:
-    """How all victims together are off by ``deadline``; or the one that cannot be.
+    """Return how all victims together are off by ``deadline``; or the one that cannot be.
 
     Where suspensions share one file system they go one after another, so that one which
     could be suspended alone may have to be dropped.

@@ -31,7 +31,7 @@ _GLANCED_AT = 16
 
 
 class Effort:
-    """How many hosts may still be looked at before a search is given up."""
+    """The number of hosts that may still be looked at before a search is given up."""
 
     __slots__ = ("left",)
 
@@ -85,7 +85,7 @@ def _moves(canvas: Canvas) -> list[Move]:
 
 
 def all_taken_whole(table: SlotTable, start: int, end: int) -> bool:
-    """Whether whoever holds something of equal hosts then holds them whole."""
+    """Tell whether whoever holds something of equal hosts then holds them whole."""
     whole = table.uniform_capacity
     return whole is not None and all(
         hold.same is not None and hold.same[0] == whole[0]
@@ -94,7 +94,7 @@ def all_taken_whole(table: SlotTable, start: int, end: int) -> bool:
 
 
 def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
-    """Whether all hosts together have as much as is held and asked for, at every moment.
+    """Tell whether all hosts together have as much as is held and asked for, at every moment.
 
     What takes more than half of a host needs one for itself: such halves are counted, too.
     """
@@ -121,7 +121,7 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
 
 
 def _held(hold: Hold, shut: HostSet, halves: _Halves) -> int:
-    """What is held of the hosts that are not shut."""
+    """Return what is held of the hosts that are not shut."""
     if hold.same is not None:
         count = (hold.hosts & ~shut).bit_count() if shut else hold.count
         # Several nodes on one host might be parted, and then be less than half of one each.
@@ -222,7 +222,7 @@ class _Search:
     def _leaving(
         self, host: int, unit: Unit, there: list[Unit], foes: list[Unit]
     ) -> list[Unit] | None:
-        """Who must leave a host, so that the unit fits; ``None`` if that is not enough."""
+        """Return who must leave a host, so that the unit fits; ``None`` if that is not enough."""
         if not all(foe.nodes for foe in foes):
             return None
         has_room = self._canvas.has_room
@@ -258,5 +258,5 @@ class _Search:
 
 
 def _work(unit: Unit) -> int:
-    """How much of a host the unit takes, times how long."""
+    """Return how much of a host the unit takes, times how long."""
     return unit.bulk * (unit.end - unit.start)

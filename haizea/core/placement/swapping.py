@@ -37,7 +37,7 @@ class Swapping:
         self._most = most
 
     def hosts(self, count: int, allowed: HostSet) -> Hosts | None:
-        """So many hosts, free throughout; ``None`` if that is not possible."""
+        """Find so many hosts, free throughout; ``None`` if that is not possible."""
         table, start = self._canvas.table, self._start
         free = table.room(self._size, start, self._end, allowed)[0]
         chosen = lowest(free, count)
@@ -109,7 +109,7 @@ class Swapping:
         return until
 
     def _swap(self, host: int, partner: int, moment: int, until: int) -> None:
-        """What is on either host in ``[moment, until)`` goes to the other one."""
+        """Return what is on either host in ``[moment, until)`` goes to the other one."""
         canvas = self._canvas
         here = canvas.overlapping(host, moment, until)
         there = canvas.overlapping(partner, moment, until)

@@ -79,7 +79,7 @@ class Admission:
         return lease
 
     def _refusal(self, lease: Lease) -> Refusal | None:
-        """What can be said against a request without looking at the schedule."""
+        """Return what can be said against a request without looking at the schedule."""
         request = lease.request
         reason = self._policies.admission.refusal(request)
         if reason is not None:
@@ -109,7 +109,7 @@ class Admission:
         return None
 
     def _fits_site(self, demand: Demand) -> bool:
-        """Whether such a lease could run if every host were empty; remembered by size."""
+        """Tell whether such a lease could run if every host were empty; remembered by size."""
         capacities = self._schedule.table.capacities
         if demand.size is None or demand.allowed != EVERYWHERE:
             return fits_site(demand, capacities)
@@ -120,7 +120,7 @@ class Admission:
         return demand.count <= most
 
     def would_accept(self, request: LeaseRequest) -> bool:
-        """Whether an AR would be accepted, if it were asked for now; nothing is changed.
+        """Tell whether an AR would be accepted, if it were asked for now; nothing is changed.
 
         Any hosts are taken to do for it.
         """
@@ -161,7 +161,7 @@ class Admission:
         return None
 
     def _period(self, lease: Lease) -> tuple[int, int]:
-        """When an AR is to start that has not started yet, and when it is to end."""
+        """Return when an AR is to start that has not started yet, and when it is to end."""
         request = lease.request
         assert request.start is not None, "an AR has a start"
         end = FOREVER if request.duration is None else request.start + request.duration
@@ -261,7 +261,7 @@ class Admission:
         return None if found is None else Preemption(found.hosts, [], found.moves)
 
     def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
-        """Whether a waiting lease's claim makes room for this request."""
+        """Tell whether a waiting lease's claim makes room for this request."""
         holder = self._schedule.leases[claim.lease_id]
         view = PlacedLease(holder.request, holder.state, claim.start, 0)
         return holder.request.preemptible and bool(

@@ -1,4 +1,4 @@
-"""What was promised and has not begun: a start and room that stay, hosts that are a plan.
+"""Promises that have not begun: a start and room that stay, hosts that are a plan.
 
 The hosts of such a lease are one assignment that is known to work. It may be replaced by
 another at any time, as a whole, until something begins on them.
@@ -48,7 +48,7 @@ class Promises:
         return can_reroute(preparation, lease.id, lease.hold.hosts)
 
     def keeps_apart(self, lease: Lease) -> bool:
-        """Whether each of its nodes must have a host of its own, wherever they go."""
+        """Tell whether each of its nodes must have a host of its own, wherever they go."""
         preparation = self._schedule.preparation
         return (
             preparation is not None

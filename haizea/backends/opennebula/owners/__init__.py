@@ -1,1 +1,1 @@
-"""What the owners of VMs read, and what they plan for their VMs."""
+"""Words for the owners of VMs, and what they plan for their VMs."""

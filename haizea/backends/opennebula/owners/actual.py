@@ -1,4 +1,4 @@
-"""How the VMs of leases really are, for those who are told about them."""
+"""The real state of leases' VMs, for those who are told about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Actuals:
         self._placing = placing
 
     def of(self, vm: int) -> Actual:
-        """How a VM is, as far as is known."""
+        """Return how a VM is, as far as is known."""
         seen = self._seen.get(vm)
         host, remark = "", ""
         if seen is not None:
@@ -33,7 +33,7 @@ class Actuals:
         return Actual(host=host, doing=self._doing(vm), remark=remark)
 
     def _doing(self, vm: int) -> str:
-        """What a VM does on its way to running; empty for one that runs."""
+        """Return what a VM does on its way to running; empty for one that runs."""
         lease = self._ledger.leases.get(self._ledger.lease_of.get(vm, -1))
         errand, seen = self._ledger.errands.get(vm), self._seen.get(vm)
         if lease is None or (errand is not None and _came_up(lease, errand)):
@@ -47,12 +47,12 @@ class Actuals:
 
 
 def _failed_before(errand: Errand, seen: Seen) -> bool:
-    """Whether a VM shows what went wrong with an earlier start."""
+    """Tell whether a VM shows what went wrong with an earlier start."""
     return is_broken(seen.vm) and not errand.problem
 
 
 def _came_up(lease: Tracked, errand: Errand) -> bool:
-    """Whether a VM of a lease came to running; what it did since then is not its start."""
+    """Tell whether a VM of a lease came to running; what it did since then is not its start."""
     if lease.purpose not in _STARTING:
         return lease.purpose is not None
     return errand.goal is Goal.RUNNING and errand.reached

@@ -39,7 +39,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How much writing ``oned`` is burdened with.
+    """The pace of writing, so that ``oned`` is not burdened too much.
 
     At most so many VMs ``per_second``. Where only times changed, not the state, the host nor
     the reason for it, a VM is written once in ``calm_seconds``. A report that is refused is
@@ -53,7 +53,7 @@ class Pace:
 
 @dataclass(slots=True)
 class _Written:
-    """What a VM says, and when it was written (0: long ago)."""
+    """The text in a VM, and when it was written (0: long ago)."""
 
     report: Report
     at: float
@@ -124,7 +124,7 @@ class Reports:
                 self._known.pop(vm_id, None)
 
     def waiting(self) -> int:
-        """How many VMs have something to be written."""
+        """Return how many VMs have something to be written."""
         with self._changed:
             return len(self._wanted)
 
@@ -278,7 +278,7 @@ class Reports:
 
 
 def _gist(report: Report) -> dict[str, str]:
-    """What is said but for times, and for a reason that is merely a time."""
+    """Return what is said but for times, and for a reason that is merely a time."""
     return {
         name: text
         for name, text in report.status.items()
@@ -287,7 +287,7 @@ def _gist(report: Report) -> dict[str, str]:
 
 
 def _said(vm: VirtualMachine) -> Report:
-    """What a VM says now."""
+    """Return what a VM says now."""
     return Report(dict(vm.user_template.vector(STATUS)), vm.user_template.text(MESSAGE))
 
 

@@ -186,7 +186,7 @@ def _moment(text: str, submitted: int) -> int | None:
 
 
 def _is_over(attributes: Mapping[str, str], due: int) -> bool:
-    """Whether it was run for this moment: of a repeated one, the moment is the next one's."""
+    """Tell whether it was run for this moment: of a repeated one, the moment is the next one's."""
     done = _whole(attributes.get("DONE"))
     return done is not None and done >= due
 
@@ -218,7 +218,7 @@ def _call(name: str, vm_id: int, text: str) -> tuple[str, tuple[str | int, ...],
 
 
 def _repeated(left: dict[str, str], at: int, now: int, zone: tzinfo | None) -> int | None:
-    """When it is due after ``at``, if it is repeated.
+    """Return when it is due after ``at``, if it is repeated.
 
     Where times are counted, one is taken off. Otherwise those that were missed are passed
     over: the answer is after ``now``.

@@ -1,4 +1,4 @@
-"""What a VM's owner reads of its lease: ``HAIZEA_STATUS`` and ``SCHED_MESSAGE``."""
+"""The words that a VM's owner reads: ``HAIZEA_STATUS`` and ``SCHED_MESSAGE``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_BEGUN = frozenset({State.SCHEDULED, State.PREPARING, State.READY})
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is said in one VM."""
+    """The text for one VM."""
 
     status: Mapping[str, str]
     message: str
@@ -31,7 +31,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actual:
-    """What is seen of a VM, beside what is planned for its lease; empty where it is nothing.
+    """A VM as it is seen, beside what is planned for its lease; empty where it is nothing.
 
     It is on ``host``; ``doing`` is what it does while it does not run yet; ``remark`` is what
     its owner wrote wrongly.
@@ -120,7 +120,7 @@ def _iso(moment: int, zone: tzinfo | None) -> str:
 
 
 def _period(record: LeaseRecord) -> tuple[int | None, int | None]:
-    """When it starts, or goes on, and until when; as planned, else as is expected."""
+    """Return when it starts, or goes on, and until when; as planned, else as is expected."""
     if record.over:
         return None, record.changed
     if record.plan is not None:
@@ -195,7 +195,7 @@ def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str
 
 
 def _then(plan: PlanRecord | None) -> str:
-    """What comes after a run."""
+    """Return what comes after a run."""
     if plan is None:
         return ""
     if plan.phase(Purpose.SUSPEND) is not None:
