@@ -198,8 +198,8 @@ class Scheduler:
                 trouble.cancelled(lease_id, reason)
             case LeaseMoved(lease_id, hosts):
                 self._moved.follow(lease_id, hosts)
-            case OperationFailed(lease_id, purpose, reason):
-                trouble.failed(lease_id, purpose, reason)
+            case OperationFailed(lease_id, purpose, reason, tried):
+                trouble.failed(lease_id, purpose, reason, tried=tried)
             case HostAdded(host):
                 trouble.host_added(host)
             case HostFailed(host_id, reason):

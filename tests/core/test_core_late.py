@@ -9,6 +9,7 @@ from haizea.core.model.events import (
     LeaseEnded,
     LeaseSubmitted,
     OperationDelayed,
+    OperationFailed,
     OperationStarted,
     Purpose,
     StateChanged,
@@ -148,3 +149,19 @@ def test_an_immediate_lease_that_could_not_begin_begins_soon_and_says_why_or_fai
     assert record.state is state
     assert "Haizea was not at work then" in record.reason
     assert record.code == ("late" if state is State.ACTIVE else "failure")
+
+
+@pytest.mark.parametrize(("tried", "state"), [(False, State.QUEUED), (True, State.FAILED)])
+def test_starts_that_were_not_tried_do_not_count_as_failures(tried: bool, state: State) -> None:
+    site = Site.uniform(ResourceTypes(), 1, (100, 1024))
+    scheduler = Scheduler(site, Settings(), make_policies(), 0)
+    nodes = (NodeSet(1, (100, 1024)),)
+    request = LeaseRequest(id=1, submitted=0, kind=Kind.BEST_EFFORT, nodes=nodes, duration=100)
+    scheduler.handle(0, [LeaseSubmitted(request)])
+    last = State.ACTIVE
+    for now in range(10, 70, 10):
+        failed = OperationFailed(1, Purpose.RUN, "nobody was there", tried)
+        decisions = scheduler.handle(now, [failed])
+        changes = [d.new for d in decisions if isinstance(d, StateChanged)]
+        last = next((new for new in changes if new in (State.QUEUED, State.FAILED)), last)
+    assert last is state

@@ -63,7 +63,7 @@ class Trouble:
             self._schedule.finish(lease, State.CANCELLED, reason, "user")
             self._schedule.freed = True
 
-    def failed(self, lease_id: int, purpose: Purpose, reason: str) -> None:
+    def failed(self, lease_id: int, purpose: Purpose, reason: str, *, tried: bool = True) -> None:
         """Note that what was under way for a lease did not work."""
         lease = self._schedule.leases.get(lease_id)
         if lease is None:
@@ -77,13 +77,13 @@ class Trouble:
         if purpose is MIGRATE:
             self._not_moved(lease, f"migrating failed: {reason}")
         elif purpose is RUN:
-            self._stopped(lease, reason)
+            self._stopped(lease, reason, counts=tried)
         else:
             self._repair.give_up(lease, f"{purpose} failed: {reason}")
 
-    def _stopped(self, lease: Lease, reason: str) -> None:
+    def _stopped(self, lease: Lease, reason: str, *, counts: bool = True) -> None:
         """An active lease does not run any more."""
-        lease.failures += 1
+        lease.failures += counts
         if lease.failures > MOST_FAILURES:
             self._repair.give_up(lease, reason)
         elif lease.request.kind is BEST_EFFORT:

@@ -70,11 +70,15 @@ class LeaseMoved:
 
 @dataclass(frozen=True, slots=True)
 class OperationFailed:
-    """An operation under way for a lease (starting it, suspending it, …) did not work."""
+    """An operation under way for a lease (starting it, suspending it, …) did not work.
+
+    Where it was not even ``tried``, that says nothing of the lease, and is not counted.
+    """
 
     lease_id: int
     purpose: Purpose
     reason: str
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)

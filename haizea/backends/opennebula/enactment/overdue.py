@@ -94,9 +94,11 @@ class Overdue:
             if reasons and not can_wait:
                 lease.purpose = None
                 self.end(lease)
+                tried = False
                 for errand in self._ledger.of(lease):
+                    tried |= errand.first_sent is not None or errand.attempts > 0
                     errand.given_up = True
-                found.append(OperationFailed(lease.id, Purpose.RUN, reasons[0]))
+                found.append(OperationFailed(lease.id, Purpose.RUN, reasons[0], tried))
             elif not reasons and None not in known:
                 self._in_doubt.discard(lease_id)
             elif lease.end <= now:
