@@ -27,7 +27,7 @@ def test_hosts_shows_what_others_use(tmp_path: Path, monkeypatch: pytest.MonkeyP
             cpu=2, start="now", duration="01:00:00", rest='SCHED_REQUIREMENTS="ID=0"'
         )
         cloud.until_state(mine, "RUNNING")
-        [first, second] = json.loads(cloud.haizea("hosts", "--output", "json"))
+        first, second = json.loads(cloud.haizea("hosts", "--output", "json"))["hosts"]
         assert first["used"] == {"CPU": 300, "Memory": 2048}
         assert first["others"] == {"CPU": 100, "Memory": 1024}
         assert second["used"] == second["others"] == {"CPU": 0, "Memory": 0}
