@@ -50,7 +50,9 @@ _ONCE_WRONG = (281, 214, 157)
 _OPEN_OF_EVERYTHING = {
     1: "a lease is done though its VM ran for 9 of 60 s; the cause is not traced yet"
 }
-_OPEN_OF_TROUBLE = {214: "a VM hangs in SAVE_STOP and its lease stays active without an end"}
+_OPEN_OF_TROUBLE = {
+    214: "an owner's own stop hangs in SAVE_STOP; nobody recovers it, and its lease has no end"
+}
 _VERSIONS = ("6.10.5", "7.4.0", "1.4.0")
 
 
