@@ -48,7 +48,7 @@ _HOURS = 500 if os.environ.get("HAIZEA_LONG_TESTS") else 6 * max(EFFORT, 1)
 _ONCE_WRONG = (281, 214, 157)
 #: Seeds of hours that find a fault which is known and open, and what it is.
 _OPEN_OF_EVERYTHING = {
-    1: "a lease is done though its VM ran for 9 of 60 s; the cause is not traced yet"
+    1: "a best-effort lease whose start waits for room on its host loses that time"
 }
 _OPEN_OF_TROUBLE = {
     214: "an owner's own stop hangs in SAVE_STOP; nobody recovers it, and its lease has no end"
