@@ -43,7 +43,7 @@ class SlotTable:
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
         #: What was given back, for whoever listens; ``None`` where nobody does.
-        self.given_back: list[Opening] | None = None
+        self.openings: list[Opening] | None = None
 
     # --- changes ----------------------------------------------------------------------
 
@@ -107,8 +107,8 @@ class SlotTable:
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
-        if self.given_back is not None and hold.end > self.now:
-            self.given_back.append((max(hold.start, self.now), hold.end, hold.hosts))
+        if self.openings is not None and hold.end > self.now:
+            self.openings.append((max(hold.start, self.now), hold.end, hold.hosts))
         if hold.start <= self.now:
             ends = self._present.ends
             i = bisect_left(ends, (hold.end, hold.serial))
@@ -126,8 +126,8 @@ class SlotTable:
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
         self.uniform_capacity = common(self.capacities)
-        if self.given_back is not None:
-            self.given_back.append((self.now, FOREVER, 1 << host.id))
+        if self.openings is not None:
+            self.openings.append((self.now, FOREVER, 1 << host.id))
         self._timelines.add_host()
         self._present.add_host(host.capacity, self.uniform_capacity)
 

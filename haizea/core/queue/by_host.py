@@ -37,7 +37,7 @@ class Reserving:
 
     def rest(self) -> None:
         """Forget what leases were looked at for: others plan them now."""
-        self._schedule.table.given_back = None
+        self._schedule.table.openings = None
         self._seen.clear()
 
     def take_over(self, starts: dict[int, int]) -> None:
@@ -88,32 +88,32 @@ class Reserving:
     def _listen(self) -> int:
         """Take notice of what is given back from now on; how much that is already."""
         table = self._schedule.table
-        if table.given_back is None:
-            table.given_back = []
+        if table.openings is None:
+            table.openings = []
             self._seen.clear()
         reopened = self._shut & ~table.shut
         if reopened:
-            table.given_back.append((table.now, FOREVER, reopened))
+            table.openings.append((table.now, FOREVER, reopened))
         self._shut = table.shut
         self._holes = table.has_firm_future
         self._refusals = Refusals()
-        self._told = len(table.given_back)
+        self._told = len(table.openings)
         return self._told
 
     def _looked_at(self, lease: Lease) -> None:
         """The lease has the best plan that there is at this moment."""
-        given_back = self._schedule.table.given_back
-        if given_back is not None and self._limit != 0:
-            self._seen[lease.id] = (len(given_back), lease.demand)
+        openings = self._schedule.table.openings
+        if openings is not None and self._limit != 0:
+            self._seen[lease.id] = (len(openings), lease.demand)
             plan, planner = lease.plan, self._planner
             if plan is not None and planner.is_plain(lease, holes=self._holes):
                 self._refusals.add(lease.demand, lease.remaining, plan.start)
 
     def _forget(self, known: int) -> None:
         """All were looked at since the first ``known`` were given back."""
-        given_back = self._schedule.table.given_back
-        assert given_back is not None, "somebody listens"
-        del given_back[:known]
+        openings = self._schedule.table.openings
+        assert openings is not None, "somebody listens"
+        del openings[:known]
         self._seen = {
             lease.id: (seen[0] - known, seen[1])
             for lease in self._schedule.waiting
@@ -130,16 +130,16 @@ class Reserving:
             or not self._planner.is_plain(lease, holes=self._holes)
         ):
             return None
-        assert table.given_back is not None, "somebody listens"
-        return Spans(table.given_back[seen[0] :], lease.demand.allowed & ~table.shut)
+        assert table.openings is not None, "somebody listens"
+        return Spans(table.openings[seen[0] :], lease.demand.allowed & ~table.shut)
 
     def _ruled_out(self, lease: Lease, plan: Plan) -> int:
         """Until when leases that need no more found no room, and none of its own is in the way."""
-        given_back, refusals = self._schedule.table.given_back, self._refusals
-        assert given_back is not None, "somebody listens"
-        for start, _, _ in given_back[self._told :]:
+        openings, refusals = self._schedule.table.openings, self._refusals
+        assert openings is not None, "somebody listens"
+        for start, _, _ in openings[self._told :]:
             refusals.opened(start)
-        self._told = len(given_back)
+        self._told = len(openings)
         own = plan.start - lease.remaining + 1
         return min(own, refusals.bound(lease.demand, lease.remaining))
 
@@ -224,20 +224,20 @@ class Reserving:
         if earliest >= before:
             return
         table = schedule.table
-        given_back = table.given_back
-        table.given_back = None
+        openings = table.openings
+        table.openings = None
         table.withdraw(lease.hold)
         for interval in plan.exclusive:
             schedule.channel.release(*interval)
         better = self._planner.earliest(lease, earliest, before, spans=spans)
-        table.given_back = given_back
+        table.openings = openings
         if better is None or better.runs_from >= plan.runs_from:
             table.restore(lease.hold)
             for interval in plan.exclusive:
                 schedule.channel.reserve(*interval)
             return
-        if given_back is not None:
-            given_back.append((plan.start, plan.end, lease.hold.hosts))
+        if openings is not None:
+            openings.append((plan.start, plan.end, lease.hold.hosts))
         better.waits = better.start > earliest
         schedule.replace(lease, better)
         if better.start == schedule.now:
