@@ -27,10 +27,9 @@ from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
 from haizea.backends.opennebula.state.endings import Endings
 from haizea.backends.opennebula.state.host_table import HostTable
-from haizea.backends.opennebula.state.ledger import Errand, Ledger
+from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.rates import HostRatesLearned, RateRules
 from haizea.backends.opennebula.state.seen import Look, SeenVms
-from haizea.backends.opennebula.state.steps import Goal
 from haizea.backends.opennebula.state.usage import Usage
 from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision, Input
@@ -194,11 +193,8 @@ class OpenNebulaBackend:
         for record in records:
             self._leases.take_up(now, record)
             self._allowing.take_up(record)
-        for vm, (only_off, since) in self._endings.vms().items():
-            if vm not in self._ledger.lease_of:
-                goal = Goal.PARKED if only_off else Goal.ENDED
-                errand = Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=since)
-                errand.first_sent = since
+        for errand in self._endings.errands():
+            if errand.vm not in self._ledger.lease_of:
                 self._ledger.aim(errand)
         self._leases.dry_run = self._options.dry_run
         self._settle()
@@ -221,7 +217,8 @@ class OpenNebulaBackend:
             told += self._take(now, self._news.popleft())
         told += self._table.review(now) if self._looked else []
         if not self._options.dry_run:
-            told += self._leases.overdue.not_started(now, answers=self._acts)
+            steady = time.monotonic()
+            told += self._leases.overdue.not_started(now, steady, answers=self._acts)
         told += self._pump(now)
         told += self._leases.overdue.news(now)
         told += self._rates.news()
@@ -397,3 +394,5 @@ class OpenNebulaBackend:
             self._watcher.expect = frozenset(self._ledger.lease_of)
         if self._watcher.watch != self._ledger.open:
             self._watcher.watch = frozenset(self._ledger.open)
+        if doubted := self._leases.overdue.take_doubted():
+            self._watcher.look_at(doubted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from haizea.backends.opennebula.enactment.outcomes import told
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.backends.opennebula.state.steps import AT_REST, starts
+from haizea.backends.opennebula.state.steps import AT_REST, is_broken, starts
 from haizea.core.model.events import (
     Input,
     LeaseEnded,
@@ -31,8 +31,11 @@ class Overdue:
         self._timed: set[int] = set()
         #: Leases that were to start and have not all their VMs running yet.
         self._starting: set[int] = set()
-        #: Those of them whose time is over, and of which nobody knows whether they ran.
-        self._in_doubt: set[int] = set()
+        #: Those of them whose time is over, and of which nobody knows whether they ran; since
+        #: when, by the steady clock.
+        self._in_doubt: dict[int, float] = {}
+        #: The VMs of those that were put into doubt since somebody took note of them.
+        self._doubted: set[int] = set()
 
     def begin(self, lease: Tracked) -> None:
         """An operation of a lease was begun."""
@@ -44,7 +47,7 @@ class Overdue:
     def started(self, lease: Tracked) -> None:
         """All VMs of a lease run."""
         self._starting.discard(lease.id)
-        self._in_doubt.discard(lease.id)
+        self._in_doubt.pop(lease.id, None)
 
     def end(self, lease: Tracked) -> None:
         """Nothing is under way for a lease."""
@@ -75,20 +78,28 @@ class Overdue:
         lease.taken.update(lease.vms)
         return [LeaseEnded(lease.id)]
 
-    def not_started(self, now: int, *, answers: bool) -> list[Input]:
+    def take_doubted(self) -> set[int]:
+        """VMs whose next look decides whether their leases ran; each is returned once."""
+        doubted, self._doubted = self._doubted, set()
+        return doubted
+
+    def not_started(self, now: int, steady: float, *, answers: bool) -> list[Input]:
         """Decide on leases that were to have run by now, and did not as far as is known.
 
-        None is over as if it had run. Where nobody knows yet, it goes on: OpenNebula does not
-        answer, or has not told what became of a command. A lease that can run later is not
-        given up for an OpenNebula that is away. To be asked before commands are given: it is
-        too late to start VMs.
+        None is over as if it had run, or fails by a look that came before its time was over.
+        Where nobody knows yet, it goes on: OpenNebula does not answer, or has not told what
+        became of a command. A lease that can run later is not given up for an OpenNebula that
+        is away. To be asked before commands are given: it is too late to start VMs. ``steady``
+        is now by the clock of looks.
         """
         found: list[Input] = []
         for lease_id in sorted(self._starting):
             lease = self._ledger.leases[lease_id]
             if lease.let_go or (lease.end > now and lease_id not in self._in_doubt):
                 continue
-            known = [self._why_not(vm, answers) for vm in lease.vms if vm not in lease.taken]
+            since = self._in_doubt.setdefault(lease_id, steady)
+            vms = [vm for vm in lease.vms if vm not in lease.taken]
+            known = [self._why_not(vm, since, answers) for vm in vms]
             reasons = [reason for reason in known if reason]
             can_wait = lease.request.kind is Kind.BEST_EFFORT and not answers
             if reasons and not can_wait:
@@ -100,15 +111,18 @@ class Overdue:
                     errand.given_up = True
                 found.append(OperationFailed(lease.id, Purpose.RUN, reasons[0], tried))
             elif not reasons and None not in known:
-                self._in_doubt.discard(lease_id)
+                del self._in_doubt[lease_id]
             elif lease.end <= now:
-                self._in_doubt.add(lease_id)
+                self._doubted.update(vms)
                 lease.end = now + _ASK_AGAIN_SECONDS
                 found.append(OperationDelayed(lease.id, Purpose.RUN, lease.end))
         return found
 
-    def _why_not(self, vm: int, answers: bool) -> str | None:
-        """Why a VM did not run since it was to; empty if it did, ``None`` where nobody knows."""
+    def _why_not(self, vm: int, since: float, answers: bool) -> str | None:
+        """Why a VM did not run since it was to; empty if it did, ``None`` where nobody knows.
+
+        One that was coming to run counts only by what OpenNebula said of it ``since`` then.
+        """
         seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
         if errand is not None and errand.reached:
             return ""
@@ -120,8 +134,9 @@ class Overdue:
             return "its VMs could not be started in all of its time"
         if not starts(seen.vm):
             return ""
-        state = told(seen.vm.lcm_state)
-        return f"VM {vm} did not come to run in all of its time: {state}" if answers else None
+        if not answers or (seen.asked < since and not is_broken(seen.vm)):
+            return None
+        return f"VM {vm} did not come to run in all of its time: {told(seen.vm.lcm_state)}"
 
     def next_moment(self) -> int | None:
         """The next moment when something is to be over that is not yet."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from haizea.backends.opennebula.state.ledger import Errand
+from haizea.backends.opennebula.state.steps import Goal
 
 
 class Endings:
@@ -20,9 +23,13 @@ class Endings:
         self._vms: dict[int, tuple[bool, int]] = {int(vm): tuple(one) for vm, one in known.items()}
         self._changed = False
 
-    def vms(self) -> dict[int, tuple[bool, int]]:
-        """The VMs: whether each is only to leave its host, and since when."""
-        return dict(self._vms)
+    def errands(self) -> Iterator[Errand]:
+        """One errand of no lease for each of the VMs."""
+        for vm, (only_off, since) in self._vms.items():
+            goal = Goal.PARKED if only_off else Goal.ENDED
+            errand = Errand(vm=vm, lease=-1, size=(0, 0), goal=goal, since=since)
+            errand.first_sent = since
+            yield errand
 
     def has(self, vm: int) -> bool:
         """Tell whether the VM is one of them."""
