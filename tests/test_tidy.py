@@ -206,6 +206,43 @@ def core_is_pure(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
             yield line, f"the core calls {name}(): let an adapter do it"
 
 
+#: What only reads the schedule; :data:`PLANS` makes plans, and changes those that it makes.
+READS_THE_SCHEDULE = {"disruption", "queue", "requests", "scheduler", "snapshot"}
+PLANS = {"placement"}
+#: Calls that change what is planned, on whatever is named so.
+CHANGES = {
+    "table": {"add_host", "advance", "change_end", "close", "open", "release", "reserve"}
+    | {"restore", "withdraw"},
+    "channel": {"forget", "release", "reserve"},
+}
+#: Parts of the schedule that are collections, and what changes one.
+COLLECTIONS = {"arrived", "decisions", "exclusive", "given_back", "leases", "phases", "picky"}
+COLLECTIONS |= {"rates", "statuses", "touched", "waiting"}
+CHANGES_A_COLLECTION = {"add", "append", "clear", "discard", "extend", "insert", "pop", "remove"}
+CHANGES_A_COLLECTION |= {"setdefault", "update"}
+
+
+def the_schedule_has_one_writer(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    room, verbs = room_below("haizea.core", module), "call a verb of haizea/core/schedule instead"
+    if room not in READS_THE_SCHEDULE | PLANS:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner, call = ast.unparse(node.func.value).split(".")[-1], node.func.attr
+            if call in CHANGES.get(owner.strip("_"), ()):
+                yield node.lineno, f"{owner}.{call}(): {verbs}"
+            if room in PLANS or not isinstance(node.func.value, ast.Attribute):
+                continue
+            if owner in COLLECTIONS and call in CHANGES_A_COLLECTION:
+                yield node.lineno, f"{owner}.{call}(): {verbs}"
+        elif room not in PLANS and isinstance(node, ast.Attribute | ast.Subscript):
+            if isinstance(node.ctx, ast.Load):
+                continue
+            target = node.value if isinstance(node, ast.Subscript) else node
+            if isinstance(target, ast.Attribute) and ast.unparse(target.value) != "self":
+                yield node.lineno, f"sets {ast.unparse(node)}: {verbs}"
+
+
 def files_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     lines = len(text.splitlines())
     if lines > MOST_FILE_LINES:
@@ -360,6 +397,7 @@ RULES: tuple[Rule, ...] = (
     imports_point_downwards,
     inner_imports_point_downwards,
     core_is_pure,
+    the_schedule_has_one_writer,
     files_are_short,
     functions_are_short,
     units_come_last,
@@ -495,6 +533,13 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (core_is_pure, "haizea.core.a", "import time"),
         (core_is_pure, "haizea.core.a", "from os import path"),
         (core_is_pure, "haizea.core.a", "open('x')"),
+        (the_schedule_has_one_writer, "haizea.core.queue.a", "lease.bound = None"),
+        (the_schedule_has_one_writer, "haizea.core.queue.a", "self._schedule.claim = None"),
+        (the_schedule_has_one_writer, "haizea.core.queue.a", "del lease.plan.phases[1:]"),
+        (the_schedule_has_one_writer, "haizea.core.scheduler", "book.picky.add(1)"),
+        (the_schedule_has_one_writer, "haizea.core.disruption.a", "schedule.table.shut |= 1"),
+        (the_schedule_has_one_writer, "haizea.core.placement.a", "table.withdraw(hold)"),
+        (the_schedule_has_one_writer, "haizea.core.placement.a", "self._table.withdraw(hold)"),
         (files_are_short, "haizea.a", "\n" * (MOST_FILE_LINES + 1)),
         (functions_are_short, "haizea.a", LONG_FUNCTION),
         (units_come_last, "haizea.a", "def f(mb_used): ..."),
@@ -524,6 +569,9 @@ def test_each_rule_notices_what_breaks_it(rule: Rule, module: str, text: str) ->
         (imports_point_downwards, "haizea.cli.a", "from haizea import __version__, runtime"),
         (inner_imports_point_downwards, "haizea.core.queue.a", "import haizea.core.model.b"),
         (core_is_pure, "haizea.config.a", "import time"),
+        (the_schedule_has_one_writer, "haizea.core.schedule.a", "lease.bound = None"),
+        (the_schedule_has_one_writer, "haizea.core.queue.a", "self._starts[1] = 2"),
+        (the_schedule_has_one_writer, "haizea.core.placement.a", "trial.withdraw(hold)"),
         (units_come_last, "haizea.a", "seconds = 1\nused_mb = 2\nSECONDS_PER_DAY = 3"),
         (only_commands_print, "haizea.cli.a", "print(1)"),
         (what_is_public_is_explained, "haizea.a", '"""."""\ndef _f(): ...'),

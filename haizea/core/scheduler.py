@@ -71,15 +71,14 @@ class Scheduler:
         memory = site.types.names.index("Memory") if "Memory" in site.types.names else None
         planner = Planner(settings, mapper, table, Channel(), memory, {})
         preparation = Preparation(settings.images) if settings.images else None
-        self._schedule = Schedule(planner, preparation, policies.queue_order)
+        self._schedule = Schedule(planner, preparation, policies.queue_order, site.hosts)
         self._queue = Queue(self._schedule, settings.reservations)
         self._admission = Admission(self._schedule, policies)
         self._repair = repair = Repair(self._schedule, self._admission)
-        hosts = list(site.hosts)
-        self._trouble = Trouble(self._schedule, repair, hosts)
-        self._others = Others(self._schedule, repair, hosts)
-        self._moved = Moved(self._schedule, repair, self._others, hosts)
-        self._lateness = Lateness(self._schedule, repair, self._others, hosts)
+        self._trouble = Trouble(self._schedule, repair)
+        self._others = Others(self._schedule, repair)
+        self._moved = Moved(self._schedule, repair, self._others)
+        self._lateness = Lateness(self._schedule, repair, self._others)
         self._offers = Offers(self._schedule, self._admission)
         self._touched: dict[int, Lease] = {}
 
@@ -91,7 +90,7 @@ class Scheduler:
         """
         schedule = self._schedule
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
-        schedule.now = now
+        schedule.begin_instant(now)
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
         for event in inputs:
             if _concerns_hosts(event):
@@ -103,8 +102,8 @@ class Scheduler:
         due = schedule.agenda.next_time()
         if due is not None and due < now:
             self._queue.pin()
-            self._lateness.catch_up(now)
-        schedule.table.advance(now)
+            self._lateness.catch_up()
+        schedule.let_pass()
         self._lateness.clear_ways()
         for event in news:
             if isinstance(event, LeaseEnded):
@@ -113,20 +112,18 @@ class Scheduler:
                 self._notice(event)
         self._trouble.leave_drained()
         schedule.do_what_is_due()
-        if schedule.freed:
+        if schedule.instant.freed:
             self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed)
         self._others.settle()
         self._trouble.leave_drained()
-        while schedule.freed or schedule.arrived:
+        while schedule.instant.concerns_queue:
             self._queue.look()
             schedule.do_what_is_due()
         schedule.forget_past()
-        decisions, schedule.out = schedule.out, []
-        self._touched, schedule.touched = schedule.touched, self._touched
-        schedule.touched.clear()
+        decisions, self._touched = schedule.instant.close()
         return decisions
 
     def records(self) -> list[LeaseRecord]:
@@ -137,7 +134,7 @@ class Scheduler:
 
     def site_record(self) -> SiteRecord:
         """Return what is known of the hosts beside the leases on them."""
-        statuses, preparation = self._trouble.statuses, self._schedule.preparation
+        statuses, preparation = self._schedule.host_table.statuses, self._schedule.preparation
         return SiteRecord(
             hosts=tuple(statuses[host] for host in sorted(statuses)),
             rates=rates_records(self._schedule.planner.rates),
@@ -151,7 +148,7 @@ class Scheduler:
         To be called once, before anything else. What follows from it is decided by the next
         :meth:`handle`.
         """
-        Restoring(self._schedule, self._admission, self._trouble).restore(records, site)
+        Restoring(self._schedule).restore(records, site)
         self._repair.remember()
 
     def offer(
@@ -211,7 +208,8 @@ class Scheduler:
             case HostUsed(host_id, amount):
                 self._others.use(host_id, amount)
             case HostRates(host_id, suspend_mb_s, resume_mb_s):
-                trouble.rates_learned(host_id, Rates(suspend_mb_s, resume_mb_s))
+                rates = Rates(suspend_mb_s, resume_mb_s)
+                self._schedule.host_table.learn(host_id, rates)
             case HostsAllowed(lease_id, hosts):
                 trouble.allow(lease_id, hosts)
             case LeaseSubmitted() | LeaseEnded() | OperationDelayed():

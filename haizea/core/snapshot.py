@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from haizea.core.disruption.failures import Trouble
 from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.plan import Lease, Phase, Plan
-from haizea.core.requests.admission import Admission
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -67,39 +65,24 @@ def rates_records(rates: Mapping[int, Rates]) -> tuple[RatesRecord, ...]:
 class Restoring:
     """Fills a scheduler that was just made with leases and hosts as they were."""
 
-    def __init__(self, schedule: Schedule, admission: Admission, trouble: Trouble) -> None:
+    def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._admission = admission
-        self._trouble = trouble
 
     def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
         """Go on with these leases, on hosts as ``site`` has them."""
         schedule = self._schedule
-        self._trouble.restore(site)
-        if schedule.preparation is not None:
-            schedule.preparation.restore(site)
-            for transfer in schedule.preparation.transfers:
-                schedule.expect_transfer(transfer)
+        schedule.host_table.restore(site)
+        if schedule.shipping is not None:
+            schedule.shipping.restore(site)
         for record in sorted(records, key=lambda record: record.id):
             if record.state not in FINAL:
                 self._restore(record)
-        schedule.freed = True
 
     def _restore(self, record: LeaseRecord) -> None:
         schedule = self._schedule
         allowed = EVERYWHERE if record.allowed is None else record.allowed.allowed()
-        lease = self._admission.enter(record.request, allowed)
-        schedule.join(lease, record.queued_since)
-        schedule.restate(lease, record.state, record.changed, record.reason, record.code)
-        lease.remaining = record.remaining
-        lease.ran = record.ran
-        lease.saved = record.saved
-        lease.bound = record.bound
-        lease.failures = record.failures
-        lease.late = record.late
-        lease.expected = record.expected
-        if lease.saved:
-            schedule.picky.add(lease.id)
+        lease = schedule.enter(record.request, allowed)
+        schedule.book.recall(lease, record)
         plan = record.plan
         if plan is not None and plan.firm:
             schedule.take_up(lease, _plan(lease, plan), plan.at, plan.since)
@@ -110,14 +93,19 @@ class Restoring:
         """Let a lease that held no firm reservation stand in the queue as before."""
         schedule = self._schedule
         expected = lease.expected
-        schedule.enqueue(lease, "it is planned anew after a restart")
+        schedule.book.enqueue(lease, "it is planned anew after a restart")
         if expected is not None and lease.state in {State.QUEUED, State.SUSPENDED_QUEUED}:
-            schedule.expect(lease, None, "it is planned anew after a restart")
+            schedule.book.expect(lease, None, "it is planned anew after a restart")
 
 
 def _plan(lease: Lease, record: PlanRecord) -> Plan:
     phases = [Phase(p.purpose, p.start, p.end) for p in record.phases]
-    plan = Plan(record.hosts, lease.demand.use(record.hosts), phases, record.sources)
-    plan.exclusive = list(record.exclusive)
-    plan.because, plan.code = record.because, record.code
-    return plan
+    return Plan(
+        record.hosts,
+        lease.demand.use(record.hosts),
+        phases,
+        record.sources,
+        exclusive=list(record.exclusive),
+        because=record.because,
+        code=record.code,
+    )

@@ -19,7 +19,8 @@ from haizea.core.capacity.ahead import Ahead
 from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count, raise_level
 from haizea.core.capacity.hold import Hold, Shape, shape_of
 from haizea.core.capacity.host_timelines import Timelines
-from haizea.core.capacity.openings import Opening, Spans
+from haizea.core.capacity.next_changes import by_next_change
+from haizea.core.capacity.openings import Openings, Spans
 from haizea.core.capacity.running import Present
 from haizea.core.capacity.upcoming import Future
 from haizea.core.model.allocation import Use
@@ -42,8 +43,8 @@ class SlotTable:
         self._serial = 0
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
-        #: What was given back, for whoever listens; ``None`` where nobody does.
-        self.openings: list[Opening] | None = None
+        #: What was given back, for whoever listens.
+        self.openings = Openings()
 
     # --- changes ----------------------------------------------------------------------
 
@@ -107,8 +108,9 @@ class SlotTable:
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
-        if self.openings is not None and hold.end > self.now:
-            self.openings.append((max(hold.start, self.now), hold.end, hold.hosts))
+        heard = self.openings.heard
+        if heard is not None and hold.end > self.now:
+            heard.append((max(hold.start, self.now), hold.end, hold.hosts))
         if hold.start <= self.now:
             ends = self._present.ends
             i = bisect_left(ends, (hold.end, hold.serial))
@@ -126,10 +128,19 @@ class SlotTable:
         assert host.id == len(self.capacities), host
         self.capacities.append(host.capacity)
         self.uniform_capacity = common(self.capacities)
-        if self.openings is not None:
-            self.openings.append((self.now, FOREVER, 1 << host.id))
+        self.openings.add(self.now, FOREVER, 1 << host.id)
         self._timelines.add_host()
         self._present.add_host(host.capacity, self.uniform_capacity)
+
+    def close(self, hosts: HostSet) -> None:
+        """These hosts take nothing new from now on."""
+        self.shut |= hosts
+
+    def open(self, hosts: HostSet) -> None:
+        """These hosts take what is new again."""
+        if reopened := self.shut & hosts:
+            self.shut ^= reopened
+            self.openings.add(self.now, FOREVER, reopened)
 
     # --- questions --------------------------------------------------------------------
 
@@ -247,30 +258,8 @@ class SlotTable:
 
     def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when what is free on them changes next, latest first."""
-        touched = hosts & self._future.until(FOREVER)[0]
-        idle = hosts & ~self._present.held[0] & ~touched
-        if idle and idle == hosts:
-            yield hosts
-            return
-        others: dict[int, HostSet] = {FOREVER: idle} if idle else {}
-        for host in hosts_in(touched):
-            change = self.next_change(host, self.now)
-            others[change] = others.get(change, 0) | 1 << host
-        changes = sorted(others)
-        rest = hosts & ~touched & ~idle
-        for end in self._present.latest_ends() if rest else ():
-            while changes and changes[-1] > end:
-                yield others[changes.pop()]
-            found = self._present.ending_first(end) & rest
-            rest ^= found
-            if changes and changes[-1] == end:
-                found |= others[changes.pop()]
-            if found:
-                yield found
-            if not rest:
-                break
-        while changes:
-            yield others[changes.pop()]
+        touched = self._future.until(FOREVER)[0]
+        return by_next_change(hosts, touched, self.now, self._present, self._timelines)
 
     def next_change(self, host: int, moment: int) -> int:
         """Return when free capacity on the host next changes after ``moment``, or ``FOREVER``."""
@@ -284,6 +273,16 @@ class SlotTable:
         for hold in self.holds_between(start, end):
             hosts |= hold.hosts
         return hosts
+
+    def keeping_off(self, hosts: HostSet) -> SlotTable:
+        """The same table to one who is not to have ``hosts`` either, until it changes. O(1)."""
+        view = SlotTable((), self.now)
+        view.capacities, view.uniform_capacity = self.capacities, self.uniform_capacity
+        view._timelines, view._present = self._timelines, self._present
+        view._ahead, view._future = self._ahead, self._future
+        view._serial = self._serial
+        view.shut = self.shut | hosts
+        return view
 
     def fork(self) -> SlotTable:
         """A copy to plan on: changes to it do not show here. O(hosts + holds).

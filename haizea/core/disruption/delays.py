@@ -13,10 +13,9 @@ from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import ImageTransfer
 from haizea.core.model.events import Purpose
-from haizea.core.model.hosts import Host
 from haizea.core.model.lease import Kind
 from haizea.core.model.resources import FOREVER
-from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.plan import Lease, Plan
 from haizea.core.schedule.agenda import START
 from haizea.core.schedule.schedule import Schedule
 
@@ -32,13 +31,10 @@ MOST_LATE_SECONDS: Final = 60
 class Lateness:
     """Shifts what is late. To be told before the slot table lets the time pass."""
 
-    def __init__(
-        self, schedule: Schedule, repair: Repair, others: Others, hosts: list[Host]
-    ) -> None:
+    def __init__(self, schedule: Schedule, repair: Repair, others: Others) -> None:
         self._schedule = schedule
         self._repair = repair
         self._others = others
-        self._hosts = hosts
         self._late: list[tuple[Lease, int]] = []
 
     # --- delays -----------------------------------------------------------------------
@@ -63,23 +59,11 @@ class Lateness:
 
     def _shift(self, lease: Lease, at: int, late: int) -> None:
         """The lease's phase ``at`` ends so much later; what follows shifts."""
-        schedule, plan = self._schedule, lease.plan
-        assert plan is not None, "it has a plan"
-        phase, old_end = plan.phases[at], plan.end
-        plan.phases = _shifted(plan.phases, at, late)
-        if schedule.planner.shares_files:
-            self._free_files(plan, phase)
-        schedule.table.change_end(lease.hold, plan.end)
-        schedule.again(lease)
-        if plan.end > old_end:
+        assert lease.plan is not None, "it has a plan"
+        old_end = lease.plan.end
+        self._schedule.holdings.shift(lease, at, late)
+        if lease.plan.end > old_end:
             self._late.append((lease, old_end))
-
-    def _free_files(self, plan: Plan, phase: Phase) -> None:
-        """A suspension or resumption does not have the shared files when it was to have them."""
-        interval = (phase.start, phase.end)
-        if interval in plan.exclusive:
-            plan.exclusive.remove(interval)
-            self._schedule.channel.release(*interval)
 
     def clear_ways(self) -> None:
         """Take what has not started off the hosts that late leases need longer."""
@@ -87,16 +71,16 @@ class Lateness:
         for lease, old_end in late:
             for host, _ in lease.plan.use if lease.plan is not None else ():
                 self._others.make_way(host)
-                reason = f"{self._hosts[host].name} is still held by lease {lease.id}"
+                reason = f"{self._schedule.host_table.name(host)} is still held by lease {lease.id}"
                 self._repair.clear(lease, host, old_end, reason)
 
     def _transfer_delayed(self, lease: Lease, end: int) -> None:
-        preparation = self._schedule.preparation
-        if preparation is None:
+        preparation, shipping = self._schedule.preparation, self._schedule.shipping
+        if preparation is None or shipping is None:
             return
         for transfer in list(preparation.transfers):
             if lease.id in transfer.waiting and transfer.begun and transfer.end < end:
-                self._schedule.delay_transfer(transfer, end)
+                shipping.delay(transfer, end)
                 break
         self._await_images()
 
@@ -115,25 +99,24 @@ class Lateness:
                 schedule.back_to_queue(lease, reason, "failure")
                 continue
             if lease.request.kind is Kind.IMMEDIATE:
-                lease.late = reason
+                schedule.book.note_late(lease, reason)
             self._repair.postpone(lease, reason, arrival)
 
     # --- coming back ------------------------------------------------------------------
 
-    def catch_up(self, now: int) -> bool:
-        """Make good what was due before ``now`` and could not be done; whether anything was.
+    def catch_up(self) -> None:
+        """Make good what was due before now and could not be done.
 
         What goes on by itself was over when it was to be over. What needed a command goes
         on until now, when the command is given.
         """
         schedule = self._schedule
-        first = schedule.agenda.next_time()
-        if first is None or first >= now:
-            return False
-        for time, rank, subject in schedule.agenda.due_before(now):
+        now = schedule.now
+        for time, rank, subject in schedule.overdue():
             if isinstance(subject, ImageTransfer):
                 if rank == START:
-                    schedule.begin_late(subject, now)
+                    assert schedule.shipping is not None, "images are managed"
+                    schedule.shipping.begin_late(subject)
                     self._await_images()
             elif subject.plan is None:
                 continue
@@ -141,8 +124,6 @@ class Lateness:
                 self._starts_late(subject, subject.plan, time, now)
             else:
                 self._ends_late(subject, subject.plan, now)
-        schedule.freed = True
-        return True
 
     def _ends_late(self, lease: Lease, plan: Plan, now: int) -> None:
         """A phase that is under way was to end before now."""
@@ -154,7 +135,7 @@ class Lateness:
             begun = phase.start if at > lease.at or lease.since is None else lease.since
             if phase.purpose is Purpose.RUN and now - begun >= lease.remaining:
                 # It has run for its whole duration meanwhile: nothing is left to go on with.
-                del plan.phases[at + 1 :]
+                self._schedule.holdings.end_with(lease, at)
             if phase.end < now:
                 self._shift(lease, at, now - phase.end)
 
@@ -162,7 +143,8 @@ class Lateness:
         """A phase was to begin before now, and did not."""
         reason = f"it could not begin at @{due}: Haizea was not at work then"
         if lease.at > 0:
-            self._shift_start(lease, plan, now)
+            late_seconds = self._schedule.holdings.start_later(lease)
+            self._shift(lease, lease.at, late_seconds)
             return
         match lease.request.kind:
             case Kind.BEST_EFFORT:
@@ -171,54 +153,15 @@ class Lateness:
                 late = f"an immediate lease starts at most {MOST_LATE_SECONDS} s late"
                 self._repair.give_up(lease, f"{reason}; {late}")
             case Kind.IMMEDIATE:
-                lease.late = reason
+                self._schedule.book.note_late(lease, reason)
                 self._repair.move(lease, reason)
             case Kind.AR:
                 self._begin_late(lease, plan, reason, now)
 
     def _begin_late(self, lease: Lease, plan: Plan, reason: str, now: int) -> None:
         """An AR starts now, and ends when it was to end; if that is over, it failed."""
-        run = plan.phases[0]
-        if run.end <= now:
+        if plan.phases[0].end <= now:
             self._repair.give_up(lease, reason)
             return
-        if lease.remaining < FOREVER:
-            lease.remaining = plan.end - now
-        plan.phases[0] = Phase(run.purpose, now, run.end)
-        table = self._schedule.table
-        table.release(lease.hold)
-        plan.hold = table.reserve(now, plan.end, plan.use, lease.id)
-        lease.late = reason
-        self._schedule.again(lease)
-
-    def _shift_start(self, lease: Lease, plan: Plan, now: int) -> None:
-        phase = plan.phases[lease.at]
-        late = now - phase.start
-        plan.phases[lease.at] = Phase(phase.purpose, now, phase.end)
-        self._shift(lease, lease.at, late)
-
-
-def _shifted(phases: list[Phase], at: int, late: int) -> list[Phase]:
-    """The phases with the one at ``at`` longer, and what follows later.
-
-    Where a suspension follows, a run in between is cut short rather than shifted, as long
-    as something is left of it: the suspension's end is what others count on.
-    """
-    result = phases[:at]
-    phase = phases[at]
-    result.append(Phase(phase.purpose, phase.start, phase.end + late))
-    rest = phases[at + 1 :]
-    shift = late
-    for i, later in enumerate(rest):
-        if (
-            later.purpose is Purpose.RUN
-            and i + 1 < len(rest)
-            and rest[i + 1].purpose is Purpose.SUSPEND
-            and later.end - later.start > shift
-        ):
-            result.append(Phase(later.purpose, later.start + shift, later.end))
-            shift = 0
-        else:
-            end = later.end if later.end >= FOREVER else later.end + shift
-            result.append(Phase(later.purpose, later.start + shift, end))
-    return result
+        self._schedule.book.note_late(lease, reason)
+        self._schedule.holdings.begin_late(lease)

@@ -6,25 +6,18 @@ as leases go.
 
 from __future__ import annotations
 
-from haizea.core.capacity.hold import Hold
 from haizea.core.disruption.replanning import Repair
-from haizea.core.model.hosts import Host
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.schedule.schedule import Schedule
-
-#: The owner of holds that are no lease's.
-OTHERS = -2
 
 
 class Others:
     """Holds capacity for whatever else runs on the hosts, without end."""
 
-    def __init__(self, schedule: Schedule, repair: Repair, hosts: list[Host]) -> None:
+    def __init__(self, schedule: Schedule, repair: Repair) -> None:
         self._schedule = schedule
         self._repair = repair
-        self._hosts = hosts
         self._wanted: dict[int, Capacity] = {}
-        self._holds: dict[int, Hold] = {}
         self._short: set[int] = set()
 
     @property
@@ -39,14 +32,12 @@ class Others:
             self._wanted[host] = amount
         else:
             self._wanted.pop(host, None)
-        self._schedule.freed = True
+        self._schedule.host_table.use_changed()
         self._hold(host)
 
     def make_way(self, host: int) -> None:
         """Forget what others use of a host until :meth:`settle`."""
-        hold = self._holds.pop(host, None)
-        if hold is not None:
-            self._schedule.table.release(hold)
+        self._schedule.host_table.make_way(host)
         if host in self._wanted:
             self._short.add(host)
 
@@ -68,8 +59,8 @@ class Others:
             self._short.add(host)
         if not any(amount):
             return
-        reason = f"others use {self._hosts[host].name}"
+        reason = f"others use {self._schedule.host_table.name(host)}"
         while any(map(int.__lt__, table.least_free(host, now, FOREVER), amount)):
             if not self._repair.displace_last(host, now, FOREVER, reason):
                 break
-        self._holds[host] = table.reserve(now, FOREVER, ((host, amount),), OTHERS)
+        self._schedule.host_table.hold_for_others(host, amount)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from haizea.core.disruption.replanning import Repair
-from haizea.core.model.events import HostChanged, HostsLimited, Purpose, RatesChanged
-from haizea.core.model.hostrules import Allowed, allowed_record
+from haizea.core.model.events import Purpose
+from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import Host
 from haizea.core.model.lifecycle import State
 from haizea.core.model.members import (
@@ -16,10 +16,7 @@ from haizea.core.model.members import (
     RUN,
     SUSPENDED_SCHEDULED,
 )
-from haizea.core.model.records import HostRecord, SiteRecord
 from haizea.core.model.resources import FOREVER
-from haizea.core.placement.durations import Rates
-from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.schedule import Schedule
 
@@ -30,12 +27,9 @@ MOST_FAILURES = 3
 class Trouble:
     """Changes a schedule to what really happened."""
 
-    def __init__(self, schedule: Schedule, repair: Repair, hosts: list[Host]) -> None:
+    def __init__(self, schedule: Schedule, repair: Repair) -> None:
         self._schedule = schedule
         self._repair = repair
-        self._hosts = hosts
-        #: Hosts that are not simply up, by id.
-        self.statuses: dict[int, HostRecord] = {}
 
     # --- leases -----------------------------------------------------------------------
 
@@ -61,7 +55,6 @@ class Trouble:
         lease = self._schedule.leases.get(lease_id)
         if lease is not None:
             self._schedule.finish(lease, State.CANCELLED, reason, "user")
-            self._schedule.freed = True
 
     def failed(self, lease_id: int, purpose: Purpose, reason: str, *, tried: bool = True) -> None:
         """Note that what was under way for a lease did not work."""
@@ -83,8 +76,8 @@ class Trouble:
 
     def _stopped(self, lease: Lease, reason: str, *, counts: bool = True) -> None:
         """An active lease does not run any more."""
-        lease.failures += counts
-        if lease.failures > MOST_FAILURES:
+        failures = self._schedule.book.fail_again(lease) if counts else lease.failures
+        if failures > MOST_FAILURES:
             self._repair.give_up(lease, reason)
         elif lease.request.kind is BEST_EFFORT:
             self._schedule.start_over(lease, reason, "failure")
@@ -93,9 +86,9 @@ class Trouble:
 
     def _not_moved(self, lease: Lease, reason: str) -> None:
         """A migration failed: what is saved of the lease is where it was."""
-        self._schedule.change(lease, SUSPENDED_SCHEDULED, reason, "failure")
+        self._schedule.book.change(lease, SUSPENDED_SCHEDULED, reason, "failure")
         self._schedule.drop_plan(lease)
-        self._schedule.enqueue(lease, reason, "failure")
+        self._schedule.book.enqueue(lease, reason, "failure")
 
     def _transfer_failed(self, lease: Lease, reason: str) -> None:
         """An image did not arrive, for whoever relied on it: send it again, if there is time."""
@@ -114,17 +107,7 @@ class Trouble:
         schedule, lease = self._schedule, self._schedule.leases.get(lease_id)
         if lease is None or lease.demand.where == hosts:
             return
-        waits = lease in schedule.waiting
-        if waits:
-            schedule.waiting.discard(lease)
-        lease.demand = Demand(lease.request, hosts)
-        if waits:
-            schedule.waiting.add(lease)
-        lease.whole = False
-        schedule.picky.add(lease_id)
-        schedule.freed = True
-        schedule.touched[lease_id] = lease
-        schedule.out.append(HostsLimited(schedule.now, lease_id, allowed_record(hosts)))
+        schedule.limit(lease, hosts)
         plan = lease.plan
         if plan is not None and not lease.started and not lease.demand.permits(plan.hosts):
             keep_off = ~lease.demand.allowed
@@ -132,28 +115,26 @@ class Trouble:
 
     def host_added(self, host: Host) -> None:
         """The site grows."""
-        self._hosts.append(host)
-        self._schedule.table.add_host(host)
-        self._schedule.freed = True
-        self._say(host, "up")
+        self._schedule.host_table.add(host)
+        self._schedule.host_table.note(host.id, "up")
 
     def host_drained(self, host_id: int, reason: str) -> None:
         """The host takes nothing new."""
-        self._schedule.table.shut |= 1 << host_id
-        self._schedule.freed = True
-        self._say(self._hosts[host_id], "drained", reason)
+        self._schedule.host_table.shut(host_id)
+        self._schedule.host_table.note(host_id, "drained", reason)
 
     def leave_drained(self) -> None:
         """Plan what was promised drained hosts on others, if there are any now.
 
         What finds none stays, and may start there. To be called whenever something came free.
         """
-        if not self.statuses or not self._schedule.freed:
+        host_table = self._schedule.host_table
+        if not host_table.statuses or not self._schedule.instant.freed:
             return
         reasons: dict[int, str] = {}
-        for record in self.statuses.values():
+        for record in host_table.statuses.values():
             if record.status == "drained":
-                reason = f"{self._hosts[record.host].name} takes nothing new: {record.reason}"
+                reason = f"{host_table.name(record.host)} takes nothing new: {record.reason}"
                 for lease in self._promised(record.host):
                     reasons.setdefault(lease.id, reason)
         for lease_id, reason in reasons.items():
@@ -170,19 +151,19 @@ class Trouble:
     def host_restored(self, host_id: int) -> None:
         """The host takes leases again."""
         schedule = self._schedule
-        schedule.table.shut &= ~(1 << host_id)
-        schedule.freed = True
+        schedule.host_table.open(host_id)
         for lease in self._promised(host_id):
             if lease.request.kind is AR and not lease.hold.hosts & schedule.table.shut:
-                schedule.explain(lease, lease.hold.start, f"expected to start @{lease.hold.start}")
-        self._say(self._hosts[host_id], "up")
+                schedule.book.explain(
+                    lease, lease.hold.start, f"expected to start @{lease.hold.start}"
+                )
+        schedule.host_table.note(host_id, "up")
 
     def host_failed(self, host_id: int, reason: str) -> None:
         """All that runs on the host is gone; what is planned there goes elsewhere."""
         schedule = self._schedule
-        schedule.table.shut |= 1 << host_id
-        schedule.freed = True
-        name = self._hosts[host_id].name
+        schedule.host_table.shut(host_id)
+        name = schedule.host_table.name(host_id)
         hit = {hold.owner for hold in schedule.table.holds_on(host_id)}
         for lease_id in sorted(hit):
             lease = schedule.leases.get(lease_id)
@@ -193,7 +174,7 @@ class Trouble:
             images_there = lease.bound is not None and not lease.saved and host_id in lease.bound
             if images_there and not lease.started:
                 self._repair.prepare_again(lease, f"{name}: {reason}")
-        self._say(self._hosts[host_id], "down", reason)
+        schedule.host_table.note(host_id, "down", reason)
 
     def _lost_host(self, lease: Lease, host_id: int, reason: str) -> None:
         if not lease.started:
@@ -208,34 +189,6 @@ class Trouble:
                 self._not_moved(lease, reason)
             case State.SUSPENDED_SCHEDULED:
                 self._schedule.drop_plan(lease)
-                self._schedule.enqueue(lease, reason, "failure")
+                self._schedule.book.enqueue(lease, reason, "failure")
             case _:
                 self._repair.give_up(lease, reason)
-
-    def rates_learned(self, host_id: int, rates: Rates) -> None:
-        """Note the rates to plan with on the host from now on; existing plans there stay."""
-        schedule, known = self._schedule, self._schedule.planner.rates
-        if rates == known.get(host_id, Rates()):
-            return
-        if rates == Rates():
-            del known[host_id]
-        else:
-            known[host_id] = rates
-        schedule.freed = True
-        schedule.out.append(RatesChanged(schedule.now, host_id, *rates))
-
-    def restore(self, site: SiteRecord) -> None:
-        """The hosts that are not simply up, and the rates that were learned."""
-        for record in site.hosts:
-            self.statuses[record.host] = record
-            self._schedule.table.shut |= 1 << record.host
-        for learned in site.rates:
-            rates = Rates(learned.suspend_mb_s, learned.resume_mb_s)
-            self._schedule.planner.rates[learned.host] = rates
-
-    def _say(self, host: Host, status: str, reason: str = "") -> None:
-        if status == "up":
-            self.statuses.pop(host.id, None)
-        else:
-            self.statuses[host.id] = HostRecord(host=host.id, status=status, reason=reason)
-        self._schedule.out.append(HostChanged(self._schedule.now, host, status, reason))

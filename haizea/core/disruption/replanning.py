@@ -14,7 +14,7 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
-from haizea.core.requests.admission import Admission, Refusal
+from haizea.core.requests.admission import Admission
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -30,56 +30,40 @@ class Repair:
     def give_up(self, lease: Lease, reason: str) -> None:
         """The lease fails."""
         self._schedule.finish(lease, State.FAILED, reason, "failure")
-        self._schedule.freed = True
 
     def prepare_again(self, lease: Lease, reason: str) -> None:
         """Plan a lease that has not started anew, images and all."""
         schedule = self._schedule
-        schedule.forget_images(lease)
-        lease.bound = None
-        schedule.touched[lease.id] = lease
+        schedule.unbind(lease)
         if lease.request.kind is Kind.BEST_EFFORT:
             if lease.plan is not None:
                 schedule.back_to_queue(lease, reason, "failure")
             return
         self.move(lease, reason)
 
-    def move(self, lease: Lease, reason: str) -> None:
+    def move(self, lease: Lease, reason: str, keep_off: HostSet = 0) -> None:
         """Give a lease that has not started other hosts for the same time, or let it fail."""
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
-        refusal = self._admission.place_again(lease)
+        refusal = self._admission.place_again(lease, keep_off)
         if refusal is not None:
             self.give_up(lease, f"{reason}; {refusal.reason}")
         else:
-            _note_in_time(lease)
+            self._schedule.book.note_in_time(lease)
 
     def restart(self, lease: Lease, reason: str) -> None:
         """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
 
         It ends when it was to end.
         """
-        schedule, plan = self._schedule, lease.plan
+        plan = lease.plan
         assert plan is not None, "it ran somewhere"
-        schedule.drop_plan(lease)
-        schedule.forget_images(lease)
-        lease.start_over()
-        lease.late = reason
-        schedule.change(lease, State.QUEUED, reason, "failure")
-        refusal = self._place(lease, host_set(plan.hosts))
+        self._schedule.stop(lease, reason)
+        refusal = self._admission.place_again(lease, host_set(plan.hosts))
         if refusal is not None:
-            refusal = self._place(lease, 0)
+            refusal = self._admission.place_again(lease)
         if refusal is not None:
             self.give_up(lease, f"{reason}; {refusal.reason}")
-
-    def _place(self, lease: Lease, keep_off: HostSet) -> Refusal | None:
-        table = self._schedule.table
-        before = table.shut
-        table.shut |= keep_off
-        try:
-            return self._admission.place_again(lease)
-        finally:
-            table.shut = before
 
     def displace(
         self, lease: Lease, reason: str, keep_off: HostSet, until: int | None = None
@@ -95,16 +79,10 @@ class Repair:
             else:
                 schedule.back_to_queue(lease, reason, "failure")
             return
-        table = schedule.table
-        before = table.shut
-        table.shut |= keep_off
-        try:
-            if until is None:
-                self.move(lease, reason)
-            else:
-                self.postpone(lease, reason, until)
-        finally:
-            table.shut = before
+        if until is None:
+            self.move(lease, reason, keep_off)
+        else:
+            self.postpone(lease, reason, until, keep_off)
 
     def planned(self, host: int, start: int, end: int) -> list[Hold]:
         """Return holds that have not started and overlap ``[start, end)`` on a host, in order."""
@@ -152,35 +130,37 @@ class Repair:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind is Kind.AR:
             then = "other hosts were found" if self._improve(lease) else "no others are free yet"
-            self._schedule.explain(lease, lease.hold.start, f"{reason}; {then}")
+            self._schedule.book.explain(lease, lease.hold.start, f"{reason}; {then}")
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
         """Tell whether it can run where its images are."""
         bound = lease.bound or ()
         return lease.demand.permits(bound) and not host_set(bound) & keep_off
 
-    def postpone(self, lease: Lease, reason: str, until: int) -> None:
+    def postpone(self, lease: Lease, reason: str, until: int, keep_off: HostSet = 0) -> None:
         """Give an AR other hosts, or let it start on its own as soon as they are free."""
         schedule, old = self._schedule, lease.plan
         assert old is not None, "it has a plan"
         if lease.request.kind is not Kind.AR:
-            self.move(lease, reason)
+            self.move(lease, reason, keep_off)
             return
         schedule.drop_plan(lease)
-        refusal = None if self._has_images(lease) else self._admission.place_again(lease)
+        refusal = None
+        if not self._has_images(lease):
+            refusal = self._admission.place_again(lease, keep_off)
         if lease.plan is None:
             later = self._later(lease, old, until)
             if later is None:
                 because = f"; {refusal.reason}" if refusal is not None else ""
                 self.give_up(lease, f"{reason}{because}")
                 return
-            lease.late = reason
-            schedule.explain(lease, until, f"it starts late: {reason}")
+            schedule.book.note_late(lease, reason)
+            schedule.book.explain(lease, until, f"it starts late: {reason}")
             schedule.commit(lease, later)
             if not self._has_images(lease):
                 self._put_off[lease.id] = lease
         else:
-            _note_in_time(lease)
+            self._schedule.book.note_in_time(lease)
 
     def _has_images(self, lease: Lease) -> bool:
         """Tell whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
@@ -192,7 +172,7 @@ class Repair:
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
         shutdown_seconds = schedule.planner.shutdown_seconds(lease)
-        lease.remaining = old.end - start if old.end < FOREVER else FOREVER
+        schedule.book.cut(lease, old.end - start if old.end < FOREVER else FOREVER)
         if lease.remaining <= shutdown_seconds:
             return None
         plan = Plan(old.hosts, old.use, [])
@@ -216,18 +196,12 @@ class Repair:
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
             elif self._improve(lease):
-                self._schedule.reword(lease, "its hosts are free sooner after all")
+                self._schedule.book.reword(lease, "its hosts are free sooner after all")
 
     def _improve(self, lease: Lease) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""
         if not self._admission.place_better(lease):
             return False
         self._put_off.pop(lease.id, None)
-        _note_in_time(lease)
+        self._schedule.book.note_in_time(lease)
         return True
-
-
-def _note_in_time(lease: Lease) -> None:
-    """An AR that was to start late and now has hosts for its own start is not late any more."""
-    if lease.hold.start == lease.request.start:
-        lease.late = ""

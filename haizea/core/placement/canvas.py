@@ -144,7 +144,7 @@ class Canvas:
         units = self._units.get(owner)
         if units is None:
             lease = self._planned.movable(owner)
-            if lease is None or lease.plan is None:
+            if lease is None or lease.plan is None or lease.hold.hosts & self.table.shut:
                 return None
             hold = lease.hold
             units = self.units(owner, lease.demand, lease.plan.hosts, hold.start, hold.end)

@@ -52,15 +52,25 @@ class Plan:
         "waits",
     )
 
-    def __init__(self, hosts: Hosts, use: Use, phases: list[Phase], sources: Hosts = ()) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        use: Use,
+        phases: list[Phase],
+        sources: Hosts = (),
+        *,
+        exclusive: list[tuple[int, int]] | None = None,
+        because: str = "",
+        code: str = "",
+    ) -> None:
         self.hosts = hosts
         self.use = use
         self.phases = phases
         self.sources = sources
-        self.exclusive: list[tuple[int, int]] = []
+        self.exclusive = [] if exclusive is None else exclusive
         self.hold: Hold | None = None
-        self.because = ""
-        self.code = ""
+        self.because = because
+        self.code = code
         self.waits = False
 
     @property

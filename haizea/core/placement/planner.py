@@ -53,6 +53,10 @@ class Planner(Durations):
         """The same planner on a fork."""
         return Planner(self.settings, self.mapper, table, channel, self._memory, self.rates)
 
+    def keeping_off(self, hosts: HostSet) -> Planner:
+        """The same planner, which does not take these hosts; until something changes."""
+        return self.on(self.table.keeping_off(hosts), self.channel) if hosts else self
+
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended at all."""
         if not lease.request.preemptible:
@@ -95,8 +99,17 @@ class Planner(Durations):
         for moment in self._possible_starts(lease, start, before, spans):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
-                return self.or_stay(lease, plan, start) if plan.sources else plan
+                plan = self.or_stay(lease, plan, start) if plan.sources else plan
+                plan.waits = plan.start > start
+                return plan
         return None
+
+    def promised(self, lease: Lease, start: int) -> Plan | None:
+        """A plan for a lease that waits and was promised to start then: then, or soon after."""
+        plan = self.at(lease, start) or self.earliest(lease, start)
+        if plan is not None:
+            plan.waits = True
+        return plan
 
     def or_stay(self, lease: Lease, plan: Plan, start: int) -> Plan:
         """``plan``, which moves the lease, or one without moving by which it runs no later."""

@@ -200,18 +200,19 @@ def _clear_all(
     Where suspensions share one file system they go one after another, so that one which
     could be suspended alone may have to be dropped.
     """
-    trial = planner.on(planner.table, planner.channel.fork())
+    trial = planner.channel.fork()
+    on_trial = planner.on(planner.table, trial)
     clearings: list[Clearing] = []
     for lease in victims:
         assert lease.plan is not None, "it holds hosts"
         for interval in _suspension_of(lease):
-            trial.channel.release(*interval)
-        found = clearing(trial, lease, deadline, now)
+            trial.release(*interval)
+        found = clearing(on_trial, lease, deadline, now)
         if found is None:
             return [], lease
         if found.suspend_at is not None and planner.shares_files:
             seconds = planner.suspend_seconds(lease, lease.plan.hosts)
-            trial.channel.reserve(found.suspend_at, found.suspend_at + seconds)
+            trial.reserve(found.suspend_at, found.suspend_at + seconds)
         clearings.append(found)
     return clearings, None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.capacity.what_if import assuming
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import HostSet, host_set, hosts_in, lowest
 from haizea.core.placement.mapper import Demand
@@ -68,11 +69,8 @@ class Claim:
         """Tell whether ``use`` over ``[start, end)`` leaves the claim its room. Exact, and slow."""
         if end <= self.start or start >= self.end:
             return True
-        trial = table.reserve(start, end, use, -1)
-        try:
+        with assuming(table, start, end, use):
             return self._stands(table)
-        finally:
-            table.withdraw(trial)
 
     def taken(self, table: SlotTable, end: int) -> None:
         """A lease was placed that ends at ``end``: look again at what is there for the claim."""

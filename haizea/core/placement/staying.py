@@ -8,8 +8,8 @@ from haizea.core.placement.planner import Planner
 from haizea.core.placement.shadow import Claim
 
 
-def run_on(planner: Planner, claim: Claim | None, lease: Lease, plan: Plan) -> bool:
-    """Let a lease that was to be dropped now keep its hosts, if nobody needs them after all.
+def can_run_on(planner: Planner, claim: Claim | None, lease: Lease, plan: Plan) -> bool:
+    """Tell whether a lease that is to be dropped now can keep its hosts, as nobody needs them.
 
     Whoever they were for may be gone, or elsewhere. What it did would be lost.
     """
@@ -19,11 +19,4 @@ def run_on(planner: Planner, claim: Claim | None, lease: Lease, plan: Plan) -> b
     end = min(lease.since + lease.remaining, FOREVER)
     if end <= table.now or not table.fits_on(plan.use, table.now, end):
         return False
-    if claim is not None and not claim.allows(table, plan.use, table.now, end):
-        return False
-    plan.phases.pop()
-    planner.finish(lease, plan, lease.since)
-    plan.because = plan.code = ""
-    table.release(plan.hold)
-    plan.hold = table.reserve(table.now, plan.end, plan.use, lease.id)
-    return True
+    return claim is None or claim.allows(table, plan.use, table.now, end)

@@ -39,26 +39,23 @@ class Queue:
     def look(self) -> None:
         """Start what can start now, and renew what waiting leases have reserved."""
         schedule = self._schedule
-        full, arrived = schedule.freed, schedule.arrived
-        schedule.freed, schedule.arrived = False, []
+        full, arrived, given_back = schedule.instant.take_occasion()
         if not full and not arrived:
             return
         if self._claiming is not None:
-            schedule.given_back.clear()
             self._claiming.look(full, arrived)
             return
         counts = self._counting.applies()
         if counts and not self._counts:
             self._counting.take_over()
             self._reserving.rest()
-            full = True
+            full, given_back = True, []
         elif self._counts and not counts:
             self.pin()
             full = True
         if counts:
-            self._counting.look(None if full else arrived)
+            self._counting.look(None if full else arrived, given_back)
         else:
-            schedule.given_back.clear()
             self._reserving.look(None if full else arrived)
         self._counts = counts
 
@@ -102,7 +99,7 @@ class Claiming:
     def _start_or_claim(self) -> None:
         """Go through the queue: start what fits, and claim a later start for the first."""
         schedule = self._schedule
-        old, schedule.claim = schedule.claim, None
+        old = schedule.drop_claim()
         glance = Glance(schedule.table)
         for lease in schedule.waiting:
             may_fit = lease.bound is not None or glance.may_fit(
@@ -115,16 +112,15 @@ class Claiming:
                 break
             claim = self._planner.claim(lease, schedule.now)
             if claim is not None:
-                schedule.claim = claim
-                schedule.hold_claim(lease, claim.start)
+                schedule.make_claim(lease, claim)
                 self._backfill(lease, claim)
                 break
-            schedule.expect(lease, None, "what is in its way has no end")
+            schedule.book.expect(lease, None, "what is in its way has no end")
         claim = schedule.claim
         if old is not None and (claim is None or claim.lease_id != old.lease_id):
             loser = schedule.leases.get(old.lease_id)
             if loser is not None and loser.plan is None:
-                schedule.lose_claim(loser, "a lease before it in the queue comes first")
+                schedule.book.lose_claim(loser, "a lease before it in the queue comes first")
 
     def _backfill(self, holder: Lease, claim: Claim) -> None:
         """Start leases behind the one that holds the claim, where they leave it its room."""
@@ -166,8 +162,5 @@ class Claiming:
             return False
         if plan.sources and self._planner.or_stay(lease, plan, now).start > now:
             return False
-        schedule.commit(lease, plan)
-        schedule.do_what_is_due()
-        if claim is not None:
-            claim.taken(schedule.table, plan.end)
+        schedule.begin(lease, plan)
         return True

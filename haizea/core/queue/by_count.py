@@ -33,7 +33,7 @@ class Counting:
         table = schedule.table
         if schedule.preparation is not None or table.shut or table.has_firm_future:
             return False
-        return table.uniform_capacity is not None and not schedule.picky
+        return table.uniform_capacity is not None and not schedule.book.picky
 
     def take_over(self) -> None:
         """Turn reservations on hosts into numbers.
@@ -44,8 +44,7 @@ class Counting:
         schedule = self._schedule
         pinned = [(lease, lease.plan.start) for lease in schedule.waiting if lease.plan is not None]
         for lease, _ in pinned:
-            schedule.unpin(lease)
-        schedule.given_back.clear()
+            schedule.holdings.unpin(lease)
         self._profile = profile = self._fresh()
         self._anew = True
         for lease, start in pinned:
@@ -55,7 +54,7 @@ class Counting:
                 self._starts[lease.id] = start
                 schedule.promise(lease, start)
             else:
-                schedule.lose_claim(lease, "a lease before it in the queue runs for longer")
+                schedule.book.lose_claim(lease, "a lease before it in the queue runs for longer")
 
     def hand_over(self) -> dict[int, int]:
         """Stop; answers when each waiting lease was to start."""
@@ -64,19 +63,19 @@ class Counting:
 
     # --- looking at the queue -----------------------------------------------------------
 
-    def look(self, arrived: list[Lease] | None) -> None:
+    def look(self, arrived: list[Lease] | None, given_back: list[tuple[int, int]]) -> None:
         """Start what is due, move reservations earlier, make those that are missing.
 
-        Only ``arrived`` are looked at where they are given: nothing came free.
+        Only ``arrived`` are looked at where they are given: nothing came free. What was
+        ``given_back`` is not known yet: until when, and on how many hosts.
         """
         schedule, profile = self._schedule, self._profile
         assert profile is not None, "it has taken over"
         profile.advance(schedule.now)
-        improve = self._anew or bool(schedule.given_back)
+        improve = self._anew or bool(given_back)
         self._anew = False
-        for end, count in schedule.given_back:
+        for end, count in given_back:
             profile.take(schedule.now, end, -count)
-        schedule.given_back.clear()
         if any(lease_id not in schedule.leases for lease_id in self._starts):
             self._starts = {i: s for i, s in self._starts.items() if i in schedule.leases}
             profile = self._profile = self._fresh()
@@ -125,8 +124,7 @@ class Counting:
         plan = schedule.planner.whole(lease, schedule.now, None, 0)
         assert plan is not None, f"lease {lease.id} was promised hosts"
         del self._starts[lease.id]
-        schedule.commit(lease, plan)
-        schedule.do_what_is_due()
+        schedule.begin(lease, plan)
 
     def _fresh(self) -> Profile:
         """The profile as running leases and the reservations of waiting ones make it."""

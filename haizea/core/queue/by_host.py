@@ -8,10 +8,10 @@ plan in the slot table, provisionally; whenever something comes free it may move
 from __future__ import annotations
 
 from haizea.core.capacity.openings import Spans
+from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
 from haizea.core.model.hosts import HostSet, host_set
-from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
@@ -32,12 +32,11 @@ class Reserving:
         self._seen: dict[int, tuple[int, Demand]] = {}
         self._refusals = Refusals()
         self._told = 0
-        self._shut: HostSet = 0
         self._holes = False
 
     def rest(self) -> None:
         """Forget what leases were looked at for: others plan them now."""
-        self._schedule.table.openings = None
+        self._schedule.table.openings.rest()
         self._seen.clear()
 
     def take_over(self, starts: dict[int, int]) -> None:
@@ -48,10 +47,8 @@ class Reserving:
             lease = leases.get(lease_id)
             if lease is None or lease.plan is not None:
                 continue
-            start = max(start, self._schedule.now)
-            plan = self._planner.at(lease, start) or self._planner.earliest(lease, start)
+            plan = self._planner.promised(lease, max(start, self._schedule.now))
             if plan is not None:
-                plan.waits = True
                 self._schedule.commit(lease, plan, firm=False)
 
     def look(self, arrived: list[Lease] | None) -> None:
@@ -69,9 +66,10 @@ class Reserving:
         floor, glance = schedule.now, Glance(schedule.table)
         known = self._listen()
         for lease in candidates:
+            plain = self._planner.is_plain(lease, holes=self._holes)
             if lease.plan is not None:
                 if arrived is None:
-                    self._move_earlier(lease)
+                    self._move_earlier(lease, plain)
                     held += _holds_one(lease)
             elif self._place(lease, floor, limit is None or held < limit, glance):
                 held += _holds_one(lease)
@@ -79,7 +77,7 @@ class Reserving:
                 break
             if limit == 0 and lease.plan is not None:
                 floor = max(floor, lease.plan.start)
-            self._looked_at(lease)
+            self._looked_at(lease, plain)
         if arrived is None:
             self._forget(known)
 
@@ -88,56 +86,46 @@ class Reserving:
     def _listen(self) -> int:
         """Take notice of what is given back from now on; how much that is already."""
         table = self._schedule.table
-        if table.openings is None:
-            table.openings = []
+        if table.openings.listen():
             self._seen.clear()
-        reopened = self._shut & ~table.shut
-        if reopened:
-            table.openings.append((table.now, FOREVER, reopened))
-        self._shut = table.shut
         self._holes = table.has_firm_future
         self._refusals = Refusals()
         self._told = len(table.openings)
         return self._told
 
-    def _looked_at(self, lease: Lease) -> None:
+    def _looked_at(self, lease: Lease, plain: bool) -> None:
         """The lease has the best plan that there is at this moment."""
-        openings = self._schedule.table.openings
-        if openings is not None and self._limit != 0:
-            self._seen[lease.id] = (len(openings), lease.demand)
-            plan, planner = lease.plan, self._planner
-            if plan is not None and planner.is_plain(lease, holes=self._holes):
+        if self._limit != 0:
+            self._seen[lease.id] = (len(self._schedule.table.openings), lease.demand)
+            plan = lease.plan
+            if plan is not None and plain:
                 self._refusals.add(lease.demand, lease.remaining, plan.start)
 
     def _forget(self, known: int) -> None:
         """All were looked at since the first ``known`` were given back."""
-        openings = self._schedule.table.openings
-        assert openings is not None, "somebody listens"
-        del openings[:known]
+        self._schedule.table.openings.forget(known)
         self._seen = {
             lease.id: (seen[0] - known, seen[1])
             for lease in self._schedule.waiting
             if lease.plan is not None and (seen := self._seen.get(lease.id)) is not None
         }
 
-    def _since(self, lease: Lease) -> Spans | None:
+    def _since(self, lease: Lease, plain: bool) -> Spans | None:
         """Return when capacity came free that can bring the lease forward; ``None``: any time."""
         seen, table = self._seen.get(lease.id), self._schedule.table
         if (
             seen is None
             or seen[1] is not lease.demand
             or self._schedule.preparation is not None
-            or not self._planner.is_plain(lease, holes=self._holes)
+            or not plain
         ):
             return None
-        assert table.openings is not None, "somebody listens"
-        return Spans(table.openings[seen[0] :], lease.demand.allowed & ~table.shut)
+        return Spans(table.openings.since(seen[0]), lease.demand.allowed & ~table.shut)
 
     def _ruled_out(self, lease: Lease, plan: Plan) -> int:
         """Until when leases that need no more found no room, and none of its own is in the way."""
         openings, refusals = self._schedule.table.openings, self._refusals
-        assert openings is not None, "somebody listens"
-        for start, _, _ in openings[self._told :]:
+        for start, _, _ in openings.since(self._told):
             refusals.opened(start)
         self._told = len(openings)
         own = plan.start - lease.remaining + 1
@@ -156,7 +144,7 @@ class Reserving:
             found = self._soonest(lease, start, may_wait)
         if found is None:
             if lease.expected is not None:
-                self._schedule.lose_claim(lease, "leases before it hold the reservations")
+                self._schedule.book.lose_claim(lease, "leases before it hold the reservations")
             return False
         self._take(lease, *found)
         glance.forget()
@@ -164,10 +152,7 @@ class Reserving:
 
     def _take(self, lease: Lease, plan: Plan, shipment: Shipment | None) -> None:
         schedule = self._schedule
-        schedule.commit(lease, plan, firm=plan.start == schedule.now)
-        if shipment is not None:
-            schedule.ship(lease, shipment)
-            lease.bound = plan.hosts
+        schedule.commit(lease, plan, shipment, firm=plan.start == schedule.now)
         if plan.start == schedule.now:
             schedule.do_what_is_due()
 
@@ -195,19 +180,14 @@ class Reserving:
         if self._schedule.table.shut & host_set(lease.bound) or not lease.demand.permits(
             lease.bound
         ):
-            self._schedule.forget_images(lease)
-            lease.bound = None
-            self._schedule.touched[lease.id] = lease
+            self._schedule.unbind(lease)
 
     def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
         if not may_wait:
             return self._planner.at(lease, start, prefer=prefer)
-        plan = self._planner.earliest(lease, start, prefer=prefer)
-        if plan is not None:
-            plan.waits = plan.start > start
-        return plan
+        return self._planner.earliest(lease, start, prefer=prefer)
 
-    def _move_earlier(self, lease: Lease) -> None:
+    def _move_earlier(self, lease: Lease, plain: bool) -> None:
         """Move a reservation that has not begun to an earlier start, if there is one."""
         schedule, plan = self._schedule, lease.plan
         assert plan is not None, "it has a reservation"
@@ -216,29 +196,17 @@ class Reserving:
         earliest = schedule.now
         if schedule.preparation is not None and schedule.preparation.pending(lease.id):
             earliest = schedule.preparation.arrival(lease.id)
-        spans = self._since(lease)
+        spans = self._since(lease, plain)
         before = plan.start
         if spans is not None:
             before = min(before, spans.end)
             earliest = max(earliest, self._ruled_out(lease, plan))
         if earliest >= before:
             return
-        table = schedule.table
-        openings = table.openings
-        table.openings = None
-        table.withdraw(lease.hold)
-        for interval in plan.exclusive:
-            schedule.channel.release(*interval)
-        better = self._planner.earliest(lease, earliest, before, spans=spans)
-        table.openings = openings
+        with without(schedule.table, lease.hold), freed(schedule.channel, plan.exclusive):
+            better = self._planner.earliest(lease, earliest, before, spans=spans)
         if better is None or better.runs_from >= plan.runs_from:
-            table.restore(lease.hold)
-            for interval in plan.exclusive:
-                schedule.channel.reserve(*interval)
             return
-        if openings is not None:
-            openings.append((plan.start, plan.end, lease.hold.hosts))
-        better.waits = better.start > earliest
         schedule.replace(lease, better)
         if better.start == schedule.now:
             schedule.do_what_is_due()

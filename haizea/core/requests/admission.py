@@ -6,23 +6,24 @@ lease joins the queue. Every refusal has a reason that its owner can act on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
-from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.what_if import assuming, without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
-from haizea.core.model.events import HostsLimited, LeaseAccepted
-from haizea.core.model.hostrules import Allowed, allowed_record
-from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.hostrules import Allowed
+from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.members import AR, BEST_EFFORT, PENDING, REJECTED
+from haizea.core.model.members import AR, BEST_EFFORT, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.model.resources import FOREVER, Capacity, copies
-from haizea.core.placement.mapper import Demand, Hosts, fits_site, takes_whole
+from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
-from haizea.core.placement.remapping import Elsewhere
 from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.lease_table import nodes
@@ -47,36 +48,19 @@ class Admission:
 
     def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
         """Look at a new request."""
-        schedule = self._schedule
-        lease = self.enter(request, allowed)
-        schedule.out.append(LeaseAccepted(schedule.now, request))
-        if allowed != EVERYWHERE:
-            limits = allowed_record(allowed)
-            schedule.out.append(HostsLimited(schedule.now, request.id, limits))
-        schedule.change(lease, PENDING)
+        schedule, planner = self._schedule, self._schedule.planner
+        lease = schedule.enter(request, allowed)
+        schedule.book.accept(lease)
         refusal = self._refusal(lease)
         if refusal is None:
             if request.kind is BEST_EFFORT:
-                schedule.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
+                schedule.book.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
             elif request.kind is AR:
-                refusal = self._reserve(lease)
+                refusal = self._reserve(lease, planner)
             else:
-                refusal = self._start_now(lease)
+                refusal = self._start_now(lease, planner)
         if refusal is not None:
             schedule.finish(lease, REJECTED, refusal.reason, refusal.code)
-
-    def enter(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> Lease:
-        """Enter a lease in the book, as one that was just asked for."""
-        schedule = self._schedule
-        assert request.id not in schedule.leases, f"lease id {request.id} is taken"
-        lease = Lease(request, Demand(request, allowed))
-        lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
-        if not lease.whole:
-            schedule.picky.add(lease.id)
-        lease.flexible = schedule.planner.suspendable(lease)
-        schedule.join(lease, request.submitted)
-        schedule.leases[request.id] = lease
-        return lease
 
     def _refusal(self, lease: Lease) -> Refusal | None:
         """Return what can be said against a request without looking at the schedule."""
@@ -128,7 +112,8 @@ class Admission:
         lease = Lease(request, Demand(request))
         if self._refusal(lease) is not None:
             return False
-        found = self._hosts(lease, request.start, min(request.start + lease.remaining, FOREVER))
+        end = min(request.start + lease.remaining, FOREVER)
+        found = self._hosts(lease, request.start, end, self._schedule.planner)
         if found is None:
             return False
         self._promises.reroute(found.moves)
@@ -136,22 +121,27 @@ class Admission:
         self._promises.reroute(found.moves, back=True)
         return not isinstance(shipment, Refusal)
 
-    def place_again(self, lease: Lease) -> Refusal | None:
-        """Give a lease whose plan was dropped before it began hosts for the same time."""
+    def place_again(self, lease: Lease, keep_off: HostSet = 0) -> Refusal | None:
+        """Give a lease whose plan was dropped before it began hosts for the same time.
+
+        Neither it nor who moves for it goes to hosts to ``keep_off``.
+        """
+        planner = self._schedule.planner.keeping_off(keep_off)
         if lease.request.kind is AR:
-            return self._reserve(lease)
-        return self._start_now(lease)
+            return self._reserve(lease, planner)
+        return self._start_now(lease, planner)
 
     # --- advance reservations ---------------------------------------------------------
 
-    def _reserve(self, lease: Lease) -> Refusal | None:
+    def _reserve(self, lease: Lease, planner: Planner) -> Refusal | None:
         """Give an AR its hosts; or say why not."""
         start, end = self._period(lease)
         if not self._has_time_left(lease, start, end):
             return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
-        found = self._hosts(lease, start, end)
+        self._schedule.book.cut(lease, _length(start, end))
+        found = self._hosts(lease, start, end, planner)
         if found is None:
-            return self._too_little(lease, start, end)
+            return self._too_little(lease, start, end, planner)
         self._promises.reroute(found.moves)
         shipment = self._images_by(lease, found.hosts, start)
         if isinstance(shipment, Refusal):
@@ -168,32 +158,28 @@ class Admission:
         return max(request.start, self._schedule.now), end
 
     def _has_time_left(self, lease: Lease, start: int, end: int) -> bool:
-        """Let an AR that is placed again, and late, end when it was to end; if it then runs."""
+        """Tell whether an AR that starts late runs at all before it is to end."""
         request = lease.request
         assert request.start is not None, "an AR has a start"
         if request.duration is None:
             return True
         shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
-        if start > request.start and end - start <= shutdown_seconds:
-            return False
-        lease.remaining = end - start
-        return True
+        return start == request.start or end - start > shutdown_seconds
 
     def place_better(self, lease: Lease) -> bool:
         """Give an AR that has not started hosts that are open, for its time; whether there are any.
 
         Nothing changes if not. No images are on their way for it.
         """
-        schedule, (start, end), remaining = self._schedule, self._period(lease), lease.remaining
-        found = None
-        if self._has_time_left(lease, start, end):
-            schedule.table.withdraw(lease.hold)
-            found = self._hosts(lease, start, end)
-            schedule.table.restore(lease.hold)
+        schedule, (start, end) = self._schedule, self._period(lease)
+        if not self._has_time_left(lease, start, end):
+            return False
+        with without(schedule.table, lease.hold):
+            found = self._hosts(lease, start, end, schedule.planner)
         if found is None:
-            lease.remaining = remaining
             return False
         schedule.drop_plan(lease)
+        schedule.book.cut(lease, _length(start, end))
         self._promises.reroute(found.moves)
         self._take(lease, found, start, None)
         return True
@@ -202,63 +188,51 @@ class Admission:
         schedule = self._schedule
         for clearing in found.clearings:
             schedule.clear(clearing, f"its hosts go to lease {lease.id} from @{start} on")
-        self._promises.carry_out(found.moves, f"its hosts go to lease {lease.id}")
+        schedule.holdings.move(found.moves, f"its hosts go to lease {lease.id}")
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.finish(lease, plan, start)
-        schedule.commit(lease, plan)
-        if shipment is not None:
-            schedule.ship(lease, shipment)
-        schedule.freed = True
+        schedule.commit(lease, plan, shipment)
 
-    def _hosts(self, lease: Lease, start: int, end: int) -> Preemption | None:
+    def _hosts(self, lease: Lease, start: int, end: int, planner: Planner) -> Preemption | None:
         """Hosts for an AR, each way only where those before it fail.
 
         Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
         """
-        schedule, claim = self._schedule, self._schedule.claim
+        claim, request = self._schedule.claim, lease.request
         elsewhere = self._promises.elsewhere()
-        guard: Hold | None = None
-        found = self._beside(lease, start, end, claim)
+
+        def beside(claim: Claim | None) -> Preemption | None:
+            return self._beside(lease, start, end, claim, planner)
+
+        def by_moving() -> Preemption | None:
+            found = elsewhere(planner.table, lease.demand, start, end)
+            return None if found is None else Preemption(found.hosts, [], found.moves)
+
+        found = beside(claim)
+        if found is None:
+            with self._guarded(claim, planner):
+                found = by_moving()
+        if found is None and claim is not None and self._yields(claim, request):
+            claim = None
+            found = beside(None) or by_moving()
         if found is not None:
             return found
-        if claim is not None:
-            guard = self._guard(claim)
-        try:
-            found = self._by_moving(lease, start, end, elsewhere)
-            if found is not None:
-                return found
-            if claim is not None and self._yields(claim, lease.request):
-                if guard is not None:
-                    schedule.table.withdraw(guard)
-                    guard = None
-                found = self._beside(lease, start, end, None)
-                found = found or self._by_moving(lease, start, end, elsewhere)
-                if found is not None:
-                    return found
-            candidates = self._preemptible(start, end)
-            policy, request = self._policies.preemption, lease.request
+        candidates, policy = self._preemptible(start, end), self._policies.preemption
+        with self._guarded(claim, planner):
             return make_room(
-                schedule.planner, policy, request, lease.demand, start, end, candidates, elsewhere
+                planner, policy, request, lease.demand, start, end, candidates, elsewhere
             )
-        finally:
-            if guard is not None:
-                schedule.table.withdraw(guard)
 
-    def _beside(self, lease: Lease, start: int, end: int, claim: Claim | None) -> Preemption | None:
-        """Hosts that are free, and leave a claim its room."""
-        schedule, image = self._schedule, lease.request.image
-        prefer = 0
-        if schedule.preparation is not None and image is not None:
-            prefer = schedule.preparation.at_hand(image)
-        hosts = schedule.planner.free_hosts(lease, start, end, claim, prefer)
-        return None if hosts is None else Preemption(hosts, [], [])
-
-    def _by_moving(
-        self, lease: Lease, start: int, end: int, elsewhere: Elsewhere
+    def _beside(
+        self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
     ) -> Preemption | None:
-        """Hosts that others leave which have not begun."""
-        found = elsewhere(self._schedule.table, lease.demand, start, end)
-        return None if found is None else Preemption(found.hosts, [], found.moves)
+        """Hosts that are free, and leave a claim its room."""
+        preparation, image = self._schedule.preparation, lease.request.image
+        prefer = 0
+        if preparation is not None and image is not None:
+            prefer = preparation.at_hand(image)
+        hosts = planner.free_hosts(lease, start, end, claim, prefer)
+        return None if hosts is None else Preemption(hosts, [], [])
 
     def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
         """Tell whether a waiting lease's claim makes room for this request."""
@@ -268,15 +242,19 @@ class Admission:
             self._policies.preemption.victims(request, [view])
         )
 
-    def _guard(self, claim: Claim) -> Hold | None:
-        """Hold hosts for a claim that does not make room, while others are looked at."""
-        schedule = self._schedule
-        # What it waits for may be late, so that it is looked at before the queue is.
-        start = max(claim.start, schedule.now)
-        plan = schedule.planner.at(schedule.leases[claim.lease_id], start)
+    @contextmanager
+    def _guarded(self, claim: Claim | None, planner: Planner) -> Iterator[None]:
+        """Keep hosts free for a claim that does not make room, while others are looked at."""
+        plan = None
+        if claim is not None:
+            # What it waits for may be late, so that it is looked at before the queue is.
+            start = max(claim.start, self._schedule.now)
+            plan = planner.at(self._schedule.leases[claim.lease_id], start)
         if plan is None:
-            return None
-        return schedule.table.reserve(plan.start, plan.end, plan.use, -1)
+            yield
+        else:
+            with assuming(planner.table, plan.start, plan.end, plan.use):
+                yield
 
     def _preemptible(self, start: int, end: int) -> list[Lease]:
         """Leases that may be preempted and hold hosts in that time, by id."""
@@ -300,7 +278,7 @@ class Admission:
             f" hosts by @{start}: the link is busy, or the start is too soon",
         )
 
-    def _too_little(self, lease: Lease, start: int, end: int) -> Refusal:
+    def _too_little(self, lease: Lease, start: int, end: int, planner: Planner) -> Refusal:
         """The reason for an AR that finds no room, even by preemption."""
         schedule, demand = self._schedule, lease.demand
         until = f"and @{end}" if end < FOREVER else "and whenever it would end"
@@ -309,7 +287,7 @@ class Admission:
             return Refusal(
                 "no-room", f"{nodes(demand.count)} asked, {where} between @{start} {until}"
             )
-        table = schedule.table.fork()
+        trial = planner.table.fork()
         policy = self._policies.preemption
         by_id = {x.id: x for x in self._preemptible(start, end)}
         views = [
@@ -318,8 +296,8 @@ class Admission:
             if x.plan is not None
         ]
         for victim in policy.victims(lease.request, views):
-            table.withdraw(by_id[victim.request.id].hold)
-        most = level_count(table.room(demand.size, start, end, demand.allowed), FOREVER)
+            trial.withdraw(by_id[victim.request.id].hold)
+        most = level_count(trial.room(demand.size, start, end, demand.allowed), FOREVER)
         claim = schedule.claim
         enough = most >= demand.count
         if enough and claim is not None and not self._yields(claim, lease.request):
@@ -341,10 +319,10 @@ class Admission:
 
     # --- immediate leases -------------------------------------------------------------
 
-    def _start_now(self, lease: Lease) -> Refusal | None:
+    def _start_now(self, lease: Lease, planner: Planner) -> Refusal | None:
         """Start an immediate lease, as soon as its images can be there; or say why not."""
         schedule, image = self._schedule, lease.request.image
-        preparation, planner, now = schedule.preparation, schedule.planner, schedule.now
+        preparation, now = schedule.preparation, schedule.now
         plan, shipment = None, None
         if preparation is None or image is None:
             plan = planner.whole(lease, now, schedule.claim, 0)
@@ -359,21 +337,22 @@ class Admission:
             if found is not None:
                 plan, shipment = found
         if plan is None:
-            return Refusal("no-room", self._no_room_now(lease, now))
-        schedule.commit(lease, plan)
-        if shipment is not None:
-            schedule.ship(lease, shipment)
-        schedule.freed = schedule.freed or plan.start > schedule.now
+            return Refusal("no-room", self._no_room_now(lease, now, planner))
+        schedule.commit(lease, plan, shipment)
         return None
 
-    def _no_room_now(self, lease: Lease, start: int) -> str:
+    def _no_room_now(self, lease: Lease, start: int, planner: Planner) -> str:
         demand = lease.demand
         if demand.size is None:
             where = "not enough room" if demand.rules is None else "no room where each may run"
             return f"{nodes(demand.count)} asked for now, {where}"
         end = min(start + lease.remaining, FOREVER)
-        room = self._schedule.table.room(demand.size, start, end, demand.allowed)
+        room = planner.table.room(demand.size, start, end, demand.allowed)
         most = level_count(room, FOREVER)
         if most >= demand.count:
             return f"{nodes(demand.count)} asked for now; they would delay a lease that waits"
         return f"{nodes(demand.count)} asked for now, {most} free for as long as it would run"
+
+
+def _length(start: int, end: int) -> int:
+    return end - start if end < FOREVER else FOREVER

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
-from haizea.core.model.events import HostsPlanned
-from haizea.core.model.members import AR, RUN, SHUTDOWN
+from haizea.core.model.members import RUN, SHUTDOWN
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
@@ -26,13 +25,10 @@ class Promises:
 
     def movable(self, owner: int) -> Lease | None:
         """The lease that holds something, if its hosts are a plan and may be others."""
-        schedule = self._schedule
-        lease = schedule.leases.get(owner)
+        lease = self._schedule.leases.get(owner)
         if lease is None or lease.plan is None or lease.started or lease.bound is not None:
             return None
         plan = lease.plan
-        if lease.hold.hosts & schedule.table.shut:
-            return None
         if lease.request.fixed_hosts or not self._images_may_follow(lease):
             return None
         if any(phase.purpose not in (RUN, SHUTDOWN) for phase in plan.phases):
@@ -82,20 +78,3 @@ class Promises:
             assert plan is not None, "it has a plan"
             before, after = (hosts, plan.hosts) if back else (plan.hosts, hosts)
             reroute(preparation, lease.id, before, after)
-
-    def carry_out(self, moves: Sequence[Move], reason: str) -> None:
-        """Let leases have other hosts for the same time."""
-        schedule = self._schedule
-        for lease, _ in moves:
-            schedule.table.withdraw(lease.hold)
-        for lease, hosts in moves:
-            plan, hold = lease.plan, lease.hold
-            assert plan is not None, "it has a plan"
-            spread = lease.demand.spread(hosts)
-            plan.hosts, plan.use = hosts, spread.use
-            plan.hold = schedule.table.reserve(
-                hold.start, hold.end, plan.use, lease.id, firm=hold.firm, shape=spread.shape
-            )
-            schedule.touched[lease.id] = lease
-            if lease.request.kind is AR:
-                schedule.out.append(HostsPlanned(schedule.now, lease.id, hosts, reason))

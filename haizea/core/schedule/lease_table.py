@@ -1,13 +1,22 @@
 """The book of leases: their states, their stories and the queue.
 
-Everything that is said about a lease goes through here into ``out``, as a decision.
+Everything that is said about a lease goes through here, as a decision.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from haizea.core.model.events import Decision, Expected, OperationEnded, Purpose, StateChanged
+from haizea.core.model.events import (
+    Expected,
+    HostsLimited,
+    LeaseAccepted,
+    OperationEnded,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.model.hostrules import allowed_record
+from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.model.members import (
     PENDING,
@@ -21,30 +30,34 @@ from haizea.core.model.members import (
     SUSPENDED_SCHEDULED,
 )
 from haizea.core.model.policy import QueueOrderPolicy
+from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
+from haizea.core.schedule.instant import Instant
 from haizea.core.schedule.wait_queue import Line
 
 _SUSPENDED: Final = frozenset({SUSPENDED_PENDING, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
 
 
 class Book:
-    """All leases that are not over, and those that wait in the order of the queue.
+    """All leases that are not over, and those that wait in the order of the queue."""
 
-    ``arrived`` are the leases that came to wait since all were last looked at.
-    """
-
-    def __init__(self, now: int, order: QueueOrderPolicy) -> None:
-        self.now = now
+    def __init__(self, instant: Instant, order: QueueOrderPolicy) -> None:
         self.leases: dict[int, Lease] = {}
         self.waiting = Line()
-        self.arrived: list[Lease] = []
-        self.out: list[Decision] = []
-        #: Leases of which something changed since they were last asked for, by id.
-        self.touched: dict[int, Lease] = {}
         #: Leases that need particular hosts, or parts of hosts.
         self.picky: set[int] = set()
+        self._instant = instant
         self._order = order
+
+    def accept(self, lease: Lease) -> None:
+        """Tell of a lease that was just asked for, and where it may run."""
+        request, where = lease.request, lease.demand.where
+        self._instant.say(LeaseAccepted(self._instant.now, request))
+        if where != EVERYWHERE:
+            limits = allowed_record(where)
+            self._instant.say(HostsLimited(self._instant.now, lease.id, limits))
+        self.change(lease, PENDING)
 
     def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
         """The lease's state changes: the only place where one does."""
@@ -53,15 +66,27 @@ class Book:
             check_transition(lease.id, old, new, " → ".join(lease.story))
         lease.state = new
         lease.story.append(new)
-        lease.why = change = StateChanged(self.now, lease.id, old, new, reason, code)
-        self.out.append(change)
-        self.touched[lease.id] = lease
+        instant = self._instant
+        lease.why = change = StateChanged(instant.now, lease.id, old, new, reason, code)
+        instant.decisions.append(change)
+        instant.touched[lease.id] = lease
 
-    def restate(self, lease: Lease, state: State, since: int, reason: str, code: str) -> None:
-        """A lease that was known before is in the state that it was in."""
+    def recall(self, lease: Lease, record: LeaseRecord) -> None:
+        """A lease that was known before is as it was, but for its plan."""
+        state = record.state
+        self.join(lease, record.queued_since)
         lease.state = state
         lease.story.append(state)
-        lease.why = StateChanged(since, lease.id, state, state, reason, code)
+        lease.why = StateChanged(record.changed, lease.id, state, state, record.reason, record.code)
+        lease.remaining = record.remaining
+        lease.ran = record.ran
+        lease.saved = record.saved
+        lease.bound = record.bound
+        lease.failures = record.failures
+        lease.late = record.late
+        lease.expected = record.expected
+        if lease.saved:
+            self.picky.add(lease.id)
 
     def join(self, lease: Lease, since: int) -> None:
         """Give the lease the place in the queue of one that waits ``since`` then."""
@@ -80,7 +105,7 @@ class Book:
         elif state is not QUEUED:
             self.change(lease, QUEUED, reason, code)
         self.waiting.add(lease)
-        self.arrived.append(lease)
+        self._instant.arrived.append(lease)
 
     def expect(self, lease: Lease, start: int | None, reason: str) -> None:
         """Say when a waiting lease is expected to start, if that is news."""
@@ -89,8 +114,8 @@ class Book:
             self._say_expected(lease, reason)
 
     def _say_expected(self, lease: Lease, reason: str) -> None:
-        self.out.append(Expected(self.now, lease.id, lease.expected, reason))
-        self.touched[lease.id] = lease
+        self._instant.say(Expected(self._instant.now, lease.id, lease.expected, reason))
+        self._instant.touched[lease.id] = lease
 
     def explain(self, lease: Lease, start: int, reason: str) -> None:
         """Say why a lease with a reservation that was promised is where it is, if that is news."""
@@ -104,11 +129,31 @@ class Book:
         """Have another reason read for the state that a lease is in, which has been told."""
         assert lease.why is not None, "every lease came into its state somehow"
         lease.why = lease.why._replace(reason=reason)
-        self.touched[lease.id] = lease
+        self._instant.touched[lease.id] = lease
+
+    def fail_again(self, lease: Lease) -> int:
+        """One failure more of a lease; how many there are now."""
+        lease.failures += 1
+        self._instant.touched[lease.id] = lease
+        return lease.failures
+
+    def note_late(self, lease: Lease, reason: str) -> None:
+        """A lease is to start after its time; why."""
+        lease.late = reason
+        self._instant.touched[lease.id] = lease
+
+    def note_in_time(self, lease: Lease) -> None:
+        """An AR that was to start late and now has hosts for its own start is not late any more."""
+        if lease.hold.start == lease.request.start:
+            lease.late = ""
+
+    def cut(self, lease: Lease, remaining_seconds: int) -> None:
+        """A lease that starts late ends when it was to end: so much of it is left."""
+        lease.remaining = remaining_seconds
 
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
-        later = start > self.now
+        later = start > self._instant.now
         state = lease.state
         if state is QUEUED or state is PENDING:
             self.change(lease, SCHEDULED, f"expected to start @{start}" if later else "")
@@ -130,9 +175,10 @@ class Book:
         """Note that an operation of a lease is over, or goes on elsewhere; its progress counts."""
         assert lease.plan is not None, "it has a plan"
         assert lease.since is not None, "it is under way"
-        self.out.append(OperationEnded(lease.id, purpose, lease.since, self.now, lease.plan.use))
+        now = self._instant.now
+        self._instant.say(OperationEnded(lease.id, purpose, lease.since, now, lease.plan.use))
         if purpose is RUN:
-            seconds = self.now - lease.since
+            seconds = now - lease.since
             lease.ran += seconds
             if lease.remaining < FOREVER:
                 lease.remaining -= seconds

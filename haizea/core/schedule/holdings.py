@@ -1,0 +1,227 @@
+"""The holdings of plans: capacity of hosts, the shared file system, an entry in the agenda."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from haizea.core.model.events import HostsPlanned
+from haizea.core.model.members import AR, RUN, SUSPEND
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Hosts
+from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.planner import Planner
+from haizea.core.placement.remapping import Move
+from haizea.core.schedule.agenda import END, START, Agenda
+from haizea.core.schedule.instant import Instant
+
+
+class Holdings:
+    """Takes and gives back what plans need, when they are applied, changed and dropped."""
+
+    def __init__(self, planner: Planner, agenda: Agenda, instant: Instant) -> None:
+        self._planner = planner
+        self._table = planner.table
+        self._channel = planner.channel
+        self._agenda = agenda
+        self._instant = instant
+
+    # --- whole plans --------------------------------------------------------------------
+
+    def take(self, lease: Lease, plan: Plan, *, firm: bool) -> None:
+        """Give a lease a plan, from its first phase on."""
+        shape = lease.demand.spread(plan.hosts).shape
+        plan.hold = self._table.reserve(
+            plan.start, plan.end, plan.use, lease.id, firm=firm, shape=shape
+        )
+        for interval in plan.exclusive:
+            self._channel.reserve(*interval)
+        lease.plan = plan
+        lease.at = 0
+        lease.since = None
+        lease.token += 1
+        self._instant.touched[lease.id] = lease
+        self._agenda.add(plan.start, START, lease)
+
+    def exchange(self, lease: Lease, plan: Plan) -> None:
+        """Give a lease another plan in the place of one that has not begun and is provisional."""
+        assert lease.plan is not None, "it has a plan"
+        self._table.withdraw(lease.hold)
+        for interval in lease.plan.exclusive:
+            self._channel.release(*interval)
+        self.take(lease, plan, firm=False)
+
+    def give_back(self, lease: Lease) -> None:
+        """Take a lease's plan away; of what is under way, nothing is held any more."""
+        plan, instant = lease.plan, self._instant
+        assert plan is not None, "it has a plan"
+        for start, end in plan.exclusive:
+            self._channel.release(start, end)
+            if start < instant.now < end:
+                self._channel.reserve(start, instant.now)
+        if lease.hold.start <= instant.now < lease.hold.end:
+            instant.given_back.append((lease.hold.end, len(plan.use)))
+        self._table.release(lease.hold)
+        lease.plan = None
+        lease.since = None
+        lease.at = 0
+        lease.token += 1
+        instant.touched[lease.id] = lease
+        instant.freed = True
+
+    def unpin(self, lease: Lease) -> None:
+        """A waiting lease gives its hosts up, but not the time that it expects to start."""
+        self._table.release(lease.hold)
+        lease.plan = None
+        lease.token += 1
+
+    # --- other hosts --------------------------------------------------------------------
+
+    def move(self, moves: Sequence[Move], reason: str) -> None:
+        """Let leases that have not begun have other hosts for the same time, all at once."""
+        table, instant = self._table, self._instant
+        for lease, _ in moves:
+            table.withdraw(lease.hold)
+        for lease, hosts in moves:
+            plan, hold = lease.plan, lease.hold
+            assert plan is not None, "it has a plan"
+            spread = lease.demand.spread(hosts)
+            plan.hosts, plan.use = hosts, spread.use
+            plan.hold = table.reserve(
+                hold.start, hold.end, plan.use, lease.id, firm=hold.firm, shape=spread.shape
+            )
+            instant.touched[lease.id] = lease
+            if lease.request.kind is AR:
+                instant.say(HostsPlanned(instant.now, lease.id, hosts, reason))
+
+    def follow(self, lease: Lease, hosts: Hosts) -> None:
+        """A lease that runs holds these hosts from now on; there is room."""
+        plan, now, under_way = lease.plan, self._instant.now, lease.under_way
+        assert plan is not None, "it has a plan"
+        assert under_way is not None, "it runs"
+        self._table.release(lease.hold)
+        plan.hosts, plan.use = hosts, lease.demand.use(hosts)
+        plan.phases[lease.at] = Phase(RUN, now, under_way.end)
+        lease.since = now
+        plan.hold = self._table.reserve(now, plan.end, plan.use, lease.id)
+        self._instant.touched[lease.id] = lease
+
+    # --- other times --------------------------------------------------------------------
+
+    def again(self, lease: Lease) -> None:
+        """The times of a plan that is under way changed: what was on the agenda is void."""
+        lease.token += 1
+        self.go_on(lease)
+
+    def go_on(self, lease: Lease) -> None:
+        """Put the next thing that a lease does on the agenda."""
+        assert lease.plan is not None, "it has a plan"
+        self._instant.touched[lease.id] = lease
+        phase = lease.plan.phases[lease.at]
+        if lease.since is None:
+            self._agenda.add(phase.start, START, lease)
+        elif phase.end < FOREVER:
+            self._agenda.add(phase.end, END, lease)
+
+    def run_on(self, lease: Lease) -> None:
+        """A lease that was to be dropped now keeps its hosts until it is done."""
+        plan, table = lease.plan, self._table
+        assert plan is not None, "it has a plan"
+        assert lease.since is not None, "it runs"
+        plan.phases.pop()
+        self._planner.finish(lease, plan, lease.since)
+        plan.because = plan.code = ""
+        table.release(lease.hold)
+        plan.hold = table.reserve(table.now, plan.end, plan.use, lease.id)
+        self.again(lease)
+
+    def leave_at(self, lease: Lease, moment: int, reason: str, *, saved: bool) -> None:
+        """A lease that runs is off its hosts by then, to make room: suspended, or dropped."""
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        old = plan.phase(SUSPEND)
+        if old is not None:
+            self._free_files(plan, old)
+        plan.end_run(moment)
+        if saved:
+            self._planner.suspend(lease, plan, moment)
+            if self._planner.shares_files:
+                self._channel.reserve(*plan.exclusive[-1])
+        plan.because, plan.code = reason, "preempted"
+        self._table.change_end(lease.hold, plan.end)
+        self.again(lease)
+        self._instant.freed = True
+
+    def shift(self, lease: Lease, at: int, late_seconds: int) -> None:
+        """The lease's phase ``at`` ends so much later; what follows shifts.
+
+        To be done before the slot table lets the time pass.
+        """
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        phase = plan.phases[at]
+        plan.phases = shifted(plan.phases, at, late_seconds)
+        if self._planner.shares_files:
+            self._free_files(plan, phase)
+        self._table.change_end(lease.hold, plan.end)
+        self.again(lease)
+
+    def start_later(self, lease: Lease) -> int:
+        """The next phase of a lease under way starts now; how much later that is, in seconds.
+
+        It ends when it was to end, until it is shifted.
+        """
+        plan, now = lease.plan, self._instant.now
+        assert plan is not None, "it has a plan"
+        phase = plan.phases[lease.at]
+        plan.phases[lease.at] = Phase(phase.purpose, now, phase.end)
+        return now - phase.start
+
+    def end_with(self, lease: Lease, at: int) -> None:
+        """Nothing is to follow a lease's phase ``at``."""
+        assert lease.plan is not None, "it has a plan"
+        del lease.plan.phases[at + 1 :]
+
+    def begin_late(self, lease: Lease) -> None:
+        """A lease that should have begun begins now, and ends when it was to end."""
+        plan, now = lease.plan, self._instant.now
+        assert plan is not None, "it has a plan"
+        first = plan.phases[0]
+        if lease.remaining < FOREVER:
+            lease.remaining = plan.end - now
+        plan.phases[0] = Phase(first.purpose, now, first.end)
+        self._table.release(lease.hold)
+        plan.hold = self._table.reserve(now, plan.end, plan.use, lease.id)
+        self.again(lease)
+
+    def _free_files(self, plan: Plan, phase: Phase) -> None:
+        """A suspension or resumption does not have the shared files when it was to have them."""
+        interval = (phase.start, phase.end)
+        if interval in plan.exclusive:
+            plan.exclusive.remove(interval)
+            self._channel.release(*interval)
+
+
+def shifted(phases: list[Phase], at: int, late: int) -> list[Phase]:
+    """The phases with the one at ``at`` longer, and what follows later.
+
+    Where a suspension follows, a run in between is cut short rather than shifted, as long
+    as something is left of it: the suspension's end is what others count on.
+    """
+    result = phases[:at]
+    phase = phases[at]
+    result.append(Phase(phase.purpose, phase.start, phase.end + late))
+    rest = phases[at + 1 :]
+    shift = late
+    for i, later in enumerate(rest):
+        if (
+            later.purpose is RUN
+            and i + 1 < len(rest)
+            and rest[i + 1].purpose is SUSPEND
+            and later.end - later.start > shift
+        ):
+            result.append(Phase(later.purpose, later.start + shift, later.end))
+            shift = 0
+        else:
+            end = later.end if later.end >= FOREVER else later.end + shift
+            result.append(Phase(later.purpose, later.start + shift, end))
+    return result
