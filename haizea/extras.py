@@ -28,6 +28,7 @@ MODULES = {
     ),
     "opennebula": ("lark", "zmq"),
     "postgresql": ("psycopg",),
+    "study": ("pandas", "pyarrow"),
 }
 
 

@@ -98,13 +98,15 @@ class Simulation:
     """A simulation that is ready to run, once.
 
     Making it reads all that the configuration names; :meth:`run` runs it. ``faults`` are
-    things to go wrong. ``notes`` has what the user should know of the workload, such as
-    entries that were left out.
+    things to go wrong. ``workload`` takes the place of the trace, where it is given.
+    ``notes`` has what the user should know of the workload, such as entries that were left out.
 
     Raises :class:`RunError` where it cannot run.
     """
 
-    def __init__(self, config: Config, *, faults: Faults | None = None) -> None:
+    def __init__(
+        self, config: Config, *, faults: Faults | None = None, workload: Workload | None = None
+    ) -> None:
         _check_kind(config)
         self._config = config
         self._policies = policies_of(config)
@@ -112,7 +114,7 @@ class Simulation:
         self._probes = _probes(config)
         # Kept, though nobody asks for it again: what lies among the requests in memory would
         # leave holes, and whatever a long run makes would be scattered over them.
-        self._workload = workload = _workload(config)
+        self._workload = workload = _workload(config, workload)
         self.site, bound = _bound(config, workload)
         self.notes = workload.told()
         if not bound.requests:
@@ -313,14 +315,14 @@ def _probes(config: Config) -> list[Probe]:
         raise RunError(f"{config.path}: [accounting] probes: {error}") from None
 
 
-def _workload(config: Config) -> Workload:
-    """The requests of the trace and what is added to them, as ``[tracefile]`` says."""
+def _workload(config: Config, given: Workload | None) -> Workload:
+    """The requests of the trace, or in its place, and what ``[tracefile]`` adds to them."""
     trace = config.tracefile
     assert trace.tracefile is not None, "a configuration of a simulation names its trace"
     origin = config.simulation.starttime
     swf = ReadOptions(trace.processors_per_node, dict(trace.node_capacity))
     try:
-        workload = read(trace.tracefile, swf, origin)
+        workload = read(trace.tracefile, swf, origin) if given is None else given
         if trace.imagefile is not None:
             workload = with_images(workload, read_images(trace.imagefile))
         if trace.injectionfile is not None:

@@ -25,7 +25,7 @@ PAGES = [
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A directory with the samples in it, as a clone has them."""
-    for folder in ("etc", "traces"):
+    for folder in ("etc", "studies", "traces"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 

@@ -36,7 +36,7 @@ SERVICE = "etc/sample_service.conf"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A directory with the samples in it, as a clone has them."""
-    for folder in ("etc", "traces"):
+    for folder in ("etc", "studies", "traces"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
@@ -99,6 +99,7 @@ def test_a_service_needs_one_extra(checkout: Path) -> None:
         (["run", "database.conf"], (), "uvicorn", "postgresql"),
         (["run", "database.conf"], ("service",), "psycopg", "postgresql"),
         (["opennebula", "sandbox", "--port", "0"], (), "pyzmq", "opennebula"),
+        (["study", "run", "studies/sample.yaml"], (), "pyarrow", "study"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, (list, tuple)) else value,
 )
@@ -194,6 +195,6 @@ def test_several_extras_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_tests_install_all_extras() -> None:
-    assert requirements("all") == requirements("service", "opennebula", "postgresql")
+    assert requirements("all") == requirements("service", "opennebula", "postgresql", "study")
     assert requirements("test") > requirements("all")
     assert {"lark", "fastapi", "psycopg"} <= requirements("all")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 #: Rooms from the top down. A room imports from those below it, never from its own row.
 LAYERS = (
     {"cli"},
-    {"service"},
+    {"service", "study"},
     {"runtime"},
     {"report"},
     {"loop"},

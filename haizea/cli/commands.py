@@ -28,6 +28,7 @@ COMMANDS = {
     "opennebula": Place(
         "opennebula_command", "opennebula", "Haizea and OpenNebula: try, check, set up."
     ),
+    "study": Place("study_command", "study", "Many runs from one file, tables and a report."),
     "sample-config": Place(
         "config_commands", "sample_config", "Print a commented sample configuration."
     ),

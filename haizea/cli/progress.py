@@ -103,3 +103,54 @@ def _clock(seconds: float) -> str:
     minutes, s = divmod(int(seconds + 0.5), 60)
     hours, m = divmod(minutes, 60)
     return f"{hours}:{m:02}:{s:02}" if hours else f"{m:02}:{s:02}"
+
+
+class RunsBar:
+    """Shows on a terminal how far a study is, and how long the rest will take.
+
+    The guess is by the time that passed since the first run was begun, so it knows how many
+    go at the same time.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        columns: Callable[[], int] | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._columns = columns or (lambda: _columns_of(stream))
+        self._seconds = seconds
+        self._began = seconds()
+        self._drawn = 0
+
+    def tell(self, over: int, total: int, failed: int, _: float) -> None:
+        """Draw the bar when ``over`` of ``total`` runs are over, ``failed`` of them in vain."""
+        line = self.line(over, total, failed, self._seconds() - self._began, self._columns() - 1)
+        self._draw(line)
+
+    def line(self, over: int, total: int, failed: int, elapsed_seconds: float, columns: int) -> str:
+        """The bar, in at most ``columns`` characters; what does not fit is left out."""
+        share = over / total if total else 1.0
+        text = f"{over}/{total} runs"
+        if over:
+            text += f"  {_clock(elapsed_seconds * (1 - share) / share)} left"
+        if failed:
+            text += f"  {failed} failed"
+        room = min(columns - len(text) - 3, _MOST_BAR_COLUMNS)
+        if room < _LEAST_BAR_COLUMNS:
+            return text[: max(columns, 0)]
+        full = int(share * room)
+        return f"[{'#' * full}{'.' * (room - full)}] {text}"
+
+    def erase(self) -> None:
+        """Leave the terminal's line empty."""
+        self._draw("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _draw(self, line: str) -> None:
+        self._stream.write("\r" + line + " " * (self._drawn - len(line)))
+        self._stream.flush()
+        self._drawn = len(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import signal
@@ -24,7 +23,7 @@ from haizea.clock import Clock
 from haizea.config import Config, load
 from haizea.config.combinations import combinations
 from haizea.config.words import LogLevel
-from haizea.loop import Observer
+from haizea.loop import Observer, collecting_rarely
 from haizea.report import LEVELS, STATUS, ClockFormatter, DecisionLog, StatusLog
 from haizea.runtime import RunError, RunOutcome, Simulation, Status
 from haizea.times import format_utc
@@ -132,7 +131,7 @@ def _run(
     if not quiet and sys.stderr.isatty() and _leaves_terminal_alone(config):
         bar = ProgressBar(sys.stderr, simulation.tally, simulation.total)
         observers.append(bar)
-    with _interruptible(simulation) as caught, _collecting_rarely():
+    with _interruptible(simulation) as caught, collecting_rarely():
         try:
             outcome = simulation.run(observers)
         finally:
@@ -144,22 +143,6 @@ def _run(
     if outcome.message:
         click.echo(f"Error: {outcome.message}", err=True)
     return 128 + caught[0] if outcome.status is Status.INTERRUPTED else outcome.exit_status
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Let Python look for garbage less often, and not among what the run begins with.
-
-    A simulation makes millions of small objects and next to no cycles of them.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _leaves_terminal_alone(config: Config) -> bool:

@@ -19,11 +19,11 @@ from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
+from haizea.workloads.yaml_nodes import compose
 
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 2 << 20
-MAX_DEPTH = 12
 
 WORKLOAD_FIELDS = ("name", "description", "site", "leases")
 SITE_FIELDS = ("resource-types", "nodes")
@@ -41,28 +41,6 @@ LEASE_FIELDS = (
 IMAGE_FIELDS = ("id", "size")
 
 
-class _Loader(yaml.SafeLoader):
-    """Composes nodes without aliases and without deep nesting."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(
-                problem="anchors (&) and aliases (*) are not taken here",
-                problem_mark=event.start_mark,
-            )
-        if self.depth >= MAX_DEPTH:
-            raise yaml.MarkedYAMLError(
-                problem="this is nested too deep", problem_mark=event.start_mark
-            )
-        self.depth += 1
-        node: yaml.Node | None = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
 def read_yaml(source: Source, start: Callable[[str], int] = values.start) -> Workload:
     """The workload in a YAML file; :class:`WorkloadError` says what is wrong with it.
 
@@ -70,19 +48,7 @@ def read_yaml(source: Source, start: Callable[[str], int] = values.start) -> Wor
     """
     content = source.whole(MAX_FILE_BYTES)
     reader = _Reader(source.name, start)
-    try:
-        root = yaml.compose(content, Loader=_Loader)
-    except yaml.MarkedYAMLError as wrong:
-        mark = wrong.problem_mark or wrong.context_mark
-        raise WorkloadError(
-            source.name,
-            None if mark is None else mark.line + 1,
-            message=f"this is not YAML as taken here: {wrong.problem or wrong.context}",
-        ) from None
-    except yaml.YAMLError as wrong:
-        raise WorkloadError(
-            source.name, message=f"this is not YAML: {str(wrong).splitlines()[0]}"
-        ) from None
+    root = compose(content, source.name)
     if root is None:
         raise WorkloadError(source.name, message="the file is empty; it has no leases")
     return reader.workload(root, source.path.name)
