@@ -19,6 +19,7 @@ MODULES = {
     "service": (
         "alembic",
         "fastapi",
+        "fastapi_offline",
         "h11",
         "prometheus_client",
         "pydantic",

@@ -21,7 +21,7 @@ LAYERS = (
     {"loop"},
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
-    {"extras", "locks", "plugins", "service_types", "times"},
+    {"extras", "locks", "plugins", "service_types", "times", "web"},
     {"core"},
 )
 
@@ -474,6 +474,35 @@ def matches(pattern: re.Pattern[str], text: str) -> Iterator[Finding]:
     for number, line in enumerate(text.splitlines(), start=1):
         for match in pattern.finditer(line):
             yield number, match[0]
+
+
+def test_files_of_the_web_interface_are_short() -> None:
+    static = ROOT / "haizea" / "web" / "static"
+    lines = {path: path.read_text("utf-8").count("\n") for path in web_files(static)}
+    assert lines, "the web interface is not there"
+    long = {str(p.relative_to(ROOT)): n for p, n in lines.items() if n > MOST_FILE_LINES}
+    assert not long, f"at most {MOST_FILE_LINES} lines, split: {long}"
+
+
+def web_files(folder: Path) -> Iterator[Path]:
+    """The scripts, styles and pages of the web interface."""
+    for suffix in ("css", "html", "js"):
+        yield from sorted(folder.rglob(f"*.{suffix}"))
+
+
+#: What a browser would load from elsewhere, run out of a page, or make into markup.
+FOREIGN = re.compile(
+    r"https?://(?!www\.w3\.org/)|innerHTML|outerHTML|insertAdjacentHTML|\beval\(|new Function"
+    r"|\son\w+=|<style|\sstyle="
+)
+
+
+def test_the_web_interface_has_all_it_needs_in_files_of_its_own() -> None:
+    broken: list[str] = []
+    for path in web_files(ROOT / "haizea" / "web" / "static"):
+        found = matches(FOREIGN, path.read_text(encoding="utf-8"))
+        broken += told(path, found)
+    assert not broken, "\n" + "\n".join(broken)
 
 
 def told(path: Path, findings: Iterator[Finding]) -> list[str]:

@@ -295,6 +295,23 @@ class TokenList(Answer):
     tokens: list[TokenOut]
 
 
+class SessionOut(Answer):
+    """The bearer of a session or a token."""
+
+    name: str = Field(description="The token's name, or which user of OpenNebula it is.")
+    role: Role
+    owner: str = Field(description="Whose leases are asked for.")
+    expires: When | None = Field(description="When the session, or the token, is over.")
+    csrf: str | None = Field(
+        description="Goes into the header `X-CSRF-Token` of each request that changes something;"
+        " `null` where a token was shown, with which no request needs it."
+    )
+    zone: str = Field(
+        description="The service's local time zone, by name or as an offset.",
+        examples=["Europe/Madrid"],
+    )
+
+
 class EventOut(Answer):
     """Something that was decided; what is of no concern to its kind is `null`."""
 

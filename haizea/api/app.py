@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from haizea import __version__
-from haizea.api import events, leases, page, sites, tokens
+from haizea.api import events, leases, pages, signing_in, sites, tokens
 from haizea.api.answers import EventOut
 from haizea.api.calls import Calls
 from haizea.api.forms import LeaseForm, schema_of
@@ -23,6 +23,7 @@ from haizea.api.identities import CheckPassword, Identities
 from haizea.api.interface import Here, Interface
 from haizea.api.manager import Busy, Draft, Manager, Unavailable
 from haizea.api.problems import Problem, Refused, invalid, later
+from haizea.api.sessions import Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
 
@@ -51,6 +52,7 @@ _TAGS = [
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "service", "description": "How the service is."},
     {"name": "tokens", "description": "Who may do what."},
+    {"name": "sessions", "description": "Signing in with a browser."},
 ]
 
 
@@ -77,6 +79,8 @@ def make_app(
     ``closing`` is set.
     """
     settings = settings or ApiSettings()
+    sessions = Sessions(manager, settings.session_seconds)
+    look_up = Calls("tokens", settings.token_threads)
     interface = Interface(
         manager=manager,
         settings=settings,
@@ -84,7 +88,8 @@ def make_app(
         ask=Calls("questions", settings.question_threads, settings.own_question_threads),
         read_yaml=Calls("yaml", 1, 1),
         stream=Calls("streams", settings.stream_threads),
-        identities=Identities(manager, Calls("tokens", settings.token_threads), check_password),
+        identities=Identities(manager, look_up, sessions, check_password),
+        sessions=sessions,
         shares=Shares(settings),
     )
     app = _App(
@@ -108,9 +113,16 @@ def make_app(
         identities=interface.identities,
         meters=interface.meters,
         shares=interface.shares,
-        open_paths=frozenset({"/health", page.PATH}),
+        is_open=_is_open,
     )
     return app
+
+
+def _is_open(method: str, path: str) -> bool:
+    """Tell whether a request needs no token: for monitoring, pages, and to sign in."""
+    if path == f"{PREFIX}{signing_in.PATH}":
+        return method == "POST"
+    return path == "/health" or pages.has(path)
 
 
 def _json_alone(content: bytes, media_type: str) -> Draft:
@@ -149,9 +161,9 @@ def _operation_id(route: APIRoute) -> str:
 
 def _include_routes(app: FastAPI) -> None:
     app.include_router(sites.plain_router)
-    for module in (leases, sites, events, tokens):
+    for module in (leases, sites, events, tokens, signing_in):
         app.include_router(module.router, prefix=PREFIX)
-    app.include_router(page.router)
+    app.include_router(pages.router)
 
 
 def _describe(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ see it, so that whoever has no token learns nothing, not even which routes there
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,10 +16,11 @@ from typing import Any
 
 from haizea.api.calls import ASKING
 from haizea.api.connection import CONNECTION
-from haizea.api.identities import Identities
+from haizea.api.identities import BY_SESSION, Identities
 from haizea.api.manager import Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import Refused, later, unauthorized
+from haizea.api.sessions import csrf_of
 from haizea.api.settings import ApiSettings
 from haizea.api.shares import Shares
 from haizea.service_types import Role, TokenInfo
@@ -43,7 +45,8 @@ _logger = logging.getLogger("haizea.api")
 
 
 class Guard:
-    """Middleware around all routes but those of ``open_paths``, which need no token."""
+    """Middleware around all routes. Those for which ``is_open`` says so, by method and path, need
+    no token."""
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Guard:
         identities: Identities,
         meters: Meters,
         shares: Shares,
-        open_paths: frozenset[str],
+        is_open: Callable[[str, str], bool],
     ) -> None:
         self._app = app
         self._settings = settings
@@ -60,7 +63,7 @@ class Guard:
         self._meters = meters
         self._shares = shares
         self._unknown = 0
-        self._open_paths = open_paths
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or have it answered."""
@@ -85,7 +88,7 @@ class Guard:
             _log(scope, answer.status, time.monotonic() - began)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if scope["path"] in self._open_paths:
+        if self._is_open(scope["method"], scope["path"]):
             await self._take(scope, receive, answer)
             return
         token = await self._identify(scope)
@@ -109,7 +112,7 @@ class Guard:
 
     async def _identify(self, scope: Scope) -> TokenInfo:
         """Return the token that the request is from, which its scope has from then on."""
-        secret = self._identities.shown(scope["headers"])
+        secret = self._identities.shown(scope)
         if secret is None:
             raise unauthorized()
         if self._unknown >= self._settings.most_unknown_requests:
@@ -128,6 +131,8 @@ class Guard:
             self._unknown -= 1
         if token is None:
             raise unauthorized()
+        if secret.startswith(BY_SESSION):
+            _check_own_page(scope, secret)
         scope[TOKEN], scope[SECRET] = token, secret
         connection = scope.get("state", {}).get(CONNECTION)
         if connection is not None:
@@ -163,6 +168,21 @@ class Guard:
 
 
 _CLOSE = {"Connection": "close"}
+
+
+def _check_own_page(scope: Scope, shown: str) -> None:
+    """Raise :class:`Refused` for a change that a page of ours did not send.
+
+    A browser sends cookies along with requests of which the user knows nothing.
+    """
+    if scope["method"] in {"GET", "HEAD"}:
+        return
+    wanted = csrf_of(shown.removeprefix(BY_SESSION)).encode()
+    told = [value for name, value in scope["headers"] if name == b"x-csrf-token"]
+    if len(told) != 1 or not hmac.compare_digest(told[0], wanted):
+        raise Refused(
+            403, "csrf", "this changes something: send the session's csrf as X-CSRF-Token"
+        )
 
 
 class _Answer:

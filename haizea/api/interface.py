@@ -18,6 +18,7 @@ from haizea.api.identities import Identities
 from haizea.api.manager import Manager
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
+from haizea.api.sessions import Attempts, Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
 from haizea.core.model.records import LeaseRecord
@@ -42,9 +43,11 @@ class Interface:
     read_yaml: Calls
     stream: Calls
     identities: Identities
+    sessions: Sessions
     shares: Shares
     meters: Meters = field(default_factory=Meters)
     bells: Bells = field(default_factory=Bells)
+    attempts: Attempts = field(default_factory=Attempts)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:

@@ -319,6 +319,15 @@ class Manager(Protocol):
     def identify(self, secret: str) -> TokenInfo | None:
         """The token with this secret; ``None`` if there is none, or it is revoked or expired."""
 
+    def token(self, token_id: int) -> TokenInfo | None:
+        """The token with this id; ``None`` if there is none, or it is revoked or expired."""
+
+    def kept_sessions(self) -> str | None:
+        """Return the text that :meth:`keep_sessions` was given last, ``None`` if there is none."""
+
+    def keep_sessions(self, text: str) -> None:
+        """Keep what is to be known of browsers' sessions after a restart."""
+
     def tokens(self) -> list[TokenInfo]:
         """All tokens, by id."""
 

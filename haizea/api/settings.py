@@ -46,7 +46,8 @@ class ApiSettings:
     one address, ``most_unknown_connections`` have shown no good token.
     Questions are answered by ``question_threads``, of which one owner has
     ``own_question_threads`` at most, streams read by ``stream_threads``, tokens looked up by
-    ``token_threads``. YAML is read by one thread, ``most_yaml_bytes`` of it at most.
+    ``token_threads``. A browser's session is good for ``session_seconds``.
+    YAML is read by one thread, ``most_yaml_bytes`` of it at most.
     """
 
     most_body_bytes: int = 64 * 1024
@@ -72,3 +73,4 @@ class ApiSettings:
     own_question_threads: int = 2
     stream_threads: int = 2
     token_threads: int = 4
+    session_seconds: int = 12 * 3600

@@ -40,6 +40,7 @@ from haizea.store import Store, StoreError
 
 #: So many events are read for a lease's story, or operations for a time.
 _MOST_EVENTS = 10_000
+_SESSIONS = "sessions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +281,21 @@ class ServiceManager:
         """The token with this secret."""
         with _answers():
             return self._store.tokens.check(secret)
+
+    def token(self, token_id: int) -> TokenInfo | None:
+        """The token with this id, if it is good."""
+        with _answers():
+            return self._store.tokens.find(token_id)
+
+    def kept_sessions(self) -> str | None:
+        """Return what is known of browsers' sessions."""
+        with _answers():
+            return self._store.setting(_SESSIONS)
+
+    def keep_sessions(self, text: str) -> None:
+        """Keep what is to be known of browsers' sessions."""
+        with _answers():
+            self._store.set_setting(_SESSIONS, text)
 
     def tokens(self) -> list[TokenInfo]:
         """All tokens."""

@@ -26,6 +26,7 @@ _COARSE_SECONDS = 3600
 
 
 _BY_DIGEST = sa.select(tokens).where(tokens.c.digest == sa.bindparam("digest"))
+_BY_ID = sa.select(tokens).where(tokens.c.id == sa.bindparam("token_id"))
 
 
 class TokenTable:
@@ -100,6 +101,15 @@ class TokenTable:
         # What can be learnt from how long the search took is about digests, not secrets.
         if row is None or not hmac.compare_digest(row.digest, digest):
             return None
+        return self._used(row, now)
+
+    def find(self, token_id: int) -> TokenInfo | None:
+        """The token with this id, unless it was revoked or has expired; it is used now."""
+        with self._database.reading() as connection:
+            row = connection.execute(_BY_ID, {"token_id": token_id}).first()
+        return None if row is None else self._used(row, int(time.time()))
+
+    def _used(self, row: sa.Row[tuple[object, ...]], now: int) -> TokenInfo | None:
         if row.revoked is not None or (row.expires is not None and row.expires <= now):
             return None
         if row.last_used is None or row.last_used + _COARSE_SECONDS <= now:

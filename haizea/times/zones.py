@@ -6,6 +6,7 @@ write instead.
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
@@ -33,6 +34,18 @@ class SystemZone(tzinfo):
 
     def __repr__(self) -> str:
         return "SystemZone()"
+
+
+def local_zone_name() -> str:
+    """The system's zone by name, as ``Europe/Madrid``; its present offset where it has no name."""
+    told = os.environ.get("TZ", "").removeprefix(":")
+    link = os.path.realpath(told if told.startswith("/") else "/etc/localtime")
+    name = told if told and not told.startswith("/") else link.partition("/zoneinfo/")[2]
+    try:
+        _named_zone(name, name)
+    except ValueError:
+        return datetime.now().astimezone().isoformat()[-6:]
+    return name
 
 
 def _of_system(moment: datetime) -> datetime:

@@ -93,6 +93,7 @@ class SmallManager:
         self._queue: list[int] = []
         self._watchers: list[Callable[[], None]] = []
         self._tokens: dict[str, TokenInfo] = {}
+        self._sessions: str | None = None
         self._next = 1
         self._thread = threading.Thread(target=self._run, name="scheduler")
 
@@ -368,6 +369,19 @@ class SmallManager:
             )
             self._tokens[secret] = token
         return token, secret
+
+    def token(self, token_id: int) -> TokenInfo | None:
+        with self._asked():
+            good = (t for t in self._tokens.values() if t.id == token_id and not t.revoked)
+            return next(good, None)
+
+    def kept_sessions(self) -> str | None:
+        with self._asked():
+            return self._sessions
+
+    def keep_sessions(self, text: str) -> None:
+        with self._asked():
+            self._sessions = text
 
     def revoke_token(self, which: str) -> TokenInfo | None:
         with self._asked():

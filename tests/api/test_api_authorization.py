@@ -48,7 +48,12 @@ ROUTES = {
     "GET /v1/tokens": Route("/v1/tokens", 403, 200, 403),
     "POST /v1/tokens": Route("/v1/tokens", 403, 201, 403, {"name": "new", "role": "operator"}),
     "DELETE /v1/tokens/{which}": Route("/v1/tokens/spare", 403, 200, 403),
+    "POST /v1/session": Route("/v1/session", 401, 401, 401, {"token": "hz_nobody"}),
+    "GET /v1/session": Route("/v1/session", 200, 200, 200),
+    "DELETE /v1/session": Route("/v1/session", 204, 204, 204),
 }
+#: Those that anybody may ask, without a token.
+OPEN = {"GET /health", "POST /v1/session"}
 BAD_SECRETS = {
     "missing": None,
     "unknown": "hz_nobody",
@@ -117,7 +122,7 @@ def test_each_role_may_do_what_it_may(service: LiveService, name: str, who: str)
 @pytest.mark.parametrize("bad", BAD_SECRETS)
 @pytest.mark.parametrize(
     "target",
-    [*(name for name in ROUTES if name != "GET /health"), "openapi", "no-route", "wrong-method"],
+    [*(name for name in ROUTES if name not in OPEN), "openapi", "no-route", "wrong-method"],
 )
 def test_no_good_token_learns_nothing(service: LiveService, target: str, bad: str) -> None:
     secret = BAD_SECRETS[bad]

@@ -283,24 +283,12 @@ def test_waiting_requests_are_answered_when_the_service_ends(service: Service) -
 
 def test_answers_say_little_of_who_gives_them(service: Service) -> None:
     with service.client("anna") as anna:
-        for path in ("/v1/leases", "/v1/nowhere", "/docs", "/health"):
+        for path in ("/v1/leases", "/v1/nowhere", "/", "/docs", "/health"):
             headers = anna.get(path).headers
             assert "server" not in headers
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["cache-control"] == "no-store"
             assert headers["content-security-policy"].startswith("default-src 'none'")
-
-
-def test_the_page_needs_nothing_from_elsewhere(service: Service) -> None:
-    answer = httpx.get(f"{service.url}/docs")
-    policy = answer.headers["content-security-policy"]
-    assert answer.status_code == 200
-    assert "http:" not in answer.text
-    assert "https:" not in answer.text
-    assert " src=" not in answer.text
-    assert " style=" not in answer.text
-    assert "unsafe" not in policy
-    assert policy.count("'sha256-") == 2
 
 
 def test_figures_are_in_the_format_of_prometheus(service: Service) -> None:
@@ -400,7 +388,7 @@ def test_a_request_that_says_twice_where_its_body_ends_is_refused(service: Servi
 
 
 @pytest.mark.parametrize(
-    "path", ["/health", "/docs", "/v1/leases", "/v1/openapi.json", "/v1/events"]
+    "path", ["/health", "/", "/docs", "/v1/leases", "/v1/openapi.json", "/v1/events"]
 )
 def test_the_head_of_an_answer_can_be_asked_for(service: Service, path: str) -> None:
     with service.client("anna") as anna:

@@ -1,0 +1,28 @@
+// Addresses of views: #/name/part?key=value. Every view has its own, which can be shared.
+
+/** The view that the address names: {name, part, params}. */
+export function here() {
+  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, part = ""] = path.split("/").map(decodeURIComponent);
+  return { name: name || "timeline", part, params: new URLSearchParams(search) };
+}
+
+/** The address of a view; params that are null or empty are left out. */
+export function address(name, part = "", params = {}) {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== null && value !== undefined && value !== "" && value !== false) search.set(key, value);
+  }
+  const path = part === "" ? name : `${name}/${encodeURIComponent(part)}`;
+  const text = search.toString();
+  return `#/${path}${text ? `?${text}` : ""}`;
+}
+
+export function go(name, part, params) {
+  location.hash = address(name, part, params);
+}
+
+/** Change the address without showing another view: a filter, a zoom. */
+export function note(name, part, params) {
+  history.replaceState(null, "", address(name, part, params));
+}

@@ -1,0 +1,82 @@
+// States, purposes and amounts as people read them.
+import { h } from "./dom.js";
+import { t } from "./texts.js";
+
+const TONES = {
+  Active: "run",
+  Scheduled: "plan", Ready: "plan", "Resumed-Ready": "plan", "Suspended-Scheduled": "sleep",
+  New: "wait", Pending: "wait", Queued: "wait",
+  "Suspended-Queued": "sleep", "Suspended-Pending": "sleep",
+  Preparing: "work", Suspending: "work", Migrating: "work", Resuming: "work",
+  Done: "done", Cancelled: "done", Rejected: "bad", Failed: "bad",
+};
+const WAITING = new Set(["New", "Pending", "Queued", "Suspended-Pending", "Suspended-Queued"]);
+const PLANNED = new Set(["Scheduled", "Ready", "Suspended-Scheduled", "Resumed-Ready"]);
+const OVER = new Set(["Done", "Cancelled", "Rejected", "Failed"]);
+
+export const tone = (state) => TONES[state] || "wait";
+export const isOver = (state) => OVER.has(state);
+export const isWaiting = (state) => WAITING.has(state);
+
+/** Which of the groups that lists are filtered by a state is in. */
+export function group(state) {
+  if (OVER.has(state)) return "over";
+  if (WAITING.has(state)) return "waiting";
+  return PLANNED.has(state) ? "planned" : "running";
+}
+
+/** A state as a mark with a word: never a colour alone. */
+export function stateMark(state) {
+  return h("span", { class: `mark mark-${tone(state)}` }, state);
+}
+
+/** Amounts by resource type, short: "2 cores, 4 GB". */
+export function amounts(resources) {
+  return Object.entries(resources).map(([name, amount]) => amountOf(name, amount)).join(", ");
+}
+
+/** An amount of one type of resource. */
+export function amountOf(name, amount) {
+  if (name === "CPU") return t("cores", { count: Number((amount / 100).toFixed(2)) });
+  if (name === "Memory") return memory(amount);
+  return `${amount} ${name}`;
+}
+
+/** Megabytes, in gigabytes where that is shorter. */
+export function memory(megabytes) {
+  return megabytes >= 1024 ? `${Number((megabytes / 1024).toFixed(1))} GB` : `${megabytes} MB`;
+}
+
+/** The nodes of a lease: "4 × 2 cores, 4 GB". */
+export function nodesText(nodes) {
+  return nodes.map((set) => t("nodesOf", { count: set.count, resources: amounts(set.resources) })).join("; ");
+}
+
+export const nodeCount = (nodes) => nodes.reduce((sum, set) => sum + set.count, 0);
+
+/** Names of hosts, runs of numbers as one: "host-1 to host-8, host-12". */
+export function hostsText(names) {
+  const runs = [];
+  for (const name of new Set(names)) {
+    const [, stem, number] = /^(.*?)(\d*)$/.exec(name);
+    const last = runs.at(-1);
+    if (last && number && last.stem === stem && Number(number) === last.number + 1) {
+      last.to = name;
+      last.number += 1;
+    } else runs.push({ from: name, to: name, stem, number: number ? Number(number) : NaN });
+  }
+  return runs.map(({ from, to }) => (from === to ? from : `${from} to ${to}`)).join(", ");
+}
+
+/** When a lease begins, or began: {time, about}. */
+export function startOf(lease) {
+  if (lease.started) return { time: lease.started, about: false };
+  if (lease.planned_start) return { time: lease.planned_start, about: false };
+  if (lease.expected) return { time: lease.expected, about: true };
+  return { time: lease.start, about: false };
+}
+
+/** When a lease is over, or was: an ISO time or null. */
+export function endOf(lease) {
+  return lease.ended || lease.planned_end || null;
+}
