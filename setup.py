@@ -22,6 +22,7 @@ INTERPRETED = {
     "lease",
     "lifecycle",
     "policy",
+    "reasons",
     "settings",
 }
 

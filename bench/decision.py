@@ -20,6 +20,7 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+from haizea.wording import in_words
 
 HOSTS = 10_000
 LEASES, NODES_EACH = 5000, 10
@@ -60,7 +61,7 @@ def _accepted(scheduler: Scheduler, request: LeaseRequest) -> float:
     decisions = scheduler.handle(0, [LeaseSubmitted(request)])
     taken = time.process_time() - begun
     last = [d for d in decisions if isinstance(d, StateChanged)][-1]
-    assert last.new is State.SCHEDULED, f"lease {request.id} is {last.new}: {last.reason}"
+    assert last.new is State.SCHEDULED, f"lease {request.id} is {last.new}: {in_words(last.reason)}"
     return taken
 
 

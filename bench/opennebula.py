@@ -132,7 +132,7 @@ class Case:
         for asking, event in zip(asked, inputs, strict=False):
             assert isinstance(event, LeaseSubmitted), "they come first"
             record = records[event.request.id]
-            self.backend.answered(asking, record.id, record.state, record.reason, False)
+            self.backend.answered(asking, record, False)
         self.backend.enact(self.now, decisions)
         return decisions
 

@@ -18,6 +18,7 @@ from haizea.core.model.events import Decision, Input, LeaseAccepted, LeaseSubmit
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import BEST_EFFORT, FAILED, NEW
+from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
 
 #: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
@@ -110,7 +111,7 @@ class Tally:
         self.finished = 0
         self.best_effort_submitted = 0
         self.best_effort_finished = 0
-        self.failure: tuple[int, str] | None = None
+        self.failure: tuple[int, Reason | None] | None = None
         self._states = dict.fromkeys(State, 0)
         self._best_effort: set[int] = set()
 

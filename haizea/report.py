@@ -31,7 +31,8 @@ from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.placement.durations import Rates
 from haizea.loop import Tally
-from haizea.times import format_utc, spell_times
+from haizea.times import format_utc
+from haizea.wording import in_words
 
 STATUS = 25
 VDEBUG = 5
@@ -143,15 +144,15 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"lease {request.id} is asked for: {describe_request(request, site)}"
         case StateChanged(lease_id=lease_id, old=old, new=new, reason=reason):
             return f"lease {lease_id}: {old} -> {new}" + (
-                f": {spell_times(reason)}" if reason else ""
+                f": {in_words(reason)}" if reason is not None else ""
             )
         case HostsLimited(lease_id=lease_id, allowed=allowed):
             return f"lease {lease_id}: {describe_allowed(allowed)}"
         case Expected(lease_id=lease_id, start=start, reason=reason):
             when = "at no known time" if start is None else f"at {format_utc(start)}"
-            return f"lease {lease_id} is expected to start {when}: {spell_times(reason)}"
+            return f"lease {lease_id} is expected to start {when}: {in_words(reason)}"
         case HostsPlanned(lease_id=lease_id, hosts=planned, reason=reason):
-            return f"lease {lease_id} is to run on {_names(planned, hosts)}: {spell_times(reason)}"
+            return f"lease {lease_id} is to run on {_names(planned, hosts)}: {in_words(reason)}"
         case OperationStarted():
             return (
                 f"lease {decision.lease_id}: {decision.purpose} until {format_utc(decision.end)}"

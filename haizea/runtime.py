@@ -36,6 +36,7 @@ from haizea.plugins import PluginError
 from haizea.policies.registry import make_policies
 from haizea.times import format_time
 from haizea.times.durations import format_span
+from haizea.wording import in_words
 from haizea.workloads import (
     BoundWorkload,
     ReadOptions,
@@ -218,8 +219,8 @@ class Simulation:
             lease_id, reason = self.tally.failure
             return (
                 Status.FAILED,
-                f"lease {lease_id} failed at {format_time(self.clock.now())}: {reason}"
-                f" (lease-failure-handling: {self._handling})",
+                f"lease {lease_id} failed at {format_time(self.clock.now())}:"
+                f" {in_words(reason)} (lease-failure-handling: {self._handling})",
             )
         if self._interrupted:
             return Status.INTERRUPTED, f"interrupted at {format_time(self.clock.now())}"

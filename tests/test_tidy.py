@@ -21,6 +21,7 @@ LAYERS = (
     {"loop"},
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
+    {"wording"},
     {"extras", "locks", "plugins", "service_types", "times", "web"},
     {"core"},
 )

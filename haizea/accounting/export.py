@@ -73,6 +73,8 @@ def _reservations(results: Results, counter: str | None) -> _Part:
 
 def _states(results: Results, counter: str | None) -> _Part:
     columns = ["lease", "time", "state", "reason", "code"]
+    there = {row[1] for row in results.rows("PRAGMA table_info(states)")}
+    columns += [name for name in ("reason_code", "reason_parameters") if name in there]
     return columns, results.rows(f"SELECT {', '.join(columns)} FROM states ORDER BY rowid")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from functools import lru_cache
 from typing import Final
 
 from haizea.accounting import schema
@@ -10,10 +12,22 @@ from haizea.accounting.leases import LeaseRecord
 from haizea.accounting.rows import Rows
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Reason
+from haizea.wording import in_words, parameters_of
 
 # SQLite takes an exact str at once, but asks around what to do with a subclass of it.
 STATE_NAMES: Final = {state: state.value for state in State}
 _KIND_NAMES: Final = {kind: kind.value for kind in Kind}
+
+
+#: The columns of what has no reason.
+NO_REASON: Final = ("", "", "")
+
+
+@lru_cache(maxsize=1 << 12)
+def reason_columns(reason: Reason) -> tuple[str, str, str]:
+    """A reason's words, its code and its parameters as JSON: many leases share one."""
+    return in_words(reason), reason.code.value, json.dumps(parameters_of(reason))
 
 
 class LeaseRows:

@@ -8,7 +8,7 @@ from haizea.core.model.events import Decision, Expected, StateChanged
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import ACTIVE, DONE, MIGRATING, NEW, QUEUED, SUSPENDING
-from haizea.times import spell_times
+from haizea.wording import in_words
 
 #: A lease that runs for less counts as if it ran for this long, in the bounded slowdown.
 SLOWDOWN_BOUND_SECONDS: Final = 10
@@ -102,7 +102,7 @@ class LeaseRecord:
     @property
     def reason(self) -> str:
         """Why it is where it is, or what it waits for."""
-        return spell_times(self.told.reason)
+        return in_words(self.told.reason)
 
     @property
     def code(self) -> str:

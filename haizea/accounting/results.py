@@ -21,7 +21,7 @@ from haizea.accounting.counter_rows import CounterRows
 from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
 from haizea.accounting.held import alike, listed
-from haizea.accounting.lease_rows import STATE_NAMES, LeaseRows
+from haizea.accounting.lease_rows import NO_REASON, STATE_NAMES, LeaseRows, reason_columns
 from haizea.accounting.leases import COUNTED, LeaseRecord
 from haizea.accounting.limited import Limited
 from haizea.accounting.probes.base import Probe
@@ -45,7 +45,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import ACTIVE, OUTAGE
-from haizea.times import spell_times
+from haizea.core.model.reasons import Reason
 
 Status = Literal["complete", "interrupted", "failed"]
 
@@ -60,7 +60,7 @@ _PENDING_NOTES: Final = 1024
 
 #: A change of state whose numbers go into a row as they are: compiled code, which has numbers
 #: in a form of its own, takes them out of Python's and makes new ones where it knows of them.
-_PassingThrough = tuple[Any, Any, State, State, str, str]
+_PassingThrough = tuple[Any, Any, State, State, Reason | None, str]
 
 
 class ResultsFile:
@@ -208,9 +208,8 @@ class ResultsFile:
                 if isinstance(decision, StateChanged):
                     change: _PassingThrough = decision
                     time, lease_id, old, new, reason, code = change
-                    if "@" in reason:
-                        reason = spell_times(reason)
-                    states += (lease_id, time, STATE_NAMES[new], reason, code)
+                    said = NO_REASON if reason is None else reason_columns(reason)
+                    states += (lease_id, time, STATE_NAMES[new], *said, code)
                     record = live[lease_id]
                     if new in COUNTED or old is ACTIVE:
                         record.count(record.last, decision)
@@ -254,7 +253,7 @@ class ResultsFile:
         match decision:
             case LeaseAccepted():
                 time, request = decision
-                self._states.values += (request.id, time, "New", "", "")
+                self._states.values += (request.id, time, "New", *NO_REASON, "")
                 boxes = self._delivery.changes[request.kind]
                 self._live[request.id] = LeaseRecord(request, time, boxes)
             case HostsLimited():

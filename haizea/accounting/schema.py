@@ -80,9 +80,13 @@ RESERVATIONS = (
     " FROM reservation_sets AS s, json_each(s.hosts) AS h"
 )
 
-#: The story of each lease: every state from ``New`` on, when, and why. ``code`` as in
-#: :class:`haizea.core.model.events.StateChanged`.
-STATES = "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT)"
+#: The story of each lease: every state from ``New`` on, when, and why. ``reason`` is
+#: ``reason_code`` with ``reason_parameters`` (a JSON object) in words; earlier versions' results
+#: have no such columns. ``code`` as in :class:`haizea.core.model.events.StateChanged`.
+STATES = (
+    "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT,"
+    " reason_code TEXT, reason_parameters TEXT, code TEXT)"
+)
 
 #: ``value`` over time; ``average`` is the running average of the values so far,
 #: ``weighted`` the average weighted by how long each value held, up to ``time``.

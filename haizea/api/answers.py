@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,22 @@ Resources = Annotated[
     Field(
         description="Amounts by resource type: `CPU` in percent of a core, `Memory` in MB.",
         examples=[{"CPU": 100, "Memory": 1024}],
+    ),
+]
+ReasonCode = Annotated[
+    str | None,
+    Field(
+        description="The reason in one word for programs; `null` where there is none.",
+        examples=["too-few-free"],
+    ),
+]
+ReasonParameters = Annotated[
+    dict[str, Any],
+    Field(
+        description="What the reason is about, by name. `start`, `end` and `moment` are seconds"
+        " since the epoch, `lease` is the id of another lease; `cause` and `refusal` are reasons"
+        " themselves, with `code` and `parameters`.",
+        examples=[{"nodes": 16, "free": 12, "start": 1795615200, "end": 1795618800}],
     ),
 ]
 
@@ -60,7 +76,9 @@ class LeaseOut(Answer):
         description="Why it is in this state, in words; times are UTC.",
         examples=["16 nodes asked, at most 12 free between 2026-11-25 14:00:00 and 15:00:00"],
     )
-    code: str = Field(description="The reason in one word for programs, or empty.")
+    reason_code: ReasonCode
+    reason_parameters: ReasonParameters
+    code: str = Field(description="The kind of the change to this state in one word, or empty.")
     changed: When = Field(description="Since when it is in this state.")
     submitted: When
     start: When | None = Field(description="The start that an advance reservation was asked for.")
@@ -99,6 +117,8 @@ class StoryEntry(Answer):
     time: When
     state: State
     reason: str
+    reason_code: ReasonCode
+    reason_parameters: ReasonParameters
     code: str
 
 
@@ -335,6 +355,8 @@ class EventOut(Answer):
     state: State | None = None
     old_state: State | None = None
     reason: str | None = None
+    reason_code: ReasonCode = None
+    reason_parameters: ReasonParameters | None = None
     code: str | None = None
     start: When | None = None
     end: When | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from haizea.api.answers import EventOut
 from haizea.api.values import written, written_or_none
-from haizea.api.views import host_names
+from haizea.api.views import host_names, reason_fields
 from haizea.core.model.events import (
     Expected,
     HostChanged,
@@ -23,7 +23,8 @@ from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Site
 from haizea.core.placement.durations import Rates
 from haizea.service_types import Event
-from haizea.times import format_time, spell_times
+from haizea.times import format_time
+from haizea.wording import in_words
 
 #: So many hosts are named in the words; of more, it is said how many.
 _HOSTS_NAMED = 4
@@ -50,7 +51,7 @@ def _told(event: Event, site: Site) -> EventOut:
             return EventOut(id=event.id, time=when, kind="hosts", text=text, lease=lease)
         case Expected(start=start, reason=reason):
             sooner = f"start expected at {format_time(start)}" if start is not None else ""
-            words = "; ".join(part for part in (sooner, spell_times(reason)) if part)
+            words = "; ".join(part for part in (sooner, in_words(reason)) if part)
             return EventOut(
                 id=event.id,
                 time=when,
@@ -58,19 +59,18 @@ def _told(event: Event, site: Site) -> EventOut:
                 text=f"lease {lease}: {words or 'start not known'}",
                 lease=lease,
                 start=written_or_none(start),
-                reason=spell_times(reason),
+                **reason_fields(reason),
             )
         case HostsPlanned(hosts=planned, reason=reason):
             names = host_names(site, planned)
-            because = spell_times(reason)
             return EventOut(
                 id=event.id,
                 time=when,
                 kind="planned-hosts",
-                text=f"lease {lease} is to run on {_listed(names)}: {because}",
+                text=f"lease {lease} is to run on {_listed(names)}: {in_words(reason)}",
                 lease=lease,
                 hosts=names,
-                reason=because,
+                **reason_fields(reason),
             )
         case OperationStarted() as started:
             return _operation(event, started, started.time, started.hosts, site)
@@ -78,7 +78,7 @@ def _told(event: Event, site: Site) -> EventOut:
             hosts = [host for host, _ in ended.use]
             return _operation(event, ended, ended.start, hosts, site)
         case HostChanged(host=host, status=status, reason=reason):
-            because = f": {spell_times(reason)}" if reason else ""
+            because = f": {reason}" if reason else ""
             return EventOut(
                 id=event.id,
                 time=when,
@@ -86,7 +86,7 @@ def _told(event: Event, site: Site) -> EventOut:
                 text=f"host {host.name} is {status}{because}",
                 hosts=[host.name],
                 status=status,
-                reason=spell_times(reason),
+                reason=reason,
             )
         case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
             name = host_names(site, [host_id])[0]
@@ -99,8 +99,7 @@ def _told(event: Event, site: Site) -> EventOut:
 
 
 def _state(event: Event, change: StateChanged) -> EventOut:
-    reason = spell_times(change.reason)
-    because = f": {reason}" if reason else ""
+    because = f": {in_words(change.reason)}" if change.reason is not None else ""
     return EventOut(
         id=event.id,
         time=written(event.time),
@@ -109,8 +108,8 @@ def _state(event: Event, change: StateChanged) -> EventOut:
         lease=change.lease_id,
         state=change.new,
         old_state=change.old,
-        reason=reason,
         code=change.code,
+        **reason_fields(change.reason),
     )
 
 

@@ -26,6 +26,7 @@ from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because
 from haizea.service_types import KeyReused, LeaseQuery
 
 router = APIRouter()
@@ -267,9 +268,9 @@ async def cancel_lease(here: Here, lease_id: LeaseId, token: ChangingToken) -> R
     record = await here.ask(here.lease_for, lease_id, token)
     if not record.over:
         if token.owner == record.request.owner:
-            reason = "cancelled by its owner"
+            reason = because(Code.CANCELLED_BY_OWNER)
         else:
-            reason = f"cancelled by operator {token.owner}"
+            reason = because(Code.CANCELLED_BY_OPERATOR, owner=token.owner)
         future = here.manager.cancel(lease_id, reason)
         try:
             after = await settled(future, here.settings.decision_seconds, here.closing)

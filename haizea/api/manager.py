@@ -22,6 +22,7 @@ from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.placement.durations import Rates
@@ -247,7 +248,7 @@ class Manager(Protocol):
         another one.
         """
 
-    def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
+    def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         """End a lease; the answer is the lease afterwards, ``None`` if there is none.
 
         One that is over stays as it is. Raises :class:`Busy`.

@@ -39,10 +39,11 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
 from haizea.service_types import Event, TokenInfo
-from haizea.times import spell_times
+from haizea.wording import in_words, parameters_of
 
 
 def resources(types: ResourceTypes, capacity: Capacity) -> dict[str, int]:
@@ -84,7 +85,7 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "owner": request.owner,
         "kind": request.kind,
         "state": record.state,
-        "reason": spell_times(record.reason),
+        **reason_fields(record.reason),
         "code": record.code,
         "changed": written(record.changed),
         "submitted": written(request.submitted),
@@ -103,6 +104,15 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "expected": None if record.over else written_or_none(record.expected),
         "remaining": record.remaining if record.remaining < FOREVER else None,
         "ran": record.ran,
+    }
+
+
+def reason_fields(reason: Reason | None) -> dict[str, Any]:
+    """The fields that say why: in words, and as code and parameters."""
+    return {
+        "reason": in_words(reason),
+        "reason_code": None if reason is None else reason.code.value,
+        "reason_parameters": parameters_of(reason),
     }
 
 
@@ -147,15 +157,16 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
     """The states that a lease came into, and other hosts that were planned meanwhile."""
     story: list[StoryEntry] = []
     state = State.NEW
+    reason: Reason | None
     for event in events:
         match event.decision:
             case LeaseAccepted():
-                reason, code = "", ""
+                reason, code = None, ""
             case StateChanged(new=new, reason=why, code=word):
-                state, reason, code = new, spell_times(why), word
+                state, reason, code = new, why, word
             case HostsPlanned(hosts=hosts, reason=why):
                 where = ", ".join(host_names(site, sorted(set(hosts))))
-                reason, code = f"it is to run on {where} now: {spell_times(why)}", "moved"
+                reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
             case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
                 continue
             case HostChanged() | RatesChanged() | ImageStored():
@@ -164,7 +175,11 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
                 assert_never(event.decision)
         story.append(
             StoryEntry(
-                event=event.id, time=written(event.time), state=state, reason=reason, code=code
+                event=event.id,
+                time=written(event.time),
+                state=state,
+                code=code,
+                **reason_fields(reason),
             )
         )
     return story
@@ -249,7 +264,7 @@ def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
         id=use.host.id,
         name=use.host.name,
         status=use.status,
-        reason=spell_times(use.reason),
+        reason=use.reason,
         resources=resources(types, use.host.capacity),
         used=resources(types, use.used),
         others=resources(types, use.others),

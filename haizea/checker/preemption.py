@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -13,12 +12,11 @@ from haizea.checker.history import History, Stretch
 from haizea.checker.holders import Holder, Holders, Moment, may_have_moved
 from haizea.checker.load import ResultsFile
 from haizea.checker.others import Held, Others, numbers_of
-from haizea.checker.records import AR, FOREVER, Capacity
+from haizea.checker.records import AR, FOREVER, Capacity, Change
 from haizea.checker.rejections import least_free
 from haizea.checker.scratch import Scratch, Spool
+from haizea.checker.values import lease_of
 from haizea.checker.violation import Rule, Violation
-
-_FOR = re.compile(r"\blease (\d{1,15})\b")
 
 
 class Victim(NamedTuple):
@@ -68,17 +66,16 @@ class Preemptions:
                     message = "it is preempted, which policy-preemption: no-preemption rules out"
                     yield self._violation(history, change.time, message)
                     return
-                yield from self._preempted(history, change.time, change.state, change.reason)
+                yield from self._preempted(history, change)
 
     def _violation(self, history: History, time: int, message: str) -> Violation:
         return Violation(Rule.PREEMPTION, history.lease.id, None, time, message)
 
-    def _preempted(
-        self, history: History, time: int, state: str, reason: str
-    ) -> Iterator[Violation]:
-        records = self._records
-        found = _FOR.search(reason)
-        ar = self._others.asked(int(found[1])) if found else None
+    def _preempted(self, history: History, change: Change) -> Iterator[Violation]:
+        records, time, state = self._records, change.time, change.state
+        gainer = lease_of(change.parameters)
+        # Results of earlier versions do not tell.
+        ar = None if gainer is None else self._others.asked(gainer)
         stay = next(
             (s for s in history.stretches if s.active is not None and s.active <= time <= s.end),
             None,

@@ -107,12 +107,13 @@ class NodeHosts(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A lease came to ``state``, and why."""
+    """A lease came to ``state``, and why: ``parameters`` is a JSON object, or empty."""
 
     time: int
     state: str
     reason: str
     code: str
+    parameters: str = ""
 
 
 class Lease(NamedTuple):

@@ -75,7 +75,7 @@ class _Groups(Generic[Item]):
 
 
 #: The types of the values of a change, as all but all have them.
-_CHANGE = [int, str, str, str]
+_CHANGE = [int, str, str, str, str]
 
 _LEASE: Callable[[tuple[int, Any]], int] = itemgetter(0)
 
@@ -152,7 +152,11 @@ def reservations_in_time(file: ResultsFile) -> Iterator[ReservationSet]:
 
 def _stories(file: ResultsFile) -> Iterator[tuple[int, Change]]:
     table = "states"
-    query = f"SELECT lease, time, state, reason, code FROM {table} ORDER BY lease, rowid"
+    there = {row[1] for row in file.db.execute(f"PRAGMA table_info({table})")}
+    parameters = "reason_parameters" if "reason_parameters" in there else "''"
+    query = (
+        f"SELECT lease, time, state, reason, code, {parameters} FROM {table} ORDER BY lease, rowid"
+    )
     for lease, *values in file.db.execute(query):
         if list(map(type, values)) != _CHANGE or values[0] < 0 or values[0] > LARGEST_NUMBER:
             time, *texts = values

@@ -72,5 +72,15 @@ def hosts(value: object, table: str) -> list[int]:
     return found
 
 
+def lease_of(parameters: str) -> int | None:
+    """The lease that a reason with these parameters, a JSON object, is about; ``None`` if none."""
+    try:
+        found = json.loads(parameters) if parameters else None
+    except (ValueError, RecursionError):
+        found = None
+    lease = found.get("lease") if isinstance(found, dict) else None
+    return lease if type(lease) is int and 0 <= lease <= LARGEST_NUMBER else None
+
+
 def _shown(value: Any) -> str:
     return repr(value)[:60]

@@ -20,8 +20,8 @@ from haizea.cli.words import (
     node_count,
     nodes_in_words,
     ranges_in_words,
+    reason_in_words,
     start_in_short,
-    told_locally,
     when,
 )
 from haizea.core.model.lease import Kind
@@ -139,7 +139,7 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
             *([_names(lease) or None] if named else []),
             start_in_short(lease, session.zone),
             duration_in_words(lease["duration"]),
-            told_locally(lease["reason"], session.zone),
+            reason_in_words(lease, session.zone),
         ]
         for lease in leases
     ]
@@ -177,7 +177,7 @@ def show_lease(session: Session, lease_id: int) -> None:
 
 def _description(session: Session, lease: Any) -> str:
     now, zone = session.now, session.zone
-    reason = told_locally(lease["reason"], zone)
+    reason = reason_in_words(lease, zone)
     image = lease["image"]
     entries: list[tuple[str, str | None]] = [
         ("Lease", f"{lease['id']} {lease['label']}".strip()),
@@ -240,7 +240,7 @@ def _story(session: Session, lease: Any) -> str:
         [
             local(entry["time"], session.zone),
             entry["state"],
-            told_locally(entry["reason"], session.zone),
+            reason_in_words(entry, session.zone),
         ]
         for entry in sorted(lease["story"], key=lambda e: (moment_of(e["time"]), e["event"]))
     ]

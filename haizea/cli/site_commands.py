@@ -15,7 +15,7 @@ from haizea.cli.words import (
     duration_in_words,
     local,
     node_count,
-    told_locally,
+    reason_in_words,
     when,
 )
 
@@ -64,7 +64,7 @@ def _queue_row(session: Session, entry: Any) -> list[object]:
         node_count(lease),
         duration_in_words(lease["duration"]),
         expected if expected is None or entry["exact"] else f"~{expected}",
-        told_locally(lease["reason"], session.zone),
+        reason_in_words(lease, session.zone),
     ]
 
 
@@ -109,7 +109,7 @@ def list_hosts(session: Session) -> None:
             *([_others(host) or None] if with_others else []),
             ", ".join(str(lease) for lease in host["leases"]),
             *([_rate(host["suspend_rate"]), _rate(host["resume_rate"])] if with_rates else []),
-            *([told_locally(host["reason"], session.zone)] if with_reasons else []),
+            *([clean(host["reason"])] if with_reasons else []),
         ]
         for host in hosts
     ]
@@ -160,7 +160,7 @@ def _status_in_words(session: Session, found: Any) -> str:
     now, zone = session.now, session.zone
     leases = ", ".join(f"{count} {clean(state)}" for state, count in found["leases"].items())
     health = coloured("yes") if found["healthy"] else coloured("not healthy")
-    problem = told_locally(found["problem"], zone)
+    problem = clean(found["problem"])
     entries = [
         ("Service", str(session.client.server)),
         ("Healthy", health + (f": {problem}" if problem else "")),

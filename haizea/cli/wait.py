@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Any
 
 import click
@@ -9,8 +10,8 @@ import click
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.session import Session
 from haizea.cli.stream import ServerEvent, follow
-from haizea.cli.tables import coloured
-from haizea.cli.words import local, told_locally
+from haizea.cli.tables import clean, coloured
+from haizea.cli.words import hosts_in_words, local, reason_in_words
 from haizea.core.model.lifecycle import FINAL, State
 
 #: What can be waited for.
@@ -56,10 +57,26 @@ def tell_of_loss(reason: str) -> None:
     click.echo(f"Connection lost: {reason.rstrip('.')}. Trying again ...", err=True)
 
 
+def _text(data: Any, zone: tzinfo) -> str:
+    """An event in words, with local times: only reasons and expected starts have times."""
+    reason = reason_in_words(data, zone)
+    match data["kind"]:
+        case "state":
+            return f"lease {data['lease']} is {data['state']}" + (f": {reason}" if reason else "")
+        case "planned-hosts":
+            return f"lease {data['lease']} is to run on {hosts_in_words(data['hosts'])}: {reason}"
+        case "expected":
+            start = local(data["start"], zone)
+            sooner = f"start expected at {start}; " if start is not None else ""
+            return f"lease {data['lease']}: {sooner}{reason}"
+        case _:
+            return str(data["text"])
+
+
 def event_line(session: Session, event: ServerEvent) -> str:
     """An event in one line."""
     data: Any = event.data
-    text = told_locally(data["text"], session.zone)
+    text = clean(_text(data, session.zone))
     state = data["state"]
     if state is not None:
         text = text.replace(str(state), coloured(str(state)), 1)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from haizea.cli.tables import clean
+from haizea.core.model.reasons import EXPECTATIONS
 from haizea.times.durations import format_span
 from haizea.times.moments import format_distance, format_moment
+from haizea.wording import in_words, reason_of
 
-_UTC_MOMENT = re.compile(
-    r"\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\+00:00|Z)?(?![\d.]|[+-]\d|\s*UTC)", re.ASCII
-)
 #: So many hosts are named; of more, it is said how many.
 _HOSTS_NAMED = 6
 
@@ -41,16 +39,17 @@ def local(text: str | None, zone: tzinfo) -> str | None:
     return None if moment is None else format_moment(moment, zone)
 
 
-def told_locally(text: str, zone: tzinfo) -> str:
-    """Return what the service says, with its times (UTC) as local ones."""
+def reason_in_words(told: Mapping[str, Any], zone: tzinfo) -> str:
+    """The reason in an answer, with local times.
 
-    def spelled(match: re.Match[str]) -> str:
-        try:
-            return str(local(f"{match[1]}T{match[2]}+00:00", zone))
-        except ValueError:
-            return match[0]
-
-    return clean(_UTC_MOMENT.sub(spelled, text))
+    The service's own words, with times in UTC, where it is of a version that does not tell the
+    parameters, or of one that knows more reasons.
+    """
+    try:
+        reason = reason_of(told.get("reason_code"), told.get("reason_parameters"))
+    except ValueError:
+        return clean(told["reason"] or "")
+    return clean(in_words(reason, lambda moment: format_moment(moment, zone)))
 
 
 def when(text: str | None, now: int, zone: tzinfo) -> str:
@@ -132,7 +131,7 @@ def decision_in_words(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
 
 def _accepted(lease: Mapping[str, Any], hosts: Iterable[str], now: int, zone: tzinfo) -> str:
     if lease["planned_start"] is None:
-        reason = told_locally(lease["reason"], zone)
+        reason = reason_in_words(lease, zone)
         return f"Lease {lease['id']} is {lease['state']}" + (f": {reason}" if reason else ".")
     where = hosts_in_words(hosts)
     on_hosts = f"\n  on {where}" if where else ""
@@ -156,14 +155,16 @@ def _queued(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     expected = answer["expected"]
     start = f"expected to start {when(expected, now, zone)}" if expected else "start not known yet"
     text = f"Lease {lease['id']} is queued: place {answer['place']}, {start}"
-    reason = told_locally(lease["reason"], zone)
+    reason = reason_in_words(lease, zone)
     # Where a start is reserved for it, that is all the reason there is.
-    return text if expected and reason.startswith("expected") else f"{text}\n  {reason}".rstrip()
+    if expected and lease.get("reason_code") in EXPECTATIONS:
+        return text
+    return f"{text}\n  {reason}".rstrip()
 
 
 def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     lease, offer = answer["lease"], answer["offer"]
-    reason = told_locally(lease["reason"], zone).removeprefix("rejected: ")
+    reason = reason_in_words(lease, zone)
     text = f"lease {lease['id']} is rejected: {reason or 'no reason is given'}"
     if offer is None:
         return text

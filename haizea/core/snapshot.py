@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.plan import Lease, Phase, Plan
@@ -93,9 +94,9 @@ class Restoring:
         """Let a lease that held no firm reservation stand in the queue as before."""
         schedule = self._schedule
         expected = lease.expected
-        schedule.book.enqueue(lease, "it is planned anew after a restart")
+        schedule.book.enqueue(lease, because(Code.PLANNED_ANEW))
         if expected is not None and lease.state in {State.QUEUED, State.SUSPENDED_QUEUED}:
-            schedule.book.expect(lease, None, "it is planned anew after a restart")
+            schedule.book.expect(lease, None, because(Code.PLANNED_ANEW))
 
 
 def _plan(lease: Lease, record: PlanRecord) -> Plan:

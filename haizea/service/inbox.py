@@ -14,6 +14,7 @@ from haizea.api.manager import Busy, Decided, Draft, Unavailable
 from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.service_types import KeyReused
@@ -64,7 +65,7 @@ class Cancellation:
     """
 
     lease_id: int
-    reason: str
+    reason: Reason
     owner: str = ""
     weight: int = 1
     answer: Future[LeaseRecord | None] = field(default_factory=Future)

@@ -27,6 +27,7 @@ from haizea.api.manager import (
 from haizea.core.model.events import OperationEnded
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.service import use
@@ -123,7 +124,7 @@ class ServiceManager:
         expected = self._expectations.all().get(found.record.id)
         answer.set_result(replace(found, expected=expected))
 
-    def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
+    def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         """End a lease."""
         self._refuse_if_nothing_is_kept()
         record = self._board.lease(lease_id)

@@ -130,11 +130,11 @@ class OpenNebulaSide:
 
     def _answered(self, asking: Asking, submission: Submission) -> None:
         if submission.answer.exception() is not None:
-            self._opennebula.answered(asking, None, None, "", False)
+            self._opennebula.answered(asking, None, False)
             return
         decided = submission.answer.result()
         record = decided.record
-        self._opennebula.answered(asking, record.id, record.state, record.reason, decided.repeated)
+        self._opennebula.answered(asking, record, decided.repeated)
 
     def observers(
         self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]

@@ -26,6 +26,7 @@ from haizea.core.model.hosts import Site
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import fits, subtract
 from haizea.service.use import use_of
+from haizea.wording import in_words
 
 #: Of what happened meanwhile, so much is told.
 _MOST_TOLD = 20
@@ -107,7 +108,7 @@ def _in_words(event: Input) -> str:
         case LeaseMoved(lease_id):
             return f"lease {lease_id} was moved by others"
         case LeaseCancelled(lease_id, reason):
-            return f"lease {lease_id} was cancelled: {reason}"
+            return f"lease {lease_id} was cancelled: {in_words(reason)}"
         case LeaseSubmitted(request):
             return f"lease {request.id} was asked for"
         case HostAdded(host):

@@ -22,12 +22,14 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.scheduler import Scheduler
 from haizea.service.recovery import record_problem
 from haizea.service.use import use_of
 from haizea.store import Saved
+from haizea.wording import in_words
 
 #: The code of what became of a lease that was set aside.
 SET_ASIDE = "set-aside"
@@ -196,7 +198,7 @@ class Steadfast:
 
     def _set_aside(self, now: int, candidate: _Candidate, why: str) -> list[Decision]:
         """A lease fails, or a request is rejected, because the scheduler cannot go on with it."""
-        reason = f"it was set aside, as Haizea could not go on with it: {why}"
+        reason = because(Code.SET_ASIDE, text=why)
         if isinstance(candidate, LeaseSubmitted):
             return self._turn_away(now, candidate.request, reason)
         decisions: list[Decision] = []
@@ -209,7 +211,7 @@ class Steadfast:
         self._end(candidate, State.FAILED, now, reason)
         return decisions
 
-    def _turn_away(self, now: int, request: LeaseRequest, reason: str) -> list[Decision]:
+    def _turn_away(self, now: int, request: LeaseRequest, reason: Reason) -> list[Decision]:
         new = LeaseRecord(
             request=request,
             state=State.NEW,
@@ -224,11 +226,11 @@ class Steadfast:
             StateChanged(now, request.id, State.PENDING, State.REJECTED, reason, SET_ASIDE),
         ]
 
-    def _end(self, record: LeaseRecord, state: State, now: int, reason: str) -> None:
+    def _end(self, record: LeaseRecord, state: State, now: int, reason: Reason) -> None:
         self._logger.error(
             "lease %d: %s. 'haizea show %d' tells its story; all other leases go on",
             record.id,
-            reason,
+            in_words(reason),
             record.id,
         )
         self._over.append(

@@ -3,7 +3,7 @@
 What is written follows from the classes: an object per instance, its fields by name, every
 field. A reader takes a field's default where an older program did not write it, and
 leaves out what it does not know, so that fields can be added. ``v`` is the version of
-this form; one that is newer than :data:`VERSION` is refused.
+this form; one that is newer than :data:`VERSION` is refused. In version 1, reasons were sentences.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from haizea.core.model.events import Decision
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.errors import CodecError
+from haizea.store.old_reasons import old_reason
+from haizea.wording import as_data, reason_of
 
-VERSION = 1
+VERSION = 2
 
 #: Numbers have 64 bits here, as in databases and in most other programs' JSON.
 LARGEST = (1 << 63) - 1
@@ -118,6 +121,10 @@ def _refuse_large(value: Any) -> None:
 @cache
 def _form(hint: Any) -> _Form:
     origin = get_origin(hint)
+    if hint is Reason:
+        return _Form(as_data, _reason)
+    if hint is Reason:
+        return _Form(as_data, _reason)
     if origin in (Union, UnionType):
         return _optional(hint)
     if origin is tuple:
@@ -146,6 +153,14 @@ def _named(kind: type[StrEnum], value: Any) -> StrEnum:
         return kind(value)
     except ValueError:
         raise CodecError(f"{value!r:.40} is no {kind.__name__}") from None
+
+
+def _reason(value: Any) -> Reason | None:
+    if isinstance(value, str):
+        return old_reason(value)
+    if not isinstance(value, dict):
+        raise CodecError(f"{value!r:.40} is not a reason")
+    return reason_of(value.get("code"), value.get("parameters"))
 
 
 def _optional(hint: Any) -> _Form:

@@ -2,7 +2,7 @@
 
 from haizea.times.durations import parse_duration, parse_lease_duration, shown
 from haizea.times.moments import parse_time
-from haizea.times.told import format_time, format_utc, spell_times
+from haizea.times.told import format_time, format_utc
 
 __all__ = [
     "format_time",
@@ -11,5 +11,4 @@ __all__ = [
     "parse_lease_duration",
     "parse_time",
     "shown",
-    "spell_times",
 ]

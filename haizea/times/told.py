@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from haizea.core.model.resources import FOREVER
@@ -10,7 +9,6 @@ from haizea.core.model.resources import FOREVER
 #: Dates repeat after 400 years, of so many seconds.
 _CYCLE_YEARS = 400
 _CYCLE_SECONDS = 146097 * 86400
-_MOMENT = re.compile(r"@(\d+)\b")
 
 
 def format_time(seconds: int) -> str:
@@ -28,8 +26,3 @@ def format_utc(seconds: int) -> str:
     cycles, rest = divmod(seconds, _CYCLE_SECONDS)
     found = datetime.fromtimestamp(rest, UTC)
     return f"{found.year + cycles * _CYCLE_YEARS:04}{found:-%m-%d %H:%M:%S}"
-
-
-def spell_times(text: str) -> str:
-    """A reason of the scheduler's for people: each moment ``@seconds`` as date and time, UTC."""
-    return _MOMENT.sub(lambda m: format_utc(int(m[1])), text) if "@" in text else text

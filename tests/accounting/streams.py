@@ -17,11 +17,14 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State as S
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import ResourceTypes
 
 T = 1_000_000
 SITE = Site.uniform(ResourceTypes(), 4, (100, 1024))
 NODE = (100, 512)
+TOO_LARGE = because(Code.TOO_LARGE, nodes=9)
+FOR_LEASE_2 = because(Code.HOSTS_GO_TO, lease=2)
 Stream = list[tuple[int, list[Decision]]]
 
 
@@ -50,7 +53,9 @@ def reservation(lease_id: int, submitted: int, start: int, nodes: int = 4) -> Le
     )
 
 
-def path(time: int, lease_id: int, *states: S, reason: str = "", code: str = "") -> list[Decision]:
+def path(
+    time: int, lease_id: int, *states: S, reason: Reason | None = None, code: str = ""
+) -> list[Decision]:
     """The changes through these states; the reason is that of the last."""
     changes: list[Decision] = [
         StateChanged(time, lease_id, old, new) for old, new in pairwise(states[:-1])
@@ -76,9 +81,17 @@ def suspended_for_an_ar() -> Stream:
             [
                 LeaseAccepted(T, best_effort(1, T)),
                 *path(T, 1, S.NEW, S.PENDING, S.QUEUED),
-                Expected(T, 1, T + 20, "waiting for 2 hosts"),
+                Expected(T, 1, T + 20, because(Code.WAITS, nodes=2)),
                 LeaseAccepted(T, best_effort(3, T, nodes=9)),
-                *path(T, 3, S.NEW, S.PENDING, S.REJECTED, reason="9 > 4", code="too-big"),
+                *path(
+                    T,
+                    3,
+                    S.NEW,
+                    S.PENDING,
+                    S.REJECTED,
+                    reason=because(Code.TOO_LARGE, nodes=9),
+                    code="too-big",
+                ),
             ],
         ),
         (T + 10, [LeaseAccepted(T + 10, ar), *path(T + 10, 2, S.NEW, S.PENDING, S.SCHEDULED)]),
@@ -94,7 +107,14 @@ def suspended_for_an_ar() -> Stream:
             T + 50,
             [
                 ended(1, run, T + 20, T + 50, 0, 1),
-                *path(T + 50, 1, S.ACTIVE, S.SUSPENDING, reason="for lease 2", code="preempted"),
+                *path(
+                    T + 50,
+                    1,
+                    S.ACTIVE,
+                    S.SUSPENDING,
+                    reason=because(Code.HOSTS_GO_TO, lease=2),
+                    code="preempted",
+                ),
                 OperationStarted(T + 50, 1, suspend, T + 60, (0, 1)),
             ],
         ),

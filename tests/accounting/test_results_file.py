@@ -26,6 +26,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lifecycle import State as S
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import ResourceTypes
 
 ALL_PROBES = ["ar", "best-effort", "immediate", "cpu-utilization", "disk-usage"]
@@ -187,10 +188,10 @@ def test_a_waiting_lease_says_what_it_waits_for(tmp_path: Path) -> None:
     decisions: list[Decision] = [
         LeaseAccepted(T, best_effort(1, T)),
         *path(T, 1, S.NEW, S.PENDING, S.QUEUED),
-        Expected(T, 1, None, "waiting for 2 hosts"),
+        Expected(T, 1, None, because(Code.WAITS, nodes=2)),
     ]
     file = write(tmp_path / "r.db", [(T, decisions)], T + 5, "interrupted")
-    assert query(file, "SELECT state, reason FROM leases") == [("Queued", "waiting for 2 hosts")]
+    assert query(file, "SELECT state, reason FROM leases") == [("Queued", "waiting for 2 nodes")]
 
 
 def test_operations_cut_short_hold_what_they_held(tmp_path: Path) -> None:
@@ -230,7 +231,14 @@ def test_a_lease_that_starts_over_counts_from_its_last_start(tmp_path: Path) -> 
             T + 40,
             [
                 ended(1, run, T, T + 40, 0, 1),
-                *path(T + 40, 1, S.ACTIVE, S.QUEUED, reason="for lease 2", code="preempted"),
+                *path(
+                    T + 40,
+                    1,
+                    S.ACTIVE,
+                    S.QUEUED,
+                    reason=because(Code.HOSTS_GO_TO, lease=2),
+                    code="preempted",
+                ),
             ],
         ),
         (

@@ -50,6 +50,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes, add
 from haizea.core.model.settings import Backfilling, Settings
@@ -187,7 +188,7 @@ class SmallManager:
         self._wake.set()
         return answer
 
-    def cancel(self, lease_id: int, reason: str) -> Future[LeaseRecord | None]:
+    def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         answer: Future[LeaseRecord | None] = Future()
         with self._lock:
             self._inbox.append((LeaseCancelled(lease_id, reason), answer))

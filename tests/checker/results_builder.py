@@ -24,7 +24,8 @@ TABLES = (
     " CPU INTEGER, Memory INTEGER)",
     "CREATE TABLE reservation_sets (lease INTEGER, purpose TEXT, start INTEGER,"
     " end INTEGER, hosts TEXT, CPU INTEGER, Memory INTEGER)",
-    "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT)",
+    "CREATE TABLE states (lease INTEGER, time INTEGER, state TEXT, reason TEXT, code TEXT,"
+    " reason_parameters TEXT)",
 )
 
 CAPACITY = (100, 1024)
@@ -202,5 +203,11 @@ def _write_lease(db: sqlite3.Connection, lease: Lease) -> None:
     )
     for i, (count, *node) in enumerate(lease.sets or [(lease.nodes, *lease.node)]):
         db.execute("INSERT INTO node_sets VALUES (?, ?, ?, ?, ?)", (lease.id, i, count, *node))
-    story = [(lease.id, *change) for change in lease.story]
-    db.executemany("INSERT INTO states VALUES (?, ?, ?, ?, ?)", story)
+    story = [(lease.id, *change, _parameters(change[2])) for change in lease.story]
+    db.executemany("INSERT INTO states VALUES (?, ?, ?, ?, ?, ?)", story)
+
+
+def _parameters(reason: str) -> str:
+    """The parameters of a reason: in these files, at most the lease that hosts go to."""
+    lease = reason.removeprefix("its hosts go to lease ")
+    return f'{{"lease": {lease}}}' if lease.isdecimal() else "{}"

@@ -42,7 +42,7 @@ def dropping() -> Results:
     r = Results(hosts=1).option(policy_preemption="ar-preempts-everything")
     lease = r.lease(Lease(1, "best-effort", 100, 1000, preemptible=True))
     lease.then(100, "Queued", "Scheduled", "Ready", "Active")
-    lease.then(500, "Queued", code="preempted", reason="its hosts go to lease 9 from then on")
+    lease.then(500, "Queued", code="preempted", reason="its hosts go to lease 9")
     lease.then(700, "Scheduled", "Ready", "Active").then(1700, "Done", code="duration-over")
     r.work(lease, "run", 100, 500, 0)
     r.work(lease, "run", 700, 1700, 0)

@@ -147,6 +147,7 @@ CELLS = [
     for column in ("lease", "purpose", "hosts", "start", '"end"', "CPU")
 ]
 CELLS += [("states", column) for column in ("lease", "time", "state", "reason", "code")]
+CELLS += [("states", "reason_parameters")]
 CELLS += [("leases", c) for c in ("kind", "state", "submitted", "requested_start", "duration")]
 CELLS += [("node_sets", "count"), ("hosts", "CPU"), ("leases", "ended"), ("leases", "preemptible")]
 

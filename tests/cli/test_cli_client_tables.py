@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haizea.cli.tables import Column, bar, clean, cut, listing, table, width_of
-from haizea.cli.words import local, told_locally
+from haizea.cli.words import local, moment_of, reason_in_words
 from haizea.times.zones import SystemZone
 
 COLUMNS = [
@@ -134,7 +136,18 @@ def test_bars(share: float, picture: str) -> None:
 def test_times_in_reasons_are_local() -> None:
     zone = SystemZone()
     there = local("2026-11-25T14:00:00Z", zone)
-    for text in ("2026-11-25 14:00:00", "2026-11-25 14:00:00+00:00", "2026-11-25T14:00:00Z"):
-        assert told_locally(f"from {text}, on", zone) == f"from {there}, on"
-    for text in ("2026-99-25 14:00:00", "12026-11-25 14:00:00", "14:00:00", "2026-11-25"):
-        assert told_locally(text, zone) == text
+    told = {
+        "reason": "expected to start 2026-11-25 14:00:00",
+        "reason_code": "start-expected",
+        "reason_parameters": {"start": moment_of("2026-11-25T14:00:00Z")},
+    }
+    assert reason_in_words(told, zone) == f"expected to start {there}"
+
+
+@pytest.mark.parametrize("more", [{}, {"reason_code": "of-later", "reason_parameters": {"x": 1}}])
+def test_reasons_of_other_versions_are_shown_as_the_service_says_them(more: dict[str, Any]) -> None:
+    told = {"reason": "no\x1broom until 2026-11-25 14:00:00", **more}
+    assert (
+        reason_in_words(told, SystemZone())
+        == "no\N{REPLACEMENT CHARACTER}room until 2026-11-25 14:00:00"
+    )

@@ -29,6 +29,7 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+from haizea.wording import in_words
 
 WHY = "host-1 takes nothing new: repairs"
 
@@ -54,6 +55,9 @@ def lease(
     )
 
 
+AT_50 = "expected to start 1970-01-01 00:00:50"
+
+
 def scheduler(hosts: int, rules: Settings | None = None) -> Scheduler:
     site = Site.uniform(ResourceTypes(), hosts, (100, 1024))
     policies = make_policies(preemption="ar-preempts-everything")
@@ -70,7 +74,7 @@ def runs(decisions: list[Decision]) -> list[tuple[int, int, tuple[int, ...]]]:
 
 
 def told(decisions: list[Decision]) -> list[tuple[int, int | None, str]]:
-    return [(d.lease_id, d.start, d.reason) for d in decisions if isinstance(d, Expected)]
+    return [(d.lease_id, d.start, in_words(d.reason)) for d in decisions if isinstance(d, Expected)]
 
 
 def states(decisions: list[Decision], lease_id: int) -> list[State]:
@@ -100,11 +104,11 @@ def test_where_nothing_else_fits_it_stays_and_says_why_until_the_host_is_back() 
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
     decisions = made.handle(10, [HostDrained(0, "repairs")])
     assert told(decisions) == [(1, 50, f"{WHY}; no others are free yet")]
-    assert [(r.state, r.reason) for r in made.records()] == [
+    assert [(r.state, in_words(r.reason)) for r in made.records()] == [
         (State.SCHEDULED, f"{WHY}; no others are free yet")
     ]
     assert told(made.handle(20, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT))])) == []
-    assert told(made.handle(30, [HostRestored(0)]))[:1] == [(1, 50, "expected to start @50")]
+    assert told(made.handle(30, [HostRestored(0)]))[:1] == [(1, 50, AT_50)]
     assert (1, 50, (0,)) in runs(made.handle(50))
     made.check()
 

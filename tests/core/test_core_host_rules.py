@@ -21,6 +21,7 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+from haizea.wording import in_words
 
 APART = HostRules(allowed=(EVERYWHERE,) * 3, apart=((0, 1, 2),))
 
@@ -109,14 +110,14 @@ def test_one_without_room_is_refused_and_told(kind: Kind) -> None:
     start = 50 if kind is Kind.AR else None
     refused = last(made.handle(0, [asked(2, APART, kind=kind, start=start, nodes=3)]))
     assert (refused.new, refused.code) == (State.REJECTED, "no-room")
-    assert "3 nodes asked" in refused.reason
-    assert "no room where each may run" in refused.reason
+    assert "3 nodes asked" in in_words(refused.reason)
+    assert "no room where each may run" in in_words(refused.reason)
 
 
 def test_what_never_fits_is_refused_for_good() -> None:
     refused = last(scheduler(2).handle(0, [asked(1, APART, nodes=3, cpu=25)]))
     assert (refused.new, refused.code) == (State.REJECTED, "too-big")
-    assert refused.reason == "3 nodes, each where it may run, never fit on this site"
+    assert in_words(refused.reason) == "3 nodes, each where it may run, never fit on this site"
 
 
 def test_a_reservation_moves_when_other_hosts_will_do() -> None:
@@ -136,7 +137,7 @@ def test_a_reservation_that_may_run_nowhere_fails_and_says_why() -> None:
     made.handle(0, [asked(1, kind=Kind.AR, start=50, nodes=2)])
     failed = last(made.handle(10, [HostsAllowed(1, HostRules(allowed=(0b001, 0b001)))]))
     assert failed.new is State.FAILED
-    assert "other hosts will do for it now" in failed.reason
+    assert "other hosts will do for it now" in in_words(failed.reason)
 
 
 def test_what_runs_stays() -> None:

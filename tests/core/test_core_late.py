@@ -22,6 +22,7 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+from haizea.wording import in_words
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_hosts_are_free_when_vms_have_shut_down(kind: Kind) -> None:
     decisions = scheduler.handle(72, [LeaseEnded(1)])
     changes = [d for d in decisions if isinstance(d, StateChanged)]
     assert (changes[0].lease_id, changes[0].new) == (1, State.DONE)
-    assert changes[0].reason == "its duration is over, and its VMs have shut down"
+    assert in_words(changes[0].reason) == "its duration is over, and its VMs have shut down"
     assert changes[0].code == "shut-down"
     assert (changes[-1].lease_id, changes[-1].new, changes[-1].time) == (2, State.ACTIVE, 72)
     scheduler.check()
@@ -122,8 +123,10 @@ def test_what_overruns_makes_a_late_reservation_wait_that_was_to_begin_earlier_s
     assert records[4].plan.phases[0].start == 230, "what is not in the way keeps its time"
     because = "it starts late: host-1 is still held by lease 1"
     late = [d for d in decisions if isinstance(d, Expected) and d.lease_id == 3]
-    assert [(d.start, d.reason) for d in late] == [(94, because)]
-    assert (records[3].reason, records[3].expected) == (because, 94), "what its owner reads"
+    assert [(d.start, in_words(d.reason)) for d in late] == [(94, because)]
+    assert (in_words(records[3].reason), records[3].expected) == (because, 94), (
+        "what its owner reads"
+    )
     assert not scheduler.handle(93)
     started = {d.lease_id for d in scheduler.handle(94) if isinstance(d, OperationStarted)}
     assert started == {3}
@@ -147,7 +150,7 @@ def test_an_immediate_lease_that_could_not_begin_begins_soon_and_says_why_or_fai
     scheduler.handle(10 + late)
     (record,) = scheduler.records()
     assert record.state is state
-    assert "Haizea was not at work then" in record.reason
+    assert "Haizea was not at work then" in in_words(record.reason)
     assert record.code == ("late" if state is State.ACTIVE else "failure")
 
 

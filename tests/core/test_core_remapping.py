@@ -22,6 +22,7 @@ from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+from haizea.wording import in_words
 
 HOST = (400, 4096)
 
@@ -59,7 +60,7 @@ def test_what_has_not_begun_goes_elsewhere_before_anyone_is_refused() -> None:
     assert not rejected(decisions, 3)
     moved = [d for d in decisions if isinstance(d, HostsPlanned)]
     assert [(d.lease_id, d.hosts) for d in moved] == [(1, (1,))]
-    assert "lease 3" in moved[0].reason
+    assert "lease 3" in in_words(moved[0].reason)
     made.check()
     started = [d for d in made.handle(100) if isinstance(d, OperationStarted)]
     assert {d.lease_id: d.hosts for d in started} == {1: (1,), 2: (1,), 3: (0,)}

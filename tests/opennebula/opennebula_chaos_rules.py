@@ -15,6 +15,7 @@ from haizea.core.model.records import LeaseRecord
 from haizea.sandbox.faults import Chances
 from haizea.sandbox.journal import Change
 from haizea.store import LeaseQuery
+from haizea.wording import in_words
 
 #: So long Haizea may not know what others did: a look at everything, and its way.
 _UNAWARE_SECONDS = 45.0
@@ -112,7 +113,8 @@ class Hour:
             if lease.state not in (State.DONE, State.REJECTED, State.FAILED, State.CANCELLED):
                 vms = {n: self.world.control.vm(int(n)).state for n in lease.request.names}
                 plan = lease.plan
-                yield f"lease {lease.id} is {lease.state} for ever ({lease.reason}): {vms} {plan}"
+                why = in_words(lease.reason)
+                yield f"lease {lease.id} is {lease.state} for ever ({why}): {vms} {plan}"
 
     def vms_without_lease(self) -> Iterator[str]:
         """VMs that wait, and nobody knows for what."""
@@ -136,7 +138,8 @@ class Hour:
             if self.world.legacy and vm.is_busy:
                 continue  # It hangs, and 1.4 knows no remedy but to delete it.
             if not (failed and rests) and not (last.state is State.CANCELLED and rests):
-                yield f"VM {vm.id} is {vm.state}, its lease {last.id} is {last.state} {last.reason}"
+                why = in_words(last.reason)
+                yield f"VM {vm.id} is {vm.state}, its lease {last.id} is {last.state} {why}"
 
     def silent_failures(self) -> Iterator[str]:
         """Leases that failed, and their VMs do not say why."""
@@ -151,7 +154,7 @@ class Hour:
                 if not said or last.state.value not in self._status(vm.id):
                     yield (
                         f"VM {vm.id} does not say that its lease {last.id} is {last.state}"
-                        f" ({last.reason}): {said!r} {self._status(vm.id)}"
+                        f" ({in_words(last.reason)}): {said!r} {self._status(vm.id)}"
                     )
                 if not last.reason:
                     yield f"lease {last.id} is {last.state} for no reason"
@@ -277,7 +280,7 @@ class Hour:
             return
         others = [(a, b) for a, b, what in self.world.excuses if what != "Haizea was killed"]
         for lease in self.leases:
-            if "not at work" not in lease.late or not self._is_quiet(lease):
+            if "not at work" not in in_words(lease.late) or not self._is_quiet(lease):
                 continue
             start = lease.request.start or 0
             for name in lease.request.names:

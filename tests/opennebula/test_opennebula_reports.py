@@ -19,6 +19,7 @@ from haizea.backends.opennebula.wire.session import Session
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because, stated
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.sandbox.clock import ManualClock
@@ -61,6 +62,9 @@ def said(record: LeaseRecord) -> str:
 
 # --- words --------------------------------------------------------------------------------
 
+HOSTS_GO = because(Code.HOSTS_GO_TO_FROM, lease=18, start=NOON)
+NOT_AT_WORK = because(Code.NOT_AT_WORK, moment=NOON)
+BOOTING_FAILED = stated("VM 4: booting failed")
 RUN = (Purpose.RUN, NOON + 60, NOON + 3660)
 
 
@@ -68,11 +72,11 @@ RUN = (Purpose.RUN, NOON + 60, NOON + 3660)
     ("record", "message"),
     [
         (
-            make_record(reason="waiting for 2 hosts"),
-            "Haizea lease 17 waits in the queue: waiting for 2 hosts",
+            make_record(reason=because(Code.WAITS, nodes=2)),
+            "Haizea lease 17 waits in the queue: waiting for 2 nodes",
         ),
         (
-            make_record(expected=NOON + 60, reason=f"expected to start @{NOON + 60}"),
+            make_record(expected=NOON + 60, reason=because(Code.START_EXPECTED, start=NOON + 60)),
             "Haizea lease 17 waits in the queue, expected to start 2026-11-21 12:01:00 CET",
         ),
         (
@@ -108,34 +112,36 @@ RUN = (Purpose.RUN, NOON + 60, NOON + 3660)
             " and is shut down in the last 5 s of its duration",
         ),
         (
-            make_record(State.ACTIVE, reason="VM 4: booting failed", late="VM 4: booting failed"),
+            make_record(State.ACTIVE, reason=BOOTING_FAILED, late=BOOTING_FAILED),
             "Haizea lease 17 runs; it is late: VM 4: booting failed",
         ),
         (
-            make_record(State.SUSPENDING, reason=f"preempted by lease 18 at @{NOON}"),
-            "Haizea lease 17 is being suspended: preempted by lease 18 at 2026-11-21 12:00:00 CET",
+            make_record(State.SUSPENDING, reason=HOSTS_GO),
+            "Haizea lease 17 is being suspended: its hosts go to lease 18 from"
+            " 2026-11-21 12:00:00 CET on",
         ),
         (
             make_record(State.SUSPENDED_QUEUED, expected=NOON),
             "Haizea lease 17 is suspended, expected to go on 2026-11-21 12:00:00 CET",
         ),
         (
-            make_record(State.REJECTED, reason="rejected: 4 hosts asked, at most 2 free"),
-            "Haizea lease 17 is rejected: 4 hosts asked, at most 2 free",
+            make_record(State.REJECTED, reason=because(Code.TOO_FEW_FREE_NOW, nodes=4, free=2)),
+            "Haizea lease 17 is rejected: 4 nodes asked for now,"
+            " 2 free for as long as it would run",
         ),
         (
-            make_record(State.DONE, reason="its duration is over"),
+            make_record(State.DONE, reason=because(Code.DURATION_OVER)),
             "Haizea lease 17 is over: its duration is over",
         ),
         (
-            make_record(State.FAILED, reason="VM 4 could not be started"),
+            make_record(State.FAILED, reason=stated("VM 4 could not be started")),
             "Haizea lease 17 failed: VM 4 could not be started",
         ),
         (
-            make_record(State.SCHEDULED, plan=plan(RUN), late=f"no host was free at @{NOON}"),
+            make_record(State.SCHEDULED, plan=plan(RUN), late=NOT_AT_WORK),
             "Haizea lease 17 starts 2026-11-21 12:01:00 CET on node02,"
-            " until 2026-11-21 13:01:00 CET; it is late: no host was free at"
-            " 2026-11-21 12:00:00 CET",
+            " until 2026-11-21 13:01:00 CET; it is late: it could not begin at"
+            " 2026-11-21 12:00:00 CET: Haizea was not at work then",
         ),
     ],
 )
@@ -163,13 +169,15 @@ def test_how_vms_really_are_goes_before_what_is_planned() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_its_words_and_its_status(state: State) -> None:
     record = make_record(
-        state, reason=f"because of @{NOON}", plan=None if state in FINAL else plan(RUN)
+        state,
+        reason=because(Code.IMAGE_ARRIVES_LATE, moment=NOON),
+        plan=None if state in FINAL else plan(RUN),
     )
     found = reports_of(record, host_name, ZONE)
     assert sorted(found) == [4, 9]
     status = found[4].status
     assert (status["STATE"], status["LEASE"]) == (state.value, "17")
-    assert status["REASON"] == "because of 2026-11-21 12:00:00 CET"
+    assert status["REASON"] == "its image arrives at 2026-11-21 12:00:00 CET only"
     assert found[4].message.startswith("Haizea lease 17 ")
     assert "@" not in found[4].message
     if state in FINAL:

@@ -11,6 +11,7 @@ import pytest
 from opennebula_service import Site, site
 
 from haizea.core.model.lifecycle import State
+from haizea.wording import in_words
 
 DISABLED, OFFLINE, ENABLED = 1, 2, 0
 
@@ -91,7 +92,7 @@ def test_one_that_finds_no_other_host_keeps_its_own_in_case_it_comes_back(
         assert cloud.lease(vm).state is State.SCHEDULED
         assert cloud.planned(vm) == mine
         switch(cloud, mine[0], ENABLED)
-        cloud.until(lambda: "no others" not in cloud.lease(vm).reason)
+        cloud.until(lambda: "no others" not in in_words(cloud.lease(vm).reason))
         cloud.assert_starts_in_time(vm)
         assert cloud.host(vm) == mine[0]
         cloud.assert_no_overload()
@@ -103,12 +104,12 @@ def test_one_whose_host_does_not_come_back_is_not_started_and_says_why(
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
         vm = cloud.booked(start="+00:02:00")
         switch(cloud, 0, DISABLED)
-        cloud.until(lambda: "no others are free yet" in cloud.lease(vm).reason)
+        cloud.until(lambda: "no others are free yet" in in_words(cloud.lease(vm).reason))
         cloud.until(lambda: cloud.lease(vm).state is State.FAILED)
         start = cloud.lease(vm).request.start
         assert start is not None
         assert cloud.lease(vm).changed >= start
-        assert "cannot be used at present" in cloud.lease(vm).reason
+        assert "cannot be used at present" in in_words(cloud.lease(vm).reason)
         cloud.until(lambda: "cannot be used at present" in message(cloud, vm), seconds=900)
         assert cloud.state(vm) == "PENDING"
         assert not cloud.came_to(vm, "PROLOG")
@@ -124,7 +125,7 @@ def test_one_that_finds_no_other_host_takes_the_first_that_comes_free(
         mine = cloud.planned(vm)
         assert mine == (1 - (cloud.host(runs) or 0),)
         switch(cloud, mine[0], DISABLED)
-        cloud.until(lambda: "no others are free yet" in cloud.lease(vm).reason)
+        cloud.until(lambda: "no others are free yet" in in_words(cloud.lease(vm).reason))
         cloud.call("one.vm.action", "terminate-hard", runs)
         cloud.until(lambda: cloud.planned(vm) == (1 - mine[0],), seconds=200)
         # Nobody else takes it meanwhile.

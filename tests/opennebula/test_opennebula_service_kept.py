@@ -8,6 +8,7 @@ import pytest
 from opennebula_service import Site, site
 
 from haizea.core.model.lifecycle import State
+from haizea.wording import in_words
 
 
 def preempted(cloud: Site) -> tuple[int, int]:
@@ -26,7 +27,7 @@ def test_a_resumption_that_fails_keeps_what_was_saved(
         cloud.until_state(booked, "RUNNING")
         cloud.sandbox.control.plan("fail", step="PROLOG_RESUME", count=1000)
         cloud.until(lambda: cloud.has_lease(victim, State.FAILED), seconds=900)
-        assert "fetching its memory failed" in cloud.lease(victim).reason
+        assert "fetching its memory failed" in in_words(cloud.lease(victim).reason)
         cloud.sandbox.control.forget_plans()
         cloud.until_state(victim, "STOPPED", seconds=900)
         assert not cloud.came_to(victim, "UNDEPLOYED")

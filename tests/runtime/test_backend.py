@@ -109,7 +109,7 @@ def test_an_end_at_the_moment_of_a_suspension_is_an_end() -> None:
 
 
 def test_a_lease_put_back_in_the_queue_starts_over() -> None:
-    requeued = StateChanged(600, 1, State.ACTIVE, State.QUEUED, "made room", "preempted")
+    requeued = StateChanged(600, 1, State.ACTIVE, State.QUEUED, None, "preempted")
     orders: list[list[Decision]] = [[ran(1, 0, 600), requeued], [requeued, ran(1, 0, 600)]]
     for decisions in orders:
         backend = SimulatedBackend({1: 1000})

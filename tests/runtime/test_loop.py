@@ -25,6 +25,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import stated
 from haizea.core.model.resources import FOREVER
 from haizea.loop import EndlessInstant, SchedulerError, Tally, TraceArrivals, run_loop
 
@@ -178,12 +179,12 @@ def test_what_the_scheduler_raises_comes_with_the_moment_and_the_inputs() -> Non
 
 
 def test_the_tally_counts_leases_by_state() -> None:
-    tally = Tally()
+    tally, died = Tally(), stated("host-1 died")
     tally.note(0, [LeaseAccepted(0, request(i, 0)) for i in (1, 2, 3)])
     tally.note(0, [StateChanged(0, 1, State.NEW, State.PENDING)])
     tally.note(0, [StateChanged(0, 2, State.NEW, State.CANCELLED)])
-    tally.note(1, [StateChanged(1, 1, State.PENDING, State.FAILED, "host-1 died")])
+    tally.note(1, [StateChanged(1, 1, State.PENDING, State.FAILED, died)])
     assert tally.states == {State.NEW: 1, State.CANCELLED: 1, State.FAILED: 1}
     assert (tally.submitted, tally.finished) == (3, 2)
     assert (tally.best_effort_submitted, tally.best_effort_finished) == (3, 2)
-    assert tally.failure == (1, "host-1 died")
+    assert tally.failure == (1, died)

@@ -26,12 +26,14 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, ResourceTypes
 from haizea.loop import Tally
 from haizea.report import STATUS, VDEBUG, ClockFormatter, DecisionLog, StatusLog, describe
 from haizea.times import format_utc
 
 SITE = Site.uniform(ResourceTypes(), 6, (100, 1024))
+TOO_FEW = because(Code.TOO_FEW_FREE_NOW, nodes=4, free=3)
 HOSTS = {host.id: host for host in SITE.hosts}
 ONE = 1_164_459_600  # 2006-11-25 13:00:00
 
@@ -68,17 +70,18 @@ BATCH = LeaseRequest(
             " without end, preemptible",
         ),
         (
-            StateChanged(ONE, 1, State.PENDING, State.REJECTED, "4 hosts asked", "no-room"),
-            "lease 1: Pending -> Rejected: 4 hosts asked",
+            StateChanged(ONE, 1, State.PENDING, State.REJECTED, TOO_FEW, "no-room"),
+            "lease 1: Pending -> Rejected: 4 nodes asked for now,"
+            " 3 free for as long as it would run",
         ),
         (StateChanged(ONE, 1, State.NEW, State.PENDING), "lease 1: New -> Pending"),
         (
-            Expected(ONE, 1, ONE + 60, "waits for 2 hosts"),
-            "lease 1 is expected to start at 2006-11-25 13:01:00: waits for 2 hosts",
+            Expected(ONE, 1, ONE + 60, because(Code.WAITS, nodes=2)),
+            "lease 1 is expected to start at 2006-11-25 13:01:00: waiting for 2 nodes",
         ),
         (
-            Expected(ONE, 1, None, "waits for 2 hosts"),
-            "lease 1 is expected to start at no known time: waits for 2 hosts",
+            Expected(ONE, 1, None, because(Code.WAITS, nodes=2)),
+            "lease 1 is expected to start at no known time: waiting for 2 nodes",
         ),
         (
             OperationStarted(ONE, 1, Purpose.RUN, FOREVER, (0, 0, 2)),
@@ -119,7 +122,7 @@ def logged(level: int) -> tuple[logging.Logger, io.StringIO]:
 
 DECISIONS: list[Decision] = [
     LeaseAccepted(ONE, AR),
-    Expected(ONE, 2, ONE, "now"),
+    Expected(ONE, 2, ONE, because(Code.PLANNED_ANEW)),
     OperationStarted(ONE, 2, Purpose.RUN, ONE + 9, (0,)),
 ]
 

@@ -24,6 +24,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lifecycle import State
 from haizea.loop import SchedulerError
 from haizea.runtime import LeaseFailure, RunError, RunOutcome, Simulation, Status, simulate
+from haizea.wording import in_words
 
 ONE = 1_164_459_600  # 2006-11-25 13:00:00
 MINUTE, HOUR = 60, 3600
@@ -315,6 +316,7 @@ def test_a_lease_that_asks_for_what_the_site_does_not_have(tmp_path: Path) -> No
 
 MAPPERS = """
 from haizea.core.placement.mapper import GreedyMapper
+from haizea.wording import in_words
 
 class Counting(GreedyMapper):
     made_with = []
@@ -347,7 +349,7 @@ def test_a_failed_lease_does_not_end_the_run(tmp_path: Path) -> None:
     outcome, story = play(configure(tmp_path, SAMPLE), FAILING)
     assert outcome.status is Status.COMPLETE
     assert outcome.states == {State.FAILED: 1, State.DONE: 1}
-    assert "suspend failed" in story.last(1).reason
+    assert "suspending failed" in in_words(story.last(1).reason)
 
 
 def test_a_failed_lease_ends_the_run_if_it_is_told_to(tmp_path: Path) -> None:

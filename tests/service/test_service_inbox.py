@@ -5,6 +5,7 @@ from __future__ import annotations
 from haizea.api.manager import Draft, Unavailable
 from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
 from haizea.core.model.lease import Kind
+from haizea.core.model.reasons import Code, Reason
 from haizea.core.model.resources import ResourceTypes
 from haizea.service.inbox import (
     MOST_AT_ONCE,
@@ -36,11 +37,11 @@ def test_owners_are_served_in_turns_however_many_requests_each_has() -> None:
     for number in range(1000):
         line.put(asked("anna", f"anna {number}"))
     line.put(asked("bert"))
-    line.put(Cancellation(lease_id=7, reason="enough", owner="carl"))
+    line.put(Cancellation(lease_id=7, reason=Reason(Code.CANCELLED_BY_OWNER), owner="carl"))
     first = line.take(0)
     assert len(first) == MOST_AT_ONCE
     assert labels(first[:2]) == ["anna 0", "bert"]
-    assert first[2] == LeaseCancelled(7, "enough")
+    assert first[2] == LeaseCancelled(7, Reason(Code.CANCELLED_BY_OWNER))
     assert line.next_arrival() is not None
     line.put(asked("dora"))
     assert labels(line.take(1)[:2]) == [f"anna {MOST_AT_ONCE - 2}", "dora"]

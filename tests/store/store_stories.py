@@ -17,6 +17,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 from haizea.store import RequestKey, Store, StoreUnavailable, Turn
 
@@ -61,7 +62,7 @@ def submission(*lease_ids: int, now: int = 1000, **changes: Any) -> Turn:
             LeaseAccepted(now, each.request),
             StateChanged(now, each.id, State.NEW, State.PENDING),
             StateChanged(now, each.id, State.PENDING, State.SCHEDULED),
-            Expected(now, each.id, 2000, "waits for its turn"),
+            Expected(now, each.id, 2000, because(Code.WAITS, nodes=1)),
             OperationStarted(now, each.id, Purpose.RUN, 5600, (0, 1)),
         ]
     keys = [RequestKey(each.request.owner, f"key {each.id}", each.id) for each in records]

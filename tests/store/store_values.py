@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from string import Formatter
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from haizea.core.model.events import Decision
 from haizea.core.model.hostrules import AllowedRecord
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.reasons import Code, Parameters, Reason, because
 from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.wording import WORDS
 
 INTS = st.integers(-(1 << 63), (1 << 63) - 1)
 TEXTS = st.text(st.characters(), max_size=12)
@@ -29,6 +32,8 @@ def any_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(any_of(parts[0]), max_size=3).map(tuple)
     if origin is tuple:
         return st.tuples(*[any_of(part) for part in parts])
+    if hint is Reason:
+        return REASONS
     if issubclass(hint, StrEnum):
         return st.sampled_from(list(hint))
     plain: dict[type, st.SearchStrategy[Any]] = {
@@ -67,6 +72,24 @@ def _request(values: dict[str, Any]) -> LeaseRequest:
     return LeaseRequest(**values)
 
 
+def _reason(code: Code) -> st.SearchStrategy[Reason]:
+    """Any reason with this code."""
+    names = [name for _, name, _, _ in Formatter().parse(WORDS[code]) if name]
+    hints = get_type_hints(Parameters)
+    parts = [any_of(str if hints[name] is Reason else hints[name]) for name in names]
+    nested = [hints[name] is Reason for name in names]
+
+    def made(values: tuple[Any, ...]) -> Reason:
+        said = [
+            because(Code.STATED, text=value) if inner else value
+            for value, inner in zip(values, nested, strict=True)
+        ]
+        return Reason(code, tuple(zip(names, said, strict=True)))
+
+    return st.tuples(*parts).map(made)
+
+
+REASONS: st.SearchStrategy[Reason] = st.sampled_from(list(Code)).flatmap(_reason)
 DECISIONS: st.SearchStrategy[Decision] = st.one_of([any_object(k) for k in get_args(Decision)])
 LEASES: st.SearchStrategy[LeaseRecord] = any_object(LeaseRecord)
 SITES: st.SearchStrategy[SiteRecord] = any_object(SiteRecord)

@@ -15,6 +15,7 @@ from store_values import DECISIONS, LEASES, SITES
 from haizea.core.model.events import Decision, Expected, OperationEnded, Purpose, StateChanged
 from haizea.core.model.lease import NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.codec import (
     KINDS,
@@ -80,8 +81,42 @@ def test_what_was_written_by_the_first_version_is_still_read() -> None:
         '"use":[[4,[100,1024]],[5,[200,1]]],"v":1}'
     )
     decision = OperationEnded(3, Purpose.RUN, 10, 70, ((4, (100, 1024)), (5, (200, 1))))
-    assert write_decision(decision) == text
+    assert write_decision(decision) == text.replace('"v":1', '"v":2')
     assert read_decision("OperationEnded", text) == decision
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        ("", None),
+        ("expected to start @1164462660", because(Code.START_EXPECTED, start=1164462660)),
+        ("expected to resume @1164462660", because(Code.RESUMPTION_EXPECTED, start=1164462660)),
+        ("OpenNebula: VM 3 was deleted", because(Code.ENDED_OUTSIDE, text="VM 3 was deleted")),
+        ("its image arrives at @0 only", stated("its image arrives at 1970-01-01 00:00:00 only")),
+        ("write to it@2day.example", stated("write to it@2day.example")),
+    ],
+)
+def test_sentences_of_the_first_version_become_reasons(kept: str, reason: Reason | None) -> None:
+    document = {**json.loads(write_lease(record(1))), "reason": kept, "late": "", "v": 1}
+    read = read_lease(json.dumps(document))
+    assert (read.reason, read.late) == (reason, None)
+    assert read_lease(write_lease(read)) == read
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        7,
+        {"code": "dreams", "parameters": {}},
+        {"code": "waits", "parameters": {}},
+        {"code": "waits", "parameters": {"nodes": "two"}},
+        {"code": "waits", "parameters": [2]},
+        {"code": "starts-late", "parameters": {"cause": {"code": "waits"}}},
+    ],
+)
+def test_a_reason_that_makes_no_sense_is_refused(reason: object) -> None:
+    with pytest.raises(CodecError, match="LeaseRecord in the store"):
+        read_lease(damage(record(1), ["reason"], reason))
 
 
 JSON = st.recursive(
@@ -129,7 +164,7 @@ def damage(lease: LeaseRecord, path: list[str | int], value: Any) -> str:
         (["request", "nodes", 0, "count"], 0),
         (["request", "duration"], 0),
         (["request", "start"], 5),
-        (["v"], 2),
+        (["v"], 3),
         (["v"], "1"),
     ],
 )
@@ -146,11 +181,11 @@ def test_a_kind_of_decision_that_is_not_known_is_refused() -> None:
 @pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 10**400])
 def test_numbers_that_a_database_has_no_room_for_are_not_written(number: int) -> None:
     with pytest.raises(CodecError, match="64 bits"):
-        write_decision(Expected(number, 1, None, ""))
+        write_decision(Expected(number, 1, None, because(Code.PLANNED_ANEW)))
     with pytest.raises(CodecError, match="64 bits"):
         write_lease(record(1, nodes=(NodeSet(1, (number,)),)))
 
 
 def test_long_numbers_in_texts_are_just_texts() -> None:
-    decision = Expected((1 << 63) - 1, 1, None, "9" * 40)
+    decision = Expected((1 << 63) - 1, 1, None, because(Code.STATED, text="9" * 40))
     assert read_decision("Expected", write_decision(decision)) == decision

@@ -32,8 +32,12 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Host
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
 from haizea.store import CodecError, Event, LeaseQuery, RequestKey, Store, StoreError, Turn
+
+FIRST = because(Code.PLANNED_ANEW)
+SECOND = because(Code.ANOTHER_COMES_FIRST)
 
 
 @pytest.fixture(params=PLACES)
@@ -112,11 +116,11 @@ def test_only_what_was_not_handed_over_is_enacted_again(store: Store, url: str) 
 def test_of_what_a_lease_is_expected_to_do_the_latest_is_kept(store: Store) -> None:
     store.save(submission(1, 2))
     for now in range(1001, 1020):
-        repeated = [Expected(now, 1, now + 50, "first"), Expected(now, 1, now + 60, "second")]
+        repeated = [Expected(now, 1, now + 50, FIRST), Expected(now, 1, now + 60, SECOND)]
         last = store.save(Turn(now=now, decisions=repeated))
     expected = [e for e in store.events(0, 1000) if isinstance(e.decision, Expected)]
     assert [(e.lease_id, e.owner) for e in expected] == [(2, "ann"), (1, "ann")]
-    assert expected[1].decision == Expected(1019, 1, 1079, "second")
+    assert expected[1].decision == Expected(1019, 1, 1079, SECOND)
     assert expected[1].id == last
     assert len(store.events(0, 1000)) == 10
 
@@ -205,7 +209,7 @@ def test_a_store_whose_old_leases_are_forgotten_stops_growing(tmp_path: Path) ->
         leases = range(beginning, beginning + 40)
         store.save(submission(*leases, now=now))
         for moment in range(5):
-            store.save(Turn(now=now, decisions=[Expected(now, i, moment, "") for i in leases]))
+            store.save(Turn(now=now, decisions=[Expected(now, i, moment, FIRST) for i in leases]))
         store.save(ending(*leases, now=now))
         store.enacted()
         store.prune(now - 40)

@@ -310,9 +310,7 @@ def test_a_migration_that_fails_leaves_all_where_they_were(world: World) -> None
     backend.enact(
         150,
         [
-            StateChanged(
-                150, 1, State.MIGRATING, State.SUSPENDED_SCHEDULED, "migrating failed", "failure"
-            ),
+            StateChanged(150, 1, State.MIGRATING, State.SUSPENDED_SCHEDULED, None, "failure"),
             OperationEnded(1, Purpose.MIGRATE, 130, 150, USE),
         ],
     )

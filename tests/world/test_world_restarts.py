@@ -16,6 +16,7 @@ from haizea.backends.world import VmState, WorldOptions
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.wording import in_words
 
 SEEDS = range(40) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
 
@@ -70,7 +71,8 @@ def test_without_faults_nothing_fails_but_what_came_too_late(seed: int, tmp_path
         last = story.changes[-1]
         if last.new is State.FAILED:
             assert any(
-                because in last.reason for because in ("not at work", "still held", "image arrives")
+                because in in_words(last.reason)
+                for because in ("not at work", "still held", "image arrives")
             ), last
         if last.new is State.DONE:
             check_length(outcome, story.request)
@@ -101,7 +103,8 @@ def says_what_took_longer(story: Story) -> bool:
     """
     active = next(change for change in story.changes if change.new is State.ACTIVE)
     said = [active.reason, *(told.reason for told in story.expected)]
-    because = any("still held by lease" in why or "its image arrives" in why for why in said)
+    words = [in_words(reason) for reason in said]
+    because = any("still held by lease" in why or "its image arrives" in why for why in words)
     return active.code == "late" and because
 
 

@@ -35,7 +35,6 @@ from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision, Input
 from haizea.core.model.hosts import Host
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord, SiteRecord
 
 _log = logging.getLogger(__name__)
@@ -258,13 +257,11 @@ class OpenNebulaBackend:
         )
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def answered(
-        self, asking: Asking, lease: int | None, state: State | None, reason: str, repeated: bool
-    ) -> None:
-        """Note the answer to a request; from the loop's thread. No ``state``: nobody knows."""
-        self._requests.answered(asking, state, reason, repeated=repeated)
-        if lease is not None and not repeated:
-            self._allowing.note(lease, asking.allowed)
+    def answered(self, asking: Asking, record: LeaseRecord | None, repeated: bool) -> None:
+        """Note the answer to a request; from the loop's thread. No ``record``: nobody knows."""
+        self._requests.answered(asking, record, repeated=repeated)
+        if record is not None and not repeated:
+            self._allowing.note(record.id, asking.allowed)
 
     def answered_before(self, names: Iterable[str]) -> None:
         """VMs whose leases are over since an earlier run: they have their answer."""

@@ -14,6 +14,7 @@ from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import ImageTransfer
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.schedule.agenda import START
@@ -71,7 +72,8 @@ class Lateness:
         for lease, old_end in late:
             for host, _ in lease.plan.use if lease.plan is not None else ():
                 self._others.make_way(host)
-                reason = f"{self._schedule.host_table.name(host)} is still held by lease {lease.id}"
+                name = self._schedule.host_table.name(host)
+                reason = because(Code.HOST_STILL_HELD, host=name, lease=lease.id)
                 self._repair.clear(lease, host, old_end, reason)
 
     def _transfer_delayed(self, lease: Lease, end: int) -> None:
@@ -94,7 +96,7 @@ class Lateness:
             arrival = schedule.preparation.arrival(lease_id)
             if lease.plan is None or lease.started or lease.plan.start >= arrival:
                 continue
-            reason = f"its image arrives at @{arrival} only"
+            reason = because(Code.IMAGE_ARRIVES_LATE, moment=arrival)
             if lease.request.kind is Kind.BEST_EFFORT:
                 schedule.back_to_queue(lease, reason, "failure")
                 continue
@@ -141,7 +143,7 @@ class Lateness:
 
     def _starts_late(self, lease: Lease, plan: Plan, due: int, now: int) -> None:
         """A phase was to begin before now, and did not."""
-        reason = f"it could not begin at @{due}: Haizea was not at work then"
+        reason = because(Code.NOT_AT_WORK, moment=due)
         if lease.at > 0:
             late_seconds = self._schedule.holdings.start_later(lease)
             self._shift(lease, lease.at, late_seconds)
@@ -150,15 +152,16 @@ class Lateness:
             case Kind.BEST_EFFORT:
                 self._schedule.back_to_queue(lease, reason, "late")
             case Kind.IMMEDIATE if now - due > MOST_LATE_SECONDS:
-                late = f"an immediate lease starts at most {MOST_LATE_SECONDS} s late"
-                self._repair.give_up(lease, f"{reason}; {late}")
+                most = MOST_LATE_SECONDS
+                late = because(Code.TOO_LATE_TO_START, cause=reason, seconds=most)
+                self._repair.give_up(lease, late)
             case Kind.IMMEDIATE:
                 self._schedule.book.note_late(lease, reason)
                 self._repair.move(lease, reason)
             case Kind.AR:
                 self._begin_late(lease, plan, reason, now)
 
-    def _begin_late(self, lease: Lease, plan: Plan, reason: str, now: int) -> None:
+    def _begin_late(self, lease: Lease, plan: Plan, reason: Reason, now: int) -> None:
         """An AR starts now, and ends when it was to end; if that is over, it failed."""
         if plan.phases[0].end <= now:
             self._repair.give_up(lease, reason)

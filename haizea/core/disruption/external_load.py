@@ -7,6 +7,7 @@ as leases go.
 from __future__ import annotations
 
 from haizea.core.disruption.replanning import Repair
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.schedule.schedule import Schedule
 
@@ -59,7 +60,7 @@ class Others:
             self._short.add(host)
         if not any(amount):
             return
-        reason = f"others use {self._schedule.host_table.name(host)}"
+        reason = because(Code.HOST_USED_BY_OTHERS, host=self._schedule.host_table.name(host))
         while any(map(int.__lt__, table.least_free(host, now, FOREVER), amount)):
             if not self._repair.displace_last(host, now, FOREVER, reason):
                 break

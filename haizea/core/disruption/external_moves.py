@@ -7,6 +7,7 @@ from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.replanning import Repair
 from haizea.core.model.allocation import Use
 from haizea.core.model.members import ACTIVE, RUN
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import add, fits
 from haizea.core.placement.mapper import Hosts
 from haizea.core.schedule.schedule import Schedule
@@ -42,7 +43,8 @@ class Moved:
             return
         schedule.follow(lease, hosts)
         for host, _ in use:
-            reason = f"others gave {schedule.host_table.name(host)} to lease {lease.id}"
+            name = schedule.host_table.name(host)
+            reason = because(Code.HOST_GIVEN_AWAY, host=name, lease=lease.id)
             self._repair.clear(lease, host, schedule.now, reason)
 
     def _has_room(self, use: Use) -> bool:

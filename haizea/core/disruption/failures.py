@@ -16,6 +16,7 @@ from haizea.core.model.members import (
     RUN,
     SUSPENDED_SCHEDULED,
 )
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.schedule import Schedule
@@ -39,28 +40,27 @@ class Trouble:
         if lease is None or lease.state is not ACTIVE:
             return
         if lease.under_way is not None and lease.under_way.purpose is Purpose.SHUTDOWN:
-            reason = "its duration is over, and its VMs have shut down"
-            self._schedule.finish(lease, DONE, reason, "shut-down")
+            self._schedule.finish(lease, DONE, because(Code.SHUT_DOWN), "shut-down")
             return
         ran = 0 if lease.since is None else self._schedule.now - lease.since
         if ran >= lease.remaining:
             # It ended while nobody looked, and nobody knows when.
-            self._schedule.finish(lease, DONE, "its duration is over", "duration-over")
+            self._schedule.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
             return
-        reason = "ended before its duration was over"
-        self._schedule.finish(lease, DONE, reason, "early-end")
+        self._schedule.finish(lease, DONE, because(Code.ENDED_EARLY), "early-end")
 
-    def cancelled(self, lease_id: int, reason: str) -> None:
+    def cancelled(self, lease_id: int, reason: Reason) -> None:
         """Somebody who may does not want the lease any more."""
         lease = self._schedule.leases.get(lease_id)
         if lease is not None:
             self._schedule.finish(lease, State.CANCELLED, reason, "user")
 
-    def failed(self, lease_id: int, purpose: Purpose, reason: str, *, tried: bool = True) -> None:
-        """Note that what was under way for a lease did not work."""
+    def failed(self, lease_id: int, purpose: Purpose, said: str, *, tried: bool = True) -> None:
+        """Note that what was under way for a lease did not work, as is ``said`` outside."""
         lease = self._schedule.leases.get(lease_id)
         if lease is None:
             return
+        reason = because(Code.OPERATION_FAILED, purpose=purpose.value, text=said)
         if purpose is Purpose.TRANSFER:
             self._transfer_failed(lease, reason)
             return
@@ -68,13 +68,13 @@ class Trouble:
         if under_way is None or under_way.purpose is not purpose:
             return
         if purpose is MIGRATE:
-            self._not_moved(lease, f"migrating failed: {reason}")
+            self._not_moved(lease, reason)
         elif purpose is RUN:
-            self._stopped(lease, reason, counts=tried)
+            self._stopped(lease, because(Code.RUN_FAILED, text=said), counts=tried)
         else:
-            self._repair.give_up(lease, f"{purpose} failed: {reason}")
+            self._repair.give_up(lease, reason)
 
-    def _stopped(self, lease: Lease, reason: str, *, counts: bool = True) -> None:
+    def _stopped(self, lease: Lease, reason: Reason, *, counts: bool = True) -> None:
         """An active lease does not run any more."""
         failures = self._schedule.book.fail_again(lease) if counts else lease.failures
         if failures > MOST_FAILURES:
@@ -84,21 +84,19 @@ class Trouble:
         else:
             self._repair.restart(lease, reason)
 
-    def _not_moved(self, lease: Lease, reason: str) -> None:
+    def _not_moved(self, lease: Lease, reason: Reason) -> None:
         """A migration failed: what is saved of the lease is where it was."""
         self._schedule.book.change(lease, SUSPENDED_SCHEDULED, reason, "failure")
         self._schedule.drop_plan(lease)
         self._schedule.book.enqueue(lease, reason, "failure")
 
-    def _transfer_failed(self, lease: Lease, reason: str) -> None:
+    def _transfer_failed(self, lease: Lease, reason: Reason) -> None:
         """An image did not arrive, for whoever relied on it: send it again, if there is time."""
         schedule = self._schedule
         if schedule.preparation is None or not schedule.preparation.pending(lease.id):
             return
         for lease_id in [lease.id, *schedule.preparation.let_down(lease.id)]:
-            self._repair.prepare_again(
-                schedule.leases[lease_id], f"image transfer failed: {reason}"
-            )
+            self._repair.prepare_again(schedule.leases[lease_id], reason)
 
     # --- hosts ------------------------------------------------------------------------
 
@@ -111,17 +109,17 @@ class Trouble:
         plan = lease.plan
         if plan is not None and not lease.started and not lease.demand.permits(plan.hosts):
             keep_off = ~lease.demand.allowed
-            self._repair.displace(lease, "other hosts will do for it now", keep_off)
+            self._repair.displace(lease, because(Code.OTHER_HOSTS_ALLOWED), keep_off)
 
     def host_added(self, host: Host) -> None:
         """The site grows."""
         self._schedule.host_table.add(host)
         self._schedule.host_table.note(host.id, "up")
 
-    def host_drained(self, host_id: int, reason: str) -> None:
+    def host_drained(self, host_id: int, said: str) -> None:
         """The host takes nothing new."""
         self._schedule.host_table.shut(host_id)
-        self._schedule.host_table.note(host_id, "drained", reason)
+        self._schedule.host_table.note(host_id, "drained", said)
 
     def leave_drained(self) -> None:
         """Plan what was promised drained hosts on others, if there are any now.
@@ -131,10 +129,11 @@ class Trouble:
         host_table = self._schedule.host_table
         if not host_table.statuses or not self._schedule.instant.freed:
             return
-        reasons: dict[int, str] = {}
+        reasons: dict[int, Reason] = {}
         for record in host_table.statuses.values():
             if record.status == "drained":
-                reason = f"{host_table.name(record.host)} takes nothing new: {record.reason}"
+                name = host_table.name(record.host)
+                reason = because(Code.HOST_DRAINED, host=name, text=record.reason)
                 for lease in self._promised(record.host):
                     reasons.setdefault(lease.id, reason)
         for lease_id, reason in reasons.items():
@@ -154,35 +153,35 @@ class Trouble:
         schedule.host_table.open(host_id)
         for lease in self._promised(host_id):
             if lease.request.kind is AR and not lease.hold.hosts & schedule.table.shut:
-                schedule.book.explain(
-                    lease, lease.hold.start, f"expected to start @{lease.hold.start}"
-                )
+                start = lease.hold.start
+                schedule.book.explain(lease, start, because(Code.START_EXPECTED, start=start))
         schedule.host_table.note(host_id, "up")
 
-    def host_failed(self, host_id: int, reason: str) -> None:
+    def host_failed(self, host_id: int, said: str) -> None:
         """All that runs on the host is gone; what is planned there goes elsewhere."""
         schedule = self._schedule
         schedule.host_table.shut(host_id)
         name = schedule.host_table.name(host_id)
+        reason = because(Code.HOST_FAILED, host=name, text=said)
         hit = {hold.owner for hold in schedule.table.holds_on(host_id)}
         for lease_id in sorted(hit):
             lease = schedule.leases.get(lease_id)
             # One of those before it may have sent it elsewhere.
             if lease is not None and lease.plan is not None and lease.hold.hosts >> host_id & 1:
-                self._lost_host(lease, host_id, f"{name}: {reason}")
+                self._lost_host(lease, host_id, reason)
         for lease in list(schedule.leases.values()):
             images_there = lease.bound is not None and not lease.saved and host_id in lease.bound
             if images_there and not lease.started:
-                self._repair.prepare_again(lease, f"{name}: {reason}")
-        schedule.host_table.note(host_id, "down", reason)
+                self._repair.prepare_again(lease, reason)
+        schedule.host_table.note(host_id, "down", said)
 
-    def _lost_host(self, lease: Lease, host_id: int, reason: str) -> None:
+    def _lost_host(self, lease: Lease, host_id: int, reason: Reason) -> None:
         if not lease.started:
             self._repair.displace(lease, reason, keep_off=1 << host_id)
             return
         match lease.state:
             case State.ACTIVE if lease.under_way and lease.under_way.purpose is Purpose.SHUTDOWN:
-                self._schedule.finish(lease, DONE, "its duration is over", "duration-over")
+                self._schedule.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
             case State.ACTIVE:
                 self._stopped(lease, reason)
             case State.MIGRATING:

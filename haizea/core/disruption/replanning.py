@@ -12,9 +12,10 @@ from haizea.core.capacity.hold import Hold
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
-from haizea.core.requests.admission import Admission
+from haizea.core.requests.admission import Admission, Refusal
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -27,11 +28,11 @@ class Repair:
         #: ARs that are to start later than they should, by id.
         self._put_off: dict[int, Lease] = {}
 
-    def give_up(self, lease: Lease, reason: str) -> None:
+    def give_up(self, lease: Lease, reason: Reason) -> None:
         """The lease fails."""
         self._schedule.finish(lease, State.FAILED, reason, "failure")
 
-    def prepare_again(self, lease: Lease, reason: str) -> None:
+    def prepare_again(self, lease: Lease, reason: Reason) -> None:
         """Plan a lease that has not started anew, images and all."""
         schedule = self._schedule
         schedule.unbind(lease)
@@ -41,17 +42,17 @@ class Repair:
             return
         self.move(lease, reason)
 
-    def move(self, lease: Lease, reason: str, keep_off: HostSet = 0) -> None:
+    def move(self, lease: Lease, reason: Reason, keep_off: HostSet = 0) -> None:
         """Give a lease that has not started other hosts for the same time, or let it fail."""
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
         refusal = self._admission.place_again(lease, keep_off)
         if refusal is not None:
-            self.give_up(lease, f"{reason}; {refusal.reason}")
+            self.give_up(lease, _in_vain(reason, refusal))
         else:
             self._schedule.book.note_in_time(lease)
 
-    def restart(self, lease: Lease, reason: str) -> None:
+    def restart(self, lease: Lease, reason: Reason) -> None:
         """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
 
         It ends when it was to end.
@@ -63,10 +64,10 @@ class Repair:
         if refusal is not None:
             refusal = self._admission.place_again(lease)
         if refusal is not None:
-            self.give_up(lease, f"{reason}; {refusal.reason}")
+            self.give_up(lease, _in_vain(reason, refusal))
 
     def displace(
-        self, lease: Lease, reason: str, keep_off: HostSet, until: int | None = None
+        self, lease: Lease, reason: Reason, keep_off: HostSet, until: int | None = None
     ) -> None:
         """A lease that has not started cannot have its hosts: it waits, or gets others.
 
@@ -95,7 +96,7 @@ class Repair:
         ]
         return sorted(found, key=lambda hold: (hold.start, hold.serial))
 
-    def clear(self, lease: Lease, host: int, start: int, reason: str) -> None:
+    def clear(self, lease: Lease, host: int, start: int, reason: Reason) -> None:
         """Take what has not started off a host that a lease holds longer than was planned.
 
         The last to start goes first, while the host is over-full between ``start`` and the
@@ -111,7 +112,7 @@ class Repair:
                 return  # What has started holds more than there is, and that has to be waited for.
 
     def displace_last(
-        self, host: int, start: int, end: int, reason: str, until: int | None = None
+        self, host: int, start: int, end: int, reason: Reason, until: int | None = None
     ) -> bool:
         """Displace what is to start last of what is planned on a host; whether there is any."""
         planned = self.planned(host, start, end)
@@ -119,7 +120,7 @@ class Repair:
             self.displace(self._schedule.leases[planned[-1].owner], reason, 1 << host, until)
         return bool(planned)
 
-    def leave(self, lease: Lease, reason: str) -> None:
+    def leave(self, lease: Lease, reason: Reason) -> None:
         """A lease that has not started should not go to its hosts: others are better for it.
 
         A best-effort lease is planned anew. An AR stays where it is until there are others.
@@ -129,15 +130,16 @@ class Repair:
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind is Kind.AR:
-            then = "other hosts were found" if self._improve(lease) else "no others are free yet"
-            self._schedule.book.explain(lease, lease.hold.start, f"{reason}; {then}")
+            found = self._improve(lease)
+            code = Code.LEFT_DRAINED_HOST if found else Code.STAYS_ON_DRAINED_HOST
+            self._schedule.book.explain(lease, lease.hold.start, because(code, cause=reason))
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
         """Tell whether it can run where its images are."""
         bound = lease.bound or ()
         return lease.demand.permits(bound) and not host_set(bound) & keep_off
 
-    def postpone(self, lease: Lease, reason: str, until: int, keep_off: HostSet = 0) -> None:
+    def postpone(self, lease: Lease, reason: Reason, until: int, keep_off: HostSet = 0) -> None:
         """Give an AR other hosts, or let it start on its own as soon as they are free."""
         schedule, old = self._schedule, lease.plan
         assert old is not None, "it has a plan"
@@ -151,11 +153,10 @@ class Repair:
         if lease.plan is None:
             later = self._later(lease, old, until)
             if later is None:
-                because = f"; {refusal.reason}" if refusal is not None else ""
-                self.give_up(lease, f"{reason}{because}")
+                self.give_up(lease, reason if refusal is None else _in_vain(reason, refusal))
                 return
             schedule.book.note_late(lease, reason)
-            schedule.book.explain(lease, until, f"it starts late: {reason}")
+            schedule.book.explain(lease, until, because(Code.STARTS_LATE, cause=reason))
             schedule.commit(lease, later)
             if not self._has_images(lease):
                 self._put_off[lease.id] = lease
@@ -196,7 +197,7 @@ class Repair:
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
             elif self._improve(lease):
-                self._schedule.book.reword(lease, "its hosts are free sooner after all")
+                self._schedule.book.reword(lease, because(Code.STARTS_SOONER))
 
     def _improve(self, lease: Lease) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""
@@ -205,3 +206,8 @@ class Repair:
         self._put_off.pop(lease.id, None)
         self._schedule.book.note_in_time(lease)
         return True
+
+
+def _in_vain(reason: Reason, refusal: Refusal) -> Reason:
+    """There is nowhere else for a lease that cannot have what it had."""
+    return because(Code.NOWHERE_ELSE, cause=reason, refusal=refusal.reason)

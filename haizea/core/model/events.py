@@ -16,6 +16,7 @@ from haizea.core.model.hostrules import Allowed, AllowedRecord
 from haizea.core.model.hosts import EVERYWHERE, Host
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import Capacity
 
 
@@ -30,6 +31,9 @@ class Purpose(StrEnum):
     SHUTDOWN = "shutdown"
     OUTAGE = "outage"
 
+
+#: Why a lease is cancelled where nothing else is said.
+BY_OWNER = because(Code.CANCELLED_BY_OWNER)
 
 # --- inputs ---------------------------------------------------------------------------
 
@@ -47,7 +51,7 @@ class LeaseCancelled:
     """Its owner or an administrator does not want the lease any more."""
 
     lease_id: int
-    reason: str = "cancelled by its owner"
+    reason: Reason = BY_OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +183,7 @@ class LeaseAccepted(NamedTuple):
 class StateChanged(NamedTuple):
     """A lease went from one state to another, and why.
 
-    In ``reason``, ``@1164462660`` is a moment: whoever shows it says it in words.
-    ``code`` is one word for programs, empty where ``reason`` says nothing special:
+    ``code`` is the kind of the change, in one word, empty where it is nothing special:
     ``too-big``, ``nothing`` (is asked for), ``no-room``, ``no-time``, ``promised``,
     ``image-late``, ``in-the-past``, ``too-soon``, ``policy`` (rejections); ``preempted``
     (requeued or suspended for another lease), ``hole`` (suspended because its hole
@@ -193,7 +196,7 @@ class StateChanged(NamedTuple):
     lease_id: int
     old: State
     new: State
-    reason: str = ""
+    reason: Reason | None = None
     code: str = ""
 
 
@@ -211,7 +214,7 @@ class Expected(NamedTuple):
     time: int
     lease_id: int
     start: int | None
-    reason: str
+    reason: Reason
 
 
 class HostsPlanned(NamedTuple):
@@ -223,7 +226,7 @@ class HostsPlanned(NamedTuple):
     time: int
     lease_id: int
     hosts: tuple[int, ...]
-    reason: str
+    reason: Reason
 
 
 class OperationStarted(NamedTuple):

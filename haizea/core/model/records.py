@@ -12,6 +12,7 @@ from haizea.core.model.events import Purpose
 from haizea.core.model.hostrules import AllowedRecord
 from haizea.core.model.lease import DiskImage, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class PlanRecord:
     firm: bool = True
     sources: tuple[int, ...] = ()
     exclusive: tuple[tuple[int, int], ...] = ()
-    because: str = ""
+    because: Reason | None = None
     code: str = ""
 
     @property
@@ -79,14 +80,14 @@ class LeaseRecord:
     changed: int
     queued_since: int
     remaining: int
-    reason: str = ""
+    reason: Reason | None = None
     code: str = ""
     expected: int | None = None
     ran: int = 0
     saved: bool = False
     bound: tuple[int, ...] | None = None
     failures: int = 0
-    late: str = ""
+    late: Reason | None = None
     plan: PlanRecord | None = None
     allowed: AllowedRecord | None = None
 

@@ -15,6 +15,7 @@ from haizea.core.model.events import Purpose, StateChanged
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.members import NEW, RUN, SUSPEND
+from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand, Hosts
 
@@ -60,7 +61,7 @@ class Plan:
         sources: Hosts = (),
         *,
         exclusive: list[tuple[int, int]] | None = None,
-        because: str = "",
+        because: Reason | None = None,
         code: str = "",
     ) -> None:
         self.hosts = hosts
@@ -170,7 +171,7 @@ class Lease:
         self.since: int | None = None
         self.token = 0
         self.failures = 0
-        self.late = ""
+        self.late: Reason | None = None
         self.flexible = False
         self.whole = False
         self.expected: int | None = None

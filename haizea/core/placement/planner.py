@@ -18,6 +18,7 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
 from haizea.core.model.members import MIGRATE, RESUME, RUN, SHUTDOWN, SUSPEND
 from haizea.core.model.policy import declares
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Migration, Settings, Suspension
 from haizea.core.placement.durations import Durations, Rates
@@ -321,7 +322,7 @@ class Planner(Durations):
         plan = self._begin(lease, hosts, start, resume)
         plan.phases.append(Phase(RUN, begin, suspend))
         self.suspend(lease, plan, suspend)
-        plan.because = f"its hosts are reserved from @{end} on"
+        plan.because = because(Code.HOSTS_RESERVED, start=end)
         plan.code = "hole"
         return plan
 

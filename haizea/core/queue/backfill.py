@@ -14,6 +14,7 @@ that could not start cannot start now either, so only new ones are looked at.
 from __future__ import annotations
 
 from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
@@ -115,12 +116,12 @@ class Claiming:
                 schedule.make_claim(lease, claim)
                 self._backfill(lease, claim)
                 break
-            schedule.book.expect(lease, None, "what is in its way has no end")
+            schedule.book.expect(lease, None, because(Code.WAITS_FOR_ENDLESS))
         claim = schedule.claim
         if old is not None and (claim is None or claim.lease_id != old.lease_id):
             loser = schedule.leases.get(old.lease_id)
             if loser is not None and loser.plan is None:
-                schedule.book.lose_claim(loser, "a lease before it in the queue comes first")
+                schedule.book.lose_claim(loser, because(Code.ANOTHER_COMES_FIRST))
 
     def _backfill(self, holder: Lease, claim: Claim) -> None:
         """Start leases behind the one that holds the claim, where they leave it its room."""

@@ -9,6 +9,7 @@ ends, :mod:`haizea.core.queue.by_host` takes over.
 from __future__ import annotations
 
 from haizea.core.capacity.availability import Profile
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.schedule import Schedule
@@ -54,7 +55,7 @@ class Counting:
                 self._starts[lease.id] = start
                 schedule.promise(lease, start)
             else:
-                schedule.book.lose_claim(lease, "a lease before it in the queue runs for longer")
+                schedule.book.lose_claim(lease, because(Code.ANOTHER_RUNS_LONGER))
 
     def hand_over(self) -> dict[int, int]:
         """Stop; answers when each waiting lease was to start."""

@@ -12,6 +12,7 @@ from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
 from haizea.core.model.hosts import HostSet, host_set
+from haizea.core.model.reasons import Code, because
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
@@ -144,7 +145,7 @@ class Reserving:
             found = self._soonest(lease, start, may_wait)
         if found is None:
             if lease.expected is not None:
-                self._schedule.book.lose_claim(lease, "leases before it hold the reservations")
+                self._schedule.book.lose_claim(lease, because(Code.RESERVATIONS_ARE_TAKEN))
             return False
         self._take(lease, *found)
         glance.forget()

@@ -19,6 +19,7 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import AR, BEST_EFFORT, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER, Capacity, copies
 from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease, Plan
@@ -26,15 +27,14 @@ from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
 from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
-from haizea.core.schedule.lease_table import nodes
 from haizea.core.schedule.schedule import Schedule
 
 
 class Refusal(NamedTuple):
-    """Why a request is rejected: one word for programs, a sentence for people."""
+    """The reason for a rejection, and its kind (``code`` of :class:`StateChanged`)."""
 
     code: str
-    reason: str
+    reason: Reason
 
 
 class Admission:
@@ -54,7 +54,7 @@ class Admission:
         refusal = self._refusal(lease)
         if refusal is None:
             if request.kind is BEST_EFFORT:
-                schedule.book.enqueue(lease, f"waiting for {nodes(lease.demand.count)}")
+                schedule.book.enqueue(lease, because(Code.WAITS, nodes=lease.demand.count))
             elif request.kind is AR:
                 refusal = self._reserve(lease, planner)
             else:
@@ -65,31 +65,26 @@ class Admission:
     def _refusal(self, lease: Lease) -> Refusal | None:
         """Return what can be said against a request without looking at the schedule."""
         request = lease.request
-        reason = self._policies.admission.refusal(request)
-        if reason is not None:
-            return Refusal("policy", reason)
+        said = self._policies.admission.refusal(request)
+        if said is not None:
+            return Refusal("policy", because(Code.POLICY, text=said))
         if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
             return refusal
         if not all(any(node_set.capacity) for node_set in request.nodes):
-            return Refusal(
-                "nothing", "it has a node that asks for nothing: give each some CPU or memory"
-            )
+            return Refusal("nothing", because(Code.ASKS_FOR_NOTHING))
         if not self._fits_site(lease.demand):
-            count = lease.demand.count
-            if lease.demand.rules is not None:
-                return Refusal(
-                    "too-big", f"{nodes(count)}, each where it may run, never fit on this site"
-                )
-            fit = "fits on this site" if count == 1 else "fit on this site at once"
-            return Refusal("too-big", f"{nodes(count)} of this size never {fit}")
+            limited = lease.demand.rules is not None
+            code = Code.TOO_LARGE_WHERE_ALLOWED if limited else Code.TOO_LARGE
+            return Refusal("too-big", because(code, nodes=lease.demand.count))
         return None
 
     def _too_soon(self, start: int) -> Refusal | None:
         if start < self._schedule.now:
-            return Refusal("in-the-past", f"its start, @{start}, is over")
+            return Refusal("in-the-past", because(Code.START_IS_PAST, start=start))
         least = self._schedule.planner.settings.non_schedulable_seconds
         if start < self._schedule.now + least:
-            return Refusal("too-soon", f"its start, @{start}, is less than {least} s ahead")
+            reason = because(Code.STARTS_TOO_SOON, start=start, seconds=least)
+            return Refusal("too-soon", reason)
         return None
 
     def _fits_site(self, demand: Demand) -> bool:
@@ -137,7 +132,7 @@ class Admission:
         """Give an AR its hosts; or say why not."""
         start, end = self._period(lease)
         if not self._has_time_left(lease, start, end):
-            return Refusal("in-the-past", f"it was to end at @{end}: there is no time left")
+            return Refusal("in-the-past", because(Code.END_IS_NEAR, end=end))
         self._schedule.book.cut(lease, _length(start, end))
         found = self._hosts(lease, start, end, planner)
         if found is None:
@@ -187,8 +182,8 @@ class Admission:
     def _take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
         schedule = self._schedule
         for clearing in found.clearings:
-            schedule.clear(clearing, f"its hosts go to lease {lease.id} from @{start} on")
-        schedule.holdings.move(found.moves, f"its hosts go to lease {lease.id}")
+            schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=start))
+        schedule.holdings.move(found.moves, because(Code.HOSTS_GO_TO, lease=lease.id))
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.finish(lease, plan, start)
         schedule.commit(lease, plan, shipment)
@@ -272,21 +267,23 @@ class Admission:
         shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
         if shipment is not None:
             return shipment
-        return Refusal(
-            "image-late",
-            f"image {image.name} ({image.size_mb} MB) cannot be on its {wanted.bit_count()}"
-            f" hosts by @{start}: the link is busy, or the start is too soon",
+        reason = because(
+            Code.IMAGE_TOO_LATE,
+            image=image.name,
+            size_mb=image.size_mb,
+            count=wanted.bit_count(),
+            start=start,
         )
+        return Refusal("image-late", reason)
 
     def _too_little(self, lease: Lease, start: int, end: int, planner: Planner) -> Refusal:
         """The reason for an AR that finds no room, even by preemption."""
         schedule, demand = self._schedule, lease.demand
-        until = f"and @{end}" if end < FOREVER else "and whenever it would end"
+        count = demand.count
         if demand.size is None:
-            where = "not enough room" if demand.rules is None else "no room where each may run"
-            return Refusal(
-                "no-room", f"{nodes(demand.count)} asked, {where} between @{start} {until}"
-            )
+            limited = demand.rules is not None
+            code = Code.TOO_LITTLE_ROOM_WHERE_ALLOWED if limited else Code.TOO_LITTLE_ROOM
+            return Refusal("no-room", because(code, nodes=count, start=start, end=end))
         trial = planner.table.fork()
         policy = self._policies.preemption
         by_id = {x.id: x for x in self._preemptible(start, end)}
@@ -299,23 +296,22 @@ class Admission:
             trial.withdraw(by_id[victim.request.id].hold)
         most = level_count(trial.room(demand.size, start, end, demand.allowed), FOREVER)
         claim = schedule.claim
-        enough = most >= demand.count
+        enough = most >= count
         if enough and claim is not None and not self._yields(claim, lease.request):
-            return Refusal(
-                "promised",
-                f"{nodes(demand.count)} asked between @{start} {until}; what is free is promised"
-                f" to lease {claim.lease_id} from @{claim.start} on",
+            reason = because(
+                Code.PROMISED_TO_ANOTHER,
+                nodes=count,
+                start=start,
+                end=end,
+                lease=claim.lease_id,
+                moment=claim.start,
             )
+            return Refusal("promised", reason)
         if enough:
-            return Refusal(
-                "no-time",
-                f"{nodes(demand.count)} asked between @{start} {until}; leases that would have to"
-                " make room cannot be off their hosts in time",
-            )
-        return Refusal(
-            "no-room",
-            f"{nodes(demand.count)} asked, at most {most} free between @{start} {until}",
-        )
+            reason = because(Code.OTHERS_LEAVE_TOO_LATE, nodes=count, start=start, end=end)
+            return Refusal("no-time", reason)
+        reason = because(Code.TOO_FEW_FREE, nodes=count, free=most, start=start, end=end)
+        return Refusal("no-room", reason)
 
     # --- immediate leases -------------------------------------------------------------
 
@@ -341,17 +337,19 @@ class Admission:
         schedule.commit(lease, plan, shipment)
         return None
 
-    def _no_room_now(self, lease: Lease, start: int, planner: Planner) -> str:
+    def _no_room_now(self, lease: Lease, start: int, planner: Planner) -> Reason:
         demand = lease.demand
         if demand.size is None:
-            where = "not enough room" if demand.rules is None else "no room where each may run"
-            return f"{nodes(demand.count)} asked for now, {where}"
+            code = Code.TOO_LITTLE_ROOM_NOW
+            if demand.rules is not None:
+                code = Code.TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW
+            return because(code, nodes=demand.count)
         end = min(start + lease.remaining, FOREVER)
         room = planner.table.room(demand.size, start, end, demand.allowed)
         most = level_count(room, FOREVER)
         if most >= demand.count:
-            return f"{nodes(demand.count)} asked for now; they would delay a lease that waits"
-        return f"{nodes(demand.count)} asked for now, {most} free for as long as it would run"
+            return because(Code.WOULD_DELAY_ANOTHER, nodes=demand.count)
+        return because(Code.TOO_FEW_FREE_NOW, nodes=demand.count, free=most)
 
 
 def _length(start: int, end: int) -> int:

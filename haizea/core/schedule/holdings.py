@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from haizea.core.model.events import HostsPlanned
 from haizea.core.model.members import AR, RUN, SUSPEND
+from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
 from haizea.core.placement.plan import Lease, Phase, Plan
@@ -76,7 +77,7 @@ class Holdings:
 
     # --- other hosts --------------------------------------------------------------------
 
-    def move(self, moves: Sequence[Move], reason: str) -> None:
+    def move(self, moves: Sequence[Move], reason: Reason) -> None:
         """Let leases that have not begun have other hosts for the same time, all at once."""
         table, instant = self._table, self._instant
         for lease, _ in moves:
@@ -129,12 +130,12 @@ class Holdings:
         assert lease.since is not None, "it runs"
         plan.phases.pop()
         self._planner.finish(lease, plan, lease.since)
-        plan.because = plan.code = ""
+        plan.because, plan.code = None, ""
         table.release(lease.hold)
         plan.hold = table.reserve(table.now, plan.end, plan.use, lease.id)
         self.again(lease)
 
-    def leave_at(self, lease: Lease, moment: int, reason: str, *, saved: bool) -> None:
+    def leave_at(self, lease: Lease, moment: int, reason: Reason, *, saved: bool) -> None:
         """A lease that runs is off its hosts by then, to make room: suspended, or dropped."""
         plan = lease.plan
         assert plan is not None, "it has a plan"

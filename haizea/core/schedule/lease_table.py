@@ -30,6 +30,7 @@ from haizea.core.model.members import (
     SUSPENDED_SCHEDULED,
 )
 from haizea.core.model.policy import QueueOrderPolicy
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
@@ -59,7 +60,9 @@ class Book:
             self._instant.say(HostsLimited(self._instant.now, lease.id, limits))
         self.change(lease, PENDING)
 
-    def change(self, lease: Lease, new: State, reason: str = "", code: str = "") -> None:
+    def change(
+        self, lease: Lease, new: State, reason: Reason | None = None, code: str = ""
+    ) -> None:
         """The lease's state changes: the only place where one does."""
         old = lease.state
         if new not in TRANSITIONS[old]:
@@ -93,7 +96,7 @@ class Book:
         lease.key = (self._order.key(lease.request, since), lease.id)
         lease.queued_since = since
 
-    def enqueue(self, lease: Lease, reason: str = "", code: str = "") -> None:
+    def enqueue(self, lease: Lease, reason: Reason, code: str = "") -> None:
         """Let the lease wait, at the place in the queue that it has."""
         state = lease.state
         if state in _SUSPENDED:
@@ -107,17 +110,17 @@ class Book:
         self.waiting.add(lease)
         self._instant.arrived.append(lease)
 
-    def expect(self, lease: Lease, start: int | None, reason: str) -> None:
+    def expect(self, lease: Lease, start: int | None, reason: Reason) -> None:
         """Say when a waiting lease is expected to start, if that is news."""
         if start != lease.expected:
             lease.expected = start
             self._say_expected(lease, reason)
 
-    def _say_expected(self, lease: Lease, reason: str) -> None:
+    def _say_expected(self, lease: Lease, reason: Reason) -> None:
         self._instant.say(Expected(self._instant.now, lease.id, lease.expected, reason))
         self._instant.touched[lease.id] = lease
 
-    def explain(self, lease: Lease, start: int, reason: str) -> None:
+    def explain(self, lease: Lease, start: int, reason: Reason) -> None:
         """Say why a lease with a reservation that was promised is where it is, if that is news."""
         why = lease.why
         if why is not None and (why.reason != reason or lease.expected != start):
@@ -125,7 +128,7 @@ class Book:
             lease.expected = start
             self._say_expected(lease, reason)
 
-    def reword(self, lease: Lease, reason: str) -> None:
+    def reword(self, lease: Lease, reason: Reason) -> None:
         """Have another reason read for the state that a lease is in, which has been told."""
         assert lease.why is not None, "every lease came into its state somehow"
         lease.why = lease.why._replace(reason=reason)
@@ -137,7 +140,7 @@ class Book:
         self._instant.touched[lease.id] = lease
         return lease.failures
 
-    def note_late(self, lease: Lease, reason: str) -> None:
+    def note_late(self, lease: Lease, reason: Reason) -> None:
         """A lease is to start after its time; why."""
         lease.late = reason
         self._instant.touched[lease.id] = lease
@@ -145,7 +148,7 @@ class Book:
     def note_in_time(self, lease: Lease) -> None:
         """An AR that was to start late and now has hosts for its own start is not late any more."""
         if lease.hold.start == lease.request.start:
-            lease.late = ""
+            lease.late = None
 
     def cut(self, lease: Lease, remaining_seconds: int) -> None:
         """A lease that starts late ends when it was to end: so much of it is left."""
@@ -156,14 +159,15 @@ class Book:
         later = start > self._instant.now
         state = lease.state
         if state is QUEUED or state is PENDING:
-            self.change(lease, SCHEDULED, f"expected to start @{start}" if later else "")
+            reason = because(Code.START_EXPECTED, start=start) if later else None
+            self.change(lease, SCHEDULED, reason)
         elif state is SUSPENDED_QUEUED or state is SUSPENDED_PENDING:
-            reason = f"expected to resume @{start}" if later else ""
+            reason = because(Code.RESUMPTION_EXPECTED, start=start) if later else None
             self.change(lease, SUSPENDED_SCHEDULED, reason)
         if later:
-            self.expect(lease, start, f"waiting for {nodes(lease.demand.count)}")
+            self.expect(lease, start, because(Code.WAITS, nodes=lease.demand.count))
 
-    def lose_claim(self, lease: Lease, reason: str, code: str = "") -> None:
+    def lose_claim(self, lease: Lease, reason: Reason, code: str = "") -> None:
         """A waiting lease has no reservation any more."""
         if lease.state is SCHEDULED:
             self.change(lease, QUEUED, reason, code)
@@ -182,8 +186,3 @@ class Book:
             lease.ran += seconds
             if lease.remaining < FOREVER:
                 lease.remaining -= seconds
-
-
-def nodes(count: int) -> str:
-    """Return a number of nodes, in words."""
-    return "1 node" if count == 1 else f"{count} nodes"

@@ -30,6 +30,7 @@ from haizea.core.model.members import (
     SUSPEND,
 )
 from haizea.core.model.policy import QueueOrderPolicy
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
@@ -40,7 +41,7 @@ from haizea.core.schedule.agenda import START, Agenda
 from haizea.core.schedule.holdings import Holdings
 from haizea.core.schedule.host_table import HostTable
 from haizea.core.schedule.instant import Instant
-from haizea.core.schedule.lease_table import Book, nodes
+from haizea.core.schedule.lease_table import Book
 from haizea.core.schedule.shipping import Shipping
 
 
@@ -158,7 +159,7 @@ class Schedule:
         """Apply a plan in the place of one that has not begun."""
         self.holdings.exchange(lease, plan)
         if plan.start > self.instant.now:
-            self.book.expect(lease, plan.start, f"waiting for {nodes(lease.demand.count)}")
+            self.book.expect(lease, plan.start, because(Code.WAITS, nodes=lease.demand.count))
 
     def take_up(self, lease: Lease, plan: Plan, at: int, since: int | None) -> None:
         """Go on with a plan that an earlier scheduler made: phase ``at``, begun at ``since``."""
@@ -191,7 +192,7 @@ class Schedule:
         lease.bound = None
         self.instant.touched[lease.id] = lease
 
-    def finish(self, lease: Lease, state: State, reason: str, code: str) -> None:
+    def finish(self, lease: Lease, state: State, reason: Reason, code: str) -> None:
         """The lease is over, in a final state; whatever it held is free."""
         assert state in FINAL, state
         if lease.plan is not None:
@@ -208,7 +209,7 @@ class Schedule:
             # Other leases may be placed before the queue is looked at again.
             self.claim = None
 
-    def stop(self, lease: Lease, reason: str) -> None:
+    def stop(self, lease: Lease, reason: Reason) -> None:
         """An AR or immediate lease that runs loses its hosts and its progress, to get others."""
         self.drop_plan(lease)
         self.forget_images(lease)
@@ -216,7 +217,7 @@ class Schedule:
         self.book.note_late(lease, reason)
         self.book.change(lease, QUEUED, reason, "failure")
 
-    def start_over(self, lease: Lease, reason: str, code: str) -> None:
+    def start_over(self, lease: Lease, reason: Reason, code: str) -> None:
         """An active lease loses its hosts and its progress, and goes back to its place."""
         self.drop_plan(lease)
         self.forget_images(lease)
@@ -224,7 +225,7 @@ class Schedule:
         self.book.join(lease, lease.request.submitted)
         self.book.enqueue(lease, reason, code)
 
-    def back_to_queue(self, lease: Lease, reason: str, code: str) -> None:
+    def back_to_queue(self, lease: Lease, reason: Reason, code: str) -> None:
         """A lease whose plan has not begun gives it up and goes back to waiting."""
         self.drop_plan(lease)
         if lease in self.waiting:
@@ -233,7 +234,7 @@ class Schedule:
         else:
             self.book.enqueue(lease, reason, code)
 
-    def clear(self, clearing: Clearing, reason: str) -> None:
+    def clear(self, clearing: Clearing, reason: Reason) -> None:
         """Let a lease make room, as was planned."""
         lease, suspend_at, drop_at = clearing
         if suspend_at is not None:
@@ -327,9 +328,10 @@ class Schedule:
         elif plan.suspends:
             self._saved(lease, plan)
         elif plan.drops and lease.remaining > 0:
+            assert plan.because is not None, "it is dropped for a reason"
             self.start_over(lease, plan.because, plan.code)
         else:
-            self.finish(lease, DONE, "its duration is over", "duration-over")
+            self.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
 
     def _saved(self, lease: Lease, plan: Plan) -> None:
         lease.saved = True
@@ -338,7 +340,7 @@ class Schedule:
         self.book.change(lease, State.SUSPENDED_PENDING)
         self.drop_plan(lease)
         self.book.join(lease, self.instant.now)
-        self.book.enqueue(lease, f"waiting for {nodes(lease.demand.count)} to go on")
+        self.book.enqueue(lease, because(Code.WAITS_TO_GO_ON, nodes=lease.demand.count))
 
     # --- upkeep -----------------------------------------------------------------------
 

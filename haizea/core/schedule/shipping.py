@@ -8,11 +8,12 @@ from haizea.core.model.events import ImageStored, OperationEnded, OperationStart
 from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.lease import Kind
 from haizea.core.model.members import PREPARING, READY, SCHEDULED
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import SiteRecord
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.agenda import END, START, Agenda
 from haizea.core.schedule.instant import Instant
-from haizea.core.schedule.lease_table import Book, nodes
+from haizea.core.schedule.lease_table import Book
 
 
 class Shipping:
@@ -95,7 +96,8 @@ class Shipping:
         for lease_id in transfer.waiting:
             lease = self._book.leases[lease_id]
             if lease.state is SCHEDULED:
-                self._book.change(lease, PREPARING, f"image {transfer.image.name} on its way")
+                reason = because(Code.IMAGE_ON_ITS_WAY, image=transfer.image.name)
+                self._book.change(lease, PREPARING, reason)
         for lease_id, hosts in sorted(transfer.riders.items()):
             self._say_started(lease_id, transfer, hosts)
 
@@ -109,7 +111,7 @@ class Shipping:
             lease = self._book.leases[lease_id]
             if lease.state is PREPARING and not preparation.pending(lease_id):
                 nowhere = lease.plan is None and lease.expected is None
-                waits = f"waiting for {nodes(lease.demand.count)}" if nowhere else ""
+                waits = because(Code.WAITS, nodes=lease.demand.count) if nowhere else None
                 self._book.change(lease, READY, waits)
         self._say_stored()
 

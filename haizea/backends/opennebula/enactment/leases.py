@@ -13,7 +13,13 @@ from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.intake import fingerprint
 from haizea.backends.opennebula.state.endings import Endings
 from haizea.backends.opennebula.state.host_table import HostTable
-from haizea.backends.opennebula.state.ledger import OUTSIDE, Errand, Ledger, Tracked, vms_of
+from haizea.backends.opennebula.state.ledger import (
+    Errand,
+    Ledger,
+    Tracked,
+    ended_outside,
+    vms_of,
+)
 from haizea.backends.opennebula.state.seen import Seen, SeenVms
 from haizea.backends.opennebula.state.steps import AT_REST, Goal, is_over
 from haizea.backends.opennebula.state.whereabouts import ended_by_itself
@@ -31,6 +37,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord
 
 _log = logging.getLogger(__name__)
@@ -174,7 +181,7 @@ class Leases:
 
     def _over(self, now: int, lease: Tracked, change: StateChanged) -> None:
         """A lease is over: its VMs are ended, taken off their hosts, or left alone."""
-        outside = lease.let_go or change.code == "early-end" or change.reason.startswith(OUTSIDE)
+        outside = lease.let_go or change.code == "early-end" or ended_outside(change.reason)
         self._ledger.remove(lease)
         self._nothing_under_way(lease)
         self.avoid.pop(lease.id, None)
@@ -317,7 +324,8 @@ class Leases:
             return self._off(lease, vm, "was deleted")
         # In 1.4, where what failed cannot be started again; the whole group is over then.
         lease.let_go = lease.spoilt = True
-        return [LeaseCancelled(lease.id, f"VM {vm} failed, and OpenNebula cannot start it again")]
+        text = f"VM {vm} failed, and OpenNebula cannot start it again"
+        return [LeaseCancelled(lease.id, because(Code.STATED, text=text))]
 
     def _off(self, lease: Tracked, vm: int, what: str) -> list[Input]:
         """A VM was taken off its host: an active lease goes on while any of its VMs does."""
@@ -339,7 +347,8 @@ class Leases:
     def _cancel(self, lease: Tracked, vm: int, what: str) -> list[Input]:
         lease.let_go = True
         lease.taken.add(vm)
-        return [LeaseCancelled(lease.id, f"{OUTSIDE}VM {vm} {what}")]
+        reason = because(Code.ENDED_OUTSIDE, text=f"VM {vm} {what}")
+        return [LeaseCancelled(lease.id, reason)]
 
     def outcome(self, now: int, outcome: Outcome) -> list[Input]:
         """Report what the outcome of an errand means for its lease."""

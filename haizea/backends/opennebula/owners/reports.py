@@ -278,12 +278,8 @@ class Reports:
 
 
 def _gist(report: Report) -> dict[str, str]:
-    """Return what is said but for times, and for a reason that is merely a time."""
-    return {
-        name: text
-        for name, text in report.status.items()
-        if name not in _TIMES and not (name == "REASON" and text.startswith("expected"))
-    }
+    """Return what is said but for times."""
+    return {name: text for name, text in report.status.items() if name not in _TIMES}
 
 
 def _said(vm: VirtualMachine) -> Report:

@@ -9,10 +9,11 @@ from datetime import datetime, tzinfo
 
 from haizea.core.model.events import Purpose
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import EXPECTATIONS, Reason
 from haizea.core.model.records import LeaseRecord, PlanRecord
 from haizea.core.model.resources import FOREVER
+from haizea.wording import in_words
 
-_MOMENT = re.compile(r"@(\d{1,15})\b", re.ASCII)
 _LONGEST_REASON = 500
 _ZONE_NAME = re.compile(r"[A-Z]{2,6}", re.ASCII)
 
@@ -77,7 +78,8 @@ def reports_of(
 
 def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
     start, end = _period(record)
-    reason = spelled(record.reason, zone)[:_LONGEST_REASON]
+    # A start that is expected is said already.
+    reason = "" if _is_a_time(record.reason) else spelled(record.reason, zone)[:_LONGEST_REASON]
     status = {
         "LEASE": str(record.id),
         "STATE": record.state.value,
@@ -106,9 +108,13 @@ def moment_in_words(moment: int, zone: tzinfo | None = None) -> str:
         return "never"
 
 
-def spelled(reason: str, zone: tzinfo | None = None) -> str:
-    """A reason of the scheduler's with its moments, ``@seconds``, in words."""
-    return _MOMENT.sub(lambda found: moment_in_words(int(found[1]), zone), reason)
+def spelled(reason: Reason | None, zone: tzinfo | None = None) -> str:
+    """A reason in words, its moments in the zone."""
+    return in_words(reason, lambda moment: moment_in_words(moment, zone))
+
+
+def _is_a_time(reason: Reason | None) -> bool:
+    return reason is not None and reason.code in EXPECTATIONS
 
 
 def _iso(moment: int, zone: tzinfo | None) -> str:
@@ -146,10 +152,7 @@ def _message(
         text += f"; it is late: {spelled(record.late, zone)}"
         if record.late == record.reason:
             return text
-    # A start that is expected is told already.
-    if not reason or (not record.over and reason.startswith("expected")):
-        return text
-    return f"{text}: {reason.removeprefix('rejected: ')}"
+    return f"{text}: {reason}" if reason else text
 
 
 def _says(

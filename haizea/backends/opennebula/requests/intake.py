@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from haizea.backends.opennebula.matching.lease_hosts import Placing, unplaced
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.requests.drafts import DraftRules, Drafts, LeaseDraft, draft_leases
-from haizea.backends.opennebula.state.ledger import OUTSIDE, Ledger
+from haizea.backends.opennebula.state.ledger import Ledger, ended_outside
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.hostrules import Allowed
-from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.lifecycle import FINAL
+from haizea.core.model.records import LeaseRecord
+from haizea.wording import in_words
 
 #: So often a request is made again whose lease was given up because of what others did.
 _MOST_TIMES = 1000
@@ -134,22 +136,22 @@ class Requests:
                 made.append(asking)
         return made
 
-    def answered(self, asking: Asking, state: State | None, reason: str, *, repeated: bool) -> None:
-        """Note the answer to a request; ``state`` is ``None`` where there is no answer."""
+    def answered(self, asking: Asking, record: LeaseRecord | None, *, repeated: bool) -> None:
+        """Note the answer to a request: the lease, ``None`` where there is no answer."""
         vm_ids = asking.draft.vm_ids
         self._asked.pop(vm_ids, None)
-        if state is None:
+        if record is None:
             return  # It is asked again after the next look at everything.
-        if repeated and state is State.CANCELLED and reason.startswith(OUTSIDE):
+        if repeated and ended_outside(record.reason):
             # It was given up because of what others did, and the VMs wait again.
             self._times[_digest(asking.draft)] = asking.times + 1
             self.dirty = asking.times < _MOST_TIMES
-        elif state in FINAL:
+        elif record.over:
             self._settled[vm_ids] = asking.key
             for vm in self._waiting.keys() & set(vm_ids):
                 # What an earlier run could not tell any more is made up for.
                 if repeated and self._is_open(vm):
-                    self.tell(vm, state.value, reason)
+                    self.tell(vm, record.state.value, in_words(record.reason))
                 self._had[vm] = fingerprint(self._waiting[vm])
 
     def _say(self, drafts: Drafts) -> None:

@@ -9,10 +9,13 @@ from haizea.backends.opennebula.state.steps import Goal, Verb
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, Reason
 from haizea.core.model.resources import Capacity
 
-#: What the reasons of cancellations begin with that come from OpenNebula's side.
-OUTSIDE = "OpenNebula: "
+
+def ended_outside(reason: Reason | None) -> bool:
+    """Tell whether a lease is over because of what others did to its VMs in OpenNebula."""
+    return reason is not None and reason.code is Code.ENDED_OUTSIDE
 
 
 @dataclass(slots=True, kw_only=True)

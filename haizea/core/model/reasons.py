@@ -1,0 +1,140 @@
+"""Reasons: why a lease is where it is, as data.
+
+The core writes no sentences. A reason is a code and its parameters; ``haizea.wording`` puts it
+into words, with the moments in the time zone of whoever reads it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple, TypedDict, Unpack
+
+
+class Code(StrEnum):
+    """Every reason that there is; the value is the name that programs see."""
+
+    # Requests that are refused.
+    POLICY = "policy"
+    START_IS_PAST = "start-is-past"
+    END_IS_NEAR = "end-is-near"
+    STARTS_TOO_SOON = "starts-too-soon"
+    ASKS_FOR_NOTHING = "asks-for-nothing"
+    TOO_LARGE = "too-large"
+    TOO_LARGE_WHERE_ALLOWED = "too-large-where-allowed"
+    TOO_FEW_FREE = "too-few-free"
+    TOO_LITTLE_ROOM = "too-little-room"
+    TOO_LITTLE_ROOM_WHERE_ALLOWED = "too-little-room-where-allowed"
+    PROMISED_TO_ANOTHER = "promised-to-another"
+    OTHERS_LEAVE_TOO_LATE = "others-leave-too-late"
+    IMAGE_TOO_LATE = "image-too-late"
+    TOO_FEW_FREE_NOW = "too-few-free-now"
+    TOO_LITTLE_ROOM_NOW = "too-little-room-now"
+    TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW = "too-little-room-where-allowed-now"
+    WOULD_DELAY_ANOTHER = "would-delay-another"
+
+    # Waiting, and going on.
+    WAITS = "waits"
+    WAITS_TO_GO_ON = "waits-to-go-on"
+    START_EXPECTED = "start-expected"
+    RESUMPTION_EXPECTED = "resumption-expected"
+    WAITS_FOR_ENDLESS = "waits-for-endless"
+    ANOTHER_COMES_FIRST = "another-comes-first"
+    ANOTHER_RUNS_LONGER = "another-runs-longer"
+    RESERVATIONS_ARE_TAKEN = "reservations-are-taken"
+    PLANNED_ANEW = "planned-anew"
+    IMAGE_ON_ITS_WAY = "image-on-its-way"
+    STARTS_LATE = "starts-late"
+    STARTS_SOONER = "starts-sooner"
+    RUNS_ON = "runs-on"
+
+    # Making room.
+    HOSTS_GO_TO = "hosts-go-to"
+    HOSTS_GO_TO_FROM = "hosts-go-to-from"
+    HOSTS_RESERVED = "hosts-reserved"
+
+    # Endings.
+    DURATION_OVER = "duration-over"
+    SHUT_DOWN = "shut-down"
+    ENDED_EARLY = "ended-early"
+    CANCELLED_BY_OWNER = "cancelled-by-owner"
+    CANCELLED_BY_OPERATOR = "cancelled-by-operator"
+    ENDED_OUTSIDE = "ended-outside"
+    SET_ASIDE = "set-aside"
+
+    # What goes wrong.
+    HOST_FAILED = "host-failed"
+    HOST_DRAINED = "host-drained"
+    LEFT_DRAINED_HOST = "left-drained-host"
+    STAYS_ON_DRAINED_HOST = "stays-on-drained-host"
+    HOST_STILL_HELD = "host-still-held"
+    HOST_USED_BY_OTHERS = "host-used-by-others"
+    HOST_GIVEN_AWAY = "host-given-away"
+    OTHER_HOSTS_ALLOWED = "other-hosts-allowed"
+    IMAGE_ARRIVES_LATE = "image-arrives-late"
+    NOT_AT_WORK = "not-at-work"
+    TOO_LATE_TO_START = "too-late-to-start"
+    RUN_FAILED = "run-failed"
+    OPERATION_FAILED = "operation-failed"
+    NOWHERE_ELSE = "nowhere-else"
+
+    # Somebody else's words, as they are.
+    STATED = "stated"
+
+
+class Parameters(TypedDict, total=False):
+    """The things that reasons are about. A parameter means the same in each reason that has it.
+
+    Moments, those of :data:`MOMENTS`, are seconds since the epoch (``end`` may be ``FOREVER``).
+    ``lease`` is the id of another lease, ``nodes`` a number of nodes, ``free`` how many of them
+    there is room for, ``count`` a number of hosts. ``cause`` and ``refusal`` are reasons
+    themselves. ``text`` is in the words of somebody else: a policy, OpenNebula, an administrator.
+    """
+
+    lease: int
+    nodes: int
+    free: int
+    count: int
+    seconds: int
+    size_mb: int
+    start: int
+    end: int
+    moment: int
+    host: str
+    hosts: str
+    image: str
+    owner: str
+    purpose: str
+    text: str
+    cause: Reason
+    refusal: Reason
+
+
+#: Reasons that say no more than when a lease that has its hosts is to start.
+EXPECTATIONS: Final = frozenset({Code.START_EXPECTED, Code.RESUMPTION_EXPECTED})
+
+#: The parameters that are moments.
+MOMENTS: Final = frozenset({"start", "end", "moment"})
+
+
+class Reason(NamedTuple):
+    """A code and its parameters, as (name, value), in an order that the code decides.
+
+    Reasons with the same parameters are equal. Made by :func:`because`.
+    """
+
+    code: Code
+    parameters: tuple[tuple[str, object], ...] = ()
+
+    def get(self, name: str) -> object:
+        """The value of a parameter; ``None`` where the reason has none of that name."""
+        return next((value for known, value in self.parameters if known == name), None)
+
+
+def because(code: Code, **parameters: Unpack[Parameters]) -> Reason:
+    """Make a reason. The words for its code name the parameters that it has to have."""
+    return Reason(code, tuple(parameters.items()))
+
+
+def stated(text: str) -> Reason | None:
+    """Make a reason of somebody else's words; ``None`` where there are none."""
+    return because(Code.STATED, text=text) if text else None

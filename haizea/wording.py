@@ -1,0 +1,158 @@
+"""Reasons in words, and as JSON.
+
+The one place that has a sentence for each reason of the scheduler. What is shown to people, in
+whichever time zone, comes from here; what is kept and sent to programs are codes and parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_type_hints
+
+from haizea.core.model.reasons import MOMENTS, Code, Parameters, Reason
+from haizea.core.model.resources import FOREVER
+from haizea.times import format_utc
+
+#: A sentence for each code. Its parameters are those in braces, all of them.
+WORDS: Final[Mapping[Code, str]] = {
+    Code.POLICY: "{text}",
+    Code.START_IS_PAST: "its start, {start}, is over",
+    Code.END_IS_NEAR: "it was to end at {end}: there is no time left",
+    Code.STARTS_TOO_SOON: "its start, {start}, is less than {seconds} s ahead",
+    Code.ASKS_FOR_NOTHING: "it has a node that asks for nothing: give each some CPU or memory",
+    Code.TOO_LARGE: "this site never has room for {nodes} of this size at once",
+    Code.TOO_LARGE_WHERE_ALLOWED: "{nodes}, each where it may run, never fit on this site",
+    Code.TOO_FEW_FREE: "{nodes} asked, at most {free} free between {start} and {end}",
+    Code.TOO_LITTLE_ROOM: "{nodes} asked, not enough room between {start} and {end}",
+    Code.TOO_LITTLE_ROOM_WHERE_ALLOWED: (
+        "{nodes} asked, no room where each may run between {start} and {end}"
+    ),
+    Code.PROMISED_TO_ANOTHER: (
+        "{nodes} asked between {start} and {end}; what is free is promised to lease {lease}"
+        " from {moment} on"
+    ),
+    Code.OTHERS_LEAVE_TOO_LATE: (
+        "{nodes} asked between {start} and {end}; leases that would have to make room cannot be"
+        " off their hosts in time"
+    ),
+    Code.IMAGE_TOO_LATE: (
+        "image {image} ({size_mb} MB) cannot be on its {count} hosts by {start}: the link is busy,"
+        " or the start is too soon"
+    ),
+    Code.TOO_FEW_FREE_NOW: "{nodes} asked for now, {free} free for as long as it would run",
+    Code.TOO_LITTLE_ROOM_NOW: "{nodes} asked for now, not enough room",
+    Code.TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW: "{nodes} asked for now, no room where each may run",
+    Code.WOULD_DELAY_ANOTHER: "{nodes} asked for now; they would delay a lease that waits",
+    Code.WAITS: "waiting for {nodes}",
+    Code.WAITS_TO_GO_ON: "waiting for {nodes} to go on",
+    Code.START_EXPECTED: "expected to start {start}",
+    Code.RESUMPTION_EXPECTED: "expected to resume {start}",
+    Code.WAITS_FOR_ENDLESS: "what is in its way has no end",
+    Code.ANOTHER_COMES_FIRST: "a lease before it in the queue comes first",
+    Code.ANOTHER_RUNS_LONGER: "a lease before it in the queue runs for longer",
+    Code.RESERVATIONS_ARE_TAKEN: "leases before it hold the reservations",
+    Code.PLANNED_ANEW: "it is planned anew after a restart",
+    Code.IMAGE_ON_ITS_WAY: "image {image} on its way",
+    Code.STARTS_LATE: "it starts late: {cause}",
+    Code.STARTS_SOONER: "its hosts are free sooner after all",
+    Code.RUNS_ON: "it is to run on {hosts} now: {cause}",
+    Code.HOSTS_GO_TO: "its hosts go to lease {lease}",
+    Code.HOSTS_GO_TO_FROM: "its hosts go to lease {lease} from {start} on",
+    Code.HOSTS_RESERVED: "its hosts are reserved from {start} on",
+    Code.DURATION_OVER: "its duration is over",
+    Code.SHUT_DOWN: "its duration is over, and its VMs have shut down",
+    Code.ENDED_EARLY: "ended before its duration was over",
+    Code.CANCELLED_BY_OWNER: "cancelled by its owner",
+    Code.CANCELLED_BY_OPERATOR: "cancelled by operator {owner}",
+    Code.ENDED_OUTSIDE: "OpenNebula: {text}",
+    Code.SET_ASIDE: "it was set aside, as Haizea could not go on with it: {text}",
+    Code.HOST_FAILED: "{host}: {text}",
+    Code.HOST_DRAINED: "{host} takes nothing new: {text}",
+    Code.LEFT_DRAINED_HOST: "{cause}; other hosts were found",
+    Code.STAYS_ON_DRAINED_HOST: "{cause}; no others are free yet",
+    Code.HOST_STILL_HELD: "{host} is still held by lease {lease}",
+    Code.HOST_USED_BY_OTHERS: "others use {host}",
+    Code.HOST_GIVEN_AWAY: "others gave {host} to lease {lease}",
+    Code.OTHER_HOSTS_ALLOWED: "other hosts will do for it now",
+    Code.IMAGE_ARRIVES_LATE: "its image arrives at {moment} only",
+    Code.NOT_AT_WORK: "it could not begin at {moment}: Haizea was not at work then",
+    Code.TOO_LATE_TO_START: "{cause}; an immediate lease starts at most {seconds} s late",
+    Code.RUN_FAILED: "{text}",
+    Code.OPERATION_FAILED: "{purpose} failed: {text}",
+    Code.NOWHERE_ELSE: "{cause}; {refusal}",
+    Code.STATED: "{text}",
+}
+
+#: Operations in words, where their names are not.
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "transfer": "image transfer",
+    "suspend": "suspending",
+    "migrate": "migrating",
+    "resume": "resuming",
+    "shutdown": "shutting down",
+}
+
+#: A moment in words, as whoever reads wants it.
+Moment = Callable[[int], str]
+
+_KINDS: Final[Mapping[str, Any]] = get_type_hints(Parameters)
+
+
+def in_words(reason: Reason | None, moment: Moment = format_utc) -> str:
+    """The reason as a sentence, empty where there is none; ``moment`` puts times into words."""
+    if reason is None:
+        return ""
+    values = {name: _said(name, value, moment) for name, value in reason.parameters}
+    return WORDS[reason.code].format_map(values)
+
+
+def _said(name: str, value: Any, moment: Moment) -> str:
+    if name in MOMENTS:
+        return "whenever it would end" if value >= FOREVER else moment(value)
+    if name == "purpose":
+        return _OPERATIONS.get(value, str(value))
+    if name == "nodes":
+        return "1 node" if value == 1 else f"{value} nodes"
+    return in_words(value, moment) if isinstance(value, Reason) else str(value)
+
+
+def parameters_of(reason: Reason | None) -> dict[str, Any]:
+    """The parameters by name, as JSON has them: a reason among them as :func:`as_data` has it."""
+    if reason is None:
+        return {}
+    return {
+        name: as_data(value) if isinstance(value, Reason) else value
+        for name, value in reason.parameters
+    }
+
+
+def as_data(reason: Reason) -> dict[str, Any]:
+    """The reason as JSON has it: ``{"code": …, "parameters": {…}}``."""
+    return {"code": reason.code.value, "parameters": parameters_of(reason)}
+
+
+def reason_of(code: object, parameters: object) -> Reason:
+    """The reason with this code and these parameters, as JSON had them.
+
+    What a later program adds is left out. Raises ``ValueError`` where this program has no words
+    for it.
+    """
+    found = Code(str(code))
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"the parameters of {found} are not an object: {parameters!r:.40}")
+    known = [(name, value) for name, value in parameters.items() if name in _KINDS]
+    reason = Reason(found, tuple((name, _read(name, value)) for name, value in known))
+    try:
+        in_words(reason)
+    except KeyError as error:
+        raise ValueError(f"{found} has no {error.args[0]}") from None
+    return reason
+
+
+def _read(name: str, value: object) -> object:
+    kind = _KINDS[name]
+    if kind is Reason and isinstance(value, Mapping):
+        return reason_of(value.get("code"), value.get("parameters", {}))
+    if type(value) is not kind:
+        raise ValueError(f"{value!r:.40} is not a value of a reason's {name}")
+    return value
