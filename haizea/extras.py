@@ -29,7 +29,7 @@ MODULES = {
     ),
     "opennebula": ("lark", "zmq"),
     "postgresql": ("psycopg",),
-    "study": ("pandas", "pyarrow"),
+    "study": ("matplotlib", "pandas", "pyarrow"),
 }
 
 

@@ -26,7 +26,7 @@ PAGES = [
 def checkout(tmp_path: Path) -> Path:
     """A directory with the samples in it, as a clone has them."""
     for folder in ("etc", "studies", "traces"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.study"))
     return tmp_path
 
 

@@ -43,6 +43,7 @@ COMMANDS = {
         "service_command", "save_results", "Save what a service has done as a results file."
     ),
     "summary": Place("results_commands", "summary", "Print the figures of finished runs."),
+    "plot": Place("plot_command", "plot", "Draw figures of a run as SVG, PDF or PNG."),
     "gantt": Place("results_commands", "gantt", "Draw the schedule of a run as SVG."),
     "check-schedule": Place(
         "check_command", "check_schedule", "Test the schedule of a run against every rule."

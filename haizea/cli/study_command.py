@@ -153,9 +153,36 @@ def _explained() -> Iterator[None]:
         raise told from error
 
 
+@click.command("report", context_settings=HELP)
+@click.argument("file", type=FILE)
+@click.option("-d", "--dir", "directory", type=FILE, help="Where 'study run' kept the results.")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    help="The directory to write to.  [default: report/ in that of the results]",
+)
+def study_report(file: Path, directory: Path | None, out: Path | None) -> None:
+    """Draw the figures of the study that FILE describes, from its finished runs.
+
+    report.html has all of them and needs no network; figures/ has each as SVG, PDF
+    and CSV.
+    """
+    with _explained():
+        from haizea.study.expansion import read_runs
+        from haizea.study.reporting import write_report
+
+        study, runs = read_runs(file)
+        kept = directory or study.results
+        to = out or kept / "report"
+        figures = write_report(kept, runs, to)
+        click.echo(f"{len(figures)} figures: {to / 'report.html'}, and in {to / 'figures'}")
+
+
 #: The commands of the group.
 COMMANDS = {
     "run": Place("study_command", "study_run", "Make the runs of a study."),
+    "report": Place("study_command", "study_report", "Draw the figures of a study, on one page."),
 }
 
 
