@@ -60,6 +60,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.HOSTS_GO_TO_FROM: "its hosts go to lease {lease} from {start} on",
     Code.HOSTS_RESERVED: "its hosts are reserved from {start} on",
     Code.DURATION_OVER: "its duration is over",
+    Code.DURATION_CUT: "its time is over but for {seconds} s, which its VMs took to start",
     Code.SHUT_DOWN: "its duration is over, and its VMs have shut down",
     Code.ENDED_EARLY: "ended before its duration was over",
     Code.CANCELLED_BY_OWNER: "cancelled by its owner",

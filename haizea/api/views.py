@@ -103,7 +103,7 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         # What is over is not expected any more, whatever it was expected to do.
         "expected": None if record.over else written_or_none(record.expected),
         "remaining": record.remaining if record.remaining < FOREVER else None,
-        "ran": record.ran,
+        "ran": max(0, record.ran),
     }
 
 

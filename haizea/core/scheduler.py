@@ -17,6 +17,7 @@ from haizea.core.disruption.delays import Lateness
 from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.external_moves import Moved
 from haizea.core.disruption.failures import Trouble
+from haizea.core.disruption.late_runs import LateRuns
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import (
@@ -35,6 +36,7 @@ from haizea.core.model.events import (
     LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
+    RunDelayed,
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import LeaseRequest
@@ -79,6 +81,7 @@ class Scheduler:
         self._others = Others(self._schedule, repair)
         self._moved = Moved(self._schedule, repair, self._others)
         self._lateness = Lateness(self._schedule, repair, self._others)
+        self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._offers = Offers(self._schedule, self._admission)
         self._touched: dict[int, Lease] = {}
 
@@ -99,16 +102,19 @@ class Scheduler:
         for event in news:
             if isinstance(event, OperationDelayed):
                 self._lateness.delayed(event.lease_id, event.purpose, event.end)
+            elif isinstance(event, RunDelayed):
+                self._late_runs.runs_from(event.lease_id, event.since)
         due = schedule.agenda.next_time()
         if due is not None and due < now:
             self._queue.pin()
             self._lateness.catch_up()
         schedule.let_pass()
         self._lateness.clear_ways()
+        self._late_runs.make_room()
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)
-            elif not isinstance(event, OperationDelayed):
+            elif not isinstance(event, OperationDelayed | RunDelayed):
                 self._notice(event)
         self._trouble.leave_drained()
         schedule.do_what_is_due()
@@ -212,7 +218,7 @@ class Scheduler:
                 self._schedule.host_table.learn(host_id, rates)
             case HostsAllowed(lease_id, hosts):
                 trouble.allow(lease_id, hosts)
-            case LeaseSubmitted() | LeaseEnded() | OperationDelayed():
+            case LeaseSubmitted() | LeaseEnded() | OperationDelayed() | RunDelayed():
                 raise AssertionError(f"{type(event).__name__} has a time of its own")
             case _:
                 assert_never(event)

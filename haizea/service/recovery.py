@@ -21,6 +21,7 @@ from haizea.core.model.events import (
     LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
+    RunDelayed,
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.records import LeaseRecord, SiteRecord
@@ -101,6 +102,8 @@ def _in_words(event: Input) -> str:
             return f"{purpose} of lease {lease_id} failed: {reason}"
         case OperationDelayed(lease_id, purpose):
             return f"{purpose} of lease {lease_id} takes longer"
+        case RunDelayed(lease_id):
+            return f"the VMs of lease {lease_id} took longer to start"
         case HostFailed(host_id, reason):
             return f"host number {host_id + 1} failed: {reason}"
         case HostRestored(host_id):

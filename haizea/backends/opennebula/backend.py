@@ -389,7 +389,6 @@ class OpenNebulaBackend:
             self._requests.notice(moved)
             self._allowing.forget()
             self._watcher.expect = frozenset(self._ledger.lease_of)
-        if self._watcher.watch != self._ledger.open:
-            self._watcher.watch = frozenset(self._ledger.open)
+        self._watcher.watch = frozenset(self._ledger.open | self._ledger.disturbed)
         if doubted := self._leases.overdue.take_doubted():
             self._watcher.look_at(doubted)

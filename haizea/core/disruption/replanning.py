@@ -120,6 +120,16 @@ class Repair:
             self.displace(self._schedule.leases[planned[-1].owner], reason, 1 << host, until)
         return bool(planned)
 
+    def displace_waiting(self, host: int, start: int, end: int, reason: Reason) -> None:
+        """Displace waiting leases, the last to start first, while the host is over-full then."""
+        table = self._schedule.table
+        for hold in reversed(self.planned(host, start, end)):
+            if min(table.least_free(host, start, end)) >= 0:
+                return
+            lease = self._schedule.leases[hold.owner]
+            if lease.request.kind is Kind.BEST_EFFORT:
+                self.displace(lease, reason, 1 << host)
+
     def leave(self, lease: Lease, reason: Reason) -> None:
         """A lease that has not started should not go to its hosts: others are better for it.
 

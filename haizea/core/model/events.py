@@ -95,6 +95,17 @@ class OperationDelayed:
 
 
 @dataclass(frozen=True, slots=True)
+class RunDelayed:
+    """The VMs of a lease that was started run from ``since`` on only, or not before.
+
+    An AR ends when it was to end; the time of other leases counts from then.
+    """
+
+    lease_id: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostAdded:
     """The site has a new host; its ``id`` is the next index."""
 
@@ -159,6 +170,7 @@ Input = (
     | LeaseMoved
     | OperationFailed
     | OperationDelayed
+    | RunDelayed
     | HostAdded
     | HostFailed
     | HostDrained

@@ -54,6 +54,7 @@ class Code(StrEnum):
 
     # Endings.
     DURATION_OVER = "duration-over"
+    DURATION_CUT = "duration-cut"
     SHUT_DOWN = "shut-down"
     ENDED_EARLY = "ended-early"
     CANCELLED_BY_OWNER = "cancelled-by-owner"

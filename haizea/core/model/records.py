@@ -70,9 +70,10 @@ class LeaseRecord:
     is when it is expected to start or to go on, where that is known. ``queued_since`` is
     what gives it its place in the queue. ``remaining`` is what is left of its duration in
     seconds (``FOREVER`` without end), ``ran`` how long it has run since it last started
-    from nothing. ``bound`` are the hosts where its saved memory (``saved``) or its images
-    are. ``failures`` counts how often its VMs failed. ``late`` says why an AR starts after
-    its time, if it does. ``allowed`` are the hosts that will do, ``None`` where all will.
+    from nothing, less, in its first stretch, the time that its VMs took to start. ``bound`` are
+    the hosts where its saved memory (``saved``) or its images are. ``failures`` counts how
+    often its VMs failed. ``late`` says why an AR starts after its time, if it does. ``allowed``
+    are the hosts that will do, ``None`` where all will.
     """
 
     request: LeaseRequest

@@ -37,7 +37,8 @@ class Plan:
     ``sources[i]`` is where node *i* + 1 moves from if the plan begins with a migration.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
     ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
-    suspension, or (``drops``) with nothing saved. ``waits`` says that its start waits for
+    suspension, or (``drops``) with nothing saved; without a code, the lease counts as done all
+    the same. ``waits`` says that its start waits for
     hosts, not merely for images.
     """
 
@@ -120,7 +121,8 @@ class Lease:
     """A lease's progress.
 
     ``remaining`` is what is left of its duration (:data:`FOREVER` without end), ``ran``
-    how long it has run since it last started from nothing. ``bound`` are the hosts where
+    how long it has run since it last started from nothing, less, in its first stretch, the time
+    that its VMs took to start. ``bound`` are the hosts where
     its saved memory (``saved``) or its images are. ``at`` is the index of the plan's
     phase that is under way since ``since``, or of the one that comes next if ``since`` is
     ``None``. ``flexible`` says that it may be suspended, ``whole`` that each node

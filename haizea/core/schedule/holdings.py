@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from haizea.core.model.events import HostsPlanned
 from haizea.core.model.members import AR, RUN, SUSPEND
-from haizea.core.model.reasons import Reason
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
 from haizea.core.placement.plan import Lease, Phase, Plan
@@ -165,6 +165,16 @@ class Holdings:
             self._free_files(plan, phase)
         self._table.change_end(lease.hold, plan.end)
         self.again(lease)
+
+    def cut_short(self, lease: Lease, lacking_seconds: int) -> None:
+        """A lease that runs is done so much sooner, although that is less than it asked for."""
+        plan, instant = lease.plan, self._instant
+        assert plan is not None, "it has a plan"
+        plan.phases = shifted(plan.phases, lease.at, -lacking_seconds)
+        plan.because = because(Code.DURATION_CUT, seconds=lacking_seconds)
+        self._table.change_end(lease.hold, max(plan.end, instant.now))
+        self.again(lease)
+        instant.freed = True
 
     def start_later(self, lease: Lease) -> int:
         """The next phase of a lease under way starts now; how much later that is, in seconds.

@@ -154,6 +154,12 @@ class Book:
         """A lease that starts late ends when it was to end: so much of it is left."""
         lease.remaining = remaining_seconds
 
+    def lose_time(self, lease: Lease, seconds: int) -> None:
+        """Give a lease that just began back the time that its VMs took to start."""
+        lease.ran -= seconds
+        lease.remaining += seconds
+        self._instant.touched[lease.id] = lease
+
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
         later = start > self._instant.now

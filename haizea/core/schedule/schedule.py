@@ -331,7 +331,8 @@ class Schedule:
             assert plan.because is not None, "it is dropped for a reason"
             self.start_over(lease, plan.because, plan.code)
         else:
-            self.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
+            reason = plan.because if plan.because is not None and not plan.code else None
+            self.finish(lease, DONE, reason or because(Code.DURATION_OVER), "duration-over")
 
     def _saved(self, lease: Lease, plan: Plan) -> None:
         lease.saved = True

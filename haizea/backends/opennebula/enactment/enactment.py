@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
-from haizea.backends.opennebula.enactment.remedies import hangs_at, remedy, way_out
+from haizea.backends.opennebula.enactment.remedies import hangs_at, harder, remedy, way_out
 from haizea.backends.opennebula.model.errors import Reason
 from haizea.backends.opennebula.model.vm import LcmState, VmState
 from haizea.backends.opennebula.state.host_table import HostTable
@@ -21,8 +21,8 @@ from haizea.backends.opennebula.state.steps import (
     Goal,
     Manners,
     Verb,
+    is_broken,
     next_step,
-    runs,
 )
 from haizea.backends.opennebula.state.whereabouts import is_elsewhere, was_moved
 from haizea.core.model.resources import Capacity, add
@@ -109,7 +109,7 @@ class Enactment:
         self._count()
         manners = Manners(legacy=self._seen.legacy, suspends=self._suspends)
         starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
-        for number in sorted(self._ledger.open):
+        for number in sorted(self._ledger.open | self._ledger.disturbed):
             errand = self._ledger.errands[number]
             seen = self._seen.get(number)
             if errand.busy or self._is_decided_on(errand):
@@ -120,10 +120,13 @@ class Enactment:
                 continue
             if seen.asked < errand.fresh_after:
                 continue
+            if errand.reached:
+                yield from self._free(now, errand, seen)
+                continue
             errand.off_first |= is_elsewhere(errand, seen)
             step = next_step(errand.next_goal, errand.host, seen.vm, manners)
             if isinstance(step, Verb):
-                step = self._harder(now, errand, seen, step)
+                step = harder(now, errand, seen, step, self._limits, legacy=self._seen.legacy)
                 if errand.verb is step and self._is_patient(now, errand):
                     continue
                 yield from self._again(now, errand, step)
@@ -252,19 +255,14 @@ class Enactment:
             self._command(now, errand, seen, verb)
         errand.retry_at = again
 
-    def _harder(self, now: int, errand: Errand, seen: Seen, verb: Verb) -> Verb:
-        """A VM that was asked to shut down and did not is shut down hard.
-
-        One whose memory can by no means be saved leaves its host without it: whatever that
-        is cleared for has to start.
-        """
-        if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not self._seen.legacy:
-            return Verb.UNDEPLOY if errand.attempts > self._limits.retries else verb
-        if verb is not Verb.TERMINATE:
-            return verb
-        asked = errand.first_sent
-        late = asked is not None and now - asked >= self._limits.grace_seconds
-        return Verb.TERMINATE_HARD if errand.attempts or late else verb
+    def _free(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
+        """Get a VM that ran as wanted out of what others began with it, and nobody ends."""
+        if not is_broken(seen.vm):
+            yield from self._hurry(now, errand, seen)
+        elif now < seen.changed + self._limits.timeout_seconds:
+            self._at(seen.changed + self._limits.timeout_seconds)
+        else:
+            yield from self._mend(now, errand, seen)
 
     def _failed(self, now: int, errand: Errand, reason: str) -> Outcome | None:
         """Something did not work: it is tried again later, or given up."""

@@ -21,7 +21,7 @@ from haizea.backends.opennebula.state.ledger import (
     vms_of,
 )
 from haizea.backends.opennebula.state.seen import Seen, SeenVms
-from haizea.backends.opennebula.state.steps import AT_REST, Goal, is_over
+from haizea.backends.opennebula.state.steps import AT_REST, Goal, is_broken, is_busy, is_over
 from haizea.backends.opennebula.state.whereabouts import ended_by_itself
 from haizea.core.model.events import (
     Decision,
@@ -227,7 +227,7 @@ class Leases:
             # Others may have moved them while they were resumed.
             self._ledger.changed.update(lease.vms)
             if all(errand.reached for errand in self._ledger.of(lease)):
-                self.overdue.started(lease)
+                self.overdue.started(now, lease)
 
     def _aim_all(self, now: int, lease: Tracked, goal: Goal) -> None:
         for node in range(len(lease.vms)):
@@ -290,6 +290,8 @@ class Leases:
                     return self._off(lease, vm.id, "was taken off its host")
                 if self._seen.legacy and ended_by_itself(now, seen, self._table):
                     return self._off(lease, vm.id, "ended")
+                if errand is not None:
+                    self._ledger.disturb(errand, by_others=is_busy(vm) or is_broken(vm))
             case Goal.SAVED:
                 if state not in AT_REST and state != VmState.SUSPENDED:
                     return self._cancel(lease, vm.id, "was started by somebody else")
@@ -367,7 +369,7 @@ class Leases:
                     self._endings.remove(errand.vm)
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
-                    self.overdue.started(lease)
+                    return self.overdue.started(now, lease)
                 return []
             case What.GONE:
                 return self._gone(lease, errand.vm, errand)

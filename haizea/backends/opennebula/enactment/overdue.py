@@ -5,13 +5,14 @@ from __future__ import annotations
 from haizea.backends.opennebula.enactment.outcomes import told
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.backends.opennebula.state.steps import AT_REST, is_broken, starts
+from haizea.backends.opennebula.state.steps import AT_REST, is_broken, runs, starts
 from haizea.core.model.events import (
     Input,
     LeaseEnded,
     OperationDelayed,
     OperationFailed,
     Purpose,
+    RunDelayed,
 )
 from haizea.core.model.lease import Kind
 
@@ -44,15 +45,30 @@ class Overdue:
         elif lease.purpose is Purpose.RUN:
             self._starting.add(lease.id)
 
-    def started(self, lease: Tracked) -> None:
-        """All VMs of a lease run."""
-        self._starting.discard(lease.id)
-        self._in_doubt.pop(lease.id, None)
+    def started(self, now: int, lease: Tracked) -> list[Input]:
+        """All VMs of a lease run; tell if that took them a while."""
+        if lease.id not in self._starting:
+            return []
+        self._starts_no_more(lease)
+        since = max(self._runs_since(now, vm) for vm in lease.vms)
+        late = any(since > errand.since for errand in self._ledger.of(lease))
+        return [RunDelayed(lease.id, since)] if late and _counts_its_time(lease) else []
+
+    def _runs_since(self, now: int, vm: int) -> int:
+        """Return since when a VM runs: before it was seen first, by OpenNebula's own times."""
+        seen = self._seen.get(vm)
+        if seen is None or not seen.found_so or not seen.vm.history:
+            return now
+        return min(now, seen.vm.history[-1].running_start or now)
 
     def end(self, lease: Tracked) -> None:
         """Nothing is under way for a lease."""
         self._timed.discard(lease.id)
-        self.started(lease)
+        self._starts_no_more(lease)
+
+    def _starts_no_more(self, lease: Tracked) -> None:
+        self._starting.discard(lease.id)
+        self._in_doubt.pop(lease.id, None)
 
     def news(self, now: int) -> list[Input]:
         """Report what is not over although it was to be by now, and which VMs have shut down."""
@@ -87,10 +103,11 @@ class Overdue:
         """Decide on leases that were to have run by now, and did not as far as is known.
 
         None is over as if it had run, or fails by a look that came before its time was over.
-        Where nobody knows yet, it goes on: OpenNebula does not answer, or has not told what
-        became of a command. A lease that can run later is not given up for an OpenNebula that
-        is away. To be asked before commands are given: it is too late to start VMs. ``steady``
-        is now by the clock of looks.
+        The time of those that OpenNebula is starting, and that are no ARs, has not begun. Where
+        nobody knows yet, it goes on: OpenNebula does not answer, or has not told what became of
+        a command. A lease that can run later is not given up for an OpenNebula that is away. To
+        be asked before commands are given: it is too late to start VMs. ``steady`` is now by the
+        clock of looks.
         """
         found: list[Input] = []
         for lease_id in sorted(self._starting):
@@ -102,7 +119,10 @@ class Overdue:
             known = [self._why_not(vm, since, answers) for vm in vms]
             reasons = [reason for reason in known if reason]
             can_wait = lease.request.kind is Kind.BEST_EFFORT and not answers
-            if reasons and not can_wait:
+            if reasons and answers and _counts_its_time(lease) and self._are_on_their_way(lease):
+                lease.end = now + 1
+                found.append(RunDelayed(lease.id, lease.end))
+            elif reasons and not can_wait:
                 lease.purpose = None
                 self.end(lease)
                 tried = False
@@ -138,6 +158,16 @@ class Overdue:
             return None
         return f"VM {vm} did not come to run in all of its time: {told(seen.vm.lcm_state)}"
 
+    def _are_on_their_way(self, lease: Tracked) -> bool:
+        """Tell whether OpenNebula works on all VMs of a lease that do not run yet."""
+        states = [seen.vm for vm in lease.vms if (seen := self._seen.get(vm)) is not None]
+        return all(runs(vm) or (starts(vm) and not is_broken(vm)) for vm in states)
+
     def next_moment(self) -> int | None:
         """The next moment when something is to be over that is not yet."""
         return min((self._ledger.leases[i].end for i in self._timed), default=None)
+
+
+def _counts_its_time(lease: Tracked) -> bool:
+    """Tell whether a lease's time counts from when its VMs run, rather than from its start."""
+    return lease.request.kind is not Kind.AR and lease.request.duration is not None

@@ -6,7 +6,7 @@ from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.model.vm import LcmState
 from haizea.backends.opennebula.state.ledger import Errand
 from haizea.backends.opennebula.state.seen import Seen
-from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb
+from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb, runs
 
 _PROLOGS = frozenset([LcmState.PROLOG, LcmState.PROLOG_RESUME, LcmState.PROLOG_UNDEPLOY])
 _BOOTS = frozenset(
@@ -76,3 +76,20 @@ def remedy(errand: Errand, seen: Seen) -> Verb:
     if off and seen.vm.lcm_state in NOTHING_LOST:
         return Verb.RECREATE
     return Verb.RETRY
+
+
+def harder(
+    now: int, errand: Errand, seen: Seen, verb: Verb, limits: Limits, *, legacy: bool
+) -> Verb:
+    """Return the command to give: a VM that was asked to shut down and did not is shut down hard.
+
+    One whose memory can by no means be saved leaves its host without it: whatever that
+    is cleared for has to start.
+    """
+    if verb in (Verb.STOP, Verb.SUSPEND) and runs(seen.vm) and not legacy:
+        return Verb.UNDEPLOY if errand.attempts > limits.retries else verb
+    if verb is not Verb.TERMINATE:
+        return verb
+    asked = errand.first_sent
+    late = asked is not None and now - asked >= limits.grace_seconds
+    return Verb.TERMINATE_HARD if errand.attempts or late else verb

@@ -27,10 +27,19 @@ class Actuals:
         seen = self._seen.get(vm)
         host, remark = "", ""
         if seen is not None:
-            remark = self._placing.mistake(seen.vm)
+            remark = self._trouble(vm) or self._placing.mistake(seen.vm)
             if seen.vm.state == VmState.ACTIVE and seen.vm.history:
                 host = seen.vm.history[-1].host_name
         return Actual(host=host, doing=self._doing(vm), remark=remark)
+
+    def _trouble(self, vm: int) -> str:
+        """Return what went wrong that others began with a VM that ran."""
+        errand = self._ledger.errands.get(vm)
+        if errand is None:
+            return ""
+        if vm in self._ledger.disturbed and errand.problem:
+            return f"{errand.problem}: Haizea tries to get it out of that"
+        return f"{errand.freed_from}: Haizea got it out of that" if errand.freed_from else ""
 
     def _doing(self, vm: int) -> str:
         """Return what a VM does on its way to running; empty for one that runs."""

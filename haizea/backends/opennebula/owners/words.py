@@ -35,7 +35,7 @@ class Actual:
     """A VM as it is seen, beside what is planned for its lease; empty where it is nothing.
 
     It is on ``host``; ``doing`` is what it does while it does not run yet; ``remark`` is what
-    its owner wrote wrongly.
+    its owner wrote wrongly, or what went wrong that others began.
     """
 
     host: str = ""

@@ -29,7 +29,7 @@ class Errand:
     again before ``patient_until``, and what failed is mended at ``mend_at``. ``waits_since``
     is when its host was first found to be without room for it. ``off_first``: before it
     runs, it has to leave where an earlier start brought it. It ``resumes`` where its memory
-    was saved.
+    was saved. ``freed_from`` is what went wrong that others began while it ran.
     """
 
     vm: int
@@ -52,6 +52,7 @@ class Errand:
     mend_at: int | None = None
     off_first: bool = False
     problem: str = ""
+    freed_from: str = ""
     given_up: bool = False
     waits_since: int | None = None
 
@@ -98,6 +99,8 @@ class Ledger:
         self.lease_of: dict[int, int] = {}
         #: VMs whose errands are not done.
         self.open: set[int] = set()
+        #: VMs that came to run, and with which others do something.
+        self.disturbed: set[int] = set()
         #: VMs whose errands changed since this was emptied.
         self.changed: set[int] = set()
 
@@ -128,6 +131,7 @@ class Ledger:
             leaves = before.next_goal is Goal.OFF and not before.reached
             errand.off_first = leaves and errand.goal is Goal.RUNNING
         self.errands[errand.vm] = errand
+        self.disturbed.discard(errand.vm)
         self.changed.add(errand.vm)
         if errand.reached:
             self.open.discard(errand.vm)
@@ -143,9 +147,20 @@ class Ledger:
         self.changed.add(errand.vm)
         self.open.discard(errand.vm)
 
+    def disturb(self, errand: Errand, *, by_others: bool) -> None:
+        """Note whether others save, end or move a VM that runs: that may hang, or fail."""
+        if by_others:
+            self.disturbed.add(errand.vm)
+        elif errand.vm in self.disturbed:
+            self.disturbed.discard(errand.vm)
+            errand.verb = errand.working = errand.mend_at = None
+            errand.freed_from = errand.problem or errand.freed_from
+            self.reach(errand)
+
     def drop(self, vm: int) -> Errand | None:
         """Nothing is wanted of a VM any more."""
         self.open.discard(vm)
+        self.disturbed.discard(vm)
         self.changed.add(vm)
         return self.errands.pop(vm, None)
 

@@ -1,0 +1,99 @@
+"""Leases whose VMs came to run later than their hosts were given to them.
+
+The time of a best-effort or immediate lease counts from when its VMs run. Where they took
+long to start, it keeps its hosts for longer, before leases that wait; but what was promised
+stays. Before that, it is saved, to go on later, where that is worth it.
+"""
+
+from __future__ import annotations
+
+from haizea.core.disruption.failures import Trouble
+from haizea.core.disruption.replanning import Repair
+from haizea.core.model.events import Purpose
+from haizea.core.model.lease import Kind
+from haizea.core.model.reasons import Code, because
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.preemption import clearing
+from haizea.core.schedule.schedule import Schedule
+
+
+class LateRuns:
+    """Gives leases the time that their VMs took to start."""
+
+    def __init__(self, schedule: Schedule, repair: Repair, trouble: Trouble) -> None:
+        self._schedule = schedule
+        self._repair = repair
+        self._trouble = trouble
+        self._longer: list[tuple[Lease, int, int]] = []
+
+    def runs_from(self, lease_id: int, since: int) -> None:
+        """Note that the VMs of a lease that was started do not run before ``since``.
+
+        To be told before the slot table lets that time pass, and :meth:`make_room` after. The
+        same told again changes nothing.
+        """
+        lease = self._schedule.leases.get(lease_id)
+        if lease is None or lease.request.kind is Kind.AR or not _starts(lease):
+            return
+        plan, begun = lease.plan, lease.since
+        assert plan is not None, "its run is under way"
+        assert begun is not None, "it has begun"
+        lost = since - begun + lease.ran
+        if lost <= 0:
+            return
+        self._schedule.book.lose_time(lease, lost)
+        old_end, end = plan.end, begun + lease.remaining
+        if end > old_end and not plan.suspends and not plan.drops:
+            self._schedule.holdings.shift(lease, lease.at, end - old_end)
+            self._longer.append((lease, old_end, since))
+
+    def make_room(self) -> None:
+        """Take waiting leases off the hosts that are needed longer, and end before promises."""
+        longer, self._longer = self._longer, []
+        for lease, old_end, since in longer:
+            plan = lease.plan
+            if plan is None:
+                continue
+            end = self._free_until(lease, plan, old_end)
+            if end < plan.end:
+                self._cut(lease, plan, end, since)
+
+    def _free_until(self, lease: Lease, plan: Plan, old_end: int) -> int:
+        """Return how long its hosts can be kept, from ``old_end`` to the end of its plan."""
+        table, end = self._schedule.table, plan.end
+        for host, _ in plan.use:
+            name = self._schedule.host_table.name(host)
+            reason = because(Code.HOST_STILL_HELD, host=name, lease=lease.id)
+            self._repair.displace_waiting(host, old_end, end, reason)
+            starts = [hold.start for hold in self._repair.planned(host, old_end, end)]
+            while end > old_end and min(table.least_free(host, old_end, end)) < 0:
+                end = max(old_end, starts.pop()) if starts else old_end
+        return end
+
+    def _cut(self, lease: Lease, plan: Plan, end: int, since: int) -> None:
+        """The lease gives its hosts up at ``end``, although it has not run for all of its time."""
+        schedule, planner = self._schedule, self._schedule.planner
+        lacks = plan.end - end
+        schedule.holdings.cut_short(lease, lacks)
+        if plan.phases[lease.at].end <= schedule.now < since:
+            said = "its VMs did not come to run in all of the time that its hosts were free"
+            self._trouble.failed(lease.id, Purpose.RUN, said)
+            return
+        if not lease.request.preemptible or lacks < planner.threshold_seconds(lease, plan.hosts):
+            return
+        way = clearing(planner, lease, end, schedule.now)
+        if way is not None:
+            schedule.clear(way, because(Code.HOSTS_RESERVED, start=end))
+
+
+def _starts(lease: Lease) -> bool:
+    """Tell whether a lease with an end begins from nothing, and has not been moved since."""
+    under_way = lease.under_way
+    return (
+        under_way is not None
+        and under_way.purpose is Purpose.RUN
+        and lease.at == 0
+        and lease.ran <= 0
+        and lease.remaining < FOREVER
+    )
