@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -66,8 +67,11 @@ class Hour:
     apart_seconds: float = 8.0
     #: The longest time, in real seconds, that it serves until the next kill.
     longest_life_seconds: float = 2.5
-    #: Of so many kills, one comes while it still starts.
+    #: Of so many kills, one comes while it still starts, after so many real seconds at most.
     early_kills: int = 5
+    longest_start_seconds: float = 2.5
+    #: The speed at which what is left comes to its end, when nobody asks for anything new.
+    last_speed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Outcome:
     #: When nobody was there, from the kill to when the next one said it serves.
     absences: Sequence[tuple[float, float]]
     speed: float
+    #: From a moment on, time went at another speed.
+    last_speed: tuple[float, float]
 
 
 def options(seed: int, speed: float) -> dict[str, dict[str, str]]:
@@ -108,9 +114,11 @@ def live_through(service: ServiceProcess, hour: Hour) -> Outcome:
         away_since: float | None = None
         for _ in range(hour.kills):
             # However slow the machine is, it comes to work before most kills.
+            longest = hour.longest_start_seconds
             if chance.randrange(hour.early_kills) or service.starts == 1:
                 service.wait_until_it_serves()
-            deadline = time.monotonic() + chance.uniform(0.1, hour.longest_life_seconds)
+                longest = hour.longest_life_seconds
+            deadline = time.monotonic() + chance.uniform(min(0.1, longest / 10), longest)
             while time.monotonic() < deadline:
                 if away_since is not None and service.serving:
                     absences.append((pace.at(away_since), pace.at(time.time())))
@@ -125,7 +133,17 @@ def live_through(service: ServiceProcess, hour: Hour) -> Outcome:
             absences.append((pace.at(away_since), pace.at(time.time())))
     finally:
         clients.end()
-    return outcome(service, clients.answers, absences, hour.speed)
+    changed = pace.at(time.time())
+    if hour.last_speed is not None:
+        begun = time.time()
+        assert service.kill(15) == 0, service.log
+        service.configure(options(hour.seed, hour.last_speed))
+        service.start()
+        changed = pace.at(time.time())
+        absences.append((pace.at(begun), changed))
+    return outcome(
+        service, clients.answers, absences, hour.speed, (changed, hour.last_speed or hour.speed)
+    )
 
 
 def outcome(
@@ -133,6 +151,7 @@ def outcome(
     answers: Answers,
     absences: Sequence[tuple[float, float]],
     speed: float,
+    last_speed: tuple[float, float] = (math.inf, 1.0),
 ) -> Outcome:
     """Wait until all leases are over, and collect what there is to see."""
     client = service.client()
@@ -153,6 +172,7 @@ def outcome(
         results=service.save_results(),
         absences=absences,
         speed=speed,
+        last_speed=last_speed,
     )
 
 
@@ -217,7 +237,9 @@ def check_advance_reservations(found: Outcome) -> None:
 def allowance(found: Outcome, due: int, started: int) -> float:
     """How late what was due may be: the absences in between, and what takes longer there."""
     away = sum(max(0.0, min(end, started) - max(start, due)) for start, end in found.absences)
-    return away + BOOT_SECONDS * found.speed + LONGEST_DELAY_SECONDS
+    changed, last_speed = found.last_speed
+    speed = last_speed if started > changed else found.speed
+    return away + BOOT_SECONDS * speed + LONGEST_DELAY_SECONDS
 
 
 def describe(found: Outcome, seconds: float) -> str:

@@ -15,7 +15,7 @@ from configparser import ConfigParser
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 #: The command that is installed beside the Python that runs the tests.
 HAIZEA = Path(sys.executable).with_name("haizea")
@@ -44,6 +44,21 @@ class Unanswered(Exception):
     """Nobody knows whether the service took notice of the request."""
 
 
+class Running(Protocol):
+    """A process that was started, as :class:`subprocess.Popen` has it."""
+
+    pid: int
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal, if it is there."""
+
+    def wait(self, seconds: float, /) -> int:
+        """Wait until it has ended; its exit status."""
+
+    def poll(self) -> int | None:
+        """Its exit status, if it has ended."""
+
+
 class ServiceProcess:
     """A service with files of its own in ``directory``.
 
@@ -65,7 +80,7 @@ class ServiceProcess:
         self.state_directory = directory / "state"
         self.store = store or str(directory / "leases.db")
         self.world = directory / "world.db"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
         self.starts = 0
         self.configure(options or {})
 
@@ -89,9 +104,13 @@ class ServiceProcess:
         """Start it in the foreground, with these options, without waiting."""
         assert self.process is None, "it runs"
         self.starts += 1
+        self.process = self.launch(["--fg", "-c", self.configuration, *options])
+
+    def launch(self, arguments: Sequence[str | Path]) -> Running:
+        """Start the command with these arguments, its output in the log."""
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*self.program, "--fg", "-c", self.configuration, *options],
+            return subprocess.Popen(
+                [*self.program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
