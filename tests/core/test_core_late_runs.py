@@ -140,3 +140,19 @@ def test_one_whose_vms_never_ran_before_a_promise_begins_anew() -> None:
     assert (60, State.QUEUED) in changes(decisions, 1)
     assert (60, State.ACTIVE) in changes(decisions, 2)
     assert changes(decisions, 1)[-1] == (180, State.DONE)
+
+
+def test_one_that_is_saved_before_its_vms_ran_has_its_whole_time_before_it() -> None:
+    made = scheduler(
+        lease(2, Kind.AR, 40), lease(1, Kind.BEST_EFFORT, preemptible=True), settings=SAVES
+    )
+    assert changes(made.handle(35), 1) == [(35, State.SUSPENDING)]
+    made.handle(36, [RunDelayed(1, 35)])
+    assert made.records()[0].remaining == 60
+    decisions = play(made, 500)
+    runs = [
+        (d.time, d.end)
+        for d in decisions
+        if isinstance(d, OperationStarted) and d.lease_id == 1 and d.purpose is Purpose.RUN
+    ]
+    assert runs == [(105, 165)]

@@ -34,8 +34,14 @@ class LateRuns:
         same told again changes nothing.
         """
         lease = self._schedule.leases.get(lease_id)
-        if lease is None or lease.request.kind is Kind.AR or not _starts(lease):
+        if lease is None or lease.request.kind is Kind.AR or lease.remaining >= FOREVER:
             return
+        if _is_saved_at_once(lease, since):
+            self._schedule.book.lose_time(lease, lease.ran)
+        elif _starts(lease):
+            self._starts_later(lease, since)
+
+    def _starts_later(self, lease: Lease, since: int) -> None:
         plan, begun = lease.plan, lease.since
         assert plan is not None, "its run is under way"
         assert begun is not None, "it has begun"
@@ -88,12 +94,15 @@ class LateRuns:
 
 
 def _starts(lease: Lease) -> bool:
-    """Tell whether a lease with an end begins from nothing, and has not been moved since."""
+    """Tell whether a lease begins from nothing, and has not been moved since."""
     under_way = lease.under_way
-    return (
-        under_way is not None
-        and under_way.purpose is Purpose.RUN
-        and lease.at == 0
-        and lease.ran <= 0
-        and lease.remaining < FOREVER
-    )
+    begins = under_way is not None and under_way.purpose is Purpose.RUN and lease.at == 0
+    return begins and lease.ran <= 0
+
+
+def _is_saved_at_once(lease: Lease, since: int) -> bool:
+    """Tell whether a lease that began from nothing is being saved, and does not run before that."""
+    plan, under_way = lease.plan, lease.under_way
+    if plan is None or under_way is None or under_way.purpose is not Purpose.SUSPEND:
+        return False
+    return lease.at == 1 and plan.phases[0].purpose is Purpose.RUN and since >= under_way.start

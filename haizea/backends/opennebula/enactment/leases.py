@@ -220,7 +220,7 @@ class Leases:
         if goal is None:
             return
         lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
-        self.overdue.begin(lease)
+        self.overdue.begin(now, lease)
         for node in range(len(lease.vms)):
             self._aim(now, lease, node, goal, hosts[node])
         if goal is Goal.RUNNING:

@@ -30,6 +30,7 @@ class Overdue:
         self._ledger = ledger
         self._seen = seen
         self._timed: set[int] = set()
+        self._late: list[Input] = []
         #: Leases that were to start and have not all their VMs running yet.
         self._starting: set[int] = set()
         #: Those of them whose time is over, and of which nobody knows whether they ran; since
@@ -38,9 +39,12 @@ class Overdue:
         #: The VMs of those that were put into doubt since somebody took note of them.
         self._doubted: set[int] = set()
 
-    def begin(self, lease: Tracked) -> None:
+    def begin(self, now: int, lease: Tracked) -> None:
         """An operation of a lease was begun."""
         if lease.purpose in _TIMED:
+            if lease.id in self._starting and _counts_its_time(lease):
+                self._late.append(RunDelayed(lease.id, now))  # It is saved, and has not run.
+            self._starts_no_more(lease)
             self._timed.add(lease.id)
         elif lease.purpose is Purpose.RUN:
             self._starting.add(lease.id)
@@ -72,7 +76,7 @@ class Overdue:
 
     def news(self, now: int) -> list[Input]:
         """Report what is not over although it was to be by now, and which VMs have shut down."""
-        news: list[Input] = []
+        news, self._late = self._late, []
         for lease_id in sorted(self._timed):
             lease = self._ledger.leases[lease_id]
             if all(errand.reached for errand in self._ledger.of(lease)):
