@@ -29,7 +29,7 @@ MODULES = {
     ),
     "opennebula": ("lark", "zmq"),
     "postgresql": ("psycopg",),
-    "study": ("matplotlib", "pandas", "pyarrow"),
+    "study": ("distributed", "matplotlib", "pandas", "pyarrow"),
 }
 
 

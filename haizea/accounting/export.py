@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from haizea.accounting.errors import ResultsError
+from haizea.accounting.foreign import BATSIM_COLUMNS, batsim_rows
 from haizea.accounting.reader import Results, Row
 from haizea.accounting.schema import (
     MORE_LEASE_COLUMNS,
@@ -78,6 +79,10 @@ def _states(results: Results, counter: str | None) -> _Part:
     return columns, results.rows(f"SELECT {', '.join(columns)} FROM states ORDER BY rowid")
 
 
+def _batsim(results: Results, counter: str | None) -> _Part:
+    return BATSIM_COLUMNS, batsim_rows(results)
+
+
 #: What can be exported, by the name that users see.
 EXPORTS: dict[str, Callable[[Results, str | None], _Part]] = {
     "per-lease": _per_lease,
@@ -85,6 +90,7 @@ EXPORTS: dict[str, Callable[[Results, str | None], _Part]] = {
     "counter": _counter,
     "reservations": _reservations,
     "states": _states,
+    "batsim": _batsim,
 }
 
 

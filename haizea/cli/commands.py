@@ -38,7 +38,7 @@ COMMANDS = {
     "generate-scripts": Place(
         "config_commands", "generate_scripts", "Write a script that runs a study."
     ),
-    "convert-data": Place("results_commands", "convert_data", "Print results as CSV."),
+    "convert-data": Place("results_commands", "convert_data", "Print results as CSV, JSON or SWF."),
     "save-results": Place(
         "service_command", "save_results", "Save what a service has done as a results file."
     ),

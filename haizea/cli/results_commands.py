@@ -14,16 +14,20 @@ import click
 
 from haizea.accounting import export, freshfile
 from haizea.accounting.errors import ResultsError
+from haizea.accounting.foreign import swf_lines
 from haizea.accounting.reader import Results
 from haizea.cli.help import HELP
 from haizea.times import parse_time
+
+#: Not a table, and of one run.
+_SWF = "swf"
 
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
 
 @click.command("convert-data", context_settings=HELP)
 @click.option(
-    "-t", "--type", "what", type=click.Choice(list(export.EXPORTS)), help="What to print."
+    "-t", "--type", "what", type=click.Choice([*export.EXPORTS, _SWF]), help="What to print."
 )
 @click.option("-c", "--counter", metavar="COUNTER", help="With -t counter: this counter alone.")
 @click.option("-l", "--list-counters", is_flag=True, help="List the counters and print no data.")
@@ -58,17 +62,24 @@ def convert_data(
     counter       counters over time (-c chooses one)
     reservations  who held how much of which host, when, and for what
     states        the story of each lease
+    batsim        the jobs table of Batsim, which evalys draws
+    swf           one run in the Standard Workload Format, with the waits that came of it
     """
     if counter is not None and what != "counter":
         raise click.UsageError("-c goes with -t counter.")
     if what is None and not list_counters:
         raise click.UsageError("Say what to print: -t per-lease, or -l for the counters' names.")
+    if what == _SWF and (len(files) > 1 or form != "csv"):
+        raise click.UsageError("-t swf is of one run, and no other --output.")
     with _explained(), _opened(files) as opened:
         if list_counters:
             names = export.counter_names(opened)
             _write(out, files, lambda to: _list(names, form, to))
             return
         assert what is not None
+        if what == _SWF:
+            _write(out, files, lambda to: to.writelines(swf_lines(opened[0])))
+            return
         table = export.export(what, opened, counter)
         write = export.WRITERS[form]
         _write(out, files, lambda to: write(table, to))

@@ -21,6 +21,7 @@ from haizea.cli.progress import RunsBar
 if TYPE_CHECKING:
     from haizea.study.description import Study
     from haizea.study.directory import StudyDirectory
+    from haizea.study.execution import Executor
     from haizea.study.expansion import Run
     from haizea.study.running import Plan, Report
 
@@ -38,6 +39,12 @@ _MOST_TOLD = 5
     type=click.IntRange(1, 1024),
     help="Runs at the same time.  [default: one for each processor]",
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Make the runs on a Dask cluster: the address of its scheduler, as in"
+    " tcp://head:8786, or local for one that is started for it here.",
+)
 @click.option("-d", "--dir", "directory", type=FILE, help="Keep the results here instead.")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell how many runs, how long, how large.")
 @click.pass_context
@@ -45,6 +52,7 @@ def study_run(
     ctx: click.Context,
     file: Path,
     jobs: int | None,
+    dask: str | None,
     directory: Path | None,
     dry_run: bool,
 ) -> None:
@@ -67,19 +75,20 @@ def study_run(
         if dry_run:
             click.echo(_as_words(plan(kept, runs), workers))
             return
-        ctx.exit(_run(study, runs, kept, workers))
+        ctx.exit(_run(study, runs, kept, workers, dask))
 
 
-def _run(study: Study, runs: list[Run], kept: StudyDirectory, workers: int) -> int:
-    from haizea.study.processes import Processes
+def _run(
+    study: Study, runs: list[Run], kept: StudyDirectory, workers: int, dask: str | None
+) -> int:
     from haizea.study.running import run_study
 
     bar = RunsBar(sys.stderr) if sys.stderr.isatty() else None
     began = time.monotonic()
-    with kept.alone():
+    with kept.alone(), _executor(kept, runs, workers, dask) as executor:
         try:
             told = bar.tell if bar is not None else _silent
-            report = run_study(study, kept, runs, Processes(kept, workers), told)
+            report = run_study(study, kept, runs, executor, told)
         except KeyboardInterrupt:
             if bar is not None:
                 bar.erase()
@@ -89,6 +98,22 @@ def _run(study: Study, runs: list[Run], kept: StudyDirectory, workers: int) -> i
         bar.erase()
     _tell(report, runs, kept, time.monotonic() - began)
     return 1 if report.failed else 0
+
+
+@contextmanager
+def _executor(
+    kept: StudyDirectory, runs: list[Run], workers: int, dask: str | None
+) -> Iterator[Executor]:
+    """Whoever makes the runs: processes here, or a cluster."""
+    if dask is None:
+        from haizea.study.processes import Processes
+
+        yield Processes(kept, workers)
+        return
+    from haizea.study.cluster import Cluster, connected
+
+    with connected(dask, workers) as client:
+        yield Cluster(kept, client, runs)
 
 
 def _silent(over: int, total: int, failed: int, seconds: float) -> None:

@@ -72,16 +72,19 @@ def run_study(
     failed: list[tuple[Run, Failure]] = []
     over, seconds = 0, 0.0
     tell(over, len(missing), 0, seconds)
-    for done in carry_out(executor, missing):
-        over += 1
-        seconds += done.seconds
-        if done.failure is None:
-            directory.note_time(done.run.digest, done.seconds)
-        else:
-            directory.save_failure(done.run.digest, done.failure)
-            failed.append((done.run, done.failure))
-        tell(over, len(missing), len(failed), seconds)
-    write_tables(directory, runs)
+    try:
+        for done in carry_out(executor, missing):
+            over += 1
+            seconds += done.seconds
+            if done.failure is None:
+                directory.note_time(done.run.digest, done.seconds)
+            else:
+                directory.save_failure(done.run.digest, done.failure)
+                failed.append((done.run, done.failure))
+            tell(over, len(missing), len(failed), seconds)
+    finally:
+        # Of what is finished by now, if it is interrupted.
+        write_tables(directory, runs)
     failed.sort(key=lambda pair: pair[0].number)
     return Report(over - len(failed), tuple(failed))
 
