@@ -14,8 +14,10 @@ import click
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
+from haizea.core.model.lease import Kind
 from haizea.workloads import values
 from haizea.workloads.csv_leases import read_csv
+from haizea.workloads.fit import fit
 from haizea.workloads.generate import (
     ArOptions,
     Estimate,
@@ -24,11 +26,12 @@ from haizea.workloads.generate import (
     generate,
     load_of,
 )
+from haizea.workloads.lublin import LublinModel
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import DEFAULT_AMOUNTS, Amounts, Nodes, Workload, WorkloadSite
 from haizea.workloads.output import write_whole
 from haizea.workloads.plaintext import read_plaintext
-from haizea.workloads.reader import Format, format_of
+from haizea.workloads.reader import Format, format_of, read
 from haizea.workloads.source import Source
 from haizea.workloads.swf_writer import swf_text
 
@@ -81,9 +84,13 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 
 
 @click.command("generate-workload", context_settings=HELP)
-@click.option("--jobs", type=click.IntRange(1, 10**6), required=True, help="Batch jobs to make.")
+@click.option("--jobs", type=click.IntRange(1, 10**6), help="Batch jobs to make.")
+@click.option("--hosts", type=click.IntRange(1, 10**5), help="Hosts of the site it is for.")
 @click.option(
-    "--hosts", type=click.IntRange(1, 10**5), required=True, help="Hosts of the site it is for."
+    "--like",
+    type=FILE,
+    help="Fit the model to this trace: sizes, run times, arrivals, and, where they are not"
+    " given, --jobs, --hosts and --load.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same file."
@@ -155,8 +162,9 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 @click.pass_context
 def generate_workload(
     ctx: click.Context,
-    jobs: int,
-    hosts: int,
+    jobs: int | None,
+    hosts: int | None,
+    like: Path | None,
     seed: int,
     load: float | None,
     estimate: str,
@@ -182,6 +190,7 @@ def generate_workload(
       haizea generate-workload --jobs 500 --hosts 32 --load 0.8 \\
           --ar-share 0.2 --ar-size medium mixed.lwf
     """
+    model, jobs, hosts, load = _asked(like, jobs, hosts, load)
     try:
         least, most = ar_nodes(ar_size, hosts)
     except ValueError as wrong:
@@ -202,6 +211,7 @@ def generate_workload(
         ),
         node_capacities=capacities or (DEFAULT_AMOUNTS,),
         host_capacity=host_capacity,
+        model=model,
     )
     _check_fit(options)
     if format_name is None:
@@ -209,6 +219,35 @@ def generate_workload(
     workload = generate(options)
     _write(output, _generated_text(workload, format_name, _command_line(ctx)))
     click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
+
+
+def _asked(
+    like: Path | None, jobs: int | None, hosts: int | None, load: float | None
+) -> tuple[LublinModel | None, int, int, float | None]:
+    """The model, the jobs, the hosts and the load: as given, else as the trace has them."""
+    model: LublinModel | None = None
+    if like is not None:
+        trace = read(like)
+        hosts = hosts or _hosts_of(trace)
+        model = fit(trace, hosts)
+        jobs = jobs or sum(lease.kind is Kind.BEST_EFFORT for lease in trace.leases)
+        load = load or _load_on(trace, hosts)
+    if jobs is None or hosts is None:
+        raise click.UsageError("--jobs and --hosts are missing, or --like, which tells both.")
+    return model, jobs, hosts, load
+
+
+def _hosts_of(trace: Workload) -> int:
+    """The hosts that a trace is of: those of its site, else as many as its largest lease needs."""
+    if trace.site is not None:
+        return sum(group.count for group in trace.site.hosts)
+    return max((lease.node_count for lease in trace.leases), default=1)
+
+
+def _load_on(trace: Workload, hosts: int) -> float:
+    """The load of a trace on so many hosts, each as large as one of its nodes."""
+    each = trace.leases[0].nodes[0].amounts
+    return load_of(replace(trace, site=WorkloadSite(tuple(each), (Nodes(hosts, each),))))
 
 
 def _generated_text(workload: Workload, format_name: str, command: str) -> Iterable[str]:

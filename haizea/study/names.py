@@ -22,7 +22,6 @@ FILES = {
 GENERATED = (
     "jobs",
     "load",
-    "like",
     "estimate",
     "estimate-factor",
     "ar-share",

@@ -76,6 +76,7 @@ class GenerateOptions:
     """Options for what to make. ``load`` ``None`` leaves the arrivals as the model has them.
 
     ``node_capacities``: one of them is drawn for each lease, all equally likely.
+    ``model`` is what jobs are drawn from; by default the one of the paper.
     ``host_capacity`` is each host's; by default the largest of each type among
     ``node_capacities``.
     """
@@ -91,6 +92,7 @@ class GenerateOptions:
         default_factory=lambda: (DEFAULT_AMOUNTS,)
     )
     host_capacity: Mapping[str, int] | None = None
+    model: LublinModel | None = None
 
     def __post_init__(self) -> None:
         assert self.jobs > 0
@@ -98,6 +100,10 @@ class GenerateOptions:
         assert self.load is None or self.load > 0
         assert self.estimate_factor >= 1
         assert self.node_capacities
+
+    def lublin(self) -> LublinModel:
+        """The model that jobs are drawn from."""
+        return self.model or LublinModel.for_nodes(self.hosts)
 
     def host(self) -> dict[str, int]:
         """The capacity of every host."""
@@ -155,7 +161,7 @@ def generate(options: GenerateOptions) -> Workload:
     ars = _reservations(options, work, host)
     work += sum(work_of(lease, host) for _, lease in ars)
 
-    cycle = DailyCycle(LublinModel.for_nodes(options.hosts))
+    cycle = DailyCycle(options.lublin())
     stretch = 1.0
     if options.load is not None:
         span_seconds = work / (options.hosts * options.load)
@@ -179,7 +185,7 @@ def _rng(options: GenerateOptions, matter: str) -> Random:
 
 def _batch_jobs(options: GenerateOptions) -> tuple[list[WorkloadLease], list[float]]:
     """The jobs, with no arrivals yet, and the busy time at which each arrives."""
-    model = LublinModel.for_nodes(options.hosts)
+    model = options.lublin()
     jobs, estimates = _rng(options, "jobs"), _rng(options, "estimates")
     pick = _Capacities(options, "capacities")
     busy = 0.0
