@@ -14,9 +14,17 @@ from typing import Final, Protocol
 
 from haizea.backends.base import Backend
 from haizea.clock import Clock
-from haizea.core.model.events import Decision, Input, LeaseAccepted, LeaseSubmitted, StateChanged
+from haizea.core.model.events import (
+    Decision,
+    Input,
+    LeaseAccepted,
+    LeaseSubmitted,
+    MaintenanceAsked,
+    StateChanged,
+)
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.members import BEST_EFFORT, FAILED, NEW
 from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
@@ -77,15 +85,27 @@ class Observer(Protocol):
 class TraceArrivals:
     """The requests of a trace, each at the moment it was submitted.
 
-    Requests with the same moment come together, in the order given.
+    Requests with the same moment come together, in the order given; before them come maintenance
+    ``windows``, each with the moment at which it is asked for.
     """
 
-    def __init__(self, requests: Iterable[LeaseRequest]) -> None:
+    def __init__(
+        self,
+        requests: Iterable[LeaseRequest],
+        windows: Iterable[tuple[int, Maintenance]] = (),
+    ) -> None:
         self._requests = sorted(requests, key=lambda r: r.submitted)
+        self._windows = sorted(windows, key=lambda entry: entry[0], reverse=True)
         self._next = 0
 
     def next_arrival(self) -> int | None:
         """Return when the next request is submitted; ``None`` after the last."""
+        due = self._next_lease()
+        if self._windows and (due is None or self._windows[-1][0] < due):
+            return self._windows[-1][0]
+        return due
+
+    def _next_lease(self) -> int | None:
         if self._next < len(self._requests):
             return self._requests[self._next].submitted
         return None
@@ -97,7 +117,11 @@ class TraceArrivals:
         while last < len(requests) and requests[last].submitted <= now:
             last += 1
         self._next = last
-        return [LeaseSubmitted(r) for r in requests[first:last]]
+        asked: list[Input] = []
+        while self._windows and self._windows[-1][0] <= now:
+            asked.append(MaintenanceAsked(self._windows.pop()[1]))
+        asked += [LeaseSubmitted(r) for r in requests[first:last]]
+        return asked
 
 
 class Tally:

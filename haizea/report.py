@@ -21,6 +21,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    MaintenanceChanged,
     OperationEnded,
     OperationStarted,
     RatesChanged,
@@ -43,6 +44,7 @@ _LEVEL_OF: dict[type, int] = {
     StateChanged: logging.INFO,
     HostChanged: logging.INFO,
     RatesChanged: logging.INFO,
+    MaintenanceChanged: logging.INFO,
     OperationStarted: logging.DEBUG,
     OperationEnded: logging.DEBUG,
     HostsLimited: logging.DEBUG,
@@ -132,6 +134,8 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = decision.lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
+        case MaintenanceChanged(window=window, status=status):
+            found |= {"maintenance": window.id, "state": status}
         case RatesChanged(host_id=host_id) | ImageStored(host_id=host_id):
             found["host"] = host_id
     return found
@@ -165,6 +169,9 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"lease {decision.lease_id}: {decision.purpose} is over, {since} on {on}"
         case HostChanged(host=host, status=status, reason=reason):
             return f"host {host.name} is {status}" + (f": {reason}" if reason else "")
+        case MaintenanceChanged(window=window, status=status, reason=reason):
+            named = f"maintenance {window.id} of {_names(window.hosts, hosts)}"
+            return f"{named} is {status}" + (f": {in_words(reason)}" if reason else "")
         case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
             return f"host {_name(host_id, hosts)}: {Rates(suspend, resume).describe()}"
         case ImageStored(host_id=host_id, used_mb=used_mb):

@@ -20,6 +20,7 @@ from haizea.core.model.events import LeaseSubmitted
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.policy import Policies
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Mapper
@@ -51,6 +52,7 @@ from haizea.workloads import (
     with_memory,
     with_overheads,
 )
+from haizea.workloads.windows import bind_windows
 
 #: Before the first lease is asked for: a run that is idle for longer is told of.
 _LONG_IDLE = 86400
@@ -134,7 +136,7 @@ class Simulation:
         self._reached = self._goal()
         self._backend = SimulatedBackend(bound.real_durations, faults)
         self._faults = faults.describe() if faults is not None else ""
-        self._arrivals = TraceArrivals(bound.requests)
+        self._arrivals = TraceArrivals(bound.requests, _windows(config, workload, self.site))
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -356,6 +358,14 @@ def _bound(config: Config, workload: Workload) -> tuple[Site, BoundWorkload]:
         )
     try:
         return site, bind(workload, site.types, config.simulation.starttime)
+    except WorkloadError as error:
+        raise RunError(str(error)) from None
+
+
+def _windows(config: Config, workload: Workload, site: Site) -> list[tuple[int, Maintenance]]:
+    """The workload's maintenance, each with the moment at which it is asked for."""
+    try:
+        return bind_windows(workload, site, config.simulation.starttime)
     except WorkloadError as error:
         raise RunError(str(error)) from None
 

@@ -81,6 +81,18 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.RUN_FAILED: "{text}",
     Code.OPERATION_FAILED: "{purpose} failed: {text}",
     Code.NOWHERE_ELSE: "{cause}; {refusal}",
+    Code.MAINTENANCE: "maintenance of {hosts} from {start} on: {text}",
+    Code.MAINTENANCE_IS_OVER: "its end, {end}, is over already",
+    Code.ENDS_BEFORE_IT_STARTS: "its end, {end}, is not after its start, {start}",
+    Code.NAMES_NO_HOST: "it names no host of the site",
+    Code.IN_MAINTENANCE_THEN: "{host} is in maintenance then, by window {window}: change that one",
+    Code.IN_THE_WAY: "lease {lease} has {hosts} until {end}, and nothing else is free for it",
+    Code.ALSO_IN_THE_WAY: "{cause}; so has lease {lease} {hosts} until {end}",
+    Code.GETS_OTHER_HOSTS: "gets other hosts",
+    Code.IS_SUSPENDED: "is suspended {start}",
+    Code.WAITS_OR_STARTS_OVER: "waits or starts over",
+    Code.STAYS_UNTIL_OVER: "stays until it is over",
+    Code.BEGINS_AGAIN_OR_FAILS: "begins again elsewhere, or fails",
     Code.STATED: "{text}",
 }
 

@@ -21,7 +21,7 @@ LAYERS = (
     {"loop"},
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
-    {"wording"},
+    {"host_names", "wording"},
     {"extras", "locks", "plugins", "service_types", "times", "web"},
     {"core"},
 )

@@ -27,6 +27,7 @@ from haizea.accounting.limited import Limited
 from haizea.accounting.probes.base import Probe
 from haizea.accounting.rows import Rows
 from haizea.accounting.underway import UnderWay
+from haizea.accounting.windows import window_row
 from haizea.core.model.allocation import Use
 from haizea.core.model.events import (
     Decision,
@@ -36,6 +37,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    MaintenanceChanged,
     OperationEnded,
     OperationStarted,
     Purpose,
@@ -126,6 +128,7 @@ class ResultsFile:
             self._host_rates = Rows(self._db, "host_rates")
             self._limited = Limited(self._db)
             self._planned_hosts = Rows(self._db, "planned_hosts")
+            self._maintenance = Rows(self._db, "maintenance")
             self._counters = CounterRows(self._db)
             if start is not None:
                 self._begin(start)
@@ -275,6 +278,8 @@ class ResultsFile:
                 raise AssertionError("frequent decisions do not come here")
             case ImageStored():
                 pass  # Probes alone ask for it.
+            case MaintenanceChanged():
+                self._maintenance.values += window_row(decision)
             case _:
                 assert_never(decision)
         for box in self._delivery.boxes(type(decision)):
@@ -343,6 +348,7 @@ class ResultsFile:
             self._host_rates,
             *self._limited.rows,
             self._planned_hosts,
+            self._maintenance,
         )
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:

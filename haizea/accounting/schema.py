@@ -55,6 +55,14 @@ NODE_HOSTS = "CREATE TABLE node_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
 #: for each node, a JSON array of ids. Absent in results of earlier versions.
 PLANNED_HOSTS = "CREATE TABLE planned_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
 
+#: Maintenance windows: ``planned``, ``refused``, ``begun`` or ``over``, when; ``hosts`` is a
+#: JSON array of ids, ``end`` NULL without end, ``leases`` what becomes of those that cannot leave.
+#: Absent in results of earlier versions.
+MAINTENANCE = (
+    "CREATE TABLE maintenance (time INTEGER, window INTEGER, status TEXT, hosts TEXT,"
+    ' start INTEGER, "end" INTEGER, leases TEXT, reason TEXT)'
+)
+
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
@@ -108,6 +116,7 @@ TABLES = (
     HOST_RULES,
     NODE_HOSTS,
     PLANNED_HOSTS,
+    MAINTENANCE,
     LEASES,
     NODE_SETS,
     RESERVATION_SETS,

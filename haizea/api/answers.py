@@ -347,6 +347,7 @@ class EventOut(Answer):
         "operation-ended",
         "host",
         "rates",
+        "maintenance",
         "image",
     ]
     text: str = Field(description="What happened, in words.")

@@ -14,6 +14,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    MaintenanceChanged,
     OperationEnded,
     OperationStarted,
     RatesChanged,
@@ -61,17 +62,8 @@ def _told(event: Event, site: Site) -> EventOut:
                 start=written_or_none(start),
                 **reason_fields(reason),
             )
-        case HostsPlanned(hosts=planned, reason=reason):
-            names = host_names(site, planned)
-            return EventOut(
-                id=event.id,
-                time=when,
-                kind="planned-hosts",
-                text=f"lease {lease} is to run on {_listed(names)}: {in_words(reason)}",
-                lease=lease,
-                hosts=names,
-                **reason_fields(reason),
-            )
+        case HostsPlanned() as moved:
+            return _planned(event, moved, site)
         case OperationStarted() as started:
             return _operation(event, started, started.time, started.hosts, site)
         case OperationEnded() as ended:
@@ -88,6 +80,8 @@ def _told(event: Event, site: Site) -> EventOut:
                 status=status,
                 reason=reason,
             )
+        case MaintenanceChanged() as upkeep:
+            return _maintenance(event, upkeep, site)
         case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
             name = host_names(site, [host_id])[0]
             text = f"host {name} {Rates(suspend, resume).describe()}"
@@ -96,6 +90,36 @@ def _told(event: Event, site: Site) -> EventOut:
             name = host_names(site, [host_id])[0]
             text = f"images take {used_mb} MB on host {name}"
             return EventOut(id=event.id, time=when, kind="image", text=text, hosts=[name])
+
+
+def _planned(event: Event, moved: HostsPlanned, site: Site) -> EventOut:
+    names = host_names(site, moved.hosts)
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        kind="planned-hosts",
+        text=f"lease {moved.lease_id} is to run on {_listed(names)}: {in_words(moved.reason)}",
+        lease=moved.lease_id,
+        hosts=names,
+        **reason_fields(moved.reason),
+    )
+
+
+def _maintenance(event: Event, change: MaintenanceChanged, site: Site) -> EventOut:
+    window, reason = change.window, in_words(change.reason)
+    names = host_names(site, window.hosts)
+    because = f": {reason}" if reason else ""
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        kind="maintenance",
+        text=f"maintenance {window.id} of {_listed(names)} is {change.status}{because}",
+        start=written(window.start),
+        end=written_or_none(window.end),
+        hosts=names,
+        status=change.status,
+        **reason_fields(change.reason),
+    )
 
 
 def _state(event: Event, change: StateChanged) -> EventOut:

@@ -22,6 +22,7 @@ from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.maintenance import Impact, Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes
@@ -111,6 +112,14 @@ class Decided:
     offer: int | None = None
     offer_until: int | None = None
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkept:
+    """A maintenance window as it was asked for, and what it means; or why it cannot be."""
+
+    window: Maintenance
+    impact: Impact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +263,15 @@ class Manager(Protocol):
         One that is over stays as it is. Raises :class:`Busy`.
         """
 
+    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+        """Ask for a maintenance window, or (``preview``) find out what it would mean.
+
+        One with the id 0 is new, else it takes the place of the one with its id.
+        """
+
+    def end_maintenance(self, window_id: int, owner: str) -> Future[Maintenance | None]:
+        """Give the hosts of a window back now; the answer is ``None`` where there is none."""
+
     # --- questions --------------------------------------------------------------------
 
     def lease(self, lease_id: int) -> LeaseRecord | None:
@@ -276,6 +294,9 @@ class Manager(Protocol):
 
     def hosts(self) -> list[HostUse]:
         """All hosts, by index."""
+
+    def maintenance(self) -> Sequence[MaintenanceRecord]:
+        """Maintenance windows that are not over, by id."""
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         """Return what is in use on a host from ``start`` to ``end``, past or planned.

@@ -31,6 +31,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    MaintenanceChanged,
     OperationEnded,
     OperationStarted,
     Purpose,
@@ -169,7 +170,7 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
                 reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
             case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
                 continue
-            case HostChanged() | RatesChanged() | ImageStored():
+            case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
                 continue
             case _:
                 assert_never(event.decision)

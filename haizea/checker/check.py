@@ -16,6 +16,7 @@ from haizea.checker.hosts import HostTimes
 from haizea.checker.images import Transfers, first_arrivals, images_there
 from haizea.checker.lifecycle import life_cycle
 from haizea.checker.load import ResultsFile, opened
+from haizea.checker.maintenance import maintenance
 from haizea.checker.noloss import SiteSize, may_wait_for_ever, no_loss
 from haizea.checker.others import Others
 from haizea.checker.places import places
@@ -123,6 +124,7 @@ class _Check:
     def by_time(self) -> Iterator[Violation]:
         """Find what needs all leases, in order of time; ask it after :meth:`by_lease`."""
         yield from capacity(self._records, reservations_in_time(self._file))
+        yield from maintenance(self._records, self._file.db)
         yield from self._exclusion.check()
         yield from self._transfers.check()
         yield from self._preemptions.needless(self._holders)

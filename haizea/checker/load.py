@@ -123,6 +123,12 @@ class _Loader:
         host_changes = self._host_changes()
         absences = _absences(run.get("absences", ""))
         wrong, contested = self._codes()
+        troubled = (
+            not options.simulated
+            or not _as_planned(run.get("faults", ""))
+            or bool(absences)
+            or any(c.status == "down" for changes in host_changes.values() for c in changes)
+        )
         return Records(
             status=run.get("status", ""),
             ended=self._ended(run.get("ended", "")),
@@ -132,12 +138,11 @@ class _Loader:
             leases=self._count("leases"),
             outages=outages,
             host_changes=host_changes,
+            troubled=troubled,
             disturbed=(
-                not options.simulated
+                troubled
                 or bool(outages)
-                or not _as_planned(run.get("faults", ""))
-                or bool(absences)
-                or any(c.status == "down" for changes in host_changes.values() for c in changes)
+                or (has_table(self._db, "maintenance") and self._count("maintenance") > 0)
                 or wrong
             ),
             contested=contested,

@@ -200,7 +200,8 @@ class Records:
 
     ``leases`` is how many there are. ``host_changes`` and ``rates`` are by host, in order of
     time. ``disturbed`` is set where operations may have failed or taken longer than planned,
-    so that plans do not hold. ``absences`` are times in which nobody was there to carry out
+    so that plans do not hold, also because hosts were taken out of use; ``troubled`` where that
+    is not the only reason. ``absences`` are times in which nobody was there to carry out
     what was due. ``placed`` is set where some lease may not run everywhere, ``endless`` where
     one without end is active, ``contested`` where somebody was preempted, or refused for want
     of room or time.
@@ -219,6 +220,7 @@ class Records:
     placed: bool
     endless: bool
     absences: Sequence[tuple[int, int]] = ()
+    troubled: bool = False
     rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
 
     def host_name(self, host: int | None) -> str | None:

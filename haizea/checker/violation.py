@@ -11,6 +11,7 @@ class Rule(StrEnum):
 
     CAPACITY = "capacity"
     HOSTS = "hosts"
+    MAINTENANCE = "maintenance"
     AR = "ar"
     IMMEDIATE = "immediate"
     QUEUE = "queue"

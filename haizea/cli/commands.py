@@ -22,6 +22,9 @@ COMMANDS = {
     "cancel": Place("lease_commands", "cancel_leases", "Cancel leases."),
     "queue": Place("site_commands", "show_queue", "Show who waits, and for how long."),
     "hosts": Place("site_commands", "list_hosts", "List the hosts and what is in use."),
+    "maintenance": Place(
+        "maintenance_command", "maintenance", "Take hosts out of use for a time, or drain them."
+    ),
     "watch": Place("watch_command", "watch", "Show what happens, as it happens."),
     "status": Place("site_commands", "status", "Show how the service is."),
     "token": Place("token_command", "token", "Make, list and revoke tokens."),

@@ -18,6 +18,7 @@ from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.external_moves import Moved
 from haizea.core.disruption.failures import Trouble
 from haizea.core.disruption.late_runs import LateRuns
+from haizea.core.disruption.maintenance import Windows
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import (
@@ -34,12 +35,15 @@ from haizea.core.model.events import (
     LeaseEnded,
     LeaseMoved,
     LeaseSubmitted,
+    MaintenanceAsked,
+    MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
     RunDelayed,
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.maintenance import Impact, Maintenance
 from haizea.core.model.members import BEST_EFFORT
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
@@ -77,8 +81,9 @@ class Scheduler:
         self._queue = Queue(self._schedule, settings.reservations)
         self._admission = Admission(self._schedule, policies)
         self._repair = repair = Repair(self._schedule, self._admission)
-        self._trouble = Trouble(self._schedule, repair)
+        self._trouble = trouble = Trouble(self._schedule, repair)
         self._others = Others(self._schedule, repair)
+        self._windows = Windows(self._schedule, repair, trouble.lost_host)
         self._moved = Moved(self._schedule, repair, self._others)
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
@@ -91,7 +96,7 @@ class Scheduler:
         ``now`` is never before the last call's. Raises
         :class:`~haizea.core.model.lifecycle.ImpossibleTransition` for a bug, nothing else.
         """
-        schedule = self._schedule
+        schedule, windows = self._schedule, self._schedule.window_table
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.begin_instant(now)
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
@@ -99,6 +104,9 @@ class Scheduler:
             if _concerns_hosts(event):
                 self._queue.pin()
                 break
+        due = schedule.agenda.next_time()
+        if (due is not None and due < now) or any(map(_may_need_more_of_hosts, news)):
+            windows.step_aside()
         for event in news:
             if isinstance(event, OperationDelayed):
                 self._lateness.delayed(event.lease_id, event.purpose, event.end)
@@ -111,20 +119,30 @@ class Scheduler:
         schedule.let_pass()
         self._lateness.clear_ways()
         self._late_runs.make_room()
+        windows.settle()
+        self._windows.end_due()
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)
             elif not isinstance(event, OperationDelayed | RunDelayed):
                 self._notice(event)
+                windows.settle()
         self._trouble.leave_drained()
         schedule.do_what_is_due()
+        windows.settle()
+        self._windows.begin_due()
         if schedule.instant.freed:
             self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed)
-        self._others.settle()
+        if self._others.short:
+            self._queue.pin()
+            windows.step_aside()
+            self._others.settle()
+            windows.settle()
         self._trouble.leave_drained()
+        self._windows.leave()
         while schedule.instant.concerns_queue:
             self._queue.look()
             schedule.do_what_is_due()
@@ -146,6 +164,7 @@ class Scheduler:
             rates=rates_records(self._schedule.planner.rates),
             copies=() if preparation is None else preparation.store.records(),
             transfers=() if preparation is None else preparation.records(),
+            maintenance=self._schedule.window_table.records(),
         )
 
     def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
@@ -155,6 +174,7 @@ class Scheduler:
         :meth:`handle`.
         """
         Restoring(self._schedule).restore(records, site)
+        self._schedule.window_table.restore(site.maintenance)
         self._repair.remember()
 
     def offer(
@@ -172,7 +192,12 @@ class Scheduler:
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
-        return self._schedule.agenda.next_time()
+        due, window = self._schedule.agenda.next_time(), self._windows.next_time()
+        return window if due is None or (window is not None and window < due) else due
+
+    def impact(self, window: Maintenance) -> Impact:
+        """Return what a maintenance window would mean if it were asked for now."""
+        return self._windows.impact(window)
 
     def waiting(self) -> int:
         """Return the number of leases that wait in the queue."""
@@ -196,7 +221,13 @@ class Scheduler:
 
     def _notice(self, event: Input) -> None:
         trouble = self._trouble
+        if _may_need_more_of_hosts(event):
+            self._schedule.window_table.step_aside()
         match event:
+            case MaintenanceAsked(window):
+                self._windows.ask(window)
+            case MaintenanceEnded(window_id):
+                self._windows.end(window_id)
             case LeaseCancelled(lease_id, reason):
                 trouble.cancelled(lease_id, reason)
             case LeaseMoved(lease_id, hosts):
@@ -222,6 +253,11 @@ class Scheduler:
                 raise AssertionError(f"{type(event).__name__} has a time of its own")
             case _:
                 assert_never(event)
+
+
+def _may_need_more_of_hosts(event: Input) -> bool:
+    """Tell whether something may be on hosts, by this, that maintenance holds."""
+    return isinstance(event, HostUsed | LeaseMoved | OperationDelayed | RunDelayed)
 
 
 def _concerns_hosts(event: Input) -> bool:

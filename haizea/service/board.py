@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from haizea.core.model.events import Decision, HostChanged, RatesChanged
 from haizea.core.model.hosts import Host, Site
+from haizea.core.model.maintenance import MaintenanceRecord
 from haizea.core.model.records import HostRecord, LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
@@ -31,6 +32,8 @@ class Board:
         self._rates: dict[int, Rates] = {}
         #: What others than leases use of each host of which they use anything.
         self.others: Mapping[int, Capacity] = {}
+        #: Maintenance windows that are not over.
+        self.maintenance: tuple[MaintenanceRecord, ...] = ()
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
@@ -40,6 +43,7 @@ class Board:
         self._leases = {record.id: record for record in saved.records}
         self._statuses = {record.host: record for record in site.hosts}
         self._rates = {r.host: Rates(r.suspend_mb_s, r.resume_mb_s) for r in site.rates}
+        self.maintenance = site.maintenance
         self.last_event = saved.last_event_id
         self._queue = tuple(queue)
 

@@ -102,7 +102,11 @@ class Expectations:
             for status in map(self._board.status, self._board.site.hosts)
             if status.status != "up"
         )
-        known = SiteRecord(hosts=hosts, rates=rates_records(self._board.all_rates()))
+        known = SiteRecord(
+            hosts=hosts,
+            rates=rates_records(self._board.all_rates()),
+            maintenance=self._board.maintenance,
+        )
         scheduler.restore([*others, *waiting.values()], known)
         scheduler.handle(now, used)
         found: dict[int, int] = {}

@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
-from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted, MaintenanceEnded
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
+from haizea.service.upkeep import Ending, UpkeepDesk, Wish
 from haizea.service_types import KeyReused
 from haizea.store import RequestKey, StoreError
 
@@ -71,6 +72,10 @@ class Cancellation:
     answer: Future[LeaseRecord | None] = field(default_factory=Future)
 
 
+#: Whatever somebody asks for and waits for.
+Errand = Submission | Cancellation | Wish | Ending
+
+
 class _Lines:
     """Requests in a line for each owner; they are taken in turns, one of each owner's.
 
@@ -79,16 +84,16 @@ class _Lines:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[Submission | Cancellation]] = {}
+        self._lines: dict[str, deque[Errand]] = {}
         #: How many wait, which other threads may read.
         self.count = 0
 
-    def put(self, request: Submission | Cancellation) -> None:
+    def put(self, request: Errand) -> None:
         """Let a request wait behind the others of its owner."""
         self.count += 1
         self._lines.setdefault(request.owner, deque()).append(request)
 
-    def take(self) -> Iterator[Submission | Cancellation]:
+    def take(self) -> Iterator[Errand]:
         """The requests of a turn. Whose was taken last, has the last turn the next time."""
         nodes = 0
         for _ in range(MOST_AT_ONCE):
@@ -105,7 +110,7 @@ class _Lines:
                 self._lines[owner] = line
             yield request
 
-    def take_all(self) -> Iterator[Submission | Cancellation]:
+    def take_all(self) -> Iterator[Errand]:
         """All requests, in no order that matters."""
         for line in self._lines.values():
             yield from line
@@ -154,17 +159,18 @@ class Inbox:
         self._known = known
         self._wake = wake
         #: What came since the last turn, from any thread; and in lines, what waits for longer.
-        self._waiting: deque[Submission | Cancellation] = deque()
+        self._waiting: deque[Errand] = deque()
         self._lines = _Lines()
         self._first: list[Input] = []
         self._closed = ""
         #: Answers a request that repeats an earlier one, with that one's lease.
         self.answer_repeated: Callable[[Submission, int], None] = _unanswered
         self.taken = Taken()
+        self.upkeep = UpkeepDesk()
 
     # --- any thread -------------------------------------------------------------------
 
-    def put(self, request: Submission | Cancellation) -> None:
+    def put(self, request: Errand) -> None:
         """Let a request wait for the next turn. Raises :class:`Busy`."""
         if self._closed:
             request.answer.set_exception(Unavailable(self._closed))
@@ -187,8 +193,8 @@ class Inbox:
             _refuse(request, why)
         for submission in (*self.taken.submitted.values(), *(s for s, _ in self.taken.repeated)):
             _refuse(submission, why)
-        for cancellation in self.taken.cancelled:
-            _refuse(cancellation, why)
+        for errand in (*self.taken.cancelled, *self.upkeep.taken):
+            _refuse(errand, why)
 
     # --- the loop's thread ------------------------------------------------------------
 
@@ -204,6 +210,7 @@ class Inbox:
         """Take what waits, as inputs."""
         inputs, self._first = self._first, []
         self.taken = Taken()
+        self.upkeep.taken = []
         for _ in range(len(self._waiting)):
             self._lines.put(self._waiting.popleft())
         for request in self._lines.take():
@@ -220,6 +227,11 @@ class Inbox:
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)
                     inputs.append(LeaseCancelled(lease_id, reason))
+                case Wish():
+                    inputs += self.upkeep.take(request)
+                case Ending(window_id=window_id):
+                    self.upkeep.taken.append(request)
+                    inputs.append(MaintenanceEnded(window_id))
         return inputs
 
     def _repeats(self, request: Submission) -> bool:
@@ -254,7 +266,7 @@ def _unanswered(request: Submission, lease_id: int) -> None:
     raise AssertionError("somebody answers repeated requests")
 
 
-def _refuse(request: Submission | Cancellation, why: str) -> None:
+def _refuse(request: Errand, why: str) -> None:
     # Two may be closing at once.
     with suppress(InvalidStateError):
         request.answer.set_exception(Unavailable(why))

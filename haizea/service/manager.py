@@ -23,10 +23,12 @@ from haizea.api.manager import (
     Sample,
     ServiceStatus,
     Unavailable,
+    Upkept,
 )
 from haizea.core.model.events import OperationEnded
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
@@ -36,6 +38,7 @@ from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
 from haizea.service.turns import Turns
+from haizea.service.upkeep import Ending, Wish
 from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
 from haizea.store import Store, StoreError
 
@@ -135,6 +138,20 @@ class ServiceManager:
         self._inbox.put(request)
         return request.answer
 
+    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+        """Ask for a maintenance window, or find out what it would mean."""
+        self._refuse_if_nothing_is_kept()
+        wish = Wish(window=window, owner=owner, preview=preview)
+        self._inbox.put(wish)
+        return wish.answer
+
+    def end_maintenance(self, window_id: int, owner: str) -> Future[Maintenance | None]:
+        """Give the hosts of a window back."""
+        self._refuse_if_nothing_is_kept()
+        ending = Ending(window_id=window_id, owner=owner)
+        self._inbox.put(ending)
+        return ending.answer
+
     def _refuse_if_nothing_is_kept(self) -> None:
         """Raise :class:`Unavailable` where a request would wait for nothing."""
         if self._figures.store_problem:
@@ -179,6 +196,10 @@ class ServiceManager:
     def hosts(self) -> list[HostUse]:
         """All hosts and what is on them."""
         return use.hosts_now(self._board)
+
+    def maintenance(self) -> Sequence[MaintenanceRecord]:
+        """Maintenance windows that are not over."""
+        return self._board.maintenance
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         """Return what is in use on a host over time."""

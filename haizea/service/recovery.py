@@ -19,6 +19,8 @@ from haizea.core.model.events import (
     LeaseEnded,
     LeaseMoved,
     LeaseSubmitted,
+    MaintenanceAsked,
+    MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
     RunDelayed,
@@ -122,6 +124,10 @@ def _in_words(event: Input) -> str:
             return f"others use host number {host_id + 1}"
         case HostRates(host_id):
             return f"rates of host number {host_id + 1} were learned"
+        case MaintenanceAsked(window):
+            return f"maintenance {window.id} was asked for"
+        case MaintenanceEnded(window_id):
+            return f"maintenance {window_id} was ended"
         case HostsAllowed(lease_id):
             return f"the hosts that suit lease {lease_id} changed"
         case _:

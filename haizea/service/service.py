@@ -93,6 +93,7 @@ class Service:
         self._figures = Figures()
         first = max(saved.next_lease_id, self._behind.next_lease_id)
         self._inbox = Inbox(site.types, first, store.lease_for_key, self.clock.interrupt)
+        self._inbox.upkeep.know(saved.site.maintenance)
         self._behind.attend(self._inbox)
         self._turns = Turns(
             self._scheduler,

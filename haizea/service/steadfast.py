@@ -22,7 +22,8 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.maintenance import Impact, Maintenance
+from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.scheduler import Scheduler
@@ -125,6 +126,15 @@ class Steadfast:
     def used_by_others(self) -> dict[int, Capacity]:
         """Return what others than leases use of hosts, by host."""
         return self._scheduler.used_by_others()
+
+    def impact(self, window: Maintenance) -> Impact:
+        """Return what a maintenance window would mean; a refusal where finding out fails."""
+        try:
+            return self._scheduler.impact(window)
+        except Exception as error:
+            self._logger.exception("weighing maintenance failed, which is a bug in Haizea")
+            self._failure = error
+            return Impact(refusal=stated("what it would mean cannot be found out now; ask again"))
 
     def offer(
         self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int = 0

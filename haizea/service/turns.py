@@ -29,6 +29,7 @@ from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Inbox, Submission
 from haizea.service.steadfast import Steadfast
+from haizea.service.upkeep import changes_maintenance
 from haizea.store import Store, StoreError, StoreUnavailable, Turn
 
 #: For which rejections it helps to ask for another time.
@@ -81,6 +82,7 @@ class Turns:
         #: The first lease that failed, in words; empty if none has.
         self.failure = ""
         inbox.answer_repeated = self._repeated
+        inbox.upkeep.weigh = scheduler.impact
         self._watchers: dict[int, Callable[[], None]] = {}
         self._serial = 0
 
@@ -106,7 +108,8 @@ class Turns:
         self._figures.turns += 1
         if decisions or records:
             changed = self._images or any(
-                isinstance(d, HostChanged | RatesChanged) for d in decisions
+                isinstance(d, HostChanged | RatesChanged) or changes_maintenance(d)
+                for d in decisions
             )
             turn = Turn(
                 now=now,
@@ -116,12 +119,15 @@ class Turns:
                 keys=list(taken.by_key.values()),
             )
             self._board.last_event = self._keep(turn)
+            if turn.site is not None:
+                self._board.maintenance = turn.site.maintenance
             self._note_lateness(now)
         others = self._scheduler.used_by_others()
         self._board.update(now, decisions, records, self._scheduler.queue(), others)
         self._count(decisions)
         self._figures.turn_seconds.add(time.monotonic() - taken.began)
         self._answer({record.id: record for record in records})
+        self._inbox.upkeep.answer(decisions)
         if decisions:
             for notify in list(self._watchers.values()):
                 notify()

@@ -17,6 +17,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    MaintenanceChanged,
     OperationEnded,
     OperationStarted,
     Purpose,
@@ -239,7 +240,7 @@ def _lease_of(decision: Decision) -> int | None:
     match decision:
         case LeaseAccepted(request=request):
             return request.id
-        case HostChanged() | RatesChanged() | ImageStored():
+        case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
             return None
         case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None

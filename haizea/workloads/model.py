@@ -17,6 +17,7 @@ from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import Capacity, ResourceTypes, UnknownResourceType
 from haizea.workloads.errors import WorkloadError
+from haizea.workloads.windows import WorkloadWindow
 
 Amounts = Mapping[str, int]
 Overheads = Literal["none", "besteffort", "all"]
@@ -106,6 +107,7 @@ class Workload:
     epoch: int | None = None
     remarks: tuple[str, ...] = ()
     site_problem: str = ""
+    maintenance: tuple[WorkloadWindow, ...] = ()
 
     def __post_init__(self) -> None:
         last = 0
@@ -237,6 +239,7 @@ def merge(workload: Workload, injected: Workload) -> Workload:
         leases=by_arrival([*ours, *theirs]),
         notes=workload.notes + injected.notes,
         remarks=workload.remarks + injected.remarks,
+        maintenance=workload.maintenance + injected.maintenance,
         source=" + ".join(s for s in (workload.source, injected.source) if s),
     )
 

@@ -13,19 +13,22 @@ from typing import NoReturn, TypeVar
 import yaml
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.maintenance import Leaving
 from haizea.times import shown
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
+from haizea.workloads.windows import WorkloadWindow
 from haizea.workloads.yaml_nodes import compose
 
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 2 << 20
 
-WORKLOAD_FIELDS = ("name", "description", "site", "leases")
+WORKLOAD_FIELDS = ("name", "description", "site", "maintenance", "leases")
+WINDOW_FIELDS = ("hosts", "start", "end", "duration", "reason", "leases", "arrival")
 SITE_FIELDS = ("resource-types", "nodes")
 LEASE_FIELDS = (
     "id",
@@ -109,6 +112,7 @@ class _Reader:
             fields = self._fields(root, "workload", WORKLOAD_FIELDS)
         leases = [self._lease(n) for n in self._items(fields.get("leases", root), "leases")]
         site = fields.get("site")
+        windows = fields.get("maintenance")
         title, description = fields.get("name"), fields.get("description")
         return Workload(
             name=name if title is None else self._text(title, "name"),
@@ -118,6 +122,9 @@ class _Reader:
             else " ".join(self._text(description, "description").split()),
             site=None if site is None else self._site(site),
             source=self._file,
+            maintenance=()
+            if windows is None
+            else tuple(self._window(node) for node in self._items(windows, "maintenance")),
         )
 
     def _site(self, node: yaml.Node) -> WorkloadSite:
@@ -138,6 +145,35 @@ class _Reader:
                     hint = values.unknown("resource type", name, names)
                     self._fail(fields["nodes"], "nodes of the site", hint)
         return WorkloadSite(names, hosts)
+
+    def _window(self, node: yaml.Node) -> WorkloadWindow:
+        fields = self._fields(node, "maintenance", WINDOW_FIELDS)
+        for name in ("hosts", "start"):
+            if name not in fields:
+                self._fail(node, "maintenance", f"the field {name} is missing")
+        if "end" in fields and "duration" in fields:
+            self._fail(node, "maintenance", "it has an end and a duration; one is all it takes")
+        named = fields["hosts"]
+        hosts = named.value if isinstance(named, yaml.SequenceNode) else [named]
+        start = self._parse(fields["start"], "start", values.moment)
+        end = self._parse(fields["end"], "end", values.moment) if "end" in fields else None
+        if "duration" in fields:
+            end = start + self._parse(fields["duration"], "duration", values.length)
+        if end is not None and end <= start:
+            self._fail(node, "maintenance", "it ends before it starts")
+        arrival = fields.get("arrival")
+        return WorkloadWindow(
+            arrival_seconds=0
+            if arrival is None
+            else self._parse(arrival, "arrival", values.moment),
+            hosts=tuple(self._text(host, "hosts").strip() for host in hosts),
+            start_seconds=start,
+            end_seconds=end,
+            reason=self._text(fields["reason"], "reason") if "reason" in fields else "",
+            leases=self._parse(fields["leases"], "leases", _leaving)
+            if "leases" in fields
+            else Leaving.REFUSE,
+        )
 
     def _nodes(self, node: yaml.Node, most: int) -> tuple[Nodes, ...]:
         sets = []
@@ -222,6 +258,13 @@ class _Reader:
         if not name:
             self._fail(fields["id"], "image", "the id is empty")
         return DiskImage(name, self._parse(fields["size"], "size", values.whole))
+
+
+def _leaving(text: str) -> Leaving:
+    try:
+        return Leaving(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"{shown(text)} is neither refuse nor stay nor end") from None
 
 
 def _fixed(text: str) -> bool:

@@ -32,6 +32,7 @@ from haizea.api.manager import (
     Sample,
     ServiceStatus,
     Unavailable,
+    Upkept,
 )
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
@@ -43,6 +44,8 @@ from haizea.core.model.events import (
     LeaseAccepted,
     LeaseCancelled,
     LeaseSubmitted,
+    MaintenanceAsked,
+    MaintenanceEnded,
     OperationEnded,
     OperationStarted,
     Purpose,
@@ -50,6 +53,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes, add
@@ -96,10 +100,34 @@ class SmallManager:
         self._tokens: dict[str, TokenInfo] = {}
         self._sessions: str | None = None
         self._next = 1
+        self.windows: dict[int, MaintenanceRecord] = {}
         self._thread = threading.Thread(target=self._run, name="scheduler")
 
     def now(self) -> int:
         return int(time.time())
+
+    # --- maintenance, which is only counted -------------------------------------------
+
+    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+        answer: Future[Upkept] = Future()
+        with self._lock:
+            impact = self._scheduler.impact(window)
+        if not impact.refusal and not preview:
+            window = replace(window, id=window.id or len(self.windows) + 1)
+            self.windows[window.id] = MaintenanceRecord(window=window)
+            self.tell(MaintenanceAsked(window))
+        answer.set_result(Upkept(window=window, impact=impact))
+        return answer
+
+    def end_maintenance(self, window_id: int, owner: str) -> Future[Maintenance | None]:
+        answer: Future[Maintenance | None] = Future()
+        record = self.windows.pop(window_id, None)
+        self.tell(MaintenanceEnded(window_id))
+        answer.set_result(None if record is None else record.window)
+        return answer
+
+    def maintenance(self) -> list[MaintenanceRecord]:
+        return [record for _, record in sorted(self.windows.items())]
 
     # --- its thread -------------------------------------------------------------------
 

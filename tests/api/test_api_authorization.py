@@ -29,6 +29,9 @@ class Route:
 #: JSON is YAML, too.
 DOCUMENT: dict[str, object] = {"duration": "60", "nodes": {"count": "1", "CPU": "1"}}
 
+#: Far enough ahead that no lease of a test is there.
+UPKEEP: dict[str, object] = {"hosts": ["host-64"], "start": "2099-01-01T00:00:00Z"}
+
 #: Every route of the interface is here, or the first test fails. ``{mine}`` is a lease of
 #: the user who asks.
 ROUTES = {
@@ -42,6 +45,12 @@ ROUTES = {
     "GET /v1/queue": Route("/v1/queue", 200, 200, 200),
     "GET /v1/hosts": Route("/v1/hosts", 200, 200, 200),
     "GET /v1/hosts/{host}/use": Route("/v1/hosts/host-1/use", 200, 200, 200),
+    "GET /v1/maintenance": Route("/v1/maintenance", 200, 200, 200),
+    "POST /v1/maintenance": Route("/v1/maintenance", 403, 201, 403, UPKEEP),
+    "PATCH /v1/maintenance/{window_id}": Route(
+        "/v1/maintenance/1", 403, 200, 403, {"reason": "fans"}
+    ),
+    "DELETE /v1/maintenance/{window_id}": Route("/v1/maintenance/1", 403, 200, 403),
     "GET /v1/schedule": Route("/v1/schedule", 200, 200, 200),
     "GET /v1/status": Route("/v1/status", 200, 200, 200),
     "GET /v1/events": Route("/v1/events?follow=false&after=0", 200, 200, 200),

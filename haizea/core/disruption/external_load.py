@@ -22,6 +22,11 @@ class Others:
         self._short: set[int] = set()
 
     @property
+    def short(self) -> bool:
+        """True if others use more of some host than could be held for them."""
+        return bool(self._short)
+
+    @property
     def known(self) -> dict[int, Capacity]:
         """Use by others of each host of which they use anything, whether there is room or not."""
         return dict(self._wanted)

@@ -168,14 +168,15 @@ class Trouble:
             lease = schedule.leases.get(lease_id)
             # One of those before it may have sent it elsewhere.
             if lease is not None and lease.plan is not None and lease.hold.hosts >> host_id & 1:
-                self._lost_host(lease, host_id, reason)
+                self.lost_host(lease, host_id, reason)
         for lease in list(schedule.leases.values()):
             images_there = lease.bound is not None and not lease.saved and host_id in lease.bound
             if images_there and not lease.started:
                 self._repair.prepare_again(lease, reason)
         schedule.host_table.note(host_id, "down", said)
 
-    def _lost_host(self, lease: Lease, host_id: int, reason: Reason) -> None:
+    def lost_host(self, lease: Lease, host_id: int, reason: Reason) -> None:
+        """A lease cannot have a host any more, from now on."""
         if not lease.started:
             self._repair.displace(lease, reason, keep_off=1 << host_id)
             return

@@ -16,6 +16,7 @@ from haizea.core.model.hostrules import Allowed, AllowedRecord
 from haizea.core.model.hosts import EVERYWHERE, Host
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import Capacity
 
@@ -163,6 +164,20 @@ class HostsAllowed:
     hosts: Allowed
 
 
+@dataclass(frozen=True, slots=True)
+class MaintenanceAsked:
+    """An operator wants hosts out of use: a new window, or another form of one with its id."""
+
+    window: Maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceEnded:
+    """A window ends now, or is not wanted any more."""
+
+    window_id: int
+
+
 Input = (
     LeaseSubmitted
     | LeaseCancelled
@@ -178,6 +193,8 @@ Input = (
     | HostUsed
     | HostRates
     | HostsAllowed
+    | MaintenanceAsked
+    | MaintenanceEnded
 )
 
 # --- decisions ------------------------------------------------------------------------
@@ -279,6 +296,18 @@ class HostChanged(NamedTuple):
     reason: str = ""
 
 
+class MaintenanceChanged(NamedTuple):
+    """A maintenance window is ``planned`` (in this form), ``refused``, ``begun`` or ``over``.
+
+    ``reason`` is the window's own; of one that is refused, why.
+    """
+
+    time: int
+    window: Maintenance
+    status: str
+    reason: Reason | None = None
+
+
 class RatesChanged(NamedTuple):
     """From now on suspensions and resumptions on a host are planned at other rates, MB/s.
 
@@ -308,6 +337,7 @@ Decision = (
     | OperationStarted
     | OperationEnded
     | HostChanged
+    | MaintenanceChanged
     | RatesChanged
     | ImageStored
 )

@@ -78,6 +78,20 @@ class Code(StrEnum):
     OPERATION_FAILED = "operation-failed"
     NOWHERE_ELSE = "nowhere-else"
 
+    # Maintenance.
+    MAINTENANCE = "maintenance"
+    MAINTENANCE_IS_OVER = "maintenance-is-over"
+    ENDS_BEFORE_IT_STARTS = "ends-before-it-starts"
+    NAMES_NO_HOST = "names-no-host"
+    IN_MAINTENANCE_THEN = "in-maintenance-then"
+    IN_THE_WAY = "in-the-way"
+    ALSO_IN_THE_WAY = "also-in-the-way"
+    GETS_OTHER_HOSTS = "gets-other-hosts"
+    IS_SUSPENDED = "is-suspended"
+    WAITS_OR_STARTS_OVER = "waits-or-starts-over"
+    STAYS_UNTIL_OVER = "stays-until-over"
+    BEGINS_AGAIN_OR_FAILS = "begins-again-or-fails"
+
     # Somebody else's words, as they are.
     STATED = "stated"
 
@@ -86,12 +100,14 @@ class Parameters(TypedDict, total=False):
     """The things that reasons are about. A parameter means the same in each reason that has it.
 
     Moments, those of :data:`MOMENTS`, are seconds since the epoch (``end`` may be ``FOREVER``).
-    ``lease`` is the id of another lease, ``nodes`` a number of nodes, ``free`` how many of them
+    ``lease`` is the id of another lease, ``window`` that of a maintenance window;
+    ``nodes`` a number of nodes, ``free`` how many of them
     there is room for, ``count`` a number of hosts. ``cause`` and ``refusal`` are reasons
     themselves. ``text`` is in the words of somebody else: a policy, OpenNebula, an administrator.
     """
 
     lease: int
+    window: int
     nodes: int
     free: int
     count: int

@@ -12,6 +12,7 @@ from haizea.core.model.events import Purpose
 from haizea.core.model.hostrules import AllowedRecord
 from haizea.core.model.lease import DiskImage, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.maintenance import MaintenanceRecord
 from haizea.core.model.reasons import Reason
 
 
@@ -157,3 +158,4 @@ class SiteRecord:
     rates: tuple[RatesRecord, ...] = ()
     copies: tuple[CopyRecord, ...] = ()
     transfers: tuple[TransferRecord, ...] = ()
+    maintenance: tuple[MaintenanceRecord, ...] = ()

@@ -115,7 +115,7 @@ def make_room(
         if found is None:
             return None
         room, victims = found
-        clearings, stuck = _clear_all(planner, victims, start, now)
+        clearings, stuck = clear_all(planner, victims, start, now)
         if stuck is None:
             return Preemption(room.hosts, clearings, room.moves)
         able = [lease for lease in able if lease is not stuck]
@@ -143,7 +143,7 @@ def _smallest(
             return Remapped(hosts, [])
         return elsewhere(trial, demand, start, end)
 
-    without = _Without(trial, start)
+    without = Without(trial, start)
     taken: list[Lease] = []
     room = None
     for lease in ordered:
@@ -165,7 +165,7 @@ def _smallest(
     return room, taken
 
 
-class _Without:
+class Without:
     """A table without leases that are to be off their hosts by ``deadline``.
 
     Until then those that have begun are there: what moves must not count on their hosts.
@@ -192,7 +192,7 @@ class _Without:
         self._trial.restore(lease.hold)
 
 
-def _clear_all(
+def clear_all(
     planner: Planner, victims: list[Lease], deadline: int, now: int
 ) -> tuple[list[Clearing], Lease | None]:
     """Return how all victims together are off by ``deadline``; or the one that cannot be.

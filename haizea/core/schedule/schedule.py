@@ -43,6 +43,7 @@ from haizea.core.schedule.host_table import HostTable
 from haizea.core.schedule.instant import Instant
 from haizea.core.schedule.lease_table import Book
 from haizea.core.schedule.shipping import Shipping
+from haizea.core.schedule.window_table import WindowTable
 
 
 class Schedule:
@@ -71,6 +72,7 @@ class Schedule:
         self.leases, self.waiting = self.book.leases, self.book.waiting
         self.holdings = Holdings(planner, self.agenda, instant)
         self.host_table = HostTable(hosts, planner.table, planner.rates, instant)
+        self.window_table = WindowTable(self.table, self.book, instant)
         self.shipping: Shipping | None = None
         if preparation is not None:
             self.shipping = Shipping(preparation, self.book, self.agenda, instant, self.table)

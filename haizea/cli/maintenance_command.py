@@ -1,0 +1,214 @@
+"""Commands about maintenance: hosts that are out of use from, until, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from haizea.cli.client import Body
+from haizea.cli.help import HELP
+from haizea.cli.session import Session, asks_service
+from haizea.cli.tables import Column, table, terminal_width
+from haizea.cli.words import in_utc, local, reason_in_words
+from haizea.times.moments import parse_moment
+
+_PATH = "/v1/maintenance"
+_ID = click.IntRange(1)
+_LEASES = click.Choice(["refuse", "stay", "end"])
+#: The word for a window without end.
+_OPEN = "never"
+
+
+@click.group("maintenance", context_settings=HELP)
+def maintenance() -> None:
+    """Take hosts out of use from, until, and say why; or drain them."""
+
+
+_from = click.option("--from", "start", metavar="TIME", help="From when on (now, if left out).")
+_until = click.option(
+    "--until", "end", metavar="TIME", help="Until when; 'never' or left out: until it is ended."
+)
+_reason = click.option("--reason", metavar="TEXT", help="Why; everybody can read it.")
+_leases = click.option(
+    "--leases",
+    type=_LEASES,
+    help="What becomes of leases that cannot leave in time: 'refuse' plans nothing then, 'stay'"
+    " lets them stay until they are over, 'end' has them begin again elsewhere, or fail.",
+)
+_yes = click.option("--yes", is_flag=True, help="Do not ask before it is done.")
+
+
+@maintenance.command("add", context_settings=HELP)
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@_from
+@_until
+@_reason
+@_leases
+@_yes
+@asks_service
+def add(
+    session: Session,
+    hosts: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    reason: str | None,
+    leases: str | None,
+    yes: bool,
+) -> None:
+    """Plan maintenance of each HOST: a name, a pattern, or a size such as 'Memory>=65536'.
+
+    The leases that run into it are listed before it is done. When it starts, the hosts are
+    empty: what waits is planned around it, what is promised gets other hosts, what runs and may
+    be preempted is suspended in time or starts over. To drain hosts, leave the times out and
+    add '--leases stay'.
+
+    \b
+    Examples:
+      haizea maintenance add host-5 host-6 --from 'friday 8:00' --until 'friday 17:00' \\
+        --reason 'new disks'
+      haizea maintenance add 'rack-b-*' --leases stay
+    """
+    asked: dict[str, Any] = {"hosts": list(hosts), **_asked(session, start, end, reason, leases)}
+    _confirm(session, "POST", _PATH, asked, yes)
+    _tell(session, session.client.ask("POST", _PATH, body=Body.of(asked)).body, "is planned")
+
+
+@maintenance.command("change", context_settings=HELP)
+@click.argument("window", metavar="NUMBER", type=_ID)
+@click.option("--host", "hosts", metavar="HOST", multiple=True, help="Other hosts than before.")
+@_from
+@_until
+@_reason
+@_leases
+@_yes
+@asks_service
+def change(
+    session: Session,
+    window: int,
+    hosts: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    reason: str | None,
+    leases: str | None,
+    yes: bool,
+) -> None:
+    """Change the maintenance with this NUMBER, as a whole or not at all.
+
+    \b
+    Example:
+      haizea maintenance change 3 --until 'saturday 12:00'
+    """
+    asked = _asked(session, start, end, reason, leases)
+    if hosts:
+        asked["hosts"] = list(hosts)
+    if not asked:
+        raise click.UsageError("Say what to change: --host, --from, --until, --reason or --leases")
+    path = f"{_PATH}/{window}"
+    _confirm(session, "PATCH", path, asked, yes)
+    _tell(session, session.client.ask("PATCH", path, body=Body.of(asked)).body, "is changed")
+
+
+@maintenance.command("end", context_settings=HELP)
+@click.argument("windows", metavar="NUMBER...", type=_ID, nargs=-1, required=True)
+@asks_service
+def end_windows(session: Session, windows: tuple[int, ...]) -> None:
+    """End maintenance now: its hosts take leases again."""
+    ended = [
+        session.client.ask("DELETE", f"{_PATH}/{window}").body for window in dict.fromkeys(windows)
+    ]
+    if session.as_json:
+        session.print_json({"maintenance": ended})
+        return
+    for window in ended:
+        click.echo(f"Maintenance {window['id']} is over.")
+
+
+@maintenance.command("list", context_settings=HELP)
+@asks_service
+def list_windows(session: Session) -> None:
+    """List maintenance that is planned or under way.
+
+    OUT are hosts that are empty and out of use already.
+    """
+    answer = session.client.get(_PATH)
+    if session.as_json:
+        session.print_json(answer)
+        return
+    windows = answer["maintenance"]
+    if not windows:
+        click.echo("No maintenance is planned.")
+        return
+    columns = [
+        Column("NUMBER", right=True),
+        Column("HOSTS", flexible=True),
+        Column("START"),
+        Column("END"),
+        Column("STATUS"),
+        Column("LEASES"),
+        Column("OUT", flexible=True),
+        Column("REASON", flexible=True),
+    ]
+    rows = [
+        [
+            window["id"],
+            ", ".join(window["hosts"]),
+            local(window["start"], session.zone),
+            local(window["end"], session.zone) or "when it is ended",
+            window["status"],
+            window["leases"],
+            ", ".join(window["out"]),
+            window["reason"],
+        ]
+        for window in windows
+    ]
+    click.echo(table(columns, rows, terminal_width()))
+
+
+def _asked(
+    session: Session, start: str | None, end: str | None, reason: str | None, leases: str | None
+) -> dict[str, Any]:
+    """Give back what was said, as the service takes it."""
+    asked: dict[str, Any] = {}
+    if start is not None:
+        asked["start"] = _moment(session, start, "--from")
+    if end is not None:
+        asked["end"] = None if end == _OPEN else _moment(session, end, "--until")
+    if reason is not None:
+        asked["reason"] = reason
+    if leases is not None:
+        asked["leases"] = leases
+    return asked
+
+
+def _moment(session: Session, text: str, option: str) -> str | None:
+    try:
+        return in_utc(parse_moment(text, session.now, session.zone))
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint=option) from None
+
+
+def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], yes: bool) -> None:
+    """List who runs into it, and ask whether to go on."""
+    if yes or session.as_json:
+        return
+    impact = session.client.ask(method, path, query={"preview": "true"}, body=Body.of(asked)).body
+    if not impact["possible"]:
+        reason = reason_in_words(impact, session.zone)
+        raise click.ClickException(f"{reason}. Nothing has changed; see --leases.")
+    for leaver in impact["leases"]:
+        how = reason_in_words(leaver, session.zone)
+        click.echo(f"Lease {leaver['lease']} {how}.", err=True)
+    if impact["leases"]:
+        click.confirm("Go on?", abort=True, err=True)
+
+
+def _tell(session: Session, window: Any, what: str) -> None:
+    if session.as_json:
+        session.print_json(window)
+        return
+    until = local(window["end"], session.zone)
+    span = f"from {local(window['start'], session.zone)} " + (
+        f"until {until}" if until else "until it is ended"
+    )
+    click.echo(f"Maintenance {window['id']} of {', '.join(window['hosts'])} {what}, {span}.")

@@ -1,0 +1,99 @@
+"""Maintenance on its way from many threads to the one that schedules, and the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from haizea.api.manager import Upkept
+from haizea.core.model.events import (
+    Decision,
+    Input,
+    MaintenanceAsked,
+    MaintenanceChanged,
+    OperationEnded,
+    OperationStarted,
+)
+from haizea.core.model.maintenance import Impact, Maintenance, MaintenanceRecord
+from haizea.core.model.members import OUTAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An operator wants a window, or (``preview``) to know what it would mean.
+
+    A window with the id 0 is new.
+    """
+
+    window: Maintenance
+    owner: str
+    preview: bool = False
+    weight: int = 1
+    answer: Future[Upkept] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An operator ends a window; the answer is the window, ``None`` where there is none."""
+
+    window_id: int
+    owner: str
+    weight: int = 1
+    answer: Future[Maintenance | None] = field(default_factory=Future)
+
+
+class UpkeepDesk:
+    """Windows that are asked for; for the loop's thread alone.
+
+    ``weigh`` finds out what a window would mean.
+    """
+
+    def __init__(self) -> None:
+        self.weigh: Callable[[Maintenance], Impact] = _nobody
+        #: Requests of the present turn.
+        self.taken: list[Wish | Ending] = []
+        self._next = 1
+
+    def know(self, windows: Sequence[MaintenanceRecord]) -> None:
+        """Give no window the number of one of these."""
+        self._next = max([self._next, *(record.window.id + 1 for record in windows)])
+
+    def take(self, wish: Wish) -> list[Input]:
+        """Take a wish, as an input; a mere question is answered at once."""
+        if wish.preview:
+            impact = self.weigh(wish.window)
+            wish.answer.set_result(Upkept(window=wish.window, impact=impact))
+            return []
+        window = wish.window
+        if not window.id:
+            window = replace(window, id=self._next)
+            self._next += 1
+        self.taken.append(replace(wish, window=window))
+        return [MaintenanceAsked(window)]
+
+    def answer(self, decisions: Sequence[Decision]) -> None:
+        """Answer the requests of a turn, by what was decided in it."""
+        if not self.taken:
+            return
+        told = {d.window.id: d for d in decisions if isinstance(d, MaintenanceChanged)}
+        refused = {i: d.reason for i, d in told.items() if d.status == "refused"}
+        over = {i: d.window for i, d in told.items() if d.status == "over"}
+        for request in self.taken:
+            if isinstance(request, Ending):
+                request.answer.set_result(over.get(request.window_id))
+                continue
+            impact = Impact(refusal=refused.get(request.window.id))
+            request.answer.set_result(Upkept(window=request.window, impact=impact))
+        self.taken = []
+
+
+def changes_maintenance(decision: Decision) -> bool:
+    """Tell whether what is kept of windows is another after this."""
+    if isinstance(decision, OperationStarted | OperationEnded):
+        return decision.purpose is OUTAGE
+    return isinstance(decision, MaintenanceChanged)
+
+
+def _nobody(window: Maintenance) -> Impact:
+    raise AssertionError("somebody weighs windows")

@@ -1,0 +1,406 @@
+"""Maintenance: hosts are empty when a window starts, and a window that is refused changes nothing.
+
+The judge is naive: it adds up, second by second, who is on which host by the decisions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haizea.core.model.events import (
+    Decision,
+    HostUsed,
+    Input,
+    LeaseCancelled,
+    LeaseSubmitted,
+    MaintenanceAsked,
+    MaintenanceChanged,
+    MaintenanceEnded,
+    OperationDelayed,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.maintenance import Leaving, Maintenance
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.scheduler import Scheduler
+from haizea.policies.registry import make_policies
+from haizea.wording import in_words
+
+HOST = (400, 4096)
+
+
+def at(moment: int) -> str:
+    """A moment as the tests write it."""
+    return f"@{moment}"
+
+
+def lease(
+    lease_id: int,
+    kind: Kind,
+    start: int | None = None,
+    *,
+    submitted: int = 0,
+    duration: int | None = 100,
+    nodes: int = 1,
+    cpu: int = 400,
+    preemptible: bool = False,
+) -> LeaseRequest:
+    return LeaseRequest(
+        id=lease_id,
+        submitted=submitted,
+        kind=kind,
+        nodes=(NodeSet(nodes, (cpu, 1024)),),
+        duration=duration,
+        start=start,
+        preemptible=preemptible,
+    )
+
+
+def window(
+    start: int,
+    end: int | None,
+    hosts: tuple[int, ...] = (0,),
+    leases: Leaving = Leaving.REFUSE,
+    window_id: int = 1,
+) -> Maintenance:
+    return Maintenance(
+        id=window_id, hosts=hosts, start=start, end=end, reason="new disks", leases=leases
+    )
+
+
+def scheduler(hosts: int, rules: Settings | None = None, now: int = 0) -> Scheduler:
+    site = Site.uniform(ResourceTypes(), hosts, HOST)
+    policies = make_policies(preemption="no-preemption")
+    return Scheduler(site, rules or Settings(), policies, now)
+
+
+def told(decisions: Sequence[Decision]) -> list[tuple[str, str]]:
+    return [
+        (d.status, in_words(d.reason, at)) for d in decisions if isinstance(d, MaintenanceChanged)
+    ]
+
+
+def states(decisions: Sequence[Decision], lease_id: int) -> list[State]:
+    return [d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == lease_id]
+
+
+def runs(decisions: Sequence[Decision]) -> list[tuple[int, int, tuple[int, ...]]]:
+    return [
+        (d.lease_id, d.time, d.hosts)
+        for d in decisions
+        if isinstance(d, OperationStarted) and d.purpose is Purpose.RUN
+    ]
+
+
+def played(made: Scheduler, until: int) -> list[Decision]:
+    """Whatever is due up to a moment."""
+    found: list[Decision] = []
+    while (due := made.next_wakeup()) is not None and due <= until:
+        found += made.handle(due)
+        made.check()
+    return found
+
+
+def test_the_outage_is_on_record_from_start_to_end() -> None:
+    made = scheduler(2)
+    assert told(made.handle(0, [MaintenanceAsked(window(50, 80))])) == [("planned", "new disks")]
+    decisions = played(made, 100)
+    assert told(decisions) == [("begun", "new disks"), ("over", "")]
+    outages = [d for d in decisions if isinstance(d, OperationEnded)]
+    assert outages == [OperationEnded(0, Purpose.OUTAGE, 50, 80, ((0, HOST),))]
+    assert made.next_wakeup() is None
+    assert made.site_record().maintenance == ()
+
+
+def test_what_waits_is_planned_around_it() -> None:
+    made = scheduler(1)
+    made.handle(0, [MaintenanceAsked(window(50, 80))])
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 60, duration=30))])
+    assert runs(played(made, 300)) == [(1, 80, (0,))]
+
+
+def test_a_reservation_gets_other_hosts() -> None:
+    made = scheduler(2)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 60))])
+    host = made.records()[0].plan
+    assert host is not None
+    decisions = made.handle(0, [MaintenanceAsked(window(50, 80, host.hosts))])
+    assert told(decisions) == [("planned", "new disks")]
+    assert runs(played(made, 60)) == [(1, 60, (1 - host.hosts[0],))]
+
+
+def test_it_is_refused_with_who_is_in_the_way() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 200))])
+    said = "lease 1 has host-1 until @100, and nothing else is free for it"
+    assert told(made.handle(10, [MaintenanceAsked(window(50, 150))])) == [("refused", said)]
+    said = "lease 2 has host-1 until @300, and nothing else is free for it"
+    assert told(made.handle(10, [MaintenanceAsked(window(150, 250))])) == [("refused", said)]
+    assert in_words(made.impact(window(150, 250)).refusal, at) == said
+    assert made.site_record().maintenance == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (window(5, 8), "its end, @8, is over already"),
+        (window(30, 30), "its end, @30, is not after its start, @30"),
+        (window(30, 40, (7,)), "it names no host of the site"),
+        (window(30, 40, ()), "it names no host of the site"),
+        (
+            window(60, 90, window_id=2),
+            "host-1 is in maintenance then, by window 1: change that one",
+        ),
+    ],
+)
+def test_a_window_that_makes_no_sense_is_refused(asked: Maintenance, said: str) -> None:
+    made = scheduler(1)
+    made.handle(0, [MaintenanceAsked(window(50, 80))])
+    assert told(made.handle(10, [MaintenanceAsked(asked)])) == [("refused", said)]
+
+
+def test_what_runs_is_suspended_in_time() -> None:
+    made = scheduler(1, Settings(suspension=Suspension.ALL))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, duration=300, preemptible=True))])
+    asked = window(100, 150)
+    assert [(x.lease_id, in_words(x.how, at)) for x in made.impact(asked).leases] == [
+        (1, "is suspended @68")
+    ]
+    made.handle(1, [MaintenanceAsked(asked)])
+    decisions = played(made, 600)
+    ended = [d for d in decisions if isinstance(d, OperationEnded) and d.lease_id == 1]
+    assert [(d.purpose, d.start, d.end) for d in ended] == [
+        (Purpose.RUN, 0, 68),
+        (Purpose.SUSPEND, 68, 100),
+        (Purpose.RESUME, 150, 182),
+        (Purpose.RUN, 182, 414),
+    ]
+
+
+def test_what_may_stay_keeps_its_host_and_nothing_new_comes() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, cpu=100))])
+    made.handle(0, [MaintenanceAsked(window(0, None, leases=Leaving.STAY))])
+    assert states(made.handle(10, [LeaseSubmitted(lease(2, Kind.IMMEDIATE, cpu=100))]), 2)[-1] is (
+        State.REJECTED
+    )
+    made.handle(10, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT, cpu=100))])
+    decisions = played(made, 1000)
+    begun = [d for d in decisions if isinstance(d, OperationStarted)]
+    assert [(d.purpose, d.time, d.hosts) for d in begun] == [(Purpose.OUTAGE, 100, (0,))]
+    assert runs(made.handle(1000, [MaintenanceEnded(1)])) == [(3, 1000, (0,))]
+
+
+def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
+    made = scheduler(2)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, duration=200))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 150, nodes=2, duration=200))])
+    asked = window(50, 500, leases=Leaving.END)
+    impact = made.impact(asked)
+    assert [(x.lease_id, x.stuck) for x in impact.leases] == [(1, True)]
+    decisions = made.handle(1, [MaintenanceAsked(asked)]) + played(made, 60)
+    assert (1, 50, (1,)) in runs(decisions)
+    assert states(decisions, 1)[-1] is State.ACTIVE
+
+
+def test_a_window_is_changed_and_ended() -> None:
+    made = scheduler(1)
+    made.handle(0, [MaintenanceAsked(window(50, 80))])
+    made.handle(50)
+    made.handle(55, [MaintenanceAsked(window(50, 120))])
+    made.handle(60, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT))])
+    assert runs(played(made, 110)) == []
+    decisions = made.handle(110, [MaintenanceEnded(1)])
+    assert [d for d in decisions if isinstance(d, OperationEnded)] == [
+        OperationEnded(0, Purpose.OUTAGE, 50, 110, ((0, HOST),))
+    ]
+    assert runs(decisions) == [(1, 110, (0,))]
+
+
+def test_a_lease_that_leaves_late_is_waited_for() -> None:
+    made = scheduler(1, Settings(suspension=Suspension.ALL))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, duration=300, preemptible=True))])
+    made.handle(1, [MaintenanceAsked(window(100, 150))])
+    played(made, 68)
+    decisions = made.handle(90, [OperationDelayed(1, Purpose.SUSPEND, 120)])
+    decisions += played(made, 149)
+    assert [(d.time, d.hosts) for d in decisions if isinstance(d, OperationStarted)] == [
+        (120, (0,))
+    ]
+    made.check()
+
+
+def test_others_than_leases_may_stay() -> None:
+    made = scheduler(2)
+    made.handle(0, [HostUsed(0, (100, 512)), MaintenanceAsked(window(50, 80))])
+    made.handle(60, [HostUsed(0, (300, 512))])
+    made.check()
+    made.handle(70, [HostUsed(0, (0, 0))])
+    made.check()
+    assert (
+        states(made.handle(71, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]), 1)[-1]
+        is State.REJECTED
+    )
+
+
+def test_a_restart_goes_on_with_it() -> None:
+    made = scheduler(2)
+    made.handle(
+        0, [MaintenanceAsked(window(50, 80)), MaintenanceAsked(window(90, 95, (1,), window_id=2))]
+    )
+    made.handle(50)
+    again = scheduler(2, now=60)
+    again.restore([], made.site_record())
+    assert again.site_record() == made.site_record()
+    assert states(again.handle(60, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]), 1)[-1] is (
+        State.REJECTED
+    )
+    ended = [d for d in played(again, 100) if isinstance(d, OperationEnded)]
+    assert [(d.start, d.end) for d in ended] == [(50, 80), (90, 95)]
+
+
+# --- in general ---------------------------------------------------------------------------
+
+
+@dataclass
+class Step:
+    """Something that happens so many seconds after what came before."""
+
+    after: int
+    event: Input
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[Step]:
+    found, now = [], 0
+    for number in range(1, draw(st.integers(3, 14)) + 1):
+        after = draw(st.integers(0, 40))
+        now += after
+        what = draw(st.sampled_from(["lease", "lease", "lease", "window", "end", "cancel", "used"]))
+        event: Input
+        if what == "window":
+            start = now + draw(st.integers(0, 120))
+            length = draw(st.one_of(st.none(), st.integers(1, 100)))
+            end = None if length is None else start + length
+            hosts = tuple(sorted(draw(st.sets(st.integers(0, 3), min_size=1, max_size=3))))
+            leases = draw(st.sampled_from(list(Leaving)))
+            event = MaintenanceAsked(window(start, end, hosts, leases, draw(st.integers(1, 3))))
+        elif what == "end":
+            event = MaintenanceEnded(draw(st.integers(1, 3)))
+        elif what == "cancel":
+            event = LeaseCancelled(draw(st.integers(1, number)))
+        elif what == "used":
+            event = HostUsed(draw(st.integers(0, 3)), (draw(st.sampled_from([0, 100, 400])), 0))
+        else:
+            kind = draw(st.sampled_from(list(Kind)))
+            event = LeaseSubmitted(
+                lease(
+                    number,
+                    kind,
+                    now + draw(st.integers(0, 100)) if kind is Kind.AR else None,
+                    submitted=now,
+                    duration=draw(st.integers(10, 150)),
+                    nodes=draw(st.integers(1, 4)),
+                    cpu=draw(st.sampled_from([100, 200, 400])),
+                    preemptible=draw(st.booleans()),
+                )
+            )
+        found.append(Step(after, event))
+    return found
+
+
+def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, LeaseRecord]:
+    return known | {record.id: record for record in made.records()}
+
+
+@tries(150)
+@given(
+    steps(),
+    st.sampled_from(list(Backfilling)),
+    st.sampled_from(list(Suspension)),
+)
+def test_hosts_in_maintenance_are_empty(
+    script: list[Step], backfilling: Backfilling, suspension: Suspension
+) -> None:
+    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=suspension)
+    made, now, decisions = scheduler(4, rules), 0, []
+    for step in script:
+        now += step.after
+        decisions += played(made, now - 1)
+        if isinstance(step.event, MaintenanceAsked):
+            decisions += made.handle(now)
+            before = made.site_record()
+            impact = made.impact(step.event.window)
+            made.check()
+            assert made.site_record() == before
+            found = made.handle(now, [step.event])
+            status = next(d.status for d in found if isinstance(d, MaintenanceChanged))
+            assert (status == "refused") == bool(impact.refusal)
+            if status == "refused":
+                assert not made.records()
+                assert made.site_record() == before
+            decisions += found
+        else:
+            decisions += made.handle(now, [step.event])
+        made.check()
+    decisions += played(made, 10_000)
+    check_by_the_second(decisions)
+
+
+def check_by_the_second(decisions: list[Decision]) -> None:
+    """See that no lease is on a host that is out of use, nor on one of a window that refuses."""
+    held: dict[int, set[int]] = {}
+    out: dict[int, set[int]] = {}
+    for decision in decisions:
+        if isinstance(decision, OperationEnded):
+            marked = out if decision.purpose is Purpose.OUTAGE else held
+            for host, _ in decision.use:
+                mine = marked.setdefault(host, set())
+                seconds = set(range(decision.start, decision.end))
+                assert decision.purpose is not Purpose.OUTAGE or not mine & seconds
+                mine |= seconds
+    for host, seconds in out.items():
+        assert not seconds & held.get(host, set()), f"somebody is on host {host}"
+    for planned in windows_as_they_were(decisions):
+        for host in planned.hosts:
+            assert planned.end is not None
+            assert not set(range(planned.start, planned.end)) & held.get(host, set())
+
+
+def windows_as_they_were(decisions: list[Decision]) -> list[Maintenance]:
+    """Windows that could be had without leases that stay, from their beginning to their end."""
+    found: list[Maintenance] = []
+    known: dict[int, Maintenance] = {}
+    begun: dict[int, int] = {}
+    for decision in decisions:
+        if isinstance(decision, MaintenanceChanged):
+            known_id = decision.window.id
+            if decision.status == "planned":
+                known[known_id] = decision.window
+                begun.pop(known_id, None)
+            elif decision.status == "begun":
+                begun[known_id] = decision.time
+            elif decision.status == "over" and known_id in begun:
+                asked = known[known_id]
+                if asked.leases is not Leaving.STAY:
+                    found.append(
+                        Maintenance(
+                            id=known_id, hosts=asked.hosts, start=begun[known_id], end=decision.time
+                        )
+                    )
+    return found

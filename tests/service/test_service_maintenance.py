@@ -1,0 +1,172 @@
+"""Maintenance through commands, the HTTP interface and a service that is killed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from real_service import RealService, real_service
+from service_process import Client, ServiceProcess, faults_of, until
+
+from haizea.core.model.reasons import Code, because
+from haizea.service_types import LeaseQuery, Role
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
+    with real_service(tmp_path_factory.mktemp("upkeep")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def nothing_remains(service: RealService) -> Iterator[None]:
+    yield
+    manager = service.manager
+    for record in manager.maintenance():
+        manager.end_maintenance(record.window.id, "operator").result(20)
+    for lease in manager.leases(LeaseQuery()):
+        manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
+
+
+def test_hosts_are_taken_by_name_pattern_and_size_and_given_back(service: RealService) -> None:
+    made = service.json(
+        "maintenance", "add", "host-1", "host-[34]", "--from", "+2h", "--until", "+3h",
+        "--reason", "new disks",
+    )  # fmt: skip
+    assert made["hosts"] == ["host-1", "host-3", "host-4"]
+    assert (made["status"], made["reason"], made["leases"]) == ("planned", "new disks", "refuse")
+    listed = service.run("maintenance", "list").stdout
+    assert "host-1, host-3, host-4" in listed
+    assert "new disks" in listed
+    ended = service.run("maintenance", "end", str(made["id"]))
+    assert ended.stdout == f"Maintenance {made['id']} is over.\n"
+    assert service.run("maintenance", "list").stdout == "No maintenance is planned.\n"
+    everything = service.json("maintenance", "add", "Memory>=4096", "--from", "+2h")
+    assert len(everything["hosts"]) == 4
+    assert everything["end"] is None
+
+
+def test_leases_are_planned_around_it(service: RealService) -> None:
+    service.json("maintenance", "add", "*", "--from", "+1h", "--until", "+2h")
+    refused = service.json("request", "-t", "+90m", "-d", "10m", "-n", "1", status=1)
+    assert refused["lease"]["state"] == "Rejected"
+    assert refused["offer"] is not None
+
+
+def test_who_runs_into_it_is_listed_before_it_is_done(service: RealService) -> None:
+    waiting = service.json("request", "-t", "+90m", "-d", "10m", "-n", "3")["lease"]
+    answer = service.run("maintenance", "add", "host-1", "--from", "+1h", input="n\n")
+    assert f"Lease {waiting['id']} gets other hosts." in answer.stderr
+    assert answer.exit_code == 1
+    assert service.json("maintenance", "list")["maintenance"] == []
+    answer = service.run("maintenance", "add", "host-1", "--from", "+1h", input="y\n")
+    assert "is planned, from" in answer.stdout
+
+
+def test_what_is_in_the_way_is_told_and_nothing_has_changed(service: RealService) -> None:
+    running = service.json("request", "-t", "now", "-d", "10h", "-n", "1")["lease"]
+    number = str(running["id"])
+    until(lambda: service.json("show", number)["state"] == "Active", "it runs")
+    before = service.json("show", number)
+    answer = service.run("maintenance", "add", "host-1", "--from", "+1h")
+    assert answer.exit_code == 1
+    assert f"lease {running['id']} has host-1 until" in answer.stderr
+    assert "Nothing has changed" in answer.stderr
+    assert "in the way" not in service.run("maintenance", "add", "host-1", "--yes").stdout
+    assert service.json("show", number) == before
+    drained = service.json("maintenance", "add", "host-1", "--leases", "stay")
+    until_begun(service)
+    assert drained["out"] == []
+    waiting = service.json("request", "-t", "now", "-d", "1h", "-n", "13", status=1)
+    assert waiting["lease"]["state"] == "Rejected"
+
+
+def until_begun(service: RealService) -> None:
+    until(
+        lambda: service.json("maintenance", "list")["maintenance"][0]["status"] == "begun",
+        "it begins",
+    )
+
+
+def test_it_is_changed_as_a_whole_or_not_at_all(service: RealService) -> None:
+    made = service.json("maintenance", "add", "host-1", "--from", "+1h", "--until", "+2h")
+    number = str(made["id"])
+    changed = service.json("maintenance", "change", number, "--host", "host-2", "--reason", "fans")
+    assert (changed["hosts"], changed["start"], changed["end"]) == (
+        ["host-2"],
+        made["start"],
+        made["end"],
+    )
+    before = service.json("maintenance", "list")
+    wrong = service.json("maintenance", "change", number, "--until", "+30m", status=1)
+    assert "is not after its start" in wrong["error"]["message"]
+    assert service.json("maintenance", "list") == before
+    assert service.json("maintenance", "change", number, "--until", "never")["end"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["add", "host-9"], 1, "'host-9' is no host of this site"),
+        (["add", "host-1", "--from", "sometime"], 2, "sometime"),
+        (["add", "host-1", "--until", "2001-01-01 10:00"], 1, "is over"),
+        (["add", "host-1", "--leases", "kill"], 2, "kill"),
+        (["add"], 2, "HOST"),
+        (["change", "77", "--reason", "x"], 1, "there is no maintenance 77"),
+        (["change", "77"], 2, "Say what to change"),
+        (["end", "77"], 1, "there is no maintenance 77"),
+        (["end", "zero"], 2, "zero"),
+    ],
+)
+def test_wrong_input_is_told(
+    service: RealService, arguments: list[str], status: int, said: str
+) -> None:
+    answer = service.run("maintenance", *arguments)
+    assert answer.exit_code == status, answer.output
+    assert said in answer.stderr
+
+
+def test_it_is_for_operators_and_everybody_sees_it(service: RealService) -> None:
+    service.json("maintenance", "add", "host-1", "--from", "+1h")
+    user = service.token("someone", Role.USER)
+    assert len(service.json("maintenance", "list", token=user)["maintenance"]) == 1
+    refused = service.run("maintenance", "add", "host-2", token=user)
+    assert (refused.exit_code, "this is for an operator" in refused.stderr) == (1, True)
+
+
+def test_a_service_that_is_killed_goes_on_with_it(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path) as process:
+        process.start()
+        with closing(process.client()) as client:
+            planned = client.call(
+                "POST", "/v1/maintenance", {"hosts": ["host-1"], "reason": "fans"}
+            )
+            assert planned[0] == 201, planned
+            until(lambda: out(client) == ["host-1"], "the host is out of use")
+            again(process)
+            assert out(client) == ["host-1"]
+            nodes = [{"count": 4, "resources": {"CPU": 100}}]
+            lease = {"kind": "immediate", "duration": 3600, "nodes": nodes}
+            assert client.call("POST", "/v1/leases", lease)[0] == 409
+            assert client.call("DELETE", "/v1/maintenance/1")[0] == 200
+            again(process)
+            assert out(client) is None
+            assert client.call("POST", "/v1/leases", lease)[0] == 201
+            until(lambda: client.get("/v1/leases/2")["state"] == "Active", "it runs")
+        process.kill()
+        assert not faults_of(process.save_results())
+
+
+def again(process: ServiceProcess) -> None:
+    process.kill()
+    process.start()
+
+
+def out(client: Client) -> list[str] | None:
+    """The hosts that are out of use, by the first window."""
+    status, answer = client.call("GET", "/v1/maintenance")
+    assert status == 200, answer
+    found: list[list[str]] = [window["out"] for window in answer["maintenance"]]
+    return found[0] if found else None
