@@ -14,6 +14,7 @@ from typing import Any
 
 from haizea.clock import Clock
 from haizea.core.model.events import (
+    ChangeRefused,
     Decision,
     Expected,
     HostChanged,
@@ -21,6 +22,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    LeaseAltered,
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
@@ -41,6 +43,8 @@ LEVELS = {"STATUS": STATUS, "INFO": logging.INFO, "DEBUG": logging.DEBUG, "VDEBU
 
 _LEVEL_OF: dict[type, int] = {
     LeaseAccepted: logging.INFO,
+    LeaseAltered: logging.INFO,
+    ChangeRefused: logging.INFO,
     StateChanged: logging.INFO,
     HostChanged: logging.INFO,
     RatesChanged: logging.INFO,
@@ -126,10 +130,12 @@ def about(decision: Decision) -> dict[str, Any]:
     """Return what a decision is about, as fields that a log for programs has beside the words."""
     found: dict[str, Any] = {"decision": type(decision).__name__}
     match decision:
-        case LeaseAccepted(request=request):
+        case LeaseAccepted(request=request) | LeaseAltered(request=request):
             found["lease"] = request.id
         case StateChanged(lease_id=lease_id, new=new, code=code):
             found |= {"lease": lease_id, "state": str(new), "code": code}
+        case ChangeRefused(lease_id=lease_id):
+            found["lease"] = lease_id
         case HostsLimited() | Expected() | HostsPlanned() | OperationStarted() | OperationEnded():
             found["lease"] = decision.lease_id
         case HostChanged(host=host, status=status):
@@ -150,6 +156,10 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"lease {lease_id}: {old} -> {new}" + (
                 f": {in_words(reason)}" if reason is not None else ""
             )
+        case LeaseAltered(request=request):
+            return f"lease {request.id} is changed: {describe_request(request, site)}"
+        case ChangeRefused(lease_id=lease_id, reason=reason):
+            return f"lease {lease_id} stays as it is: {in_words(reason)}"
         case HostsLimited(lease_id=lease_id, allowed=allowed):
             return f"lease {lease_id}: {describe_allowed(allowed)}"
         case Expected(lease_id=lease_id, start=start, reason=reason):

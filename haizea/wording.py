@@ -93,6 +93,21 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.WAITS_OR_STARTS_OVER: "waits or starts over",
     Code.STAYS_UNTIL_OVER: "stays until it is over",
     Code.BEGINS_AGAIN_OR_FAILS: "begins again elsewhere, or fails",
+    Code.WAS_CHANGED: "it was changed",
+    Code.IS_OVER: "it is over",
+    Code.CHANGED_MEANWHILE: "it was changed meanwhile: look at it again",
+    Code.IS_BUSY: "it is {text} now: ask again when that is over",
+    Code.IMAGE_IS_PLANNED: "its image {image} is to go to its hosts: cancel it and ask anew",
+    Code.SAVED_AS_IT_IS: "its nodes are saved as they are: only its end can change",
+    Code.HAS_RUN: "it has run for {seconds} s already",
+    Code.ONLY_ITS_END: "it runs: only its end can change, and whether it is preemptible",
+    Code.SHUTS_DOWN: "it is being shut down",
+    Code.WOULD_END_BY: "it would have to end by {end}: cancel it instead",
+    Code.LEAVES_FIRST: "it leaves its hosts {moment}: only a later end will do",
+    Code.HOSTS_PROMISED: (
+        "its hosts are promised between {start} and {end} to others that cannot go elsewhere"
+    ),
+    Code.ANOTHER_KEEPS_HOSTS: "lease {lease} keeps its hosts for longer",
     Code.STATED: "{text}",
 }
 

@@ -30,6 +30,7 @@ from haizea.accounting.underway import UnderWay
 from haizea.accounting.windows import window_row
 from haizea.core.model.allocation import Use
 from haizea.core.model.events import (
+    ChangeRefused,
     Decision,
     Expected,
     HostChanged,
@@ -37,6 +38,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    LeaseAltered,
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
@@ -75,8 +77,7 @@ class ResultsFile:
     a few words what was made to go wrong in it; in ``absences`` nobody was there to carry
     out what was due.
 
-    Raises :class:`ResultsError` at once where the file could not be written, and later
-    where writing fails, for a full disk say.
+    Raises :class:`ResultsError` where it cannot be written, at once or for a full disk later.
     """
 
     def __init__(
@@ -276,8 +277,10 @@ class ResultsFile:
                 self._host_rates.values += (host_id, time, suspend_mb_s, resume_mb_s)
             case StateChanged() | OperationStarted() | OperationEnded():
                 raise AssertionError("frequent decisions do not come here")
-            case ImageStored():
-                pass  # Probes alone ask for it.
+            case LeaseAltered():
+                self._live[decision.request.id].request = decision.request
+            case ImageStored() | ChangeRefused():  # Probes alone ask for them.
+                pass
             case MaintenanceChanged():
                 self._maintenance.values += window_row(decision)
             case _:

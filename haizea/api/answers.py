@@ -348,6 +348,8 @@ class EventOut(Answer):
         "host",
         "rates",
         "maintenance",
+        "changed",
+        "change-refused",
         "image",
     ]
     text: str = Field(description="What happened, in words.")

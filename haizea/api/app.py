@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from haizea import __version__
-from haizea.api import events, leases, maintenance, pages, signing_in, sites, tokens
+from haizea.api import changes, events, leases, maintenance, pages, signing_in, sites, tokens
 from haizea.api.answers import EventOut
 from haizea.api.calls import Calls
 from haizea.api.forms import LeaseForm, schema_of
@@ -161,7 +161,7 @@ def _operation_id(route: APIRoute) -> str:
 
 def _include_routes(app: FastAPI) -> None:
     app.include_router(sites.plain_router)
-    for module in (leases, sites, maintenance, events, tokens, signing_in):
+    for module in (leases, changes, sites, maintenance, events, tokens, signing_in):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(pages.router)
 

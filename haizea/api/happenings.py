@@ -8,12 +8,14 @@ from haizea.api.answers import EventOut
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names, reason_fields
 from haizea.core.model.events import (
+    ChangeRefused,
     Expected,
     HostChanged,
     HostsLimited,
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    LeaseAltered,
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
@@ -45,6 +47,8 @@ def _told(event: Event, site: Site) -> EventOut:
             whose = f" of {request.owner}" if request.owner else ""
             text = f"lease {request.id}{whose} asked for: {request.kind}"
             return EventOut(id=event.id, time=when, kind="accepted", text=text, lease=lease)
+        case LeaseAltered() | ChangeRefused() as change:
+            return _change(event, change)
         case StateChanged() as change:
             return _state(event, change)
         case HostsLimited(allowed=allowed):
@@ -90,6 +94,21 @@ def _told(event: Event, site: Site) -> EventOut:
             name = host_names(site, [host_id])[0]
             text = f"images take {used_mb} MB on host {name}"
             return EventOut(id=event.id, time=when, kind="image", text=text, hosts=[name])
+
+
+def _change(event: Event, change: LeaseAltered | ChangeRefused) -> EventOut:
+    when, lease = written(event.time), event.lease_id
+    if isinstance(change, LeaseAltered):
+        text = f"lease {lease} is changed"
+        return EventOut(id=event.id, time=when, kind="changed", text=text, lease=lease)
+    return EventOut(
+        id=event.id,
+        time=when,
+        kind="change-refused",
+        text=f"lease {lease} stays as it is: {in_words(change.reason)}",
+        lease=lease,
+        **reason_fields(change.reason),
+    )
 
 
 def _planned(event: Event, moved: HostsPlanned, site: Site) -> EventOut:

@@ -24,6 +24,7 @@ from haizea.api.interface import (
 from haizea.api.manager import Decided, Draft
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID
+from haizea.api.values import terms_tag
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because
@@ -247,15 +248,20 @@ def _page(here: Interface, query: LeaseQuery) -> LeaseList:
     **described("Show a lease", "leases", ANYBODY, 404),
 )
 async def show_lease(here: Here, lease_id: LeaseId, token: AnyToken) -> Response:
-    """A lease with its story: its states with time and reason, its reservations, its hosts."""
+    """A lease with its story: its states with time and reason, its reservations, its hosts.
+
+    `ETag` is of its terms: who changes it can say by `If-Match` which ones were seen.
+    """
+    record = await here.ask(here.lease_for, lease_id, token)
 
     def show() -> LeaseStory:
         manager = here.manager
-        record = here.lease_for(lease_id, token)
         started = manager.first_runs([lease_id]).get(lease_id)
         return lease_story(record, started, manager.story(lease_id), manager.site)
 
-    return await here.answer(show)
+    response = await here.answer(show)
+    response.headers["ETag"] = terms_tag(record.request)
+    return response
 
 
 @router.delete(

@@ -115,6 +115,18 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Altered:
+    """The outcome of a change: the lease afterwards, or as it was and ``reason`` says why.
+
+    ``offer`` is the nearest start, or the latest end of what runs, that would do.
+    """
+
+    record: LeaseRecord | None
+    reason: Reason | None = None
+    offer: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upkept:
     """A maintenance window as it was asked for, and what it means; or why it cannot be."""
 
@@ -261,6 +273,14 @@ class Manager(Protocol):
         """End a lease; the answer is the lease afterwards, ``None`` if there is none.
 
         One that is over stays as it is. Raises :class:`Busy`.
+        """
+
+    def change(
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+    ) -> Future[Altered]:
+        """Have a lease be what ``request`` asks for, if it still is ``instead_of``.
+
+        Raises :class:`Busy`.
         """
 
     def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:

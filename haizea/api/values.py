@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 
 from haizea.api.settings import AMOUNT_LIMIT
+from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.resources import FOREVER
 from haizea.times import parse_lease_duration, parse_time
 
@@ -55,3 +57,9 @@ def written_or_none(moment: int | None) -> str | None:
     except (OverflowError, ValueError, OSError):
         # After the year 9999, which programs cannot read: a duration near the limit.
         return None
+
+
+def terms_tag(request: LeaseRequest) -> str:
+    """Tell the terms of a lease, which changes are about, from others: an ``ETag``."""
+    terms = request.start, request.duration, request.nodes, request.preemptible
+    return f'"{hashlib.sha256(repr(terms).encode()).hexdigest()[:24]}"'

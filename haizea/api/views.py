@@ -25,12 +25,14 @@ from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none
 from haizea.core.model.events import (
+    ChangeRefused,
     Expected,
     HostChanged,
     HostsLimited,
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    LeaseAltered,
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
@@ -169,6 +171,11 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
                 where = ", ".join(host_names(site, sorted(set(hosts))))
                 reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
             case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
+                continue
+            case LeaseAltered():
+                reason = because(Code.WAS_CHANGED)
+                code = "changed"
+            case ChangeRefused():
                 continue
             case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
                 continue

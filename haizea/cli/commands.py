@@ -19,6 +19,7 @@ COMMANDS = {
     "request": Place("request_command", "request", "Ask for a lease."),
     "list": Place("lease_commands", "list_leases", "List leases."),
     "show": Place("lease_commands", "show_lease", "Show a lease and its story."),
+    "change": Place("change_command", "change_lease", "Change a lease."),
     "cancel": Place("lease_commands", "cancel_leases", "Cancel leases."),
     "queue": Place("site_commands", "show_queue", "Show who waits, and for how long."),
     "hosts": Place("site_commands", "list_hosts", "List the hosts and what is in use."),

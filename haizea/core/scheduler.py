@@ -32,6 +32,7 @@ from haizea.core.model.events import (
     HostUsed,
     Input,
     LeaseCancelled,
+    LeaseChanged,
     LeaseEnded,
     LeaseMoved,
     LeaseSubmitted,
@@ -55,6 +56,7 @@ from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.queue.backfill import Queue
 from haizea.core.requests.admission import Admission
+from haizea.core.requests.changes import Changes
 from haizea.core.requests.counteroffers import Offers
 from haizea.core.schedule.schedule import Schedule
 from haizea.core.snapshot import Restoring, lease_record, rates_records
@@ -88,6 +90,7 @@ class Scheduler:
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._offers = Offers(self._schedule, self._admission)
+        self._changes = Changes(self._schedule, policies, self._admission, self._offers)
         self._touched: dict[int, Lease] = {}
 
     def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
@@ -224,6 +227,8 @@ class Scheduler:
         if _may_need_more_of_hosts(event):
             self._schedule.window_table.step_aside()
         match event:
+            case LeaseChanged(lease_id, request, instead_of):
+                self._changes.change(lease_id, request, instead_of)
             case MaintenanceAsked(window):
                 self._windows.ask(window)
             case MaintenanceEnded(window_id):

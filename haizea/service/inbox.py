@@ -11,12 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Busy, Decided, Draft, Unavailable
-from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted, MaintenanceEnded
+from haizea.core.model.events import (
+    Input,
+    LeaseCancelled,
+    LeaseChanged,
+    LeaseSubmitted,
+    MaintenanceEnded,
+)
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
+from haizea.service.alterations import Alteration
 from haizea.service.upkeep import Ending, UpkeepDesk, Wish
 from haizea.service_types import KeyReused
 from haizea.store import RequestKey, StoreError
@@ -73,7 +80,7 @@ class Cancellation:
 
 
 #: Whatever somebody asks for and waits for.
-Errand = Submission | Cancellation | Wish | Ending
+Errand = Submission | Cancellation | Alteration | Wish | Ending
 
 
 class _Lines:
@@ -128,6 +135,7 @@ class Taken:
     submitted: dict[int, Submission] = field(default_factory=dict)
     repeated: list[tuple[Submission, int]] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
+    altered: list[Alteration] = field(default_factory=list)
     #: By owner and key, those of the new requests that have a key.
     by_key: dict[tuple[str, str], RequestKey] = field(default_factory=dict)
 
@@ -193,7 +201,7 @@ class Inbox:
             _refuse(request, why)
         for submission in (*self.taken.submitted.values(), *(s for s, _ in self.taken.repeated)):
             _refuse(submission, why)
-        for errand in (*self.taken.cancelled, *self.upkeep.taken):
+        for errand in (*self.taken.cancelled, *self.taken.altered, *self.upkeep.taken):
             _refuse(errand, why)
 
     # --- the loop's thread ------------------------------------------------------------
@@ -227,6 +235,9 @@ class Inbox:
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)
                     inputs.append(LeaseCancelled(lease_id, reason))
+                case Alteration(request=asked, instead_of=before):
+                    self.taken.altered.append(request)
+                    inputs.append(LeaseChanged(asked.id, asked, before))
                 case Wish():
                     inputs += self.upkeep.take(request)
                 case Ending(window_id=window_id):

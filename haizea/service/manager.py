@@ -12,6 +12,7 @@ from itertools import islice
 
 from haizea import __version__
 from haizea.api.manager import (
+    Altered,
     Decided,
     Draft,
     HostUse,
@@ -27,12 +28,14 @@ from haizea.api.manager import (
 )
 from haizea.core.model.events import OperationEnded
 from haizea.core.model.hosts import Site
+from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.service import use
+from haizea.service.alterations import Alteration
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
@@ -137,6 +140,15 @@ class ServiceManager:
             request = replace(request, owner=asked.owner, weight=asked.node_count)
         self._inbox.put(request)
         return request.answer
+
+    def change(
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+    ) -> Future[Altered]:
+        """Have a lease be what is asked."""
+        self._refuse_if_nothing_is_kept()
+        asked = Alteration(request=request, instead_of=instead_of, owner=owner)
+        self._inbox.put(asked)
+        return asked.answer
 
     def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
         """Ask for a maintenance window, or find out what it would mean."""

@@ -16,6 +16,7 @@ from haizea.core.model.events import (
     HostUsed,
     Input,
     LeaseCancelled,
+    LeaseChanged,
     LeaseEnded,
     LeaseMoved,
     LeaseSubmitted,
@@ -124,6 +125,8 @@ def _in_words(event: Input) -> str:
             return f"others use host number {host_id + 1}"
         case HostRates(host_id):
             return f"rates of host number {host_id + 1} were learned"
+        case LeaseChanged(lease_id):
+            return f"a change of lease {lease_id} was asked for"
         case MaintenanceAsked(window):
             return f"maintenance {window.id} was asked for"
         case MaintenanceEnded(window_id):

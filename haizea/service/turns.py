@@ -25,6 +25,7 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Settings
+from haizea.service.alterations import answer_all
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Inbox, Submission
@@ -127,6 +128,8 @@ class Turns:
         self._count(decisions)
         self._figures.turn_seconds.add(time.monotonic() - taken.began)
         self._answer({record.id: record for record in records})
+        answer_all(taken.altered, decisions, self._board.lease)
+        taken.altered = []
         self._inbox.upkeep.answer(decisions)
         if decisions:
             for notify in list(self._watchers.values()):

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from haizea.core.model.events import (
+    ChangeRefused,
     Decision,
     Expected,
     HostChanged,
@@ -17,6 +18,7 @@ from haizea.core.model.events import (
     HostsPlanned,
     ImageStored,
     LeaseAccepted,
+    LeaseAltered,
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
@@ -238,13 +240,13 @@ def _event_row(decision: Decision, owners: dict[int, str]) -> Row:
 
 def _lease_of(decision: Decision) -> int | None:
     match decision:
-        case LeaseAccepted(request=request):
+        case LeaseAccepted(request=request) | LeaseAltered(request=request):
             return request.id
         case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
             return None
         case OperationStarted(purpose=Purpose.OUTAGE) | OperationEnded(purpose=Purpose.OUTAGE):
             return None
-        case StateChanged() | HostsLimited() | HostsPlanned() | Expected():
+        case StateChanged() | ChangeRefused() | HostsLimited() | HostsPlanned() | Expected():
             return decision.lease_id
         case OperationStarted() | OperationEnded():
             return decision.lease_id

@@ -20,6 +20,7 @@ import httpx
 
 from haizea.api.app import make_app
 from haizea.api.manager import (
+    Altered,
     Busy,
     Decided,
     Draft,
@@ -43,6 +44,7 @@ from haizea.core.model.events import (
     Input,
     LeaseAccepted,
     LeaseCancelled,
+    LeaseChanged,
     LeaseSubmitted,
     MaintenanceAsked,
     MaintenanceEnded,
@@ -51,7 +53,7 @@ from haizea.core.model.events import (
     Purpose,
 )
 from haizea.core.model.hosts import Site
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
@@ -105,6 +107,15 @@ class SmallManager:
 
     def now(self) -> int:
         return int(time.time())
+
+    def change(
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+    ) -> Future[Altered]:
+        answer: Future[Altered] = Future()
+        self.tell(LeaseChanged(request.id, request, instead_of))
+        with self._lock:
+            answer.set_result(Altered(record=self._records.get(request.id)))
+        return answer
 
     # --- maintenance, which is only counted -------------------------------------------
 

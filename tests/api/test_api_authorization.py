@@ -41,6 +41,7 @@ ROUTES = {
     "POST /v1/leases/document": Route("/v1/leases/document", 201, 201, 403, DOCUMENT),
     "GET /v1/leases": Route("/v1/leases", 200, 200, 200),
     "GET /v1/leases/{lease_id}": Route("/v1/leases/{mine}", 200, 200, 200),
+    "PATCH /v1/leases/{lease_id}": Route("/v1/leases/{mine}", 200, 200, 403, {"preemptible": True}),
     "DELETE /v1/leases/{lease_id}": Route("/v1/leases/{mine}", 200, 200, 403),
     "GET /v1/queue": Route("/v1/queue", 200, 200, 200),
     "GET /v1/hosts": Route("/v1/hosts", 200, 200, 200),

@@ -165,6 +165,18 @@ class HostsAllowed:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseChanged:
+    """A lease is to be what ``request``, which has its id, asks for.
+
+    Where ``instead_of`` is given, only if it is that now.
+    """
+
+    lease_id: int
+    request: LeaseRequest
+    instead_of: LeaseRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceAsked:
     """An operator wants hosts out of use: a new window, or another form of one with its id."""
 
@@ -193,6 +205,7 @@ Input = (
     | HostUsed
     | HostRates
     | HostsAllowed
+    | LeaseChanged
     | MaintenanceAsked
     | MaintenanceEnded
 )
@@ -227,6 +240,25 @@ class StateChanged(NamedTuple):
     new: State
     reason: Reason | None = None
     code: str = ""
+
+
+class LeaseAltered(NamedTuple):
+    """A lease is what ``request`` asks for from now on."""
+
+    time: int
+    request: LeaseRequest
+
+
+class ChangeRefused(NamedTuple):
+    """A lease stays as it is, and why.
+
+    ``offer`` is the nearest start (of what has not begun) or the latest end that would do.
+    """
+
+    time: int
+    lease_id: int
+    reason: Reason
+    offer: int | None = None
 
 
 class HostsLimited(NamedTuple):
@@ -330,6 +362,8 @@ class ImageStored(NamedTuple):
 
 Decision = (
     LeaseAccepted
+    | LeaseAltered
+    | ChangeRefused
     | HostsLimited
     | StateChanged
     | Expected

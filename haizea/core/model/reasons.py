@@ -92,6 +92,21 @@ class Code(StrEnum):
     STAYS_UNTIL_OVER = "stays-until-over"
     BEGINS_AGAIN_OR_FAILS = "begins-again-or-fails"
 
+    # Changes of leases.
+    WAS_CHANGED = "was-changed"
+    IS_OVER = "is-over"
+    CHANGED_MEANWHILE = "changed-meanwhile"
+    IS_BUSY = "is-busy"
+    IMAGE_IS_PLANNED = "image-is-planned"
+    SAVED_AS_IT_IS = "saved-as-it-is"
+    HAS_RUN = "has-run"
+    ONLY_ITS_END = "only-its-end"
+    SHUTS_DOWN = "shuts-down"
+    WOULD_END_BY = "would-end-by"
+    LEAVES_FIRST = "leaves-first"
+    HOSTS_PROMISED = "hosts-promised"
+    ANOTHER_KEEPS_HOSTS = "another-keeps-hosts"
+
     # Somebody else's words, as they are.
     STATED = "stated"
 

@@ -6,12 +6,10 @@ lease joins the queue. Every refusal has a reason that its owner can act on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
-from haizea.core.capacity.what_if import assuming, without
+from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
 from haizea.core.model.hostrules import Allowed
@@ -24,9 +22,10 @@ from haizea.core.model.resources import FOREVER, Capacity, copies
 from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
-from haizea.core.placement.preemption import Preemption, make_room
-from haizea.core.placement.shadow import Claim
+from haizea.core.placement.preemption import Preemption
 from haizea.core.requests.promises import Promises
+from haizea.core.requests.rooms import Rooms
+from haizea.core.schedule.altering import Altering, demand_as
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -44,6 +43,8 @@ class Admission:
         self._schedule = schedule
         self._policies = policies
         self._promises = Promises(schedule)
+        self._rooms = Rooms(schedule, policies, self._promises)
+        self._altering = Altering(schedule)
         self._most: dict[tuple[Capacity, int], int] = {}
 
     def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
@@ -108,13 +109,37 @@ class Admission:
         if self._refusal(lease) is not None:
             return False
         end = min(request.start + lease.remaining, FOREVER)
-        found = self._hosts(lease, request.start, end, self._schedule.planner)
+        found = self._rooms.hosts(lease, request.start, end, self._schedule.planner)
         if found is None:
             return False
         self._promises.reroute(found.moves)
         shipment = self._images_by(lease, found.hosts, request.start)
         self._promises.reroute(found.moves, back=True)
         return not isinstance(shipment, Refusal)
+
+    def refusal_of(self, request: LeaseRequest, allowed: Allowed) -> Refusal | None:
+        """Return what can be said against a request without looking at the schedule."""
+        return self._refusal(Lease(request, demand_as(request, allowed)))
+
+    def place_changed(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+        """Give an AR that has not begun what is asked in its place; nothing changes if not.
+
+        No images are on their way for it.
+        """
+        schedule, changed = self._schedule, Lease(asked, demand_as(asked, lease.demand.where))
+        refusal = self._refusal(changed)
+        if refusal is not None:
+            return refusal
+        start, end = self._period(changed)
+        with without(schedule.table, lease.hold):
+            found = self._rooms.hosts(changed, start, end, schedule.planner)
+            if found is None:
+                return self._too_little(changed, start, end, schedule.planner)
+        schedule.drop_plan(lease)
+        self._altering.stand_as(lease, asked)
+        self._promises.reroute(found.moves)
+        self._take(lease, found, start, None)
+        return None
 
     def place_again(self, lease: Lease, keep_off: HostSet = 0) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time.
@@ -134,7 +159,7 @@ class Admission:
         if not self._has_time_left(lease, start, end):
             return Refusal("in-the-past", because(Code.END_IS_NEAR, end=end))
         self._schedule.book.cut(lease, _length(start, end))
-        found = self._hosts(lease, start, end, planner)
+        found = self._rooms.hosts(lease, start, end, planner)
         if found is None:
             return self._too_little(lease, start, end, planner)
         self._promises.reroute(found.moves)
@@ -170,7 +195,7 @@ class Admission:
         if not self._has_time_left(lease, start, end):
             return False
         with without(schedule.table, lease.hold):
-            found = self._hosts(lease, start, end, schedule.planner)
+            found = self._rooms.hosts(lease, start, end, schedule.planner)
         if found is None:
             return False
         schedule.drop_plan(lease)
@@ -187,76 +212,6 @@ class Admission:
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.finish(lease, plan, start)
         schedule.commit(lease, plan, shipment)
-
-    def _hosts(self, lease: Lease, start: int, end: int, planner: Planner) -> Preemption | None:
-        """Hosts for an AR, each way only where those before it fail.
-
-        Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
-        """
-        claim, request = self._schedule.claim, lease.request
-        elsewhere = self._promises.elsewhere()
-
-        def beside(claim: Claim | None) -> Preemption | None:
-            return self._beside(lease, start, end, claim, planner)
-
-        def by_moving() -> Preemption | None:
-            found = elsewhere(planner.table, lease.demand, start, end)
-            return None if found is None else Preemption(found.hosts, [], found.moves)
-
-        found = beside(claim)
-        if found is None:
-            with self._guarded(claim, planner):
-                found = by_moving()
-        if found is None and claim is not None and self._yields(claim, request):
-            claim = None
-            found = beside(None) or by_moving()
-        if found is not None:
-            return found
-        candidates, policy = self._preemptible(start, end), self._policies.preemption
-        with self._guarded(claim, planner):
-            return make_room(
-                planner, policy, request, lease.demand, start, end, candidates, elsewhere
-            )
-
-    def _beside(
-        self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
-    ) -> Preemption | None:
-        """Hosts that are free, and leave a claim its room."""
-        preparation, image = self._schedule.preparation, lease.request.image
-        prefer = 0
-        if preparation is not None and image is not None:
-            prefer = preparation.at_hand(image)
-        hosts = planner.free_hosts(lease, start, end, claim, prefer)
-        return None if hosts is None else Preemption(hosts, [], [])
-
-    def _yields(self, claim: Claim, request: LeaseRequest) -> bool:
-        """Tell whether a waiting lease's claim makes room for this request."""
-        holder = self._schedule.leases[claim.lease_id]
-        view = PlacedLease(holder.request, holder.state, claim.start, 0)
-        return holder.request.preemptible and bool(
-            self._policies.preemption.victims(request, [view])
-        )
-
-    @contextmanager
-    def _guarded(self, claim: Claim | None, planner: Planner) -> Iterator[None]:
-        """Keep hosts free for a claim that does not make room, while others are looked at."""
-        plan = None
-        if claim is not None:
-            # What it waits for may be late, so that it is looked at before the queue is.
-            start = max(claim.start, self._schedule.now)
-            plan = planner.at(self._schedule.leases[claim.lease_id], start)
-        if plan is None:
-            yield
-        else:
-            with assuming(planner.table, plan.start, plan.end, plan.use):
-                yield
-
-    def _preemptible(self, start: int, end: int) -> list[Lease]:
-        """Leases that may be preempted and hold hosts in that time, by id."""
-        schedule = self._schedule
-        ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
-        leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
-        return [x for x in leases if x.request.preemptible and x.request.kind is not AR]
 
     def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
         schedule, image = self._schedule, lease.request.image
@@ -286,7 +241,7 @@ class Admission:
             return Refusal("no-room", because(code, nodes=count, start=start, end=end))
         trial = planner.table.fork()
         policy = self._policies.preemption
-        by_id = {x.id: x for x in self._preemptible(start, end)}
+        by_id = {x.id: x for x in self._rooms.preemptible(start, end)}
         views = [
             PlacedLease(x.request, x.state, x.plan.start, x.hold.hosts)
             for x in by_id.values()
@@ -297,7 +252,7 @@ class Admission:
         most = level_count(trial.room(demand.size, start, end, demand.allowed), FOREVER)
         claim = schedule.claim
         enough = most >= count
-        if enough and claim is not None and not self._yields(claim, lease.request):
+        if enough and claim is not None and not self._rooms.yields(claim, lease.request):
             reason = because(
                 Code.PROMISED_TO_ANOTHER,
                 nodes=count,

@@ -135,6 +135,19 @@ class Holdings:
         plan.hold = table.reserve(table.now, plan.end, plan.use, lease.id)
         self.again(lease)
 
+    def stretch(self, lease: Lease) -> None:
+        """A lease that runs goes on for all that remains of it now, and ends then."""
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        assert lease.since is not None, "it runs"
+        before = lease.hold.end
+        del plan.phases[lease.at :]
+        self._planner.finish(lease, plan, lease.since)
+        self._table.change_end(lease.hold, plan.end)
+        if plan.end < before:
+            self._instant.given_back.append((before, len(plan.use)))
+        self.again(lease)
+
     def leave_at(self, lease: Lease, moment: int, reason: Reason, *, saved: bool) -> None:
         """A lease that runs is off its hosts by then, to make room: suspended, or dropped."""
         plan = lease.plan

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from haizea.core.model.events import (
+    ChangeRefused,
     Expected,
     HostsLimited,
     LeaseAccepted,
+    LeaseAltered,
     OperationEnded,
     Purpose,
     StateChanged,
@@ -109,6 +111,15 @@ class Book:
             self.change(lease, QUEUED, reason, code)
         self.waiting.add(lease)
         self._instant.arrived.append(lease)
+
+    def say_altered(self, lease: Lease) -> None:
+        """Have everybody told what a lease is now."""
+        self._instant.say(LeaseAltered(self._instant.now, lease.request))
+        self._instant.touched[lease.id] = lease
+
+    def refuse_change(self, lease_id: int, reason: Reason, offer: int | None) -> None:
+        """Have everybody told why a lease stays as it is, and which moment would do."""
+        self._instant.say(ChangeRefused(self._instant.now, lease_id, reason, offer))
 
     def expect(self, lease: Lease, start: int | None, reason: Reason) -> None:
         """Say when a waiting lease is expected to start, if that is news."""

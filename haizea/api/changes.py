@@ -1,0 +1,168 @@
+"""The route that changes a lease: another start, end, size or standing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from haizea.api.answers import Answer, LeaseOut, ReasonCode, ReasonParameters, When
+from haizea.api.calls import Closing, settled
+from haizea.api.forms import Duration, NodesForm, Start
+from haizea.api.interface import CHANGING, ChangingToken, Here, described
+from haizea.api.leases import LeaseId
+from haizea.api.manager import Altered
+from haizea.api.problems import Refused, later
+from haizea.api.settings import MOST_NODE_SETS
+from haizea.api.values import terms_tag, written_or_none
+from haizea.api.views import lease_out, reason_fields
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.reasons import Code
+from haizea.core.model.resources import UnknownResourceType
+from haizea.times.moments import parse_start
+
+router = APIRouter()
+
+
+class LeaseChange(BaseModel):
+    """Terms that a lease is to have; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    start: Start | None = Field(None, description="Another start of an `ar` that has not begun.")
+    duration: Duration = Field(
+        None, description="How long it runs in all; `null` or `unlimited`: without end."
+    )
+    extend: Duration = Field(None, description="By how much it is to run for longer.")
+    shorten: Duration = Field(None, description="By how much it is to run for less.")
+    nodes: list[NodesForm] | None = Field(
+        None,
+        min_length=1,
+        max_length=MOST_NODE_SETS,
+        description="Other nodes, of a lease that does not run.",
+    )
+    preemptible: bool | None = None
+
+
+class ChangeOut(Answer):
+    """The outcome of a change."""
+
+    granted: bool
+    lease: LeaseOut
+    reason: str = Field(description="Why it stays as it is; empty if it does not.")
+    reason_code: ReasonCode
+    reason_parameters: ReasonParameters
+    offer: When | None = Field(
+        description="The nearest start, or the latest end of what runs, that would do."
+    )
+
+
+Match = Annotated[
+    str | None,
+    Header(
+        alias="if-match",
+        max_length=100,
+        description="The `ETag` of the lease as you saw it: where it is another since, nothing"
+        " changes (`412`).",
+    ),
+]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "It is granted.",
+        "headers": {"ETag": {"schema": {"type": "string"}, "description": "Of its new terms."}},
+    },
+    409: {"model": ChangeOut, "description": "It is refused: see `reason` and `offer`."},
+}
+
+
+@router.patch(
+    "/leases/{lease_id}",
+    response_model=ChangeOut,
+    **described("Change a lease", "leases", CHANGING, 404, 408, 409, 412, 413, responses=_ANSWERS),
+)
+async def change_lease(
+    here: Here, lease_id: LeaseId, wanted: LeaseChange, token: ChangingToken, match: Match = None
+) -> Response:
+    """Give a lease another start, end, size or standing: as a whole, or nothing changes.
+
+    Of a lease that runs, the end alone and whether it is preemptible.
+    """
+    record = await here.ask(here.lease_for, lease_id, token)
+    before = record.request
+    if match not in (None, "*", terms_tag(before)):
+        raise Refused(412, "changed", f"lease {lease_id} was changed: look at it again")
+    asked = _asked(before, wanted, here.manager.site, here.manager.now())
+    if asked == before:
+        found = Altered(record=record)
+    else:
+        future = here.manager.change(asked, before, token.owner)
+        try:
+            found = await settled(future, here.settings.decision_seconds, here.closing)
+        except (TimeoutError, Closing):
+            raise later(
+                "no-decision-yet", "there is no decision yet: look at the lease", 5
+            ) from None
+    after = found.record or record
+    if found.reason is not None and found.reason.code is Code.CHANGED_MEANWHILE:
+        raise Refused(412, "changed", f"lease {lease_id} was changed meanwhile: look at it again")
+    types = here.manager.site.types
+    response = await here.answer(
+        lambda: ChangeOut(
+            granted=found.reason is None,
+            lease=lease_out(after, types),
+            offer=written_or_none(found.offer),
+            **reason_fields(found.reason),
+        ),
+        200 if found.reason is None else 409,
+    )
+    response.headers["ETag"] = terms_tag(after.request)
+    return response
+
+
+def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> LeaseRequest:
+    """The whole request that a lease is to be. Raises :class:`Refused` for what makes no sense."""
+    given = wanted.model_fields_set
+    asked = before
+    if "duration" in given:
+        asked = replace(asked, duration=wanted.duration)
+    for by, sign in ((wanted.extend, 1), (wanted.shorten, -1)):
+        if by is not None:
+            asked = replace(asked, duration=_longer(asked.duration, sign * by))
+    if wanted.preemptible is not None:
+        asked = replace(asked, preemptible=wanted.preemptible)
+    if wanted.start is not None:
+        asked = replace(asked, start=_start(before, wanted.start, now))
+    if wanted.nodes is not None:
+        try:
+            nodes = tuple(NodeSet(n.count, site.types.capacity(n.resources)) for n in wanted.nodes)
+        except UnknownResourceType as wrong:
+            raise Refused(422, "invalid", str(wrong), "nodes") from None
+        if before.names and sum(n.count for n in nodes) != before.node_count:
+            raise Refused(422, "invalid", "its nodes are VMs: their number stays", "nodes")
+        asked = replace(asked, nodes=nodes)
+    return asked
+
+
+def _longer(duration: int | None, by_seconds: int) -> int:
+    """A duration that is longer by so much, or shorter."""
+    if duration is None:
+        raise Refused(422, "invalid", "it has no end: say a duration", "extend")
+    if duration + by_seconds < 1:
+        raise Refused(422, "invalid", f"it lasts {duration} s in all: cancel it instead", "shorten")
+    return duration + by_seconds
+
+
+def _start(before: LeaseRequest, text: str, now: int) -> int:
+    if before.kind is not Kind.AR:
+        raise Refused(422, "invalid", "only an advance reservation has a start", "start")
+    try:
+        found = parse_start(text, now, UTC)
+    except ValueError as wrong:
+        raise Refused(422, "invalid", str(wrong), "start") from None
+    if found.moment is None:
+        raise Refused(422, "invalid", "an advance reservation has an exact start", "start")
+    return found.moment

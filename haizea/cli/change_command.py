@@ -1,0 +1,134 @@
+"""The command that changes a lease."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from haizea.cli.client import Body, ServiceProblem
+from haizea.cli.help import HELP
+from haizea.cli.lease_commands import LEASE_ID
+from haizea.cli.options import ParsedOption
+from haizea.cli.request_command import parse_cpu, parse_megabytes
+from haizea.cli.session import Session, asks_service
+from haizea.cli.words import duration_in_words, in_utc, local, reason_in_words
+from haizea.times.durations import parse_duration
+from haizea.times.moments import parse_moment
+
+_SPAN = ParsedOption("duration", parse_duration)
+_UNLIMITED = "unlimited"
+
+
+def _duration(text: str) -> int | str:
+    return _UNLIMITED if text.strip().lower() == _UNLIMITED else parse_duration(text)
+
+
+@click.command("change", context_settings=HELP)
+@click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
+@click.option("--extend", type=_SPAN, metavar="DURATION", help="Let it run for so much longer.")
+@click.option("--shorten", type=_SPAN, metavar="DURATION", help="Let it run for so much less.")
+@click.option(
+    "-d",
+    "--duration",
+    type=ParsedOption("duration", _duration),
+    metavar="DURATION",
+    help="How long it runs in all, or 'unlimited'.",
+)
+@click.option("-t", "--start", metavar="TIME", help="Another start of an advance reservation.")
+@click.option("-n", "--nodes", type=click.IntRange(1), help="How many nodes.")
+@click.option(
+    "-c", "--cpu", type=ParsedOption("cpu", parse_cpu), metavar="CPU", help="CPU of each node."
+)
+@click.option(
+    "-m",
+    "--memory",
+    type=ParsedOption("memory", parse_megabytes),
+    metavar="MEMORY",
+    help="Memory of each node.",
+)
+@click.option(
+    "--preemptible/--non-preemptible", default=None, help="Whether it may be suspended for others."
+)
+@asks_service
+def change_lease(
+    session: Session,
+    lease_id: int,
+    extend: int | None,
+    shorten: int | None,
+    duration: int | str | None,
+    start: str | None,
+    nodes: int | None,
+    cpu: int | None,
+    memory: int | None,
+    preemptible: bool | None,
+) -> None:
+    """Change the lease with the number LEASE, as a whole or not at all.
+
+    Of a lease that runs, its end can change, and whether it is preemptible. Where the change is
+    refused, everything stays as it was, and the nearest that would do is told.
+
+    \b
+    Examples:
+      haizea change 17 --extend 2h
+      haizea change 18 --start 'friday 9:00' --nodes 4
+    """
+    asked: dict[str, Any] = {
+        "extend": extend,
+        "shorten": shorten,
+        "duration": duration,
+        "preemptible": preemptible,
+        "start": None if start is None else _moment(session, start),
+        "nodes": _nodes(session, lease_id, nodes, cpu, memory),
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if not asked:
+        raise click.UsageError("Say what to change: --extend, --shorten, --duration, --start, ...")
+    path = f"/v1/leases/{lease_id}"
+    answer = session.client.ask("PATCH", path, body=Body.of(asked), accept=(409,))
+    if session.as_json:
+        session.print_json(answer.body)
+    else:
+        _tell(session, answer.body)
+    if answer.status == 409:
+        raise click.exceptions.Exit(ServiceProblem.exit_code)
+
+
+def _moment(session: Session, text: str) -> str | None:
+    try:
+        return in_utc(parse_moment(text, session.now, session.zone))
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong), param_hint="--start") from None
+
+
+def _nodes(
+    session: Session, lease_id: int, nodes: int | None, cpu: int | None, memory: int | None
+) -> list[dict[str, Any]] | None:
+    """Equal nodes, as many and as large as before where nothing else is said."""
+    if nodes is None and cpu is None and memory is None:
+        return None
+    before = session.client.get(f"/v1/leases/{lease_id}")["nodes"]
+    if len(before) > 1:
+        raise click.UsageError("Its nodes differ: this command changes equal nodes only")
+    wanted = dict(before[0]["resources"])
+    if cpu is not None:
+        wanted["CPU"] = cpu
+    if memory is not None:
+        wanted["Memory"] = memory
+    return [{"count": nodes or before[0]["count"], "resources": wanted}]
+
+
+def _tell(session: Session, answer: Any) -> None:
+    lease = answer["lease"]
+    if answer["granted"]:
+        end = local(lease["planned_end"], session.zone)
+        until = f", until {end}" if end else ""
+        click.echo(
+            f"Lease {lease['id']} is changed: {duration_in_words(lease['duration'])} in all{until}."
+        )
+        return
+    click.echo(f"Error: {reason_in_words(answer, session.zone)}. Nothing has changed.", err=True)
+    offer = local(answer["offer"], session.zone)
+    if offer:
+        what = "The latest end" if lease["state"] == "Active" else "The nearest start"
+        click.echo(f"{what} that would do: {offer}", err=True)

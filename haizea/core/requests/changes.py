@@ -1,0 +1,180 @@
+"""Changes of leases: another start, end, size or standing, as a whole or not at all.
+
+What waits is planned anew, what is promised gets hosts for what it is to be, what runs ends at
+another time. All of that is found out first; a change that is refused changes nothing, and the
+nearest that would do is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from haizea.core.capacity.what_if import without
+from haizea.core.model.hostrules import HostRules
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.members import (
+    ACTIVE,
+    AR,
+    BEST_EFFORT,
+    QUEUED,
+    RUN,
+    SCHEDULED,
+    SUSPENDED_QUEUED,
+    SUSPENDED_SCHEDULED,
+)
+from haizea.core.model.policy import Policies
+from haizea.core.model.reasons import Code, because
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Demand
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.preemption import Preemption
+from haizea.core.requests.admission import Admission, Refusal
+from haizea.core.requests.counteroffers import Offers
+from haizea.core.requests.promises import Promises
+from haizea.core.requests.rooms import Rooms
+from haizea.core.schedule.altering import Altering, remaining_as
+from haizea.core.schedule.schedule import Schedule
+
+#: So many ends are tried in search of the latest that would do.
+_MOST_ENDS = 20
+#: For these reasons another time may do.
+_OTHER_TIME = frozenset({"no-room", "no-time", "promised"})
+_WAITS = frozenset({QUEUED, SCHEDULED, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
+
+
+class Changes:
+    """Grants changes of leases, or says why not."""
+
+    def __init__(
+        self, schedule: Schedule, policies: Policies, admission: Admission, offers: Offers
+    ) -> None:
+        self._schedule = schedule
+        self._policies = policies
+        self._admission = admission
+        self._offers = offers
+        self._promises = Promises(schedule)
+        self._rooms = Rooms(schedule, policies, self._promises)
+        self._altering = Altering(schedule)
+
+    def change(self, lease_id: int, asked: LeaseRequest, instead_of: LeaseRequest | None) -> None:
+        """Let a lease be what is asked; where ``instead_of`` is given, only if it is that now."""
+        book, lease = self._schedule.book, self._schedule.leases.get(lease_id)
+        if lease is None:
+            book.refuse_change(lease_id, because(Code.IS_OVER), None)
+            return
+        if instead_of not in (None, lease.request):
+            book.refuse_change(lease_id, because(Code.CHANGED_MEANWHILE), None)
+            return
+        refusal = self._change(lease, asked)
+        if refusal is None:
+            book.say_altered(lease)
+        else:
+            book.refuse_change(lease_id, refusal.reason, self._offer(lease, asked, refusal))
+
+    def _change(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+        request = lease.request
+        if asked == replace(request, preemptible=asked.preemptible):
+            return self._stand_otherwise(lease, asked)
+        if lease.state is ACTIVE:
+            return self._end_otherwise(lease, asked)
+        if lease.started or lease.state not in _WAITS:
+            return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
+        if request.image is not None and self._schedule.preparation is not None:
+            return Refusal("busy", because(Code.IMAGE_IS_PLANNED, image=request.image.name))
+        if request.kind is AR:
+            return self._admission.place_changed(lease, asked)
+        if request.kind is BEST_EFFORT:
+            return self._wait_otherwise(lease, asked)
+        return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
+
+    def _stand_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+        if lease in self._schedule.waiting:
+            self._altering.wait_as(lease, asked)
+        else:
+            self._altering.stand_as(lease, asked)
+        return None
+
+    def _wait_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+        if lease.saved and asked.nodes != lease.request.nodes:
+            return Refusal("busy", because(Code.SAVED_AS_IT_IS))
+        refusal = self._admission.refusal_of(asked, lease.demand.where)
+        if refusal is not None:
+            return refusal
+        if remaining_as(lease, asked) <= 0:
+            return Refusal("in-the-past", because(Code.HAS_RUN, seconds=lease.ran))
+        self._altering.wait_as(lease, asked)
+        return None
+
+    # --- what runs ----------------------------------------------------------------------
+
+    def _end_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+        """Let a lease that runs end sooner or later."""
+        request = lease.request
+        if asked != replace(request, duration=asked.duration, preemptible=asked.preemptible):
+            return Refusal("busy", because(Code.ONLY_ITS_END))
+        under_way, plan = lease.under_way, lease.plan
+        if under_way is None or plan is None or under_way.purpose is not RUN:
+            return Refusal("busy", because(Code.SHUTS_DOWN))
+        end = min(under_way.start + remaining_as(lease, asked), FOREVER)
+        shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
+        if end - shutdown_seconds <= self._schedule.now:
+            return Refusal("in-the-past", because(Code.WOULD_END_BY, end=end))
+        if plan.suspends or plan.drops:
+            if end <= under_way.end:
+                return Refusal("busy", because(Code.LEAVES_FIRST, moment=plan.end))
+            self._altering.stand_as(lease, asked)
+            return None
+        if end > plan.end:
+            refusal = self._keep_hosts(lease, asked, end)
+            if refusal is not None:
+                return refusal
+        self._altering.end_as(lease, asked)
+        return None
+
+    def _keep_hosts(self, lease: Lease, asked: LeaseRequest, end: int) -> Refusal | None:
+        """Make room for a lease that runs to keep its hosts until ``end``, as for an AR."""
+        plan, schedule = lease.plan, self._schedule
+        assert plan is not None, "it runs"
+        said = self._policies.admission.refusal(asked)
+        if said is not None:
+            return Refusal("policy", because(Code.POLICY, text=said))
+        found = self._behind(lease, asked, end)
+        if found is None:
+            reason = because(Code.HOSTS_PROMISED, start=plan.end, end=end)
+            return Refusal("no-room", reason)
+        reason = because(Code.ANOTHER_KEEPS_HOSTS, lease=lease.id)
+        for clearing in found.clearings:
+            schedule.clear(clearing, reason)
+        self._promises.reroute(found.moves)
+        schedule.holdings.move(found.moves, reason)
+        return None
+
+    def _behind(self, lease: Lease, asked: LeaseRequest, end: int) -> Preemption | None:
+        plan = lease.plan
+        assert plan is not None, "it runs"
+        here = HostRules(allowed=tuple([1 << host for host in plan.hosts]))
+        longer = Lease(asked, Demand(asked, here))
+        return self._rooms.hosts(longer, plan.end, end, self._schedule.planner)
+
+    # --- what would do ------------------------------------------------------------------
+
+    def _offer(self, lease: Lease, asked: LeaseRequest, refusal: Refusal) -> int | None:
+        """The nearest start of an AR, or the latest end of what runs, that would be granted."""
+        if refusal.code not in _OTHER_TIME or lease.plan is None:
+            return None
+        if lease.state is ACTIVE:
+            return self._latest_end(lease, asked)
+        if asked.start is None:
+            return None
+        with without(self._schedule.table, lease.hold):
+            return self._offers.nearest(asked, lambda: False, 0)
+
+    def _latest_end(self, lease: Lease, asked: LeaseRequest) -> int | None:
+        """The latest end at which something else starts that would be granted, if there is any."""
+        plan, table = lease.plan, self._schedule.table
+        assert plan is not None, "it runs"
+        last = FOREVER if asked.duration is None else plan.end + asked.duration
+        for end in sorted(set(table.firm_starts(plan.end, last)), reverse=True)[-_MOST_ENDS:]:
+            if self._behind(lease, asked, end) is not None:
+                return end
+        return None

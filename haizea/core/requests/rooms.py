@@ -1,0 +1,96 @@
+"""Room for a lease at an exact time, each way to make it only where those before it fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from haizea.core.capacity.what_if import assuming
+from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.members import AR
+from haizea.core.model.policy import PlacedLease, Policies
+from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import Planner
+from haizea.core.placement.preemption import Preemption, make_room
+from haizea.core.placement.shadow import Claim
+from haizea.core.requests.promises import Promises
+from haizea.core.schedule.schedule import Schedule
+
+
+class Rooms:
+    """Finds room in a schedule; nothing changes by that."""
+
+    def __init__(self, schedule: Schedule, policies: Policies, promises: Promises) -> None:
+        self._schedule = schedule
+        self._policies = policies
+        self._promises = promises
+
+    def hosts(self, lease: Lease, start: int, end: int, planner: Planner) -> Preemption | None:
+        """Hosts for an AR, each way only where those before it fail.
+
+        Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
+        """
+        claim, request = self._schedule.claim, lease.request
+        elsewhere = self._promises.elsewhere()
+
+        def beside(claim: Claim | None) -> Preemption | None:
+            return self._beside(lease, start, end, claim, planner)
+
+        def by_moving() -> Preemption | None:
+            found = elsewhere(planner.table, lease.demand, start, end)
+            return None if found is None else Preemption(found.hosts, [], found.moves)
+
+        found = beside(claim)
+        if found is None:
+            with self._guarded(claim, planner):
+                found = by_moving()
+        if found is None and claim is not None and self.yields(claim, request):
+            claim = None
+            found = beside(None) or by_moving()
+        if found is not None:
+            return found
+        candidates, policy = self.preemptible(start, end), self._policies.preemption
+        with self._guarded(claim, planner):
+            return make_room(
+                planner, policy, request, lease.demand, start, end, candidates, elsewhere
+            )
+
+    def _beside(
+        self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
+    ) -> Preemption | None:
+        """Hosts that are free, and leave a claim its room."""
+        preparation, image = self._schedule.preparation, lease.request.image
+        prefer = 0
+        if preparation is not None and image is not None:
+            prefer = preparation.at_hand(image)
+        hosts = planner.free_hosts(lease, start, end, claim, prefer)
+        return None if hosts is None else Preemption(hosts, [], [])
+
+    def yields(self, claim: Claim, request: LeaseRequest) -> bool:
+        """Tell whether a waiting lease's claim makes room for this request."""
+        holder = self._schedule.leases[claim.lease_id]
+        view = PlacedLease(holder.request, holder.state, claim.start, 0)
+        return holder.request.preemptible and bool(
+            self._policies.preemption.victims(request, [view])
+        )
+
+    @contextmanager
+    def _guarded(self, claim: Claim | None, planner: Planner) -> Iterator[None]:
+        """Keep hosts free for a claim that does not make room, while others are looked at."""
+        plan = None
+        if claim is not None:
+            # What it waits for may be late, so that it is looked at before the queue is.
+            start = max(claim.start, self._schedule.now)
+            plan = planner.at(self._schedule.leases[claim.lease_id], start)
+        if plan is None:
+            yield
+        else:
+            with assuming(planner.table, plan.start, plan.end, plan.use):
+                yield
+
+    def preemptible(self, start: int, end: int) -> list[Lease]:
+        """Leases that may be preempted and hold hosts in that time, by id."""
+        schedule = self._schedule
+        ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
+        leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
+        return [x for x in leases if x.request.preemptible and x.request.kind is not AR]

@@ -1,0 +1,298 @@
+"""Changes of leases: granted as a whole, or refused with everything as it was.
+
+The judge is naive: it adds up, second by second, who is on which host by the decisions alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haizea.core.model.events import (
+    ChangeRefused,
+    Decision,
+    LeaseAltered,
+    LeaseCancelled,
+    LeaseChanged,
+    LeaseSubmitted,
+    OperationEnded,
+    OperationStarted,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.records import LeaseRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.scheduler import Scheduler
+from haizea.policies.registry import make_policies
+from haizea.wording import in_words
+
+HOST = (400, 4096)
+
+
+def at(moment: int) -> str:
+    """A moment as the tests write it."""
+    return f"@{moment}"
+
+
+def lease(
+    lease_id: int,
+    kind: Kind,
+    start: int | None = None,
+    *,
+    submitted: int = 0,
+    duration: int | None = 100,
+    nodes: int = 1,
+    cpu: int = 400,
+    preemptible: bool = False,
+) -> LeaseRequest:
+    return LeaseRequest(
+        id=lease_id,
+        submitted=submitted,
+        kind=kind,
+        nodes=(NodeSet(nodes, (cpu, 1024)),),
+        duration=duration,
+        start=start,
+        preemptible=preemptible,
+    )
+
+
+def scheduler(hosts: int, rules: Settings | None = None) -> Scheduler:
+    site = Site.uniform(ResourceTypes(), hosts, HOST)
+    policies = make_policies(preemption="ar-preempts-everything")
+    return Scheduler(site, rules or Settings(), policies, 0)
+
+
+def told(decisions: Sequence[Decision]) -> list[str]:
+    """What was decided about changes, in words."""
+    return [
+        "granted" if isinstance(d, LeaseAltered) else f"{in_words(d.reason, at)} ({d.offer})"
+        for d in decisions
+        if isinstance(d, LeaseAltered | ChangeRefused)
+    ]
+
+
+def ran(decisions: Sequence[Decision], lease_id: int) -> list[tuple[int, int]]:
+    return [
+        (d.start, d.end)
+        for d in decisions
+        if isinstance(d, OperationEnded) and d.lease_id == lease_id and d.purpose is Purpose.RUN
+    ]
+
+
+def played(made: Scheduler, until: int) -> list[Decision]:
+    """Whatever is due up to a moment."""
+    found: list[Decision] = []
+    while (due := made.next_wakeup()) is not None and due <= until:
+        found += made.handle(due)
+        made.check()
+    return found
+
+
+def change(made: Scheduler, now: int, old: LeaseRequest, **terms: object) -> list[Decision]:
+    asked = replace(old, **terms)  # type: ignore[arg-type]
+    played(made, now)
+    found = made.handle(now, [LeaseChanged(old.id, asked)])
+    made.check()
+    return found
+
+
+def test_what_runs_is_extended_and_shortened() -> None:
+    made = scheduler(1)
+    first = lease(1, Kind.IMMEDIATE)
+    made.handle(0, [LeaseSubmitted(first)])
+    assert told(change(made, 50, first, duration=300)) == ["granted"]
+    assert told(change(made, 60, replace(first, duration=300), duration=200)) == ["granted"]
+    assert ran(played(made, 500), 1) == [(0, 200)]
+
+
+def test_an_extension_has_others_go_elsewhere_and_never_costs_a_reservation() -> None:
+    made = scheduler(2)
+    first = lease(1, Kind.IMMEDIATE)
+    made.handle(0, [LeaseSubmitted(first)])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 150))])
+    assert told(change(made, 10, first, duration=400)) == ["granted"]
+    assert told(made.handle(20, [LeaseSubmitted(lease(3, Kind.AR, 500, nodes=2))])) == []
+    refused = change(made, 30, replace(first, duration=400), duration=600)
+    assert told(refused) == [
+        "its hosts are promised between @400 and @600 to others that cannot go elsewhere (500)"
+    ]
+    decisions = played(made, 700)
+    assert (ran(decisions, 1), ran(decisions, 2), ran(decisions, 3)) == (
+        [(0, 400)],
+        [(150, 250)],
+        [(500, 600)],
+    )
+
+
+def test_an_extension_of_a_reservation_preempts_as_one_may() -> None:
+    made = scheduler(1, Settings(suspension=Suspension.ALL, backfilling=Backfilling.CONSERVATIVE))
+    first = lease(1, Kind.AR, 0)
+    made.handle(0, [LeaseSubmitted(first)])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT, preemptible=True))])
+    assert told(change(made, 10, first, duration=300)) == ["granted"]
+    assert ran(played(made, 900), 2) == [(300, 400)]
+
+
+def test_a_reservation_gets_another_start_and_size_or_the_nearest_is_told() -> None:
+    made = scheduler(2)
+    first = lease(1, Kind.AR, 100)
+    made.handle(0, [LeaseSubmitted(first)])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 300, nodes=2))])
+    assert told(change(made, 0, first, start=150, nodes=(NodeSet(2, (400, 1024)),))) == ["granted"]
+    moved = replace(first, start=150, nodes=(NodeSet(2, (400, 1024)),))
+    (said,) = told(change(made, 0, moved, start=250))
+    assert said.endswith("(200)")
+    assert ran(played(made, 500), 1) == [(150, 250)]
+
+
+def test_what_waits_is_planned_anew_at_its_place() -> None:
+    made = scheduler(1, Settings(backfilling=Backfilling.AGGRESSIVE))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
+    played(made, 0)
+    second = lease(2, Kind.BEST_EFFORT, duration=100)
+    made.handle(1, [LeaseSubmitted(second)])
+    made.handle(2, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT))])
+    assert told(change(made, 3, second, duration=50, preemptible=True)) == ["granted"]
+    assert told(
+        change(
+            made,
+            3,
+            replace(second, duration=50, preemptible=True),
+            nodes=(NodeSet(9, (400, 1024)),),
+        )
+    ) == ["this site never has room for 9 nodes of this size at once (None)"]
+    decisions = played(made, 500)
+    assert (ran(decisions, 2), ran(decisions, 3)) == ([(100, 150)], [(150, 250)])
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"duration": 10}, "it would have to end by @10: cancel it instead (None)"),
+        ({"nodes": (NodeSet(2, (400, 1024)),)}, "it runs: only its end can change, and whether it"),
+    ],
+)
+def test_what_runs_cannot_become_anything(terms: dict[str, object], said: str) -> None:
+    made = scheduler(2)
+    first = lease(1, Kind.IMMEDIATE)
+    made.handle(0, [LeaseSubmitted(first)])
+    assert told(change(made, 50, first, **terms))[0].startswith(said)
+
+
+def test_a_change_of_what_was_changed_or_is_over_is_refused() -> None:
+    made = scheduler(1)
+    first = lease(1, Kind.IMMEDIATE)
+    made.handle(0, [LeaseSubmitted(first)])
+    longer = replace(first, duration=200)
+    played(made, 4)
+    found = made.handle(5, [LeaseChanged(1, longer, first), LeaseChanged(1, first, first)])
+    assert told(found) == ["granted", "it was changed meanwhile: look at it again (None)"]
+    made.handle(6, [LeaseCancelled(1)])
+    assert told(change(made, 7, longer, duration=300)) == ["it is over (None)"]
+
+
+# --- in general ---------------------------------------------------------------------------
+
+_REQUEST = st.tuples(
+    st.sampled_from(list(Kind)),
+    st.integers(0, 120),
+    st.integers(10, 150),
+    st.integers(1, 4),
+    st.sampled_from([100, 200, 400]),
+    st.booleans(),
+)
+
+
+@tries(150)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.booleans(), st.integers(1, 8), _REQUEST), max_size=16
+    ),
+    st.sampled_from(list(Backfilling)),
+    st.sampled_from(list(Suspension)),
+)
+def test_a_change_is_granted_as_a_whole_or_changes_nothing(
+    script: list[tuple[int, bool, int, tuple[Kind, int, int, int, int, bool]]],
+    backfilling: Backfilling,
+    suspension: Suspension,
+) -> None:
+    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=suspension)
+    made, now = scheduler(4, rules), 0
+    decisions: list[Decision] = []
+    requests: dict[int, LeaseRequest] = {}
+    records: dict[int, LeaseRecord] = {}
+    for after, changes, which, (kind, ahead, duration, count, cpu, preemptible) in script:
+        now += after
+        decisions += played(made, now)
+        decisions += made.handle(now)
+        if changes and which in requests:
+            old = requests[which]
+            asked = replace(
+                old,
+                start=now + ahead if old.kind is Kind.AR else None,
+                duration=duration,
+                nodes=(NodeSet(count, (cpu, 1024)),) if cpu != 100 else old.nodes,
+                preemptible=preemptible,
+            )
+            if cpu == 200:
+                asked = replace(old, duration=duration)
+            queue = made.queue()
+            found = made.handle(now, [LeaseChanged(which, asked)])
+            if isinstance(found[0], ChangeRefused):
+                assert (len(found), made.records(), made.queue()) == (1, [], queue)
+            else:
+                requests[which] = asked
+            decisions += found
+        else:
+            number = len(requests) + 1
+            start = now + ahead if kind is Kind.AR else None
+            asked = lease(
+                number, kind, start, submitted=now, duration=duration, nodes=count, cpu=cpu,
+                preemptible=preemptible,
+            )  # fmt: skip
+            requests[number] = asked
+            decisions += made.handle(now, [LeaseSubmitted(asked)])
+        records |= {record.id: record for record in made.records()}
+        made.check()
+    decisions += played(made, 10_000)
+    assert not made.queue()
+    check_by_the_second(decisions, requests)
+
+
+def check_by_the_second(decisions: list[Decision], requests: dict[int, LeaseRequest]) -> None:
+    """See that hosts are never over-full, and that reservations ran when they were to."""
+    used: dict[tuple[int, int], int] = {}
+    final: dict[int, State] = {}
+    for decision in decisions:
+        if isinstance(decision, OperationEnded):
+            for host, amount in decision.use:
+                for second in range(decision.start, decision.end):
+                    used[host, second] = used.get((host, second), 0) + amount[0]
+        elif isinstance(decision, StateChanged) and decision.new in FINAL:
+            final[decision.lease_id] = decision.new
+    assert all(amount <= HOST[0] for amount in used.values())
+    assert set(final) == set(requests)
+    assert State.FAILED not in final.values()
+    for lease_id, request in requests.items():
+        if request.kind is Kind.AR and final[lease_id] is State.DONE:
+            assert request.start is not None
+            assert request.duration is not None
+            assert ran(decisions, lease_id) == [(request.start, request.start + request.duration)]
+
+
+def test_started_operations_are_of_leases_that_are_known() -> None:
+    made = scheduler(1)
+    first = lease(1, Kind.AR, 10)
+    made.handle(0, [LeaseSubmitted(first)])
+    decisions = change(made, 0, first, start=20) + played(made, 30)
+    begun = [(d.lease_id, d.time) for d in decisions if isinstance(d, OperationStarted)]
+    assert begun == [(1, 20)]
