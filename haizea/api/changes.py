@@ -141,8 +141,8 @@ def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> L
             nodes = tuple(NodeSet(n.count, site.types.capacity(n.resources)) for n in wanted.nodes)
         except UnknownResourceType as wrong:
             raise Refused(422, "invalid", str(wrong), "nodes") from None
-        if before.names and sum(n.count for n in nodes) != before.node_count:
-            raise Refused(422, "invalid", "its nodes are VMs: their number stays", "nodes")
+        if before.names:
+            raise Refused(422, "invalid", "its nodes are VMs: change these where they are", "nodes")
         asked = replace(asked, nodes=nodes)
     return asked
 
