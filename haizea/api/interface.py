@@ -21,6 +21,7 @@ from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.sessions import Attempts, Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
+from haizea.api.timelines import Timelines
 from haizea.core.model.records import LeaseRecord
 from haizea.service_types import Role, TokenInfo
 
@@ -48,6 +49,7 @@ class Interface:
     meters: Meters = field(default_factory=Meters)
     bells: Bells = field(default_factory=Bells)
     attempts: Attempts = field(default_factory=Attempts)
+    timelines: Timelines = field(default_factory=Timelines)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:

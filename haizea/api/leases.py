@@ -52,11 +52,12 @@ _XML_EXAMPLE = (
     '<res type="Memory" amount="1024"/></node-set></nodes><start/>'
     '<duration time="01:30:00"/></lease>'
 )
+_BODY_OF_FORM: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/LeaseForm"}}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            _JSON: {"schema": {"$ref": "#/components/schemas/LeaseForm"}},
+            _JSON: _BODY_OF_FORM,
             _YAML: {"schema": {"type": "string", "examples": [_YAML_EXAMPLE]}},
             _XML: {"schema": {"type": "string", "examples": [_XML_EXAMPLE]}},
         },
@@ -126,6 +127,31 @@ async def ask_for_lease(
         )
     draft = await _draft(here, await request.body(), media)
     return await _decide(here, draft, token.owner, idempotency_key)
+
+
+@router.post(
+    "/leases/trial",
+    response_model=DecisionOut,
+    **described(
+        "Try out a request",
+        "leases",
+        CHANGING,
+        408,
+        413,
+        also={"requestBody": {"required": True, "content": {_JSON: _BODY_OF_FORM}}},
+        responses={200: {"model": DecisionOut, "description": "What would come of it, now."}},
+    ),
+)
+async def try_lease(request: Request, here: Here, token: ChangingToken) -> Response:
+    """The answer is what `POST /v1/leases` would answer now; nothing is asked for.
+
+    The lease in it has the number 0. It is worked out beside the schedule, without the transfer
+    of disk images, and may be another one a moment later. A `503` with the code `busy` says that
+    there is no time for it at present.
+    """
+    draft = await _draft(here, await request.body(), _JSON)
+    decided = await here.ask(here.manager.try_out, draft, token.owner)
+    return await here.answer(partial(decision_out, decided, here.manager.site))
 
 
 @router.post(

@@ -269,6 +269,13 @@ class Manager(Protocol):
         another one.
         """
 
+    def try_out(self, draft: Draft, owner: str) -> Decided:
+        """Find out what a request would lead to now, and leave everything as it is.
+
+        It takes a while; the lease in the answer has the id 0. Raises :class:`Busy` where there
+        is no time for that at present.
+        """
+
     def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         """End a lease; the answer is the lease afterwards, ``None`` if there is none.
 

@@ -14,6 +14,7 @@ from haizea.api.answers import (
     ScheduleEntry,
     ScheduleOut,
     StatusOut,
+    TimelineOut,
     UseEntry,
 )
 from haizea.api.forms import Period, ScheduleFilter
@@ -137,6 +138,24 @@ def _schedule(here: Interface, token: TokenInfo, start: int, end: int, limit: in
         complete=len(entries) == len(found),
         reservations=entries,
     )
+
+
+@router.get(
+    "/timeline",
+    response_model=TimelineOut,
+    **described("Show the timeline", "site", ANYBODY),
+)
+async def show_timeline(
+    here: Here, wanted: Annotated[Period, Query()], token: AnyToken
+) -> Response:
+    """Show what is reserved between two moments in few bytes, for pictures of it.
+
+    A user is shown reservations of own leases, and in `use` how full each host is, whoever uses
+    it. Up to 25000 reservations, the first ones by start, and 400 days at once.
+    """
+    start, end = wanted.bounds(here.manager.now(), MOST_PERIOD_SECONDS)
+    body = await here.ask(here.timelines.body, here.manager, start, end, whose(token))
+    return Response(body, media_type="application/json")
 
 
 @router.get(

@@ -14,13 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from haizea.core.model.events import HostUsed
 from haizea.core.model.policy import Policies
-from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Backfilling, Settings
-from haizea.core.scheduler import Scheduler
-from haizea.core.snapshot import rates_records
 from haizea.service.board import Board
+from haizea.service.shadow import shadow
 
 #: Of a longer queue, at least and at most so many leases from its head on are told what to
 #: expect: as many as a guess can be made for in the time it may take.
@@ -92,23 +89,8 @@ class Expectations:
         waiting = {record.id: record for record in self._board.queue()[: self.reach]}
         if not waiting:
             return _NOTHING
-        others = [r for r in self._board.leases() if r.plan is not None and r.plan.firm]
         now = self._now()
-        used = [HostUsed(host, amount) for host, amount in self._board.others.items()]
-        since = min([now, *(_latest_possible(record) for record in others)])
-        scheduler = Scheduler(self._board.site, self._settings, self._policies, since)
-        hosts = tuple(
-            status
-            for status in map(self._board.status, self._board.site.hosts)
-            if status.status != "up"
-        )
-        known = SiteRecord(
-            hosts=hosts,
-            rates=rates_records(self._board.all_rates()),
-            maintenance=self._board.maintenance,
-        )
-        scheduler.restore([*others, *waiting.values()], known)
-        scheduler.handle(now, used)
+        scheduler = shadow(self._board, self._settings, self._policies, now, [*waiting.values()])
         found: dict[int, int] = {}
         for record in scheduler.records():
             if record.id in waiting:
@@ -117,10 +99,3 @@ class Expectations:
                 elif record.plan is not None:
                     found[record.id] = now
         return found
-
-
-def _latest_possible(record: LeaseRecord) -> int:
-    """A moment by which nothing of the lease's plan was due."""
-    assert record.plan is not None, "it holds hosts"
-    phase = record.plan.phases[record.plan.at]
-    return phase.start if record.plan.since is None else phase.end

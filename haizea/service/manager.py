@@ -40,6 +40,7 @@ from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
+from haizea.service.trials import Trials
 from haizea.service.turns import Turns
 from haizea.service.upkeep import Ending, Wish
 from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
@@ -75,6 +76,7 @@ class ServiceManager:
         turns: Turns,
         expectations: Expectations,
         figures: Figures,
+        trials: Trials,
     ) -> None:
         self._about = about
         self._store = store
@@ -83,6 +85,7 @@ class ServiceManager:
         self._turns = turns
         self._expectations = expectations
         self._figures = figures
+        self._trials = trials
         self._guessing = ThreadPoolExecutor(1, thread_name_prefix="guesses")
 
     def close(self) -> None:
@@ -129,6 +132,10 @@ class ServiceManager:
     def _guess(self, found: Decided, answer: Future[Decided]) -> None:
         expected = self._expectations.all().get(found.record.id)
         answer.set_result(replace(found, expected=expected))
+
+    def try_out(self, draft: Draft, owner: str) -> Decided:
+        """Find out what a request would lead to."""
+        return self._trials.try_out(draft, owner)
 
     def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         """End a lease."""
@@ -221,14 +228,16 @@ class ServiceManager:
     def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
         """List what is reserved between two moments."""
         found = sorted(
-            self._reserved(start, end, owner),
+            self._reserved(start, end, owner, max(limit, _MOST_EVENTS)),
             key=lambda entry: (entry.start, entry.lease_id, entry.end),
         )
         return found[:limit]
 
-    def _reserved(self, start: int, end: int, owner: str | None) -> Iterator[Reserved]:
+    def _reserved(
+        self, start: int, end: int, owner: str | None, most: int = _MOST_EVENTS
+    ) -> Iterator[Reserved]:
         with _answers():
-            past = self._store.operations(start, end, _MOST_EVENTS, owner)
+            past = self._store.operations(start, end, most, owner)
             labels = self._store.labels({e.lease_id for e in past if e.lease_id is not None})
         for event in past:
             operation = event.decision

@@ -33,6 +33,7 @@ from haizea.service.manager import About, ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
 from haizea.service.steadfast import Steadfast
+from haizea.service.trials import Trials
 from haizea.service.turns import Enacting, Stopped, Turns
 from haizea.service_types import Role
 from haizea.store import Saved, Store, StoreError
@@ -105,14 +106,23 @@ class Service:
             settings=settings,
             speed=pace.speed,
         )
-        expectations = Expectations(self._board, settings, policies, self.clock.now, logger)
-        about = self._about(now)
-        self.manager = ServiceManager(
-            about, store, self._board, self._inbox, self._turns, expectations, self._figures
-        )
+        self.manager = self._manager(self._about(now), policies, pace.speed)
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(self._scheduler.records, saved.records)
         self._recover(saved, now)
+
+    def _manager(self, about: About, policies: Policies, speed: float) -> ServiceManager:
+        settings, board = scheduling_settings(self._config), self._board
+        return ServiceManager(
+            about,
+            self._store,
+            board,
+            self._inbox,
+            self._turns,
+            Expectations(board, settings, policies, about.now, self._logger),
+            self._figures,
+            Trials(board, settings, policies, about.now, speed),
+        )
 
     def _going_on(self, saved: Saved, policies: Policies, since: int) -> Steadfast:
         """A scheduler of the site as the board has it, with what was saved."""

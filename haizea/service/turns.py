@@ -34,10 +34,10 @@ from haizea.service.upkeep import changes_maintenance
 from haizea.store import Store, StoreError, StoreUnavailable, Turn
 
 #: For which rejections it helps to ask for another time.
-_OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
+OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
 
 #: So long, in real seconds, a proposed start can be asked for at least.
-_NOTICE_SECONDS = 60
+NOTICE_SECONDS = 60
 
 #: So long may be looked for other times in a turn, for all its rejected requests together.
 _OFFER_SECONDS = 0.05
@@ -71,7 +71,7 @@ class Turns:
         # What is planned for images is kept, too, where they are managed.
         self._images = settings.images is not None
         self._ahead_seconds = settings.non_schedulable_seconds
-        self._notice_seconds = math.ceil(_NOTICE_SECONDS * speed)
+        self._notice_seconds = math.ceil(NOTICE_SECONDS * speed)
         self._store = store
         self._board = board
         self._inbox = inbox
@@ -201,7 +201,7 @@ class Turns:
         request = record.request
         if record.state is State.REJECTED:
             self._figures.submitted["rejected"] += 1
-            if request.kind is Kind.AR and record.code in _OTHER_TIME:
+            if request.kind is Kind.AR and record.code in OTHER_TIME:
                 offer = self._scheduler.offer(request, enough, self._notice_seconds)
         place = self._board.place(record.id)
         if record.state is not State.REJECTED:

@@ -227,6 +227,9 @@ class SmallManager:
         self._wake.set()
         return answer
 
+    def try_out(self, draft: Draft, owner: str) -> Decided:
+        raise Busy
+
     def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         answer: Future[LeaseRecord | None] = Future()
         with self._lock:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +131,13 @@ class Visit:
         """Open a view by its address."""
         self.page.goto(f"{self.service.url}/{view}")
         return self.page
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true in the page, which lets nobody evaluate one itself."""
+        deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            self.page.wait_for_timeout(50)
 
     def picture(self, name: str) -> None:
         """Keep a screenshot, to be looked at."""

@@ -6,11 +6,17 @@ import { address, here } from "./router.js";
 import { Shell, keepTheme } from "./shell.js";
 import { t } from "./texts.js";
 import { setClock } from "./times.js";
+import { showAsk } from "./views/ask.js";
 import { showLease } from "./views/lease.js";
 import { showLeases } from "./views/leases.js";
 import { showSignIn } from "./views/sign_in.js";
+import { showSite } from "./views/site.js";
+import { showTimeline } from "./views/timeline.js";
 
 const VIEWS = {
+  timeline: () => showTimeline,
+  ask: () => showAsk,
+  site: () => showSite,
   leases: (page) => (page.part ? showLease : showLeases),
 };
 const AWAY_PAUSE = 3000;
@@ -130,5 +136,5 @@ live.watchStream((state) => {
 setInterval(() => {
   if (!document.hidden) lookAround();
 }, 20_000);
-if (!location.hash) history.replaceState(null, "", address("leases"));
+if (!location.hash) history.replaceState(null, "", address("timeline"));
 begin();

@@ -45,7 +45,10 @@ export class Shell {
     const link = (name, text, params) => {
       links[name] = h("a", { href: address(name, "", params) }, text);
     };
+    link("timeline", t("navTimeline"));
     link("leases", t(this.session.role === "user" ? "navMine" : "navLeases"));
+    if (this.session.role !== "reader") link("ask", t("navAsk"));
+    link("site", t("navSite"));
     return links;
   }
 

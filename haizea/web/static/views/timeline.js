@@ -1,0 +1,319 @@
+// The timeline: who has which hosts when. The picture is in timeline/, this puts it together.
+import { get } from "../api.js";
+import { atMostEvery, fill, h } from "../dom.js";
+import { follow } from "../live.js";
+import { address, note } from "../router.js";
+import { t } from "../texts.js";
+import { Control, Window, rounded } from "../timeline/control.js";
+import { loadTimeline } from "../timeline/data.js";
+import { Details, Tip } from "../timeline/details.js";
+import { AXIS, Painter, drawStrip } from "../timeline/paint.js";
+import { hostRows, leaseRows, waitingRows } from "../timeline/rows.js";
+import { tableOf } from "../timeline/table.js";
+import { legend, toolbar } from "../timeline/tools.js";
+import { DAY, HOUR, iso, now } from "../times.js";
+
+const REFRESH_MILLISECONDS = 4000;
+const FETCH_MILLISECONDS = 250;
+const HEIGHTS = { normal: 24, small: 10 };
+const STRIP = 44;
+
+export async function showTimeline(box, page) {
+  page.title(t("navTimeline"));
+  const view = new TimelineView(box, page);
+  await view.begin();
+  return () => view.end();
+}
+
+class TimelineView {
+  constructor(box, page) {
+    const { params } = page;
+    this.page = page;
+    this.box = box;
+    this.wanted = {
+      by: params.get("by") === "lease" ? "lease" : "host",
+      hosts: params.get("hosts") || "all",
+      order: params.get("order") || "name",
+      rows: params.get("rows") in HEIGHTS ? params.get("rows") : "normal",
+      search: params.get("search") || "",
+      table: params.get("show") === "table",
+    };
+    const length = Number(params.get("hours")) * HOUR || DAY;
+    const start = Date.parse(params.get("from")) || now() - length / 8;
+    this.window = new Window(start, start + length, () => this.moved());
+    this.window.ahead = params.get("ahead") === "yes";
+    this.mayAsk = page.mayChange;
+    this.choosing = false;
+    this.data = null;
+    this.rows = [];
+    this.selection = null;
+    this.hovered = null;
+    this.picked = null;
+    this.drawing = null;
+    this.fetch = atMostEvery(FETCH_MILLISECONDS, () => this.load().catch(() => {}));
+    this.refresh = atMostEvery(REFRESH_MILLISECONDS, () => this.load().catch(() => {}));
+  }
+
+  async begin() {
+    this.make();
+    await this.load();
+    this.unfollow = follow(() => this.refresh());
+    this.ticking = setInterval(() => this.tick(), 5000);
+    this.resizing = new ResizeObserver(() => this.resize());
+    this.resizing.observe(this.scroller);
+    this.themes = new MutationObserver(() => this.recolour());
+    this.themes.observe(document.documentElement, { attributes: true });
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.dark.onchange = () => this.recolour();
+    this.resize();
+  }
+
+  end() {
+    this.unfollow?.();
+    this.fetch.stop();
+    this.refresh.stop();
+    clearInterval(this.ticking);
+    cancelAnimationFrame(this.drawing);
+    this.resizing?.disconnect();
+    this.themes?.disconnect();
+    if (this.dark) this.dark.onchange = null;
+  }
+
+  make() {
+    this.canvas = h("canvas", { class: "plot", tabindex: "0", role: "img", "aria-describedby": "timeline-help" });
+    this.strip = h("canvas", { class: "strip", "aria-hidden": "true" });
+    this.spacer = h("div", { class: "plot-spacer", "aria-hidden": "true" });
+    this.scroller = h("div", { class: "plot-scroller", tabindex: "-1" }, this.canvas, this.spacer);
+    this.scroller.addEventListener("scroll", () => this.redraw(), { passive: true });
+    this.painter = new Painter(this.canvas);
+    this.stripPainter = new Painter(this.strip);
+    this.control = new Control(this.canvas, this.window, this);
+    this.tip = new Tip();
+    this.details = new Details(this.page, () => this.pick(null));
+    this.tableBox = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("asTable") });
+    this.said = h("p", { class: "hint", role: "status" });
+    this.picture = h("div", { class: "picture" },
+      h("div", { class: "plot-box" }, this.strip, this.scroller, this.tip.node), this.details.node);
+    fill(this.box, h("h1", { class: "hidden" }, t("navTimeline")), toolbar(this),
+      h("p", { id: "timeline-help", class: "hidden" }, t("timelineHelp")),
+      this.picture, this.tableBox,
+      h("div", { class: "under" }, legend(), this.said));
+  }
+
+  // --- data --------------------------------------------------------------------------------
+
+  /** Load what is seen and as much again on either side, on whole hours, so that pages share it. */
+  async load() {
+    const round = Math.max(HOUR, this.window.length / 4);
+    const since = Math.floor((this.window.start - this.window.length / 2) / round) * round;
+    const until = Math.ceil((this.window.end + this.window.length / 2) / round) * round;
+    const { signal } = this.page;
+    const [data, hosts] = await Promise.all([loadTimeline(since, until, signal), get("v1/hosts", { signal })]);
+    this.data = data;
+    this.hosts = hosts.hosts;
+    this.layOut();
+  }
+
+  layOut() {
+    if (!this.data) return;
+    const rows = this.wanted.by === "host"
+      ? hostRows(this.data, this.hosts, this.wanted) : leaseRows(this.data, this.wanted);
+    this.rows = [...this.waiting(), ...rows];
+    this.scroller.hidden = this.strip.hidden = this.wanted.table;
+    this.picture.hidden = this.wanted.table;
+    this.tableBox.hidden = !this.wanted.table;
+    this.sizeRows();
+    this.describe(rows);
+    this.redraw();
+  }
+
+  waiting() {
+    const rows = waitingRows(this.data, this.wanted);
+    if (!rows.length) return [];
+    const heading = { heading: true, key: "waiting", name: t("waitingRows"), count: rows.length, bars: [], lanes: 1 };
+    const hosts = { heading: true, key: "hosts", name: t(this.wanted.by === "host" ? "hosts" : "navLeases"), count: this.wanted.by === "host" ? this.data.hosts.length : this.data.leases.size, bars: [], lanes: 1 };
+    return [heading, ...rows.slice(0, 12), hosts];
+  }
+
+  describe(rows) {
+    const parts = [t(this.wanted.by === "host" ? "hostsShown" : "leases", { count: rows.length })];
+    if (!this.data.complete) parts.push(t("incomplete"));
+    this.said.textContent = parts.join(" · ");
+    this.canvas.setAttribute("aria-label", t("timelineLabel", {
+      rows: rows.length, leases: this.data.leases.size, waiting: this.data.waiting.length,
+    }));
+    if (this.wanted.table) fill(this.tableBox, tableOf(this.data, this.window, this.wanted.search));
+  }
+
+  // --- what is seen --------------------------------------------------------------------------
+
+  get left() {
+    return this.width < 560 ? 84 : this.wanted.by === "lease" ? 200 : 150;
+  }
+
+  get plotWidth() {
+    return this.width - this.left;
+  }
+
+  get rowHeight() {
+    return HEIGHTS[this.wanted.rows];
+  }
+
+  get view() {
+    return {
+      start: this.window.start, end: this.window.end, left: this.left,
+      scroll: this.scroller.scrollTop, rowHeight: this.rowHeight,
+    };
+  }
+
+  timeAt(x) {
+    return this.painter.timeAt(x, this.view);
+  }
+
+  resize() {
+    const box = this.scroller.getBoundingClientRect();
+    if (!box.width) return;
+    this.width = this.scroller.clientWidth;
+    this.height = this.scroller.clientHeight;
+    this.painter.resize(this.width, this.height);
+    this.stripPainter.resize(this.width, STRIP);
+    this.sizeRows();
+    this.redraw();
+  }
+
+  sizeRows() {
+    const whole = AXIS + this.rows.length * this.rowHeight;
+    this.spacer.style.height = `${Math.max(0, whole - (this.height || 0))}px`;
+  }
+
+  recolour() {
+    this.painter.recolour();
+    this.stripPainter.recolour();
+    this.redraw();
+  }
+
+  moved() {
+    const { data, window } = this;
+    if (!data || window.start < data.since || window.end > data.until) this.fetch();
+    else if (window.length < (data.until - data.since) / 12) this.fetch();
+    this.remember();
+    this.redraw();
+  }
+
+  redraw() {
+    if (this.drawing === null) this.drawing = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    this.drawing = null;
+    if (!this.data || !this.width || this.wanted.table) return;
+    const marks = {
+      now: now(), words: this.wanted.search.trim().toLowerCase(), lease: this.picked ?? this.hovered?.id ?? null,
+      selection: this.selection, use: { since: this.data.since, step: this.data.step },
+    };
+    this.painter.draw(this.view, this.rows, marks);
+    drawStrip(this.stripPainter, this.data.load, this.view, this.data.since);
+  }
+
+  tick() {
+    if (document.hidden) return;
+    if (this.window.ahead) this.window.pan(0);
+    else this.redraw();
+  }
+
+  remember = atMostEvery(300, () => {
+    if (this.page.signal.aborted) return;
+    const { by, hosts, order, rows, search, table } = this.wanted;
+    const other = (value, usual) => (value === usual ? "" : value);
+    note("timeline", "", {
+      from: iso(Math.round(this.window.start / 1000) * 1000), hours: Number((this.window.length / HOUR).toFixed(2)),
+      by: other(by, "host"), hosts: other(hosts, "all"), order: other(order, "name"), rows: other(rows, "normal"),
+      search, ahead: this.window.ahead ? "yes" : "", show: table ? "table" : "",
+    });
+  });
+
+  /** Change what is wanted, and show it. */
+  want(changes) {
+    Object.assign(this.wanted, changes);
+    this.scroller.scrollTop = 0;
+    this.layOut();
+    if (!this.wanted.table) this.resize();
+    this.remember();
+  }
+
+  toNow() {
+    this.window.set(now() - this.window.length / 8, now() + (this.window.length * 7) / 8);
+  }
+
+  // --- pointing and choosing --------------------------------------------------------------------
+
+  rowAt(y) {
+    if (y < AXIS) return null;
+    return this.rows[Math.floor((y - AXIS + this.scroller.scrollTop) / this.rowHeight)] || null;
+  }
+
+  entryAt({ x, y }) {
+    const row = this.rowAt(y);
+    if (!row) return null;
+    const index = this.rows.indexOf(row);
+    const inside = (y - AXIS + this.scroller.scrollTop - index * this.rowHeight) / this.rowHeight;
+    const lane = Math.min(row.lanes - 1, Math.max(0, Math.floor(inside * row.lanes)));
+    const near = ((this.window.length / this.plotWidth) * 3);
+    const time = this.timeAt(x);
+    const found = row.bars.filter(({ entry, lane: at }) =>
+      at === lane && entry.start - near <= time && time < entry.end + near);
+    return found.length ? found.at(-1).entry : null;
+  }
+
+  hover(place) {
+    const entry = place && place.x > this.left ? this.entryAt(place) : null;
+    if (entry !== this.hovered) this.redraw();
+    this.hovered = entry;
+    this.canvas.classList.toggle("over-bar", Boolean(entry));
+    if (entry) this.tip.show(entry, place, this.width, this.data);
+    else this.tip.hide();
+  }
+
+  click(place) {
+    const row = this.rowAt(place.y);
+    if (place.x <= this.left && row?.lease) return this.pick(row.lease.id);
+    const entry = place.x > this.left ? this.entryAt(place) : null;
+    return this.pick(entry ? entry.id : null);
+  }
+
+  pick(id) {
+    this.picked = id;
+    this.details.show(id);
+    this.redraw();
+  }
+
+  /** With keys: the next lease that is seen, or the page of the one that is picked. */
+  openNext(by) {
+    if (!by) {
+      if (this.picked !== null) location.hash = address("leases", this.picked);
+      return;
+    }
+    const seen = [...this.data.leases.values()].filter((lease) => lease.entries.some(
+      (entry) => entry.start < this.window.end && entry.end > this.window.start));
+    if (!seen.length) return;
+    const at = seen.findIndex((lease) => lease.id === this.picked);
+    this.pick(seen[(at + by + seen.length) % seen.length].id);
+  }
+
+  select(from, to) {
+    if (!from) this.selection = null;
+    else {
+      const [start, end] = rounded(this.timeAt(from.x), this.timeAt(to.x), this.window.length);
+      this.selection = { from: start, to: end, top: Math.min(from.y, to.y), bottom: Math.max(from.y, to.y) };
+    }
+    this.redraw();
+  }
+
+  chosen() {
+    const { from, to, top, bottom } = this.selection;
+    const first = Math.max(0, Math.floor((top - AXIS + this.scroller.scrollTop) / this.rowHeight));
+    const last = Math.floor((bottom - AXIS + this.scroller.scrollTop) / this.rowHeight);
+    const hosts = this.rows.slice(first, last + 1).filter((row) => row.host !== undefined).length;
+    location.hash = address("ask", "", { start: iso(from), seconds: (to - from) / 1000, count: Math.max(1, hosts) });
+  }
+}

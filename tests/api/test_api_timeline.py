@@ -1,0 +1,100 @@
+"""The timeline in rows of numbers, and trials, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from api_service import wanted
+from live_service import LiveService
+
+from haizea.api import timelines
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LiveService]:
+    with LiveService(hosts=8) as running:
+        yield running
+
+
+def test_rows_say_what_the_schedule_says(service: LiveService) -> None:
+    with service.client("anna") as anna, service.client("rita") as rita:
+        asked = [anna.post("/v1/leases", json=wanted(n)).json()["lease"]["id"] for n in (2, 3)]
+        shown = rita.get("/v1/timeline").json()
+        listed = rita.get("/v1/schedule", params={"limit": 500}).json()["reservations"]
+    assert shown["complete"]
+    assert shown["use"] is None
+    assert {lease["id"] for lease in shown["leases"]} >= set(asked)
+    rows = shown["reservations"]
+    assert len(rows) == len(listed)
+    for row, entry in zip(rows, listed, strict=True):
+        lease, purpose, start, end, firm, share, *runs = row
+        assert (lease, shown["purposes"][purpose]) == (entry["lease"], entry["purpose"])
+        assert (firm, share) == (int(entry["firm"]), 100)
+        assert end - start <= 600
+        hosts = [
+            shown["hosts"][first + more]
+            for first, count in zip(runs[::2], runs[1::2], strict=True)
+            for more in range(count)
+        ]
+        assert hosts == [place["host"] for place in entry["places"]]
+
+
+def test_a_user_is_told_how_full_hosts_are_and_not_by_whom(service: LiveService) -> None:
+    with service.client("bert") as bert:
+        lease = bert.post("/v1/leases", json=wanted(8, start="+2h")).json()["lease"]["id"]
+    with service.client("anna") as anna:
+        shown = anna.get("/v1/timeline").json()
+    assert lease not in {row[0] for row in shown["reservations"]}
+    at = 7200 // shown["step"] + 1
+    assert all(len(row) * shown["step"] >= 86_400 for row in shown["use"])
+    assert {row[at] for row in shown["use"]} == {"9"}
+    assert {row[-1] for row in shown["use"]} == {"0"}
+
+
+def test_what_is_too_much_is_left_out_and_said(
+    service: LiveService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timelines, "MOST_RESERVATIONS", 1)
+    with service.client("anna") as anna, service.client("olga") as olga:
+        anna.post("/v1/leases", json=wanted(1, start="+5h"))
+        anna.post("/v1/leases", json=wanted(1, start="+6h"))
+        shown = olga.get("/v1/timeline").json()
+    assert not shown["complete"]
+    assert len(shown["reservations"]) == 1
+
+
+@pytest.mark.parametrize("days", [-1, 401])
+def test_a_time_that_is_none_is_refused(service: LiveService, days: int) -> None:
+    ends = {-1: "2025-12-31T00:00:00Z", 401: "2027-02-06T00:00:00Z"}[days]
+    with service.client("anna") as anna:
+        answer = anna.get("/v1/timeline", params={"since": "2026-01-01T00:00:00Z", "until": ends})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "body",
+    [wanted(2, start="+9h"), wanted(8, start="+2h"), wanted(8, start="now"), wanted(1), wanted(9)],
+    ids=["fits", "is taken", "not now", "waits or not", "is too much"],
+)
+def test_a_trial_says_what_a_request_leads_to(
+    service: LiveService, body: dict[str, object]
+) -> None:
+    with service.client("anna") as anna:
+        before = service.manager.last_event_id()
+        tried = anna.post("/v1/leases/trial", json=body)
+        assert tried.status_code == 200, tried.text
+        assert service.manager.last_event_id() == before, "nothing has happened"
+        asked = anna.post("/v1/leases", json=body).json()
+        anna.delete(f"/v1/leases/{asked['lease']['id']}")
+    told = tried.json()
+    assert told["lease"]["id"] == 0
+    assert told["outcome"] == asked["outcome"]
+    assert told["lease"]["code"] == asked["lease"]["code"]
+    assert (told["offer"] is None) == (asked["offer"] is None)
+
+
+def test_a_trial_takes_what_a_request_takes(service: LiveService) -> None:
+    with service.client("anna") as anna:
+        assert anna.post("/v1/leases/trial", json={"nodes": []}).status_code == 422
+        assert anna.post("/v1/leases/trial", content=b"\xff").status_code == 422

@@ -1,0 +1,82 @@
+"""Asking for machines in a real browser: the live answer, wrong input, and the same in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from browser import Visit, WebService
+from playwright.sync_api import expect
+
+from haizea.service.drafts import parse_lease
+
+Begin = Callable[..., Visit]
+
+
+def test_the_answer_is_there_while_one_types(visit: Begin, service: WebService) -> None:
+    service.ask("bert", 8, start="now", duration=7200)
+    someone = visit("anna", "#/ask")
+    page = someone.page
+    answer = page.locator(".answer")
+    expect(answer).to_contain_text("is expected to start about")
+    page.get_by_label("Length").fill("two moons")
+    expect(answer).to_contain_text("two moons")
+    page.get_by_label("Length").fill("30m")
+    page.get_by_role("button", name="Now or never").click()
+    expect(answer).to_contain_text("Does not fit.")
+    page.get_by_role("button", name="At a time").click()
+    page.get_by_label("How many").fill("9")
+    expect(answer).to_contain_text("Does not fit.")
+    page.get_by_label("How many").fill("1")
+    start = page.get_by_label("Start")
+    start.fill(page.evaluate("new Date(Date.now() + 36e5).toISOString().slice(0, 16)"))
+    expect(answer).to_contain_text("The nearest start that fits:")
+    someone.check_access()
+    someone.picture("ask")
+    page.get_by_role("button", name="Take it").click()
+    expect(answer).to_contain_text("Fits: runs from")
+    page.get_by_label("Label").fill("from a page")
+    with service.client("anna") as anna:
+        assert anna.get("/v1/leases").json()["leases"] == [], "nothing was asked for yet"
+    page.get_by_role("button", name="Ask for them").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("from a page")
+    expect(page.locator(".title-row .mark")).to_have_text("Scheduled")
+
+
+def test_what_is_wrong_is_said_and_nothing_is_asked_for(visit: Begin, service: WebService) -> None:
+    someone = visit("anna", "#/ask")
+    page = someone.page
+    page.get_by_label("Length").fill("")
+    page.get_by_role("button", name="Ask for them").click()
+    expect(page.get_by_role("alert").filter(has_text="duration")).to_be_visible()
+    page.get_by_label("Length").fill("1h")
+    page.get_by_label("How many").fill("0")
+    page.get_by_role("button", name="Ask for them").click()
+    expect(page.get_by_role("alert").filter(has_text="count")).to_be_visible()
+
+
+def test_the_same_can_be_copied(visit: Begin) -> None:
+    someone = visit("anna", "#/ask", timezone_id="Asia/Tokyo")
+    page = someone.page
+    page.get_by_label("How many").fill("2")
+    page.get_by_label("Label").fill("it's mine: yes")
+    text = page.locator("pre.code")
+    expect(text).to_have_text(
+        "haizea request -t best_effort -d 1h -n 2 -c 100% -m 1024 -L 'it'\\''s mine: yes'"
+    )
+    page.get_by_role("button", name="curl").click()
+    expect(text).to_contain_text("/v1/leases -H 'Content-Type: application/json'")
+    page.get_by_role("button", name="Other nodes too").click()
+    page.get_by_role("button", name="At a time").click()
+    page.get_by_label("Start").fill("2031-05-06T09:00")
+    page.get_by_role("button", name="YAML").click()
+    draft = parse_lease(text.inner_text().encode(), "application/yaml", 0)
+    assert [count for count, _ in draft.nodes] == [2, 2]
+    page.get_by_role("button", name="Command").click()
+    assert '"label": "it\'s mine: yes"' in text.inner_text()
+    assert draft.start == 1_935_878_400, "nine o'clock in Tokyo"
+
+
+def test_a_reader_has_no_form(visit: Begin) -> None:
+    someone = visit("rita", "#/ask")
+    expect(someone.page.get_by_text("A reader sees all")).to_be_visible()
+    expect(someone.page.get_by_role("link", name="Ask", exact=True)).to_have_count(0)

@@ -1,0 +1,197 @@
+"""The timeline and the site's page, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from browser import Visit, WebService
+from playwright.sync_api import expect
+
+Begin = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leases(service: WebService) -> dict[str, int]:
+    """Some of each kind, on eight hosts."""
+    answers = {
+        "now": service.ask("anna", 2, start="now", label="mine now"),
+        "bert's": service.ask("bert", 3, start="now", label="bert's run"),
+        "later": service.ask("anna", 8, start="+3h", label="mine later"),
+        "waits": service.ask("bert", 8, label="bert waits"),
+    }
+    return {name: answer["lease"]["id"] for name, answer in answers.items()}
+
+
+def drawn(visit: Visit) -> None:
+    """Wait until the timeline is there."""
+    expect(visit.page.locator("canvas.plot")).to_have_attribute("aria-label", VISIBLE)
+
+
+VISIBLE = re.compile(r"^Timeline: \d+ rows")
+
+
+def colours(visit: Visit) -> int:
+    """Number of different colours in the picture: many, where something is drawn."""
+    script = """() => {
+      const canvas = document.querySelector("canvas.plot");
+      const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    return int(visit.page.evaluate(script))
+
+
+def point_at(visit: Visit, row: int, hours: float, window: float = 24) -> tuple[float, float]:
+    """The place on the picture of so many hours from its beginning, in a row."""
+    box = visit.page.locator("canvas.plot").bounding_box()
+    assert box is not None
+    left = 150
+    x = box["x"] + left + (box["width"] - left) * hours / window
+    return x, box["y"] + 40 + 24 * row + 12
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_bar_tells_whose_it_is_and_why(visit: Begin, leases: dict[str, int], scheme: str) -> None:
+    someone = visit("olga", "#/timeline", color_scheme=scheme)
+    page = someone.page
+    drawn(someone)
+    assert colours(someone) > 20
+    someone.picture(f"timeline-{scheme}")
+    someone.check_access()
+    # Rows: a heading, who waits, a heading, the hosts. Now is at the third hour.
+    page.mouse.move(*point_at(someone, 3, 3.3))
+    expect(page.locator(".tip")).to_contain_text("mine now")
+    page.mouse.click(*point_at(someone, 3, 3.3))
+    expect(page.locator(".details")).to_contain_text(f"Lease {leases['now']}")
+    expect(page.locator(".details")).to_contain_text("2 × 4 cores, 8 GB")
+    someone.check_access()
+    page.get_by_role("link", name=f"Lease {leases['now']}").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("mine now")
+
+
+def test_a_user_sees_own_leases_and_how_full_hosts_are(visit: Begin) -> None:
+    someone = visit("anna", "#/timeline?show=table")
+    page = someone.page
+    expect(page.get_by_role("link", name="mine now").first).to_be_visible()
+    expect(page.get_by_text("bert")).to_have_count(0)
+    someone.check_access()
+    page.get_by_role("button", name="As a table").click()
+    drawn(someone)
+    assert colours(someone) > 10
+    someone.picture("timeline-user")
+
+
+def test_every_view_has_its_own_address(visit: Begin) -> None:
+    someone = visit("rita", "#/timeline")
+    page = someone.page
+    drawn(someone)
+    page.get_by_role("button", name="Week").click()
+    page.get_by_role("button", name="By lease").click()
+    page.get_by_label("Search").fill("bert")
+    expect(page.locator(".under")).to_contain_text("1 lease")
+    someone.until("location.hash.includes('search=bert')")
+    assert "hours=168" in page.url
+    page.reload()
+    expect(page.locator(".under")).to_contain_text("1 lease")
+    expect(page.get_by_role("button", name="By lease")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Ask by dragging")).to_have_count(0)
+
+
+def test_the_timeline_moves_by_pointer_and_by_keys(visit: Begin) -> None:
+    someone = visit("olga", "#/timeline")
+    page = someone.page
+    drawn(someone)
+    window = "new URLSearchParams(location.hash.split('?')[1]).get('from')"
+    page.locator("canvas.plot").focus()
+    page.keyboard.press("ArrowRight")
+    someone.until(f"{window} !== null")
+    before = page.evaluate(window)
+    page.mouse.move(*point_at(someone, 12, 12))
+    page.mouse.down()
+    page.mouse.move(*point_at(someone, 12, 6), steps=5)
+    page.mouse.up()
+    someone.until(f"{window} > '{before}'")
+    page.keyboard.press("+")
+    someone.until("location.hash.includes('hours=16.8')")
+    page.keyboard.press("n")
+    page.keyboard.press("]")
+    expect(page.locator(".details")).to_contain_text("Lease")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Lease")
+
+
+def test_a_time_is_asked_for_by_dragging(visit: Begin, service: WebService) -> None:
+    someone = visit("anna", "#/timeline")
+    page = someone.page
+    drawn(someone)
+    page.get_by_role("button", name="Ask by dragging").click()
+    page.mouse.move(*point_at(someone, 2, 12))
+    page.mouse.down()
+    page.mouse.move(*point_at(someone, 4, 14), steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="Ask for machines")).to_be_visible()
+    expect(page.get_by_label("How many")).to_have_value("3")
+    expect(page.locator(".answer")).to_contain_text("Fits: runs from")
+    page.get_by_role("button", name="Ask for them").click()
+    expect(page.locator(".title-row .mark")).to_have_text("Scheduled")
+    expect(page.locator(".facts")).to_contain_text("3 × 4 cores, 8 GB")
+
+
+def test_the_timeline_follows_what_others_do(visit: Begin, service: WebService) -> None:
+    someone = visit("rita", "#/timeline?show=table")
+    page = someone.page
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    lease = service.ask("anna", 1, start="+8h", label="just asked for")["lease"]["id"]
+    expect(page.get_by_role("link", name="just asked for")).to_be_visible()
+    with service.client("anna") as anna:
+        anna.delete(f"/v1/leases/{lease}")
+    expect(page.get_by_role("link", name="just asked for")).to_have_count(0)
+
+
+def test_the_timeline_is_on_a_phone(visit: Begin) -> None:
+    phone = {"width": 390, "height": 800}
+    someone = visit("anna", "#/timeline", viewport=phone, has_touch=True)
+    drawn(someone)
+    someone.check_access()
+    someone.picture("timeline-phone")
+    assert someone.page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+
+
+@pytest.mark.parametrize("name", ["anna", "olga"])
+def test_the_site_shows_hosts_and_who_is_on_them(visit: Begin, name: str) -> None:
+    someone = visit(name, "#/site")
+    page = someone.page
+    expect(page.get_by_role("rowheader", name="host-1", exact=True)).to_be_visible()
+    expect(page.get_by_label("Health")).to_contain_text("of 8 are up")
+    page.get_by_role("button", name="Over time").first.click()
+    expect(page.locator(".steps li").first).to_be_visible()
+    someone.check_access()
+    someone.picture(f"site-{name}")
+    expect(page.get_by_role("link", name="Tokens")).to_have_count(1 if name == "olga" else 0)
+
+
+def test_events_are_shown_as_they_happen(visit: Begin, service: WebService) -> None:
+    someone = visit("olga", "#/site/events")
+    page = someone.page
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    lease = service.ask("bert", 1, start="+9h")["lease"]["id"]
+    expect(page.get_by_text(f"lease {lease} of bert asked for: ar")).to_be_visible()
+    someone.check_access()
+
+
+def test_an_operator_makes_and_revokes_tokens(visit: Begin, service: WebService) -> None:
+    someone = visit("olga", "#/site/tokens")
+    page = someone.page
+    page.get_by_label("Name").fill("new one")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".secret")).to_have_count(0)
+    page.get_by_label("Name").fill("carla")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".secret code")).to_contain_text("hz_")
+    someone.check_access()
+    someone.go("#/leases")
+    someone.go("#/site/tokens")
+    page.get_by_role("row", name="carla").get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("row", name="carla")).to_contain_text("revoked")
