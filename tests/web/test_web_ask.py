@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from browser import Visit, WebService
 from playwright.sync_api import expect
@@ -73,7 +74,7 @@ def test_the_same_can_be_copied(visit: Begin) -> None:
     assert [count for count, _ in draft.nodes] == [2, 2]
     page.get_by_role("button", name="Command").click()
     assert '"label": "it\'s mine: yes"' in text.inner_text()
-    assert draft.start == 1_935_878_400, "nine o'clock in Tokyo"
+    assert draft.start == datetime(2031, 5, 6, tzinfo=UTC).timestamp(), "nine o'clock in Tokyo"
 
 
 def test_a_reader_has_no_form(visit: Begin) -> None:

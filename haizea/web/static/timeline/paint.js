@@ -108,7 +108,8 @@ export class Painter {
     for (const bar of row.bars) {
       const { entry } = bar;
       if (entry.start >= view.end || entry.end <= view.start) continue;
-      this.drawBar(entry, top + inset + bar.lane * lane, Math.max(1, lane - 1), view, marks);
+      const lanes = bar.lane < 0 ? [top, rowHeight - 1] : [top + inset + bar.lane * lane, Math.max(1, lane - 1)];
+      this.drawBar(entry, ...lanes, view, marks);
     }
     if (row.status) this.drawStatus(row.status, top, view);
     pen.restore();
@@ -149,8 +150,9 @@ export class Painter {
     const dim = marks.words && !entryFits(entry, marks.words);
     pen.globalAlpha = dim ? 0.2 : 1;
     const { fill, line, dash, hatch } = this.style(kind);
-    const thin = kind === "sleep" && height > 6;
-    const [y, tall] = thin ? [top + height / 2 - 2, 4] : [top, height];
+    // Whoever sleeps holds nothing: a thin line at the foot of the row.
+    const thin = kind === "sleep";
+    const [y, tall] = thin ? [top + height - 3, 3] : [top, height];
     if (fill) {
       pen.fillStyle = hatch && tall > 4 ? this.hatch(fill, line) : fill;
       pen.fillRect(from, y, width, tall);
@@ -183,7 +185,7 @@ export class Painter {
       case "plan": return { fill: c["plan-ground"], line: c.plan };
       case "maybe": return { fill: c.surface, line: c.plan, dash: [4, 3] };
       case "expected": return { fill: null, line: c.wait, dash: [2, 3] };
-      case "sleep": return { fill: c["sleep-ground"], line: c.sleep };
+      case "sleep": return { fill: c.sleep };
       case "prepare": return { fill: c["work-ground"], line: c.work, hatch: true };
       default: return { fill: c["sleep-ground"], line: c.sleep, hatch: true };
     }

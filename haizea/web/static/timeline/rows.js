@@ -4,8 +4,12 @@ import { Timeline } from "./data.js";
 /** A row for each host that the filter leaves, with what is on it side by side. */
 export function hostRows(data, hosts, wanted) {
   const onHost = data.hosts.map(() => []);
-  for (const entry of [...data.entries, ...data.sleeps]) {
+  for (const entry of data.entries) {
     for (const host of Timeline.hostsOf(entry)) onHost[host]?.push(entry);
+  }
+  const asleep = data.hosts.map(() => []);
+  for (const entry of data.sleeps) {
+    for (const host of Timeline.hostsOf(entry)) asleep[host]?.push({ entry, lane: -1 });
   }
   const known = new Map(hosts.map((host) => [host.name, host]));
   const words = wanted.search.trim().toLowerCase();
@@ -16,7 +20,7 @@ export function hostRows(data, hosts, wanted) {
     if (words && !name.toLowerCase().includes(words) && !onHost[index].some((entry) => entryFits(entry, words))) return;
     const bars = inLanes(onHost[index]);
     rows.push({
-      name, key: index, host: index, bars: bars.bars, lanes: bars.lanes, group: groupOf(name),
+      name, key: index, host: index, bars: [...asleep[index], ...bars.bars], lanes: bars.lanes, group: groupOf(name),
       use: data.use ? data.use[index] : null,
       status: host && host.status !== "up" ? host : null,
     });

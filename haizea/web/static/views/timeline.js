@@ -261,7 +261,7 @@ class TimelineView {
     const near = ((this.window.length / this.plotWidth) * 3);
     const time = this.timeAt(x);
     const found = row.bars.filter(({ entry, lane: at }) =>
-      at === lane && entry.start - near <= time && time < entry.end + near);
+      (at === lane || at < 0) && entry.start - near <= time && time < entry.end + near);
     return found.length ? found.at(-1).entry : null;
   }
 
