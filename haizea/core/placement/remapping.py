@@ -11,7 +11,7 @@ on the hosts looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from haizea.core.capacity.hold import Hold
@@ -20,6 +20,7 @@ from haizea.core.model.allocation import Apart
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, spare_bits
+from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.swapping import Swapping
@@ -28,6 +29,10 @@ from haizea.core.placement.swapping import Swapping
 _MOST_HOSTS = 64
 #: To find these among so many takes as long as to look at one.
 _GLANCED_AT = 16
+#: The first from what is there, each with the same share of the effort.
+_MOST_TRIES = 4
+#: A try that looks at each host less often than that is not worth while.
+_LEAST_LOOKS = 450
 
 
 class Effort:
@@ -73,11 +78,46 @@ def remap(
         hosts = swapping.hosts(demand.count, demand.allowed)
         if hosts is not None:
             return Remapped(hosts, _moves(canvas))
-    canvas = Canvas(table, planned)
-    asked = canvas.units(-1, demand, (), start, end)
-    if not _Search(canvas, effort).place(asked):
-        return None
-    return Remapped(hosts_of(asked, demand.count), _moves(canvas))
+    return _by_search(table, planned, demand, start, end, effort)
+
+
+def _by_search(
+    table: SlotTable, planned: Planned, demand: Demand, start: int, end: int, effort: Effort
+) -> Remapped | None:
+    """Hosts found by putting units out of each other's way, from what is there or all anew."""
+    up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
+    small = len(up) <= _MOST_HOSTS
+    tries = 1
+    if small and up:
+        tries = max(1, min(_MOST_TRIES, effort.left // (_LEAST_LOOKS * len(up))))
+    share = effort.left // tries
+    for attempt in range(tries):
+        canvas = Canvas(table, planned)
+        asked = canvas.units(-1, demand, (), start, end)
+        if small and not attempt and cannot_be_packed(canvas, up, asked, start, end):
+            return None
+        if attempt:
+            asked_first = _taken_off(canvas, up, start, end) + asked
+            homeless = sorted(asked_first, key=lambda u: (_work(u), -u.lease_id, u.place))
+        else:
+            homeless = list(reversed(asked))
+        one = Effort(share)
+        found = _Search(canvas, one, attempt).place(homeless)
+        effort.left -= share - one.left
+        if found:
+            return Remapped(hosts_of(asked, demand.count), _moves(canvas))
+    return None
+
+
+def _taken_off(canvas: Canvas, hosts: list[int], start: int, end: int) -> list[Unit]:
+    """Take all that may be moved off the hosts, as far as it is about then."""
+    near = [unit for host in hosts for unit in canvas.overlapping(host, start, end)]
+    first = min([unit.start for unit in near], default=start)
+    last = max([unit.end for unit in near], default=end)
+    taken = [unit for host in hosts for unit in canvas.overlapping(host, first, last) if unit.nodes]
+    for unit in taken:
+        canvas.take(unit)
+    return taken
 
 
 def _moves(canvas: Canvas) -> list[Move]:
@@ -155,18 +195,21 @@ class _Halves:
 class _Search:
     """Puts units on hosts, moving others out of the way."""
 
-    def __init__(self, canvas: Canvas, effort: Effort) -> None:
+    def __init__(self, canvas: Canvas, effort: Effort, attempt: int) -> None:
         self._canvas = canvas
+        self._attempt = attempt
+        self._steps = 0
         self._effort = effort
         #: Hosts that may have room, for a size over a time; on large sites they take long to find.
         self._promising: dict[tuple[Capacity, int, int], HostSet] = {}
         table = canvas.table
         self._up = ((1 << len(table.capacities)) - 1) & ~table.shut
 
-    def place(self, units: Sequence[Unit]) -> bool:
-        """Place the units; whether it was possible."""
-        canvas, homeless = self._canvas, list(reversed(units))
+    def place(self, homeless: list[Unit]) -> bool:
+        """Place the units, from the last on; whether it was possible."""
+        canvas = self._canvas
         while homeless:
+            self._steps += 1
             unit = homeless.pop()
             found = self._best(unit)
             if found is None:
@@ -177,7 +220,9 @@ class _Search:
             canvas.put(unit, host)
             if evicted:
                 unit.refused += 1
-                homeless += sorted(evicted, key=_work)
+                evicted = sorted(evicted, key=_work)
+                # Who was put out waits for all others, where all are placed anew.
+                homeless = [*evicted, *homeless] if self._attempt else [*homeless, *evicted]
             if self._effort.left <= 0:
                 return not homeless
         return True
@@ -208,16 +253,23 @@ class _Search:
     ) -> tuple[int, list[Unit]] | None:
         """The host that units leave most easily, so that this one fits, and which ones."""
         cheapest: tuple[int, int, int] | None = None
-        evicted: list[Unit] = []
+        chosen, evicted = -1, list[Unit]()
+        tie = self._tie
         for host, there, foes in full:
             self._effort.left -= 1
             leaving = self._leaving(host, unit, there, foes)
             if leaving is None:
                 continue
-            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), host
+            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), tie(host)
             if cheapest is None or cost < cheapest:
-                cheapest, evicted = cost, leaving
-        return None if cheapest is None else (cheapest[2], evicted)
+                cheapest, chosen, evicted = cost, host, leaving
+        return None if cheapest is None else (chosen, evicted)
+
+    def _tie(self, host: int) -> int:
+        """The order of hosts that are as good: another one at each step of each further try."""
+        if not self._attempt:
+            return host
+        return (host + 1) * (self._attempt * 7919 + self._steps) * 2654435761 >> 8 & 0xFFFFFF
 
     def _leaving(
         self, host: int, unit: Unit, there: list[Unit], foes: list[Unit]
