@@ -262,6 +262,14 @@ class ImageTransfer:
         required=_CACHES,
         example="20480",
     )
+    diskimage_ahead_mb: int = option(
+        "diskimage-ahead-size",
+        Integer("MB", least=0),
+        "Multicasts go ahead, to all hosts, for leases that wait, so that these may start on"
+        " any of them: as long as no host has more than this of images that are needed. 0: an"
+        " image is sent when hosts are chosen, to these alone.",
+        default="20480",
+    )
     force_imagetransfer_seconds: int | None = option(
         "force-imagetransfer-time",
         Duration(),

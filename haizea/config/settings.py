@@ -38,10 +38,13 @@ def _image_settings(config: Config) -> ImageSettings | None:
         return None
     transfer = config.deploy_imagetransfer
     cached = transfer.diskimage_reuse is ImageReuse.IMAGE_CACHES
+    cache_mb = (transfer.diskimage_cache_mb or 0) if cached else 0
+    ahead_mb = transfer.diskimage_ahead_mb
     return ImageSettings(
         mechanism=transfer.transfer_mechanism,
         avoid_redundant=transfer.avoid_redundant_transfers,
-        cache_mb=(transfer.diskimage_cache_mb or 0) if cached else 0,
+        cache_mb=cache_mb,
+        ahead_mb=min(ahead_mb, cache_mb) if cached else ahead_mb,
         bandwidth_mbps=config.simulation.imagetransfer_bandwidth_mbps,
         force_transfer_seconds=transfer.force_imagetransfer_seconds,
     )

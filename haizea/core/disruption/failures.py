@@ -170,10 +170,17 @@ class Trouble:
             if lease is not None and lease.plan is not None and lease.hold.hosts >> host_id & 1:
                 self.lost_host(lease, host_id, reason)
         for lease in list(schedule.leases.values()):
-            images_there = lease.bound is not None and not lease.saved and host_id in lease.bound
-            if images_there and not lease.started:
+            if lease.started or lease.saved:
+                continue
+            images_there = lease.bound is not None and host_id in lease.bound
+            if images_there or (lease.plan is None and self._is_coming(lease, host_id)):
                 self._repair.prepare_again(lease, reason)
         schedule.host_table.note(host_id, "down", said)
+
+    def _is_coming(self, lease: Lease, host_id: int) -> bool:
+        """Tell whether an image is on its way to the host for a lease that waits."""
+        preparation = self._schedule.preparation
+        return preparation is not None and bool(preparation.coming(lease.id) >> host_id & 1)
 
     def lost_host(self, lease: Lease, host_id: int, reason: Reason) -> None:
         """A lease cannot have a host any more, from now on."""

@@ -63,9 +63,25 @@ class ImageStore:
                 copy.needed_by.add(lease_id)
         self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
 
-    def done(self, image: DiskImage, lease_id: int, now: int) -> None:
-        """A lease needs its image no more."""
-        for host in hosts_in(self._needs.pop(lease_id, 0)):
+    def kept_for(self, lease_id: int) -> HostSet:
+        """Hosts where a copy stays because the lease needs it or may."""
+        return self._needs.get(lease_id, 0)
+
+    def share(self, lease_id: int, other_id: int) -> None:
+        """A lease may use the copies that stay for another one, of the same image, as well."""
+        hosts = self._needs.get(other_id, 0)
+        for host in hosts_in(hosts):
+            for copy in self._copies.get(host, {}).values():
+                if other_id in copy.needed_by:
+                    copy.needed_by.add(lease_id)
+        self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
+
+    def done(self, image: DiskImage, lease_id: int, now: int, but: HostSet = 0) -> None:
+        """A lease needs its image no more, ``but`` on these hosts."""
+        needs = self._needs.pop(lease_id, 0)
+        if needs & but:
+            self._needs[lease_id] = needs & but
+        for host in hosts_in(needs & ~but):
             copies = self._copies.get(host, {})
             for name, copy in list(copies.items()):
                 if copy.image.name == image.name and lease_id in copy.needed_by:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.images.cache import ImageStore
+from haizea.core.images.riders import by_hosts, by_lease, hand_on
 from haizea.core.model.hosts import HostSet, host_set, hosts_in
 from haizea.core.model.lease import DiskImage
 from haizea.core.model.overheads import transfer_seconds
@@ -163,6 +164,20 @@ class Preparation:
             return None
         return Shipment(deadline if new else arrival, new, rides, moves, present)
 
+    def at_once(self, image: DiskImage, riders: dict[int, HostSet], now: int) -> ImageTransfer:
+        """A multicast that begins now, when the link is free for it, for leases that wait."""
+        end = now + self.seconds(image)
+        transfer = ImageTransfer(image, now, end, end, movable=False)
+        transfer.riders.update(riders)
+        self._link.reserve(now, end)
+        self.transfers.append(transfer)
+        return transfer
+
+    def soonest_arrival(self, image: DiskImage, now: int) -> int:
+        """The moment at which the image can have come over the link."""
+        seconds = self.seconds(image)
+        return self._link.earliest(seconds, now) + seconds
+
     def apply(self, lease_id: int, image: DiskImage, shipment: Shipment) -> list[ImageTransfer]:
         """Carry a shipment's plan out; answers the transfers that are new or were moved."""
         for transfer, start, end in shipment.moves:
@@ -190,14 +205,21 @@ class Preparation:
     def finish(self, transfer: ImageTransfer, now: int) -> None:
         """A transfer is over: its image is where it went."""
         self.transfers.remove(transfer)
-        for lease_id, hosts in sorted(transfer.riders.items()):
-            self.store.arrived(transfer.image, hosts, {lease_id}, now)
+        for hosts, leases in by_hosts(transfer.riders):
+            self.store.arrived(transfer.image, hosts, leases, now)
         for lease_id, hosts in sorted(transfer.relying.items()):
             self.store.need(transfer.image, hosts, lease_id)
 
     def pending(self, lease_id: int) -> bool:
         """Tell whether something for the lease is still to come."""
         return any(lease_id in t.riders or lease_id in t.relying for t in self.transfers)
+
+    def coming(self, lease_id: int) -> HostSet:
+        """Hosts to which something for the lease is still to come."""
+        hosts = 0
+        for transfer in self.transfers:
+            hosts |= transfer.riders.get(lease_id, 0)
+        return hosts
 
     def arrival(self, lease_id: int) -> int:
         """Return when the last thing that is still to come for the lease does; something is."""
@@ -213,7 +235,7 @@ class Preparation:
                 continue
             if transfer.begun:
                 result.left.append((transfer, hosts))
-            for other, given in _hand_on(transfer, hosts):
+            for other, given in hand_on(transfer.riders, transfer.relying, hosts):
                 if transfer.begun:
                     result.joined.append((transfer, other, given))
             if not transfer.riders:
@@ -280,8 +302,8 @@ class Preparation:
                 deadline=t.deadline,
                 movable=t.movable,
                 begun=t.begun,
-                riders=_by_lease(t.riders),
-                relying=_by_lease(t.relying),
+                riders=by_lease(t.riders),
+                relying=by_lease(t.relying),
             )
             for t in self.transfers
         )
@@ -365,21 +387,3 @@ class Preparation:
             elif start != transfer.start:
                 moves.append((transfer, start, start + length))
         return moves
-
-
-def _by_lease(hosts: dict[int, HostSet]) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    return tuple((lease, tuple(hosts_in(hosts[lease]))) for lease in sorted(hosts))
-
-
-def _hand_on(transfer: ImageTransfer, hosts: HostSet) -> list[tuple[int, HostSet]]:
-    """Let leases that rely on a transfer to ``hosts`` have it as their own; answers which."""
-    joined: list[tuple[int, HostSet]] = []
-    for other, wanted in sorted(transfer.relying.items()):
-        given = wanted & hosts
-        if given:
-            transfer.riders[other] = transfer.riders.get(other, 0) | given
-            transfer.relying[other] = wanted & ~given
-            hosts &= ~given
-            joined.append((other, given))
-    transfer.relying = {i: wanted for i, wanted in transfer.relying.items() if wanted}
-    return joined

@@ -61,6 +61,12 @@ class ImageSettings:
     cache_mb: int = 0
     bandwidth_mbps: int = 100
     force_transfer_seconds: int | None = None
+    ahead_mb: int = 0
+
+    @property
+    def sends_ahead(self) -> bool:
+        """True if images of waiting leases are sent before their hosts are known."""
+        return self.mechanism is Transfer.MULTICAST and self.ahead_mb > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from haizea.core.placement.shadow import Claim
 from haizea.core.queue.by_count import Counting
 from haizea.core.queue.by_host import Reserving
 from haizea.core.queue.fit_cache import Glance
+from haizea.core.queue.sending import Sending
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -31,7 +32,9 @@ class Queue:
     def __init__(self, schedule: Schedule, reservations: int | None) -> None:
         self._schedule = schedule
         self._claiming: Claiming | None = None
-        if schedule.preparation is None and reservations in (0, 1):
+        preparation = schedule.preparation
+        sent = preparation is None or preparation.settings.sends_ahead
+        if sent and reservations in (0, 1):
             self._claiming = Claiming(schedule, reservations == 1)
         self._counting = Counting(schedule, reservations)
         self._reserving = Reserving(schedule, reservations)
@@ -79,11 +82,15 @@ class Claiming:
         self._planner: Planner = schedule.planner
         self._backfills = backfills
         self._same_hosts = getattr(schedule.planner.mapper, "chooses_alike", False)
+        preparation = schedule.preparation
+        self._sending = None if preparation is None else Sending(schedule, preparation)
 
     def look(self, full: bool, arrived: list[Lease]) -> None:
         """Look at the whole queue, or at new leases alone where that is enough."""
         if full or not self._only_new(arrived):
             self._start_or_claim()
+        if self._sending is not None:
+            self._sending.look()
 
     def _only_new(self, arrived: list[Lease]) -> bool:
         """Look at new leases alone, if that is enough; whether it was."""
@@ -111,7 +118,8 @@ class Claiming:
                 continue
             if not self._backfills:
                 break
-            claim = self._planner.claim(lease, schedule.now)
+            start = schedule.now if self._sending is None else self._sending.arrival(lease)
+            claim = self._planner.claim(lease, start)
             if claim is not None:
                 schedule.make_claim(lease, claim)
                 self._backfill(lease, claim)
@@ -157,8 +165,13 @@ class Claiming:
         )
 
     def _start(self, lease: Lease, claim: Claim | None) -> bool:
-        schedule, now = self._schedule, self._schedule.now
-        plan = self._planner.at(lease, now, claim)
+        schedule, now, planner = self._schedule, self._schedule.now, self._planner
+        if self._sending is not None:
+            missing = self._sending.missing(lease)
+            if missing == EVERYWHERE:
+                return False
+            planner = planner.keeping_off(missing)
+        plan = planner.at(lease, now, claim)
         if plan is None:
             return False
         if plan.sources and self._planner.or_stay(lease, plan, now).start > now:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
 from haizea.core.model.events import HostsLimited, OperationStarted
 from haizea.core.model.hostrules import Allowed, allowed_record
-from haizea.core.model.hosts import Host
-from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.hosts import Host, HostSet, host_set
+from haizea.core.model.lease import DiskImage, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import (
     ACTIVE,
@@ -152,6 +152,8 @@ class Schedule:
 
     def begin(self, lease: Lease, plan: Plan) -> None:
         """Apply the plan of a lease that waited and starts now, and start it."""
+        if self.shipping is not None and not lease.saved:
+            self.shipping.settle(lease, host_set(plan.hosts))
         self.commit(lease, plan)
         self.do_what_is_due()
         if self.claim is not None:
@@ -183,6 +185,17 @@ class Schedule:
             self.book.ended(lease, under_way.purpose)
         self.holdings.give_back(lease)
 
+    def send_ahead(self, image: DiskImage, riders: dict[int, HostSet]) -> None:
+        """Send an image now, for leases that wait, to where each of them may start."""
+        assert self.shipping is not None, "images are managed"
+        self.shipping.send_ahead(image, riders)
+        self.do_what_is_due()
+
+    def share_images(self, lease: Lease, other: Lease) -> None:
+        """A lease that waits may start where another one that waits has the same image."""
+        assert self.preparation is not None, "images are managed"
+        self.preparation.store.share(lease.id, other.id)
+
     def forget_images(self, lease: Lease) -> None:
         """The lease needs its images and their transfers no more."""
         if self.shipping is not None:
@@ -193,6 +206,9 @@ class Schedule:
         self.forget_images(lease)
         lease.bound = None
         self.instant.touched[lease.id] = lease
+        if lease.plan is None:
+            # Its images have to be sent again.
+            self.instant.freed = True
 
     def finish(self, lease: Lease, state: State, reason: Reason, code: str) -> None:
         """The lease is over, in a final state; whatever it held is free."""

@@ -6,7 +6,7 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
 from haizea.core.model.events import ImageStored, OperationEnded, OperationStarted, Purpose
 from haizea.core.model.hosts import HostSet, hosts_in
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import DiskImage, Kind
 from haizea.core.model.members import PREPARING, READY, SCHEDULED
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import SiteRecord
@@ -46,6 +46,24 @@ class Shipping:
             self._agenda.add(transfer.start, START, transfer)
         if lease.request.kind is Kind.BEST_EFFORT:
             lease.bound = lease.plan.hosts
+        self._say_stored()
+
+    def send_ahead(self, image: DiskImage, riders: dict[int, HostSet]) -> None:
+        """Send an image now, for leases that wait, to where each of them may start."""
+        store = self._preparation.store
+        for lease_id in riders:
+            store.need(image, store.hosts_with(image), lease_id)
+        transfer = self._preparation.at_once(image, riders, self._instant.now)
+        self._agenda.add(transfer.start, START, transfer)
+
+    def settle(self, lease: Lease, hosts: HostSet) -> None:
+        """A lease that waited starts on ``hosts``, which have its image: it needs no others."""
+        image, now = lease.request.image, self._instant.now
+        if image is None:
+            return
+        store = self._preparation.store
+        store.need(image, hosts & ~store.kept_for(lease.id), lease.id)
+        store.done(image, lease.id, now, but=hosts)
         self._say_stored()
 
     def forget(self, lease: Lease) -> None:
@@ -95,7 +113,7 @@ class Shipping:
         self._agenda.add(transfer.end, END, transfer)
         for lease_id in transfer.waiting:
             lease = self._book.leases[lease_id]
-            if lease.state is SCHEDULED:
+            if lease.state is SCHEDULED and lease.plan is not None:
                 reason = because(Code.IMAGE_ON_ITS_WAY, image=transfer.image.name)
                 self._book.change(lease, PREPARING, reason)
         for lease_id, hosts in sorted(transfer.riders.items()):
@@ -113,6 +131,9 @@ class Shipping:
                 nowhere = lease.plan is None and lease.expected is None
                 waits = because(Code.WAITS, nodes=lease.demand.count) if nowhere else None
                 self._book.change(lease, READY, waits)
+        if preparation.settings.sends_ahead:
+            # Leases may start where it is now, and the link is free for another.
+            self._instant.freed = True
         self._say_stored()
 
     def _say_started(self, lease_id: int, transfer: ImageTransfer, hosts: HostSet) -> None:
