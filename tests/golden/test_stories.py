@@ -272,9 +272,12 @@ def test_wait_all_but_the_first_wait(run: Run) -> None:
     assert starts == [clock(900 * i) for i in range(8)]
 
 
-def test_wait_with_images_that_are_there_already(run: Run) -> None:
+def test_wait_with_images_that_one_transfer_brings_for_all(run: Run) -> None:
     played = run("example-wait-with-images")
-    assert [lease for lease in played.leases if played.of(lease, "transfer")] == [1]
+    sent = [played.of(lease, "transfer") for lease in range(1, 9)]
+    assert {(len(own), own[0].start, own[0].end) for own in sent} == {
+        (1, sent[0][0].start, sent[0][0].end)
+    }
     starts = [played.runs(lease)[0][0] for lease in range(1, 9)]
     assert starts == [clock(82 + 900 * i) for i in range(8)]
 
