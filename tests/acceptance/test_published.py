@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from blue import blue, simulate
+from blue import Results, blue, simulate
 from working_order import made_once
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,12 @@ def figures(
     if load is not None:
         file = blue(f"injected-30days/work_{load}-dur_3h-size_2medium.lwf")
         sections["tracefile"]["injectionfile"] = file
-    best_effort = simulate(directory, sections).of_kind("best-effort")
+    return figures_of(simulate(directory, sections))
+
+
+def figures_of(results: Results) -> Figures:
+    """The figures of a finished run."""
+    best_effort = results.of_kind("best-effort")
     by_start = sorted(best_effort, key=lambda row: row.has_started)
     # The site is empty at first, and nobody waits: the study leaves out the first 5 %.
     counted = by_start[len(by_start) // 20 :]
