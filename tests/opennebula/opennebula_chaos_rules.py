@@ -304,9 +304,17 @@ class Hour:
         if any(one.purpose in (Purpose.SUSPEND, Purpose.RESUME) for one in runs):
             return None
         last = [one for one in runs if one.purpose is Purpose.RUN][-1].time
-        start = lease.request.start if lease.request.kind is Kind.AR else last
+        start = lease.request.start if lease.request.kind is Kind.AR else self._ran(lease, last)
         assert start is not None, "it has one"
         return float(start + lease.request.duration)
+
+    def _ran(self, lease: LeaseRecord, since: float) -> float:
+        """From when on all VMs of a lease ran that was started then; its time counts from there."""
+        began = [since]
+        for name in lease.request.names:
+            changes = self.changes[int(name)]
+            began += [c.time for c in changes if c.new == "RUNNING" and c.time >= since][:1]
+        return max(began)
 
     def _lateness(self, lease: LeaseRecord, vm: int) -> float:
         """What a reservation, which ends when it was to, may lack for a reason on record."""
