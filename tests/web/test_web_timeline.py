@@ -32,14 +32,13 @@ def drawn(visit: Visit) -> None:
 VISIBLE = re.compile(r"^Timeline: \d+ rows")
 
 
-def colours(visit: Visit) -> int:
-    """Number of different colours in the picture: many, where something is drawn."""
-    script = """() => {
+def is_painted(visit: Visit) -> None:
+    """Wait until the picture has many colours, as it has where something is drawn."""
+    visit.until("""(() => {
       const canvas = document.querySelector("canvas.plot");
       const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      return new Set(new Uint32Array(data.buffer)).size;
-    }"""
-    return int(visit.page.evaluate(script))
+      return new Set(new Uint32Array(data.buffer)).size > 10;
+    })()""")
 
 
 def point_at(visit: Visit, row: int, hours: float, window: float = 24) -> tuple[float, float]:
@@ -56,7 +55,7 @@ def test_a_bar_tells_whose_it_is_and_why(visit: Begin, leases: dict[str, int], s
     someone = visit("olga", "#/timeline", color_scheme=scheme)
     page = someone.page
     drawn(someone)
-    assert colours(someone) > 20
+    is_painted(someone)
     someone.picture(f"timeline-{scheme}")
     someone.check_access()
     # Rows: a heading, who waits, a heading, the hosts. Now is at the third hour.
@@ -78,7 +77,7 @@ def test_a_user_sees_own_leases_and_how_full_hosts_are(visit: Begin) -> None:
     someone.check_access()
     page.get_by_role("button", name="As a table").click()
     drawn(someone)
-    assert colours(someone) > 10
+    is_painted(someone)
     someone.picture("timeline-user")
 
 
