@@ -110,6 +110,7 @@ force-imagetransfer-time: 60
             avoid_redundant=True,
             cache_mb=20480,
             force_transfer_seconds=60,
+            ahead_mb=20480,
         ),
     )
 
@@ -118,7 +119,7 @@ def test_bandwidth_is_that_of_images_and_of_migration() -> None:
     text = LEAST.replace("[tracefile]", "imagetransfer-bandwidth: 10\n[tracefile]")
     settings = scheduling_settings(loads(text + "[general]\nlease-preparation: imagetransfer\n"))
     assert settings.migration_bandwidth_mbps == 10
-    assert settings.images == ImageSettings(bandwidth_mbps=10)
+    assert settings.images == ImageSettings(bandwidth_mbps=10, ahead_mb=20480)
 
 
 def test_a_cache_that_is_not_used_has_no_size() -> None:
@@ -126,7 +127,27 @@ def test_a_cache_that_is_not_used_has_no_size() -> None:
     settings = scheduling_settings(
         loads(text + "[deploy-imagetransfer]\ndiskimage-cache-size: 5\n")
     )
-    assert settings.images == ImageSettings()
+    assert settings.images == ImageSettings(ahead_mb=20480)
+
+
+@pytest.mark.parametrize(
+    ("options", "ahead_mb"),
+    [
+        ("diskimage-ahead-size: 0", 0),
+        ("diskimage-ahead-size: 700", 700),
+        ("diskimage-reuse: image-caches\ndiskimage-cache-size: 500", 500),
+        (
+            "diskimage-reuse: image-caches\ndiskimage-cache-size: 500\ndiskimage-ahead-size: 0",
+            0,
+        ),
+    ],
+)
+def test_images_sent_ahead_take_no_more_than_the_cache(options: str, ahead_mb: int) -> None:
+    text = LEAST + "[general]\nlease-preparation: imagetransfer\n[deploy-imagetransfer]\n"
+    images = scheduling_settings(loads(f"{text}transfer-mechanism: multicast\n{options}\n")).images
+    assert images is not None
+    assert images.ahead_mb == ahead_mb
+    assert images.sends_ahead == (ahead_mb > 0)
 
 
 def test_the_old_spelling_of_migration() -> None:
