@@ -1,4 +1,4 @@
-"""What is measured: workloads, the axes along which cost grows, and the targets."""
+"""Cases that are measured: workloads, the axes along which cost grows, and the targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long it takes to decide on one big advance reservation on a big, busy site.
+"""Time to decide on one big advance reservation on a big, busy site.
 
 10,000 hosts hold 50,000 reservations: 5,000 ARs of 10 hosts each, of 1 to 8 hours,
 starting at any minute of two days. Then ARs of 100 hosts are asked for, one after another,

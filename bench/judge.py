@@ -80,7 +80,7 @@ def witness(
 
 
 def _too_much(capacities: Sequence[Capacity], nodes: Sequence[Node]) -> bool:
-    """Whether more is asked for at some moment than all hosts together have."""
+    """Tell whether more is asked for at some moment than all hosts together have."""
     for kind, total in enumerate(map(sum, zip(*capacities, strict=True))):
         for moment in {node.start for node in nodes}:
             if sum(n.size[kind] for n in nodes if n.start <= moment < n.end) > total:

@@ -26,7 +26,7 @@ class ChildFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process took: CPU seconds (user and system), wall-clock seconds, most memory."""
+    """Cost of a process: CPU seconds (user and system), wall-clock seconds, most memory."""
 
     cpu_seconds: float
     wall_seconds: float

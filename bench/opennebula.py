@@ -1,4 +1,4 @@
-"""How long Haizea takes to decide for a large OpenNebula, and what it needs of memory.
+"""Time that Haizea takes to decide for a large OpenNebula, and the memory that it needs.
 
     python -m bench.opennebula
 
@@ -50,7 +50,7 @@ class Wire:
     calls: list[str] = field(default_factory=list)
 
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
-        """As :meth:`haizea.backends.opennebula.wire.connection.Connections.exchange`."""
+        """See :meth:`haizea.backends.opennebula.wire.connection.Connections.exchange`."""
         self.calls.append(body.split(b"<methodName>")[1].split(b"<")[0].decode())
         reader = AnswerReader(256 << 20)
         reader.feed(self.answer(body))
@@ -120,7 +120,7 @@ class Case:
         return Look(asked=asked, vms=vms, whole=True, hosts=hosts, surroundings=around)
 
     def turn(self) -> list[Decision]:
-        """What the loop does in a turn, but for keeping it."""
+        """Do what the loop does in a turn, but for keeping it."""
         inputs: list[Input] = []
         asked, self.asked = self.asked, []
         for asking in asked:

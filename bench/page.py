@@ -204,7 +204,7 @@ def _spread(median: float, runs: Sequence[float]) -> str:
 
 
 def _check(case: Mapping[str, Any]) -> str:
-    """What testing the results takes."""
+    """Return what testing the results takes."""
     seconds = case.get("check_cpu_seconds")
     if seconds is None:
         return ""

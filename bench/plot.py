@@ -49,7 +49,7 @@ def speeds(cases: Sequence[Mapping[str, Any]], targets: Mapping[str, float]) -> 
 
 
 def growth(axes: Iterable[Mapping[str, Any]]) -> str:
-    """How CPU time grows with what grows, both relative to the smallest case."""
+    """Return how CPU time grows with what grows, both relative to the smallest case."""
     left, right, top, bottom, decades, below = 60, 520, 20, 400, 2.2, 0.5
 
     def at(growth_x: float, growth_y: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: ``python -m bench.profiles CONFIG DATAFILE`` prints it as JSON.
+"""Profiles of runs: ``python -m bench.profiles CONFIG DATAFILE`` prints where the time goes.
 
 The profiler makes calls dearer than they are, small ones most; the shares show where to
 look, not what would be saved.

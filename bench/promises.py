@@ -1,4 +1,4 @@
-"""How much of what could be promised is: advance reservations beside an exact judge.
+"""Share of what could be promised that is: advance reservations beside an exact judge.
 
 Requests come one after another while time passes. The scheduler under test decides on each;
 where it refuses, the judge is asked about the very same situation. The judge also decides
@@ -101,7 +101,7 @@ MIXES = (
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """Of one mix, over its seeds: work is in core-seconds, of ARs alone."""
+    """Figures of one mix, over its seeds: work is in core-seconds, of ARs alone."""
 
     name: str
     asked: int = 0
@@ -129,7 +129,7 @@ class Judge:
         self._nodes: list[Node] = []
 
     def accepts(self, request: LeaseRequest) -> bool:
-        """Whether the request is accepted; it then counts from now on."""
+        """Tell whether the request is accepted; it then counts from now on."""
         now = request.submitted
         self._nodes = [n for n in self._nodes if n.end > now]
         asked = [*self._nodes, *nodes_of(request)]
@@ -160,7 +160,7 @@ def nodes_of(request: LeaseRequest) -> list[Node]:
 
 
 def situation(leases: Sequence[Lease], now: int) -> list[Node]:
-    """What the scheduler has promised, and on which hosts as far as it has begun.
+    """Return what the scheduler has promised, and on which hosts as far as it has begun.
 
     Leases that may be preempted are left out: they are in nobody's way.
     """

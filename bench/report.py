@@ -1,4 +1,4 @@
-"""What was measured as JSON, and the targets beside it."""
+"""Measurements as JSON, and the targets beside them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Whether the target is met."""
+        """True if the target is met."""
         if self.measured is None:
             return False
         if self.target.at_least:
@@ -114,7 +114,7 @@ def report(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on, beside Haizea."""
+    """Return what the figures depend on, beside Haizea."""
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -128,7 +128,7 @@ def machine() -> dict[str, Any]:
 
 
 def python_build() -> str:
-    """How this Python was compiled, as far as it matters for speed."""
+    """Return how this Python was compiled, as far as it matters for speed."""
     flags = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
     how = [
         "profile-guided" if "--enable-optimizations" in flags else "not profile-guided",

@@ -1,4 +1,4 @@
-"""How quickly a service answers, with many leases and with many clients.
+"""Speed of a service's answers, with many leases and with many clients.
 
     python -m bench.service
 
@@ -68,7 +68,7 @@ _GONE = {"Rejected", "Cancelled", "Failed"}
 
 @dataclass
 class Load:
-    """What became of requests: how long each took, in seconds, and its lease's id and outcome."""
+    """Outcomes of requests: seconds that each took, and its lease's id and outcome."""
 
     seconds: list[float] = field(default_factory=list)
     leases: dict[int, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Load:
     refused: list[tuple[int, Any]] = field(default_factory=list)
 
     def share(self, part: float) -> float:
-        """So many seconds or less that part of the requests took."""
+        """Return the seconds that this part of the requests took at most."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
 
@@ -165,7 +165,7 @@ def ask(port: int, token: str, requests: int, clients: int, seed: int) -> Load:
 
 
 def disagreements(port: int, token: str, answered: dict[int, str]) -> list[str]:
-    """What the service's list, queue and schedule say otherwise than its answers did."""
+    """Return what the service's list, queue and schedule say otherwise than its answers did."""
     connection = Connection(port, token)
     listed = {
         lease["id"]: lease for lease in connection.pages("/v1/leases?all=true&limit=500", "leases")
@@ -219,7 +219,7 @@ def service(folder: Path) -> Iterator[tuple[int, str, subprocess.Popen[bytes]]]:
 
 
 def faults(folder: Path) -> Sequence[Any]:
-    """What the checker finds wrong with what the service in this folder did."""
+    """Return what the checker finds wrong with what the service in this folder did."""
     results = folder / "service.results"
     run([*HAIZEA, "save-results", str(folder / "service.conf"), str(results)], 300)
     return check_file(results).violations

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yardstick:
-    """What the yardstick took: the simulation alone, and its whole process (CPU seconds)."""
+    """Cost of the yardstick: the simulation alone, and its whole process (CPU seconds)."""
 
     name: str
     simulation_seconds: float
@@ -72,7 +72,7 @@ class Figures:
 
     @property
     def check_ratio(self) -> float | None:
-        """How many times the run's time ``check-schedule`` takes."""
+        """Time of ``check-schedule``, as a multiple of the run's."""
         seconds = self.check_cpu_seconds
         return None if seconds is None else seconds / self.cpu_seconds
 
@@ -83,7 +83,7 @@ class Figures:
 
     @property
     def yardstick_ratio(self) -> float | None:
-        """How many times the yardstick's simulation alone the whole process takes."""
+        """Time of the whole process, as a multiple of the yardstick's simulation alone."""
         return self.cpu_seconds / self.yardstick.simulation_seconds if self.yardstick else None
 
     @property
@@ -274,7 +274,7 @@ def decision_times() -> dict[str, float]:
 
 
 def exponent(axis: Axis, figures: dict[str, Figures], start_up_seconds: float) -> float | None:
-    """How CPU time grows along an axis: the slope of a line through the logarithms.
+    """Return how CPU time grows along an axis: the slope of a line through the logarithms.
 
     The time to start up is taken off first: it would make growth look slower. ``None``
     where fewer than two cases have figures.

@@ -1,4 +1,4 @@
-"""Whether a run may be reported: its schedule is tested before its speed is believed."""
+"""Tests of a run's schedule, before its speed is believed and reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHECK_SECONDS = 1800
 
 
 def fault_by_rules(datafile: Path) -> tuple[str, Usage | None]:
-    """What ``check-schedule`` finds in a results file, and what it takes.
+    """Return what ``check-schedule`` finds in a results file, and what it takes.
 
     That is in a few words; empty if it finds nothing.
     """
@@ -32,7 +32,7 @@ def fault_by_rules(datafile: Path) -> tuple[str, Usage | None]:
 
 
 def fault_by_starts(datafile: Path, expected: dict[str, int], of: str) -> str:
-    """What is wrong with the start times, compared with those expected by label; or empty."""
+    """Return what is wrong with the start times, compared with those expected; or empty."""
     found = starts_in(datafile)
     if found.keys() != expected.keys():
         return f"the leases are not the {len(expected)} jobs of {of}"
@@ -47,7 +47,7 @@ def fault_by_starts(datafile: Path, expected: dict[str, int], of: str) -> str:
 
 
 def starts_in(datafile: Path) -> dict[str, int | None]:
-    """When each lease started, by label, in seconds after the start of the run."""
+    """Return when each lease started, by label, in seconds after the start of the run."""
     with closing(sqlite3.connect(datafile)) as db:
         (begun,) = db.execute("SELECT value FROM run WHERE key = 'started'").fetchone()
         rows = db.execute("SELECT label, started FROM leases").fetchall()

@@ -105,7 +105,7 @@ def blue(folder: Path, trace: str, how: Scheduling) -> Prepared:
 
 
 def blue_two_months(folder: Path, how: Scheduling) -> Prepared:
-    """As long as 60 days of Blue Horizon: the 30 days, and the same 30 days once more."""
+    """Make 60 days of Blue Horizon: the 30 days, and the same 30 days once more."""
     jobs = read_jobs(shared("reference/30days.normalised.swf"))
     again = [job._replace(submitted=job.submitted + MONTH_SECONDS) for job in jobs]
     leases = [

@@ -32,7 +32,7 @@ class Example:
     output: str
 
     def matches(self, printed: str) -> bool:
-        """Whether this is what was said to be printed."""
+        """Tell whether this is what was said to be printed."""
         pattern = ""
         for line in self.output.splitlines():
             if line.strip() == "...":

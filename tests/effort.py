@@ -1,4 +1,4 @@
-"""How hard property tests try: repeatable by default, longer and by chance on request.
+"""Effort of property tests: repeatable by default, longer and by chance on request.
 
 ``HAIZEA_EFFORT=20`` makes them try twenty times as many examples, from a random seed that
 pytest's header prints; ``HAIZEA_SEED`` repeats that seed.
@@ -49,7 +49,7 @@ def seeded(machine: type[_Machine]) -> type[_Machine]:
 
 
 def header() -> str:
-    """What pytest says about it."""
+    """Return what pytest says about it."""
     if not EFFORT:
         return "property tests: the same examples each time (HAIZEA_EFFORT=n for n times as many)"
     return f"property tests: {EFFORT} times the examples, HAIZEA_SEED={SEED}"

@@ -18,7 +18,7 @@ Sections = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What became of a lease; times are seconds since the start of the run."""
+    """The outcome of a lease; times are seconds since the start of the run."""
 
     kind: str
     state: str
@@ -47,7 +47,7 @@ class Played:
     stretches: dict[int, list[Stretch]]
 
     def of(self, lease: int, purpose: str) -> list[Stretch]:
-        """What a lease did of one kind, in order of time."""
+        """Return what a lease did of one kind, in order of time."""
         return [s for s in self.stretches.get(lease, []) if s.purpose == purpose]
 
     def times(self, lease: int) -> list[tuple[str, str, str]]:
@@ -55,11 +55,11 @@ class Played:
         return [(s.purpose, clock(s.start), clock(s.end)) for s in self.stretches.get(lease, [])]
 
     def runs(self, lease: int) -> list[tuple[str, str]]:
-        """When a lease ran."""
+        """Return when a lease ran."""
         return [(clock(s.start), clock(s.end)) for s in self.of(lease, "run")]
 
     def states(self) -> dict[str, int]:
-        """How many leases ended in which state."""
+        """Return how many leases ended in which state."""
         states = [lease.state for lease in self.leases.values()]
         return {state: states.count(state) for state in sorted(set(states))}
 

@@ -122,7 +122,7 @@ class PostgresServer:
         return name
 
     def url(self, database: str) -> str:
-        """How a store is told where it is."""
+        """Return how a store is told where it is."""
         return f"postgresql://haizea@/{database}?host={self.folder}"
 
     def connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:

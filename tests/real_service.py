@@ -101,11 +101,11 @@ class RealService:
 
     @property
     def manager(self) -> ServiceManager:
-        """What its HTTP interface asks."""
+        """The address of its HTTP interface."""
         return self._service.manager
 
     def client(self, **options: Any) -> Client:
-        """What the commands ask the service with."""
+        """Return what the commands ask the service with."""
         token = Token(secret=self.token_file.read_text().strip(), source="a test")
         return Client(server=parse_server(self.url), token=token, **options)
 
@@ -114,7 +114,7 @@ class RealService:
         return haizea(self.url, token or self.token_file, *args, **options)
 
     def json(self, *args: str, token: Path | None = None, status: int = 0) -> Any:
-        """What ``haizea ... --output json`` prints."""
+        """Return what ``haizea ... --output json`` prints."""
         result = self.run(*args, "--output", "json", token=token)
         assert result.exit_code == status, result.output
         return json.loads(result.stdout)

@@ -1,4 +1,4 @@
-"""Where tests find traces and recordings that are not part of the project."""
+"""Places of traces and recordings that are not part of the project."""
 
 from __future__ import annotations
 

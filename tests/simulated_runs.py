@@ -60,7 +60,7 @@ class Case:
 
 @dataclass
 class Story:
-    """What became of one lease, in order."""
+    """The story of one lease, in order."""
 
     request: LeaseRequest
     changes: list[StateChanged] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Where tests keep their stores: a file, or a database of a real PostgreSQL server."""
+"""Places of tests' stores: a file, or a database of a real PostgreSQL server."""
 
 from __future__ import annotations
 

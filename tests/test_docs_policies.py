@@ -28,7 +28,7 @@ def fences(language: str) -> list[str]:
 
 @pytest.fixture
 def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Policies]:
-    """Those of the page, found through the configuration of the page."""
+    """Load the policies of the page, found through the configuration of the page."""
     (tmp_path / "sitepolicies.py").write_text("\n".join(fences("python")), encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     [configuration] = fences("ini")

@@ -33,7 +33,7 @@ SCHEMAS = {
 
 
 def told(command: list[str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """What the command printed, and how it ended."""
+    """Return what the command printed, and how it ended."""
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
     )

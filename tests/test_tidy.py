@@ -76,6 +76,7 @@ CORE_MUST_NOT_CALL = {"open", "print", "input", "eval", "exec", "__import__"}
 
 MOST_FILE_LINES = 400
 MOST_FUNCTION_LINES = 60
+MOST_TITLE = 80
 
 UNITS = {"bytes", "days", "gb", "hours", "kb", "mb", "mbps", "minutes", "percent", "seconds"}
 
@@ -382,6 +383,12 @@ def docstrings_begin_with_a_verb_or_a_noun(
                 yield line, f"begins with {found[0]}: say 'Tell whether …', or name the thing"
 
 
+def titles_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
+    for node in functions(tree):
+        if node.name.startswith("test_") and len(node.name) >= MOST_TITLE:
+            yield node.lineno, f"{node.name}: a title has fewer than {MOST_TITLE} characters"
+
+
 def annotations_are_lazy(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     defines = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     futures = [
@@ -410,6 +417,10 @@ RULES: tuple[Rule, ...] = (
     docstrings_begin_with_a_verb_or_a_noun,
     annotations_are_lazy,
 )
+
+
+#: Those that tests and measurements keep, too.
+RULES_OF_TESTS: tuple[Rule, ...] = (docstrings_begin_with_a_verb_or_a_noun, titles_are_short)
 
 
 def modules() -> Iterator[tuple[Path, str]]:
@@ -519,6 +530,15 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
     assert not broken, "\n" + "\n".join(broken)
 
 
+@pytest.mark.parametrize("rule", RULES_OF_TESTS, ids=lambda rule: rule.__name__)
+def test_tests_and_measurements_keep_the_rule(rule: Rule) -> None:
+    broken: list[str] = []
+    for path in sorted(p for folder in ("bench", "tests") for p in (ROOT / folder).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        broken += told(path, rule(path.stem, ast.parse(text), text))
+    assert not broken, "\n" + "\n".join(broken)
+
+
 @pytest.mark.parametrize(
     ("pattern", "what"),
     [
@@ -585,6 +605,7 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  pass"),
         (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", '"""What it is."""'),
         (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", 'def f():\n "Whether it is."'),
+        (titles_are_short, "test_a", f"def test_{'x' * MOST_TITLE}(): ..."),
         (annotations_are_lazy, "haizea.a", "def f(): ..."),
     ],
 )

@@ -42,13 +42,13 @@ class Row:
 
     @property
     def has_ended(self) -> int:
-        """When it ended, which it must have."""
+        """The moment at which it ended, which it must have."""
         assert self.ended is not None, f"lease {self.lease} has not ended"
         return self.ended
 
     @property
     def has_started(self) -> int:
-        """When it first started, which it must have."""
+        """The moment at which it first started, which it must have."""
         assert self.started is not None, f"lease {self.lease} has not started"
         return self.started
 

@@ -30,7 +30,7 @@ BANDWIDTH_MBPS = 100
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Which reservations come beside the jobs, and how the site is run."""
+    """Reservations beside the jobs, and the way in which the site is run."""
 
     share: str
     length: str
@@ -124,7 +124,7 @@ def test_reservations_are_kept_beside_real_load(case: Case, tmp_path: Path) -> N
 
 
 def is_confirmed(row: Row, accepted: list[Row], results: Results) -> bool:
-    """Whether the other leases show that the reservation had to be rejected."""
+    """Tell whether the other leases show that the reservation had to be rejected."""
     assert row.requested_start is not None
     match row.code:
         case "in-the-past":
@@ -155,7 +155,7 @@ def most_reserved(row: Row, accepted: list[Row]) -> int:
 
 
 def transfer_seconds(row: Row, results: Results) -> int:
-    """How long its image takes over the repository's link."""
+    """Return how long its image takes over the repository's link."""
     with closing(sqlite3.connect(results.datafile)) as db:
         query = "SELECT image_mb FROM leases WHERE lease = ?"
         (megabytes,) = db.execute(query, (row.lease,)).fetchone()

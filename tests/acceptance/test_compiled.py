@@ -106,7 +106,7 @@ TABLES = ("per-lease", "per-run", "reservations", "counter")
 
 
 def why_not() -> str:
-    """What is missing to compile, if anything is."""
+    """Return what is missing to compile, if anything is."""
     if find_spec("mypyc") is None:
         return "mypy, whose compiler it is, is not installed"
     if find_spec("setuptools") is None or int(version("setuptools").split(".")[0]) < 77:
@@ -149,7 +149,7 @@ def compile_into(place: Path) -> None:
 
 
 def python(haizea: Path, place: Path, code: str, *arguments: str) -> bytes:
-    """What a program prints that imports Haizea from the folder ``haizea``."""
+    """Return what a program prints that imports Haizea from the folder ``haizea``."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=place,

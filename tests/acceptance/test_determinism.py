@@ -57,7 +57,7 @@ TABLES = ("per-lease", "per-run", "reservations", "counter")
 def haizea(
     python: str, place: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> bytes:
-    """What the command prints, run by an interpreter, with this checkout's Haizea."""
+    """Return what the command prints, run by an interpreter, with this checkout's Haizea."""
     done = subprocess.run(
         [python, "-c", "from haizea.cli.main import main; main()", *arguments],
         cwd=place,
@@ -94,7 +94,7 @@ def everything(
 
 
 def differences(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> list[str]:
-    """What is not the same in both."""
+    """Return what is not the same in both."""
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 

@@ -40,7 +40,7 @@ SUSPENSION_SAID = {"none": "none", "all": "all, and migration"}
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """When the last best-effort lease ended (s), and the mean wait of best-effort leases (s)."""
+    """End of the last best-effort lease (s), and the mean wait of best-effort leases (s)."""
 
     last_end: int
     mean_wait: float
@@ -110,7 +110,7 @@ def figures_of(results: Results) -> Figures:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """What our runs give."""
+    """Return what our runs give."""
     place = made_once(tmp_path_factory, "published", measure)
     rows = json.loads((place / "measured.json").read_text())
     return {(suspension, load): (growth, wait) for suspension, load, growth, wait in rows}

@@ -21,7 +21,7 @@ BACKFILLING = {"fcfs": "off", "easy": "aggressive", "conservative": "conservativ
 
 
 class Starts(NamedTuple):
-    """When each job starts, by its number, and when it was submitted."""
+    """Start of each job, by its number, and the moment at which it was submitted."""
 
     ours: dict[int, int]
     theirs: dict[int, int]

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the description, with every kind of token."""
+"""Rights: every route of the description, with every kind of token."""
 
 from __future__ import annotations
 

@@ -381,7 +381,7 @@ def test_a_head_that_is_too_large_is_refused_where_it_comes_in_one_piece(service
 
 
 def test_a_request_that_says_twice_where_its_body_ends_is_refused(service: Service) -> None:
-    """It is how a request is smuggled past a proxy that believes the other header."""
+    """Refuse it, since so a request is smuggled past a proxy that believes the other header."""
     body = "0\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     text = head(service, "anna", Content_Length=len(body), Transfer_Encoding="chunked")
     assert_not_http(rest_of(connect(service, text + body)))

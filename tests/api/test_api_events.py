@@ -32,7 +32,7 @@ def ask(service: Service, name: str = "anna", **fields: object) -> int:
 
 
 def told(lines: Iterator[str], count: int) -> list[dict[str, Any]]:
-    """So many events of a stream."""
+    """Read so many events of a stream."""
     found = []
     for line in lines:
         if line.startswith("data: "):
@@ -214,7 +214,7 @@ def test_when_events_cannot_be_read_the_stream_ends_rather_than_fails(service: S
 
 
 def ends(service: Service, secret: str, end: Callable[[], object]) -> float:
-    """How long after ``end`` the stream of this token ends, in seconds."""
+    """Return how long after ``end`` the stream of this token ends, in seconds."""
     with service.client(None, secret) as client, client.stream("GET", "/v1/events") as stream:
         lines = stream.iter_lines()
         next(lines)
@@ -227,7 +227,7 @@ def ends(service: Service, secret: str, end: Callable[[], object]) -> float:
 
 
 def test_a_stream_ends_at_once_when_its_token_is_revoked() -> None:
-    """It once went on until the next sign of life, up to 15 s later."""
+    """End it at once: it used to go on until the next sign of life, up to 15 s later."""
     with Service() as service:
         secret = service.manager.make_token("lost", Role.USER, "anna", None)[1]
         with service.client("olga") as olga:

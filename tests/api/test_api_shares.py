@@ -66,7 +66,7 @@ def test_a_refusal_for_asking_too_often_has_the_shape_of_all_errors() -> None:
 
 @contextmanager
 def waiting(service: Service, name: str, count: int) -> Iterator[None]:
-    """So many requests of somebody's wait for a decision meanwhile."""
+    """Let so many requests of somebody's wait for a decision meanwhile."""
 
     def ask() -> None:
         with service.client(name) as client:

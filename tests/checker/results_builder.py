@@ -49,7 +49,7 @@ class Lease:
     sets: list[tuple[int, int, int]] = field(default_factory=list)
 
     def then(self, time: int, *states: str, code: str = "", reason: str = "") -> Lease:
-        """It comes to these states at that time; the last for this reason."""
+        """Bring it to these states at that time; to the last for this reason."""
         for state in states[:-1]:
             self.story.append((time, state, "", ""))
         self.story.append((time, states[-1], reason or code, code))

@@ -1,4 +1,4 @@
-"""What a service did when it came back is no fault; the same without an absence is one."""
+"""Absences: what a service did when it came back is right; the same without an absence is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not a results file, and what the command says."""
+"""Files that are not results files, and what the command says."""
 
 from __future__ import annotations
 

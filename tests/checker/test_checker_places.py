@@ -29,7 +29,7 @@ def rules(
 def found(
     results: Results, path: Path, *told: Rules, hosts: dict[tuple[int, int], list[int]]
 ) -> list[tuple[str, int | None, int | None, int | None]]:
-    """What is wrong, with these rules (lease, time) and hosts by lease and time."""
+    """Return what is wrong, with these rules (lease, time) and hosts by lease and time."""
     file = results.write(path)
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)")

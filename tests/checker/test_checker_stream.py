@@ -90,7 +90,7 @@ def test_memory_does_not_grow_with_the_length_of_a_run(tmp_path: Path) -> None:
     ],
 )
 def test_rows_may_be_in_any_order(make: Callable[[], Results], tmp_path: Path) -> None:
-    """Those of one lease's story come as they were told; whose they are is no matter."""
+    """Read the changes of one lease in order, and those of others in any."""
     right, broken = make(), make()
     for results in (right, broken):
         random.Random(len(results.rows)).shuffle(results.rows)

@@ -1,4 +1,4 @@
-"""Where the commands send an OpenNebula user's password, and where they do not."""
+"""Addresses to which commands send an OpenNebula user's password, and to which they do not."""
 
 from __future__ import annotations
 

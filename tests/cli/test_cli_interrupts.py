@@ -61,7 +61,7 @@ COMMANDS: dict[str, Arguments] = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where there is something to simulate."""
+    """A folder with something to simulate."""
     (tmp_path / "one.lwf").write_text(LEASES)
     (tmp_path / "one.conf").write_text(
         "[simulation]\nresources: 4 CPU:100 Memory:1024\n[tracefile]\ntracefile: one.lwf\n"
@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
 def interrupted_at(
     number: int, command: Arguments, folder: Path, ignored: str = "no"
 ) -> subprocess.CompletedProcess[str]:
-    """What became of a command that was interrupted at this import."""
+    """Return what became of a command that was interrupted at this import."""
     words = [sys.executable, "-c", INTERRUPTED, str(number), ignored, *command]
     return subprocess.run(
         words, capture_output=True, text=True, check=False, cwd=folder, timeout=120
@@ -103,7 +103,7 @@ def test_an_interrupt_that_python_wraps_is_one(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("number", [0, 8, 20])
 def test_who_has_interrupts_ignored_is_not_interrupted(number: int, folder: Path) -> None:
-    """As a shell has them for what it starts behind an &."""
+    """Start with the signals that a shell sets for what it starts behind an &."""
     done = interrupted_at(number, COMMANDS["help"], folder, ignored="yes")
     assert done.returncode == 0, done.stderr
     assert "interrupted now" in done.stdout

@@ -1,4 +1,4 @@
-"""What is printed with --output json: the interface's answer, and errors in its shape, too."""
+"""Output with --output json: the interface's answer, and errors in its shape, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print on a narrow terminal, and into a pipe."""
+"""Output of commands on a narrow terminal, and into a pipe."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
 
 
 def on_a_terminal(service: RealService, *words: str) -> str:
-    """What is shown on a terminal of 40 columns without colours."""
+    """Return what is shown on a terminal of 40 columns without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, COLUMNS, 0, 0))
     environment = {**service.environment(), "NO_COLOR": "1"}

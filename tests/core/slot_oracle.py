@@ -68,7 +68,7 @@ class Oracle:
         return tuple(min(amounts) for amounts in zip(*frees, strict=True))
 
     def copies(self, size: Capacity, host: int, start: int, end: int) -> int:
-        """How many copies of ``size``, which asks for something, fit on an open host."""
+        """Return how many copies of ``size``, which asks for something, fit on an open host."""
         if host in self.shut:
             return 0
         least = self.least_free(host, start, end)

@@ -1,4 +1,4 @@
-"""What was promised a host that takes nothing new goes elsewhere, or stays and says why."""
+"""Drained hosts: what was promised them goes elsewhere, or stays and says why."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def scheduler(hosts: int, rules: Settings | None = None) -> Scheduler:
 
 
 def runs(decisions: list[Decision]) -> list[tuple[int, int, tuple[int, ...]]]:
-    """Which leases run from when on, and where."""
+    """Return which leases run from when on, and where."""
     return [
         (d.lease_id, d.time, d.hosts)
         for d in decisions

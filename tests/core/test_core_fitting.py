@@ -53,7 +53,7 @@ def room_for(sizes: list[Capacity], hosts: tuple[int, ...], site: list[Capacity]
 
 
 def by_force(sizes: list[Capacity], rules: HostRules, site: list[Capacity]) -> bool:
-    """Whether there is any way at all, rules spelled out once more."""
+    """Tell whether there is any way at all, rules spelled out once more."""
     for hosts in product(range(len(site)), repeat=len(sizes)):
         if not all(rules.allowed[i] >> host & 1 for i, host in enumerate(hosts)):
             continue

@@ -49,7 +49,7 @@ def asked(
 
 
 def hosts(decisions: list[Decision]) -> dict[int, tuple[int, ...]]:
-    """Where leases begin to run."""
+    """Return where leases begin to run."""
     return {
         d.lease_id: d.hosts
         for d in decisions

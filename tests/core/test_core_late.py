@@ -1,4 +1,4 @@
-"""What ended by itself while nobody looked, and what shut down sooner than was planned."""
+"""Leases that ended by themselves while nobody looked, or shut down sooner than was planned."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def going_on(now: int, *records: LeaseRecord) -> Scheduler:
     return scheduler
 
 
-def test_what_overruns_makes_a_late_reservation_wait_that_was_to_begin_earlier_still() -> None:
+def test_an_overrun_makes_a_late_reservation_wait_that_was_to_begin_before() -> None:
     """The AR was to begin at 28, before the resumption that overruns was to give its room back."""
     run, suspend, resume = Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME
     scheduler = going_on(

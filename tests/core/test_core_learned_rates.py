@@ -202,7 +202,7 @@ def test_a_hole_is_used_by_the_rates_of_its_host() -> None:
 
 
 def test_a_lease_that_is_to_be_suspended_anyway_is_not_dropped_for_a_faster_host() -> None:
-    """It is to be saved by 100, and has to be by 95: there is time, as its host is fast."""
+    """Save it by 95 rather than by 100: there is time, as its host is fast."""
     settings = Settings(
         suspension=Suspension.ALL, suspend_rate_mb_s=32, scheduling_threshold_factor=0
     )
@@ -238,7 +238,7 @@ def test_a_restart_knows_them() -> None:
 
 
 def test_another_host_may_be_the_faster_one() -> None:
-    """What moves is resumed at the rate of where it goes."""
+    """Resume what moves at the rate of where it goes."""
     settings = Settings(
         suspension=Suspension.ALL,
         migration=Migration.YES_NOTRANSFER,

@@ -1,4 +1,4 @@
-"""Which hosts the mapper takes, and that it never takes what is not there."""
+"""The mapper: the hosts that it takes, and that it never takes what is not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where others take VMs of leases that run, their reservations follow."""
+"""Reservations follow where others take VMs of leases that run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def scheduler(hosts: int) -> Scheduler:
 
 
 def runs(decisions: list[Decision]) -> list[tuple[int, int, tuple[int, ...], int]]:
-    """Which leases run from when on, where, and until when."""
+    """Return which leases run from when on, where, and until when."""
     return [
         (d.lease_id, d.time, d.hosts, d.end)
         for d in decisions

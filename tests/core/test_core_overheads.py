@@ -1,4 +1,4 @@
-"""How long operations take: worked by hand from the formulas that users are told."""
+"""Durations of operations, worked by hand from the formulas that users are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who makes room for an AR: no more than is needed, and nobody if it is in vain."""
+"""Preemption for an AR: of no more than is needed, and of nobody if it is in vain."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def requests(draw: st.DrawFn) -> list[LeaseRequest]:
 def room(
     capacities: list[Capacity], size: Capacity, uses: list[tuple[int, ...]], sizes: list[Capacity]
 ) -> int:
-    """How many copies of ``size`` fit beside leases on these hosts, each of its size."""
+    """Return how many copies of ``size`` fit beside leases on these hosts, each of its size."""
     free = list(capacities)
     for hosts, taken in zip(uses, sizes, strict=True):
         for host in hosts:

@@ -17,7 +17,7 @@ LENGTH = 3
 
 
 def feasible(deadlines: list[int], now: int) -> bool:
-    """Whether some order, one at a time from ``now`` on, meets every deadline."""
+    """Tell whether some order, one at a time from ``now`` on, meets every deadline."""
     return any(
         all(now + LENGTH * (i + 1) <= deadline for i, deadline in enumerate(order))
         for order in permutations(deadlines)

@@ -51,7 +51,7 @@ def subtract(seconds: Seconds, start: int, end: int, count: int) -> None:
 
 
 def free(seconds: Seconds, start: int, end: int, count: int) -> bool:
-    """Whether ``count`` are free throughout ``[start, end)``."""
+    """Tell whether ``count`` are free throughout ``[start, end)``."""
     return all(seconds[min(t, HORIZON)] >= count for t in range(start, min(end, 2 * HORIZON)))
 
 

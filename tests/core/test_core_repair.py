@@ -41,7 +41,7 @@ def scheduler(hosts: int, settings: Settings | None = None) -> Scheduler:
 
 
 def runs(decisions: list[Decision]) -> list[tuple[int, tuple[int, ...], int]]:
-    """When runs start, on which hosts, and when they are planned to end."""
+    """Return when runs start, on which hosts, and when they are planned to end."""
     return [
         (d.time, d.hosts, d.end)
         for d in decisions
@@ -103,7 +103,7 @@ def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
     assert runs(decisions) == [(30, (1,), 130)]
 
 
-def test_a_reservation_is_moved_though_the_first_of_the_queue_was_cancelled_just_now() -> None:
+def test_a_reservation_is_moved_though_the_first_of_the_queue_was_just_cancelled() -> None:
     made = scheduler(2, Settings(backfilling=Backfilling.AGGRESSIVE))
     made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT))])
     made.handle(0, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT, nodes=2))])
@@ -159,7 +159,7 @@ def test_an_image_that_did_not_arrive_did_not_for_those_who_relied_on_it() -> No
 
 
 def transfers(decisions: list[Decision]) -> list[tuple[int, int]]:
-    """When transfers begin, and when they are planned to end."""
+    """Return when transfers begin, and when they are planned to end."""
     return [
         (d.time, d.end)
         for d in decisions

@@ -38,7 +38,7 @@ def trimmed(levels: Levels) -> list[int]:
 
 @dataclass
 class Wanted:
-    """So many nodes of a size, on any hosts."""
+    """A number of nodes of a size, on any hosts."""
 
     size: Capacity | None
     count: int
@@ -149,7 +149,7 @@ class SlotTables(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def fork(self, data: st.DataObject) -> None:
-        """What is changed on a fork does not show here, nor the other way round."""
+        """Change a fork: it does not show here, nor the other way round."""
         twin, twin_oracle = self.table.fork(), self.oracle.copy()
         hold = self.entry(data, lambda e: e.start >= self.oracle.now)
         if hold is not None:

@@ -19,7 +19,7 @@ LINES_SHOWN = 60
 
 
 def golden(case: Case, directory: Path) -> str:
-    """What the golden file of a case is to have: how it was run, and its log."""
+    """Return what the golden file of a case is to have: how it was run, and its log."""
     how = "".join(f"# {line}\n" for line in text(case.sections(find=False)).splitlines())
     return f"{how}\n{play(directory, case.sections(), case.loglevel).log}"
 

@@ -1,4 +1,4 @@
-"""What the description of each trace promises is what happens."""
+"""Stories of traces: what their descriptions promise is what happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def says(played: Played, time: str, words: str) -> bool:
-    """Whether the log has these words at this time of the first day."""
+    """Tell whether the log has these words at this time of the first day."""
     return any(line.startswith(f"[2006-11-25 {time}]") and words in line for line in lines(played))
 
 

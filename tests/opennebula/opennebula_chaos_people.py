@@ -1,4 +1,4 @@
-"""Who uses an OpenNebula in a busy hour: owners, administrators, and hosts that die."""
+"""People of a busy hour of OpenNebula: owners, administrators, and hosts that die."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ class People:
         world.at(back, lambda: self._return_host(host, survive))
 
     def _is_dead(self, host: int) -> bool:
-        """Whether it died, whatever an administrator switched meanwhile."""
+        """Tell whether it died, whatever an administrator switched meanwhile."""
         return self.world.sandbox.cloud.hosts[host].broken
 
     def _return_host(self, host: int, survive: bool) -> None:
@@ -254,7 +254,7 @@ class People:
             self.world.control.return_host(host, vms_survive=survive)
 
     def _break_driver(self) -> None:
-        """What a host's driver is asked for fails each time, for a while."""
+        """Let whatever a host's driver is asked for fail, for a while."""
         world, dice = self.world, self.world.dice
         plans = world.sandbox.cloud.faults.plans
         plan = Plan(FAIL, Lcm[dice.choice(_BREAKABLE)], host=dice.randrange(6), count=10**6)

@@ -1,4 +1,4 @@
-"""What must be true after a busy hour, however much went wrong in it."""
+"""Rules that hold after a busy hour, however much went wrong in it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Hour:
         return any(a <= end and start <= b for a, b, _ in self.world.excuses)
 
     def _is_quiet(self, lease: LeaseRecord) -> bool:
-        """Whether nobody else had a hand in it."""
+        """Tell whether nobody else had a hand in it."""
         return not any(asked.touched for asked in self._asked(lease))
 
     def overloads(self) -> Iterator[str]:
@@ -211,7 +211,7 @@ class Hour:
                 yield f"lease {lease.id}: VM {name} began {late:.1f} s after its start at {start}"
 
     def _has_reason(self, lease: LeaseRecord, start: float, begun: float) -> bool:
-        """Whether it is on record why it was late."""
+        """Tell whether it is on record why it was late."""
         if self._excused(start - 60, begun):
             return True
         return any(
@@ -297,7 +297,7 @@ class Hour:
                     yield f"lease {lease.id}: VM {name} began {late:.1f} s after Haizea was back"
 
     def _end(self, lease: LeaseRecord) -> float | None:
-        """When a lease was to end that was never saved."""
+        """Return when a lease was to end that was never saved."""
         runs = self.begun.get(lease.id, [])
         if lease.request.duration is None or [one.purpose for one in runs][:1] != [Purpose.RUN]:
             return None
@@ -317,7 +317,7 @@ class Hour:
         return max(began)
 
     def _lateness(self, lease: LeaseRecord, vm: int) -> float:
-        """What a reservation, which ends when it was to, may lack for a reason on record."""
+        """Return what a reservation, which ends when it was to, may lack for a reason on record."""
         start = lease.request.start
         on = [c.time for c in self.changes[vm] if c.new == "RUNNING"]
         end = self.told[lease.id][-1].time
@@ -326,12 +326,12 @@ class Hour:
         return (on[-1] if on else end) - start
 
     def _slack(self, lease: LeaseRecord) -> float:
-        """So much of its time a lease may have lost: to a late start, a stop, or a shutdown."""
+        """Return the time that a lease may have lost: to a late start, a stop, or a shutdown."""
         return 45.0 if self.people.stirred else 10.0
 
 
 def _seconds_on(changes: list[Change]) -> float:
-    """How long a VM was busy or running, all in all."""
+    """Return how long a VM was busy or running, all in all."""
     total, since = 0.0, None
     for change in changes:
         is_on = change.new not in (*_WAITING, "DONE", "FAILED")

@@ -89,7 +89,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """How much goes wrong: chances of the sandbox, and of what is between it and Haizea.
+    """Chances that something goes wrong: in the sandbox, and between it and Haizea.
 
     ``kills`` and ``outages`` are numbers per hour, as are ``oned_kills``, each in the middle of
     some operation, and ``broken_drivers``, each of which fails every time for a while.
@@ -184,7 +184,7 @@ class World:
         heapq.heappush(self._agenda, (moment, next(self._order), number, what))
 
     def delay(self) -> float:
-        """How long something takes on its way."""
+        """Return how long something takes on its way."""
         if self.dice.random() < 0.05:
             return self.dice.uniform(0, self.trouble.longest_delay_seconds)
         return self.dice.uniform(0, self.trouble.delay_seconds)
@@ -214,7 +214,7 @@ class World:
     # --- the clock of the service -----------------------------------------------------------
 
     def wait_until(self, moment: int, longest_seconds: float) -> int:
-        """As :meth:`haizea.clock.RealClock.wait_until`."""
+        """See :meth:`haizea.clock.RealClock.wait_until`."""
         if self.doomed:
             raise Killed
         until = min(float(moment), self.now() + longest_seconds)
@@ -317,7 +317,7 @@ class World:
     # --- Haizea ---------------------------------------------------------------------------
 
     def open_store(self) -> Store:
-        """What Haizea keeps."""
+        """Return what Haizea keeps."""
         return Store.open(str(self.directory / "leases.db"))
 
     def run(self, finished: Callable[[], bool]) -> None:
@@ -343,7 +343,7 @@ class World:
                     self.advance(until)
 
     def is_idle(self) -> bool:
-        """Whether Haizea runs and has no lease that is not over."""
+        """Tell whether Haizea runs and has no lease that is not over."""
         return self.service is not None and not self.service._store.leases(LeaseQuery(limit=1))
 
     def _live(self, config: Any, store: Store, paths: Paths) -> None:
@@ -367,7 +367,7 @@ class World:
             self.at(again, lambda: self._stop_when_finished(service), life=True)
 
     def _bury(self, store: Store) -> None:
-        """What a process leaves behind that was killed: nothing but its files."""
+        """Return what a process leaves behind that was killed: nothing but its files."""
         store._guard.release()
         store._database.close()
         self.doomed = False
@@ -455,7 +455,7 @@ class SteppedWatcher(Watcher):
         self._hosts.add(number)
 
     def next_moment(self) -> float | None:
-        """When it looks next."""
+        """Return when it looks next."""
         if not self._started:
             return None
         due = self._next_full

@@ -127,7 +127,7 @@ class Site:
 
     @property
     def port(self) -> int:
-        """Where Haizea finds OpenNebula."""
+        """The address at which Haizea finds OpenNebula."""
         return self.sandbox.port
 
     def _run(self) -> None:
@@ -139,7 +139,7 @@ class Site:
 
     @property
     def at_work(self) -> bool:
-        """Whether Haizea has not ended by itself."""
+        """True if Haizea has not ended by itself."""
         return self._thread.is_alive()
 
     def stop_haizea(self) -> None:
@@ -160,7 +160,7 @@ class Site:
             raise self.failure
 
     def haizea(self, *words: str) -> str:
-        """What a command prints that asks this Haizea, as its operator."""
+        """Return what a command prints that asks this Haizea, as its operator."""
         assert self.service is not None, "it was started"
         token = self.directory / "state/token"
         access = ["--server", self.service.url, "--token-file", str(token)]
@@ -202,7 +202,7 @@ class Site:
         return self.sandbox.control.vm(vm).host
 
     def came_to(self, vm: int, state: str) -> list[float]:
-        """When a VM came to a state."""
+        """Return when a VM came to a state."""
         return [c.time for c in self.sandbox.control.changes() if c.vm == vm and c.new == state]
 
     def now(self) -> float:
@@ -222,7 +222,7 @@ class Site:
         return self.store.leases(ALL)
 
     def has_lease(self, vm: int, *states: State) -> bool:
-        """Whether a VM's latest lease is in one of these states, or there is one."""
+        """Tell whether a VM's latest lease is in one of these states, or there is one."""
         found = [r for r in self.leases() if str(vm) in r.request.names]
         return bool(found) and (not states or found[-1].state in states)
 

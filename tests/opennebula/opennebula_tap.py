@@ -1,4 +1,4 @@
-"""What is between Haizea and OpenNebula: it counts calls, and spoils answers when it is told to."""
+"""A tap between Haizea and OpenNebula: it counts calls, and spoils answers when it is told to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users plan for their VMs with SCHED_ACTION, where OpenNebula leaves it to the scheduler."""
+"""Actions that users plan with SCHED_ACTION, where OpenNebula leaves them to the scheduler."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def moment(text: str, zone: Any = VIENNA) -> int:
 
 
 def repeated(at: str, now: str, **parts: str) -> dict[str, str]:
-    """What is left of a repeated action that was due at ``at``, and run at ``now``."""
+    """Return what is left of a repeated action that was due at ``at``, and run at ``now``."""
     vm = vm_with({"ACTION": "stop", "TIME": str(moment(at)), "END_TYPE": "0", **parts})
     return dict(after_success(one_due(vm, moment(now)), moment(now), VIENNA))
 

@@ -1,4 +1,4 @@
-"""Where OpenNebula's interface and its events are, as the configuration or a command says."""
+"""Addresses of OpenNebula's interface and events, from the configuration or a command."""
 
 from __future__ import annotations
 

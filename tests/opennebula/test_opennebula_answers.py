@@ -91,7 +91,7 @@ def refused(values: tuple[Value, ...]) -> Refused:
 
 
 def check(method: str, found: str, tolerant: bool, path: Path) -> None:
-    """What is read has the identifiers and states that are in the text."""
+    """Check that what is read has the identifiers and states that are in the text."""
     if method == "one.vm.info":
         vm = read_vm(found, tolerant=tolerant)
         states = re.search(r"<STATE>(\d+)</STATE><LCM_STATE>(\d+)<", found)

@@ -37,7 +37,7 @@ def info(number: int, *, cpu: int = 800, state: int = HostState.MONITORED) -> Ho
 
 
 class Kept:
-    """What a table keeps; ``works`` is whether it can be kept."""
+    """A table's memory; ``works`` tells whether it can be kept."""
 
     def __init__(self) -> None:
         self.text: str | None = None

@@ -33,7 +33,7 @@ def findings(
     prepare: Callable[[Sandbox], object] = lambda sandbox: None,
     **setup: Any,
 ) -> dict[str, list[Finding]]:
-    """What is found in a sandbox, by what was looked at."""
+    """Return what is found in a sandbox, by what was looked at."""
     with Sandbox(options) as sandbox:
         prepare(sandbox)
         given = {"events": sandbox.events_url, "event_seconds": 20.0, **setup}

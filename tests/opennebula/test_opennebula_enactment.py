@@ -68,7 +68,7 @@ class OneVm:
             self._orders.clear()
 
     def waits(self) -> list[int]:
-        """How long after each command the next one was given."""
+        """Return how long after each command the next one was given."""
         times = [time for time, _ in self.sent]
         return [after - before for before, after in itertools.pairwise(times)]
 

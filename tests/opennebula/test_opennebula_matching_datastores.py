@@ -1,4 +1,4 @@
-"""Which system datastore is chosen for a VM and a host."""
+"""Choice of the system datastore for a VM and a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What owners read in their VMs while these are on their way, and what they wrote wrongly."""
+"""Messages to owners while their VMs are on their way, and about what they wrote wrongly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPEED = 5
 
 
 def message(cloud: Site, vm: int) -> str:
-    """What its owner reads."""
+    """Return what its owner reads."""
     [text] = cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", [""])
     return str(text)
 
@@ -29,7 +29,7 @@ def status(cloud: Site, vm: int) -> dict[str, str]:
 
 
 def texts(cloud: Site, vm: int, until: str) -> list[str]:
-    """What its owner reads one after another, until it has this in it."""
+    """Return what its owner reads one after another, until it has this in it."""
     found: list[str] = [""]
 
     def seen() -> bool:

@@ -1,4 +1,4 @@
-"""How fast hosts save and restore VMs is learned, and what is planned next goes by it."""
+"""Rates at which hosts save and restore VMs are learned, and what is planned next goes by them."""
 
 from __future__ import annotations
 

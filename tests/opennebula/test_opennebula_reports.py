@@ -1,4 +1,4 @@
-"""What owners of VMs read in them about their leases."""
+"""Reports that owners of VMs read in them about their leases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users write in their VMs becomes drafts of leases, or a refusal that says what is wrong."""
+"""Drafts of leases from what users write in their VMs, or refusals that say what is wrong."""
 
 from __future__ import annotations
 

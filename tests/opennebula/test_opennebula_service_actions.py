@@ -11,7 +11,7 @@ from haizea.core.model.lifecycle import State
 
 
 def commands(cloud: Site, vm: int, name: str) -> int:
-    """How often this action was sent for a VM and accepted."""
+    """Return how often this action was sent for a VM and accepted."""
     return sum(
         command.method == "one.vm.action" and command.arguments == (name, vm) and not command.error
         for command in cloud.sandbox.control.commands()
@@ -59,7 +59,7 @@ def test_in_a_dry_run_scheduled_actions_and_reports_are_not_sent(
 def test_1_4_preempts_by_stopping_and_tells_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has no host for what is suspended, deploys only what is pending, and takes no reports."""
+    """Use 1.4: it deploys only what is pending, and takes no reports."""
     with site(tmp_path, monkeypatch, hosts=1, version="1.4.0") as cloud:
         victim = cloud.submit(cpu=8, start="best_effort", duration="00:02:00", preemptible="yes")
         cloud.until_state(victim, "RUNNING")

@@ -1,4 +1,4 @@
-"""What changes around VMs, and OpenNebula's end: noticed soon, whether it is published or not."""
+"""Changes around VMs, and OpenNebula's end: noticed soon, whether they are published or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOON_SECONDS = 11.0
 
 
 def message(cloud: Site, vm: int) -> str:
-    """What its owner reads."""
+    """Return what its owner reads."""
     [text] = cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", [""])
     return str(text)
 

@@ -1,4 +1,4 @@
-"""What happened in OpenNebula while Haizea was not at work is noticed when it is again."""
+"""Events in OpenNebula while Haizea was not at work are noticed when it is again."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def dripping_text(handler: Handler, real: bytes) -> None:
 
 
 def dripping_end(handler: Handler, real: bytes) -> None:
-    """What comes after the last part of an answer in parts."""
+    """Return what comes after the last part of an answer in parts."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     handler.wfile.write(b"%x\r\n%s\r\n0\r\n" % (len(real), real))
     drip(handler, b"x")

@@ -19,12 +19,12 @@ def named(version: str, *hosts: int) -> str:
 
 
 def message(cloud: Site, vm: int) -> str:
-    """What its owner reads."""
+    """Return what its owner reads."""
     return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", ""))
 
 
 def started(cloud: Site, vms: list[int]) -> list[float]:
-    """When each of them began to be deployed."""
+    """Return when each of them began to be deployed."""
     return [min(cloud.came_to(vm, "PROLOG")) for vm in vms]
 
 

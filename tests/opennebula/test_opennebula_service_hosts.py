@@ -25,7 +25,7 @@ def switch(cloud: Site, host: int, status: int) -> None:
 
 
 def message(cloud: Site, vm: int) -> str:
-    """What its owner reads."""
+    """Return what its owner reads."""
     return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", ""))
 
 
@@ -50,7 +50,7 @@ def test_a_reservation_leaves_a_host_that_is_taken_out_of_use(
 
 
 def planned_host(cloud: Site, vm: int) -> str:
-    """Where its owner reads that it is to run."""
+    """Return where its owner reads that it is to run."""
     status = str(cloud.sandbox.cloud.vms[vm].user_template.get("HAIZEA_STATUS", ""))
     found = re.search(r"PLANNED_HOST\W+([\w-]+)", status)
     return found[1] if found else ""

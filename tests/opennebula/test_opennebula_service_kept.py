@@ -1,4 +1,4 @@
-"""What VMs have in memory outlives failures."""
+"""The memory of VMs outlives failures."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Killable(Site):
         )
 
     def kill_haizea(self) -> None:
-        """As ``kill -9`` does."""
+        """End it at once, as ``kill -9`` does."""
         self.process.kill()
         self.process.wait()
 
@@ -118,7 +118,7 @@ class Twins(Killable):
         )
 
     def kill_opennebula(self) -> None:
-        """As ``kill -9`` does."""
+        """End it at once, as ``kill -9`` does."""
         self._opennebula.kill()
         self._opennebula.communicate()
 
@@ -211,6 +211,6 @@ def _see_that_nothing_is_lost(cloud: Killable, vms: list[int]) -> None:
 
 
 def _was_hindered(cloud: Killable, lease: int) -> bool:
-    """Whether the lease's story tells one of the hindrances of the site."""
+    """Tell whether the lease's story tells one of the hindrances of the site."""
     story = str([event.decision for event in cloud.store.events(0, 1000, lease)])
     return any(hindrance in story for hindrance in cloud.hindrances)

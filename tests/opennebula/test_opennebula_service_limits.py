@@ -1,4 +1,4 @@
-"""How much is commanded at once: so much on a host and no more, and in the end all is done."""
+"""Limits of commands at once: so many on a host and no more, and in the end all is done."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOW = Durations(
 
 
 def most_at_once(cloud: Site) -> dict[int, int]:
-    """How many VMs were started, saved or ended at once on each host, at most."""
+    """Return how many VMs were started, saved or ended at once on each host, at most."""
     busy: dict[int, set[int]] = defaultdict(set)
     most: dict[int, int] = defaultdict(int)
     for change in cloud.sandbox.control.changes():

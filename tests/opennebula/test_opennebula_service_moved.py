@@ -67,7 +67,7 @@ def test_what_is_promised_there_goes_elsewhere(
 
 
 def test_a_host_is_emptied_for_repairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is promised the other host after the lease that goes there stays, and starts."""
+    """Keep what is promised the other host after the lease that goes there."""
     with site(tmp_path, monkeypatch, hosts=2) as cloud:
         moved = cloud.running(duration="00:05:00")
         old = cloud.host(moved)

@@ -1,4 +1,4 @@
-"""What others than Haizea use of hosts: it is shown wherever use is shown, and reckoned with."""
+"""Use of hosts by others than Haizea: it is shown wherever use is shown, and reckoned with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where VMs run: datastores, clusters, VM groups, hosts that come and go, a queue that drains."""
+"""Places of VMs: datastores, clusters, VM groups, hosts that come and go, a queue that drains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(cloud: Site, rest: str = "", cpu: float = 1, **words: str) -> int:
 
 
 def message(cloud: Site, vm: int) -> str:
-    """What its owner reads."""
+    """Return what its owner reads."""
     return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", ""))
 
 

@@ -1,4 +1,4 @@
-"""How Haizea keeps itself informed: by event, by looking now and then, as the zone's leader."""
+"""Watching OpenNebula: by event, by looking now and then, as the zone's leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the policies that come with Haizea answer."""
+"""Answers of the policies that come with Haizea."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def check_immediate(case: Case, story: Story) -> None:
 
 
 def check_exclusions(run: Run) -> None:
-    """Where all suspensions share a file system, no two of them overlap."""
+    """Check that no two suspensions overlap where all share a file system."""
     if run.case.settings.exclusion is Exclusion.GLOBAL:
         ops = sorted(
             (e.start, e.end)
@@ -308,7 +308,7 @@ def test_the_first_in_the_queue_starts_as_soon_as_it_fits(case: Case) -> None:
 
 
 def copies_free(run: Run, moment: int, size: Capacity) -> int:
-    """How many copies of ``size`` are free on all hosts, with what runs at that moment."""
+    """Return how many copies of ``size`` are free on all hosts, with what runs at that moment."""
     free = [list(c) for c in run.capacities]
     for story in run.stories.values():
         for op in story.ended:

@@ -1,4 +1,4 @@
-"""What is not looked at again would not have changed: schedules with and without shortcuts.
+"""Shortcuts change nothing: the same schedules with and without them.
 
 A mapper that does not declare what it does switches the shortcuts off. So each case is run
 twice, by the mapper that comes with Haizea and by one that asks it and declares nothing.

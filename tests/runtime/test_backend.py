@@ -167,7 +167,7 @@ def test_a_lease_runs_for_its_real_duration_however_often_it_is_suspended(
 
 
 def story(faults: Faults) -> list[tuple[int, Input]]:
-    """What is reported of forty suspensions and runs that start one a minute."""
+    """Return what is reported of forty suspensions and runs that start one a minute."""
     backend = SimulatedBackend({}, faults)
     told: list[tuple[int, Input]] = []
     for i in range(40):

@@ -119,7 +119,7 @@ def test_it_wakes_for_what_the_backend_foresees_and_passes_it_on_after_arrivals(
 
 
 def backend_events() -> list[Input]:
-    """What the backend above reports at 100, in the order in which it was foreseen."""
+    """Return what the backend above reports at 100, in the order in which it was foreseen."""
     return [HostFailed(0), LeaseEnded(1)]
 
 

@@ -290,7 +290,7 @@ def test_a_killed_run_leaves_earlier_results_alone(tmp_path: Path) -> None:
 
 
 def read_all(descriptor: int) -> str:
-    """What is written to a terminal until its last user closes it."""
+    """Return what is written to a terminal until its last user closes it."""
     text = b""
     while True:
         try:

@@ -121,7 +121,7 @@ class Story:
                 self.changes.append(decision)
 
     def of(self, lease_id: int) -> list[tuple[str, int, int]]:
-        """What a lease did, in seconds from the start of the run."""
+        """Return what a lease did, in seconds from the start of the run."""
         return [(what, since, until) for i, what, since, until in self.operations if i == lease_id]
 
     def last(self, lease_id: int) -> StateChanged:

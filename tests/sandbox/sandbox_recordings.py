@@ -87,7 +87,7 @@ def decoded(message: bytes) -> list[object]:
 
 
 def differences(expected: bytes, found: bytes) -> list[str]:
-    """How the second answer differs from the first; nothing where it does not."""
+    """Return how the second answer differs from the first; nothing where it does not."""
     wanted, got = decoded(expected), decoded(found)
     if [type(value) for value in wanted] != [type(value) for value in got]:
         return [f"shape: {_shape(wanted)} became {_shape(got)}"]

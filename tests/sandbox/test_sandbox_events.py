@@ -38,7 +38,7 @@ class Listener:
         self.until_now()
 
     def until_now(self) -> list[Event]:
-        """What came since the last call of this."""
+        """Return what came since the last call of this."""
         self._mark += 1
         self._client.call("one.vm.recover", 1_000_000 + self._mark, 0)
         found: list[Event] = []
@@ -83,7 +83,7 @@ LIFE = (
 
 
 def live_through_everything(sandbox: Sandbox, client: Client) -> None:
-    """What the recorder did."""
+    """Return what the recorder did."""
 
     def act(action: str) -> None:
         client.done("one.vm.action", action, 0)

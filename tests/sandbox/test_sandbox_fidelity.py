@@ -93,7 +93,7 @@ _SHA_1 = "34c629abfcb47856b3d1c0a30798221aefb61605"
 def modern_context(
     run: Run, first: int, life_template: str, sequence_has_error: bool
 ) -> dict[int, list[Step]]:
-    """What the recorder did unrecorded, by the number of the recording that it came before.
+    """Return what the recorder did unrecorded, by the number of the recording that it came before.
 
     ``first`` is the id of the VM with which it began; those before are of an earlier try.
     """

@@ -357,7 +357,7 @@ _NOWHERE = {"PENDING", "HOLD", "STOPPED", "UNDEPLOYED", "DONE"}
 def test_accounts_are_those_of_the_vms_whatever_happens(
     version: str, commands: list[tuple[object, ...]]
 ) -> None:
-    """What hosts count is what VMs say of themselves; too much is always noted."""
+    """Compare what hosts count with what VMs say of themselves; too much is always noted."""
     nowhere = _NOWHERE | ({"SUSPENDED", "FAILED"} if version == "1.4.0" else set())
     with site(version=version, hosts=TWO_HOSTS) as (sandbox, client):
         if version == "1.4.0":

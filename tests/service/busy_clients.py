@@ -17,7 +17,7 @@ _SETTLED = {200, 201, 409}
 
 @dataclass
 class Answers:
-    """What the service told its clients; they rely on it."""
+    """Promises of the service to its clients, who rely on them."""
 
     #: By idempotency key: the lease of every answer, in the order of the answers.
     leases: dict[str, list[int]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Answers:
 
 
 class BusyClients:
-    """So many threads that ask for leases until they are to end, and repeat what nobody answered.
+    """Threads that ask for leases until they are to end, and repeat what nobody answered.
 
     ``now`` reads the service's clock. ``pause_seconds`` is the mean time, of real time, between
     two requests of a client.

@@ -34,7 +34,7 @@ BOOT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How the time of the service follows real time."""
+    """The pace at which the service's time follows real time."""
 
     real: float
     moment: float
@@ -57,7 +57,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Hour:
-    """How a busy hour goes."""
+    """The course of a busy hour."""
 
     kills: int
     seed: int
@@ -76,7 +76,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is left of an hour when all leases are over."""
+    """The remains of an hour when all leases are over."""
 
     answers: Answers
     leases: Sequence[dict[str, Any]]
@@ -188,7 +188,7 @@ def check(found: Outcome) -> None:
 
 
 def check_nothing_lost_or_doubled(found: Outcome) -> None:
-    """What was answered is there, once, and what was cancelled is over."""
+    """Check that what was answered is there, once, and that what was cancelled is over."""
     by_id = {lease["id"]: lease for lease in found.leases}
     labels = [lease["label"] for lease in found.leases]
     assert len(labels) == len(set(labels)), "no request made two leases"
@@ -235,7 +235,7 @@ def check_advance_reservations(found: Outcome) -> None:
 
 
 def allowance(found: Outcome, due: int, started: int) -> float:
-    """How late what was due may be: the absences in between, and what takes longer there."""
+    """Return how late what was due may be: the absences in between, and what takes longer there."""
     away = sum(max(0.0, min(end, started) - max(start, due)) for start, end in found.absences)
     changed, last_speed = found.last_speed
     speed = last_speed if started > changed else found.speed

@@ -163,7 +163,7 @@ class ServiceProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether the process that was started last is over."""
+        """True if the process that was started last is over."""
         return self.process is None or self.process.poll() is not None
 
     @property
@@ -178,7 +178,7 @@ class ServiceProcess:
 
     @property
     def serving(self) -> bool:
-        """Whether it said, since the last start, that it serves."""
+        """True if it said, since the last start, that it serves."""
         return _AT_WORK.search(self.log) is not None
 
     @property
@@ -192,7 +192,7 @@ class ServiceProcess:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """The address at which it serves."""
         found = _AT_WORK.search(self.log)
         assert found is not None, self.log
         return found[1]
@@ -207,7 +207,7 @@ class ServiceProcess:
         return Client(lambda: self.port, self.token)
 
     def save_results(self, name: str = "service.results") -> Path:
-        """What it did so far, as a results file."""
+        """Return what it did so far, as a results file."""
         path = self.directory / name
         path.unlink(missing_ok=True)
         done = command("save-results", str(self.configuration), str(path))
@@ -317,13 +317,13 @@ def written(seconds: float) -> str:
 
 
 def faults_of(results: Path) -> list[str]:
-    """What the checker finds wrong with a results file."""
+    """Return what the checker finds wrong with a results file."""
     from haizea.checker import check_file
 
     return [str(violation) for violation in check_file(results).violations]
 
 
 def all_over(leases: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether every lease is in a final state."""
+    """Tell whether every lease is in a final state."""
     final = {"Done", "Cancelled", "Rejected", "Failed"}
     return all(lease["state"] in final for lease in leases)

@@ -70,7 +70,7 @@ def state(client: Client, lease: int) -> str:
 
 
 def has_run(client: Client, lease: int) -> bool:
-    """Whether it runs, or did."""
+    """Tell whether it runs, or did."""
     story = client.get(f"/v1/leases/{lease}")["story"]
     return any(step["state"] == "Active" for step in story)
 

@@ -188,7 +188,7 @@ def status_of(service: ServiceProcess, path: str) -> int:
 
 
 def healthy(service: ServiceProcess) -> bool:
-    """Whether it says that it is well."""
+    """Tell whether it says that it is well."""
     client = service.client()
     try:
         status, body = client.call("GET", "/v1/status")

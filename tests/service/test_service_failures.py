@@ -1,4 +1,4 @@
-"""What a service does when a lease fails."""
+"""Reactions of a service to a lease that fails."""
 
 from __future__ import annotations
 

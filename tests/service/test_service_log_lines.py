@@ -1,4 +1,4 @@
-"""What others have written does not break a line of the log, nor turn it round."""
+"""Lines of the log are not broken, nor turned round, by what others have written."""
 
 from __future__ import annotations
 

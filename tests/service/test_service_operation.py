@@ -1,4 +1,4 @@
-"""What an administrator relies on: units, log, backup, and how far ahead is planned."""
+"""Operation by an administrator: units, log, backup, and how far ahead is planned."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_systemd_takes_the_unit_and_finds_it_safe(name: str, tmp_path: Path) -> 
 
 
 def test_what_the_unit_does_works(tmp_path: Path) -> None:
-    """It is started, told to read its file again, and ended, with the words of the unit."""
+    """Start it, tell it to read its file again, and end it, with the words of the unit."""
     parser = RawConfigParser(strict=False)
     parser.read(ROOT / "etc" / "haizea.service", encoding="utf-8")
     section = parser["Service"]
@@ -83,7 +83,7 @@ def test_what_the_unit_does_works(tmp_path: Path) -> None:
 
 
 class Systemd:
-    """What systemd does for a service of ``Type=notify``: it listens to what it is told."""
+    """The part of systemd for a service of ``Type=notify``: it listens to what it is told."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -174,7 +174,7 @@ def json_of(text: str) -> dict[str, Any]:
 
 
 def test_a_backup_that_is_put_back_goes_on(tmp_path: Path) -> None:
-    """As docs/service.md says; what was asked for since is not known, and its VMs are let be."""
+    """Restore as docs/service.md says: what was asked for since is not known."""
     with ServiceProcess(tmp_path, FAST) as service:
         service.start()
         client = service.client()
@@ -253,7 +253,7 @@ def test_nothing_is_reserved_closer_than_the_interval(tmp_path: Path) -> None:
 
 
 def test_a_start_that_is_proposed_can_be_asked_for_a_while(tmp_path: Path) -> None:
-    """It was as near as can be, so that two seconds later it was too near."""
+    """Keep a start that was as near as can be: two seconds later it was too near."""
     options = {"scheduling": {"non-schedulable-interval": "10"}}
     with ServiceProcess(tmp_path, options) as service:
         service.start()

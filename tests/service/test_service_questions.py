@@ -63,7 +63,7 @@ def test_leases_that_are_at_hand_are_not_read_from_the_store(
 
 
 def test_a_lease_that_is_over_is_not_expected_any_more(tmp_path: Path) -> None:
-    """What a cancelled lease had been expected to do was told on and on."""
+    """Forget what a cancelled lease was expected to do: it used to be told on and on."""
     with real_service(tmp_path) as service:
         fill(service)
         first = service.json("queue")["queue"][0]["lease"]

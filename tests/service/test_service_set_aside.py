@@ -93,7 +93,7 @@ def test_a_start_goes_on_without_a_lease_that_the_scheduler_fails_with(tmp_path:
         assert faults_of(service.save_results()) == []
 
 
-def test_a_request_that_the_scheduler_fails_with_is_rejected_and_nobody_else_is_held_up(
+def test_a_request_that_the_scheduler_fails_with_is_rejected_and_all_others_go_on(
     tmp_path: Path,
 ) -> None:
     with ExitStack() as exits:

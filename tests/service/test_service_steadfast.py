@@ -1,4 +1,4 @@
-"""Which leases are set aside, and in how many tries they are found."""
+"""Leases that are set aside, and the tries that it takes to find them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FaultyOrder:
 
 
 class Manager:
-    """What a service keeps and does, without its process."""
+    """A service without its process: what it keeps and does."""
 
     def __init__(self, hosts: int) -> None:
         self.order = FaultyOrder()

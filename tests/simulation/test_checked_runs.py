@@ -187,7 +187,7 @@ def faults(rng: random.Random, seed: int) -> Faults:
 
 
 def wrong(seed: int, directory: Path, *, disturbed: bool) -> list[str]:
-    """What is wrong with the run of this seed."""
+    """Return what is wrong with the run of this seed."""
     rng = random.Random(seed)
     text = configuration(rng, directory)
     outcome = simulate(loads(text), faults=faults(rng, seed) if disturbed else None)

@@ -208,7 +208,7 @@ def check_dead_hosts(case: Case, story: Story) -> None:
 
 
 def down(faults: Faults, host: int, start: OperationStarted) -> bool:
-    """Whether the host has failed by then, and is not back."""
+    """Tell whether the host has failed by then, and is not back."""
     is_down = False
     for moment, event in faults.at:
         if moment <= start.time:

@@ -146,7 +146,7 @@ def test_who_lost_the_store_unnoticed_cannot_write(url: str, went_on: bool) -> N
 
 
 def test_a_file_that_was_replaced_underneath_is_noticed(tmp_path: Path) -> None:
-    """What is saved into a file that has no name any more is lost, and nobody would know."""
+    """Notice that the file has no name any more: what is saved into it would be lost."""
     path, copy = tmp_path / "store.db", tmp_path / "copy.db"
     store = opened(str(path))
     store.save(submission(1))

@@ -136,7 +136,7 @@ store.close()
 
 @pytest.fixture(params=["limit", "small disk"])
 def full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """How a disk becomes full, and where."""
+    """Fill a disk."""
     if request.param == "limit":
         yield request.param, tmp_path
         return
@@ -239,7 +239,7 @@ def test_a_file_that_is_something_else_is_told_in_words_and_left_alone(tmp_path:
 
 
 def committed(server: PostgresServer, database: str, turn: int) -> bool:
-    """Whether the server has a turn; it may still be busy with it when the wire is cut."""
+    """Tell whether the server has a turn; it may still be busy with it when the wire is cut."""
     with server.connect(database) as connection:
         # Waits for whoever has the row locked.
         connection.execute("BEGIN")
@@ -251,7 +251,7 @@ def committed(server: PostgresServer, database: str, turn: int) -> bool:
 
 @pytest.mark.parametrize("cut", ["before", "after"])
 def test_a_connection_that_breaks_at_the_commit_doubles_nothing(cut: str) -> None:
-    """Whether the server still got the COMMIT or not, nobody is told."""
+    """Cut the wire at COMMIT: nobody is told whether the server still got it."""
     server = shared_server()
     database = server.new_database()
     with tempfile.TemporaryDirectory(prefix="hz-") as folder:

@@ -1,4 +1,4 @@
-"""What was saved is there, as it was saved; and questions about it are answered rightly."""
+"""Turns come back as they were saved, and questions about them are answered rightly."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ NOW = int(datetime.fromisoformat("2026-11-25T13:00:00+01:00").timestamp())
 
 
 def examples(heading: str) -> list[tuple[str, str]]:
-    """What is written in the table below a heading, and what it is said to be."""
+    """Return what is written in the table below a heading, and what it is said to be."""
     part = PAGE.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
     rows = re.findall(r"^\| (`.*`) \| (.*) \|$", part, flags=re.MULTILINE)
     assert rows, f"there is a table below {heading!r}"

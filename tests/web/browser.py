@@ -85,7 +85,7 @@ class WebService:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def ask(self, name: str, count: int = 1, **fields: object) -> dict[str, Any]:
-        """What the service answers somebody who asks for so many whole hosts for an hour."""
+        """Return what the service answers somebody who asks for so many whole hosts for an hour."""
         nodes = [{"count": count, "resources": {"CPU": 400, "Memory": 8192}}]
         with self.client(name) as client:
             answer = client.post("/v1/leases", json={"nodes": nodes, "duration": 3600, **fields})

@@ -1,4 +1,4 @@
-"""What is written is read back as it was."""
+"""Round trips: what is written is read back as it was."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class MortalWorld(World):
 
 @dataclass
 class Kept:
-    """What is durable: an observer that may be killed before and after it keeps a turn."""
+    """Durable memory: an observer that may be killed before and after it keeps a turn."""
 
     run: Run
     now: int = 0
@@ -104,7 +104,7 @@ class Restarted:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is left when all leases are over."""
+    """The remains when all leases are over."""
 
     run: Run
     kept: Kept

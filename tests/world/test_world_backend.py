@@ -1,4 +1,4 @@
-"""What the backend makes of decisions, and what it tells: turn by turn."""
+"""The backend, turn by turn: what it makes of decisions, and what it tells."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_hosts_that_the_site_does_not_have_any_more_are_not_told_of(world: World
 
 
 def test_started_over_within_one_second(world: World) -> None:
-    """It broke, and was started again at the same moment, of which nothing reached the world."""
+    """Survive a break and a new start at the same moment, of which nothing reached the world."""
     begun(world)
     again = record(
         PhaseRecord(purpose=Purpose.RUN, start=20, end=1020), at=0, since=20, state=State.ACTIVE

@@ -97,7 +97,7 @@ def check(outcome: Outcome) -> None:
 
 
 def says_what_took_longer(story: Story) -> bool:
-    """Whether an AR waited for an operation that the world delayed, and said so.
+    """Tell whether an AR waited for an operation that the world delayed, and said so.
 
     Its last word may be that it could not begin then either, as nobody was there.
     """
@@ -123,7 +123,7 @@ def downtime(outcome: Outcome) -> int:
 
 
 def test_the_same_life_twice(tmp_path: Path) -> None:
-    """What goes wrong depends on what is asked, not on when somebody looks."""
+    """Draw faults by what is asked, not by when somebody looks."""
     case, options = random_case(7), replace(options_by(7), seed=3)
     first = live_and_die(case, tmp_path / "one.db", options, 11)
     second = live_and_die(case, tmp_path / "two.db", options, 11)

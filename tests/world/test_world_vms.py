@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def told_again(self, data: st.DataObject) -> None:
-        """What was followed, or overtaken, is given again by any manager: nothing changes."""
+        """Give again what was followed, or overtaken, as any manager may: nothing changes."""
         self.world.look(self.now)
         before = self.world.vms()
         old = [g for g in self.given if before and g.due <= before[0].due]
