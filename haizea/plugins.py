@@ -131,7 +131,7 @@ def find_class(kind: Kind, name: str) -> type[Any]:
     """
     found = _look_up(kind, name)
     if not isinstance(found, type):
-        raise PluginError(f"{name!r} is not a {kind.title}: it is no class")
+        raise PluginError(f"{name!r} is not a {kind.title}: it is not a class")
     for method in kind.methods:
         if not callable(getattr(found, method, None)):
             raise PluginError(f"{name!r} is not a {kind.title}: it has no method {method}()")

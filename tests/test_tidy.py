@@ -383,6 +383,22 @@ def docstrings_begin_with_a_verb_or_a_noun(
                 yield line, f"begins with {found[0]}: say 'Tell whether …', or name the thing"
 
 
+def help_begins_with_a_verb_or_a_noun(
+    module: str, tree: ast.Module, text: str
+) -> Iterator[Finding]:
+    """Find help, descriptions and options' texts that begin like a question."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        texts = [word.value for word in node.keywords if word.arg in {"help", "description"}]
+        if isinstance(node.func, ast.Name) and node.func.id == "option":
+            texts += node.args[2:3]
+        for said in texts:
+            text = said.value if isinstance(said, ast.Constant) else None
+            if isinstance(text, str) and (found := QUESTIONS.match(text)):
+                yield said.lineno, f"begins with {found[0]}: name the thing, or what it does"
+
+
 def titles_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Finding]:
     for node in functions(tree):
         if node.name.startswith("test_") and len(node.name) >= MOST_TITLE:
@@ -415,6 +431,7 @@ RULES: tuple[Rule, ...] = (
     what_is_public_is_explained,
     inputs_and_decisions_are_told_apart,
     docstrings_begin_with_a_verb_or_a_noun,
+    help_begins_with_a_verb_or_a_noun,
     annotations_are_lazy,
 )
 
@@ -605,6 +622,8 @@ LONG_FUNCTION = "def f():\n" + "    pass\n" * MOST_FUNCTION_LINES
         (inputs_and_decisions_are_told_apart, "haizea.a", f"{MATCH} _:\n  pass"),
         (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", '"""What it is."""'),
         (docstrings_begin_with_a_verb_or_a_noun, "haizea.a", 'def f():\n "Whether it is."'),
+        (help_begins_with_a_verb_or_a_noun, "haizea.a", "f(help='How many nodes.')"),
+        (help_begins_with_a_verb_or_a_noun, "haizea.a", "option('a', b, 'Whether it is.')"),
         (titles_are_short, "test_a", f"def test_{'x' * MOST_TITLE}(): ..."),
         (annotations_are_lazy, "haizea.a", "def f(): ..."),
     ],

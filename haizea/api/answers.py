@@ -34,9 +34,9 @@ ReasonCode = Annotated[
 ReasonParameters = Annotated[
     dict[str, Any],
     Field(
-        description="What the reason is about, by name. `start`, `end` and `moment` are seconds"
-        " since the epoch, `lease` is the id of another lease; `cause` and `refusal` are reasons"
-        " themselves, with `code` and `parameters`.",
+        description="The things that the reason is about, by name. `start`, `end` and `moment` are"
+        " seconds since the epoch, `lease` is the id of another lease; `cause` and `refusal` are"
+        " reasons themselves, with `code` and `parameters`.",
         examples=[{"nodes": 16, "free": 12, "start": 1795615200, "end": 1795618800}],
     ),
 ]
@@ -69,7 +69,7 @@ class LeaseOut(Answer):
 
     id: int = Field(description="Its number, never given twice.", examples=[17])
     label: str
-    owner: str = Field(description="Whose it is: the owner of the token it was asked for with.")
+    owner: str = Field(description="The owner of the token that it was asked for with.")
     kind: Kind
     state: State
     reason: str = Field(
@@ -85,19 +85,19 @@ class LeaseOut(Answer):
     duration: int | None = Field(description="Seconds that were asked for; `null` without end.")
     nodes: list[NodesOut]
     names: list[str] = Field(
-        description="What its nodes are called elsewhere, by node number: the ids of its VMs in"
+        description="Names of its nodes elsewhere, by node number: the ids of its VMs in"
         " OpenNebula. Empty where they are nothing elsewhere."
     )
     preemptible: bool
     image: ImageOut | None
     planned_start: When | None = Field(
-        description="When its nodes run, or run on: by the reservation it has now."
+        description="The moment from which its nodes run, or run on, by the reservation it has now."
     )
     planned_end: When | None = Field(
         description="Until when they run by it; `null` if there is none, or none is known."
     )
     expected: When | None = Field(
-        description="When a waiting lease is expected to start or to go on, where it is known."
+        description="Expected start, or resumption, of a waiting lease, where it is known."
     )
     remaining: int | None = Field(description="Seconds left of its duration; `null` without end.")
     ran: int = Field(description="Seconds that it has run.")
@@ -106,8 +106,8 @@ class LeaseOut(Answer):
 class LeaseShown(LeaseOut):
     """A lease, with what came of it."""
 
-    started: When | None = Field(description="When its nodes first ran; `null` if they never did.")
-    ended: When | None = Field(description="When it was over; `null` as long as it is not.")
+    started: When | None = Field(description="First start of its nodes; `null` if they never ran.")
+    ended: When | None = Field(description="Its end; `null` as long as it is not over.")
 
 
 class StoryEntry(Answer):
@@ -153,7 +153,7 @@ class DecisionOut(Answer):
     lease: LeaseOut
     hosts: list[str] = Field(description="The host of each node, if it has any yet.")
     place: int | None = Field(description="Its place in the queue, from 1.")
-    expected: When | None = Field(description="When it is expected to start, where it is known.")
+    expected: When | None = Field(description="Its expected start, where it is known.")
     offer: When | None = Field(
         description="The nearest start at which a rejected advance reservation would fit."
     )
@@ -185,7 +185,7 @@ class QueueEntry(Answer):
 class QueueOut(Answer):
     """A page of the queue. A user is shown own leases, with their places among all."""
 
-    length: int = Field(description="How many leases wait, in all.")
+    length: int = Field(description="Number of leases that wait, in all.")
     queue: list[QueueEntry]
     next: int | None = Field(description="Pass it as `after` for the next page; `null`: the end.")
 
@@ -303,15 +303,15 @@ class StatusOut(Answer):
     version: str
     started: When
     now: When
-    last_turn: When | None = Field(description="When something was last decided.")
+    last_turn: When | None = Field(description="The moment of the last decision.")
     leases: dict[str, int] = Field(description="Leases that are not over, by state.")
     queue_length: int
     backend: str
     store: str = Field(description="Operators are told where it is, others what it is.")
     healthy: bool
     problem: str = Field(description="Why it is not healthy; empty if it is.")
-    role: Role = Field(description="What the token allows that this was asked with.")
-    owner: str = Field(description="Whose leases are asked for with this token.")
+    role: Role = Field(description="Rights of the token that this was asked with.")
+    owner: str = Field(description="Owner of the leases that are asked for with this token.")
 
 
 class Health(Answer):
@@ -336,7 +336,7 @@ class TokenOut(Answer):
 class TokenMade(TokenOut):
     """A new token. Its secret is told here and never again."""
 
-    secret: str = Field(description="What goes into `Authorization: Bearer`.")
+    secret: str = Field(description="The secret that goes into `Authorization: Bearer`.")
 
 
 class TokenList(Answer):
@@ -350,8 +350,8 @@ class SessionOut(Answer):
 
     name: str = Field(description="The token's name, or which user of OpenNebula it is.")
     role: Role
-    owner: str = Field(description="Whose leases are asked for.")
-    expires: When | None = Field(description="When the session, or the token, is over.")
+    owner: str = Field(description="Owner of the leases that are asked for.")
+    expires: When | None = Field(description="End of the session, or of the token.")
     csrf: str | None = Field(
         description="Goes into the header `X-CSRF-Token` of each request that changes something;"
         " `null` where a token was shown, with which no request needs it."
@@ -382,7 +382,7 @@ class EventOut(Answer):
         "change-refused",
         "image",
     ]
-    text: str = Field(description="What happened, in words.")
+    text: str = Field(description="The event in words.")
     lease: int | None = None
     owner: str | None = None
     state: State | None = None

@@ -49,9 +49,9 @@ programs, the message for people.
 _TAGS = [
     {"name": "leases", "description": "Asking for nodes, and what became of it."},
     {"name": "site", "description": "The hosts, and when they are in use."},
-    {"name": "events", "description": "What happens, as it happens."},
-    {"name": "service", "description": "How the service is."},
-    {"name": "tokens", "description": "Who may do what."},
+    {"name": "events", "description": "Events, as they happen."},
+    {"name": "service", "description": "State of the service."},
+    {"name": "tokens", "description": "Tokens and their rights."},
     {"name": "sessions", "description": "Signing in with a browser."},
 ]
 

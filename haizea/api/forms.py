@@ -81,12 +81,12 @@ class NodesForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    count: int = Field(1, ge=1, le=MOST_NODES, description="How many nodes.", examples=[2])
+    count: int = Field(1, ge=1, le=MOST_NODES, description="Number of nodes.", examples=[2])
     resources: dict[
         Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)],
         Annotated[int, Field(ge=0, lt=AMOUNT_LIMIT)],
     ] = Field(
-        description="How much each of the nodes asks for, by the site's resource types:"
+        description="Amounts that each of the nodes asks for, by the site's resource types:"
         " `CPU` in percent of a core, `Memory` in MB. A type that is left out is not asked for.",
         min_length=1,
         max_length=32,
@@ -141,14 +141,14 @@ class LeaseForm(BaseModel):
     )
     start: Start | None = Field(
         None,
-        description="When an `ar` starts: ISO 8601 with any zone, `+00:30`, `+2d`, `14:00`,"
+        description="Start of an `ar`: ISO 8601 with any zone, `+00:30`, `+2d`, `14:00`,"
         " `tomorrow 9:00`, `monday 9:00`; UTC where there is no zone; in the years 2000 to 2500."
         " `now` is a lease of the kind `immediate`, `best-effort` one of that kind; so is one"
         " without a start.",
         examples=["2026-11-25T14:00:00+01:00"],
     )
     duration: Duration = Field(
-        description="How long it runs: whole seconds or a text, `HH:MM:SS`, `90m`, `2d`."
+        description="Its duration: whole seconds or a text, `HH:MM:SS`, `90m`, `2d`."
         " `null` or `unlimited` for a lease without end.",
         examples=["01:30:00"],
     )
@@ -159,12 +159,12 @@ class LeaseForm(BaseModel):
     )
     preemptible: bool | None = Field(
         None,
-        description="Whether it may be suspended to make room for another lease. Left out:"
+        description="Permits suspending it to make room for another lease. Left out:"
         " a best-effort lease may, others may not.",
     )
     hosts: Literal["any", "fixed"] = Field(
         "any",
-        description="Whether a lease that has not begun may be given other hosts, so that there"
+        description="Permits giving a lease that has not begun other hosts, so that there"
         " is room for others: with `fixed` it keeps those that it was given first.",
     )
     image: ImageForm | None = Field(None, description="The disk image that all nodes boot from.")
@@ -256,7 +256,7 @@ class LeaseFilter(BaseModel):
         False,
         description="Finished leases too. Asking for a final `state` finds them without it.",
     )
-    order: Literal["oldest", "newest"] = Field("oldest", description="Which come first, by id.")
+    order: Literal["oldest", "newest"] = Field("oldest", description="Order, by id.")
     limit: Limit = 100
     after: Id | None = Field(
         None, description="The `next` of the page before: go on with the leases after that one."
@@ -342,7 +342,7 @@ class TokenForm(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=TOKEN_NAME)] = Field(
-        description="What it is called, in lists and to revoke it.", examples=["anna-laptop"]
+        description="Its name, in lists and to revoke it.", examples=["anna-laptop"]
     )
     role: Annotated[Role, Field(strict=False)] = Field(
         description="`user`: asks for leases, sees and cancels those of `owner`. `operator`: may do"
@@ -351,7 +351,7 @@ class TokenForm(BaseModel):
     owner: Owner | None = Field(
         None,
         min_length=1,
-        description="Whose leases those are that are asked for with it; the name, if left out.",
+        description="Owner of the leases that are asked for with it; the name, if left out.",
         examples=["anna"],
     )
     expires: Moment | None = Field(

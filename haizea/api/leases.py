@@ -75,7 +75,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     201: {
         "description": "It is taken: `outcome` is `accepted` or `queued`.",
         "headers": {
-            "Location": {"schema": {"type": "string"}, "description": "Where the lease is."}
+            "Location": {"schema": {"type": "string"}, "description": "Address of the lease."}
         },
     },
     200: {

@@ -20,7 +20,7 @@ class Problem(BaseModel):
         examples=["invalid"],
     )
     message: str = Field(
-        description="What is wrong and what to do, in words.",
+        description="The problem, and what to do about it, in words.",
         examples=["nodes.0.count: Input should be greater than or equal to 1"],
     )
     field: str | None = Field(

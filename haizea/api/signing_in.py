@@ -32,7 +32,7 @@ class SignInForm(BaseModel):
 
     token: _Secret | None = Field(None, description="A token's secret.")
     user: _Secret | None = Field(None, description="A user's name in OpenNebula.")
-    password: _Secret | None = Field(None, description="That user's password, or a login token.")
+    password: _Secret | None = Field(None, description="The user's password, or a login token.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> SignInForm:

@@ -193,7 +193,7 @@ async def show_status(here: Here, token: AnyToken) -> Response:
 @plain_router.get(
     "/health",
     response_model=Health,
-    summary="Whether the service works",
+    summary="Tell whether the service works",
     tags=["service"],
     responses={
         503: {"model": Health, "description": "It does not, at present: `status` is `not up`."}

@@ -70,7 +70,7 @@ class Faults:
                 if not 0 <= probability <= 1:
                     raise ValueError(f"{purpose}: {probability:g} is not a probability (0 to 1)")
         if self.longest_delay_seconds < 1:
-            raise ValueError(f"a delay of {self.longest_delay_seconds} s is none: at least 1")
+            raise ValueError(f"invalid longest delay {self.longest_delay_seconds} s: at least 1 s")
         if self.delay.get(RUN):
             raise ValueError("a run cannot be delayed: it ends with the lease's duration")
 

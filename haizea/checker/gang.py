@@ -58,7 +58,7 @@ def _whole_nodes(history: History) -> Iterator[Violation]:
             if held in right:
                 continue
             if not _is_sum(history.lease, held):
-                message = f"it holds {held} there, which is no number of its nodes"
+                message = f"it holds {held} there, which is not a multiple of its nodes"
                 yield _violation(history, host, phase.start, message)
                 return
             right.add(held)

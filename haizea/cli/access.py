@@ -170,7 +170,7 @@ def _credentials(path: Path, name: str) -> Token:
     lines = content.decode(errors="replace").strip().splitlines()
     user, _, password = lines[0].strip().partition(":") if lines else ("", "", "")
     if not (user and password):
-        raise WrongAccess(f"{name}: these are no credentials of OpenNebula: write user:password")
+        raise WrongAccess(f"{name}: not valid credentials of OpenNebula: write user:password")
     secret = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
     return Token(secret=secret, source=name, warning=warning, scheme="Basic")
 
@@ -188,7 +188,7 @@ def _content(path: Path, name: str, what: str, option: str) -> tuple[bytes, str]
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise WrongAccess(f"{name}: this is no file; {what} would be a line of one")
+                raise WrongAccess(f"{name}: not a regular file; {what} is read from a line of one")
             content = file.read(_MOST_TOKEN_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
@@ -205,5 +205,5 @@ def _content(path: Path, name: str, what: str, option: str) -> tuple[bytes, str]
 def _checked(text: str, where: str) -> str:
     """``text``, which can stand in a header. It is never repeated in a message."""
     if not _TOKEN.fullmatch(text):
-        raise WrongAccess(f"{where}: this is no token; a token is one word, such as hz_...")
+        raise WrongAccess(f"{where}: not a valid token: a token is one word, such as hz_...")
     return text

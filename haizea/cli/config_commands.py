@@ -43,7 +43,7 @@ def sample_config() -> None:
 @click.command("generate-configs", context_settings=HELP)
 @_CONF
 @click.option(
-    "-d", "--dir", "directory", required=True, metavar="DIR", help="Where they are written."
+    "-d", "--dir", "directory", required=True, metavar="DIR", help="Folder to write them to."
 )
 def generate_configs(conf: str, directory: str) -> None:
     """Write the configurations of a study: one for every combination of profile, trace
@@ -69,7 +69,7 @@ def generate_configs(conf: str, directory: str) -> None:
     "directory",
     required=True,
     metavar="DIR",
-    help="Where generate-configs wrote the configurations.",
+    help="Folder to which generate-configs wrote the configurations.",
 )
 @click.option(
     "-o",
@@ -83,7 +83,7 @@ def generate_configs(conf: str, directory: str) -> None:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many run at the same time.",
+    help="Number of runs at the same time.",
 )
 @click.option(
     "-m", "--only-missing", is_flag=True, help="Leave out those that have their results already."

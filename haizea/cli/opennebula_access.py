@@ -26,7 +26,7 @@ _ENDPOINT = click.option(
     default=DEFAULT_ENDPOINT,
     show_default=True,
     metavar="URL",
-    help="Where OpenNebula is. Also: ONE_XMLRPC.",
+    help="Address of OpenNebula. Also: ONE_XMLRPC.",
 )
 _AUTH = click.option(
     "--one-auth",

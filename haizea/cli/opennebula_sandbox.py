@@ -82,7 +82,7 @@ def _users(text: str) -> tuple[str, ...]:
     show_default=True,
     callback=lambda ctx, param, text: _version(text),
     metavar="VERSION",
-    help="Which OpenNebula it is: 1.4, 6.10, 7.4, or another from 5 to 7.",
+    help="Version of OpenNebula: 1.4, 6.10, 7.4, or another from 5 to 7.",
 )
 @click.option(
     "--hosts",
@@ -90,7 +90,7 @@ def _users(text: str) -> tuple[str, ...]:
     show_default=True,
     type=click.IntRange(0, _MOST_HOSTS),
     metavar="N",
-    help="How many hosts it has.",
+    help="Number of hosts.",
 )
 @click.option(
     "--cpu", default=8, show_default=True, type=click.IntRange(1, 10**4), help="Cores of a host."
@@ -116,7 +116,7 @@ def _users(text: str) -> tuple[str, ...]:
     show_default=True,
     type=click.IntRange(0, 65535),
     envvar="HAIZEA_SANDBOX_PORT",
-    help="Of XML-RPC; 0 for any that is free.",
+    help="Port of XML-RPC; 0 for any that is free.",
 )
 @click.option(
     "--events-port",
@@ -124,7 +124,7 @@ def _users(text: str) -> tuple[str, ...]:
     show_default=True,
     type=click.IntRange(0, 65535),
     envvar="HAIZEA_SANDBOX_EVENTS_PORT",
-    help="Of its events; 0 for any that is free.",
+    help="Port of its events; 0 for any that is free.",
 )
 @click.option("--no-events", is_flag=True, help="Publish no events.")
 @click.option(
@@ -133,12 +133,12 @@ def _users(text: str) -> tuple[str, ...]:
     show_default=True,
     type=click.IntRange(1, 65535),
     envvar="HAIZEA_SANDBOX_SERVICE_PORT",
-    help="Where Haizea will listen.",
+    help="Address at which Haizea will listen.",
 )
 @click.option(
     "--speed", default=1.0, show_default=True, help="Seconds that pass in it in a real second."
 )
-@click.option("--pace", default=1.0, show_default=True, help="How long operations take: a factor.")
+@click.option("--pace", default=1.0, show_default=True, help="Factor on the time of operations.")
 @click.option("--hold", is_flag=True, help="VMs wait in HOLD, as with VM_SUBMIT_ON_HOLD.")
 @click.option("--stock-scheduler", is_flag=True, help="Have its own scheduler place VMs, too.")
 @click.option("--keep", is_flag=True, help="Go on at the next start where this one ends.")
@@ -148,7 +148,7 @@ def _users(text: str) -> tuple[str, ...]:
     default="haizea-sandbox",
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where its files are: credentials and a configuration.",
+    help="Folder of its files: credentials and a configuration.",
 )
 def sandbox(directory: Path, service_port: int, keep: bool, **given: Any) -> None:
     """Play an OpenNebula on this machine, until Ctrl-C.

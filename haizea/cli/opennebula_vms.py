@@ -39,7 +39,7 @@ _MOST_VMS = 1000
 @click.option(
     "--preemptible/--non-preemptible",
     default=None,
-    help="Whether it may be suspended for a reservation.",
+    help="Permit suspending it for a reservation.",
 )
 @click.option("--group", metavar="NAME", help="VMs with the same group are one lease.")
 @click.option(
@@ -48,7 +48,7 @@ _MOST_VMS = 1000
     default=1,
     show_default=True,
     type=click.IntRange(1, _MOST_VMS),
-    help="How many VMs; with --group they are one lease.",
+    help="Number of VMs; with --group they are one lease.",
 )
 @click.option("--hold", is_flag=True, help="Submit on hold, as OpenNebula 7 wants it by default.")
 @reaches_opennebula
@@ -104,7 +104,7 @@ def _read(template: Path | None) -> str:
     try:
         return content.decode() + "\n"
     except UnicodeDecodeError:
-        raise WrongInput(f"{template}: this is no template: it is not text") from None
+        raise WrongInput(f"{template}: not a template: it is not text") from None
 
 
 def _line(name: str, value: str) -> str:

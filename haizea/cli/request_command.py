@@ -102,7 +102,7 @@ _REQUEST_OPTIONS = (
         "-t",
         "--start",
         type=ParsedOption("START", _timely),
-        help="When it starts: best_effort (as soon as there is room), now (or not at all), or"
+        help="Start: best_effort (as soon as there is room), now (or not at all), or"
         " exactly at a time: +00:30, +2d, 14:00, 'tomorrow 9:00', 'monday 9:00', '2026-11-25"
         " 14:00', with a zone after it if need be.  [default: best_effort]",
     ),
@@ -110,7 +110,7 @@ _REQUEST_OPTIONS = (
         "-d",
         "--duration",
         type=ParsedOption("DURATION", _duration),
-        help="How long it runs: 90m, 1h30m, 2d, PT1H, 01:30:00, 3600 (seconds), unlimited.",
+        help="Duration: 90m, 1h30m, 2d, PT1H, 01:30:00, 3600 (seconds), unlimited.",
     ),
     click.option(
         "-n",
@@ -118,7 +118,7 @@ _REQUEST_OPTIONS = (
         "--numnodes",
         type=click.IntRange(min=1),
         metavar="NODES",
-        help="How many nodes.  [default: 1]",
+        help="Number of nodes.  [default: 1]",
     ),
     click.option(
         "-c",
@@ -145,7 +145,7 @@ _REQUEST_OPTIONS = (
     click.option(
         "--preemptible/--non-preemptible",
         default=None,
-        help="Whether it may be suspended for another lease.  [default: if it is best-effort]",
+        help="Permit suspending it for another lease.  [default: if it is best-effort]",
     ),
     click.option(
         "-i", "--image", "--vmimage", metavar="IMAGE", help="The disk image of each node."

@@ -27,7 +27,11 @@ _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
 @click.command("convert-data", context_settings=HELP)
 @click.option(
-    "-t", "--type", "what", type=click.Choice([*export.EXPORTS, _SWF]), help="What to print."
+    "-t",
+    "--type",
+    "what",
+    type=click.Choice([*export.EXPORTS, _SWF]),
+    help="Kind of data to print.",
 )
 @click.option("-c", "--counter", metavar="COUNTER", help="With -t counter: this counter alone.")
 @click.option("-l", "--list-counters", is_flag=True, help="List the counters and print no data.")

@@ -46,7 +46,7 @@ from haizea.times import format_utc
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="What to print when the run is over.",
+    help="Output when the run is over.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_context

@@ -119,7 +119,7 @@ _OPTIONS = (
         envvar="HAIZEA_SERVER",
         default=DEFAULT_SERVER,
         show_default=True,
-        help="Where the service is: HOST, HOST:PORT or a URL. Also: HAIZEA_SERVER.",
+        help="Address of the service: HOST, HOST:PORT or a URL. Also: HAIZEA_SERVER.",
     ),
     click.option(
         "--token-file",

@@ -42,7 +42,7 @@ def _name(text: str) -> str:
 
 def _owner(text: str) -> str:
     if re.fullmatch("[A-Za-z0-9_.@+-]{1,64}", text) is None:
-        raise ValueError(f"{text!r} is nobody: write at most 64 letters, digits and _ . @ + -")
+        raise ValueError(f"invalid owner {text!r}: write at most 64 letters, digits and _ . @ + -")
     return text
 
 
@@ -75,10 +75,10 @@ def token() -> None:
 @click.option(
     "--owner",
     type=ParsedOption("NAME", _owner),
-    help="Whose leases those are that are asked for.  [default: NAME]",
+    help="Owner of the leases that are asked for.  [default: NAME]",
 )
 @click.option(
-    "--expires", type=ParsedOption("TIME", _from_now), help="When it ends: +90d, '2027-01-01 0:00'."
+    "--expires", type=ParsedOption("TIME", _from_now), help="End of it: +90d, '2027-01-01 0:00'."
 )
 @click.option(
     "--save",

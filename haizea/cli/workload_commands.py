@@ -146,7 +146,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
     type=CAPACITY,
     multiple=True,
     metavar="CAPACITY",
-    help="What each lease node asks for; give it several times and each lease gets one of"
+    help="Resources of each lease node; give it several times and each lease gets one of"
     " them by chance.  [default: CPU:100 Memory:1024]",
 )
 @click.option(
@@ -156,7 +156,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
     "--format",
     "format_name",
     type=click.Choice(["swf", "lwf"]),
-    help="What to write.  [default: as the name of OUTPUT ends, else lwf]",
+    help="Format to write.  [default: as the name of OUTPUT ends, else lwf]",
 )
 @click.argument("output", type=FILE, default="-")
 @click.pass_context

@@ -74,7 +74,7 @@ class OpenNebula:
     host: str | None = option(
         "host",
         Text("a host's name or address"),
-        "Where OpenNebula's daemon runs.",
+        "Host of OpenNebula's daemon.",
         required=_OPENNEBULA,
         example="localhost",
     )
@@ -100,8 +100,9 @@ class OpenNebula:
     events: str | None = option(
         "events",
         Text("an address such as tcp://localhost:2101; or none"),
-        "Where OpenNebula publishes its events; auto is host, at the port that OpenNebula says,"
-        " none is for looking every wakeup-interval, and at what is under way every second."
+        "Address at which OpenNebula publishes its events; auto is host, at the port that"
+        " OpenNebula says, none is for looking every wakeup-interval, and at what is under way"
+        " every second."
         " OpenNebula 1.4 has none.",
         default="auto",
         example="tcp://localhost:2101",
@@ -109,7 +110,7 @@ class OpenNebula:
     vm_states: VmStates = option(
         "vm-states",
         Choice(VmStates),
-        "Which waiting VMs are Haizea's: those in state PENDING, where no other scheduler runs;"
+        "Waiting VMs that are Haizea's: those in state PENDING, where no other scheduler runs;"
         " those on HOLD, beside the scheduler of OpenNebula 7; or both. auto is pending up to"
         " OpenNebula 6, and hold from 7 on. What has a lease keeps it where this changes.",
         default="auto",
@@ -117,7 +118,7 @@ class OpenNebula:
     default_lease: DefaultLease = option(
         "default-lease",
         Choice(DefaultLease),
-        "What a VM without a HAIZEA attribute is: best-effort, it waits until it fits; now, it"
+        "Kind of a VM without a HAIZEA attribute: best-effort, it waits until it fits; now, it"
         " starts at once or is rejected; none, it is left to others. It runs without end and is"
         " not preemptible.",
         default="best-effort",
@@ -132,7 +133,7 @@ class OpenNebula:
     preempt_with: PreemptWith = option(
         "preempt-with",
         Choice(PreemptWith),
-        "How VMs are saved that make room: stop, their memory goes to the system datastore and"
+        "Way of saving VMs that make room: stop, their memory goes to the system datastore and"
         " they may go on on any host; suspend, it stays on the host, faster, and OpenNebula"
         " counts them there still, so that its own figures show more than the host has.",
         default="stop",
@@ -140,7 +141,7 @@ class OpenNebula:
     host_policy: HostPolicy = option(
         "host-policy",
         Choice(HostPolicy),
-        "Which hosts are preferred for VMs without a rank of their own: packing, those with most"
+        "Hosts that are preferred for VMs without a rank of their own: packing, those with most"
         " VMs; striping, those with fewest; load-aware, those with most free CPU; fixed, those"
         " with the highest PRIORITY; custom, as host-rank says.",
         default="striping",
@@ -155,7 +156,7 @@ class OpenNebula:
     datastore_policy: DatastorePolicy = option(
         "datastore-policy",
         Choice(DatastorePolicy),
-        "Which system datastores are preferred: packing, those with the least free space;"
+        "System datastores that are preferred: packing, those with the least free space;"
         " striping, those with the most; fixed, by PRIORITY; custom, as datastore-rank says.",
         default="striping",
     )
@@ -168,13 +169,13 @@ class OpenNebula:
     commands: int = option(
         "commands",
         Integer("commands", least=1, most=64),
-        "How many commands are sent at the same time.",
+        "Number of commands sent at the same time.",
         default="8",
     )
     commands_per_host: int = option(
         "commands-per-host",
         Integer("operations", least=1),
-        "How many VMs of one host are started, saved or ended at the same time at most.",
+        "Most VMs of one host that are started, saved or ended at the same time.",
         default="10",
     )
     command_timeout_seconds: int = option(
@@ -186,31 +187,31 @@ class OpenNebula:
     command_retries: int = option(
         "command-retries",
         Integer("times"),
-        "How often what failed is tried again before the lease is placed anew or fails.",
+        "Number of times that what failed is tried again before the lease is placed anew or fails.",
         default="3",
     )
     shutdown_grace_seconds: int = option(
         "shutdown-grace",
         Duration(),
-        "How long a VM may take to shut down at the end of its lease before it is shut down hard.",
+        "Time that a VM may take to shut down at the end of its lease before it is shut down hard.",
         default="60",
     )
     host_grace_seconds: int = option(
         "host-grace",
         Duration(),
-        "How long OpenNebula may be unable to monitor a host until the VMs there count as lost."
-        " Nothing is started on it from the first moment on.",
+        "Time for which OpenNebula may be unable to monitor a host until the VMs there count as"
+        " lost. Nothing is started on it from the first moment on.",
         default="120",
     )
     stop_when_no_more_leases: bool = option(
         "stop-when-no-more-leases",
         Boolean(),
-        "Whether Haizea ends when no lease is left, rather than waiting for the next.",
+        "Ends Haizea when no lease is left, rather than waiting for the next.",
         default="no",
     )
     dry_run: bool = option(
         "dry-run",
         Boolean(),
-        "Whether commands are logged rather than sent. Leases are then kept in memory only.",
+        "Logs commands rather than sending them. Leases are then kept in memory only.",
         default="no",
     )

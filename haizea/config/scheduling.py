@@ -26,14 +26,14 @@ class Scheduling:
     mapper: str = option(
         "mapper",
         PluginName(plugins.MAPPER),
-        "What chooses the hosts for a lease's nodes at a given moment. It takes them in the"
+        "Chooses the hosts for a lease's nodes at a given moment. It takes them in the"
         " order that policy-host-selection prefers.",
         default="greedy",
     )
     policy_admission: str = option(
         "policy-admission",
         PluginName(plugins.ADMISSION),
-        "Which requests are looked at at all: every one, or every one but advance"
+        "Requests that are looked at at all: every one, or every one but advance"
         " reservations. What is not admitted is rejected with that reason.",
         default="accept-all",
         in_sample=True,
@@ -41,8 +41,8 @@ class Scheduling:
     policy_preemption: str = option(
         "policy-preemption",
         PluginName(plugins.PREEMPTION),
-        "Who makes room for whom. With ar-preempts-everything, preemptible best-effort leases"
-        " make room for an advance reservation that finds none, the youngest first and no"
+        "Chooses who makes room for whom. With ar-preempts-everything, preemptible best-effort"
+        " leases make room for an advance reservation that finds none, the youngest first and no"
         " more of them than needed.",
         default="no-preemption",
         example="ar-preempts-everything",
@@ -51,7 +51,7 @@ class Scheduling:
     policy_host_selection: str = option(
         "policy-host-selection",
         PluginName(plugins.HOST_SELECTION),
-        "Which hosts are preferred. greedy takes those with the fewest leases on them, then"
+        "Hosts that are preferred. greedy takes those with the fewest leases on them, then"
         " those whose free capacity stays unchanged longest; no-policy goes by identifier.",
         default="greedy",
         in_sample=True,
@@ -59,7 +59,7 @@ class Scheduling:
     policy_queue_order: str = option(
         "policy-queue-order",
         PluginName(plugins.QUEUE_ORDER),
-        "In which order waiting leases are taken. submission: as they came, a suspended lease"
+        "Order in which waiting leases are taken. submission: as they came, a suspended lease"
         " having come when it was suspended; seniority: as they were submitted, suspended or"
         " not; shortest-first: the shortest requested duration first (long leases may then"
         " wait very long).",
@@ -68,8 +68,8 @@ class Scheduling:
     remapping_effort: int = option(
         "remapping-effort",
         Integer("hosts"),
-        "How many hosts may be looked at, before a lease is refused or another is preempted for"
-        " it, in search of other hosts for leases that have not begun. Such leases keep their"
+        "Number of hosts that may be looked at, before a lease is refused or another is preempted"
+        " for it, in search of other hosts for leases that have not begun. Such leases keep their"
         " start and their room; only where they are to run changes. More finds room a little"
         " more often and takes longer: 6000 take up to 30 ms on small sites, and up to some"
         " tenths of a second on ten thousand hosts. With 0 nothing is moved.",
@@ -78,7 +78,7 @@ class Scheduling:
     backfilling: Backfilling = option(
         "backfilling",
         Choice(Backfilling),
-        "Whether a waiting lease may start before one that was submitted earlier, where that"
+        "Lets a waiting lease start before one that was submitted earlier, where that"
         " delays none of those that hold a future reservation: off, nobody overtakes;"
         " aggressive, the first in the queue holds one (EASY); intermediate, the first"
         " backfilling-reservations do; conservative, every one does.",
@@ -89,7 +89,7 @@ class Scheduling:
     backfilling_reservations: int | None = option(
         "backfilling-reservations",
         Integer("leases", least=1),
-        "How many waiting leases hold a future reservation with intermediate backfilling."
+        "Number of waiting leases that hold a future reservation with intermediate backfilling."
         " Otherwise it has no effect.",
         required=_INTERMEDIATE,
         example="4",
@@ -97,7 +97,7 @@ class Scheduling:
     suspension: Suspension = option(
         "suspension",
         Choice(Suspension),
-        "Which best-effort leases may be suspended, to make room or because their hole ends:"
+        "Best-effort leases that may be suspended, to make room or because their hole ends:"
         " none, those with one node, or all. What may not be suspended starts over when it is"
         " preempted.",
         default="none",
@@ -107,21 +107,23 @@ class Scheduling:
     suspend_rate_mb_s: float = option(
         "suspend-rate",
         Number("MB/s", positive=True),
-        "How fast the memory of a VM is saved: suspending it takes its memory divided by this.",
+        "Rate at which the memory of a VM is saved: suspending it takes its memory divided by"
+        " this.",
         default="32",
         in_sample=True,
     )
     resume_rate_mb_s: float = option(
         "resume-rate",
         Number("MB/s", positive=True),
-        "How fast the memory of a VM is restored: resuming it takes its memory divided by this.",
+        "Rate at which the memory of a VM is restored: resuming it takes its memory divided by"
+        " this.",
         default="32",
         in_sample=True,
     )
     suspendresume_exclusion: Exclusion = option(
         "suspendresume-exclusion",
         Choice(Exclusion),
-        "Which suspensions and resumptions must not overlap. local: those on one host, where"
+        "Suspensions and resumptions that must not overlap. local: those on one host, where"
         " memory is saved on its own disk. global: any, where all hosts save to one shared"
         " file system.",
         default="local",
@@ -131,7 +133,7 @@ class Scheduling:
         "migration",
         # Configurations of old say True and False here.
         Choice(Migration, {"true": "yes", "false": "no"}),
-        "Whether a suspended lease may resume on other hosts than it ran on: no; yes, its"
+        "Lets a suspended lease resume on other hosts than it ran on: no; yes, its"
         " memory moves there first; yes-notransfer, the move takes no time. Without suspension"
         " it has no effect.",
         default="no",
@@ -155,26 +157,26 @@ class Scheduling:
     override_suspend_seconds: int | None = option(
         "override-suspend-time",
         Duration(),
-        "How long suspending one VM takes, whatever its memory and suspend-rate.",
+        "Time that suspending one VM takes, whatever its memory and suspend-rate.",
         example="30",
     )
     override_resume_seconds: int | None = option(
         "override-resume-time",
         Duration(),
-        "How long resuming one VM takes, whatever its memory and resume-rate.",
+        "Time that resuming one VM takes, whatever its memory and resume-rate.",
         example="30",
     )
     shutdown_seconds: int = option(
         "shutdown-time",
         Duration(),
-        "How long shutting down a VM takes. It is the last part of a lease's duration: what is"
+        "Time that shutting down a VM takes. It is the last part of a lease's duration: what is"
         " asked for 5 minutes runs for so much less. Hosts are free as soon as VMs are gone.",
         default="0",
     )
     enactment_overhead_seconds: int = option(
         "enactment-overhead",
         Duration(),
-        "How long one command to a host takes to be sent and taken up; commands for the nodes"
+        "Time that one command to a host takes to be sent and taken up; commands for the nodes"
         " of a lease are this far apart.",
         default="0",
     )

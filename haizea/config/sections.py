@@ -64,14 +64,14 @@ class General:
     mode: Mode = option(
         "mode",
         Choice(Mode),
-        "What is behind the scheduler: a simulated site, or one that OpenNebula runs.",
+        "The site behind the scheduler: a simulated one, or one that OpenNebula runs.",
         default="simulated",
         in_sample=True,
     )
     loglevel: LogLevel = option(
         "loglevel",
         Choice(LogLevel),
-        "How much is logged: STATUS says where a run stands, INFO what becomes of each lease,"
+        "Detail of the log: STATUS says where a run stands, INFO what becomes of each lease,"
         " DEBUG why, and VDEBUG everything.",
         default="INFO",
         example="STATUS",
@@ -80,13 +80,13 @@ class General:
     logfile: Path | None = option(
         "logfile",
         FilePath(),
-        "Where the log is written. Without it, the log goes to the terminal (standard error).",
+        "File of the log. Without it, the log goes to the terminal (standard error).",
         example="haizea.log",
     )
     lease_preparation: Preparation = option(
         "lease-preparation",
         Choice(Preparation),
-        "How disk images come to the hosts: unmanaged, they are there already; imagetransfer,"
+        "Way of disk images to the hosts: unmanaged, they are there already; imagetransfer,"
         " they are sent from a repository before a lease starts, as [deploy-imagetransfer] says.",
         default="unmanaged",
         in_sample=True,
@@ -94,14 +94,14 @@ class General:
     lease_failure_handling: FailureHandling = option(
         "lease-failure-handling",
         Choice(FailureHandling),
-        "What happens when a lease fails: cancel it and go on, exit in good order, or exit at"
+        "Behaviour when a lease fails: cancel it and go on, exit in good order, or exit at"
         " once with all that is known about the failure (to find its cause).",
         default="cancel",
     )
     persistence_file: Path | str | None = option(
         "persistence-file",
         StorePlace(),
-        "Where a service keeps its leases: a file, or the URL of a PostgreSQL database; none, in"
+        "Store of a service's leases: a file, or the URL of a PostgreSQL database; none, in"
         " memory only, so that a restart forgets them. A simulation has no use for it.",
         default="~/.haizea/leases.db",
     )
@@ -124,7 +124,7 @@ class Simulation:
     starttime: int = option(
         "starttime",
         Moment(),
-        "When the simulated clock starts. Times in a trace are relative to it.",
+        "Start of the simulated clock. Times in a trace are relative to it.",
         default="2006-11-25 13:00:00",
         in_sample=True,
     )
@@ -139,7 +139,7 @@ class Simulation:
     imagetransfer_bandwidth_mbps: int = option(
         "imagetransfer-bandwidth",
         Integer("Mbit/s", least=1),
-        "How fast disk images are sent from the repository, and memory from host to host"
+        "Speed at which disk images are sent from the repository, and memory from host to host"
         " (migration).",
         default="100",
         in_sample=True,
@@ -147,7 +147,7 @@ class Simulation:
     stop_when: StopWhen = option(
         "stop-when",
         Choice(StopWhen),
-        "When the simulation is over: when every lease has ended, when the last best-effort"
+        "End of the simulation: when every lease has ended, when the last best-effort"
         " lease was submitted, or when the last best-effort lease has ended.",
         default="all-leases-done",
         in_sample=True,
@@ -155,7 +155,7 @@ class Simulation:
     status_message_minutes: int | None = option(
         "status-message-interval",
         Integer("minutes", least=1),
-        "How often, in simulated minutes, the log says where the simulation stands.",
+        "Interval, in simulated minutes, at which the log says where the simulation stands.",
         example="60",
     )
 
@@ -196,15 +196,14 @@ class Trace:
     imagefile: Path | None = option(
         "imagefile",
         FilePath(),
-        "Which disk image each lease of the trace uses: images and their sizes, then one name"
-        " per lease.",
+        "Disk image of each lease of the trace: images and their sizes, then one name per lease.",
         example="traces/sample.images",
     )
     add_overhead: AddOverhead = option(
         "add-overhead",
         Choice(AddOverhead),
-        "Whose durations grow by runtime-slowdown-overhead and bootshutdown-overhead: nobody's,"
-        " those of best-effort leases, or all.",
+        "Leases whose durations grow by runtime-slowdown-overhead and bootshutdown-overhead:"
+        " none, best-effort leases, or all.",
         default="none",
     )
     runtime_slowdown_percent: float = option(
@@ -216,13 +215,13 @@ class Trace:
     bootshutdown_seconds: int = option(
         "bootshutdown-overhead",
         Duration(),
-        "How long booting and shutting down the VMs of a lease takes, added to its duration.",
+        "Time that booting and shutting down the VMs of a lease takes, added to its duration.",
         default="0",
     )
     override_memory_mb: int | None = option(
         "override-memory",
         Integer("MB", least=1),
-        "How much memory every lease node asks for, whatever the trace says.",
+        "Memory that every lease node asks for, whatever the trace says.",
         example="512",
     )
 
@@ -243,21 +242,21 @@ class ImageTransfer:
     avoid_redundant_transfers: bool = option(
         "avoid-redundant-transfers",
         Boolean(),
-        "Whether a lease that needs an image which is about to be multicast anyway shares that"
+        "Lets a lease that needs an image which is about to be multicast anyway share that"
         " transfer. With unicast it has no effect.",
         default="no",
     )
     diskimage_reuse: ImageReuse = option(
         "diskimage-reuse",
         Choice(ImageReuse),
-        "Whether each host keeps the images it was sent, so that the next lease with the same"
+        "Lets each host keep the images it was sent, so that the next lease with the same"
         " image starts at once.",
         default="none",
     )
     diskimage_cache_mb: int | None = option(
         "diskimage-cache-size",
         Integer("MB", least=1),
-        "How much disk each host has for images. The least recently used one that nobody needs"
+        "Disk that each host has for images. The least recently used one that nobody needs"
         " makes room for another.",
         required=_CACHES,
         example="20480",
@@ -273,7 +272,7 @@ class ImageTransfer:
     force_imagetransfer_seconds: int | None = option(
         "force-imagetransfer-time",
         Duration(),
-        "How long sending an image takes, whatever its size and the bandwidth.",
+        "Time that sending an image takes, whatever its size and the bandwidth.",
         example="60",
     )
 
@@ -287,7 +286,7 @@ class Accounting:
     datafile: Path | None = option(
         "datafile",
         FilePath(),
-        "Where the results of the run are saved (an SQLite file, which replaces one that is"
+        "File of the run's results (an SQLite file, which replaces one that is"
         " there). Without it nothing is saved.",
         example="haizea-sample.results",
         in_sample=True,
@@ -295,7 +294,7 @@ class Accounting:
     probes: tuple[str, ...] = option(
         "probes",
         PluginNames(plugins.PROBES),
-        "What is measured during the run, beside what is always kept about each lease.",
+        "Measurements during the run, beside what is always kept about each lease.",
         default="ar best-effort immediate cpu-utilization",
         in_sample=True,
     )

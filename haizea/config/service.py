@@ -51,28 +51,28 @@ class Service:
     allow_plain_http: bool = option(
         "allow-plain-http",
         Boolean(),
-        "Whether to listen on other addresses than this machine's own without TLS. Tokens then"
+        "Permits listening on other addresses than this machine's own without TLS. Tokens then"
         " cross the network in the clear: only behind a proxy that adds TLS.",
         default="no",
     )
     state_directory: Path = option(
         "state-directory",
         OwnPath(),
-        "Where the service keeps its own files: the first token, its process id, and the log when"
+        "Folder of the service's own files: the first token, its process id, and the log when"
         " it is detached.",
         default="~/.haizea",
     )
     standby: bool = option(
         "standby",
         Boolean(),
-        "What to do when another manager has the leases: yes, wait and take over when it ends;"
+        "Behaviour when another manager has the leases: yes, wait and take over when it ends;"
         " no, refuse to start.",
         default="no",
     )
     log_format: LogFormat = option(
         "log-format",
         Choice(LogFormat),
-        "How the log of a service is written: text, for people, or json, one object a line.",
+        "Form of a service's log: text, for people, or json, one object a line.",
         default="text",
     )
     keep_finished_seconds: int | None = option(
@@ -95,19 +95,19 @@ class World:
     file: Path = option(
         "file",
         OwnPath(),
-        "Where the simulated site lives.",
+        "File of the simulated site.",
         default="~/.haizea/world.db",
     )
     speed: float = option(
         "speed",
         Number("seconds per second", positive=True),
-        "How many seconds pass in the simulated site, and in Haizea, in a second of real time.",
+        "Seconds that pass in the simulated site, and in Haizea, in a second of real time.",
         default="1",
     )
     failures: tuple[tuple[str, float], ...] = option(
         "failures",
         Chances(),
-        "How often operations fail, by purpose: a probability from 0 to 1 for any of transfer,"
+        "Chances that operations fail, by purpose: a probability from 0 to 1 for any of transfer,"
         " run, suspend, migrate, resume, shutdown.",
         default="none",
         example="run:0.01 suspend:0.05",
@@ -115,7 +115,7 @@ class World:
     delays: tuple[tuple[str, float], ...] = option(
         "delays",
         Chances(),
-        "How often operations take longer than planned, by purpose.",
+        "Chances that operations take longer than planned, by purpose.",
         default="none",
         example="suspend:0.2 resume:0.2",
     )
@@ -128,7 +128,7 @@ class World:
     early_ends: float = option(
         "early-ends",
         Number("leases that end before their duration is over (0 to 1)"),
-        "How often VMs end by themselves before their duration is over.",
+        "Chance that VMs end by themselves before their duration is over.",
         default="0",
     )
     host_failure_seconds: int | None = option(
@@ -141,13 +141,13 @@ class World:
     host_repair_seconds: int = option(
         "host-repair",
         Duration(least=1),
-        "How long a host that died is away.",
+        "Time for which a host that died is away.",
         default="600",
     )
     seed: int = option(
         "seed",
         Integer(),
-        "What failures, delays and early ends are drawn from: the same seed draws the same.",
+        "Seed of failures, delays and early ends: the same seed draws the same.",
         default="0",
     )
     keep_days: int = option(

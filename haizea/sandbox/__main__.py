@@ -20,11 +20,11 @@ from haizea.sandbox.server import MOST_HOSTS, VERSIONS, Options, serve
 @click.option("--no-events", is_flag=True, help="Publish no events.")
 @click.option("--password", default="onepass", show_default=True, help="oneadmin's password.")
 @click.option("--speed", default=1.0, show_default=True, help="Its seconds per real second.")
-@click.option("--pace", default=1.0, show_default=True, help="How long operations take: a factor.")
+@click.option("--pace", default=1.0, show_default=True, help="Factor on the time of operations.")
 @click.option("--hold", is_flag=True, help="Submitted VMs wait in HOLD.")
 @click.option("--stock-scheduler", is_flag=True, help="Place pending VMs, as a rival would.")
 @click.option("--state-file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--seed", default=0, show_default=True, help="Of what happens by chance.")
+@click.option("--seed", default=0, show_default=True, help="Seed of what happens by chance.")
 def main(
     version: str,
     hosts: int,

@@ -190,7 +190,7 @@ class Control:
         this VM or on this host, end as told: ``done``, ``fail`` or ``hang``, after ``factor``
         times as long as usual."""
         if outcome not in (DONE, FAIL, HANG):
-            raise ValueError(f"{outcome!r} is none of done, fail, hang")
+            raise ValueError(f"{outcome!r} is not one of done, fail, hang")
         lcm = None if step is None else Lcm[step]
         with self._cloud.turn():
             self._cloud.faults.plans.append(Plan(outcome, lcm, vm, host, count, factor))

@@ -123,7 +123,7 @@ class Faults:
     def break_web(self, mode: str, *, seconds: float = 0.0, count: int = 0) -> None:
         """Do ``mode`` to requests, for real ``seconds`` or to the next ``count``."""
         if mode not in (ERROR, CLOSE, STALL, LOSE, ""):
-            raise ValueError(f"{mode!r} is none of error, close, stall, lose")
+            raise ValueError(f"{mode!r} is not one of error, close, stall, lose")
         with self._web_lock:
             self._web_mode = mode
             self._web_until = time.monotonic() + seconds

@@ -77,7 +77,7 @@ class Options:
     def __post_init__(self) -> None:
         if not _VERSION.fullmatch(self.version):
             raise ValueError(
-                f"version {self.version!r} is none: 1.4, or 5 to 7, such as {VERSIONS[-1]}"
+                f"invalid version {self.version!r}: write 1.4, or 5 to 7, such as {VERSIONS[-1]}"
             )
         wants_more = self.submit_on_hold or self.stock_scheduler_seconds is not None
         if wants_more and self.version.startswith("1."):

@@ -41,7 +41,7 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     except WorkloadError as error:
         raise ValueError(str(error)) from None
     if len(workload.leases) != 1:
-        raise ValueError(f"one lease is expected, and these are {len(workload.leases)}")
+        raise ValueError(f"expected one lease, got {len(workload.leases)}")
     (lease,) = workload.leases
     if lease.deadline_seconds is not None:
         raise ValueError("<deadline>: a lease cannot have one yet; leave it out")

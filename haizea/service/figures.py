@@ -66,13 +66,13 @@ class Figures:
             Metric(
                 name="haizea_turn_seconds",
                 kind=MetricKind.HISTOGRAM,
-                help="How long scheduling and saving a turn took.",
+                help="Seconds of scheduling and saving a turn.",
                 samples=self.turn_seconds.samples(),
             ),
             Metric(
                 name="haizea_save_seconds",
                 kind=MetricKind.HISTOGRAM,
-                help="How long saving a turn took.",
+                help="Seconds of saving a turn.",
                 samples=self.save_seconds.samples(),
             ),
         ]

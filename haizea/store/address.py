@@ -39,7 +39,7 @@ def parse_address(text: str) -> Address:
     try:
         url = sa.make_url(text)
     except (ArgumentError, ValueError):
-        raise StoreError(f"the address of the store is no URL; {_HOW}") from None
+        raise StoreError(f"the address of the store is not a valid URL; {_HOW}") from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise StoreError(f"a store cannot be kept in {url.drivername!r:.40}; {_HOW}")

@@ -56,7 +56,7 @@ def read_decision(kind: str, text: str) -> Decision:
     """The decision of the class called ``kind``. Raises :class:`CodecError`."""
     found = KINDS.get(kind)
     if found is None:
-        raise CodecError(f"there are no decisions called {kind!r}")
+        raise CodecError(f"unknown kind of decision {kind!r}")
     return cast(Decision, _load(found, text))
 
 
@@ -144,7 +144,7 @@ def _plain(kind: type[Any], value: Any) -> Any:
     if kind is int and not SMALLEST <= value <= LARGEST:
         raise CodecError("a number has more than 64 bits")
     if kind is float and not math.isfinite(value):
-        raise CodecError(f"{value!r} is no number")
+        raise CodecError(f"{value!r} is not a number")
     return value
 
 
@@ -152,7 +152,7 @@ def _named(kind: type[StrEnum], value: Any) -> StrEnum:
     try:
         return kind(value)
     except ValueError:
-        raise CodecError(f"{value!r:.40} is no {kind.__name__}") from None
+        raise CodecError(f"{value!r:.40} is not a valid {kind.__name__}") from None
 
 
 def _reason(value: Any) -> Reason | None:
@@ -206,7 +206,7 @@ def _spelled_out(form: _Form) -> _Form:
 
 def _array(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise CodecError(f"{value!r:.40} is no array")
+        raise CodecError(f"{value!r:.40} is not an array")
     return value
 
 
@@ -225,7 +225,7 @@ def _object(kind: type[Any]) -> _Form:
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
-            raise CodecError(f"{value!r:.40} is no object")
+            raise CodecError(f"{value!r:.40} is not an object")
         found = {}
         for name, part, default in reads:
             if name in value:

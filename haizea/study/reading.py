@@ -92,7 +92,7 @@ class _Reader:
         """The fields of a mapping; with ``known``, no others."""
         found: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            self._complain(node, what, "names and values are expected here, as in suspension: all")
+            self._complain(node, what, "expected names and values, as in suspension: all")
             return found
         for key, value in node.value:
             name = self._text(key, what)

@@ -83,7 +83,7 @@ def parse_lease_duration(text: str, longest_seconds: int, *, round_up: bool = Fa
     if exact.denominator != 1 and not round_up:
         raise ValueError(_NOT_WHOLE.format(shown(text)))
     if exact == 0:
-        raise ValueError(f"{shown(text)} is no time at all: one second is the least")
+        raise ValueError(f"{shown(text)} is too short: one second is the least")
     if exact > longest_seconds:
         raise ValueError(
             f"{shown(text)} is too long: {format_span(longest_seconds)} is the most; write"

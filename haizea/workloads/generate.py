@@ -124,7 +124,7 @@ def ar_nodes(size: str, hosts: int) -> tuple[int, int]:
         return min(math.floor(low * hosts) + 1, most), most
     first, _, last = size.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal()):
-        raise ValueError(f"{size!r} is no size; write small, medium, large, 8 or 4-16")
+        raise ValueError(f"invalid size {size!r}: write small, medium, large, 8 or 4-16")
     least, most = int(first), int(last or first)
     if not 1 <= least <= most <= hosts:
         raise ValueError(f"{size!r} is not within 1 to {hosts}, the number of hosts")

@@ -129,7 +129,7 @@ class Source:
                 self.name, number, message=f"byte {wrong.start + 1} is not UTF-8 text"
             ) from None
         if "\0" in text:
-            raise WorkloadError(self.name, number, message="there is a NUL byte; this is no text")
+            raise WorkloadError(self.name, number, message="found a NUL byte: not a text file")
         return text
 
     def head(self) -> bytes:

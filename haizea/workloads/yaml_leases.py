@@ -70,7 +70,7 @@ class _Reader:
 
     def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            self._fail(node, what, "fields are expected here, each as NAME: VALUE")
+            self._fail(node, what, "expected fields, each as NAME: VALUE")
         result: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = self._text(key, what)

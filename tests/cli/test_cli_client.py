@@ -133,7 +133,7 @@ def test_what_is_no_token_is_wrong_use_and_not_repeated(
     path.chmod(0o600)
     result = haizea(service.url, path, "list")
     assert result.exit_code == 2
-    assert f"{path}: this is no token" in result.stderr
+    assert f"{path}: not a valid token" in result.stderr
     assert not content or content not in result.stderr
 
 
@@ -148,7 +148,7 @@ def test_a_token_file_that_cannot_be_read(service: RealService, tmp_path: Path) 
     os.mkfifo(pipe)
     result = haizea(service.url, pipe, "list")
     assert result.exit_code == 2
-    assert "this is no file" in result.stderr
+    assert "not a regular file" in result.stderr
 
 
 @pytest.mark.usefixtures("home")

@@ -87,7 +87,7 @@ def test_what_is_no_name_is_told_in_words(service: RealService, name: str) -> No
     ("options", "told"),
     [
         (["--expires", "2020-01-01 0:00"], "'2020-01-01 0:00' is past: a token that ends then"),
-        (["--owner", "two words"], "'two words' is nobody: write at most 64 letters"),
+        (["--owner", "two words"], "invalid owner 'two words': write at most 64 letters"),
     ],
 )
 def test_no_token_is_made_that_is_of_no_use(

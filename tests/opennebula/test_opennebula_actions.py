@@ -123,8 +123,8 @@ def test_other_calls_and_their_arguments() -> None:
     assert (found.method, found.parameters) == ("one.vm.disksnapshotcreate", (7, 0, "before"))
     assert called("backup", "100").method == "one.vm.backup"
     assert "separated by a comma" in called("disk-snapshot-revert", "1").problem
-    assert "'x' is no number" in called("snapshot-revert", "x").problem
-    assert "no action that can be scheduled" in called("explode").problem
+    assert "'x' is not a number" in called("snapshot-revert", "x").problem
+    assert "not an action that can be scheduled" in called("explode").problem
     assert called("explode").method == ""
 
 

@@ -231,9 +231,9 @@ def test_ranks_are_calculated(text: str, expected: float) -> None:
         ("A > b", 4, "write a number without quotes"),
         ("5 > A", 0, "write the attribute first"),
         ("CLUSTERS/ID @> 0", 8, "put a path in quotes"),
-        ('"a b" = 1', 0, "an attribute's name is expected"),
-        ('"VMS[1]" = 1', 0, "an attribute's name is expected"),
-        ('"" = 1', 0, "an attribute's name is expected"),
+        ('"a b" = 1', 0, "expected an attribute's name"),
+        ('"VMS[1]" = 1', 0, "expected an attribute's name"),
+        ('"" = 1', 0, "expected an attribute's name"),
         ("A = 1 & % = 2", 8, "an attribute, “!” or “(” is expected, not “%”"),
         ("()", 1, "is expected, not “)”"),
     ],
@@ -257,7 +257,7 @@ def test_a_wrong_requirement_is_explained(text: str, position: int, said: str) -
         ("A)", 1, "leave it out"),
         ("2A", 0, "is expected, not “2A”"),
         ("A > 5", 2, "is expected, not “>”"),
-        ('"a*b"', 0, "an attribute's name is expected"),
+        ('"a*b"', 0, "expected an attribute's name"),
     ],
 )
 def test_a_wrong_rank_is_explained(text: str, position: int, said: str) -> None:

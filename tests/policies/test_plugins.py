@@ -100,7 +100,7 @@ def test_what_comes_with_haizea_goes_before_a_plug_in_of_the_same_name(module: P
         ("brokenplugins.Policy", "importing brokenplugins raised ZeroDivisionError"),
         ("someplugins.Goood", "has no class Goood; did you mean someplugins.Good?"),
         ("someplugins.Lacking", "it has no method refusal()"),
-        ("someplugins.function", "it is no class"),
+        ("someplugins.function", "it is not a class"),
         ("someplugins.Failing", "Failing() raised RuntimeError: no luck"),
         ("someplugins.Choosy", "Choosy() raised TypeError"),
         ("gone", "(someplugins:Gone) cannot be imported"),

@@ -247,5 +247,5 @@ def test_wrong_ar_sizes(size: str) -> None:
     if size == "1-":
         assert ar_nodes(size, 8) == (1, 1)
         return
-    with pytest.raises(ValueError, match=r"is no size|is not within"):
+    with pytest.raises(ValueError, match=r"invalid size|is not within"):
         ar_nodes(size, 8)

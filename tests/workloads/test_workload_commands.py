@@ -59,7 +59,7 @@ def test_generate_everything(tmp_path: Path) -> None:
         ("--jobs 4 --hosts 4 --load nan", "--load"),
         ("--jobs 4 --hosts 4 --ar-share 1", "--ar-share"),
         ("--jobs 4 --hosts 4 --ar-share 0.1 --ar-size 9", "not within 1 to 4"),
-        ("--jobs 4 --hosts 4 --ar-duration 0", "'0' is no time at all"),
+        ("--jobs 4 --hosts 4 --ar-duration 0", "'0' is too short"),
         ("--jobs 4 --hosts 4 --ar-duration unlimited", "not a length of time"),
         ("--jobs 4 --hosts 4 --node-capacity CPU", "'CPU' is not TYPE:AMOUNT"),
         ("--jobs 4 --hosts 4 --node-capacity CPU:x", "'x' is not a whole number"),

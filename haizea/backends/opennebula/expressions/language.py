@@ -311,7 +311,7 @@ def _parsed(parser: Lark, text: str) -> Any:
         return ExpressionError(
             text,
             found.position,
-            'an attribute\'s name is expected: letters, digits and "_", several joined by "/"',
+            'expected an attribute\'s name: letters, digits and "_", several joined by "/"',
         )
     except UnexpectedInput as unexpected:
         return explained(text, unexpected)

@@ -200,7 +200,7 @@ def _call(name: str, vm_id: int, text: str) -> tuple[str, tuple[str | int, ...],
     if name in _VERBS:
         return "one.vm.action", (name, vm_id), ""
     if name not in _CALLS:
-        return "", (), f"{name[:40]!r} is no action that can be scheduled"
+        return "", (), f"{name[:40]!r} is not an action that can be scheduled"
     method, numbers = _CALLS[name]
     given = [part.strip() for part in text.split(",")] if text.strip() else []
     wrong = f"ARGS of {name} must be {len(numbers)} value(s), separated by a comma"
@@ -213,7 +213,7 @@ def _call(name: str, vm_id: int, text: str) -> tuple[str, tuple[str | int, ...],
         elif _NUMBER.fullmatch(word):
             arguments.append(int(word))
         else:
-            return "", (), f"{wrong}; {word[:40]!r} is no number"
+            return "", (), f"{wrong}; {word[:40]!r} is not a number"
     return method, (vm_id, *arguments), ""
 
 

@@ -148,7 +148,7 @@ def _rights(user: User, version: Version, configuration: Template | None) -> Fin
     return Finding(
         "rights",
         Verdict.WRONG,
-        f"{user.name!r} is no administrator: it may not deploy other users' VMs",
+        f"{user.name!r} is not an administrator: it may not deploy other users' VMs",
         "use the credentials of oneadmin, or of a user in the group oneadmin",
     )
 

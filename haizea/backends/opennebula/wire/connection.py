@@ -286,7 +286,7 @@ def _address(url: str) -> tuple[str, int, str, bool]:
     if parts.username is not None or parts.password is not None:
         raise OpenNebulaError(f"the address of OpenNebula has credentials in it: {right}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise OpenNebulaError(f"{url!r} is no address of OpenNebula: {right}")
+        raise OpenNebulaError(f"{url!r} is not an address of OpenNebula: {right}")
     return parts.hostname, port, parts.path or "/RPC2", parts.scheme == "https"
 
 

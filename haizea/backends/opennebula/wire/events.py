@@ -184,7 +184,7 @@ class EventStream:
         except self._zmq.ZMQError:
             self._context.destroy(linger=0)
             raise OpenNebulaError(
-                f"{address!r} is no address of events: write one such as tcp://127.0.0.1:2101"
+                f"{address!r} is not an address of events: write one such as tcp://127.0.0.1:2101"
             ) from None
 
     def __enter__(self) -> EventStream:
