@@ -394,8 +394,8 @@ def help_begins_with_a_verb_or_a_noun(
         if isinstance(node.func, ast.Name) and node.func.id == "option":
             texts += node.args[2:3]
         for said in texts:
-            text = said.value if isinstance(said, ast.Constant) else None
-            if isinstance(text, str) and (found := QUESTIONS.match(text)):
+            words = said.value if isinstance(said, ast.Constant) else None
+            if isinstance(words, str) and (found := QUESTIONS.match(words)):
                 yield said.lineno, f"begins with {found[0]}: name the thing, or what it does"
 
 

@@ -281,7 +281,7 @@ class TimelineOut(Answer):
     since: When
     until: When
     complete: bool = Field(description="`false`: there are more. Ask for a shorter time.")
-    purposes: list[Purpose] = Field(description="What the second number of a row counts in.")
+    purposes: list[Purpose] = Field(description="Purposes, by the second number of a row.")
     hosts: list[str] = Field(description="The hosts' names, by number from 0.")
     leases: list[TimelineLease]
     reservations: list[list[int]] = Field(

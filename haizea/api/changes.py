@@ -35,7 +35,7 @@ class LeaseChange(BaseModel):
 
     start: Start | None = Field(None, description="Another start of an `ar` that has not begun.")
     duration: Duration = Field(
-        None, description="How long it runs in all; `null` or `unlimited`: without end."
+        None, description="Its duration in all; `null` or `unlimited`: without end."
     )
     extend: Duration = Field(None, description="By how much it is to run for longer.")
     shorten: Duration = Field(None, description="By how much it is to run for less.")

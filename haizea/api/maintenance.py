@@ -49,7 +49,7 @@ _Reason = Annotated[str, Field(max_length=200, pattern=PRINTABLE, description="W
 _Leases = Annotated[
     Literal["refuse", "stay", "end"],
     Field(
-        description="What becomes of leases that cannot leave in time: with `refuse` there is no"
+        description="Fate of leases that cannot leave in time: with `refuse` there is no"
         " window then, with `stay` they stay until they are over (and nothing new comes), with"
         " `end` they begin again elsewhere at its start, or fail."
     ),
@@ -103,8 +103,8 @@ class LeaverOut(Answer):
     """A lease that runs into a window."""
 
     lease: int
-    stuck: bool = Field(description="It cannot leave in time.")
-    reason: str = Field(description="How it gets out of the way, in words.")
+    stuck: bool = Field(description="True if it cannot leave in time.")
+    reason: str = Field(description="Way in which it makes room, in words.")
     reason_code: ReasonCode
     reason_parameters: ReasonParameters
 

@@ -33,10 +33,10 @@ def _duration(text: str) -> int | str:
     "--duration",
     type=ParsedOption("duration", _duration),
     metavar="DURATION",
-    help="How long it runs in all, or 'unlimited'.",
+    help="Its duration in all, or 'unlimited'.",
 )
 @click.option("-t", "--start", metavar="TIME", help="Another start of an advance reservation.")
-@click.option("-n", "--nodes", type=click.IntRange(1), help="How many nodes.")
+@click.option("-n", "--nodes", type=click.IntRange(1), help="Number of nodes.")
 @click.option(
     "-c", "--cpu", type=ParsedOption("cpu", parse_cpu), metavar="CPU", help="CPU of each node."
 )
@@ -48,7 +48,7 @@ def _duration(text: str) -> int | str:
     help="Memory of each node.",
 )
 @click.option(
-    "--preemptible/--non-preemptible", default=None, help="Whether it may be suspended for others."
+    "--preemptible/--non-preemptible", default=None, help="Permit suspending it for others."
 )
 @asks_service
 def change_lease(

@@ -33,7 +33,7 @@ _reason = click.option("--reason", metavar="TEXT", help="Why; everybody can read
 _leases = click.option(
     "--leases",
     type=_LEASES,
-    help="What becomes of leases that cannot leave in time: 'refuse' plans nothing then, 'stay'"
+    help="Fate of leases that cannot leave in time: 'refuse' plans nothing then, 'stay'"
     " lets them stay until they are over, 'end' has them begin again elsewhere, or fail.",
 )
 _yes = click.option("--yes", is_flag=True, help="Do not ask before it is done.")

@@ -180,7 +180,7 @@ def _explained() -> Iterator[None]:
 
 @click.command("report", context_settings=HELP)
 @click.argument("file", type=FILE)
-@click.option("-d", "--dir", "directory", type=FILE, help="Where 'study run' kept the results.")
+@click.option("-d", "--dir", "directory", type=FILE, help="Folder of the results of 'study run'.")
 @click.option(
     "-o",
     "--out",

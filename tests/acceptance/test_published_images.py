@@ -109,7 +109,7 @@ def measure(place: Path) -> None:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """What our runs give."""
+    """Return what our runs give."""
     place = made_once(tmp_path_factory, "published-images", measure)
     found: Measured = json.loads((place / "measured.json").read_text())
     return found

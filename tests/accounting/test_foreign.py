@@ -1,4 +1,4 @@
-"""What others' tools read of our runs: evalys the jobs of Batsim, and our own reader SWF."""
+"""Runs as others' tools read them: evalys the jobs of Batsim, and our own reader SWF."""
 
 from __future__ import annotations
 

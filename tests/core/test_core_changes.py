@@ -72,7 +72,7 @@ def scheduler(hosts: int, rules: Settings | None = None) -> Scheduler:
 
 
 def told(decisions: Sequence[Decision]) -> list[str]:
-    """What was decided about changes, in words."""
+    """Return what was decided about changes, in words."""
     return [
         "granted" if isinstance(d, LeaseAltered) else f"{in_words(d.reason, at)} ({d.offer})"
         for d in decisions

@@ -69,7 +69,7 @@ def scheduler(
 
 
 def started(decisions: list[Decision], purpose: Purpose) -> list[tuple[int, int, tuple[int, ...]]]:
-    """Which leases start to do it, when and where."""
+    """Return which leases start to do it, when and where."""
     return [
         (d.lease_id, d.time, d.hosts)
         for d in decisions

@@ -12,7 +12,7 @@ from haizea.sandbox.operations import Durations
 
 
 def read(cloud: Site, vm: int) -> str:
-    """What the owner of a VM reads."""
+    """Return what the owner of a VM reads."""
     return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE"))
 
 

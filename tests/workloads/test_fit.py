@@ -28,7 +28,7 @@ def sizes(workload: Workload) -> list[float]:
 
 
 def times(workload: Workload) -> list[float]:
-    """How long every lease runs."""
+    """Return how long every lease runs."""
     return [float(x.real_duration_seconds or x.duration_seconds or 0) for x in workload.leases]
 
 
