@@ -21,6 +21,7 @@ from haizea.study.perform import LEASES
 #: Rows are gathered into groups of about this size, which readers handle one at a time.
 _GROUP_ROWS = 100_000
 _GROUP_RUNS = 2_000
+_GROUP_TABLES = 500
 
 _LEVELS = pa.schema(
     [
@@ -101,15 +102,19 @@ def _write_leases(directory: StudyDirectory, runs: Sequence[Run]) -> None:
     schema = pa.schema([("run", pa.int32()), *LEASES])
     with _writer(directory.path / LEASES_TABLE, schema) as writer:
         gathered: list[Any] = []
+        rows = 0
         for run in runs:
             if directory.finished(run.digest) is None:
                 continue
             table = pq.read_table(directory.file(run.digest, "leases"))
             numbers = pa.array([run.number] * table.num_rows, type=pa.int32())
             gathered.append(table.add_column(0, schema.field("run"), numbers))
-            if sum(table.num_rows for table in gathered) >= _GROUP_ROWS:
+            rows += table.num_rows
+            # Many small tables take more memory than one with their rows.
+            if rows >= _GROUP_ROWS or len(gathered) >= _GROUP_TABLES:
                 writer.write_table(pa.concat_tables(gathered))
                 gathered.clear()
+                rows = 0
         if gathered:
             writer.write_table(pa.concat_tables(gathered))
 
