@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,13 +163,3 @@ class StudyDirectory:
                 f"{self.path}: there are no results of a study ({error}); make them with"
                 " 'haizea study run FILE'"
             ) from None
-
-    def unused_bytes(self, digests: Sequence[str]) -> int:
-        """The size of results of runs that are no part of the study (any more)."""
-        wanted = set(digests)
-        total = 0
-        for path in self._runs.glob("*/*"):
-            digest = path.parent.name + path.name.partition(".")[0]
-            if digest not in wanted:
-                total += path.stat().st_size
-        return total
