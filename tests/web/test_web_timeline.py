@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from browser import Visit, WebService
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 Begin = Callable[..., Visit]
 
@@ -194,3 +194,19 @@ def test_an_operator_makes_and_revokes_tokens(visit: Begin, service: WebService)
     page.get_by_role("row", name="carla").get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row", name="carla")).to_contain_text("revoked")
+
+
+def test_of_many_hosts_those_that_are_seen_are_drawn(chromium: Browser) -> None:
+    """The picture was as tall as all rows together, and slow in proportion."""
+    with WebService(hosts=300) as many:
+        context = chromium.new_context(viewport={"width": 1200, "height": 800})
+        someone = Visit(context, many)
+        someone.sign_in("rita")
+        someone.go("#/timeline")
+        drawn(someone)
+        someone.until("document.querySelector('canvas.plot').height > 150")
+        assert someone.page.evaluate("document.querySelector('canvas.plot').height") < 800
+        scroller = "document.querySelector('.plot-scroller')"
+        assert someone.page.evaluate(f"{scroller}.scrollHeight") > 300 * 24
+        someone.check()
+        context.close()

@@ -31,7 +31,7 @@ export function look(entry, present) {
 export class Painter {
   constructor(canvas) {
     this.canvas = canvas;
-    this.pen = canvas.getContext("2d");
+    this.pen = canvas.getContext("2d", { alpha: false });
     this.scale = 1;
     this.hatches = new Map();
   }
@@ -108,8 +108,8 @@ export class Painter {
     for (const bar of row.bars) {
       const { entry } = bar;
       if (entry.start >= view.end || entry.end <= view.start) continue;
-      const lanes = bar.lane < 0 ? [top, rowHeight - 1] : [top + inset + bar.lane * lane, Math.max(1, lane - 1)];
-      this.drawBar(entry, ...lanes, view, marks);
+      if (bar.lane < 0) this.drawBar(entry, top, rowHeight - 1, view, marks);
+      else this.drawBar(entry, Math.round(top + inset + bar.lane * lane), Math.max(1, Math.round(lane - 1)), view, marks);
     }
     if (row.status) this.drawStatus(row.status, top, view);
     pen.restore();
@@ -143,9 +143,10 @@ export class Painter {
 
   drawBar(entry, top, height, view, marks) {
     const { pen } = this;
-    const from = Math.max(view.left - 4, this.x(entry.start, view));
-    const to = Math.min(this.width + 4, this.x(entry.end, view));
-    const width = Math.max(1.5, to - from - 0.5);
+    // On whole pixels: that is several times as quick to draw.
+    const from = Math.round(Math.max(view.left - 4, this.x(entry.start, view)));
+    const to = Math.round(Math.min(this.width + 4, this.x(entry.end, view)));
+    const width = Math.max(1, to - from);
     const kind = look(entry, marks.now);
     const dim = marks.words && !entryFits(entry, marks.words);
     pen.globalAlpha = dim ? 0.2 : 1;
@@ -153,14 +154,20 @@ export class Painter {
     // Whoever sleeps holds nothing: a thin line at the foot of the row.
     const thin = kind === "sleep";
     const [y, tall] = thin ? [top + height - 3, 3] : [top, height];
-    if (fill) {
-      pen.fillStyle = hatch && tall > 4 ? this.hatch(fill, line) : fill;
+    const framed = line && width > 3 && tall > 4;
+    if (framed && !dash) {
+      pen.fillStyle = line;
       pen.fillRect(from, y, width, tall);
     }
-    if (line && width > 3 && tall > 4) {
+    if (fill) {
+      const frame = framed && !dash ? 1 : 0;
+      pen.fillStyle = hatch && tall > 4 ? this.hatch(fill, line) : fill;
+      pen.fillRect(from + frame, y + frame, width - 2 * frame, tall - 2 * frame);
+    }
+    if (framed && dash) {
       pen.strokeStyle = line;
       pen.lineWidth = 1;
-      pen.setLineDash(dash || []);
+      pen.setLineDash(dash);
       pen.strokeRect(from + 0.5, y + 0.5, width - 1, tall - 1);
       pen.setLineDash([]);
     }
@@ -333,16 +340,31 @@ export function drawStrip(painter, load, view, from) {
   pen.fillStyle = c.accent;
   pen.globalAlpha = 0.55;
   const { times, parts } = load;
-  let at = firstAfter(times, view.start) - 1;
-  for (at = Math.max(0, at); at < times.length && times[at] < view.end; at += 1) {
-    const left = Math.max(view.left, painter.x(Math.max(times[at], from), view));
-    const right = at + 1 < times.length ? painter.x(times[at + 1], view) : painter.width;
-    if (right > left) pen.fillRect(left, bottom - parts[at] * tall, right - left + 0.4, parts[at] * tall);
+  const heights = columns(load, view, painter, from);
+  for (let x = 0; x < heights.length; ) {
+    let until = x + 1;
+    while (until < heights.length && heights[until] === heights[x]) until += 1;
+    const height = Math.round(heights[x] * tall);
+    if (height) pen.fillRect(view.left + x, bottom - height, until - x, height);
+    x = until;
   }
   pen.globalAlpha = 1;
   const present = firstAfter(times, now()) - 1;
   const share = Math.round(100 * (parts[present] ?? 0));
   painter.text(t("inUse", { share }), 10, painter.height / 2, view.left - 16, c.soft);
+}
+
+/** The most that is in use in each column of pixels: there may be many steps in one. */
+function columns({ times, parts }, view, painter, from) {
+  const heights = new Float32Array(Math.max(0, Math.floor(painter.width - view.left)));
+  const scale = heights.length / (view.end - view.start);
+  const column = (time) => Math.floor((time - view.start) * scale);
+  for (let at = Math.max(0, firstAfter(times, view.start) - 1); at < times.length && times[at] < view.end; at += 1) {
+    const first = Math.max(0, column(Math.max(times[at], from)));
+    const last = Math.min(heights.length - 1, at + 1 < times.length ? column(times[at + 1]) : heights.length);
+    for (let x = first; x <= last; x += 1) heights[x] = Math.max(heights[x], parts[at]);
+  }
+  return heights;
 }
 
 function firstAfter(times, moment) {
