@@ -213,4 +213,4 @@ COMMANDS = {
 
 @click.group("study", cls=LazyGroup, places=COMMANDS, context_settings=HELP)
 def study() -> None:
-    """Many runs from one file: make them, and report on them."""
+    """Make the runs of one file, and report on them."""

@@ -152,7 +152,7 @@ def test_a_cloud_that_is_kept_goes_on(tmp_path: Path) -> None:
             ["submit", "--start", "tomorrow"],
             "HAIZEA start 'tomorrow': at what time? Write",
         ),
-        (["submit", "--duration", "00:00:00"], "no time at all"),
+        (["submit", "--duration", "00:00:00"], "is too short"),
         (["submit", "nowhere.template"], "nowhere.template"),
         (["vms"], "ONE_AUTH"),
         (["sandboxx"], "Did you mean 'sandbox'?"),

@@ -254,7 +254,7 @@ def test_faults_that_make_no_sense_are_refused() -> None:
         Faults(failure={Purpose.SUSPEND: 1.5})
     with pytest.raises(ValueError, match=r"resume: -1 is not a probability"):
         Faults(delay={Purpose.RESUME: -1})
-    with pytest.raises(ValueError, match="a delay of 0 s"):
+    with pytest.raises(ValueError, match="invalid longest delay 0 s"):
         Faults(longest_delay_seconds=0)
     with pytest.raises(ValueError, match="a run cannot be delayed"):
         Faults(delay={Purpose.RUN: 0.1})

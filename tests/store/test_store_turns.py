@@ -452,8 +452,8 @@ def test_a_store_that_others_can_read_is_repaired_and_it_is_said(tmp_path: Path)
         ("sqlite://", "path of a file"),
         ("sqlite:///:memory:", "path of a file"),
         ("sqlite:///x.db?mode=ro", "path of a file"),
-        ("http://[", "no URL|cannot be kept"),
-        ("postgresql://ann:hush@db:port/x", "no URL"),
+        ("http://[", "not a valid URL|cannot be kept"),
+        ("postgresql://ann:hush@db:port/x", "not a valid URL"),
         ("~nobody-of-this-name/x.db", "home"),
     ],
 )
