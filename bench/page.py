@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bench.cases import TARGETS
 from bench.plot import growth, speeds
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+WEB = Path(__file__).resolve().parent / "results" / "web.json"
 
 _ABOUT = """\
 # Performance
@@ -55,6 +57,23 @@ _TIME = """\
 Shares of a run's time, by room, under Python's profiler. It makes small calls dearer than they
 are, so this shows where to look rather than what could be saved. *Everything else* is mostly
 importing modules.
+"""
+
+_WEB = """\
+## The web interface
+
+A service with {hosts:,} hosts and {reservations:,} advance reservations over a week, in Chromium
+without a graphics processor, by `python -m bench.web`; load average {load_average} at the end,
+other work on the machine included.
+
+| what | figure | target |
+| --- | --- | --- |
+| the timeline of a week is there, the first time | {first_seconds} s | < 1 s |
+| the same again, while nothing has changed | {again_seconds} s | < 1 s |
+| pictures a second while it is dragged | {frames} | ≥ 30 |
+| with low rows, of which more than twice as many are seen | {low_frames} | ≥ 30 |
+| answer to a request for a lease, nobody looking | {alone_ms} ms | |
+| the same with {pages} clients that do what open pages do | {beside_ms} ms | < 10 % more |
 """
 
 _TRIED = """\
@@ -152,9 +171,17 @@ def write_page(result: Mapping[str, Any]) -> None:
         _TIME,
         _profiles(result["profiles"]),
         _TRIED,
+        _web(),
         _WORKLOADS,
     ]
     _write(DOCS / "performance.md", "\n".join(part for part in parts if part))
+
+
+def _web() -> str:
+    """The figures of a browser, if there are any."""
+    if not WEB.exists():
+        return ""
+    return _WEB.format(**json.loads(WEB.read_text(encoding="utf-8")))
 
 
 def _targets(entries: Iterable[Mapping[str, Any]]) -> str:
