@@ -214,10 +214,12 @@ class Enactment:
     def _is_crowded(self, errand: Errand, seen: Seen) -> bool:
         """Tell whether others have the room of a VM that would start if it were tried again.
 
-        Nobody keeps it for one that is only to leave its host in good order.
+        Nobody keeps it for one that is only to leave its host in good order, nor for one that
+        came to run and that others moved since.
         """
         host = seen.vm.host_id
-        if errand.next_goal is Goal.RUNNING or host is None or seen.vm.lcm_state not in STARTS:
+        has_room = errand.next_goal is Goal.RUNNING and not errand.reached
+        if has_room or host is None or seen.vm.lcm_state not in STARTS:
             return False
         return bool(self.room.problem(host, size_of(seen.vm), {errand.vm}))
 
