@@ -17,6 +17,41 @@ _LEAST_BAR_COLUMNS = 10
 _MOST_BAR_COLUMNS = 40
 
 
+class _Line:
+    """The line of a terminal that a bar is drawn on, over what was drawn before."""
+
+    def __init__(self, stream: TextIO, columns: Callable[[], int] | None) -> None:
+        self._stream = stream
+        self._columns = columns or (lambda: _columns_of(stream))
+        self._drawn = 0
+
+    @property
+    def columns(self) -> int:
+        """The columns that a bar may take."""
+        return self._columns() - 1
+
+    def draw(self, line: str) -> None:
+        """Draw this in the place of what is there."""
+        self._stream.write("\r" + line + " " * (self._drawn - len(line)))
+        self._stream.flush()
+        self._drawn = len(line)
+
+    def erase(self) -> None:
+        """Leave the line empty."""
+        self.draw("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+
+def _bar(share: float, text: str, columns: int) -> str | None:
+    """A bar with a text behind it, in at most ``columns``; ``None`` where there is no room."""
+    room = min(columns - len(text) - 3, _MOST_BAR_COLUMNS)
+    if room < _LEAST_BAR_COLUMNS:
+        return None
+    full = int(share * room)
+    return f"[{'#' * full}{'.' * (room - full)}] {text}"
+
+
 class ProgressBar:
     """An observer that shows on a terminal how far a run is.
 
@@ -33,21 +68,19 @@ class ProgressBar:
         columns: Callable[[], int] | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream
+        self._line = _Line(stream, columns)
         self._tally = tally
         self._total = total
-        self._columns = columns or (lambda: _columns_of(stream))
         self._seconds = seconds
         self._began = seconds()
         self._next = self._began
-        self._drawn = 0
 
     def note(self, now: int, decisions: Sequence[Decision]) -> None:
         """Redraw the bar if it is time to."""
         seconds = self._seconds()
         if seconds >= self._next:
             self._next = seconds + _SECONDS_BETWEEN_UPDATES
-            self._draw(self.line(now, seconds - self._began, self._columns() - 1))
+            self._line.draw(self.line(now, seconds - self._began, self._line.columns))
 
     def line(self, now: int, elapsed_seconds: float, columns: int) -> str:
         """The bar after ``elapsed_seconds``, in at most ``columns`` characters.
@@ -74,22 +107,11 @@ class ProgressBar:
             if len(longer) + _LEAST_BAR_COLUMNS + 3 > columns:
                 break
             text = longer
-        room = min(columns - len(text) - 3, _MOST_BAR_COLUMNS)
-        if room < _LEAST_BAR_COLUMNS:
-            return percent[: max(columns, 0)]
-        full = int(share * room)
-        return f"[{'#' * full}{'.' * (room - full)}] {text}"
+        return _bar(share, text, columns) or percent[: max(columns, 0)]
 
     def erase(self) -> None:
         """Leave the terminal's line empty."""
-        self._draw("")
-        self._stream.write("\r")
-        self._stream.flush()
-
-    def _draw(self, line: str) -> None:
-        self._stream.write("\r" + line + " " * (self._drawn - len(line)))
-        self._stream.flush()
-        self._drawn = len(line)
+        self._line.erase()
 
 
 def _columns_of(stream: TextIO) -> int:
@@ -119,16 +141,14 @@ class RunsBar:
         columns: Callable[[], int] | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream
-        self._columns = columns or (lambda: _columns_of(stream))
+        self._line = _Line(stream, columns)
         self._seconds = seconds
         self._began = seconds()
-        self._drawn = 0
 
     def tell(self, over: int, total: int, failed: int, _: float) -> None:
         """Draw the bar when ``over`` of ``total`` runs are over, ``failed`` of them in vain."""
-        line = self.line(over, total, failed, self._seconds() - self._began, self._columns() - 1)
-        self._draw(line)
+        elapsed_seconds = self._seconds() - self._began
+        self._line.draw(self.line(over, total, failed, elapsed_seconds, self._line.columns))
 
     def line(self, over: int, total: int, failed: int, elapsed_seconds: float, columns: int) -> str:
         """The bar, in at most ``columns`` characters; what does not fit is left out."""
@@ -138,19 +158,8 @@ class RunsBar:
             text += f"  {_clock(elapsed_seconds * (1 - share) / share)} left"
         if failed:
             text += f"  {failed} failed"
-        room = min(columns - len(text) - 3, _MOST_BAR_COLUMNS)
-        if room < _LEAST_BAR_COLUMNS:
-            return text[: max(columns, 0)]
-        full = int(share * room)
-        return f"[{'#' * full}{'.' * (room - full)}] {text}"
+        return _bar(share, text, columns) or text[: max(columns, 0)]
 
     def erase(self) -> None:
         """Leave the terminal's line empty."""
-        self._draw("")
-        self._stream.write("\r")
-        self._stream.flush()
-
-    def _draw(self, line: str) -> None:
-        self._stream.write("\r" + line + " " * (self._drawn - len(line)))
-        self._stream.flush()
-        self._drawn = len(line)
+        self._line.erase()

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import pytest
 from blue import Results, blue, simulate
+from published_page import see_table
 from working_order import made_once
 
 pytestmark = pytest.mark.slow
@@ -24,8 +25,6 @@ HEAD = """\
 | suspension | load of ARs | last end: published | ours | mean wait (ks): published | ours |
 | --- | --- | --- | --- | --- | --- |
 """
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "published-results.md"
 
 LOADS = ("10", "20", "30")
 
@@ -164,14 +163,8 @@ def test_the_order_of_suspended_leases_explains_the_shorter_wait(
 
 
 def test_the_page_has_these_figures(measured: Measured, request: pytest.FixtureRequest) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(HEAD)
-    _, after = rest.split("\n\n", 1)
-    expected = f"{before}{HEAD}{''.join(rows(measured))}\n{after}"
-    if request.config.getoption("--regenerate"):
-        PAGE.write_text(expected, encoding="utf-8")
-    else:
-        assert page == expected
+    regenerate = bool(request.config.getoption("--regenerate"))
+    see_table(HEAD, rows(measured), regenerate=regenerate)
 
 
 def rows(measured: Measured) -> Iterator[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from blue import blue, simulate
-from test_published import PAGE, Figures, figures_of, folder
+from published_page import see_table
+from test_published import Figures, figures_of, folder
 from working_order import made_once
 
 pytestmark = pytest.mark.slow
@@ -134,14 +135,8 @@ def test_images_cost_less_than_a_point_beside_the_bound(measured: Measured) -> N
 
 
 def test_the_page_has_these_figures(measured: Measured, request: pytest.FixtureRequest) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(HEAD)
-    _, after = rest.split("\n\n", 1)
-    expected = f"{before}{HEAD}{''.join(rows(measured))}\n{after}"
-    if request.config.getoption("--regenerate"):
-        PAGE.write_text(expected, encoding="utf-8")
-    else:
-        assert page == expected
+    regenerate = bool(request.config.getoption("--regenerate"))
+    see_table(HEAD, rows(measured), regenerate=regenerate)
 
 
 def rows(measured: Measured) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from played_leases import HOST, at, lease, on_hosts, played
 
 from haizea.core.model.events import (
     Decision,
@@ -28,45 +29,13 @@ from haizea.core.model.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.model.hosts import Site
-from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Leaving, Maintenance
 from haizea.core.model.records import LeaseRecord
-from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
-from haizea.policies.registry import make_policies
 from haizea.wording import in_words
-
-HOST = (400, 4096)
-
-
-def at(moment: int) -> str:
-    """A moment as the tests write it."""
-    return f"@{moment}"
-
-
-def lease(
-    lease_id: int,
-    kind: Kind,
-    start: int | None = None,
-    *,
-    submitted: int = 0,
-    duration: int | None = 100,
-    nodes: int = 1,
-    cpu: int = 400,
-    preemptible: bool = False,
-) -> LeaseRequest:
-    return LeaseRequest(
-        id=lease_id,
-        submitted=submitted,
-        kind=kind,
-        nodes=(NodeSet(nodes, (cpu, 1024)),),
-        duration=duration,
-        start=start,
-        preemptible=preemptible,
-    )
 
 
 def window(
@@ -82,9 +51,7 @@ def window(
 
 
 def scheduler(hosts: int, rules: Settings | None = None, now: int = 0) -> Scheduler:
-    site = Site.uniform(ResourceTypes(), hosts, HOST)
-    policies = make_policies(preemption="no-preemption")
-    return Scheduler(site, rules or Settings(), policies, now)
+    return on_hosts(hosts, "no-preemption", rules, now)
 
 
 def told(decisions: Sequence[Decision]) -> list[tuple[str, str]]:
@@ -103,15 +70,6 @@ def runs(decisions: Sequence[Decision]) -> list[tuple[int, int, tuple[int, ...]]
         for d in decisions
         if isinstance(d, OperationStarted) and d.purpose is Purpose.RUN
     ]
-
-
-def played(made: Scheduler, until: int) -> list[Decision]:
-    """Whatever is due up to a moment."""
-    found: list[Decision] = []
-    while (due := made.next_wakeup()) is not None and due <= until:
-        found += made.handle(due)
-        made.check()
-    return found
 
 
 def test_the_outage_is_on_record_from_start_to_end() -> None:
