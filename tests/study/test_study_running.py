@@ -79,10 +79,12 @@ def test_kill_9_of_the_command_loses_no_finished_run(small: Path, tmp_path: Path
     directory = tmp_path / "trouble.study"
     process = command(tmp_path, "run", study, "-j", "2", WAIT="1")
     # One worker waits in the middle of its run; the other makes all others.
-    while len(list(directory.glob("runs/*/*.json"))) < 7:
+    places: list[Path] = []
+    while len(list(directory.glob("runs/*/*.json"))) < 7 or len(places) != 1:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    [waiting] = directory.glob("working/place-*")
+        places = list(directory.glob("working/place-*"))
+    [waiting] = places
     process.kill()
     process.communicate()
     os.kill(int(waiting.name.partition("-")[2]), signal.SIGKILL)
