@@ -27,7 +27,7 @@ Resources = Annotated[
 ReasonCode = Annotated[
     str | None,
     Field(
-        description="The reason in one word for programs; `null` where there is none.",
+        description="The reason in one word for programs; `null` without a reason.",
         examples=["too-few-free"],
     ),
 ]

@@ -41,14 +41,6 @@ class Asking:
         return self.draft.group
 
 
-@dataclass(slots=True)
-class _Answered:
-    """The end of a request that is no lease any more, or is refused for now."""
-
-    key: str
-    at: int = 0
-
-
 _ANSWERS = frozenset(state.value for state in FINAL)
 
 #: Tells a VM's owner its status in one word, and why.
