@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from opennebula_service import CONFIGURATION, Site, at_work
 
+from haizea.core.model.events import Expected, StateChanged
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.clock import ScaledClock
 from haizea.sandbox.saved import StateFile
 from haizea.store import Store
+from haizea.wording import in_words
 
 PROGRAM = Path(__file__).parent / "opennebula_process.py"
 
@@ -212,5 +214,6 @@ def _see_that_nothing_is_lost(cloud: Killable, vms: list[int]) -> None:
 
 def _was_hindered(cloud: Killable, lease: int) -> bool:
     """Tell whether the lease's story tells one of the hindrances of the site."""
-    story = str([event.decision for event in cloud.store.events(0, 1000, lease)])
-    return any(hindrance in story for hindrance in cloud.hindrances)
+    decisions = [event.decision for event in cloud.store.events(0, 1000, lease)]
+    told = [in_words(d.reason) for d in decisions if isinstance(d, StateChanged | Expected)]
+    return any(hindrance in words for words in told for hindrance in cloud.hindrances)
