@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opennebula_service import Site, site
+from opennebula_tap import TappedSite, tapped_site
 
 from haizea.core.model.lifecycle import State
 
@@ -42,10 +43,16 @@ def texts(cloud: Site, vm: int, until: str) -> list[str]:
     return found[1:]
 
 
-def pause(cloud: Site) -> None:
-    """Let everything be looked at."""
-    before = cloud.now()
-    cloud.until(lambda: cloud.now() > before + 20)
+def pause(cloud: TappedSite) -> None:
+    """Let every VM be looked at twice from now on: a look may be under way already."""
+    before = looks(cloud)
+    cloud.until(lambda: looks(cloud) >= before + 2)
+
+
+def looks(cloud: TappedSite) -> int:
+    """Return how often all VMs were asked for."""
+    counted = cloud.tap.counted()
+    return counted["one.vmpool.infoextended"] + counted["one.vmpool.info"]
 
 
 @pytest.mark.parametrize("version", ["6.10.5", "7.4.0"])
@@ -172,11 +179,16 @@ def test_the_end_that_is_told_is_that_of_running(
 def test_leases_stay_where_other_vms_are_haizeas_from_now_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:
-    with site(
-        tmp_path, monkeypatch, hosts=2, states=before, submit_on_hold=before == "hold"
+    with tapped_site(
+        tmp_path,
+        monkeypatch,
+        hosts=2,
+        wakeup=10,
+        states=before,
+        submit_on_hold=before == "hold",
     ) as cloud:
-        vm = cloud.booked(start="+00:10:00")
-        stopped = cloud.submit(cpu=8, start="+00:13:00", duration="00:10:00")
+        vm = cloud.booked(start="+00:15:00")
+        stopped = cloud.submit(cpu=8, start="+00:18:00", duration="00:10:00")
         cloud.until(lambda: cloud.has_lease(stopped, State.SCHEDULED))
         for _ in range(2):  # Nor does a second start forget it.
             cloud.stop_haizea()

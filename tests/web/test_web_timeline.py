@@ -33,10 +33,18 @@ VISIBLE = re.compile(r"^Timeline: \d+ rows")
 
 
 def is_painted(visit: Visit) -> None:
-    """Wait until the picture has many colours, as it has where something is drawn."""
+    """Wait until the picture has many colours, as it has where something is drawn.
+
+    A copy of it is read: a browser warns where the page's own canvas is read again and again.
+    """
     visit.until("""(() => {
-      const canvas = document.querySelector("canvas.plot");
-      const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const plot = document.querySelector("canvas.plot");
+      if (!plot.width || !plot.height) return false;
+      const copy = Object.assign(document.createElement("canvas"), {
+        width: plot.width, height: plot.height});
+      const context = copy.getContext("2d", {willReadFrequently: true});
+      context.drawImage(plot, 0, 0);
+      const {data} = context.getImageData(0, 0, copy.width, copy.height);
       return new Set(new Uint32Array(data.buffer)).size > 10;
     })()""")
 
