@@ -84,3 +84,20 @@ class KeyReused(Exception):
     def __init__(self, lease_id: int) -> None:
         super().__init__(f"the key was used for another request, that of lease {lease_id}")
         self.lease_id = lease_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedTime:
+    """The time that an operation takes, as was learned from so many ``times``.
+
+    ``operation`` is ``copy from``, ``boot of``, ``boot on`` or ``end of``, and ``of`` is what it
+    is done with: a store of images, a template, a host. Where it has a size, the seconds are for
+    ``size_mb``. No more than ``planned_seconds`` are expected.
+    """
+
+    operation: str
+    of: str
+    times: int
+    size_mb: int
+    usual_seconds: int
+    planned_seconds: int

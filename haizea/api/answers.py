@@ -190,52 +190,6 @@ class QueueOut(Answer):
     next: int | None = Field(description="Pass it as `after` for the next page; `null`: the end.")
 
 
-class HostOut(Answer):
-    """A host as it is now."""
-
-    id: int
-    name: str
-    status: str = Field(description="`up`, `down` or `drained`.", examples=["up"])
-    reason: str
-    resources: Resources
-    used: Resources
-    others: Resources = Field(
-        description="The part of `used` that no lease holds: others than Haizea use it."
-    )
-    leases: list[int] = Field(
-        description="The leases that hold some of it now. A user is shown own leases."
-    )
-    suspend_rate: float | None = Field(
-        description="MB/s, as learned of this host; `null`: as configured."
-    )
-    resume_rate: float | None = Field(
-        description="MB/s, as learned of this host; `null`: as configured."
-    )
-
-
-class HostList(Answer):
-    """All hosts."""
-
-    hosts: list[HostOut]
-
-
-class UseEntry(Answer):
-    """Use of a host, from this moment to that of the next entry."""
-
-    time: When
-    used: Resources
-
-
-class HostUseOut(Answer):
-    """The use of a host over time."""
-
-    host: str
-    resources: Resources
-    since: When
-    until: When = Field(description="Up to when the answer goes; ask on from there if it is early.")
-    use: list[UseEntry]
-
-
 class PlaceOut(Answer):
     """Resources that are taken of a host."""
 

@@ -27,7 +27,7 @@ from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.placement.durations import Rates
-from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
+from haizea.service_types import Event, LearnedTime, LeaseQuery, Role, TokenInfo
 
 
 class Busy(Exception):
@@ -321,6 +321,9 @@ class Manager(Protocol):
 
     def hosts(self) -> list[HostUse]:
         """All hosts, by index."""
+
+    def learned(self) -> Sequence[LearnedTime]:
+        """Return how long operations of the backend take, as far as was learned."""
 
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over, by id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
@@ -9,15 +10,13 @@ from fastapi import APIRouter, Path, Query, Response
 
 from haizea.api.answers import (
     Health,
-    HostList,
-    HostUseOut,
     ScheduleEntry,
     ScheduleOut,
     StatusOut,
     TimelineOut,
-    UseEntry,
 )
 from haizea.api.forms import Period, ScheduleFilter
+from haizea.api.host_answers import HostList, HostUseOut, LearnedOut, UseEntry
 from haizea.api.interface import (
     ANYBODY,
     WATCHING,
@@ -52,7 +51,10 @@ async def list_hosts(here: Here, token: AnyToken) -> Response:
 
     def show() -> HostList:
         types = here.manager.site.types
-        return HostList(hosts=[host_out(use, types, own) for use in here.manager.hosts()])
+        return HostList(
+            hosts=[host_out(use, types, own) for use in here.manager.hosts()],
+            learned=[LearnedOut(**asdict(one)) for one in here.manager.learned()],
+        )
 
     return await here.answer(show)
 

@@ -7,7 +7,6 @@ from typing import Any, assert_never
 
 from haizea.api.answers import (
     DecisionOut,
-    HostOut,
     ImageOut,
     LeaseOut,
     LeaseShown,
@@ -21,6 +20,7 @@ from haizea.api.answers import (
     StoryEntry,
     TokenOut,
 )
+from haizea.api.host_answers import HostOut
 from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none

@@ -139,6 +139,30 @@ def _users(text: str) -> tuple[str, ...]:
     "--speed", default=1.0, show_default=True, help="Seconds that pass in it in a real second."
 )
 @click.option("--pace", default=1.0, show_default=True, help="Factor on the time of operations.")
+@click.option(
+    "--image-rate",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=1e6),
+    metavar="MB/S",
+    help="Rate at which images are copied to hosts; 0: they are there at once.",
+)
+@click.option(
+    "--spread",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=90),
+    metavar="PERCENT",
+    help="Images are copied and VMs boot faster or slower by up to so much, by chance.",
+)
+@click.option(
+    "--fail",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=100),
+    metavar="PERCENT",
+    help="Part of the steps of operations that fail, by chance.",
+)
 @click.option("--hold", is_flag=True, help="VMs wait in HOLD, as with VM_SUBMIT_ON_HOLD.")
 @click.option("--stock-scheduler", is_flag=True, help="Have its own scheduler place VMs, too.")
 @click.option("--keep", is_flag=True, help="Go on at the next start where this one ends.")
@@ -191,9 +215,13 @@ def _options(
     no_events: bool,
     speed: float,
     pace: float,
+    image_rate: float,
+    spread: float,
+    fail: float,
     hold: bool,
     stock_scheduler: bool,
 ) -> Options:
+    from haizea.sandbox.faults import Chances
     from haizea.sandbox.operations import Durations
     from haizea.sandbox.server import HostSpec, Options
 
@@ -211,7 +239,8 @@ def _options(
         port=port,
         events_port=None if silent else events_port,
         speed=speed,
-        durations=Durations().scaled(pace),
+        durations=Durations(prolog_mbps=image_rate, spread=spread / 100).scaled(pace),
+        chances=Chances(fail=fail / 100),
         submit_on_hold=hold,
         stock_scheduler_seconds=1.0 if stock_scheduler else None,
         state_file=files.cloud if keep else None,

@@ -76,7 +76,8 @@ def list_hosts(session: Session) -> None:
     Of each resource, what is in use of what there is. CPU is percent of a core, Memory is
     MB. OTHERS is the part of it that no lease holds: VMs beside Haizea's, for example.
     With a user's token, LEASES are one's own. Where other rates than the configured
-    ones were learned of a host, SUSPENDS and RESUMES show them.
+    ones were learned of a host, SUSPENDS and RESUMES show them. Below stands how long
+    copying images, booting and ending VMs take, as was learned, and what is planned for it.
     """
     answer = session.client.get("/v1/hosts")
     if session.as_json:
@@ -114,6 +115,28 @@ def list_hosts(session: Session) -> None:
         for host in hosts
     ]
     click.echo(table(columns, rows, terminal_width()))
+    if answer["learned"]:
+        click.echo(f"\n{_learned_table(answer['learned'])}")
+
+
+def _learned_table(learned: list[Any]) -> str:
+    columns = [
+        Column("LEARNED", flexible=True),
+        Column("TIMES", right=True),
+        Column("USUALLY", right=True),
+        Column("PLANNED", right=True),
+    ]
+    rows = [
+        [
+            f"{one['operation']} {clean(one['of'])}"
+            + (f", {one['size_mb']} MB" if one["size_mb"] else ""),
+            str(one["times"]),
+            f"{one['usual_seconds']} s",
+            f"{one['planned_seconds']} s",
+        ]
+        for one in learned
+    ]
+    return table(columns, rows, terminal_width())
 
 
 def _use(host: Any, name: str) -> str | None:

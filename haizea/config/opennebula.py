@@ -138,6 +138,13 @@ class OpenNebula:
         " counts them there still, so that its own figures show more than the host has.",
         default="stop",
     )
+    ready_certainty: int = option(
+        "ready-certainty",
+        Integer("percent", least=50, most=99),
+        "With how much certainty the time is to suffice that is planned for starting VMs, by what"
+        " it took before.",
+        default="98",
+    )
     host_policy: HostPolicy = option(
         "host-policy",
         Choice(HostPolicy),

@@ -21,6 +21,8 @@ from haizea.sandbox.server import MOST_HOSTS, VERSIONS, Options, serve
 @click.option("--password", default="onepass", show_default=True, help="oneadmin's password.")
 @click.option("--speed", default=1.0, show_default=True, help="Its seconds per real second.")
 @click.option("--pace", default=1.0, show_default=True, help="Factor on the time of operations.")
+@click.option("--image-rate", default=0.0, show_default=True, help="MB/s of copying images.")
+@click.option("--spread", default=0.0, show_default=True, help="Part by which rates differ.")
 @click.option("--hold", is_flag=True, help="Submitted VMs wait in HOLD.")
 @click.option("--stock-scheduler", is_flag=True, help="Place pending VMs, as a rival would.")
 @click.option("--state-file", type=click.Path(dir_okay=False, path_type=Path))
@@ -34,6 +36,8 @@ def main(
     password: str,
     speed: float,
     pace: float,
+    image_rate: float,
+    spread: float,
     hold: bool,
     stock_scheduler: bool,
     state_file: Path | None,
@@ -50,7 +54,7 @@ def main(
             events_port=None if no_events else events_port,
             oneadmin_password=password,
             speed=speed,
-            durations=Durations().scaled(pace),
+            durations=Durations(prolog_mbps=image_rate, spread=spread).scaled(pace),
             submit_on_hold=hold,
             stock_scheduler_seconds=1.0 if stock_scheduler else None,
             state_file=state_file,

@@ -194,7 +194,8 @@ class Engine:
             if host is not None and host.broken:
                 outcome = FAIL
         vm.outcome = outcome
-        seconds = self.cloud.durations.of(step.kind, vm.memory_kb / 1024) * factor
+        durations, dice = self.cloud.durations, self.cloud.faults.paces
+        seconds = durations.of(step.kind, vm.memory_kb / 1024, vm.images_mb, dice) * factor
         vm.due = None if outcome == HANG else self.cloud.now + seconds
         self.cloud.set_state(vm, active(step.lcm), vm.cause)
         if vm.due is not None:

@@ -75,6 +75,8 @@ class Faults:
         self._event_random = random.Random(seed + 1)
         self._web_random = random.Random(seed + 2)
         self._call_random = random.Random(seed + 3)
+        #: Decides how fast steps with a spread go.
+        self.paces = random.Random(seed + 4)
         self.plans: list[Plan] = []
         self.refusals: list[str] = []
         # Requests are decided on by many threads, without the cloud's lock.

@@ -138,6 +138,13 @@ class Machine:
         return self.history[-1] if self.history else None
 
     @property
+    def images_mb(self) -> int:
+        """The size of the images that are copied when it is deployed."""
+        disks = [disk for disk in self.template.get("DISK", ()) if isinstance(disk, dict)]
+        sizes = [disk.get("SIZE", "") for disk in disks if "IMAGE" in disk or "IMAGE_ID" in disk]
+        return sum(int(size) for size in sizes if size.isascii() and size.isdigit())
+
+    @property
     def is_busy(self) -> bool:
         """In a state that it leaves by itself."""
         return (

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from random import Random
 
 from haizea.sandbox.states import RUNNING, Lcm, Pair, State, active, resting
+
+#: Steps that do not always take as long.
+_SPREAD = frozenset(["prolog", "boot"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
     """Durations of the steps, in seconds of the sandbox's time.
 
-    ``save_mbps``, ``restore_mbps`` and ``move_mbps`` add the time for a VM's memory, in MB
-    per second; 0 adds nothing.
+    ``save_mbps``, ``restore_mbps`` and ``move_mbps`` add the time for a VM's memory, and
+    ``prolog_mbps`` that for its images, in MB per second; 0 adds nothing. Preparing files and
+    booting go at a rate that is up to ``spread`` (a part of 1) above or below the usual one.
     """
 
     dispatch_seconds: float = 0.0
@@ -29,22 +34,36 @@ class Durations:
     save_mbps: float = 0.0
     restore_mbps: float = 0.0
     move_mbps: float = 0.0
+    prolog_mbps: float = 0.0
+    spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.spread < 1:
+            raise ValueError(f"the spread must be from 0 to below 1, not {self.spread}")
 
     def scaled(self, factor: float) -> Durations:
         """All of them ``factor`` times as long."""
         changes: dict[str, float] = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            changes[each.name] = (
-                value * factor if each.name.endswith("_seconds") else value / factor
-            )
+            if each.name.endswith("_seconds"):
+                changes[each.name] = value * factor
+            elif each.name.endswith("_mbps"):
+                changes[each.name] = value / factor
         return replace(self, **changes)
 
-    def of(self, kind: str, memory_mb: float) -> float:
-        """Seconds of a step of this ``kind`` for a VM with this memory."""
+    def of(self, kind: str, memory_mb: float, images_mb: float, dice: Random) -> float:
+        """Seconds of a step of this ``kind`` for a VM with this memory and images.
+
+        ``dice`` are thrown where they have a spread.
+        """
         seconds: float = getattr(self, f"{kind}_seconds")
         rate = getattr(self, f"{kind}_mbps", 0.0)
-        return seconds + memory_mb / rate if rate else seconds
+        if rate:
+            seconds += (images_mb if kind == "prolog" else memory_mb) / rate
+        if self.spread and kind in _SPREAD:
+            seconds /= dice.uniform(1 - self.spread, 1 + self.spread)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)

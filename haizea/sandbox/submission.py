@@ -8,7 +8,14 @@ from haizea.sandbox.cloud import Cloud
 from haizea.sandbox.objects import Machine, ScheduledAction, User
 from haizea.sandbox.people import INTERNAL, NO_SUCH_OBJECT, Refusal
 from haizea.sandbox.states import State
-from haizea.sandbox.template import Template, TemplateError, first, number, parse_template
+from haizea.sandbox.template import (
+    Template,
+    TemplateError,
+    Value,
+    first,
+    number,
+    parse_template,
+)
 
 #: What is no user's attribute: it goes into TEMPLATE on 5 and later.
 _OF_THE_MACHINE = {
@@ -92,6 +99,8 @@ def _parts(cloud: Cloud, template: Template, vm_id: int) -> tuple[Template, Temp
     }
     mine["VMID"] = [str(vm_id)]
     mine["OS"] = [_operating_system(template, vm_id)]
+    if "DISK" in mine:
+        mine["DISK"] = [_disk(disk, at) for at, disk in enumerate(mine["DISK"])]
     nics = [value for value in template.get("NIC", ()) if isinstance(value, dict)]
     public = "!(PUBLIC_CLOUD = YES) & " if cloud.dialect.number < (7, 0) else ""
     cluster = "(CLUSTER_ID = 0) & " if nics else ""
@@ -104,6 +113,21 @@ def _parts(cloud: Cloud, template: Template, vm_id: int) -> tuple[Template, Temp
     if "CONTEXT" in mine:
         mine["CONTEXT"] = [_context(cloud, mine, vm_id)]
     return mine, users
+
+
+def _disk(given: Value, at: int) -> Value:
+    """A disk with what OpenNebula adds to one of an image; here are no images, but their sizes."""
+    if isinstance(given, str) or not ("IMAGE" in given or "IMAGE_ID" in given):
+        return given
+    image = {
+        "CLONE": "YES",
+        "DATASTORE": "default",
+        "DATASTORE_ID": "1",
+        "TM_MAD": "ssh",
+        "TYPE": "FILE",
+        "SIZE": "1024",
+    }
+    return {**image, **given, "DISK_ID": str(at)}
 
 
 def _operating_system(template: Template, vm_id: int) -> dict[str, str]:

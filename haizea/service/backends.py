@@ -20,6 +20,7 @@ from haizea.runtime import RunError
 from haizea.service.inbox import Inbox
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
+from haizea.service_types import LearnedTime
 from haizea.store import CodecError, Store
 
 
@@ -58,6 +59,9 @@ class Behind(Protocol):
 
     def problem(self) -> str:
         """Return what is wrong with it at present; empty if nothing."""
+
+    def learned(self) -> Sequence[LearnedTime]:
+        """Return how long operations take there, as far as was learned. Any thread may ask."""
 
     def is_over(self, leases: int) -> bool:
         """Tell whether the service is to end, there being so many leases that are not over."""
@@ -142,6 +146,10 @@ class WorldSide:
     def problem(self) -> str:
         """Nothing."""
         return ""
+
+    def learned(self) -> Sequence[LearnedTime]:
+        """Nothing."""
+        return ()
 
     def is_over(self, leases: int) -> bool:
         """Return False: it goes on until it is stopped."""

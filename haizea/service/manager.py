@@ -43,7 +43,7 @@ from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
 from haizea.service.trials import Trials
 from haizea.service.turns import Turns
 from haizea.service.upkeep import Ending, Wish
-from haizea.service_types import Event, LeaseQuery, Role, TokenInfo
+from haizea.service_types import Event, LearnedTime, LeaseQuery, Role, TokenInfo
 from haizea.store import Store, StoreError
 
 #: So many events are read for a lease's story, or operations for a time.
@@ -55,13 +55,15 @@ _SESSIONS = "sessions"
 class About:
     """Facts that do not change while the service runs.
 
-    ``now`` reads its clock, ``problem`` says what is wrong with its backend, if anything.
+    ``now`` reads its clock, ``problem`` says what is wrong with its backend, if anything, and
+    ``learned`` how long operations take there.
     """
 
     started: int
     backend: str
     now: Callable[[], int]
     problem: Callable[[], str]
+    learned: Callable[[], Sequence[LearnedTime]]
 
 
 class ServiceManager:
@@ -215,6 +217,10 @@ class ServiceManager:
     def hosts(self) -> list[HostUse]:
         """All hosts and what is on them."""
         return use.hosts_now(self._board)
+
+    def learned(self) -> Sequence[LearnedTime]:
+        """Return how long operations of the backend take, as far as was learned."""
+        return self._about.learned()
 
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over."""

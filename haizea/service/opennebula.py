@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from haizea.api.identities import CheckPassword
@@ -22,6 +23,7 @@ from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
+from haizea.backends.opennebula.state.leads import LeadRules
 from haizea.backends.opennebula.state.rates import RateRules
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
@@ -41,6 +43,7 @@ from haizea.service.inbox import Inbox, Submission
 from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
+from haizea.service_types import LearnedTime
 from haizea.store import CodecError, LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -173,6 +176,20 @@ class OpenNebulaSide:
         """Return what keeps OpenNebula from answering; empty if nothing."""
         return self._opennebula.problem
 
+    def learned(self) -> Sequence[LearnedTime]:
+        """Return how long deployments and ends took so far."""
+        return [
+            LearnedTime(
+                operation=sort,
+                of=figures.kind,
+                times=figures.times,
+                size_mb=figures.size_mb,
+                usual_seconds=round(figures.median_seconds),
+                planned_seconds=ceil(figures.planned_seconds),
+            )
+            for sort, figures in self._opennebula.leads.shown
+        ]
+
     def is_over(self, leases: int) -> bool:
         """After the last lease, where the configuration says so."""
         self._had_leases |= leases > 0
@@ -207,6 +224,9 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             retries=section.command_retries,
         ),
         rates=_rate_rules(config),
+        leads=LeadRules(
+            certainty=section.ready_certainty / 100,
+        ),
         placing=PlacingPolicies(
             hosts=HostPolicy(section.host_policy.value),
             host_rank=section.host_rank,

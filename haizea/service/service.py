@@ -136,7 +136,13 @@ class Service:
 
     def _about(self, now: int) -> About:
         behind, clock = self._behind, self.clock
-        return About(started=now, backend=behind.name, now=clock.now, problem=behind.problem)
+        return About(
+            started=now,
+            backend=behind.name,
+            now=clock.now,
+            problem=behind.problem,
+            learned=behind.learned,
+        )
 
     @property
     def url(self) -> str:

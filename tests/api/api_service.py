@@ -63,7 +63,15 @@ from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
-from haizea.service_types import Event, KeyReused, LeaseQuery, Role, TokenInfo, TokenNameTaken
+from haizea.service_types import (
+    Event,
+    KeyReused,
+    LearnedTime,
+    LeaseQuery,
+    Role,
+    TokenInfo,
+    TokenNameTaken,
+)
 
 Taken = (
     tuple[LeaseSubmitted, "Future[Decided]"] | tuple[LeaseCancelled, "Future[LeaseRecord | None]"]
@@ -275,6 +283,9 @@ class SmallManager:
             if i > after and owner in (None, r.request.owner)
         ]
         return QueuePart(length=len(records), places=places[:limit])
+
+    def learned(self) -> Sequence[LearnedTime]:
+        return ()
 
     def hosts(self) -> list[HostUse]:
         now = self.now()

@@ -286,6 +286,28 @@ def test_time_of_saving_goes_with_memory() -> None:
         assert sandbox.control.settle() - started == pytest.approx(7)
 
 
+def test_time_of_preparing_goes_with_images_and_differs_by_chance() -> None:
+    def took(seed: int, spread: float) -> list[float]:
+        durations = Durations(prolog_mbps=100, prolog_seconds=0, boot_seconds=0, spread=spread)
+        with site(durations=durations, seed=seed) as (sandbox, client):
+            seconds = []
+            for size in (1000, 40_000):
+                image, blank = f'IMAGE="debian", SIZE="{size}"', 'TYPE="fs", SIZE="9000"'
+                vm = client.submit(rest=f"DISK=[ {image} ] DISK=[ {blank} ]")
+                started = sandbox.control.now()
+                client.done("one.vm.deploy", vm, 0)
+                seconds.append(sandbox.control.settle() - started)
+            return seconds
+
+    assert took(1, 0) == pytest.approx([10, 400])
+    short, long = took(1, 0.3)
+    assert 1000 / 130 <= short <= 1000 / 70
+    assert 40_000 / 130 <= long <= 40_000 / 70
+    assert short * 40 != pytest.approx(long)
+    assert took(1, 0.3) == [short, long]
+    assert took(2, 0.3) != [short, long]
+
+
 def test_others_interfere() -> None:
     with site() as (sandbox, client):
         alice = Client(sandbox, "alice:alicepass")

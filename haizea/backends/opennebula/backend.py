@@ -27,6 +27,8 @@ from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
 from haizea.backends.opennebula.state.endings import Endings
 from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
+from haizea.backends.opennebula.state.learning import Learning
 from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.rates import HostRatesLearned, RateRules
 from haizea.backends.opennebula.state.seen import Look, SeenVms
@@ -54,6 +56,7 @@ class Options:
     only_explicit: bool = False
     limits: Limits = field(default_factory=Limits)
     rates: RateRules = field(default_factory=RateRules)
+    leads: LeadRules = field(default_factory=LeadRules)
     placing: PlacingPolicies = field(default_factory=PlacingPolicies)
     intervals: Intervals = field(default_factory=Intervals)
     events: str | None = None
@@ -118,6 +121,8 @@ class OpenNebulaBackend:
         self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
+        self.leads = LeadTimes(options.leads, self._seen, *memory.kept("lead times"))
+        self._learning = Learning(self._rates, self.leads)
         self._leases = Leases(
             self._ledger, self._seen, self._table, self._endings, memory.request, options.rules
         )
@@ -288,13 +293,13 @@ class OpenNebulaBackend:
 
     def _answered(self, now: int, answer: Answer, told: list[Input]) -> None:
         if answer.unreachable:
-            self._rates.disturbed()
+            self._learning.disturbed()
         outcome = self._enactment.answered(now, answer)
         if outcome is not None:
             told += self._leases.outcome(now, outcome)
         errand = self._ledger.errands.get(answer.order.vm)
         if errand is not None and not answer.error and not self._options.dry_run:
-            self._rates.accepted(now, errand, answer.order.verb)
+            self._learning.accepted(now, errand, answer.order.verb)
         if self._options.dry_run and errand is not None:
             self._ledger.reach(errand)
             told += self._leases.outcome(now, Outcome(errand, What.REACHED))
@@ -303,7 +308,7 @@ class OpenNebulaBackend:
         match news:
             case Down():
                 self._down = True
-                self._rates.disturbed()
+                self._learning.disturbed()
                 return []
             case Follower():
                 if not self._follows:
@@ -328,6 +333,7 @@ class OpenNebulaBackend:
         if look.host is not None:
             told += self._table.see(now, look.host)
             self._everywhere = True
+        self._learning.ended(look.vms)
         changed = self._seen.take(now, look)
         if look.whole:
             leased = map(self._seen.get, self._ledger.lease_of)
@@ -335,7 +341,7 @@ class OpenNebulaBackend:
         if look.restarted:
             self._seen.orphan(now)
             self._enactment.restarted()
-            self._rates.disturbed()
+            self._learning.disturbed()
         first = look.whole and not self._looked
         if first:
             self._looked = True
@@ -365,7 +371,7 @@ class OpenNebulaBackend:
         self._rates.review()
         for outcome in list(self._enactment.pump(now)):
             if outcome.what is What.REACHED:
-                self._rates.reached(now, outcome.errand)
+                self._learning.reached(now, outcome.errand)
             told += self._leases.outcome(now, outcome)
         return told + self._allowing.not_started(told)
 

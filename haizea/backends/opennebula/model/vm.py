@@ -84,8 +84,8 @@ _ON_A_HOST = frozenset([VmState.ACTIVE, VmState.SUSPENDED, VmState.POWEROFF])
 class HistoryRecord:
     """One stay of a VM on a host. Times are seconds since the epoch, 0 for not yet.
 
-    ``running_start`` is when it began to boot, and ``prolog_start`` and ``epilog_start`` when
-    its files began to be prepared and to be put away.
+    ``running_start`` is when it began to boot; its files were prepared from ``prolog_start`` to
+    ``prolog_end``, and put away from ``epilog_start`` to ``epilog_end``.
     ``datastore_id`` is ``None`` where OpenNebula has no datastores (1.4).
     """
 
@@ -99,6 +99,8 @@ class HistoryRecord:
     running_end: int
     prolog_start: int = 0
     epilog_start: int = 0
+    prolog_end: int = 0
+    epilog_end: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,4 +276,6 @@ def _record(element: Element) -> HistoryRecord:
         running_end=whole(texts.get("RETIME"), "RETIME", 0),
         prolog_start=whole(texts.get("PSTIME"), "PSTIME", 0),
         epilog_start=whole(texts.get("ESTIME"), "ESTIME", 0),
+        prolog_end=whole(texts.get("PETIME"), "PETIME", 0),
+        epilog_end=whole(texts.get("EETIME"), "EETIME", 0),
     )

@@ -1,0 +1,173 @@
+"""Lead times: what it takes from a VM's deployment until it runs, learned from VMs' own histories.
+
+A lease that is to run at a moment is deployed so much earlier. How long copying took is
+OpenNebula's own word; what remains of the time from the command to running counts as booting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from haizea.backends.opennebula.model.disks import Images, images_of
+from haizea.backends.opennebula.model.vm import HistoryRecord, VirtualMachine, VmState
+from haizea.backends.opennebula.state.lead_times import (
+    ENOUGH,
+    ENOUGH_OF_HOST,
+    Figures,
+    Kinds,
+    Seen,
+)
+from haizea.backends.opennebula.state.ledger import Errand
+from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.backends.opennebula.state.steps import Verb
+
+_FIRST_STARTS = frozenset([VmState.PENDING, VmState.HOLD])
+#: All of a sort, whatever their kind.
+_ALL = ""
+#: What is learned, and how people read it.
+_SORTS = {"copying": "copy from", "booting": "boot of", "hosts": "boot on", "ending": "end of"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadRules:
+    """Rules for planning lead times.
+
+    Images are taken to be copied at ``image_mb_s`` and VMs to boot for ``boot_seconds`` until
+    something was learned. ``certainty``, from 0 to 1, is that all VMs of a lease run by its
+    start. ``ahead`` is whether leases are deployed before their start at all.
+    """
+
+    ahead: bool = True
+    certainty: float = 0.98
+    image_mb_s: float = 100.0
+    boot_seconds: int = 10
+
+
+class LeadTimes:
+    """Follows VMs that are started for the first time. To be used from one thread.
+
+    Only what began by our command, went on without a break and ended well counts. ``keep``
+    makes durable what was learned; ``kept`` is that of an earlier run.
+    """
+
+    def __init__(
+        self, rules: LeadRules, seen: SeenVms, kept: str | None, keep: Callable[[str], object]
+    ) -> None:
+        self.rules = rules
+        self._seen = seen
+        self._keep = keep
+        found = json.loads(kept) if kept else {}
+        self._sorts = {sort: Kinds(found.get(sort)) for sort in _SORTS}
+        self._starts: dict[int, tuple[Errand, int]] = {}
+        #: What was learned, for people; replaced, never changed, so that any thread may read it.
+        self.shown = tuple(self._figures())
+
+    # --- what is planned ----------------------------------------------------------------
+
+    def seconds(self, vms: Sequence[VirtualMachine], hosts: Collection[str]) -> int:
+        """The time from deploying these VMs together until all of them run.
+
+        On whichever of ``hosts``, by name, they are: until they are deployed, these may change.
+        """
+        each = self.rules.certainty ** (1 / max(len(vms), 1))
+        longest = max((self._vm_seconds(vm, hosts, each) for vm in vms), default=0.0)
+        return ceil(longest)
+
+    def copy_seconds(self, vm: VirtualMachine) -> float:
+        """The time that copying a VM's images takes at most, with the certainty of the rules."""
+        return self._copying(images_of(vm), self.rules.certainty)
+
+    def _vm_seconds(self, vm: VirtualMachine, hosts: Collection[str], certainty: float) -> float:
+        copying = self._copying(images_of(vm), certainty)
+        return copying + self._booting(template_of(vm), hosts, certainty)
+
+    def _copying(self, images: Images, certainty: float) -> float:
+        if not images.size_mb:
+            return 0.0
+        copying = self._sorts["copying"]
+        window = copying.get(images.kind) or copying.get(_ALL)
+        if window is None:
+            return images.size_mb / self.rules.image_mb_s
+        return window.seconds(certainty, images.size_mb)
+
+    def _booting(self, template: str, hosts: Collection[str], certainty: float) -> float:
+        booting = self._sorts["booting"]
+        window = booting.get(template, ENOUGH) or booting.get(_ALL)
+        if window is None:
+            return float(self.rules.boot_seconds)
+        by_host = self._sorts["hosts"]
+        slow = (by_host.get(name, ENOUGH_OF_HOST) for name in hosts)
+        usual = window.seconds(certainty)
+        return max([usual, *(w.seconds(certainty) for w in slow if w is not None)])
+
+    def _figures(self) -> Iterator[tuple[str, Figures]]:
+        for sort, name in _SORTS.items():
+            for figures in self._sorts[sort].figures(self.rules.certainty):
+                if figures.kind != _ALL:
+                    yield name, figures
+
+    # --- what is learned ----------------------------------------------------------------
+
+    def accepted(self, now: int, errand: Errand, verb: Verb) -> None:
+        """A command for a lease's VM was accepted."""
+        seen = self._seen.get(errand.vm)
+        again = self._starts.pop(errand.vm, None) is not None
+        if verb is Verb.DEPLOY and not again and seen is not None:
+            # By an event it may be on its way already.
+            fresh = seen.vm.state in _FIRST_STARTS or len(seen.vm.history) == 1
+            if fresh and errand.attempts == 0:
+                self._starts[errand.vm] = (errand, now)
+
+    def disturbed(self) -> None:
+        """Note that what is under way was not watched all the time."""
+        self._starts.clear()
+
+    def reached(self, now: int, errand: Errand) -> None:
+        """A VM came to where it was to be."""
+        begun, since = self._starts.pop(errand.vm, (None, 0))
+        seen = self._seen.get(errand.vm)
+        if begun is not errand or errand.attempts or seen is None or len(seen.vm.history) != 1:
+            return
+        stay, images = seen.vm.history[0], images_of(seen.vm)
+        if images.size_mb:
+            copied = _copying_seconds(stay)
+            if copied is None:
+                return
+            self._note("copying", images.kind, Seen(images.size_mb, copied))
+        else:
+            copied = 0
+        boot = Seen(0, max(now - since - copied, 1))
+        self._note("booting", template_of(seen.vm), boot)
+        self._sorts["hosts"].note(stay.host_name, boot)
+        self._save()
+
+    def ended(self, vm: VirtualMachine) -> None:
+        """A VM is over, and its history is complete; to be told before it is forgotten."""
+        stay = vm.history[-1] if vm.history and self._seen.get(vm.id) else None
+        if stay is not None and 0 < stay.epilog_start <= stay.epilog_end:
+            kind = images_of(vm).kind
+            self._note("ending", kind or "no image", Seen(0, stay.epilog_end - stay.epilog_start))
+            self._save()
+
+    def _note(self, sort: str, kind: str, seen: Seen) -> None:
+        self._sorts[sort].note(kind, seen)
+        self._sorts[sort].note(_ALL, seen)
+
+    def _save(self) -> None:
+        self.shown = tuple(self._figures())
+        self._keep(json.dumps({sort: kinds.kept() for sort, kinds in self._sorts.items()}))
+
+
+def template_of(vm: VirtualMachine) -> str:
+    """Name the template that a VM was made from."""
+    number = vm.template.text("TEMPLATE_ID")[:20]
+    return f"template {number}" if number else "no template"
+
+
+def _copying_seconds(stay: HistoryRecord) -> int | None:
+    """Return how long a VM's files were prepared; ``None`` where OpenNebula does not say."""
+    end = stay.prolog_end or stay.running_start
+    return end - stay.prolog_start if 0 < stay.prolog_start <= end else None
