@@ -28,10 +28,18 @@ from haizea.workloads.generate import (
 )
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.lwf_writer import lwf_text
-from haizea.workloads.model import DEFAULT_AMOUNTS, Amounts, Nodes, Workload, WorkloadSite
+from haizea.workloads.model import (
+    DEFAULT_AMOUNTS,
+    Amounts,
+    Nodes,
+    Workload,
+    WorkloadLease,
+    WorkloadSite,
+)
 from haizea.workloads.output import write_whole
 from haizea.workloads.plaintext import read_plaintext
 from haizea.workloads.reader import Format, format_of, read
+from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.source import Source
 from haizea.workloads.swf_writer import swf_text
 
@@ -90,7 +98,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
     "--like",
     type=FILE,
     help="Fit the model to this trace: sizes, run times, arrivals, and, where they are not"
-    " given, --jobs, --hosts and --load.",
+    " given, --jobs, --hosts, --load and --estimate.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same file."
@@ -104,10 +112,9 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 @click.option(
     "--estimate",
     type=click.Choice([e.value for e in Estimate]),
-    default=Estimate.EXACT.value,
-    show_default=True,
     help="Requested times: the run time, the run time times a factor, or a round figure"
-    " that is 1 to 5 times the run time or more.",
+    " that is 1 to 5 times the run time or more.  [default: exact; with --like, times that are"
+    " asked for in the trace]",
 )
 @click.option(
     "--estimate-factor",
@@ -167,7 +174,7 @@ def generate_workload(
     like: Path | None,
     seed: int,
     load: float | None,
-    estimate: str,
+    estimate: str | None,
     estimate_factor: float,
     ar_share: float,
     ar_duration: int,
@@ -190,7 +197,8 @@ def generate_workload(
       haizea generate-workload --jobs 500 --hosts 32 --load 0.8 \\
           --ar-share 0.2 --ar-size medium mixed.lwf
     """
-    model, jobs, hosts, load = _asked(like, jobs, hosts, load)
+    trace = None if like is None else read(like)
+    model, jobs, hosts, load = _asked(trace, jobs, hosts, load)
     try:
         least, most = ar_nodes(ar_size, hosts)
     except ValueError as wrong:
@@ -200,7 +208,7 @@ def generate_workload(
         hosts=hosts,
         seed=seed,
         load=load,
-        estimate=Estimate(estimate),
+        estimate=Estimate(estimate or Estimate.EXACT),
         estimate_factor=estimate_factor,
         ars=ArOptions(
             share=ar_share,
@@ -212,29 +220,32 @@ def generate_workload(
         node_capacities=capacities or (DEFAULT_AMOUNTS,),
         host_capacity=host_capacity,
         model=model,
+        requested=RequestedTimes.of(_jobs_of(trace)) if trace and not estimate else None,
     )
     _check_fit(options)
-    if format_name is None:
-        format_name = "swf" if output.suffix == ".swf" else "lwf"
+    format_name = format_name or ("swf" if output.suffix == ".swf" else "lwf")
     workload = generate(options)
     _write(output, _generated_text(workload, format_name, _command_line(ctx)))
     click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
 
 
 def _asked(
-    like: Path | None, jobs: int | None, hosts: int | None, load: float | None
+    trace: Workload | None, jobs: int | None, hosts: int | None, load: float | None
 ) -> tuple[LublinModel | None, int, int, float | None]:
     """The model, the jobs, the hosts and the load: as given, else as the trace has them."""
     model: LublinModel | None = None
-    if like is not None:
-        trace = read(like)
+    if trace is not None:
         hosts = hosts or _hosts_of(trace)
         model = fit(trace, hosts)
-        jobs = jobs or sum(lease.kind is Kind.BEST_EFFORT for lease in trace.leases)
+        jobs = jobs or len(_jobs_of(trace))
         load = load or _load_on(trace, hosts)
     if jobs is None or hosts is None:
         raise click.UsageError("--jobs and --hosts are missing, or --like, which tells both.")
     return model, jobs, hosts, load
+
+
+def _jobs_of(trace: Workload) -> list[WorkloadLease]:
+    return [lease for lease in trace.leases if lease.kind is Kind.BEST_EFFORT]
 
 
 def _hosts_of(trace: Workload) -> int:

@@ -24,6 +24,10 @@ LEAST_JOBS = 100
 _STEPS = 60
 _MOST_FITTED = 20_000
 
+#: Where such a share of the jobs, and five at least, run as long as the longest one, or 1 % less,
+#: the site ended them.
+_SHARE_AT_LIMIT = 0.005
+
 
 def fit(workload: Workload, nodes: int) -> LublinModel:
     """The model whose jobs are most like the best-effort leases of a workload.
@@ -111,7 +115,12 @@ def _with_runtimes(model: LublinModel, jobs: Sequence[WorkloadLease]) -> LublinM
         pa=slope,
         pb=base,
         most_ln_runtime=ordered[-1] + 1e-9,
+        has_limit=ordered[-_least_at_limit(len(ordered))] > ordered[-1] - 0.01,
     )
+
+
+def _least_at_limit(jobs: int) -> int:
+    return max(5, math.ceil(_SHARE_AT_LIMIT * jobs))
 
 
 def _seconds(job: WorkloadLease) -> int:

@@ -27,6 +27,7 @@ from haizea.workloads.model import (
     WorkloadSite,
     by_arrival,
 )
+from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.values import MAX_SECONDS
 
 
@@ -76,7 +77,8 @@ class GenerateOptions:
     """Options for what to make. ``load`` ``None`` leaves the arrivals as the model has them.
 
     ``node_capacities``: one of them is drawn for each lease, all equally likely.
-    ``model`` is what jobs are drawn from; by default the one of the paper.
+    ``model`` is what jobs are drawn from; by default the one of the paper. ``requested`` is
+    what jobs ask for, in place of ``estimate``.
     ``host_capacity`` is each host's; by default the largest of each type among
     ``node_capacities``.
     """
@@ -93,6 +95,7 @@ class GenerateOptions:
     )
     host_capacity: Mapping[str, int] | None = None
     model: LublinModel | None = None
+    requested: RequestedTimes | None = None
 
     def __post_init__(self) -> None:
         assert self.jobs > 0
@@ -189,23 +192,28 @@ def _batch_jobs(options: GenerateOptions) -> tuple[list[WorkloadLease], list[flo
     jobs, estimates = _rng(options, "jobs"), _rng(options, "estimates")
     pick = _Capacities(options, "capacities")
     busy = 0.0
-    leases, moments = [], []
+    sizes, runs, moments = [], [], []
     for _ in range(options.jobs):
         busy += model.gap_seconds(jobs)
-        size = model.size(jobs)
-        run = model.runtime_seconds(size, jobs)
+        sizes.append(model.size(jobs))
+        runs.append(model.runtime_seconds(sizes[-1], jobs))
         moments.append(busy)
-        leases.append(
-            WorkloadLease(
-                arrival_seconds=0,
-                kind=Kind.BEST_EFFORT,
-                start_seconds=None,
-                nodes=pick.nodes(size),
-                duration_seconds=_requested(run, options, estimates),
-                real_duration_seconds=run,
-                preemptible=True,
-            )
+    if options.requested is not None:
+        requested = options.requested.drawn(runs, estimates)
+    else:
+        requested = [_requested(run, options, estimates) for run in runs]
+    leases = [
+        WorkloadLease(
+            arrival_seconds=0,
+            kind=Kind.BEST_EFFORT,
+            start_seconds=None,
+            nodes=pick.nodes(size),
+            duration_seconds=asked,
+            real_duration_seconds=run,
+            preemptible=True,
         )
+        for size, run, asked in zip(sizes, runs, requested, strict=True)
+    ]
     return leases, moments
 
 

@@ -59,6 +59,9 @@ class LublinModel:
     # days of running, e^13 s about five days between two jobs.
     most_ln_runtime: float = 12.0
     most_ln_gap: float = 13.0
+    # Not of the paper: where the site ends jobs at a limit, many run just as long. What is
+    # drawn beyond most_ln_runtime does so, too, rather than being drawn again.
+    has_limit: bool = False
 
     @staticmethod
     def for_nodes(nodes: int) -> LublinModel:
@@ -92,6 +95,8 @@ class LublinModel:
         while True:
             first = rng.random() <= p
             ln = rng.gammavariate(self.a1, self.b1) if first else rng.gammavariate(self.a2, self.b2)
+            if self.has_limit:
+                ln = min(ln, self.most_ln_runtime)
             if ln <= self.most_ln_runtime:
                 return max(1, math.floor(math.exp(ln)))
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import click
 import pytest
@@ -18,6 +19,7 @@ from haizea.workloads.fit import fit
 from haizea.workloads.generate import GenerateOptions, generate
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.model import Workload
+from haizea.workloads.requested import RequestedTimes
 
 KNOWN = replace(LublinModel.for_nodes(128), serial_prob=0.5, pow2_prob=0.4)
 
@@ -78,3 +80,43 @@ def test_jobs_of_one_size_are_fitted_too() -> None:
 def test_without_a_trace_jobs_and_hosts_are_needed() -> None:
     with pytest.raises(click.UsageError, match="--jobs and --hosts are missing"):
         cli.main(["generate-workload", "--jobs", "5"], standalone_mode=False)
+
+
+def test_requested_times_are_those_of_the_trace_and_long_enough(tmp_path: Path) -> None:
+    trace = shared("blue/30days.swf")
+    to = tmp_path / "like.swf"
+    cli.main(["generate-workload", "--like", str(trace), str(to)], standalone_mode=False)
+    real, made = read(trace), read(to)
+
+    def requested(workload: Workload) -> list[float]:
+        return [float(x.duration_seconds or 0) for x in workload.leases]
+
+    assert distance(requested(real), requested(made)) < 0.03
+    assert all(a <= b for a, b in zip(times(made), requested(made), strict=True))
+
+
+def test_a_job_that_no_requested_time_is_left_for_asks_for_what_it_runs() -> None:
+    known = RequestedTimes(seconds=(60, 600), counts=(1, 1))
+    found = known.drawn([700, 500, 30, 20, 10], Random(1))
+    assert found[0] == 700
+    assert all(a >= b for a, b in zip(found, [700, 500, 30, 20, 10], strict=True))
+    assert set(found[1:]) <= {60, 600, 500}
+    assert RequestedTimes.of([]).drawn([5], Random(1)) == [5]
+
+
+def test_an_estimate_that_is_asked_for_goes_before_that_of_the_trace(tmp_path: Path) -> None:
+    trace, to = Path(__file__).parents[2] / "traces/batch.swf", tmp_path / "like.swf"
+    command = ["generate-workload", "--like", str(trace), "--estimate", "exact", str(to)]
+    cli.main(command, standalone_mode=False)
+    assert all(x.duration_seconds == x.real_duration_seconds for x in read(to).leases)
+
+
+def test_a_limit_of_run_times_is_found_and_kept() -> None:
+    trace = generate(GenerateOptions(jobs=2000, hosts=64))
+    assert not fit(trace, 64).has_limit
+    model = replace(LublinModel.for_nodes(64), most_ln_runtime=math.log(36000.5), has_limit=True)
+    trace = generate(GenerateOptions(jobs=2000, hosts=64, model=model))
+    again = generate(GenerateOptions(jobs=2000, hosts=64, seed=2, model=fit(trace, 64)))
+    at_limit = [sum(run >= 35990 for run in times(w)) / 2000 for w in (trace, again)]
+    assert at_limit[1] == pytest.approx(at_limit[0], rel=0.5)
+    assert at_limit[0] > 0.01
