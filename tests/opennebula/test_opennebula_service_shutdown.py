@@ -67,3 +67,30 @@ def test_a_vm_that_is_not_worth_saving_runs_until_it_must_go(
         assert start - 12 <= left < start, "as long before as saving would take"
         cloud.until_state(batch, "RUNNING")
         cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("version", ["6.10.5", "7.4.0"])
+@pytest.mark.parametrize("step", ["PROLOG", "BOOT"])
+def test_a_start_that_does_not_end_is_broken_off_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, step: str
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, version=version, shutdown=10) as cloud:
+        cloud.sandbox.control.plan("hang", step=step, count=1)
+        hangs = cloud.submit(cpu=8, start="+00:01:00", duration="00:02:00")
+        following = cloud.booked(start="+00:03:30")
+        cloud.until(lambda: cloud.lease(hangs).state is State.FAILED)
+        cloud.until_state(hangs, "PENDING", "HOLD", seconds=60)
+        cloud.assert_starts_in_time(following)
+        cloud.assert_no_overload()
+
+
+def test_a_lease_that_is_cancelled_does_not_wait_for_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        cloud.sandbox.control.plan("hang", step="PROLOG", count=1)
+        vm = cloud.submit(cpu=8, start="now", duration="01:00:00")
+        cloud.until_state(vm, "PROLOG")
+        cloud.haizea("cancel", str(cloud.lease(vm).id))
+        cloud.until_state(vm, "DONE", seconds=120)
+        assert cloud.lease(vm).state is State.CANCELLED

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
-from haizea.backends.opennebula.enactment.remedies import hangs_at, harder, remedy, way_out
+from haizea.backends.opennebula.enactment.remedies import (
+    breaks_off_at,
+    clearance,
+    hangs_at,
+    harder,
+    remedy,
+    way_out,
+)
+from haizea.backends.opennebula.enactment.throttle import Throttle
 from haizea.backends.opennebula.model.errors import Reason
 from haizea.backends.opennebula.model.vm import LcmState, VmState
 from haizea.backends.opennebula.state.host_table import HostTable
@@ -64,8 +71,7 @@ class Enactment:
         self._datastore = datastore
         self._suspends = suspends
         self.room = Room(ledger, seen, hosts, suspends)
-        self._last_sent: dict[int, int] = {}
-        self._under_way: Counter[int] = Counter()
+        self._throttle = Throttle(limits, self._at)
         self._later: int | None = None
 
     def next_moment(self) -> int | None:
@@ -106,7 +112,7 @@ class Enactment:
     def pump(self, now: int) -> Iterator[Outcome]:
         """Do what can be done now; what became of errands meanwhile."""
         self._later = None
-        self._count()
+        self._throttle.count(self._working())
         manners = Manners(legacy=self._seen.legacy, suspends=self._suspends)
         starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
         for number in sorted(self._ledger.open | self._ledger.disturbed):
@@ -238,6 +244,8 @@ class Enactment:
 
     def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """The VM is busy; a state that lasts too long hangs."""
+        if self._breaks_off(now, errand, seen):
+            return
         moment = max(hangs_at(errand, seen, self._limits), errand.retry_at)
         if now < moment:
             self._at(moment)
@@ -256,6 +264,19 @@ class Enactment:
         if verb is not None:
             self._command(now, errand, seen, verb)
         errand.retry_at = again
+
+    def _breaks_off(self, now: int, errand: Errand, seen: Seen) -> bool:
+        """Break off a first start that is of no use any more; tell whether it is of none."""
+        moment = breaks_off_at(errand, seen, legacy=self._seen.legacy)
+        if moment is None:
+            return False
+        if now < moment:
+            self._at(moment)
+            return True
+        self._command(now, errand, seen, clearance(errand))
+        if errand.busy:
+            errand.retry_at = now + _PATIENCE_SECONDS
+        return True
 
     def _free(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """Get a VM that ran as wanted out of what others began with it, and nobody ends."""
@@ -340,7 +361,7 @@ class Enactment:
             self._at(errand.retry_at)
             return
         host = errand.host if verb in (Verb.DEPLOY, Verb.MIGRATE) else seen.vm.last_host_id
-        if host is not None and not self._may(now, host):
+        if host is not None and not self._throttle.may(now, host):
             return
         order = Order(vm=errand.vm, verb=verb)
         if verb in (Verb.DEPLOY, Verb.MIGRATE):
@@ -352,21 +373,11 @@ class Enactment:
                 return
             order = Order(vm=errand.vm, verb=verb, host=host, datastore=datastore)
         if host is not None:
-            self._last_sent[host] = now
-            self._under_way[host] += 1
+            self._throttle.note(now, host)
         errand.verb = verb
         errand.busy = True
         errand.patient_until = now + _PATIENCE_SECONDS
         self._send(order)
-
-    def _may(self, now: int, host: int) -> bool:
-        if self._under_way[host] >= self._limits.per_host:
-            return False
-        apart = self._limits.apart_seconds
-        if apart and host in self._last_sent and now < self._last_sent[host] + apart:
-            self._at(self._last_sent[host] + apart)
-            return False
-        return True
 
     def _is_patient(self, now: int, errand: Errand) -> bool:
         """Tell whether a command was given just now, and may yet show its effect."""
@@ -375,9 +386,8 @@ class Enactment:
             return True
         return False
 
-    def _count(self) -> None:
-        """Count the operations that are under way on each host."""
-        self._under_way = Counter()
+    def _working(self) -> Iterator[int]:
+        """The host of each operation that is under way."""
         for number in self._ledger.open:
             errand = self._ledger.errands[number]
             seen = self._seen.get(number)
@@ -389,7 +399,7 @@ class Enactment:
             if where is None and seen is not None:
                 where = seen.vm.last_host_id
             if where is not None:
-                self._under_way[where] += 1
+                yield where
 
     def _at(self, moment: int) -> None:
         if self._later is None or moment < self._later:

@@ -16,8 +16,27 @@ _EPILOGS = frozenset([LcmState.EPILOG, LcmState.EPILOG_STOP, LcmState.EPILOG_UND
 
 #: So long after OpenNebula was started anew, monitoring may yet find how an operation ended.
 _SETTLING_SECONDS = 4
+#: The states of a first start, in which nothing of the VM exists yet that is worth keeping.
+_FIRST_STARTS = frozenset([LcmState.PROLOG, LcmState.BOOT])
 #: What is shut down hard is off after so long, or twice as long the next time.
 _HARD_SECONDS = 5
+
+
+def breaks_off_at(errand: Errand, seen: Seen, *, legacy: bool) -> int | None:
+    """The moment from which on a first start is broken off; ``None`` where it goes on.
+
+    It is of no use to a VM that is to be off its host, and whoever comes next needs the room:
+    it may go on for as long as what is shut down hard, in case it is nearly over.
+    """
+    unwanted = errand.next_goal in (Goal.OFF, Goal.PARKED, Goal.ENDED)
+    if legacy or not unwanted or seen.vm.lcm_state not in _FIRST_STARTS:
+        return None
+    return errand.since + _HARD_SECONDS
+
+
+def clearance(errand: Errand) -> Verb:
+    """Return the command that rids a host of a VM of which nothing is worth keeping."""
+    return Verb.DELETE if errand.next_goal is Goal.ENDED else Verb.RECREATE
 
 
 def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
@@ -71,10 +90,10 @@ def remedy(errand: Errand, seen: Seen) -> Verb:
     if errand.next_goal is Goal.ENDED:
         # Its disks may be about to be saved.
         again = seen.vm.lcm_state == LcmState.EPILOG_FAILURE and errand.attempts <= 2
-        return Verb.RETRY if again else Verb.DELETE
+        return Verb.RETRY if again else clearance(errand)
     off = errand.next_goal in (Goal.OFF, Goal.PARKED)
     if off and seen.vm.lcm_state in NOTHING_LOST:
-        return Verb.RECREATE
+        return clearance(errand)
     return Verb.RETRY
 
 
