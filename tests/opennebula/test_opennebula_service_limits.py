@@ -55,7 +55,7 @@ def test_so_many_vms_of_a_host_are_started_saved_or_ended_at_once(
         ]
         for vm in vms:
             cloud.until_state(vm, "RUNNING", seconds=1500)
-        booked = cloud.submit(cpu=8, start="+00:06:00", duration="00:02:00")
+        booked = cloud.submit(cpu=8, start="+00:06:00", duration="00:08:00")
         for vm in (booked, *vms):
             cloud.until_state(vm, "DONE", seconds=9000)
         cloud.until(lambda: all(lease.state is State.DONE for lease in cloud.leases()))

@@ -198,7 +198,7 @@ def test_all_events_are_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         booked = cloud.submit(cpu=8, start="+00:02:00", duration="00:01:00")
         start = cloud.now() + 120
         cloud.until_state(booked, "RUNNING")
-        assert cloud.came_to(booked, "PROLOG")[0] <= start + 40
+        assert cloud.came_to(booked, "PROLOG")[0] <= start + cloud.slack
         cloud.assert_no_overload()
 
 

@@ -35,6 +35,7 @@ def run_and_kill(service: ServiceProcess) -> None:
     with closing(service.client()) as client:
         assert client.submit(WHOLE_SITE)[0] == 201
         until(lambda: client.get("/v1/leases/1")["state"] == "Active", "it runs")
+        until(lambda: running(service) == {1}, "its VMs were started")
     service.kill()
 
 

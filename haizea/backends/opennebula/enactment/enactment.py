@@ -5,16 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
+from haizea.backends.opennebula.enactment import remedies
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
-from haizea.backends.opennebula.enactment.remedies import (
-    breaks_off_at,
-    clearance,
-    hangs_at,
-    harder,
-    remedy,
-    way_out,
-)
 from haizea.backends.opennebula.enactment.throttle import Throttle
 from haizea.backends.opennebula.model.errors import Reason
 from haizea.backends.opennebula.model.vm import LcmState, VmState
@@ -113,7 +106,8 @@ class Enactment:
         """Do what can be done now; what became of errands meanwhile."""
         self._later = None
         self._throttle.count(self._working())
-        manners = Manners(legacy=self._seen.legacy, suspends=self._suspends)
+        legacy = self._seen.legacy
+        manners = Manners(legacy=legacy, suspends=self._suspends)
         starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
         for number in sorted(self._ledger.open | self._ledger.disturbed):
             errand = self._ledger.errands[number]
@@ -132,7 +126,7 @@ class Enactment:
             errand.off_first |= is_elsewhere(errand, seen)
             step = next_step(errand.next_goal, errand.host, seen.vm, manners)
             if isinstance(step, Verb):
-                step = harder(now, errand, seen, step, self._limits, legacy=self._seen.legacy)
+                step = remedies.harder(now, errand, seen, step, self._limits, legacy=legacy)
                 if errand.verb is step and self._is_patient(now, errand):
                     continue
                 yield from self._again(now, errand, step)
@@ -200,7 +194,7 @@ class Enactment:
             now, errand
         ):
             return
-        verb = remedy(errand, seen)
+        verb = remedies.remedy(errand, seen)
         if verb is not Verb.RETRY:
             self._command(now, errand, seen, verb)
             return
@@ -246,7 +240,7 @@ class Enactment:
         """The VM is busy; a state that lasts too long hangs."""
         if self._breaks_off(now, errand, seen):
             return
-        moment = max(hangs_at(errand, seen, self._limits), errand.retry_at)
+        moment = max(remedies.hangs_at(errand, seen, self._limits), errand.retry_at)
         if now < moment:
             self._at(moment)
             return
@@ -260,20 +254,20 @@ class Enactment:
                 yield outcome
                 return
             again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
-        verb = way_out(errand, seen, legacy=self._seen.legacy)
+        verb = remedies.way_out(errand, seen, legacy=self._seen.legacy)
         if verb is not None:
             self._command(now, errand, seen, verb)
         errand.retry_at = again
 
     def _breaks_off(self, now: int, errand: Errand, seen: Seen) -> bool:
         """Break off a first start that is of no use any more; tell whether it is of none."""
-        moment = breaks_off_at(errand, seen, legacy=self._seen.legacy)
+        moment = remedies.breaks_off_at(errand, seen, legacy=self._seen.legacy)
         if moment is None:
             return False
         if now < moment:
             self._at(moment)
             return True
-        self._command(now, errand, seen, clearance(errand))
+        self._command(now, errand, seen, remedies.clearance(errand))
         if errand.busy:
             errand.retry_at = now + _PATIENCE_SECONDS
         return True
