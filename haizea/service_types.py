@@ -1,11 +1,12 @@
-"""Data that a service keeps and is asked about: decisions as events, leases, tokens.
+"""Data that a service keeps and is asked about: decisions as events, leases, tokens, figures.
 
 The store keeps it, the HTTP interface shows it, and neither knows the other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from haizea.core.model.events import Decision
@@ -46,6 +47,22 @@ class Event:
     lease_id: int | None
     owner: str | None
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """Hosts that are out of use over ``[start, end)``; ``end`` is ``None`` without end.
+
+    ``status`` is ``down``, ``drained`` or ``maintenance``; ``window_id`` says which window it is,
+    ``hosts`` are indices in order.
+    """
+
+    status: str
+    hosts: tuple[int, ...]
+    start: int
+    end: int | None = None
+    reason: str = ""
+    window_id: int | None = None
 
 
 class Role(StrEnum):
@@ -101,3 +118,34 @@ class LearnedTime:
     size_mb: int
     usual_seconds: int
     planned_seconds: int
+
+
+class MetricKind(StrEnum):
+    """Kind of a metric, in the words of Prometheus."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One number of a metric; ``suffix`` is ``_bucket``, ``_sum`` or ``_count`` where it has parts.
+
+    Labels are in the order in which they are to be written.
+    """
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A figure about the service: its full name, such as ``haizea_queue_length``."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    samples: Sequence[Sample]

@@ -221,36 +221,6 @@ class ScheduleOut(Answer):
     reservations: list[ScheduleEntry]
 
 
-class TimelineLease(Answer):
-    """A lease of which something is on the timeline."""
-
-    id: int
-    owner: str
-    label: str
-
-
-class TimelineOut(Answer):
-    """The timeline between two moments, in rows of numbers. A user is shown own leases."""
-
-    since: When
-    until: When
-    complete: bool = Field(description="`false`: there are more. Ask for a shorter time.")
-    purposes: list[Purpose] = Field(description="Purposes, by the second number of a row.")
-    hosts: list[str] = Field(description="The hosts' names, by number from 0.")
-    leases: list[TimelineLease]
-    reservations: list[list[int]] = Field(
-        description="Each one: the lease; the number of its purpose; its start and its end in"
-        " seconds after `since`, -1 without end; 1 if it is firm, 0 if it may still move; the"
-        " share of each host that it takes, in percent; then, in pairs, the first host of a run"
-        " and how many hosts the run has."
-    )
-    step: int = Field(description="Seconds that each digit of `use` stands for.")
-    use: list[str] | None = Field(
-        description="For a user: how full each host is, whoever uses it, in a digit from 0 (not"
-        " at all) to 9 (nearly or wholly) for each step. `null` for who sees all reservations."
-    )
-
-
 class StatusOut(Answer):
     """State of the service."""
 

@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from haizea.core.model.events import Purpose
@@ -27,7 +26,7 @@ from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.placement.durations import Rates
-from haizea.service_types import Event, LearnedTime, LeaseQuery, Role, TokenInfo
+from haizea.service_types import Event, LearnedTime, LeaseQuery, Metric, Outage, Role, TokenInfo
 
 
 class Busy(Exception):
@@ -213,37 +212,6 @@ class ServiceStatus:
     problem: str = ""
 
 
-class MetricKind(StrEnum):
-    """Kind of a metric, in the words of Prometheus."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-    SUMMARY = "summary"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One number of a metric; ``suffix`` is ``_bucket``, ``_sum`` or ``_count`` where it has parts.
-
-    Labels are in the order in which they are to be written.
-    """
-
-    value: float
-    labels: Mapping[str, str] = field(default_factory=dict)
-    suffix: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """A figure about the service: its full name, such as ``haizea_queue_length``."""
-
-    name: str
-    kind: MetricKind
-    help: str
-    samples: Sequence[Sample]
-
-
 class Manager(Protocol):
     """The lease manager that the interface is for.
 
@@ -327,6 +295,9 @@ class Manager(Protocol):
 
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over, by id."""
+
+    def outages(self, start: int, end: int) -> Sequence[Outage]:
+        """List when hosts were, are or will be out of use in ``[start, end)``, by start."""
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         """Return what is in use on a host from ``start`` to ``end``, past or planned.

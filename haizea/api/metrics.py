@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, generate_latest, metrics_core
 from prometheus_client.registry import Collector
 
-from haizea.api.manager import Metric, MetricKind, Sample
+from haizea.service_types import Metric, MetricKind, Sample
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

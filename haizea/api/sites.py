@@ -13,7 +13,6 @@ from haizea.api.answers import (
     ScheduleEntry,
     ScheduleOut,
     StatusOut,
-    TimelineOut,
 )
 from haizea.api.forms import Period, ScheduleFilter
 from haizea.api.host_answers import HostList, HostUseOut, LearnedOut, UseEntry
@@ -30,6 +29,7 @@ from haizea.api.interface import (
 from haizea.api.metrics import MEDIA_TYPE, exposition
 from haizea.api.problems import not_found
 from haizea.api.settings import MOST_MOMENTS, MOST_PERIOD_SECONDS, MOST_PLACES
+from haizea.api.timelines import TimelineOut
 from haizea.api.values import written
 from haizea.api.views import host_out, resources, schedule_entry
 from haizea.core.model.hosts import Host, Site

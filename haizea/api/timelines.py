@@ -10,12 +10,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from haizea.api.answers import TimelineLease, TimelineOut
+from pydantic import Field
+
+from haizea.api.answers import Answer, When
 from haizea.api.manager import Manager, Reserved
 from haizea.api.values import written
 from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Site
 from haizea.core.model.resources import FOREVER
+from haizea.service_types import Outage
 
 #: The most reservations in an answer, and the most numbers.
 MOST_RESERVATIONS = 25_000
@@ -23,6 +26,53 @@ _MOST_NUMBERS = 500_000
 _STEPS = 400
 _PURPOSES = list(Purpose)
 _MOST_KEPT = 8
+
+
+class TimelineLease(Answer):
+    """A lease of which something is on the timeline."""
+
+    id: int
+    owner: str
+    label: str
+
+
+class OutageOut(Answer):
+    """Hosts that are out of use for some time."""
+
+    status: str = Field(
+        description="`down`, `drained` or `maintenance`, which may be planned.",
+        examples=["maintenance"],
+    )
+    start: int = Field(description="Its start in seconds after `since`, negative if earlier.")
+    end: int = Field(description="Its end in seconds after `since`, -1 if none is known.")
+    hosts: list[int] = Field(
+        description="In pairs, the first host of a run and how many hosts the run has."
+    )
+    reason: str
+    window: int | None = Field(description="The number of the maintenance window, if it is one.")
+
+
+class TimelineOut(Answer):
+    """The timeline between two moments, in rows of numbers. A user is shown own leases."""
+
+    since: When
+    until: When
+    complete: bool = Field(description="`false`: there are more. Ask for a shorter time.")
+    purposes: list[Purpose] = Field(description="Purposes, by the second number of a row.")
+    hosts: list[str] = Field(description="The hosts' names, by number from 0.")
+    leases: list[TimelineLease]
+    reservations: list[list[int]] = Field(
+        description="Each one: the lease; the number of its purpose; its start and its end in"
+        " seconds after `since`, -1 without end; 1 if it is firm, 0 if it may still move; the"
+        " share of each host that it takes, in percent; then, in pairs, the first host of a run"
+        " and how many hosts the run has."
+    )
+    outages: list[OutageOut] = Field(description="Hosts out of use, by start.")
+    step: int = Field(description="Seconds that each digit of `use` stands for.")
+    use: list[str] | None = Field(
+        description="For a user: how full each host is, whoever uses it, in a digit from 0 (not"
+        " at all) to 9 (nearly or wholly) for each step. `null` for who sees all reservations."
+    )
 
 
 class Timelines:
@@ -84,6 +134,7 @@ def timeline(manager: Manager, start: int, end: int, owner: str | None) -> Timel
         hosts=[host.name for host in site.hosts],
         leases=list(leases.values()),
         reservations=rows,
+        outages=[_outage(outage, start) for outage in manager.outages(start, end)],
         step=step,
         use=None if owner is None else _levels(found, site, start, end, step),
     )
@@ -101,14 +152,31 @@ def _row(entry: Reserved, start: int, site: Site) -> list[int]:
         int(entry.firm),
         share,
     ]
+    return row + _runs(sorted(host for host, _ in entry.use))
+
+
+def _runs(hosts: Iterable[int]) -> list[int]:
+    """Write hosts in order as runs: the first one and how many, in pairs."""
+    runs: list[int] = []
     last = -2
-    for host, _ in sorted(entry.use):
+    for host in hosts:
         if host == last + 1:
-            row[-1] += 1
+            runs[-1] += 1
         else:
-            row += [host, 1]
+            runs += [host, 1]
         last = host
-    return row
+    return runs
+
+
+def _outage(outage: Outage, since: int) -> OutageOut:
+    return OutageOut.model_construct(
+        status=outage.status,
+        start=outage.start - since,
+        end=-1 if outage.end is None else outage.end - since,
+        hosts=_runs(outage.hosts),
+        reason=outage.reason,
+        window=outage.window_id,
+    )
 
 
 def _share(entry: Reserved, site: Site) -> int:

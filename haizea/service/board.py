@@ -10,6 +10,7 @@ from haizea.core.model.maintenance import MaintenanceRecord
 from haizea.core.model.records import HostRecord, LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
+from haizea.service.outages import Outages
 from haizea.store import Saved
 
 
@@ -34,16 +35,19 @@ class Board:
         self.others: Mapping[int, Capacity] = {}
         #: Maintenance windows that are not over.
         self.maintenance: tuple[MaintenanceRecord, ...] = ()
+        #: When hosts were out of use, and are.
+        self.outages = Outages()
         self._queue: tuple[int, ...] = ()
         self._places: tuple[tuple[int, ...], dict[int, int]] = ((), {})
 
-    def start(self, saved: Saved, queue: Sequence[int]) -> None:
-        """Begin with what was kept, and with who waits by that."""
+    def start(self, saved: Saved, queue: Sequence[int], history: Iterable[Decision]) -> None:
+        """Begin with what was kept, with who waits by that, and with what became of hosts."""
         site = saved.site
         self._leases = {record.id: record for record in saved.records}
         self._statuses = {record.host: record for record in site.hosts}
         self._rates = {r.host: Rates(r.suspend_mb_s, r.resume_mb_s) for r in site.rates}
         self.maintenance = site.maintenance
+        self.outages.start(history, site)
         self.last_event = saved.last_event_id
         self._queue = tuple(queue)
 
@@ -65,6 +69,7 @@ class Board:
             elif isinstance(decision, RatesChanged):
                 _, host_id, suspend, resume = decision
                 self._rates[host_id] = Rates(suspend, resume)
+        self.outages.update(decisions)
         # After the hosts, so that whoever reads these first finds a host for each.
         self.others = others
         for record in records:

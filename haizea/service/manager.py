@@ -16,12 +16,9 @@ from haizea.api.manager import (
     Decided,
     Draft,
     HostUse,
-    Metric,
-    MetricKind,
     QueuePart,
     QueuePlace,
     Reserved,
-    Sample,
     ServiceStatus,
     Unavailable,
     Upkept,
@@ -43,7 +40,17 @@ from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
 from haizea.service.trials import Trials
 from haizea.service.turns import Turns
 from haizea.service.upkeep import Ending, Wish
-from haizea.service_types import Event, LearnedTime, LeaseQuery, Role, TokenInfo
+from haizea.service_types import (
+    Event,
+    LearnedTime,
+    LeaseQuery,
+    Metric,
+    MetricKind,
+    Outage,
+    Role,
+    Sample,
+    TokenInfo,
+)
 from haizea.store import Store, StoreError
 
 #: So many events are read for a lease's story, or operations for a time.
@@ -225,6 +232,10 @@ class ServiceManager:
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over."""
         return self._board.maintenance
+
+    def outages(self, start: int, end: int) -> Sequence[Outage]:
+        """List when hosts were, are or will be out of use."""
+        return self._board.outages.between(start, end, self._board.maintenance)
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         """Return what is in use on a host over time."""

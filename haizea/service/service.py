@@ -90,7 +90,7 @@ class Service:
         self._scheduler = self._going_on(saved, policies, since)
         saved = replace(saved, records=self._scheduler.sound)
         _check_site(config, site, saved)
-        self._board.start(saved, self._scheduler.queue())
+        self._board.start(saved, self._scheduler.queue(), store.about_hosts())
         self._figures = Figures()
         first = max(saved.next_lease_id, self._behind.next_lease_id)
         self._inbox = Inbox(site.types, first, store.lease_for_key, self.clock.interrupt)

@@ -8,7 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from haizea.core.model.events import Decision, OperationEnded, Purpose
+from haizea.core.model.events import (
+    Decision,
+    HostChanged,
+    MaintenanceChanged,
+    OperationEnded,
+    Purpose,
+)
 from haizea.core.model.records import LeaseRecord
 from haizea.service_types import Event, LeaseQuery
 from haizea.store.codec import read_decision, read_lease
@@ -156,6 +162,20 @@ def decisions_after(connection: sa.Connection, event: int) -> list[Decision]:
         with suppress(CodecError):
             found.append(read_decision(kind, document))
     return found
+
+
+def about_hosts(connection: sa.Connection) -> list[Decision]:
+    """List what became of hosts and windows, as far as it is kept and can be read, in order.
+
+    At most ``MOST_ROWS``, the last ones.
+    """
+    kinds = [HostChanged.__name__, MaintenanceChanged.__name__]
+    select = sa.select(events.c.kind, events.c.document).where(events.c.kind.in_(kinds))
+    found = []
+    for kind, document in connection.execute(select.order_by(events.c.id.desc()).limit(MOST_ROWS)):
+        with suppress(CodecError):
+            found.append(read_decision(kind, document))
+    return found[::-1]
 
 
 def lease_for_key(

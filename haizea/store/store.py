@@ -228,6 +228,11 @@ class Store:
         with self._database.reading() as connection:
             return questions.operations(connection, start, end, limit, owner)
 
+    def about_hosts(self) -> list[Decision]:
+        """List what became of hosts and maintenance windows, as far as it is kept, in order."""
+        with self._database.reading() as connection:
+            return questions.about_hosts(connection)
+
     def labels(self, lease_ids: Collection[int]) -> dict[int, str]:
         """The labels of these leases; those that were forgotten are left out."""
         with self._database.reading() as connection:

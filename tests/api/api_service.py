@@ -25,12 +25,9 @@ from haizea.api.manager import (
     Decided,
     Draft,
     HostUse,
-    Metric,
-    MetricKind,
     QueuePart,
     QueuePlace,
     Reserved,
-    Sample,
     ServiceStatus,
     Unavailable,
     Upkept,
@@ -63,12 +60,17 @@ from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
+from haizea.service.outages import Outages
 from haizea.service_types import (
     Event,
     KeyReused,
     LearnedTime,
     LeaseQuery,
+    Metric,
+    MetricKind,
+    Outage,
     Role,
+    Sample,
     TokenInfo,
     TokenNameTaken,
 )
@@ -306,6 +308,11 @@ class SmallManager:
                 )
             )
         return found
+
+    def outages(self, start: int, end: int) -> list[Outage]:
+        history = Outages()
+        history.update(event.decision for event in self._events)
+        return history.between(start, end, self.maintenance())
 
     def host_use(self, host_id: int, start: int, end: int) -> list[tuple[int, Capacity]]:
         reserved = self.schedule(start, end, 1_000_000, None)

@@ -22,6 +22,12 @@ export class Timeline {
     this.hosts = answer.hosts;
     this.leases = new Map(answer.leases.map((lease) => [lease.id, { ...lease, entries: [] }]));
     this.entries = answer.reservations.map((row) => this.entry(row, answer.purposes));
+    this.outages = answer.outages.map((outage) => ({
+      ...outage,
+      runs: outage.hosts,
+      start: this.since + outage.start * 1000,
+      end: outage.end < 0 ? Infinity : this.since + outage.end * 1000,
+    }));
     this.use = answer.use;
     this.step = answer.step * 1000;
     this.waiting = queue.queue.map((entry) => ({

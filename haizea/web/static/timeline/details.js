@@ -13,6 +13,19 @@ const times = (entry) => {
   return `${short(entry.start)} – ${end}${length}`;
 };
 
+const hostsOf = (entry, data) =>
+  (hostCount(entry) > 6 ? t("hostsShown", { count: hostCount(entry) }) : hostsText(data.hostNames(entry)));
+
+/** Why hosts are out of use, which, and from when to when. */
+function outageWords(outage, data) {
+  return [
+    h("strong", {}, outage.window ? t("maintenanceNumber", { id: outage.window }) : t(`outage_${outage.status}`)),
+    outage.reason ? h("span", {}, outage.reason) : null,
+    h("span", {}, times(outage)),
+    h("span", {}, hostsOf(outage, data)),
+  ];
+}
+
 /** What a bar is, in words. */
 export function purposeText(entry) {
   if (entry.purpose === "expected") return t("expectedStart");
@@ -32,16 +45,22 @@ export class Tip {
 
   show(entry, place, width, data) {
     const { lease } = entry;
-    fill(this.node,
-      h("strong", {}, [t("lease", { id: entry.id }), lease.label].filter(Boolean).join(" · ")),
-      h("span", {}, `${lease.owner} · ${purposeText(entry)}`),
-      h("span", {}, times(entry)),
-      entry.runs.length ? h("span", {}, hostCount(entry) > 6 ? t("hostsShown", { count: hostCount(entry) }) : hostsText(data.hostNames(entry))) : null,
-      entry.waiting ? h("span", {}, entry.waiting.lease.reason) : null);
+    if (lease) this.fillWithLease(entry, data);
+    else fill(this.node, outageWords(entry, data));
     this.node.hidden = false;
     const left = Math.min(place.x + 14, width - 270);
     this.node.style.left = `${Math.max(4, left)}px`;
     this.node.style.top = `${place.y + 64}px`;
+  }
+
+  fillWithLease(entry, data) {
+    const { lease } = entry;
+    fill(this.node,
+      h("strong", {}, [t("lease", { id: entry.id }), lease.label].filter(Boolean).join(" · ")),
+      h("span", {}, `${lease.owner} · ${purposeText(entry)}`),
+      h("span", {}, times(entry)),
+      entry.runs.length ? h("span", {}, hostsOf(entry, data)) : null,
+      entry.waiting ? h("span", {}, entry.waiting.lease.reason) : null);
   }
 
   hide() {
@@ -56,6 +75,17 @@ export class Details {
     this.whenClosed = whenClosed;
     this.id = null;
     this.node = h("aside", { class: "details card", hidden: true, "aria-live": "polite", "aria-label": t("facts") });
+  }
+
+  /** Show hosts that are out of use. */
+  showOutage(outage, data) {
+    this.id = null;
+    this.node.hidden = false;
+    const [title, ...words] = outageWords(outage, data);
+    fill(this.node,
+      h("div", { class: "title-row" }, h("h2", {}, title.textContent), h("span", { class: "spring" }), this.closing()),
+      words.filter(Boolean).map((word) => h("p", {}, word.textContent)),
+      outage.window ? h("a", { href: address("site", "maintenance") }, t("tab_maintenance")) : null);
   }
 
   async show(id) {

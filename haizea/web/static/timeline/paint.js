@@ -9,12 +9,19 @@ const LABEL_PIXELS = 74;
 
 /** Colours of the page, as they are now. */
 export function colours() {
-  const style = getComputedStyle(document.documentElement);
   const names = [
     "ground", "surface", "sunken", "line", "line-strong", "text", "soft", "accent", "run", "run-ground", "plan",
     "plan-ground", "sleep", "sleep-ground", "work", "work-ground", "wait", "wait-ground", "bad", "bad-ground",
   ];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  // A canvas takes no "light-dark(…)": an element has it as what it comes to.
+  const probe = document.body.appendChild(document.createElement("span"));
+  const colour = (name) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const found = Object.fromEntries(names.map((name) => [name, colour(name)]));
+  probe.remove();
+  return found;
 }
 
 /** How a bar looks: by purpose, and by whether it is over, now or planned. */
@@ -103,6 +110,7 @@ export class Painter {
     pen.rect(left, top, this.width - left, rowHeight);
     pen.clip();
     if (row.use) this.drawUse(row.use, top, view, marks);
+    for (const outage of row.outages || []) this.drawOutage(outage, top, view, marks.now);
     const inset = rowHeight > 12 ? 3 : 1;
     const lane = (rowHeight - 2 * inset + 1) / row.lanes;
     for (const bar of row.bars) {
@@ -111,7 +119,6 @@ export class Painter {
       if (bar.lane < 0) this.drawBar(entry, top, rowHeight - 1, view, marks);
       else this.drawBar(entry, Math.round(top + inset + bar.lane * lane), Math.max(1, Math.round(lane - 1)), view, marks);
     }
-    if (row.status) this.drawStatus(row.status, top, view);
     pen.restore();
     this.drawName(row, top, view);
   }
@@ -122,7 +129,7 @@ export class Painter {
     const colour = row.status ? this.colours.bad : this.colours.text;
     const width = this.text(row.name, 10, middle, view.left - 16, colour);
     if (row.detail) this.text(row.detail, 18 + width, middle, view.left - 26 - width, this.colours.soft);
-    else if (row.status) this.text(row.status.status, 18 + width, middle, view.left - 26 - width, this.colours.bad);
+    else if (row.status) this.text(t(`outage_${row.status}`), 18 + width, middle, view.left - 26 - width, this.colours.bad);
   }
 
   text(text, x, y, most, colour, font = "12px system-ui, sans-serif") {
@@ -245,13 +252,27 @@ export class Painter {
     }
   }
 
-  drawStatus(host, top, view) {
-    const from = Math.max(view.left, this.x(now(), view));
-    this.pen.globalAlpha = 0.75;
-    this.pen.fillStyle = this.hatch(this.colours["bad-ground"], this.colours.bad);
-    this.pen.fillRect(from, top + 1, this.width - from, view.rowHeight - 2);
+  /** A time in which a host is out of use: leases that stay there are drawn over it. */
+  drawOutage(outage, top, view, present) {
+    if (outage.start >= view.end || outage.end <= view.start) return;
+    const from = Math.round(Math.max(view.left, this.x(outage.start, view)));
+    const to = Math.round(Math.min(this.width, this.x(outage.end, view)));
+    const [ground, line] = outage.status === "maintenance" ? ["wait-ground", "wait"] : ["bad-ground", "bad"];
+    this.pen.globalAlpha = outage.end <= present ? 0.45 : 0.85;
+    this.pen.fillStyle = this.hatch(this.colours[ground], this.colours[line]);
+    this.pen.fillRect(from, top, Math.max(1, to - from), view.rowHeight - 1);
     this.pen.globalAlpha = 1;
-    if (view.rowHeight > 14) this.text(host.reason || host.status, from + 6, top + view.rowHeight / 2, this.width - from, this.colours.text);
+    const text = outage.reason || t(`outage_${outage.status}`);
+    if (view.rowHeight < 14 || to - from < 40) return;
+    const width = Math.min(to - from - 8, this.widthOf(text) + 8);
+    this.pen.fillStyle = this.colours[ground];
+    this.pen.fillRect(from + 4, top + 4, width, view.rowHeight - 9);
+    this.text(text, from + 8, top + view.rowHeight / 2, width - 6, this.colours.text, "11px system-ui, sans-serif");
+  }
+
+  widthOf(text) {
+    this.pen.font = "11px system-ui, sans-serif";
+    return this.pen.measureText(text).width;
   }
 
   // --- time ------------------------------------------------------------------------------

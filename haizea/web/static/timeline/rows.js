@@ -1,4 +1,5 @@
 // Rows of the timeline, by host or by lease: {name, detail, key, bars, lanes, use, status}.
+import { now } from "../times.js";
 import { Timeline } from "./data.js";
 
 /** A row for each host that the filter leaves, with what is on it side by side. */
@@ -11,18 +12,25 @@ export function hostRows(data, hosts, wanted) {
   for (const entry of data.sleeps) {
     for (const host of Timeline.hostsOf(entry)) asleep[host]?.push({ entry, lane: -1 });
   }
+  const outages = data.hosts.map(() => []);
+  for (const outage of data.outages) {
+    for (const host of Timeline.hostsOf(outage)) outages[host]?.push(outage);
+  }
+  const present = now();
   const known = new Map(hosts.map((host) => [host.name, host]));
   const words = wanted.search.trim().toLowerCase();
   const rows = [];
   data.hosts.forEach((name, index) => {
     const host = known.get(name);
-    if (!hostFits(host, onHost[index], wanted.hosts)) return;
+    const out = outages[index].find((outage) => outage.start <= present && present < outage.end);
+    if (!hostFits(host, onHost[index], wanted.hosts, out)) return;
     if (words && !name.toLowerCase().includes(words) && !onHost[index].some((entry) => entryFits(entry, words))) return;
     const bars = inLanes(onHost[index]);
     rows.push({
       name, key: index, host: index, bars: [...asleep[index], ...bars.bars], lanes: bars.lanes, group: groupOf(name),
       use: data.use ? data.use[index] : null,
-      status: host && host.status !== "up" ? host : null,
+      outages: outages[index],
+      status: out ? out.status : null,
     });
   });
   if (wanted.order === "busy") rows.sort((one, other) => busy(other) - busy(one));
@@ -30,10 +38,10 @@ export function hostRows(data, hosts, wanted) {
   return wanted.order === "group" ? inGroups(rows) : rows;
 }
 
-function hostFits(host, entries, which) {
+function hostFits(host, entries, which, out) {
   if (which === "used") return entries.length > 0;
-  if (which === "free") return !host || !host.leases.length && host.status === "up";
-  if (which === "trouble") return Boolean(host) && host.status !== "up";
+  if (which === "free") return !out && !host?.leases.length;
+  if (which === "trouble") return Boolean(out);
   return true;
 }
 

@@ -22,14 +22,23 @@ export function tableOf(data, window, search) {
     h("td", {}, short(entry.start)),
     h("td", {}, entry.end === Infinity ? t("unlimited") : short(entry.end)),
     h("td", {}, hostsText(data.hostNames(entry)))));
+  const outages = data.outages
+    .filter((outage) => outage.start < window.end && outage.end > window.start && !words)
+    .map((outage) => h("tr", {},
+      h("td", {}, outage.window ? h("a", { href: address("site", "maintenance") }, t("maintenanceNumber", { id: outage.window })) : "–"),
+      h("td", {}, "–"),
+      h("td", {}, [t(`outage_${outage.status}`), outage.reason].filter(Boolean).join(": ")),
+      h("td", {}, short(outage.start)),
+      h("td", {}, outage.end === Infinity ? t("unlimited") : short(outage.end)),
+      h("td", {}, hostsText(data.hostNames(outage)))));
   const waiting = data.waiting.map((entry) => h("tr", {},
     h("td", {}, h("a", { href: address("leases", entry.lease.id) }, [entry.lease.id, entry.lease.label].filter(Boolean).join(" "))),
     h("td", {}, entry.lease.owner),
     h("td", {}, t("waitsAt", { place: entry.place })),
     h("td", {}, entry.expected ? t("expectedAbout", { time: short(entry.expected) }) : "–"), h("td", {}, "–"), h("td", {}, "–")));
-  if (!rows.length && !waiting.length) return h("p", { class: "empty" }, t("nothing"));
+  if (!rows.length && !waiting.length && !outages.length) return h("p", { class: "empty" }, t("nothing"));
   return h("table", { class: "list" },
     h("caption", { class: "hidden" }, t("asTable")),
     h("thead", {}, h("tr", {}, ["id", "owner", "purpose", "start", "end", "hosts"].map((name) => h("th", { scope: "col" }, t(name))))),
-    h("tbody", {}, rows, waiting));
+    h("tbody", {}, rows, outages, waiting));
 }

@@ -76,7 +76,7 @@ export function toolbar(view) {
 
 /** What the looks of bars mean. */
 export function legend() {
-  const kinds = ["run", "plan", "maybe", "expected", "sleep", "prepare", "work", "past", "down"];
+  const kinds = ["run", "plan", "maybe", "expected", "sleep", "prepare", "work", "past", "down", "maintenance"];
   return h("ul", { class: "legend", "aria-label": t("legend") },
     kinds.map((kind) => h("li", {}, h("span", { class: `key key-${kind}`, "aria-hidden": "true" }), t(`legend_${kind}`))));
 }

@@ -7,10 +7,11 @@ import { address } from "../router.js";
 import { t } from "../texts.js";
 import { DAY, HOUR, exact, full, iso, now, relative, short } from "../times.js";
 import { amountOf } from "../words.js";
+import { Maintenance } from "./maintenance.js";
 
 const REFRESH_MILLISECONDS = 3000;
 const MOST_EVENTS = 200;
-const TABS = ["hosts", "events", "tokens"];
+const TABS = ["hosts", "maintenance", "events", "tokens"];
 
 export async function showSite(box, page) {
   page.title(t("navSite"));
@@ -37,6 +38,7 @@ class Site {
       h("nav", { class: "segments tabs", "aria-label": t("navSite") }, tabs.map((name) =>
         h("a", { href: address("site", name), "aria-current": name === this.tab ? "page" : null }, t(`tab_${name}`)))),
       this.content);
+    if (this.tab === "maintenance") this.maintenance = new Maintenance(this.content, this.page);
     await this.load();
     if (this.tab === "events") await this.loadEvents();
     this.unfollow = follow((events) => this.happened(events));
@@ -47,6 +49,7 @@ class Site {
     this.unfollow?.();
     this.refresh.stop();
     clearInterval(this.ticking);
+    this.maintenance?.end();
   }
 
   async load() {
@@ -54,11 +57,12 @@ class Site {
     const [status, { hosts }] = await Promise.all([get("v1/status", { signal }), get("v1/hosts", { signal })]);
     this.drawHealth(status, hosts);
     if (this.tab === "hosts") this.drawHosts(hosts);
+    await this.maintenance?.load();
     if (this.tab === "tokens") this.drawTokens((await get("v1/tokens", { signal })).tokens);
   }
 
   happened(events) {
-    if (events.some((event) => event.lease || event.kind === "host") || !events.length) this.refresh();
+    this.refresh();
     this.events = [...events.reverse(), ...this.events].slice(0, MOST_EVENTS);
     if (this.tab === "events") this.drawEvents();
   }
@@ -100,7 +104,8 @@ class Site {
       h("td", {}, h("span", { class: `mark mark-${host.status === "up" ? "run" : "bad"}` }, host.status), host.reason ? h("span", { class: "hint" }, ` ${host.reason}`) : null),
       types.map((name) => h("td", {}, meter(host, name))),
       h("td", {}, host.leases.map((id, at) => [at ? ", " : "", h("a", { href: address("leases", id) }, String(id))])),
-      h("td", {}, h("button", { type: "button", class: "button small", "aria-expanded": "false", onclick: (event) => this.overTime(host, event.currentTarget) }, t("overTime"))));
+      h("td", {}, h("button", { type: "button", class: "button small", "aria-expanded": "false", onclick: (event) => this.overTime(host, event.currentTarget) }, t("overTime")),
+        this.page.operates ? [" ", h("a", { class: "button small", href: address("site", "maintenance", { hosts: host.name }) }, t("takeOut"))] : null));
     fill(this.content, h("div", { class: "filters" }, search, h("p", { class: "count" }, t("hostsShown", { count: shown.length }))),
       h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("hosts") }, h("table", { class: "list" },
         h("thead", {}, h("tr", {}, [t("host"), t("state"), ...types, t("navLeases"), t("use")].map((name) => h("th", { scope: "col" }, name)))),

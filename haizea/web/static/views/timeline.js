@@ -262,7 +262,8 @@ class TimelineView {
     const time = this.timeAt(x);
     const found = row.bars.filter(({ entry, lane: at }) =>
       (at === lane || at < 0) && entry.start - near <= time && time < entry.end + near);
-    return found.length ? found.at(-1).entry : null;
+    if (found.length) return found.at(-1).entry;
+    return row.outages?.find((outage) => outage.start - near <= time && time < outage.end + near) || null;
   }
 
   hover(place) {
@@ -278,7 +279,9 @@ class TimelineView {
     const row = this.rowAt(place.y);
     if (place.x <= this.left && row?.lease) return this.pick(row.lease.id);
     const entry = place.x > this.left ? this.entryAt(place) : null;
-    return this.pick(entry ? entry.id : null);
+    this.pick(entry?.id ?? null);
+    if (entry && !entry.lease) this.details.showOutage(entry, this.data);
+    return null;
   }
 
   pick(id) {
