@@ -35,9 +35,10 @@ async function answered(method, path, options = {}) {
   }
 }
 
-/** Ask, and have the answer's JSON. Raises Refusal and Away. */
+/** Ask, and have the answer's JSON. Raises Refusal and Away; `options.tagged` is told its ETag. */
 export async function call(method, path, options = {}) {
   const answer = await answered(method, path, options);
+  options.tagged?.(answer.headers.get("ETag"));
   if (answer.status === 204) return null;
   let body = null;
   try {

@@ -96,6 +96,17 @@ export function duration(seconds) {
   return rest ? `${many} ${name} ${rest} ${smaller}` : `${many} ${name}`;
 }
 
+/** Seconds as the service reads them: "1h30m". */
+export function spelled(seconds) {
+  const parts = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+  let rest = seconds;
+  return parts.map(([unit, size]) => {
+    const many = Math.floor(rest / size);
+    rest -= many * size;
+    return many ? `${many}${unit}` : "";
+  }).join("") || "1s";
+}
+
 /** Seconds as they are counted down: "1:02:03". */
 export function countdown(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

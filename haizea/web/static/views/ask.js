@@ -4,8 +4,9 @@ import { choice, field, fill, h } from "../dom.js";
 import { go } from "../router.js";
 import { asCommand, asCurl, asYaml } from "../spellings.js";
 import { t } from "../texts.js";
-import { HOUR, duration, forControl, full, iso, now, short } from "../times.js";
+import { HOUR, duration, forControl, full, iso, now, short, spelled } from "../times.js";
 import { hostsText } from "../words.js";
+import { nodeSet } from "./nodes.js";
 
 const PAUSE_MILLISECONDS = 300;
 const REFRESH_MILLISECONDS = 15_000;
@@ -56,17 +57,6 @@ function beginning(params, types, hosts, lease) {
     image: lease.image?.name || "",
     imageSize: lease.image ? String(lease.image.size_mb) : "",
   };
-}
-
-/** Seconds as the service reads them: "1h30m". */
-function spelled(seconds) {
-  const parts = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
-  let rest = seconds;
-  return parts.map(([unit, size]) => {
-    const many = Math.floor(rest / size);
-    rest -= many * size;
-    return many ? `${many}${unit}` : "";
-  }).join("") || "1s";
 }
 
 class AskForm {
@@ -130,27 +120,10 @@ class AskForm {
   }
 
   nodeSet(set, index) {
-    const number = (label, value, change, attributes) => field(label, h("input", {
-      type: "number", min: 0, value, oninput: (event) => {
-        change(event.target.value);
-        this.changed();
-      }, ...attributes,
-    }));
-    const amount = (name) => {
-      const scale = name === "CPU" ? 100 : name === "Memory" ? 1024 : 1;
-      const words = name === "CPU" ? t("coresEach") : name === "Memory" ? t("memoryEach") : name;
-      return number(words, Number((set.resources[name] / scale).toFixed(3)), (value) => {
-        set.resources[name] = Math.round(Number(value) * scale);
-      }, { step: "any", name: `${name}-${index}` });
-    };
-    return h("div", { class: "row" },
-      number(t("count"), set.count, (value) => {
-        set.count = Math.round(Number(value));
-      }, { min: 1, name: `count-${index}` }),
-      this.types.map(amount),
-      this.asked.sets.length > 1 ? h("button", {
-        type: "button", class: "button small", onclick: () => this.set({ sets: this.asked.sets.filter((one) => one !== set) }, true),
-      }, t("remove")) : null);
+    const { sets } = this.asked;
+    const remove = () => this.set({ sets: sets.filter((one) => one !== set) }, true);
+    return nodeSet(set, index, this.types, () => this.changed(),
+      sets.length > 1 ? h("button", { type: "button", class: "button small", onclick: remove }, t("remove")) : null);
   }
 
   more() {

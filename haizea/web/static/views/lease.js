@@ -7,8 +7,10 @@ import { address, go } from "../router.js";
 import { t } from "../texts.js";
 import { countdown, duration, exact, full, now, relative, short, span } from "../times.js";
 import { amounts, hostsText, isOver, nodesText, startOf, stateMark } from "../words.js";
+import { Changes, isChangeable } from "./change.js";
 
 const REFRESH_MILLISECONDS = 500;
+const LONGER = "2h";
 
 export async function showLease(box, page) {
   const id = Number(page.part);
@@ -34,28 +36,39 @@ class Lease {
     this.id = id;
     this.clock = h("span", { class: "clock" });
     this.lease = null;
+    this.head = h("div", { class: "title-row" });
+    this.body = h("div", { class: "lease-body" });
+    this.changes = new Changes(page, () => this.load());
+    this.drawn = "";
   }
 
   async load() {
     try {
-      this.lease = await get(`v1/leases/${this.id}`, { signal: this.page.signal });
+      const tagged = (tag) => {
+        this.tag = tag;
+      };
+      this.lease = await get(`v1/leases/${this.id}`, { signal: this.page.signal, tagged });
     } catch (error) {
       if (!(error instanceof Refusal) || ![404, 422].includes(error.status)) throw error;
       fill(this.box, h("div", { class: "empty" }, h("p", {}, t("noLease", { id: this.page.part })),
         h("a", { class: "button", href: address("leases") }, t("navLeases"))));
       return false;
     }
-    this.draw();
+    this.changes.know(this.lease, this.tag);
+    // What is the same stays as it is, and whoever is at one of its buttons stays there.
+    const text = JSON.stringify(this.lease);
+    if (text !== this.drawn) this.draw();
+    this.drawn = text;
     return true;
   }
 
   draw() {
     const { lease } = this;
-    fill(this.box,
-      h("div", { class: "title-row" },
-        h("h1", {}, t("lease", { id: lease.id }), lease.label ? h("span", { class: "soft" }, ` ${lease.label}`) : null),
-        stateMark(lease.state), this.clock,
-        h("span", { class: "spring" }), this.actions()),
+    if (!this.head.isConnected) fill(this.box, this.head, this.changes.node, this.body);
+    fill(this.head,
+      h("h1", {}, t("lease", { id: lease.id }), lease.label ? h("span", { class: "soft" }, ` ${lease.label}`) : null),
+      stateMark(lease.state), this.clock, h("span", { class: "spring" }), this.actions());
+    fill(this.body,
       lease.reason ? h("p", { class: "reason" }, lease.reason) : null,
       h("div", { class: "columns" },
         h("section", { class: "card" }, h("h2", {}, t("facts")), this.facts()),
@@ -80,6 +93,12 @@ class Lease {
     const { lease, page } = this;
     const buttons = [];
     if (page.mayChange) {
+      if (isChangeable(lease)) {
+        if (lease.duration !== null) {
+          buttons.push(h("button", { class: "button primary", onclick: () => this.changes.ask({ extend: LONGER }) }, t("longer")));
+        }
+        buttons.push(h("button", { class: "button", onclick: () => this.changes.open() }, t("change")));
+      }
       buttons.push(h("a", { class: "button", href: address("ask", "", { like: lease.id }) }, t("askLike")));
       if (!isOver(lease.state)) {
         buttons.push(h("button", { class: "button danger", onclick: () => this.cancel() }, t("cancel")));

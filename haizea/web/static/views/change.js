@@ -1,0 +1,133 @@
+// Changing a lease: a form, one-click extension, and what came of it.
+import { Refusal, call } from "../api.js";
+import { choice, field, fill, h } from "../dom.js";
+import { t } from "../texts.js";
+import { forControl, full, iso, short, spelled } from "../times.js";
+import { nodeSet } from "./nodes.js";
+
+const CHANGEABLE = new Set([
+  "New", "Pending", "Queued", "Scheduled", "Preparing", "Ready", "Active",
+  "Suspended-Pending", "Suspended-Queued", "Suspended-Scheduled", "Resumed-Ready",
+]);
+
+/** Tell whether a lease in this state can be changed at all. */
+export const isChangeable = (lease) => CHANGEABLE.has(lease.state);
+
+export class Changes {
+  constructor(page, whenChanged) {
+    this.page = page;
+    this.whenChanged = whenChanged;
+    this.form = h("div");
+    this.answer = h("div", { role: "status", "aria-live": "polite" });
+    this.node = h("section", { class: "card changes", hidden: true, "aria-label": t("changeLease") }, this.form, this.answer);
+    this.lease = this.tag = null;
+  }
+
+  /** Take notice of the lease as it is now; `tag` is of its terms. */
+  know(lease, tag) {
+    this.lease = lease;
+    this.tag = tag;
+    if (!isChangeable(lease)) this.close();
+  }
+
+  close() {
+    this.node.hidden = true;
+    fill(this.form);
+    fill(this.answer);
+  }
+
+  open() {
+    const { lease } = this;
+    const running = lease.state === "Active";
+    const begun = running || lease.started !== null || lease.ran > 0;
+    const sets = lease.nodes.map((set) => ({ count: set.count, resources: { ...set.resources } }));
+    const start = lease.kind === "ar" && lease.start && !begun
+      ? h("input", { type: "datetime-local", value: forControl(Date.parse(lease.start)) }) : null;
+    const length = h("input", { value: lease.duration === null ? "unlimited" : spelled(lease.duration), required: true, size: 10, autocomplete: "off" });
+    const preemptible = choice({}, [["yes", t("yes")], ["no", t("no")]], lease.preemptible ? "yes" : "no");
+    const before = { start: start?.value, length: length.value, preemptible: preemptible.value, sets: JSON.stringify(sets) };
+    const wanted = () => {
+      const changes = {};
+      if (start && start.value !== before.start) changes.start = start.value ? iso(new Date(start.value).getTime()) : "";
+      if (length.value.trim() !== before.length) {
+        changes.duration = /^\s*\d+\s*$/.test(length.value) ? Number(length.value) : length.value.trim();
+      }
+      if (preemptible.value !== before.preemptible) changes.preemptible = preemptible.value === "yes";
+      if (JSON.stringify(sets) !== before.sets) changes.nodes = sets;
+      return changes;
+    };
+    const nodes = begun || lease.names.length ? null
+      : h("fieldset", {}, h("legend", {}, t("nodes")), sets.map((set, index) => nodeSet(set, index, Object.keys(set.resources), () => {})));
+    fill(this.answer);
+    fill(this.form, h("form", {
+      class: "ask", novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.ask(wanted());
+      },
+    },
+    h("h2", {}, t("changeLease")),
+    h("div", { class: "row" }, start ? field(t("start"), start) : null,
+      field(t("lengthInAll"), length, t("lengthHint")), field(t("preemptible"), preemptible)),
+    nodes,
+    h("p", { class: "hint" }, t("changeAbout")),
+    h("div", { class: "actions" }, h("button", { class: "button primary" }, t("change")),
+      h("button", { type: "button", class: "button", onclick: () => this.close() }, t("leaveAsItIs")))));
+    this.node.hidden = false;
+    (start || length).focus();
+  }
+
+  /** Have the lease changed, if it still is what is shown. */
+  async ask(wanted) {
+    this.node.hidden = false;
+    if (!Object.keys(wanted).length) {
+      fill(this.answer, h("p", { class: "hint" }, t("nothingToChange")));
+      return;
+    }
+    if (this.asking) return;
+    this.asking = true;
+    try {
+      const options = { json: wanted, headers: this.tag ? { "If-Match": this.tag } : {}, also: [409] };
+      const outcome = await call("PATCH", `v1/leases/${this.lease.id}`, options);
+      if (outcome.granted) this.granted(outcome.lease);
+      else this.refused(outcome, wanted);
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 412) await this.overtaken(wanted);
+      else this.wrong(error instanceof Refusal ? error.message : t("awayShort"));
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  wrong(text, ...more) {
+    fill(this.answer, h("p", { class: "error", role: "alert" }, text), more);
+  }
+
+  granted(lease) {
+    this.close();
+    this.page.say(lease.planned_end ? t("changedUntil", { id: lease.id, end: short(lease.planned_end) }) : t("changedLease", { id: lease.id }));
+    this.whenChanged();
+  }
+
+  /** Say why not, and have what would do one click away. */
+  refused(outcome, wanted) {
+    this.wrong(outcome.error?.message || t("changeRefused", { reason: outcome.reason }), this.offer(outcome, wanted));
+  }
+
+  offer({ offer, lease }, wanted) {
+    if (!offer) return null;
+    const take = (text, changes) => h("p", {}, text, " ", h("strong", { title: full(offer) }, short(offer)), " ",
+      h("button", { type: "button", class: "button small", onclick: () => this.ask(changes) }, t("takeOffer")));
+    if (lease.state !== "Active") return take(t("nearest"), { ...wanted, start: offer });
+    const longer = Math.round((Date.parse(offer) - Date.parse(lease.planned_end)) / 1000);
+    const { duration, extend, ...others } = wanted;
+    return longer > 0 ? take(t("latestEnd"), { ...others, extend: longer }) : null;
+  }
+
+  /** Somebody else was quicker: what is there now is shown before it is sent again. */
+  async overtaken(wanted) {
+    await this.whenChanged();
+    if (this.node.hidden) return;
+    this.wrong(t("overtaken"), h("button", { type: "button", class: "button small", onclick: () => this.ask(wanted) }, t("changeAllTheSame")));
+  }
+}

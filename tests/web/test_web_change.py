@@ -1,0 +1,149 @@
+"""Changing a lease on its page, in a real browser: by form, by one click, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from browser import Visit, WebService
+from playwright.sync_api import expect
+
+Begin = Callable[..., Visit]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remains(service: WebService) -> Iterator[None]:
+    yield
+    with service.client("olga") as olga:
+        for lease in olga.get("/v1/leases").json()["leases"]:
+            olga.delete(f"/v1/leases/{lease['id']}")
+
+
+def lease_of(service: WebService, lease: int) -> dict[str, Any]:
+    with service.client("olga") as olga:
+        return dict(olga.get(f"/v1/leases/{lease}").json())
+
+
+def test_a_running_lease_gets_two_hours_more_with_one_click(
+    visit: Begin, service: WebService
+) -> None:
+    lease = service.ask("anna", 1, start="now", label="longer")["lease"]["id"]
+    someone = visit("anna", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="2 h longer").click()
+    expect(page.locator(".messages")).to_contain_text(f"Lease {lease} is changed, and runs until")
+    expect(page.locator(".facts")).to_contain_text("3 h")
+    expect(page.locator(".clock")).to_contain_text("ends in 2:")
+    assert lease_of(service, lease)["duration"] == 3 * 3600
+
+
+def test_what_cannot_be_is_refused_and_the_latest_end_is_one_click_away(
+    visit: Begin, service: WebService
+) -> None:
+    lease = service.ask("bert", 1, start="now", label="until then")["lease"]["id"]
+    shown = lease_of(service, lease)
+    end = datetime.fromisoformat(shown["planned_end"])
+    service.ask("anna", 8, start=(end + timedelta(minutes=30)).isoformat())
+    someone = visit("bert", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="2 h longer").click()
+    refusal = page.get_by_role("alert").filter(has_text="It stays as it is:")
+    expect(refusal).to_be_visible()
+    expect(page.get_by_text("The latest end that would do:")).to_be_visible()
+    someone.check_access()
+    someone.picture("lease-refused")
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator(".messages")).to_contain_text("is changed, and runs until")
+    assert lease_of(service, lease)["duration"] == 5400
+
+
+def test_a_reservation_is_changed_by_form(visit: Begin, service: WebService) -> None:
+    lease = service.ask("anna", 2, start="+40h", label="to change")["lease"]["id"]
+    someone = visit("anna", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="Change").click()
+    form = page.get_by_label("Change the lease")
+    form.get_by_role("button", name="Change").click()
+    expect(form).to_contain_text("This is how it is already.")
+    form.get_by_label("Length in all").fill("nonsense")
+    form.get_by_role("button", name="Change").click()
+    expect(form.get_by_role("alert")).to_contain_text("duration")
+    form.get_by_label("Length in all").fill("2h30m")
+    form.get_by_label("How many").fill("3")
+    form.get_by_label("Start").fill(
+        page.evaluate("new Date(Date.now() + 50 * 36e5).toISOString().slice(0, 16)")
+    )
+    someone.check_access()
+    someone.picture("lease-change")
+    form.get_by_role("button", name="Change").click()
+    expect(page.locator(".facts")).to_contain_text("3 × 4 cores, 8 GB")
+    expect(page.locator(".facts")).to_contain_text("2 h 30 min")
+    now = lease_of(service, lease)
+    assert (now["duration"], now["nodes"][0]["count"]) == (9000, 3)
+    expect(page.get_by_label("Change the lease")).to_be_hidden()
+
+
+def test_a_start_that_is_taken_is_answered_with_the_nearest(
+    visit: Begin, service: WebService
+) -> None:
+    service.ask("bert", 8, start="+60h", duration=7200)
+    lease = service.ask("anna", 2, start="+70h")["lease"]["id"]
+    someone = visit("anna", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="Change").click()
+    page.get_by_label("Start").fill(
+        page.evaluate("new Date(Date.now() + 60.5 * 36e5).toISOString().slice(0, 16)")
+    )
+    form = page.get_by_label("Change the lease")
+    form.get_by_role("button", name="Change").click()
+    expect(form).to_contain_text("The nearest start that fits:")
+    before = lease_of(service, lease)["start"]
+    form.get_by_role("button", name="Take it").click()
+    expect(page.locator(".messages")).to_contain_text("is changed")
+    assert lease_of(service, lease)["start"] < before
+
+
+def test_whoever_was_overtaken_sees_what_it_is_now(visit: Begin, service: WebService) -> None:
+    lease = service.ask("anna", 1, start="+80h")["lease"]["id"]
+    someone = visit("anna", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="Change").click()
+    form = page.get_by_label("Change the lease")
+    form.get_by_label("Length in all").fill("5h")
+    # The page knows of what another does by its events: it is as if these came late.
+    stale = '"0000"'
+    page.route(
+        f"**/v1/leases/{lease}",
+        lambda route: (
+            route.continue_(headers={**route.request.headers, "if-match": stale})
+            if route.request.method == "PATCH"
+            else route.continue_()
+        ),
+    )
+    with service.client("anna") as anna:
+        assert anna.patch(f"/v1/leases/{lease}", json={"extend": "1h"}).status_code == 200
+    form.get_by_role("button", name="Change").click()
+    expect(form.get_by_role("alert")).to_contain_text("Somebody changed this lease")
+    expect(page.locator(".facts")).to_contain_text("2 h")
+    assert lease_of(service, lease)["duration"] == 7200
+    page.unroute(f"**/v1/leases/{lease}")
+    form.get_by_role("button", name="Change it all the same").click()
+    expect(page.locator(".messages")).to_contain_text("is changed")
+    assert lease_of(service, lease)["duration"] == 5 * 3600
+
+
+@pytest.mark.parametrize("name", ["rita", "olga"])
+def test_operators_change_others_leases_and_readers_none(
+    visit: Begin, service: WebService, name: str
+) -> None:
+    lease = service.ask("anna", 1, start="+90h")["lease"]["id"]
+    someone = visit(name, f"#/leases/{lease}")
+    page = someone.page
+    expect(page.get_by_role("heading", name=f"Lease {lease}")).to_be_visible()
+    expect(page.get_by_role("button", name="2 h longer")).to_have_count(int(name == "olga"))
+    with service.client("anna") as anna:
+        anna.delete(f"/v1/leases/{lease}")
+    expect(page.locator(".title-row .mark")).to_have_text("Cancelled")
+    expect(page.get_by_role("button", name="2 h longer")).to_have_count(0)
