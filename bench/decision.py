@@ -58,7 +58,7 @@ def busy_site(random: Random) -> Scheduler:
 def _accepted(scheduler: Scheduler, request: LeaseRequest) -> float:
     """CPU seconds that the decision took; it must be to accept."""
     begun = time.process_time()
-    decisions = scheduler.handle(0, [LeaseSubmitted(request)])
+    decisions = scheduler.handle(0, [LeaseSubmitted(request)]).decisions
     taken = time.process_time() - begun
     last = [d for d in decisions if isinstance(d, StateChanged)][-1]
     assert last.new is State.SCHEDULED, f"lease {request.id} is {last.new}: {in_words(last.reason)}"

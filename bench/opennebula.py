@@ -127,14 +127,14 @@ class Case:
             request = self._request(asking)
             inputs.append(LeaseSubmitted(request, asking.allowed))
         inputs += self.backend.observe(self.now)
-        decisions = self.scheduler.handle(self.now, inputs)
-        records = {r.id: r for r in self.scheduler.records()}
+        turn = self.scheduler.handle(self.now, inputs)
+        records = {r.id: r for r in turn.records}
         for asking, event in zip(asked, inputs, strict=False):
             assert isinstance(event, LeaseSubmitted), "they come first"
             record = records[event.request.id]
             self.backend.answered(asking, record, False)
-        self.backend.enact(self.now, decisions)
-        return decisions
+        self.backend.enact(self.now, turn.decisions)
+        return turn.decisions
 
     def _request(self, asking: Asking) -> LeaseRequest:
         number, self._next = self._next, self._next + 1

@@ -19,9 +19,9 @@ from haizea.core.model.events import LeaseSubmitted, StateChanged
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
-from haizea.core.placement.plan import Lease
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -159,7 +159,7 @@ def nodes_of(request: LeaseRequest) -> list[Node]:
     return [Node(request.start, end, size) for size in request.node_capacities()]
 
 
-def situation(leases: Sequence[Lease], now: int) -> list[Node]:
+def situation(leases: Sequence[LeaseRecord], now: int) -> list[Node]:
     """Return what the scheduler has promised, and on which hosts as far as it has begun.
 
     Leases that may be preempted are left out: they are in nobody's way.
@@ -169,9 +169,10 @@ def situation(leases: Sequence[Lease], now: int) -> list[Node]:
         plan = lease.plan
         if plan is None or lease.request.kind is not Kind.AR:
             continue
-        begun = lease.started
-        for host, size in zip(plan.hosts, lease.demand.capacities, strict=True):
-            found.append(Node(max(plan.start, now), plan.end, size, host if begun else None))
+        begun = plan.at > 0 or plan.since is not None
+        start = max(plan.phases[0].start, now)
+        for host, size in zip(plan.hosts, lease.request.node_capacities(), strict=True):
+            found.append(Node(start, plan.end, size, host if begun else None))
     return found
 
 
@@ -184,10 +185,9 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
     exact = Judge(capacities)
     for request in mix.asked(seed):
         _let_pass(scheduler, request.submitted)
-        leases = list(scheduler._schedule.leases.values())
-        before = situation(leases, request.submitted)
+        before = situation(scheduler.leases(), request.submitted)
         begun = time.process_time()
-        decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)])
+        decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)]).decisions
         taken = 1000 * (time.process_time() - begun)
         if request.kind is not Kind.AR:
             continue

@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from haizea.backends.base import Backend
 from haizea.clock import Clock
 from haizea.core.model.events import (
-    Decision,
     Input,
     LeaseAccepted,
     LeaseSubmitted,
@@ -28,6 +27,7 @@ from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.members import BEST_EFFORT, FAILED, NEW
 from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import Turn
 
 #: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
 #: that keep on answering each other would never let the clock go on.
@@ -55,7 +55,7 @@ class EndlessInstant(Exception):
 class DrivenScheduler(Protocol):
     """The part of a scheduler that the loop uses (:class:`haizea.core.scheduler.Scheduler`)."""
 
-    def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
+    def handle(self, now: int, inputs: Sequence[Input]) -> Turn:
         """Return what follows from ``inputs`` and from its being ``now``."""
 
     def next_wakeup(self) -> int | None:
@@ -73,12 +73,12 @@ class Arrivals(Protocol):
 
 
 class Observer(Protocol):
-    """Somebody who is told every decision: results, log, progress, a daemon's store."""
+    """Somebody who is told every turn: results, log, progress, a daemon's store."""
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """Take note of what was decided at ``now``, before it is carried out.
+    def note(self, turn: Turn) -> None:
+        """Take note of a turn before its decisions are carried out.
 
-        It is empty where the scheduler was told something that changes nothing.
+        These are none where the scheduler was told something that changes nothing.
         """
 
 
@@ -144,10 +144,10 @@ class Tally:
         """The number of leases in each state, for the states that have any."""
         return {state: count for state, count in self._states.items() if count > 0}
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """Count what was decided."""
         states = self._states
-        for decision in decisions:
+        for decision in turn.decisions:
             if isinstance(decision, StateChanged):
                 new = decision.new
                 states[decision.old] -= 1
@@ -180,12 +180,13 @@ def run_loop(
     arrivals: Arrivals,
     observers: Sequence[Observer],
     stop: Callable[[int], bool],
+    between: Callable[[], None] | None = None,
 ) -> None:
     """Drive ``scheduler`` until ``stop`` says that the run is over.
 
-    ``stop`` is asked between instants, with the next moment at which something is due
-    (``FOREVER`` when nothing is). Observers are told decisions before the backend is, in
-    the order given, so that nothing is done that is not on record.
+    ``between`` is called between instants; then ``stop`` is asked, with the next moment at
+    which something is due (``FOREVER`` when nothing is). Observers are told decisions before
+    the backend is, in the order given, so that nothing is done that is not on record.
 
     Besides the calls it makes, a turn costs about a microsecond. Raises
     :class:`SchedulerError` for anything that the scheduler raises, and
@@ -205,6 +206,8 @@ def run_loop(
         moment = backend.next_event()
         if moment is not None and moment < due:
             due = moment
+        if between is not None:
+            between()
         if stop(due):
             return
         now = clock.wait_until(due)
@@ -218,13 +221,13 @@ def run_loop(
                 raise EndlessInstant(f"nothing new arrives at {now}, yet it does not end")
         inputs += backend.observe(now)
         try:
-            decisions = scheduler.handle(now, inputs)
+            turn = scheduler.handle(now, inputs)
         except Exception as error:
             raise SchedulerError(now, inputs, error) from error
-        if decisions or inputs:
+        if turn.decisions or inputs:
             for observer in observers:
-                observer.note(now, decisions)
-            backend.enact(now, decisions)
+                observer.note(turn)
+            backend.enact(now, turn.decisions)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.turn import Turn
 from haizea.core.placement.durations import Rates
 from haizea.loop import Tally
 from haizea.times import format_utc
@@ -88,9 +89,9 @@ class DecisionLog:
         self._site = site
         self._hosts = {host.id: host for host in site.hosts}
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """Log what was decided."""
-        for decision in decisions:
+        for decision in turn.decisions:
             if isinstance(decision, HostChanged):
                 self._hosts[decision.host.id] = decision.host
             level = _LEVEL_OF[type(decision)]
@@ -111,8 +112,9 @@ class StatusLog:
         self._interval = interval_seconds
         self._next = start + interval_seconds
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """Log the status if it is time to."""
+        now = turn.now
         if now >= self._next:
             self._logger.log(STATUS, "%s", status_line(self._tally, self._total))
             self._next += ((now - self._next) // self._interval + 1) * self._interval

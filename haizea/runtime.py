@@ -158,7 +158,9 @@ class Simulation:
         results = self._results()
         started = self.clock.now()
         settings = scheduling_settings(self._config)
-        scheduler = Scheduler(self.site, settings, self._policies, started, self._mapper)
+        scheduler = Scheduler(
+            self.site, settings, self._policies, started, self._mapper, whole_turns=False
+        )
         everyone: list[Observer] = [self.tally, *observers]
         if results is not None:
             everyone.insert(0, results)

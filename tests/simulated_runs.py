@@ -32,6 +32,7 @@ from haizea.core.model.settings import (
     Suspension,
     Transfer,
 )
+from haizea.core.model.turn import Turn
 from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
@@ -81,9 +82,9 @@ class Run:
     def __post_init__(self) -> None:
         self.capacities = [host.capacity for host in self.case.site.hosts]
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            self.decisions.append((now, decision))
+    def note(self, turn: Turn) -> None:
+        for decision in turn.decisions:
+            self.decisions.append((turn.now, decision))
             match decision:
                 case LeaseAccepted(request=request):
                     self.stories[request.id] = Story(request)
@@ -106,12 +107,12 @@ class Watched:
         self._scheduler = scheduler
         self._look = look
 
-    def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
+    def handle(self, now: int, inputs: Sequence[Input]) -> Turn:
         if self._look is not None and inputs == []:
             self._look(now)
-        decisions = self._scheduler.handle(now, inputs)
+        turn = self._scheduler.handle(now, inputs)
         self._scheduler.check()
-        return decisions
+        return turn
 
     def next_wakeup(self) -> int | None:
         return self._scheduler.next_wakeup()

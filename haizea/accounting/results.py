@@ -50,6 +50,7 @@ from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import ACTIVE, OUTAGE
 from haizea.core.model.reasons import Reason
+from haizea.core.model.turn import Turn
 
 Status = Literal["complete", "interrupted", "failed"]
 
@@ -142,15 +143,14 @@ class ResultsFile:
         """The path of the results once the run is over."""
         return self._path
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        """Record what was decided at ``now``. The list of decisions is not to be changed then.
+    def note(self, turn: Turn) -> None:
+        """Record what was decided in a turn.
 
-        Many notes are taken in at a time, which is faster by a third, unless a probe wants
-        to see every one as it comes.
+        Many are taken in at a time, faster by a third, unless a probe wants each as it comes.
         """
         if self._start is None:
-            self._begin(now)
-        self._pending.append((now, decisions))
+            self._begin(turn.now)
+        self._pending.append((turn.now, turn.decisions))
         if len(self._pending) >= self._patience:
             self._catch_up()
 

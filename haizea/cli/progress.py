@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TextIO
 
-from haizea.core.model.events import Decision
+from haizea.core.model.turn import Turn
 from haizea.loop import Tally
 from haizea.times import format_utc
 
@@ -75,12 +75,12 @@ class ProgressBar:
         self._began = seconds()
         self._next = self._began
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """Redraw the bar if it is time to."""
         seconds = self._seconds()
         if seconds >= self._next:
             self._next = seconds + _SECONDS_BETWEEN_UPDATES
-            self._line.draw(self.line(now, seconds - self._began, self._line.columns))
+            self._line.draw(self.line(turn.now, seconds - self._began, self._line.columns))
 
     def line(self, now: int, elapsed_seconds: float, columns: int) -> str:
         """The bar after ``elapsed_seconds``, in at most ``columns`` characters.

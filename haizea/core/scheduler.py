@@ -22,7 +22,6 @@ from haizea.core.disruption.maintenance import Windows
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import (
-    Decision,
     HostAdded,
     HostDrained,
     HostFailed,
@@ -48,8 +47,8 @@ from haizea.core.model.maintenance import Impact, Maintenance
 from haizea.core.model.members import BEST_EFFORT
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
-from haizea.core.model.resources import Capacity
 from haizea.core.model.settings import Settings
+from haizea.core.model.turn import Turn
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
 from haizea.core.placement.plan import Lease
@@ -72,7 +71,11 @@ class Scheduler:
         policies: Policies,
         now: int,
         mapper: Mapper | None = None,
+        *,
+        whole_turns: bool = True,
     ) -> None:
+        """Begin with an empty schedule; without ``whole_turns`` there are decisions alone."""
+        self._whole_turns = whole_turns
         table = SlotTable(site.hosts, now)
         if mapper is None:
             mapper = GreedyMapper(policies.host_selection)
@@ -91,14 +94,29 @@ class Scheduler:
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)
-        self._touched: dict[int, Lease] = {}
 
-    def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
+    def handle(self, now: int, inputs: Sequence[Input] = ()) -> Turn:
         """Let it be ``now``, take notice of ``inputs`` in their order, and decide.
 
         ``now`` is never before the last call's. Raises
         :class:`~haizea.core.model.lifecycle.ImpossibleTransition` for a bug, nothing else.
         """
+        first_due = self._schedule.agenda.next_time() if self._whole_turns else None
+        self._decide(now, inputs)
+        decisions, touched = self._schedule.instant.close()
+        if not self._whole_turns:
+            return Turn(now, decisions)
+        return Turn(
+            now,
+            decisions,
+            self._records(touched.values()),
+            self.site_record(),
+            tuple(self.queue()),
+            self._others.known,
+            late_since=first_due if first_due is not None and first_due < now else None,
+        )
+
+    def _decide(self, now: int, inputs: Sequence[Input]) -> None:
         schedule, windows = self._schedule, self._schedule.window_table
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.begin_instant(now)
@@ -150,14 +168,14 @@ class Scheduler:
             self._queue.look()
             schedule.do_what_is_due()
         schedule.forget_past()
-        decisions, self._touched = schedule.instant.close()
-        return decisions
 
-    def records(self) -> list[LeaseRecord]:
-        """The leases that the last :meth:`handle` changed, as they are now, by id."""
+    def leases(self) -> list[LeaseRecord]:
+        """The leases that are not over, as they are now, by id. O(n log n)."""
+        return self._records(self._schedule.leases.values())
+
+    def _records(self, leases: Iterable[Lease]) -> list[LeaseRecord]:
         waiting = self._schedule.waiting
-        touched = self._touched
-        return [lease_record(touched[i], touched[i] in waiting) for i in sorted(touched)]
+        return [lease_record(x, x in waiting) for x in sorted(leases, key=lambda x: x.id)]
 
     def site_record(self) -> SiteRecord:
         """Return what is known of the hosts beside the leases on them."""
@@ -209,13 +227,6 @@ class Scheduler:
     def queue(self) -> list[int]:
         """The leases that wait, in the order of the queue. O(n)."""
         return [lease.id for lease in self._schedule.waiting]
-
-    def used_by_others(self) -> dict[int, Capacity]:
-        """Return the use by others than leases, as last told, of each host where they use anything.
-
-        It is no part of :meth:`site_record`: whoever sees it tells it again after a restart.
-        """
-        return self._others.known
 
     def check(self) -> None:
         """Assert every invariant of the schedule. Slow; for tests."""

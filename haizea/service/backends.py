@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,9 +49,7 @@ class Behind(Protocol):
     def attend(self, inbox: Inbox) -> None:
         """Hand requests of its own, if it has any, over to the inbox from now on."""
 
-    def observers(
-        self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
-    ) -> list[Observer]:
+    def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Return who else is to be told decisions. ``known`` are the leases that went on."""
 
     def start(self, directory: Path) -> None:
@@ -134,9 +132,7 @@ class WorldSide:
     def attend(self, inbox: Inbox) -> None:
         """Do nothing: there are no requests of its own."""
 
-    def observers(
-        self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
-    ) -> list[Observer]:
+    def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Nobody."""
         return []
 

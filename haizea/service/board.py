@@ -9,6 +9,7 @@ from haizea.core.model.hosts import Host, Site
 from haizea.core.model.maintenance import MaintenanceRecord
 from haizea.core.model.records import HostRecord, LeaseRecord
 from haizea.core.model.resources import Capacity
+from haizea.core.model.turn import Turn
 from haizea.core.placement.durations import Rates
 from haizea.service.outages import Outages
 from haizea.store import Saved
@@ -51,33 +52,26 @@ class Board:
         self.last_event = saved.last_event_id
         self._queue = tuple(queue)
 
-    def update(
-        self,
-        now: int,
-        decisions: Sequence[Decision],
-        records: Iterable[LeaseRecord],
-        queue: Sequence[int],
-        others: Mapping[int, Capacity],
-    ) -> None:
+    def note(self, turn: Turn) -> None:
         """Take notice of a turn."""
-        self.now = now
-        if decisions:
-            self.last_turn = now
-        for decision in decisions:
+        self.now = turn.now
+        if turn.decisions:
+            self.last_turn = turn.now
+        for decision in turn.decisions:
             if isinstance(decision, HostChanged):
                 self._change(decision)
             elif isinstance(decision, RatesChanged):
                 _, host_id, suspend, resume = decision
                 self._rates[host_id] = Rates(suspend, resume)
-        self.outages.update(decisions)
+        self.outages.update(turn.decisions)
         # After the hosts, so that whoever reads these first finds a host for each.
-        self.others = others
-        for record in records:
+        self.others = turn.used_by_others
+        for record in turn.records:
             if record.over:
                 self._leases.pop(record.id, None)
             else:
                 self._leases[record.id] = record
-        self._queue = tuple(queue)
+        self._queue = tuple(turn.queue)
 
     def _change(self, change: HostChanged) -> None:
         host, hosts = change.host, self.site.hosts

@@ -68,7 +68,6 @@ def serve(
             service = Service(config, store, paths, logger, new_store=new_store)
             exits.callback(service.close)
             service_log.follow(service.clock.now)
-            service.between_turns = lambda: _reread(config, service, service_log)
             ended.then(service.stop, service.read_again)
             if _lasts(config) and (news := claim_store(store, paths)):
                 logger.warning("%s", news)
@@ -84,7 +83,7 @@ def serve(
         tell_ready(f"at work{where}")
         ready(service.url)
         try:
-            service.run()
+            service.run(lambda: _reread(config, service, service_log))
         except (StoreError, WorldError, LeaseFailure) as error:
             logger.error("%s", error)
             return 1

@@ -90,9 +90,9 @@ class Expectations:
         if not waiting:
             return _NOTHING
         now = self._now()
-        scheduler = shadow(self._board, self._settings, self._policies, now, [*waiting.values()])
+        _, turn = shadow(self._board, self._settings, self._policies, now, [*waiting.values()])
         found: dict[int, int] = {}
-        for record in scheduler.records():
+        for record in turn.records:
             if record.id in waiting:
                 if record.expected is not None:
                     found[record.id] = record.expected

@@ -152,7 +152,8 @@ class Inbox:
 
     ``known`` finds the lease of an owner's idempotency key, and raises :class:`KeyReused`
     where that one's request had another digest. ``wake`` is called when there is something to
-    take.
+    take; ``answer_repeated`` answers a request that repeats an earlier one, with that one's lease.
+    ``upkeep`` takes what concerns maintenance.
     """
 
     def __init__(
@@ -161,6 +162,8 @@ class Inbox:
         next_lease_id: int,
         known: Callable[[str, str, str | None], int | None],
         wake: Callable[[], None],
+        answer_repeated: Callable[[Submission, int], None],
+        upkeep: UpkeepDesk,
     ) -> None:
         self._types = types
         self._next = next_lease_id
@@ -171,10 +174,9 @@ class Inbox:
         self._lines = _Lines()
         self._first: list[Input] = []
         self._closed = ""
-        #: Answers a request that repeats an earlier one, with that one's lease.
-        self.answer_repeated: Callable[[Submission, int], None] = _unanswered
+        self._answer_repeated = answer_repeated
         self.taken = Taken()
-        self.upkeep = UpkeepDesk()
+        self.upkeep = upkeep
 
     # --- any thread -------------------------------------------------------------------
 
@@ -269,12 +271,8 @@ class Inbox:
             return True
         if found is None:
             return False
-        self.answer_repeated(request, found)
+        self._answer_repeated(request, found)
         return True
-
-
-def _unanswered(request: Submission, lease_id: int) -> None:
-    raise AssertionError("somebody answers repeated requests")
 
 
 def _refuse(request: Errand, why: str) -> None:

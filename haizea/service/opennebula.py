@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -139,16 +139,14 @@ class OpenNebulaSide:
         record = decided.record
         self._opennebula.answered(asking, record, decided.repeated)
 
-    def observers(
-        self, records: Callable[[], Sequence[LeaseRecord]], known: Sequence[LeaseRecord]
-    ) -> list[Observer]:
+    def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Return the observer that tells the owners of VMs."""
 
         def host_name(index: int) -> str:
             return self._opennebula.hosts()[index].name
 
         actual = self._opennebula.actuals.of
-        observer = LeaseReports(self._reports, records, host_name, actual=actual)
+        observer = LeaseReports(self._reports, host_name, actual=actual)
         held = {name for record in known for name in record.request.names}
         over = [r for r in self._lately_over() if held.isdisjoint(r.request.names)]
         observer.begin(over)

@@ -12,6 +12,7 @@ from haizea.accounting.results import ResultsFile
 from haizea.config import Config, make_site
 from haizea.config.words import Mode
 from haizea.core.model.hosts import Site
+from haizea.core.model.turn import Turn
 from haizea.runtime import RunError
 from haizea.service.world import world_options
 from haizea.service_types import Event
@@ -77,7 +78,7 @@ def write_results(
     try:
         for time, events in groupby(_events(store), key=lambda event: event.time):
             decisions = [event.decision for event in events]
-            results.note(time, decisions)
+            results.note(Turn(time, decisions))
             count += len(decisions)
             progress(count)
             ended = max(ended, time)

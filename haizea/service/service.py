@@ -23,6 +23,7 @@ from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
+from haizea.service.answers import Answers
 from haizea.service.backends import Behind, open_backend
 from haizea.service.board import Board
 from haizea.service.drafts import parse_lease
@@ -30,11 +31,13 @@ from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox
 from haizea.service.manager import About, ServiceManager
+from haizea.service.offers import notice_seconds
 from haizea.service.paths import Paths
 from haizea.service.recovery import describe, site_problem
 from haizea.service.steadfast import Steadfast
 from haizea.service.trials import Trials
 from haizea.service.turns import Enacting, Stopped, Turns
+from haizea.service.upkeep import UpkeepDesk
 from haizea.service_types import Role
 from haizea.store import Saved, Store, StoreError
 
@@ -42,6 +45,10 @@ _PACE = "pace"
 
 #: How often leases that were kept long enough are looked for, in real seconds.
 _PRUNE_SECONDS = 3600.0
+
+
+def _nothing() -> None:
+    """Nothing is to be done."""
 
 
 class Service:
@@ -69,10 +76,8 @@ class Service:
         self._paths = paths
         self._logger = logger
         self._stopping = threading.Event()
-        self._failed = self._found = ""
+        self._found = ""
         self._reading_again = False
-        #: Called between two turns after :meth:`read_again`.
-        self.between_turns: Callable[[], None] = _nothing
         self._keep_seconds = config.service.keep_finished_seconds
         settings = scheduling_settings(config)
         pace = pace or _pace(store, config)
@@ -87,28 +92,26 @@ class Service:
         since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
         self._board = Board(site, since)
-        self._scheduler = self._going_on(saved, policies, since)
+        self._scheduler = self._going_on(saved, policies, since, pace.speed)
         saved = replace(saved, records=self._scheduler.sound)
         _check_site(config, site, saved)
         self._board.start(saved, self._scheduler.queue(), store.about_hosts())
         self._figures = Figures()
         first = max(saved.next_lease_id, self._behind.next_lease_id)
-        self._inbox = Inbox(site.types, first, store.lease_for_key, self.clock.interrupt)
-        self._inbox.upkeep.know(saved.site.maintenance)
+        answers = Answers(
+            self._board, store, self._figures, logger, settings.non_schedulable_seconds
+        )
+        upkeep = UpkeepDesk(self._scheduler.impact, saved.site.maintenance)
+        self._inbox = Inbox(
+            site.types, first, store.lease_for_key, self.clock.interrupt, answers.repeated, upkeep
+        )
         self._behind.attend(self._inbox)
         self._turns = Turns(
-            self._scheduler,
-            store,
-            self._board,
-            self._inbox,
-            self._figures,
-            logger,
-            settings=settings,
-            speed=pace.speed,
+            store, self._board, self._inbox, answers, self._figures, logger, settings=settings
         )
         self.manager = self._manager(self._about(now), policies, pace.speed)
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
-        self._observers = self._behind.observers(self._scheduler.records, saved.records)
+        self._observers = self._behind.observers(saved.records)
         self._recover(saved, now)
 
     def _manager(self, about: About, policies: Policies, speed: float) -> ServiceManager:
@@ -124,7 +127,7 @@ class Service:
             Trials(board, settings, policies, about.now, speed),
         )
 
-    def _going_on(self, saved: Saved, policies: Policies, since: int) -> Steadfast:
+    def _going_on(self, saved: Saved, policies: Policies, since: int, speed: float) -> Steadfast:
         """A scheduler of the site as the board has it, with what was saved."""
         config, settings = self._config, scheduling_settings(self._config)
 
@@ -132,7 +135,8 @@ class Service:
             mapper = mapper_of(config, policies)
             return Scheduler(self._board.site, settings, policies, start, mapper)
 
-        return Steadfast(make, self._store.load, saved, since, self._logger)
+        load, notice = self._store.load, notice_seconds(speed)
+        return Steadfast(make, load, saved, since, self._logger, notice)
 
     def _about(self, now: int) -> About:
         behind, clock = self._behind, self.clock
@@ -174,8 +178,8 @@ class Service:
         if self._server is not None:
             self._server.start()
 
-    def run(self) -> None:
-        """Run until it is stopped.
+    def run(self, between_turns: Callable[[], None] = _nothing) -> None:
+        """Run until it is stopped; ``between_turns`` is called there after :meth:`read_again`.
 
         Raises :class:`haizea.loop.SchedulerError` for a bug in the scheduler and
         :class:`haizea.store.StoreLost` where another manager took over. Raises
@@ -195,6 +199,7 @@ class Service:
                 self._inbox,
                 [self._turns, log, *self._observers],
                 lambda due: self._is_over(),
+                lambda: self._read_what_changed(between_turns),
             )
         except Stopped:
             self._logger.warning("what was decided last could not be kept, and is forgotten")
@@ -205,20 +210,24 @@ class Service:
             if self._server is not None:
                 self._server.stop()
             pruning.join(timeout=10)
-        if self._failed:
-            raise LeaseFailure(self._failed)
+        if self._ends_for_a_failure:
+            raise LeaseFailure(f"{self._turns.failure} (lease-failure-handling)")
 
-    def _is_over(self) -> bool:
-        """Tell whether it was asked to end; what was asked for in between is done now."""
-        self._turns.due = self._scheduler.next_wakeup()
+    def _read_what_changed(self, between_turns: Callable[[], None]) -> None:
         if self._reading_again:
             self._reading_again = False
-            self.between_turns()
-        failure = self._turns.failure
-        if failure and self._config.general.lease_failure_handling is not FailureHandling.CANCEL:
-            self._failed = f"{failure} (lease-failure-handling)"
+            between_turns()
+
+    @property
+    def _ends_for_a_failure(self) -> bool:
+        handling = self._config.general.lease_failure_handling
+        return bool(self._turns.failure) and handling is not FailureHandling.CANCEL
+
+    def _is_over(self) -> bool:
+        """Tell whether it is to end, as somebody asked for or for another reason."""
+        if self._stopping.is_set() or self._ends_for_a_failure:
             return True
-        return self._stopping.is_set() or self._behind.is_over(self._board.count)
+        return self._behind.is_over(self._board.count)
 
     def close(self) -> None:
         """Let go of clock and backend; the store is its owner's."""
@@ -246,10 +255,6 @@ class Service:
                 continue
             if gone:
                 self._logger.info("%d leases that are over were forgotten", gone)
-
-
-def _nothing() -> None:
-    """Nothing is to be done."""
 
 
 def _check_site(config: Config, site: Site, saved: Saved) -> None:

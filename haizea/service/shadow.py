@@ -8,6 +8,7 @@ from haizea.core.model.events import HostUsed
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Settings
+from haizea.core.model.turn import Turn
 from haizea.core.scheduler import Scheduler
 from haizea.core.snapshot import rates_records
 from haizea.service.board import Board
@@ -19,8 +20,8 @@ def shadow(
     policies: Policies,
     now: int,
     waiting: Sequence[LeaseRecord],
-) -> Scheduler:
-    """A scheduler that has done what was due ``now``: with all that is firm, and who waits."""
+) -> tuple[Scheduler, Turn]:
+    """A scheduler with all that is firm, and who waits, and its turn ``now``."""
     others = [r for r in board.leases() if r.plan is not None and r.plan.firm]
     used = [HostUsed(host, amount) for host, amount in board.others.items()]
     since = min([now, *(_latest_possible(record) for record in others)])
@@ -30,8 +31,7 @@ def shadow(
         hosts=hosts, rates=rates_records(board.all_rates()), maintenance=board.maintenance
     )
     scheduler.restore([*others, *waiting], known)
-    scheduler.handle(now, used)
-    return scheduler
+    return scheduler, scheduler.handle(now, used)
 
 
 def _latest_possible(record: LeaseRecord) -> int:

@@ -8,6 +8,7 @@ and set aside: they fail, with the reason, and all others go on.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,8 +26,10 @@ from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Impact, Maintenance
 from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.core.model.records import LeaseRecord, SiteRecord
-from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import Turn
 from haizea.core.scheduler import Scheduler
+from haizea.service.offers import offer_for
 from haizea.service.recovery import record_problem
 from haizea.service.use import use_of
 from haizea.store import Saved
@@ -38,6 +41,9 @@ SET_ASIDE = "set-aside"
 #: So many leases, or one of twenty, are set aside in a turn; with more, records are not to blame.
 _MOST_SET_ASIDE = 5
 
+#: So long may be looked for other times in a turn, for all its rejected requests together.
+_OFFER_SECONDS = 0.05
+
 _Candidate = LeaseRecord | LeaseSubmitted
 
 
@@ -47,7 +53,7 @@ class _Trial:
 
     went_on: Sequence[_Candidate]
     scheduler: Scheduler
-    decisions: list[Decision]
+    turn: Turn
 
 
 class Steadfast:
@@ -55,6 +61,8 @@ class Steadfast:
 
     ``make`` makes a scheduler of the site as it is known now, that begins at a moment.
     ``load`` finds what is kept later on. ``sound`` are the leases that went on, as it seems.
+    A start that is proposed in place of one that was rejected can be asked for until
+    ``notice_seconds`` s from then at least.
     """
 
     def __init__(
@@ -64,10 +72,12 @@ class Steadfast:
         saved: Saved,
         since: int,
         logger: logging.Logger,
+        notice_seconds: int = 0,
     ) -> None:
         self._make = make
         self._load = load
         self._logger = logger
+        self._notice_seconds = notice_seconds
         self._failure: Exception | None = None
         self._now = since
         self._used: dict[int, HostUsed] = {}
@@ -85,8 +95,8 @@ class Steadfast:
 
     # --- what the loop asks -----------------------------------------------------------
 
-    def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
-        """Handle inputs as the scheduler does.
+    def handle(self, now: int, inputs: Sequence[Input] = ()) -> Turn:
+        """Handle inputs as the scheduler does, and propose other starts for what is rejected.
 
         Raises what that raised where it fails without any lease, or with too many.
         """
@@ -94,38 +104,28 @@ class Steadfast:
         try:
             if self._failure is not None:
                 raise self._failure
-            decisions = self._scheduler.handle(now, inputs)
+            turn = self._scheduler.handle(now, inputs)
         except Exception as error:
             self._failure = error
-            decisions = self._made_anew(now, inputs, error)
+            turn = self._made_anew(now, inputs, error)
             self._failure = None
         self._used.update({i.host_id: i for i in inputs if isinstance(i, HostUsed)})
         left_out, self._left_out = self._left_out, []
         first = [d for record, why in left_out for d in self._set_aside(now, record, why)]
-        return first + decisions
+        return turn._replace(
+            decisions=first + turn.decisions,
+            records=[*self._over, *turn.records],
+            offers=self._offers(turn.records),
+        )
 
     def next_wakeup(self) -> int | None:
         """Return the scheduler's next wakeup; at once if it failed."""
         at_once = self._failure is not None or self._left_out
         return self._now if at_once else self._scheduler.next_wakeup()
 
-    # --- what others ask --------------------------------------------------------------
-
-    def records(self) -> list[LeaseRecord]:
-        """The leases that the last :meth:`handle` changed, as they are now."""
-        return self._over + self._scheduler.records()
-
-    def site_record(self) -> SiteRecord:
-        """Return the scheduler's record of the site."""
-        return self._scheduler.site_record()
-
     def queue(self) -> list[int]:
-        """The leases that wait, in order."""
+        """The leases that wait, in order, before the first turn."""
         return self._scheduler.queue()
-
-    def used_by_others(self) -> dict[int, Capacity]:
-        """Return what others than leases use of hosts, by host."""
-        return self._scheduler.used_by_others()
 
     def impact(self, window: Maintenance) -> Impact:
         """Return what a maintenance window would mean; a refusal where finding out fails."""
@@ -136,21 +136,24 @@ class Steadfast:
             self._failure = error
             return Impact(refusal=stated("what it would mean cannot be found out now; ask again"))
 
-    def offer(
-        self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int = 0
-    ) -> int | None:
-        """Return the scheduler's offer; none where it fails."""
-        try:
-            return self._scheduler.offer(request, enough, notice_seconds)
-        except Exception as error:
-            self._logger.exception("looking for another time failed, which is a bug in Haizea")
-            self._failure = error
-            return None
+    def _offers(self, records: Sequence[LeaseRecord]) -> dict[int, int]:
+        """Starts at which ARs would be accepted that were rejected now; none where it fails."""
+        until, found = time.monotonic() + _OFFER_SECONDS, dict[int, int]()
+        for record in records:
+            try:
+                offer = offer_for(self._scheduler, record, self._notice_seconds, until)
+            except Exception as error:
+                self._logger.exception("looking for another time failed, which is a bug in Haizea")
+                self._failure = error
+                break
+            if offer is not None:
+                found[record.id] = offer
+        return found
 
     # --- going on ---------------------------------------------------------------------
 
-    def _made_anew(self, now: int, inputs: Sequence[Input], error: Exception) -> list[Decision]:
-        """Go on with a new scheduler and all that lets it; what it decides."""
+    def _made_anew(self, now: int, inputs: Sequence[Input], error: Exception) -> Turn:
+        """Go on with a new scheduler and all that lets it; its turn."""
         self._logger.error(
             "the scheduler failed, which is a bug in Haizea: %s", _told(error), exc_info=error
         )
@@ -194,7 +197,7 @@ class Steadfast:
         decisions: list[Decision] = []
         for candidate, problem in failed:
             decisions += self._set_aside(now, candidate, _told(problem))
-        return decisions + trial.decisions
+        return trial.turn._replace(decisions=decisions + trial.turn.decisions)
 
     def _trial(
         self, now: int, inputs: Sequence[Input], saved: Saved, part: Sequence[_Candidate]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,15 +9,15 @@ from dataclasses import replace
 
 from haizea.api.manager import Busy, Decided, Draft
 from haizea.core.model.events import LeaseSubmitted
-from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
+from haizea.service.offers import notice_seconds, offer_for
 from haizea.service.shadow import shadow
-from haizea.service.turns import NOTICE_SECONDS, OTHER_TIME
 
 #: No lease has this number yet, nor will have soon.
 _NUMBER = 1 << 52
@@ -50,7 +49,7 @@ class Trials:
         self._settings = replace(settings, images=None)
         self._policies = policies
         self._now = now
-        self._notice_seconds = math.ceil(NOTICE_SECONDS * speed)
+        self._notice_seconds = notice_seconds(speed)
         self._busy = threading.Lock()
         self._rest_until = 0.0
 
@@ -74,7 +73,8 @@ class Trials:
         scheduler, record = self._asked(request, now, self._settings)
         place = expected = offer = None
         if record.state is State.REJECTED:
-            offer = self._offer(scheduler, record)
+            until = time.monotonic() + _OFFER_SECONDS
+            offer = offer_for(scheduler, record, self._notice_seconds, until)
         elif _NUMBER in scheduler.queue():
             place, expected = self._board.waiting + 1, record.expected
             if expected is None:
@@ -93,14 +93,6 @@ class Trials:
     ) -> tuple[Scheduler, LeaseRecord]:
         """A scheduler that was asked, and the lease then."""
         waiting = self._board.queue()[:_MOST_WAITING]
-        scheduler = shadow(self._board, settings, self._policies, now, waiting)
-        scheduler.handle(now, [LeaseSubmitted(request)])
-        return scheduler, next(r for r in scheduler.records() if r.id == request.id)
-
-    def _offer(self, scheduler: Scheduler, record: LeaseRecord) -> int | None:
-        if record.request.kind is not Kind.AR or record.code not in OTHER_TIME:
-            return None
-        until = time.monotonic() + _OFFER_SECONDS
-        return scheduler.offer(
-            record.request, lambda: time.monotonic() > until, self._notice_seconds
-        )
+        scheduler, _ = shadow(self._board, settings, self._policies, now, waiting)
+        turn = scheduler.handle(now, [LeaseSubmitted(request)])
+        return scheduler, next(r for r in turn.records if r.id == request.id)

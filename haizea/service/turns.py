@@ -7,12 +7,10 @@ everything waits until it can.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from haizea.api.manager import Decided, Unavailable
 from haizea.backends.base import Backend
 from haizea.core.model.events import (
     Decision,
@@ -21,26 +19,16 @@ from haizea.core.model.events import (
     RatesChanged,
     StateChanged,
 )
-from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
-from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Settings
-from haizea.service.alterations import answer_all
+from haizea.core.model.turn import Turn
+from haizea.service.answers import Answers
 from haizea.service.board import Board
 from haizea.service.figures import Figures
-from haizea.service.inbox import NOT_KEPT, Inbox, Submission
-from haizea.service.steadfast import Steadfast
+from haizea.service.inbox import Inbox
 from haizea.service.upkeep import changes_maintenance
-from haizea.store import Store, StoreError, StoreUnavailable, Turn
-
-#: For which rejections it helps to ask for another time.
-OTHER_TIME = {"no-room", "no-time", "promised", "image-late", "too-soon", "in-the-past"}
-
-#: So long, in real seconds, a proposed start can be asked for at least.
-NOTICE_SECONDS = 60
-
-#: So long may be looked for other times in a turn, for all its rejected requests together.
-_OFFER_SECONDS = 0.05
+from haizea.store import Store, StoreUnavailable
+from haizea.store import Turn as Changes
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
@@ -52,38 +40,31 @@ class Stopped(Exception):
 class Turns:
     """An observer that keeps each turn, updates the board and answers who waits.
 
-    ``settings`` are the scheduler's. So many seconds of its time as ``speed`` pass in a real one.
+    ``settings`` are the scheduler's.
     """
 
     def __init__(
         self,
-        scheduler: Steadfast,
         store: Store,
         board: Board,
         inbox: Inbox,
+        answers: Answers,
         figures: Figures,
         logger: logging.Logger,
         *,
         settings: Settings,
-        speed: float = 1.0,
     ) -> None:
-        self._scheduler = scheduler
         # What is planned for images is kept, too, where they are managed.
         self._images = settings.images is not None
-        self._ahead_seconds = settings.non_schedulable_seconds
-        self._notice_seconds = math.ceil(NOTICE_SECONDS * speed)
         self._store = store
         self._board = board
         self._inbox = inbox
+        self._answers = answers
         self._figures = figures
         self._logger = logger
-        #: When something of the plan was due, as it was before the present turn.
-        self.due: int | None = None
         self._stop = threading.Event()
         #: The first lease that failed, in words; empty if none has.
         self.failure = ""
-        inbox.answer_repeated = self._repeated
-        inbox.upkeep.weigh = scheduler.impact
         self._watchers: dict[int, Callable[[], None]] = {}
         self._serial = 0
 
@@ -102,55 +83,51 @@ class Turns:
 
         return end
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """Keep the turn, then tell everybody. Raises :class:`Stopped`."""
-        records = self._scheduler.records()
-        taken = self._inbox.taken
+        taken, decisions = self._inbox.taken, turn.decisions
         self._figures.turns += 1
-        if decisions or records:
+        if decisions or turn.records:
             changed = self._images or any(
                 isinstance(d, HostChanged | RatesChanged) or changes_maintenance(d)
                 for d in decisions
             )
-            turn = Turn(
-                now=now,
+            changes = Changes(
+                now=turn.now,
                 decisions=decisions,
-                records=records,
-                site=self._scheduler.site_record() if changed else None,
+                records=turn.records,
+                site=turn.site if changed else None,
                 keys=list(taken.by_key.values()),
             )
-            self._board.last_event = self._keep(turn)
-            if turn.site is not None:
-                self._board.maintenance = turn.site.maintenance
-            self._note_lateness(now)
-        others = self._scheduler.used_by_others()
-        self._board.update(now, decisions, records, self._scheduler.queue(), others)
+            self._board.last_event = self._keep(changes)
+            if changes.site is not None:
+                self._board.maintenance = changes.site.maintenance
+            self._note_lateness(turn)
+        self._board.note(turn)
         self._count(decisions)
         self._figures.turn_seconds.add(time.monotonic() - taken.began)
-        self._answer({record.id: record for record in records})
-        answer_all(taken.altered, decisions, self._board.lease)
-        taken.altered = []
+        self._answers.give(taken, turn)
         self._inbox.upkeep.answer(decisions)
         if decisions:
             for notify in list(self._watchers.values()):
                 notify()
 
-    def _note_lateness(self, now: int) -> None:
+    def _note_lateness(self, turn: Turn) -> None:
         """Keep that nobody was at work when something was due, whatever kept it from that."""
-        if self.due is None or self.due >= now:
+        if turn.late_since is None:
             return
         self._figures.late_turns += 1
         try:
-            self._store.note_start(self.due, now)
+            self._store.note_start(turn.late_since, turn.now)
         except StoreUnavailable as error:
             self._logger.warning("that it was late is not on record: %s", error)
 
-    def _keep(self, turn: Turn) -> int:
+    def _keep(self, changes: Changes) -> int:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             began = time.monotonic()
             try:
-                last_event = self._store.save(turn)
+                last_event = self._store.save(changes)
             except StoreUnavailable as error:
                 self._figures.store_retries += 1
                 if not self._figures.store_problem:
@@ -173,65 +150,6 @@ class Turns:
             counts[name] = counts.get(name, 0) + 1
             if isinstance(decision, StateChanged) and decision.new is State.FAILED:
                 self.failure = self.failure or f"lease {decision.lease_id} failed"
-
-    def _answer(self, records: dict[int, LeaseRecord]) -> None:
-        taken, until = self._inbox.taken, time.monotonic() + _OFFER_SECONDS
-        for lease_id, submission in taken.submitted.items():
-            self._decided(submission, records[lease_id], lambda: time.monotonic() > until)
-        for submission, lease_id in taken.repeated:
-            self._repeated(submission, lease_id)
-        for cancellation in taken.cancelled:
-            self._figures.cancelled += 1
-            lease_id = cancellation.lease_id
-            record = records.get(lease_id) or self._board.lease(lease_id)
-            if record is not None:
-                cancellation.answer.set_result(record)
-                continue
-            try:
-                cancellation.answer.set_result(self._store.lease(lease_id))
-            except StoreError as error:
-                self._logger.debug("what was cancelled is not told: %s", error)
-                cancellation.answer.set_exception(Unavailable(NOT_KEPT))
-        taken.submitted, taken.repeated, taken.cancelled = {}, [], []
-
-    def _decided(
-        self, submission: Submission, record: LeaseRecord, enough: Callable[[], bool]
-    ) -> None:
-        offer = None
-        request = record.request
-        if record.state is State.REJECTED:
-            self._figures.submitted["rejected"] += 1
-            if request.kind is Kind.AR and record.code in OTHER_TIME:
-                offer = self._scheduler.offer(request, enough, self._notice_seconds)
-        place = self._board.place(record.id)
-        if record.state is not State.REJECTED:
-            self._figures.submitted["accepted" if place is None else "queued"] += 1
-        submission.answer.set_result(
-            Decided(
-                record=record,
-                place=place,
-                expected=record.expected,
-                offer=offer,
-                offer_until=None if offer is None else offer - self._ahead_seconds,
-            )
-        )
-
-    def _repeated(self, submission: Submission, lease_id: int) -> None:
-        self._figures.submitted["repeated"] += 1
-        try:
-            record = self._board.lease(lease_id) or self._store.lease(lease_id)
-        except StoreError as error:
-            self._logger.debug("what was asked for again is not told: %s", error)
-            submission.answer.set_exception(Unavailable(NOT_KEPT))
-            return
-        if record is None:
-            gone = f"lease {lease_id}, which was asked for with this key, was forgotten since"
-            submission.answer.set_exception(Unavailable(gone))
-            return
-        place = self._board.place(lease_id)
-        submission.answer.set_result(
-            Decided(record=record, place=place, expected=record.expected, repeated=True)
-        )
 
 
 class Enacting:

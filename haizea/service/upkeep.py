@@ -46,23 +46,23 @@ class Ending:
 class UpkeepDesk:
     """Windows that are asked for; for the loop's thread alone.
 
-    ``weigh`` finds out what a window would mean.
+    ``weigh`` finds out what a window would mean; ``known`` are the windows that there are.
     """
 
-    def __init__(self) -> None:
-        self.weigh: Callable[[Maintenance], Impact] = _nobody
+    def __init__(
+        self,
+        weigh: Callable[[Maintenance], Impact],
+        known: Sequence[MaintenanceRecord] = (),
+    ) -> None:
+        self._weigh = weigh
         #: Requests of the present turn.
         self.taken: list[Wish | Ending] = []
-        self._next = 1
-
-    def know(self, windows: Sequence[MaintenanceRecord]) -> None:
-        """Give no window the number of one of these."""
-        self._next = max([self._next, *(record.window.id + 1 for record in windows)])
+        self._next = max((record.window.id for record in known), default=0) + 1
 
     def take(self, wish: Wish) -> list[Input]:
         """Take a wish, as an input; a mere question is answered at once."""
         if wish.preview:
-            impact = self.weigh(wish.window)
+            impact = self._weigh(wish.window)
             wish.answer.set_result(Upkept(window=wish.window, impact=impact))
             return []
         window = wish.window
@@ -93,7 +93,3 @@ def changes_maintenance(decision: Decision) -> bool:
     if isinstance(decision, OperationStarted | OperationEnded):
         return decision.purpose is OUTAGE
     return isinstance(decision, MaintenanceChanged)
-
-
-def _nobody(window: Maintenance) -> Impact:
-    raise AssertionError("somebody weighs windows")

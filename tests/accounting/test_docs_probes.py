@@ -12,6 +12,7 @@ from streams import SITE, T, suspended_for_an_ar
 from haizea.accounting import schema
 from haizea.accounting.probes import make_probes
 from haizea.accounting.results import ResultsFile
+from haizea.core.model.turn import Turn
 from haizea.plugins import PluginError
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,7 +27,7 @@ def fences(language: str) -> list[str]:
 def run(to: Path, probes: list[str]) -> sqlite3.Connection:
     results = ResultsFile(to, SITE, probes=make_probes(probes))
     for now, decisions in suspended_for_an_ar():
-        results.note(now, decisions)
+        results.note(Turn(now, decisions))
     results.finish("complete", T + 200)
     return sqlite3.connect(to)
 

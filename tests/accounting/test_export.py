@@ -20,13 +20,14 @@ from haizea.accounting.summary import duration, render, summarise
 from haizea.cli.commands import cli
 from haizea.core.model.hosts import Site
 from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.turn import Turn
 
 
 def write(to: Path, labels: dict[str, str], probes: list[str], site: Site = SITE) -> ResultsFile:
     results = ResultsFile(to, site, (), labels, "hand-made", probes=make_probes(probes))
     if site is SITE:
         for now, decisions in suspended_for_an_ar():
-            results.note(now, decisions)
+            results.note(Turn(now, decisions))
     results.finish("complete", T + 200)
     return results
 

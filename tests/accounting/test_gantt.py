@@ -18,6 +18,7 @@ from haizea.cli.commands import cli
 from haizea.core.model.events import Decision, OperationEnded, Purpose
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.turn import Turn
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -27,7 +28,7 @@ def write(
 ) -> Path:
     results = ResultsFile(to, site, workload=workload, start=T)
     for now, decisions in stream:
-        results.note(now, decisions)
+        results.note(Turn(now, decisions))
     results.finish("complete", end)
     return to
 

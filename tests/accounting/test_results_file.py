@@ -28,6 +28,7 @@ from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lifecycle import State as S
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.turn import Turn
 
 ALL_PROBES = ["ar", "best-effort", "immediate", "cpu-utilization", "disk-usage"]
 
@@ -49,7 +50,7 @@ def write(
         probes=make_probes(probes or []),
     )
     for now, decisions in stream:
-        results.note(now, decisions)
+        results.note(Turn(now, decisions))
     results.finish(status, end)
     return to
 
@@ -342,7 +343,7 @@ def test_the_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     to = tmp_path / "r.db"
     results = ResultsFile(to, SITE)
     for now, decisions in suspended_for_an_ar():
-        results.note(now, decisions)
+        results.note(Turn(now, decisions))
     assert not to.exists()
     results.finish("complete", T + 200)
     assert os.listdir(tmp_path) == ["r.db"]
@@ -352,7 +353,7 @@ def test_results_replace_older_ones_only_when_the_run_is_over(tmp_path: Path) ->
     to = write(tmp_path / "r.db", suspended_for_an_ar(), T + 200)
     before = to.read_bytes()
     results = ResultsFile(to, SITE)
-    results.note(T, suspended_for_an_ar()[0][1])
+    results.note(Turn(T, suspended_for_an_ar()[0][1]))
     assert to.read_bytes() == before
     results.discard()
     assert os.listdir(tmp_path) == ["r.db"]
@@ -414,5 +415,5 @@ def test_a_probe_that_fails_is_named(tmp_path: Path) -> None:
     results = ResultsFile(tmp_path / "r.db", SITE, probes=[Broken()])
     change = StateChanged(T, 1, S.NEW, S.PENDING)
     with pytest.raises(ResultsError, match=f"the probe Broken failed at {T}: KeyError: 'x'"):
-        results.note(T, [LeaseAccepted(T, best_effort(1, T)), change])
+        results.note(Turn(T, [LeaseAccepted(T, best_effort(1, T)), change]))
     results.discard()

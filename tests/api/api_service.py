@@ -182,11 +182,11 @@ class SmallManager:
             if not taken and not inputs and (due is None or due > now):
                 return
             inputs += [asked for asked, _ in taken]
-            decisions = self._scheduler.handle(now, inputs)
-            for record in self._scheduler.records():
+            turn = self._scheduler.handle(now, inputs)
+            for record in turn.records:
                 self._records[record.id] = record
-            self._queue = self._scheduler.queue()
-            for decision in decisions:
+            self._queue = list(turn.queue)
+            for decision in turn.decisions:
                 self._events.append(self._event(now, decision))
             answers = [(answer, self._answer(asked)) for asked, answer in taken]
             watchers = list(self._watchers)

@@ -50,6 +50,6 @@ def played(made: Scheduler, until: int) -> list[Decision]:
     """Whatever is due up to a moment."""
     found: list[Decision] = []
     while (due := made.next_wakeup()) is not None and due <= until:
-        found += made.handle(due)
+        found += made.handle(due).decisions
         made.check()
     return found

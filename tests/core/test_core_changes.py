@@ -58,7 +58,7 @@ def ran(decisions: Sequence[Decision], lease_id: int) -> list[tuple[int, int]]:
 def change(made: Scheduler, now: int, old: LeaseRequest, **terms: object) -> list[Decision]:
     asked = replace(old, **terms)  # type: ignore[arg-type]
     played(made, now)
-    found = made.handle(now, [LeaseChanged(old.id, asked)])
+    found = made.handle(now, [LeaseChanged(old.id, asked)]).decisions
     made.check()
     return found
 
@@ -78,7 +78,7 @@ def test_an_extension_has_others_go_elsewhere_and_never_costs_a_reservation() ->
     made.handle(0, [LeaseSubmitted(first)])
     made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 150))])
     assert told(change(made, 10, first, duration=400)) == ["granted"]
-    assert told(made.handle(20, [LeaseSubmitted(lease(3, Kind.AR, 500, nodes=2))])) == []
+    assert told(made.handle(20, [LeaseSubmitted(lease(3, Kind.AR, 500, nodes=2))]).decisions) == []
     refused = change(made, 30, replace(first, duration=400), duration=600)
     assert told(refused) == [
         "its hosts are promised between @400 and @600 to others that cannot go elsewhere (500)"
@@ -153,7 +153,7 @@ def test_a_change_of_what_was_changed_or_is_over_is_refused() -> None:
     longer = replace(first, duration=200)
     played(made, 4)
     found = made.handle(5, [LeaseChanged(1, longer, first), LeaseChanged(1, first, first)])
-    assert told(found) == ["granted", "it was changed meanwhile: look at it again (None)"]
+    assert told(found.decisions) == ["granted", "it was changed meanwhile: look at it again (None)"]
     made.handle(6, [LeaseCancelled(1)])
     assert told(change(made, 7, longer, duration=300)) == ["it is over (None)"]
 
@@ -191,7 +191,7 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
     for after, changes, which, (kind, ahead, duration, count, cpu, preemptible) in script:
         now += after
         decisions += played(made, now)
-        decisions += made.handle(now)
+        decisions += made.handle(now).decisions
         if changes and which in requests:
             old = requests[which]
             asked = replace(
@@ -203,13 +203,13 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
             )
             if cpu == 200:
                 asked = replace(old, duration=duration)
-            queue = made.queue()
-            found = made.handle(now, [LeaseChanged(which, asked)])
-            if isinstance(found[0], ChangeRefused):
-                assert (len(found), made.records(), made.queue()) == (1, [], queue)
+            before = made.leases(), made.queue()
+            turn = made.handle(now, [LeaseChanged(which, asked)])
+            if isinstance(turn.decisions[0], ChangeRefused):
+                assert len(turn.decisions) == 1
+                assert (made.leases(), made.queue()) == before
             else:
                 requests[which] = asked
-            decisions += found
         else:
             number = len(requests) + 1
             start = now + ahead if kind is Kind.AR else None
@@ -218,8 +218,9 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
                 preemptible=preemptible,
             )  # fmt: skip
             requests[number] = asked
-            decisions += made.handle(now, [LeaseSubmitted(asked)])
-        records |= {record.id: record for record in made.records()}
+            turn = made.handle(now, [LeaseSubmitted(asked)])
+        decisions += turn.decisions
+        records |= {record.id: record for record in turn.records}
         made.check()
     decisions += played(made, 10_000)
     assert not made.queue()

@@ -84,10 +84,10 @@ def states(decisions: list[Decision], lease_id: int) -> list[State]:
 def test_a_reservation_leaves_a_host_that_is_drained() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
-    decisions = made.handle(10, [HostDrained(0, "repairs")])
+    decisions = made.handle(10, [HostDrained(0, "repairs")]).decisions
     assert told(decisions) == [(1, 50, f"{WHY}; other hosts were found")]
-    assert [(r.id, r.plan and r.plan.hosts) for r in made.records()] == [(1, (1,))]
-    assert runs(made.handle(50)) == [(1, 50, (1,))]
+    assert [(r.id, r.plan and r.plan.hosts) for r in made.leases()] == [(1, (1,))]
+    assert runs(made.handle(50).decisions) == [(1, 50, (1,))]
     made.check()
 
 
@@ -95,40 +95,40 @@ def test_all_nodes_find_hosts_together() -> None:
     made = scheduler(5)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50, nodes=2))])
     made.handle(10, [HostDrained(0), HostDrained(1), HostDrained(2)])
-    assert runs(made.handle(50)) == [(1, 50, (3, 4))]
+    assert runs(made.handle(50).decisions) == [(1, 50, (3, 4))]
     made.check()
 
 
 def test_where_nothing_else_fits_it_stays_and_says_why_until_the_host_is_back() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
-    decisions = made.handle(10, [HostDrained(0, "repairs")])
+    decisions = made.handle(10, [HostDrained(0, "repairs")]).decisions
     assert told(decisions) == [(1, 50, f"{WHY}; no others are free yet")]
-    assert [(r.state, in_words(r.reason)) for r in made.records()] == [
+    assert [(r.state, in_words(r.reason)) for r in made.leases()] == [
         (State.SCHEDULED, f"{WHY}; no others are free yet")
     ]
-    assert told(made.handle(20, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT))])) == []
-    assert told(made.handle(30, [HostRestored(0)]))[:1] == [(1, 50, AT_50)]
-    assert (1, 50, (0,)) in runs(made.handle(50))
+    assert told(made.handle(20, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT))]).decisions) == []
+    assert told(made.handle(30, [HostRestored(0)]).decisions)[:1] == [(1, 50, AT_50)]
+    assert (1, 50, (0,)) in runs(made.handle(50).decisions)
     made.check()
 
 
 def test_what_comes_free_elsewhere_is_taken() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
-    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50))])
-    busy = 0 if [r for r in made.records() if r.plan and r.plan.hosts == (1,)] else 1
-    decisions = made.handle(10, [HostDrained(1 - busy, "repairs")])
+    turn = made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50))])
+    busy = 0 if [r for r in turn.records if r.plan and r.plan.hosts == (1,)] else 1
+    decisions = made.handle(10, [HostDrained(1 - busy, "repairs")]).decisions
     assert told(decisions) == [
         (2, 50, f"host-{2 - busy} takes nothing new: repairs; no others are free yet")
     ]
     # Somebody who waits for that host comes after the reservation.
     made.handle(15, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT))])
-    decisions = made.handle(20, [LeaseCancelled(1)])
+    decisions = made.handle(20, [LeaseCancelled(1)]).decisions
     assert [t[2] for t in told(decisions) if t[0] == 2] == [
         f"host-{2 - busy} takes nothing new: repairs; other hosts were found"
     ]
-    assert runs(made.handle(50)) == [(2, 50, (busy,))]
+    assert runs(made.handle(50).decisions) == [(2, 50, (busy,))]
     made.check()
 
 
@@ -136,16 +136,16 @@ def test_it_may_preempt_where_it_goes() -> None:
     made = scheduler(2, Settings(suspension=Suspension.NONE))
     made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, preemptible=True))])
     made.handle(1, [LeaseSubmitted(lease(2, Kind.AR, 50))])
-    decisions = made.handle(10, [HostDrained(1)])
+    decisions = made.handle(10, [HostDrained(1)]).decisions
     assert states(decisions, 1)[:1] == [State.QUEUED]
-    assert runs(made.handle(50)) == [(2, 50, (0,))]
+    assert runs(made.handle(50).decisions) == [(2, 50, (0,))]
     made.check()
 
 
 def test_one_that_is_due_in_that_moment_starts_elsewhere() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
-    assert runs(made.handle(50, [HostDrained(0)])) == [(1, 50, (1,))]
+    assert runs(made.handle(50, [HostDrained(0)]).decisions) == [(1, 50, (1,))]
     made.check()
 
 
@@ -153,8 +153,8 @@ def test_one_whose_host_is_drained_for_good_starts_there() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
     made.handle(10, [HostDrained(0)])
-    assert runs(made.handle(50)) == [(1, 50, (0,))]
-    assert states(made.handle(150), 1) == [State.DONE]
+    assert runs(made.handle(50).decisions) == [(1, 50, (0,))]
+    assert states(made.handle(150).decisions, 1) == [State.DONE]
 
 
 def test_what_runs_there_stays() -> None:
@@ -163,7 +163,7 @@ def test_what_runs_there_stays() -> None:
         0, [LeaseSubmitted(lease(1, Kind.AR, 50)), LeaseSubmitted(lease(2, Kind.BEST_EFFORT))]
     )
     made.handle(50)
-    decisions = made.handle(60, [HostDrained(0), HostDrained(1)])
+    decisions = made.handle(60, [HostDrained(0), HostDrained(1)]).decisions
     assert runs(decisions) == []
     assert states(decisions, 1) == states(decisions, 2) == []
     made.check()
@@ -176,12 +176,12 @@ def test_what_waits_is_not_promised_it_any_more(backfilling: Backfilling) -> Non
         0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE)), LeaseSubmitted(lease(2, Kind.AR, 50))]
     )
     made.handle(0, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT))])
-    before = {r.id: r for r in made.records()}[3]
+    before = {r.id: r for r in made.leases()}[3]
     assert before.expected == 100
     made.handle(10, [HostDrained(0)])
     found: list[tuple[int, int, tuple[int, ...]]] = []
     for moment in (50, 100, 150, 200):
-        found += runs(made.handle(moment))
+        found += runs(made.handle(moment).decisions)
     assert (3, 150, (1,)) in found
     made.check()
 
@@ -228,9 +228,9 @@ def test_no_reservation_stays_on_a_drained_host_beside_room(
         }
         drained |= {number} if what == "drain" else set()
         drained -= {number} if what == "restore" else set()
-        made.handle(now, [inputs[what]])
+        turn = made.handle(now, [inputs[what]])
         made.check()
-        known |= {record.id: record for record in made.records()}
+        known |= {record.id: record for record in turn.records}
         planned = [r for r in known.values() if r.plan is not None and not r.over]
         for one, other in itertools.combinations(planned, 2):
             assert not overlap(one, other) or not set(plan(one).hosts) & set(plan(other).hosts)

@@ -35,7 +35,7 @@ def test_an_end_that_is_heard_of_late_is_not_early(heard: int, code: str) -> Non
     nodes = (NodeSet(1, (100, 1024)),)
     request = LeaseRequest(id=1, submitted=0, kind=Kind.BEST_EFFORT, nodes=nodes, duration=100)
     scheduler.handle(0, [LeaseSubmitted(request)])
-    decisions = scheduler.handle(heard, [LeaseEnded(1)])
+    decisions = scheduler.handle(heard, [LeaseEnded(1)]).decisions
     (done,) = [d for d in decisions if isinstance(d, StateChanged)]
     assert (done.new, done.code, done.time) == (State.DONE, code, heard)
 
@@ -49,7 +49,7 @@ def test_hosts_are_free_when_vms_have_shut_down(kind: Kind) -> None:
     following = LeaseRequest(id=2, submitted=0, kind=Kind.BEST_EFFORT, nodes=nodes, duration=100)
     scheduler.handle(0, [LeaseSubmitted(first), LeaseSubmitted(following)])
     scheduler.handle(70)
-    decisions = scheduler.handle(72, [LeaseEnded(1)])
+    decisions = scheduler.handle(72, [LeaseEnded(1)]).decisions
     changes = [d for d in decisions if isinstance(d, StateChanged)]
     assert (changes[0].lease_id, changes[0].new) == (1, State.DONE)
     assert in_words(changes[0].reason) == "its duration is over, and its VMs have shut down"
@@ -115,9 +115,9 @@ def test_an_overrun_makes_a_late_reservation_wait_that_was_to_begin_before() -> 
         kept(3, State.SCHEDULED, (60, 768), (run, 28, 161)),
         kept(4, State.SCHEDULED, (60, 768), (run, 230, 260)),
     )
-    decisions = scheduler.handle(86, [OperationDelayed(1, resume, 54)])
+    decisions = scheduler.handle(86, [OperationDelayed(1, resume, 54)]).decisions
     scheduler.check()
-    records = {record.id: record for record in scheduler.records()}
+    records = {record.id: record for record in scheduler.leases()}
     assert [records[i].state for i in (1, 2, 3)] == ["Active", "Suspending", "Scheduled"]
     assert records[4].plan is not None
     assert records[4].plan.phases[0].start == 230, "what is not in the way keeps its time"
@@ -127,8 +127,10 @@ def test_an_overrun_makes_a_late_reservation_wait_that_was_to_begin_before() -> 
     assert (in_words(records[3].reason), records[3].expected) == (because, 94), (
         "what its owner reads"
     )
-    assert not scheduler.handle(93)
-    started = {d.lease_id for d in scheduler.handle(94) if isinstance(d, OperationStarted)}
+    assert not scheduler.handle(93).decisions
+    started = {
+        d.lease_id for d in scheduler.handle(94).decisions if isinstance(d, OperationStarted)
+    }
     assert started == {3}
 
 
@@ -143,12 +145,11 @@ def test_an_immediate_lease_that_could_not_begin_begins_soon_and_says_why_or_fai
     request = LeaseRequest(id=1, submitted=10, kind=Kind.IMMEDIATE, nodes=nodes, duration=100)
     accepting = Scheduler(site, Settings(), make_policies(), 0)
     accepting.handle(10, [LeaseSubmitted(request)])
-    (accepted,) = accepting.records()
+    (accepted,) = accepting.leases()
     assert accepted.state is State.SCHEDULED, "it begins in the next turn of that moment"
     scheduler = Scheduler(site, Settings(), make_policies(), 10)
     scheduler.restore([accepted], SiteRecord())
-    scheduler.handle(10 + late)
-    (record,) = scheduler.records()
+    (record,) = scheduler.handle(10 + late).records
     assert record.state is state
     assert "Haizea was not at work then" in in_words(record.reason)
     assert record.code == ("late" if state is State.ACTIVE else "failure")
@@ -164,7 +165,7 @@ def test_starts_that_were_not_tried_do_not_count_as_failures(tried: bool, state:
     last = State.ACTIVE
     for now in range(10, 70, 10):
         failed = OperationFailed(1, Purpose.RUN, "nobody was there", tried)
-        decisions = scheduler.handle(now, [failed])
+        decisions = scheduler.handle(now, [failed]).decisions
         changes = [d.new for d in decisions if isinstance(d, StateChanged)]
         last = next((new for new in changes if new in (State.QUEUED, State.FAILED)), last)
     assert last is state

@@ -53,7 +53,7 @@ def play(made: Scheduler, until: int) -> list[Decision]:
     """Do all that is planned before ``until``."""
     decisions: list[Decision] = []
     while (moment := made.next_wakeup()) is not None and moment <= until:
-        decisions += made.handle(moment)
+        decisions += made.handle(moment).decisions
         made.check()
     return decisions
 
@@ -74,7 +74,7 @@ def test_time_that_vms_took_to_start_is_not_of_the_duration(kind: Kind) -> None:
 def test_the_same_told_again_after_a_restart_changes_nothing() -> None:
     made = scheduler(lease(1, Kind.BEST_EFFORT))
     made.handle(20, [RunDelayed(1, 20)])
-    records = made.records()
+    records = made.leases()
     again = Scheduler(SITE, Settings(), make_policies(), 30)
     again.restore(records, SiteRecord())
     again.handle(30, [RunDelayed(1, 20)])
@@ -136,7 +136,7 @@ def test_one_that_may_be_saved_makes_way_and_has_its_whole_time_afterwards() -> 
 
 def test_one_whose_vms_never_ran_before_a_promise_begins_anew() -> None:
     made = scheduler(lease(1, Kind.BEST_EFFORT), lease(2, Kind.AR, 60))
-    decisions = made.handle(60, [RunDelayed(1, 61)]) + play(made, 500)
+    decisions = made.handle(60, [RunDelayed(1, 61)]).decisions + play(made, 500)
     assert (60, State.QUEUED) in changes(decisions, 1)
     assert (60, State.ACTIVE) in changes(decisions, 2)
     assert changes(decisions, 1)[-1] == (180, State.DONE)
@@ -146,9 +146,9 @@ def test_one_that_is_saved_before_its_vms_ran_has_its_whole_time_before_it() -> 
     made = scheduler(
         lease(2, Kind.AR, 40), lease(1, Kind.BEST_EFFORT, preemptible=True), settings=SAVES
     )
-    assert changes(made.handle(35), 1) == [(35, State.SUSPENDING)]
+    assert changes(made.handle(35).decisions, 1) == [(35, State.SUSPENDING)]
     made.handle(36, [RunDelayed(1, 35)])
-    assert made.records()[0].remaining == 60
+    assert made.leases()[0].remaining == 60
     decisions = play(made, 500)
     runs = [
         (d.time, d.end)

@@ -74,7 +74,7 @@ def run(made: Scheduler, told: dict[int, list[Input]], until: int = 3000) -> lis
         due = min([m for m in (made.next_wakeup(), *told) if m is not None], default=until)
         if due >= until:
             return decisions
-        decisions += made.handle(due, told.pop(due, []))
+        decisions += made.handle(due, told.pop(due, [])).decisions
         made.check()
 
 
@@ -142,9 +142,9 @@ def test_what_was_learned_can_be_forgotten() -> None:
 def test_a_change_is_said_once() -> None:
     made = scheduler()
     news = [HostRates(0, 32.0, None)]
-    assert made.handle(5, news) == [RatesChanged(5, 0, 32.0, None)]
-    assert made.handle(6, news) == []
-    assert made.handle(7, [HostRates(0)]) == [RatesChanged(7, 0, None, None)]
+    assert made.handle(5, news).decisions == [RatesChanged(5, 0, 32.0, None)]
+    assert made.handle(6, news).decisions == []
+    assert made.handle(7, [HostRates(0)]).decisions == [RatesChanged(7, 0, None, None)]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_lease_that_is_to_be_suspended_anyway_is_not_dropped_for_a_faster_host
 def test_a_restart_knows_them() -> None:
     made = scheduler()
     made.handle(0, [best_effort(1), HostRates(0, 32.0, 64.0)])
-    site, records = made.site_record(), made.records()
+    site, records = made.site_record(), made.leases()
     assert site.rates == (RatesRecord(host=0, suspend_mb_s=32.0, resume_mb_s=64.0),)
     again = scheduler()
     again.restore(records, site)

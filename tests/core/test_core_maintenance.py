@@ -74,7 +74,9 @@ def runs(decisions: Sequence[Decision]) -> list[tuple[int, int, tuple[int, ...]]
 
 def test_the_outage_is_on_record_from_start_to_end() -> None:
     made = scheduler(2)
-    assert told(made.handle(0, [MaintenanceAsked(window(50, 80))])) == [("planned", "new disks")]
+    assert told(made.handle(0, [MaintenanceAsked(window(50, 80))]).decisions) == [
+        ("planned", "new disks")
+    ]
     decisions = played(made, 100)
     assert told(decisions) == [("begun", "new disks"), ("over", "")]
     outages = [d for d in decisions if isinstance(d, OperationEnded)]
@@ -94,9 +96,9 @@ def test_what_waits_is_planned_around_it() -> None:
 def test_a_reservation_gets_other_hosts() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 60))])
-    host = made.records()[0].plan
+    host = made.leases()[0].plan
     assert host is not None
-    decisions = made.handle(0, [MaintenanceAsked(window(50, 80, host.hosts))])
+    decisions = made.handle(0, [MaintenanceAsked(window(50, 80, host.hosts))]).decisions
     assert told(decisions) == [("planned", "new disks")]
     assert runs(played(made, 60)) == [(1, 60, (1 - host.hosts[0],))]
 
@@ -106,9 +108,13 @@ def test_it_is_refused_with_who_is_in_the_way() -> None:
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
     made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 200))])
     said = "lease 1 has host-1 until @100, and nothing else is free for it"
-    assert told(made.handle(10, [MaintenanceAsked(window(50, 150))])) == [("refused", said)]
+    assert told(made.handle(10, [MaintenanceAsked(window(50, 150))]).decisions) == [
+        ("refused", said)
+    ]
     said = "lease 2 has host-1 until @300, and nothing else is free for it"
-    assert told(made.handle(10, [MaintenanceAsked(window(150, 250))])) == [("refused", said)]
+    assert told(made.handle(10, [MaintenanceAsked(window(150, 250))]).decisions) == [
+        ("refused", said)
+    ]
     assert in_words(made.impact(window(150, 250)).refusal, at) == said
     assert made.site_record().maintenance == ()
 
@@ -129,7 +135,7 @@ def test_it_is_refused_with_who_is_in_the_way() -> None:
 def test_a_window_that_makes_no_sense_is_refused(asked: Maintenance, said: str) -> None:
     made = scheduler(1)
     made.handle(0, [MaintenanceAsked(window(50, 80))])
-    assert told(made.handle(10, [MaintenanceAsked(asked)])) == [("refused", said)]
+    assert told(made.handle(10, [MaintenanceAsked(asked)]).decisions) == [("refused", said)]
 
 
 def test_what_runs_is_suspended_in_time() -> None:
@@ -154,14 +160,14 @@ def test_what_may_stay_keeps_its_host_and_nothing_new_comes() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, cpu=100))])
     made.handle(0, [MaintenanceAsked(window(0, None, leases=Leaving.STAY))])
-    assert states(made.handle(10, [LeaseSubmitted(lease(2, Kind.IMMEDIATE, cpu=100))]), 2)[-1] is (
-        State.REJECTED
-    )
+    assert states(
+        made.handle(10, [LeaseSubmitted(lease(2, Kind.IMMEDIATE, cpu=100))]).decisions, 2
+    )[-1] is (State.REJECTED)
     made.handle(10, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT, cpu=100))])
     decisions = played(made, 1000)
     begun = [d for d in decisions if isinstance(d, OperationStarted)]
     assert [(d.purpose, d.time, d.hosts) for d in begun] == [(Purpose.OUTAGE, 100, (0,))]
-    assert runs(made.handle(1000, [MaintenanceEnded(1)])) == [(3, 1000, (0,))]
+    assert runs(made.handle(1000, [MaintenanceEnded(1)]).decisions) == [(3, 1000, (0,))]
 
 
 def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
@@ -171,7 +177,7 @@ def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
     asked = window(50, 500, leases=Leaving.END)
     impact = made.impact(asked)
     assert [(x.lease_id, x.stuck) for x in impact.leases] == [(1, True)]
-    decisions = made.handle(1, [MaintenanceAsked(asked)]) + played(made, 60)
+    decisions = made.handle(1, [MaintenanceAsked(asked)]).decisions + played(made, 60)
     assert (1, 50, (1,)) in runs(decisions)
     assert states(decisions, 1)[-1] is State.ACTIVE
 
@@ -183,7 +189,7 @@ def test_a_window_is_changed_and_ended() -> None:
     made.handle(55, [MaintenanceAsked(window(50, 120))])
     made.handle(60, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT))])
     assert runs(played(made, 110)) == []
-    decisions = made.handle(110, [MaintenanceEnded(1)])
+    decisions = made.handle(110, [MaintenanceEnded(1)]).decisions
     assert [d for d in decisions if isinstance(d, OperationEnded)] == [
         OperationEnded(0, Purpose.OUTAGE, 50, 110, ((0, HOST),))
     ]
@@ -195,7 +201,7 @@ def test_a_lease_that_leaves_late_is_waited_for() -> None:
     made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, duration=300, preemptible=True))])
     made.handle(1, [MaintenanceAsked(window(100, 150))])
     played(made, 68)
-    decisions = made.handle(90, [OperationDelayed(1, Purpose.SUSPEND, 120)])
+    decisions = made.handle(90, [OperationDelayed(1, Purpose.SUSPEND, 120)]).decisions
     decisions += played(made, 149)
     assert [(d.time, d.hosts) for d in decisions if isinstance(d, OperationStarted)] == [
         (120, (0,))
@@ -211,7 +217,9 @@ def test_others_than_leases_may_stay() -> None:
     made.handle(70, [HostUsed(0, (0, 0))])
     made.check()
     assert (
-        states(made.handle(71, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]), 1)[-1]
+        states(made.handle(71, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]).decisions, 1)[
+            -1
+        ]
         is State.REJECTED
     )
 
@@ -225,9 +233,9 @@ def test_a_restart_goes_on_with_it() -> None:
     again = scheduler(2, now=60)
     again.restore([], made.site_record())
     assert again.site_record() == made.site_record()
-    assert states(again.handle(60, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]), 1)[-1] is (
-        State.REJECTED
-    )
+    assert states(
+        again.handle(60, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, nodes=2))]).decisions, 1
+    )[-1] is (State.REJECTED)
     ended = [d for d in played(again, 100) if isinstance(d, OperationEnded)]
     assert [(d.start, d.end) for d in ended] == [(50, 80), (90, 95)]
 
@@ -283,7 +291,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
 
 
 def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, LeaseRecord]:
-    return known | {record.id: record for record in made.records()}
+    return known | {record.id: record for record in made.leases()}
 
 
 @tries(150)
@@ -301,20 +309,21 @@ def test_hosts_in_maintenance_are_empty(
         now += step.after
         decisions += played(made, now - 1)
         if isinstance(step.event, MaintenanceAsked):
-            decisions += made.handle(now)
+            decisions += made.handle(now).decisions
             before = made.site_record()
             impact = made.impact(step.event.window)
             made.check()
             assert made.site_record() == before
-            found = made.handle(now, [step.event])
+            turn = made.handle(now, [step.event])
+            found = turn.decisions
             status = next(d.status for d in found if isinstance(d, MaintenanceChanged))
             assert (status == "refused") == bool(impact.refusal)
             if status == "refused":
-                assert not made.records()
+                assert not turn.records
                 assert made.site_record() == before
             decisions += found
         else:
-            decisions += made.handle(now, [step.event])
+            decisions += made.handle(now, [step.event]).decisions
         made.check()
     decisions += played(made, 10_000)
     check_by_the_second(decisions)

@@ -70,13 +70,13 @@ def test_giving_back_any_one_would_leave_too_little(
     site = Site(ResourceTypes(), tuple(Host(i, f"h{i}", c) for i, c in enumerate(capacities)))
     policies = make_policies(preemption="ar-preempts-everything")
     scheduler = Scheduler(site, Settings(), policies, 0)
-    before = scheduler.handle(0, [LeaseSubmitted(r) for r in queue])
+    before = scheduler.handle(0, [LeaseSubmitted(r) for r in queue]).decisions
     hosts = {d.lease_id: d.hosts for d in before if isinstance(d, OperationStarted)}
     held = {r.id: r for r in queue if r.id in hosts and (r.duration or 0) > start}
     reservation = LeaseRequest(
         id=99, submitted=0, kind=Kind.AR, nodes=(NodeSet(count, size),), duration=50, start=start
     )
-    after = scheduler.handle(0, [LeaseSubmitted(reservation)])
+    after = scheduler.handle(0, [LeaseSubmitted(reservation)]).decisions
     scheduler.check()
     victims = sent_back(after)
     assert victims <= {i for i, r in held.items() if r.preemptible}
@@ -142,65 +142,67 @@ def changes(decisions: list[Decision], lease_id: int) -> list[tuple[int, State, 
 @pytest.mark.parametrize("suspension", [Suspension.ALL, Suspension.NONE])
 def test_what_is_not_worth_saving_runs_on_until_it_must_go(suspension: Suspension) -> None:
     scheduler = running(suspension, run_on=True)
-    assert not changes(scheduler.handle(5, [LeaseSubmitted(reservation(25))]), 1)
+    assert not changes(scheduler.handle(5, [LeaseSubmitted(reservation(25))]).decisions, 1)
     assert scheduler.next_wakeup() == 15, "so long before as saving it would take"
     scheduler.check()
-    decisions = scheduler.handle(15)
+    decisions = scheduler.handle(15).decisions
     assert changes(decisions, 1)[0] == (15, State.QUEUED, "preempted")
-    assert changes(scheduler.handle(25), 2)[-1] == (25, State.ACTIVE, "")
+    assert changes(scheduler.handle(25).decisions, 2)[-1] == (25, State.ACTIVE, "")
     scheduler.check()
-    assert changes(scheduler.handle(75), 1)[-1] == (75, State.ACTIVE, "")
+    assert changes(scheduler.handle(75).decisions, 1)[-1] == (75, State.ACTIVE, "")
 
 
 def test_in_a_simulation_it_goes_at_once() -> None:
-    decisions = running().handle(5, [LeaseSubmitted(reservation(25))])
+    decisions = running().handle(5, [LeaseSubmitted(reservation(25))]).decisions
     assert changes(decisions, 1)[0] == (5, State.QUEUED, "preempted")
 
 
 def test_what_is_worth_saving_is_saved() -> None:
     scheduler = running(run_on=True)
     scheduler.handle(5, [LeaseSubmitted(reservation(30))])
-    assert changes(scheduler.handle(20), 1) == [(20, State.SUSPENDING, "preempted")]
+    assert changes(scheduler.handle(20).decisions, 1) == [(20, State.SUSPENDING, "preempted")]
 
 
 def test_where_there_is_no_time_left_it_goes_at_once() -> None:
-    decisions = running(run_on=True).handle(5, [LeaseSubmitted(reservation(15))])
+    decisions = running(run_on=True).handle(5, [LeaseSubmitted(reservation(15))]).decisions
     assert changes(decisions, 1)[0] == (5, State.QUEUED, "preempted")
 
 
 def test_it_may_be_done_before() -> None:
     scheduler = running(run_on=True)
     scheduler.handle(5, [LeaseSubmitted(reservation(25))])
-    assert changes(scheduler.handle(12, [LeaseEnded(1)]), 1) == [(12, State.DONE, "early-end")]
+    assert changes(scheduler.handle(12, [LeaseEnded(1)]).decisions, 1) == [
+        (12, State.DONE, "early-end")
+    ]
 
 
 def test_it_stays_where_nobody_needs_its_hosts_any_more() -> None:
     scheduler = running(run_on=True)
     scheduler.handle(5, [LeaseSubmitted(reservation(25))])
     scheduler.handle(10, [LeaseCancelled(2)])
-    assert not changes(scheduler.handle(15), 1)
+    assert not changes(scheduler.handle(15).decisions, 1)
     scheduler.check()
     assert scheduler.next_wakeup() == 1000
-    assert changes(scheduler.handle(1000), 1) == [(1000, State.DONE, "duration-over")]
+    assert changes(scheduler.handle(1000).decisions, 1) == [(1000, State.DONE, "duration-over")]
 
 
 def test_another_reservation_sooner_has_it_go_sooner() -> None:
     scheduler = running(run_on=True)
     scheduler.handle(2, [LeaseSubmitted(reservation(80, lease_id=3))])
     scheduler.handle(3, [LeaseSubmitted(reservation(25))])
-    assert changes(scheduler.handle(15), 1)[0] == (15, State.QUEUED, "preempted")
+    assert changes(scheduler.handle(15).decisions, 1)[0] == (15, State.QUEUED, "preempted")
     scheduler.check()
 
 
 def test_a_restart_does_not_forget_that_it_has_to_go() -> None:
     scheduler = running(run_on=True)
     scheduler.handle(5, [LeaseSubmitted(reservation(25))])
-    known = {record.id: record for record in scheduler.records()}
+    known = {record.id: record for record in scheduler.leases()}
     site = Site.uniform(ResourceTypes(), 1, (100, 1024))
     policies = make_policies(preemption="ar-preempts-everything")
     settings = Settings(suspension=Suspension.ALL, run_on=True)
     later = Scheduler(site, settings, policies, 5)
     later.restore(known.values(), scheduler.site_record())
     later.check()
-    assert changes(later.handle(15), 1)[0] == (15, State.QUEUED, "preempted")
-    assert changes(later.handle(25), 2)[-1] == (25, State.ACTIVE, "")
+    assert changes(later.handle(15).decisions, 1)[0] == (15, State.QUEUED, "preempted")
+    assert changes(later.handle(25).decisions, 2)[-1] == (25, State.ACTIVE, "")

@@ -56,13 +56,13 @@ def test_what_has_not_begun_goes_elsewhere_before_anyone_is_refused() -> None:
     half, whole = (200, 2048), HOST
     for lease_id, size in ((1, half), (2, half)):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, size))])
-    decisions = made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, whole))])
+    decisions = made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, whole))]).decisions
     assert not rejected(decisions, 3)
     moved = [d for d in decisions if isinstance(d, HostsPlanned)]
     assert [(d.lease_id, d.hosts) for d in moved] == [(1, (1,))]
     assert "lease 3" in in_words(moved[0].reason)
     made.check()
-    started = [d for d in made.handle(100) if isinstance(d, OperationStarted)]
+    started = [d for d in made.handle(100).decisions if isinstance(d, OperationStarted)]
     assert {d.lease_id: d.hosts for d in started} == {1: (1,), 2: (1,), 3: (0,)}
 
 
@@ -71,7 +71,7 @@ def test_a_lease_that_has_begun_stays_where_it_is() -> None:
     half = (200, 2048)
     for lease_id in (1, 2):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 0, 50, 1, half))])
-    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 10, 20, 1, HOST))]), 3)
+    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 10, 20, 1, HOST))]).decisions, 3)
 
 
 def test_nobody_is_suspended_where_moving_a_plan_is_enough() -> None:
@@ -89,10 +89,15 @@ def test_nobody_is_suspended_where_moving_a_plan_is_enough() -> None:
     half = (200, 2048)
     for lease_id in (2, 3):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, half))])
-    decisions = made.handle(0, [LeaseSubmitted(ar(4, 100, 50, 1, HOST))])
+    decisions = made.handle(0, [LeaseSubmitted(ar(4, 100, 50, 1, HOST))]).decisions
     assert not rejected(decisions, 4)
     assert [d.lease_id for d in decisions if isinstance(d, HostsPlanned)] == [2]
-    states = [d.new for now in (100, 150) for d in made.handle(now) if isinstance(d, StateChanged)]
+    states = [
+        d.new
+        for now in (100, 150)
+        for d in made.handle(now).decisions
+        if isinstance(d, StateChanged)
+    ]
     assert State.SUSPENDING not in states
 
 
@@ -125,8 +130,8 @@ def avoidable(hosts: int, asked: list[LeaseRequest]) -> list[int]:
         while (due := made.next_wakeup()) is not None and due <= now:
             made.handle(due)
         made.handle(now)
-        before: list[Node] = situation(list(made._schedule.leases.values()), now)
-        decisions = made.handle(now, [LeaseSubmitted(request)])
+        before: list[Node] = situation(made.leases(), now)
+        decisions = made.handle(now, [LeaseSubmitted(request)]).decisions
         made.check()
         refused = rejected(decisions, request.id)
         if refused and witness([HOST] * hosts, [*before, *nodes_of(request)]) is not None:
@@ -154,12 +159,12 @@ def test_a_restart_goes_on_with_the_hosts_as_they_were_planned_last() -> None:
     made, records = scheduler(2), {}
     for lease_id, size in ((1, (200, 2048)), (2, (200, 2048)), (3, HOST)):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, size))])
-        records.update({record.id: record for record in made.records()})
+        records.update({record.id: record for record in made.leases()})
     site = made.site_record()
     again = scheduler(2)
     again.restore(records.values(), site)
     again.check()
-    started = [d for d in again.handle(100) if isinstance(d, OperationStarted)]
+    started = [d for d in again.handle(100).decisions if isinstance(d, OperationStarted)]
     assert {d.lease_id: d.hosts for d in started} == {1: (1,), 2: (1,), 3: (0,)}
 
 
@@ -167,7 +172,7 @@ def test_with_no_effort_nothing_is_moved() -> None:
     made = scheduler(2, Settings(remapping_effort=0))
     for lease_id in (1, 2):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, (200, 2048)))])
-    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, HOST))]), 3)
+    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, HOST))]).decisions, 3)
 
 
 def test_a_counter_offer_is_found_by_moving_too() -> None:

@@ -48,7 +48,7 @@ def test_a_planned_transfer_moves_along(mechanism: Transfer) -> None:
         asked = replace(ar(lease_id, 100, 50, 1, HALF), image=IMAGE)
         made.handle(0, [LeaseSubmitted(asked)])
     third = replace(ar(3, 100, 50, 1, HOST), image=IMAGE)
-    decisions = made.handle(0, [LeaseSubmitted(third)])
+    decisions = made.handle(0, [LeaseSubmitted(third)]).decisions
     assert not rejected(decisions, 3)
     where = moved(decisions)
     assert where == {1: (1,)}
@@ -56,7 +56,7 @@ def test_a_planned_transfer_moves_along(mechanism: Transfer) -> None:
     received: dict[int, tuple[int, ...]] = {}
     ran: dict[int, tuple[int, ...]] = {}
     while (due := made.next_wakeup()) is not None:
-        for d in made.handle(due):
+        for d in made.handle(due).decisions:
             if isinstance(d, OperationStarted):
                 (received if d.purpose is Purpose.TRANSFER else ran)[d.lease_id] = d.hosts
         made.check()
@@ -71,7 +71,7 @@ def test_what_is_under_way_stays() -> None:
         made.handle(0, [LeaseSubmitted(asked)])
     while (due := made.next_wakeup()) is not None and due <= 80:
         made.handle(due)
-    decisions = made.handle(80, [LeaseSubmitted(ar(3, 130, 20, 1, HOST))])
+    decisions = made.handle(80, [LeaseSubmitted(ar(3, 130, 20, 1, HOST))]).decisions
     assert rejected(decisions, 3)
     assert moved(decisions) == {}
 
@@ -81,17 +81,17 @@ def test_a_lease_with_fixed_hosts_keeps_them() -> None:
     for lease_id in (1, 2):
         asked = replace(ar(lease_id, 100, 50, 1, HALF), fixed_hosts=True)
         made.handle(0, [LeaseSubmitted(asked)])
-    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, HOST))]), 3)
+    assert rejected(made.handle(0, [LeaseSubmitted(ar(3, 100, 50, 1, HOST))]).decisions, 3)
 
 
 def test_others_go_elsewhere_for_what_a_failed_host_was_to_run() -> None:
     made = scheduler(3)
     for lease_id, size in ((1, HOST), (2, HALF), (3, HALF)):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, size))])
-    decisions = made.handle(50, [HostFailed(0)])
+    decisions = made.handle(50, [HostFailed(0)]).decisions
     assert failed(decisions) == []
     made.check()
-    started = [d for d in made.handle(100) if isinstance(d, OperationStarted)]
+    started = [d for d in made.handle(100).decisions if isinstance(d, OperationStarted)]
     hosts = {d.lease_id: d.hosts for d in started}
     assert hosts[2] == hosts[3] != hosts[1]
     assert (0,) not in hosts.values()
@@ -103,7 +103,7 @@ def test_others_go_elsewhere_for_what_a_drained_host_was_to_run() -> None:
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, size))])
     made.handle(50, [HostDrained(0)])
     made.check()
-    started = [d for d in made.handle(100) if isinstance(d, OperationStarted)]
+    started = [d for d in made.handle(100).decisions if isinstance(d, OperationStarted)]
     assert (0,) not in {d.lease_id: d.hosts for d in started}.values()
 
 
@@ -111,7 +111,7 @@ def test_others_go_elsewhere_for_what_has_to_make_way() -> None:
     made = scheduler(3)
     for lease_id, size in ((1, HOST), (2, HALF), (3, HALF)):
         made.handle(0, [LeaseSubmitted(ar(lease_id, 100, 50, 1, size))])
-    assert failed(made.handle(50, [HostUsed(0, (100, 0))])) == []
+    assert failed(made.handle(50, [HostUsed(0, (100, 0))]).decisions) == []
     made.check()
 
 
@@ -127,10 +127,10 @@ def test_a_lease_fails_with_its_host_only_where_the_judge_finds_no_room(
         while (due := made.next_wakeup()) is not None and due <= now:
             made.handle(due)
         made.handle(now, [LeaseSubmitted(request)])
-    before = situation(list(made._schedule.leases.values()), now)
+    before = situation(made.leases(), now)
     running = [node for node in before if node.host == 0]
     event: Input = HostFailed(0)
-    decisions = made.handle(now, [event])
+    decisions = made.handle(now, [event]).decisions
     made.check()
     if running or not failed(decisions):
         return

@@ -59,14 +59,14 @@ def last_state(decisions: list[Decision]) -> StateChanged:
 def test_a_reservation_that_stopped_goes_on_elsewhere_to_its_end(trouble: Input) -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
-    assert runs(made.handle(10)) == [(10, (0,), 110)]
-    decisions = made.handle(40, [trouble])
+    assert runs(made.handle(10).decisions) == [(10, (0,), 110)]
+    decisions = made.handle(40, [trouble]).decisions
     assert runs(decisions) == [(40, (1,), 110)]
     changes = [d for d in decisions if isinstance(d, StateChanged)]
     assert [c.new for c in changes] == [State.QUEUED, State.SCHEDULED, State.READY, State.ACTIVE]
     assert changes[0].code == "failure"
     assert (changes[-1].code, changes[-1].reason) == ("late", changes[0].reason)
-    assert last_state(made.handle(110)).new is State.DONE
+    assert last_state(made.handle(110).decisions).new is State.DONE
     made.check()
 
 
@@ -75,9 +75,13 @@ def test_a_reservation_stays_where_it_was_if_there_is_nowhere_else() -> None:
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
     made.handle(10)
     for moment in (11, 12, 13):
-        decisions = made.handle(moment, [OperationFailed(1, Purpose.RUN, "it did not boot")])
+        decisions = made.handle(
+            moment, [OperationFailed(1, Purpose.RUN, "it did not boot")]
+        ).decisions
         assert runs(decisions) == [(moment, (0,), 110)]
-    failed = last_state(made.handle(14, [OperationFailed(1, Purpose.RUN, "it did not boot")]))
+    failed = last_state(
+        made.handle(14, [OperationFailed(1, Purpose.RUN, "it did not boot")]).decisions
+    )
     assert (failed.new, failed.code, in_words(failed.reason)) == (
         State.FAILED,
         "failure",
@@ -89,7 +93,7 @@ def test_a_reservation_whose_only_host_is_dead_fails_and_says_why() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
     made.handle(10)
-    failed = last_state(made.handle(40, [HostFailed(0, "no power")]))
+    failed = last_state(made.handle(40, [HostFailed(0, "no power")]).decisions)
     assert failed.new is State.FAILED
     assert "no power" in in_words(failed.reason)
     assert "at most 0 free" in in_words(failed.reason)
@@ -98,8 +102,8 @@ def test_a_reservation_whose_only_host_is_dead_fails_and_says_why() -> None:
 def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
-    assert runs(made.handle(0)) == [(0, (0,), 100)]
-    decisions = made.handle(30, [OperationFailed(1, Purpose.RUN, "it did not boot")])
+    assert runs(made.handle(0).decisions) == [(0, (0,), 100)]
+    decisions = made.handle(30, [OperationFailed(1, Purpose.RUN, "it did not boot")]).decisions
     assert runs(decisions) == [(30, (1,), 130)]
 
 
@@ -109,7 +113,7 @@ def test_a_reservation_is_moved_though_the_first_of_the_queue_was_just_cancelled
     made.handle(0, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT, nodes=2))])
     made.handle(0, [LeaseSubmitted(lease(3, Kind.AR, 300, nodes=2))])
     cancelled = LeaseCancelled(2)
-    decisions = made.handle(10, [cancelled, HostUsed(1, (50, 0))])
+    decisions = made.handle(10, [cancelled, HostUsed(1, (50, 0))]).decisions
     changes = {d.lease_id: d for d in decisions if isinstance(d, StateChanged)}
     assert changes[2].new is State.CANCELLED
     assert changes[3].new is State.FAILED
@@ -125,9 +129,9 @@ def test_an_ar_that_was_put_off_starts_in_time_if_its_hosts_are_free_after_all(
     made, known = scheduler(1, settings), {}
 
     def handle(now: int, *inputs: Input) -> list[Decision]:
-        decisions = made.handle(now, inputs)
-        known.update({record.id: record for record in made.records()})
-        return decisions
+        turn = made.handle(now, inputs)
+        known.update({record.id: record for record in turn.records})
+        return turn.decisions
 
     handle(0, *(LeaseSubmitted(lease(i, Kind.AR, start)) for i, start in ((1, 0), (2, 100))))
     handle(90)
@@ -151,11 +155,11 @@ def test_an_image_that_did_not_arrive_did_not_for_those_who_relied_on_it() -> No
     made = scheduler(1, Settings(images=images, backfilling=Backfilling.CONSERVATIVE))
     for lease_id in (1, 2):
         wanted = replace(lease(lease_id, Kind.BEST_EFFORT), image=DiskImage("a", 50))
-        sent = made.handle(0, [LeaseSubmitted(wanted)])
+        sent = made.handle(0, [LeaseSubmitted(wanted)]).decisions
         assert len(transfers(sent)) == (1 if lease_id == 1 else 0), "the second relies on the first"
-    again = made.handle(4, [OperationFailed(1, Purpose.TRANSFER, "the link broke")])
+    again = made.handle(4, [OperationFailed(1, Purpose.TRANSFER, "the link broke")]).decisions
     assert transfers(again) == [(4, 14)]
-    assert runs(made.handle(14)) == [(14, (0,), 114)]
+    assert runs(made.handle(14).decisions) == [(14, (0,), 114)]
 
 
 def transfers(decisions: list[Decision]) -> list[tuple[int, int]]:
@@ -173,7 +177,9 @@ def test_a_reservation_that_fails_in_its_last_moment_is_not_started_again(
 ) -> None:
     made = scheduler(2, Settings(shutdown_seconds=shutdown_seconds))
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 0))])
-    failed = made.handle(100 - shutdown_seconds, [OperationFailed(1, Purpose.RUN, "it crashed")])
+    failed = made.handle(
+        100 - shutdown_seconds, [OperationFailed(1, Purpose.RUN, "it crashed")]
+    ).decisions
     assert last_state(failed).new is State.FAILED
     assert runs(failed) == []
     made.check()

@@ -22,6 +22,7 @@ from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because, stated
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.model.turn import Turn
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options, Sandbox
 
@@ -363,8 +364,8 @@ def test_leases_are_reported_as_they_change(sandbox: Sandbox) -> None:
         first, second = submitted(client), submitted(client)
         request = replace(make_record().request, names=(str(first), str(second)))
         changed = [make_record(State.SCHEDULED, request=request, plan=plan(RUN))]
-        observer = LeaseReports(reports, lambda: changed, host_name, ZONE)
-        observer.note(NOON, [])
+        observer = LeaseReports(reports, host_name, ZONE)
+        observer.note(Turn(NOON, [], changed))
         assert reports.flush(20)
         for vm_id, host in ((first, "node01"), (second, "node02")):
             written = client.vm(vm_id).user_template

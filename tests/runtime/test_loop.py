@@ -27,6 +27,7 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import stated
 from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import Turn
 from haizea.loop import EndlessInstant, SchedulerError, Tally, TraceArrivals, run_loop
 
 
@@ -50,7 +51,7 @@ class StartsAtOnce:
     def next_wakeup(self) -> int | None:
         return min(self.ends.values(), default=None)
 
-    def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
+    def handle(self, now: int, inputs: Sequence[Input]) -> Turn:
         self.calls.append((now, list(inputs)))
         decisions: list[Decision] = []
         over = [i for i, end in self.ends.items() if end <= now]
@@ -68,7 +69,7 @@ class StartsAtOnce:
         for lease_id in over:
             del self.ends[lease_id]
             decisions.append(StateChanged(now, lease_id, State.ACTIVE, State.DONE))
-        return decisions
+        return Turn(now, decisions)
 
 
 class Recorder:
@@ -79,8 +80,8 @@ class Recorder:
         self.told: list[tuple[int, list[Decision]]] = []
         self.foreseen: list[int | None] = []
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        self.told.append((now, list(decisions)))
+    def note(self, turn: Turn) -> None:
+        self.told.append((turn.now, list(turn.decisions)))
         self.foreseen.append(self.backend.next_event())
 
 
@@ -167,7 +168,7 @@ def test_an_instant_that_does_not_end_is_an_error() -> None:
 
 def test_what_the_scheduler_raises_comes_with_the_moment_and_the_inputs() -> None:
     class Broken(StartsAtOnce):
-        def handle(self, now: int, inputs: Sequence[Input]) -> list[Decision]:
+        def handle(self, now: int, inputs: Sequence[Input]) -> Turn:
             raise AssertionError("lease 1 cannot go from Done to Active")
 
     arrivals = TraceArrivals([request(1, 10)])
@@ -180,10 +181,10 @@ def test_what_the_scheduler_raises_comes_with_the_moment_and_the_inputs() -> Non
 
 def test_the_tally_counts_leases_by_state() -> None:
     tally, died = Tally(), stated("host-1 died")
-    tally.note(0, [LeaseAccepted(0, request(i, 0)) for i in (1, 2, 3)])
-    tally.note(0, [StateChanged(0, 1, State.NEW, State.PENDING)])
-    tally.note(0, [StateChanged(0, 2, State.NEW, State.CANCELLED)])
-    tally.note(1, [StateChanged(1, 1, State.PENDING, State.FAILED, died)])
+    tally.note(Turn(0, [LeaseAccepted(0, request(i, 0)) for i in (1, 2, 3)]))
+    tally.note(Turn(0, [StateChanged(0, 1, State.NEW, State.PENDING)]))
+    tally.note(Turn(0, [StateChanged(0, 2, State.NEW, State.CANCELLED)]))
+    tally.note(Turn(1, [StateChanged(1, 1, State.PENDING, State.FAILED, died)]))
     assert tally.states == {State.NEW: 1, State.CANCELLED: 1, State.FAILED: 1}
     assert (tally.submitted, tally.finished) == (3, 2)
     assert (tally.best_effort_submitted, tally.best_effort_finished) == (3, 2)

@@ -28,6 +28,7 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, ResourceTypes
+from haizea.core.model.turn import Turn
 from haizea.loop import Tally
 from haizea.report import STATUS, VDEBUG, ClockFormatter, DecisionLog, StatusLog, describe
 from haizea.times import format_utc
@@ -138,7 +139,7 @@ DECISIONS: list[Decision] = [
 )
 def test_each_level_logs_more(level: int, levels: list[str]) -> None:
     logger, stream = logged(level)
-    DecisionLog(logger, SITE).note(ONE, DECISIONS)
+    DecisionLog(logger, SITE).note(Turn(ONE, DECISIONS))
     lines = stream.getvalue().splitlines()
     assert [line.split()[2] for line in lines] == levels
     assert all(line.startswith("[2006-11-25 13:00:00] ") for line in lines)
@@ -147,8 +148,8 @@ def test_each_level_logs_more(level: int, levels: list[str]) -> None:
 def test_a_host_that_came_later_is_named() -> None:
     logger, stream = logged(VDEBUG)
     log = DecisionLog(logger, SITE)
-    log.note(ONE, [HostChanged(ONE, Host(6, "big-one", (800, 1024)), "up")])
-    log.note(ONE, [ImageStored(ONE, 6, 10), ImageStored(ONE, 9, 10)])
+    log.note(Turn(ONE, [HostChanged(ONE, Host(6, "big-one", (800, 1024)), "up")]))
+    log.note(Turn(ONE, [ImageStored(ONE, 6, 10), ImageStored(ONE, 9, 10)]))
     assert "host big-one: images take 10 MB" in stream.getvalue()
     assert "host number 9: images take 10 MB" in stream.getvalue()
 
@@ -156,10 +157,10 @@ def test_a_host_that_came_later_is_named() -> None:
 def test_the_status_is_logged_once_an_interval() -> None:
     logger, stream = logged(STATUS)
     tally = Tally()
-    tally.note(ONE, [LeaseAccepted(ONE, AR), LeaseAccepted(ONE, BATCH)])
+    tally.note(Turn(ONE, [LeaseAccepted(ONE, AR), LeaseAccepted(ONE, BATCH)]))
     log = StatusLog(logger, tally, 5, ONE, 600)
     for seconds in (0, 599, 600, 601, 1199, 3000, 3001, 3599, 3600):
-        log.note(ONE + seconds, [])
+        log.note(Turn(ONE + seconds, []))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3
     assert lines[0].endswith("STATUS 2 of 5 leases submitted, 0 finished (2 New)")
@@ -219,7 +220,7 @@ def test_the_bar_is_redrawn_ten_times_a_second_at_most_and_erased() -> None:
     bar, _, time, stream = bar_of(60)
     for _ in range(1000):
         time.seconds += 0.001
-        bar.note(ONE, [])
+        bar.note(Turn(ONE, []))
     assert 9 <= stream.getvalue().count("\r") <= 11
     bar.erase()
     assert stream.getvalue().endswith("\r")

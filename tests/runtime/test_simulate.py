@@ -14,7 +14,6 @@ import pytest
 from haizea.backends.simulated import Faults
 from haizea.config import Config, load, loads
 from haizea.core.model.events import (
-    Decision,
     LeaseCancelled,
     OperationEnded,
     OperationStarted,
@@ -22,6 +21,7 @@ from haizea.core.model.events import (
     StateChanged,
 )
 from haizea.core.model.lifecycle import State
+from haizea.core.model.turn import Turn
 from haizea.loop import SchedulerError
 from haizea.runtime import LeaseFailure, RunError, RunOutcome, Simulation, Status, simulate
 from haizea.wording import in_words
@@ -112,8 +112,8 @@ class Story:
         self.operations: list[tuple[int, str, int, int]] = []
         self.changes: list[StateChanged] = []
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
+    def note(self, turn: Turn) -> None:
+        for decision in turn.decisions:
             if isinstance(decision, OperationEnded):
                 since, until = decision.start - ONE, decision.end - ONE
                 self.operations.append((decision.lease_id, decision.purpose.value, since, until))
@@ -284,8 +284,8 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
     simulation = Simulation(configure(tmp_path, SAMPLE, accounting=f"datafile: {datafile}"))
 
     class Interrupts:
-        def note(self, now: int, decisions: Sequence[Decision]) -> None:
-            if now == ONE + 15 * MINUTE:
+        def note(self, turn: Turn) -> None:
+            if turn.now == ONE + 15 * MINUTE:
                 simulation.interrupt()
 
     outcome = simulation.run([Interrupts()])
@@ -428,8 +428,8 @@ def test_the_operations_that_end_are_those_that_started(tmp_path: Path) -> None:
     ended: list[tuple[int, Purpose, int]] = []
 
     class Watch:
-        def note(self, now: int, decisions: Sequence[Decision]) -> None:
-            for d in decisions:
+        def note(self, turn: Turn) -> None:
+            for d in turn.decisions:
                 if isinstance(d, OperationStarted):
                     started.append((d.lease_id, d.purpose, d.time))
                 elif isinstance(d, OperationEnded):

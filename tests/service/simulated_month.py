@@ -17,16 +17,19 @@ from haizea.clock import SimulatedClock
 from haizea.core.model.events import Input, Purpose
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind
+from haizea.core.model.records import SiteRecord
 from haizea.core.model.resources import FOREVER, ResourceTypes
 from haizea.core.model.settings import Backfilling, Migration, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.loop import run_loop
 from haizea.policies.registry import make_policies
+from haizea.service.answers import Answers
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox, Submission
 from haizea.service.steadfast import Steadfast
 from haizea.service.turns import Enacting, Turns
+from haizea.service.upkeep import UpkeepDesk
 from haizea.store import LeaseQuery, Store
 
 DAY = 86_400
@@ -116,8 +119,10 @@ def live(month: Month, directory: Path) -> Store:
         logger,
     )
     clock, board, figures = SimulatedClock(START), Board(site, START), Figures()
-    inbox = Inbox(site.types, 1, store.lease_for_key, lambda: None)
-    turns = Turns(scheduler, store, board, inbox, figures, logger, settings=settings)
+    answers = Answers(board, store, figures, logger, settings.non_schedulable_seconds)
+    upkeep = UpkeepDesk(scheduler.impact)
+    inbox = Inbox(site.types, 1, store.lease_for_key, lambda: None, answers.repeated, upkeep)
+    turns = Turns(store, board, inbox, answers, figures, logger, settings=settings)
     evening = START + DAY
 
     def is_over(due: int) -> bool:
@@ -130,7 +135,7 @@ def live(month: Month, directory: Path) -> Store:
             evening += DAY
         return due >= FOREVER
 
-    backend.reconcile(START, [], scheduler.site_record())
+    backend.reconcile(START, [], SiteRecord())
     run_loop(
         scheduler,
         clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from haizea.api.manager import Draft, Unavailable
 from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
 from haizea.core.model.lease import Kind
+from haizea.core.model.maintenance import Impact
 from haizea.core.model.reasons import Code, Reason
 from haizea.core.model.resources import ResourceTypes
 from haizea.service.inbox import (
@@ -14,10 +15,18 @@ from haizea.service.inbox import (
     Inbox,
     Submission,
 )
+from haizea.service.upkeep import UpkeepDesk
 
 
 def inbox() -> Inbox:
-    return Inbox(ResourceTypes(), 1, lambda owner, key, digest: None, lambda: None)
+    return Inbox(
+        ResourceTypes(),
+        1,
+        lambda owner, key, digest: None,
+        lambda: None,
+        lambda request, lease: None,
+        UpkeepDesk(lambda window: Impact()),
+    )
 
 
 def asked(owner: str, label: str = "", nodes: int = 1) -> Submission:

@@ -59,10 +59,10 @@ class Manager:
         return Saved(now=self.now, records=records, site=SiteRecord(), next_lease_id=1)
 
     def turn(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
-        decisions = self.scheduler.handle(now, inputs)
-        self.kept.update({record.id: record for record in self.scheduler.records()})
+        turn = self.scheduler.handle(now, inputs)
+        self.kept.update({record.id: record for record in turn.records})
         self.now = now
-        return decisions
+        return turn.decisions
 
     def states(self) -> dict[int, State]:
         return {lease: record.state for lease, record in self.kept.items()}

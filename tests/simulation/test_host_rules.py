@@ -19,10 +19,11 @@ from test_checked_runs import wrong
 from test_restarts import Restarting
 
 from haizea import runtime
-from haizea.core.model.events import Decision, HostsAllowed, Input, LeaseSubmitted, StateChanged
+from haizea.core.model.events import HostsAllowed, Input, LeaseSubmitted, StateChanged
 from haizea.core.model.hostrules import Allowed, allowed_hosts
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import FINAL
+from haizea.core.model.turn import Turn
 
 RUNS = 150
 
@@ -44,12 +45,12 @@ def rules(rng: random.Random, count: int) -> Allowed:
 class Limiting(Restarting):
     """A scheduler that is told of hosts that will not do for half of its leases."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self, *parts: Any, whole_turns: bool) -> None:
+        super().__init__(*parts, whole_turns=whole_turns)
         self._rng = random.Random(7)
         self._counts: dict[int, int] = {}
 
-    def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
+    def handle(self, now: int, inputs: Sequence[Input] = ()) -> Turn:
         told: list[Input] = []
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted) and self._rng.random() < 0.5:
@@ -63,11 +64,11 @@ class Limiting(Restarting):
                 isinstance(i, LeaseSubmitted) and i.request.id == lease_id for i in told
             ):
                 told.append(HostsAllowed(lease_id, rules(self._rng, count)))
-        decisions = super().handle(now, told)
-        for decision in decisions:
+        turn = super().handle(now, told)
+        for decision in turn.decisions:
             if isinstance(decision, StateChanged) and decision.new in FINAL:
                 self._counts.pop(decision.lease_id, None)
-        return decisions
+        return turn
 
 
 @pytest.mark.parametrize("disturbed", [False, True], ids=["as planned", "with faults"])

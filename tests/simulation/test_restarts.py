@@ -14,12 +14,13 @@ import pytest
 from test_checked_runs import wrong
 
 from haizea import runtime
-from haizea.core.model.events import Decision, Input
+from haizea.core.model.events import Input
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Settings
+from haizea.core.model.turn import Turn
 from haizea.core.placement.mapper import Mapper
 from haizea.core.scheduler import Scheduler
 from haizea.store.codec import read_lease, read_site, write_lease, write_site
@@ -39,26 +40,30 @@ class Restarting:
         policies: Policies,
         now: int,
         mapper: Mapper | None = None,
+        *,
+        whole_turns: bool = True,
     ) -> None:
+        # It restarts from what turns hold, whoever else reads them.
         self._parts = site, settings, policies
         self._mapper = mapper
         self._random = random.Random(now)
         self._records: dict[int, LeaseRecord] = {}
         self._scheduler = self._make(now)
 
-    def handle(self, now: int, inputs: Sequence[Input] = ()) -> list[Decision]:
-        decisions = self._scheduler.handle(now, inputs)
+    def handle(self, now: int, inputs: Sequence[Input] = ()) -> Turn:
+        turn = self._scheduler.handle(now, inputs)
         self._scheduler.check()
-        self._keep(self._scheduler.records())
+        self._keep(turn.records)
         if self._random.random() < 0.5:
             site = read_site(write_site(self._scheduler.site_record()))
             self._scheduler = self._make(now)
             self._scheduler.restore(self._records.values(), site)
             # What follows from the restart at once belongs to the same moment.
-            decisions += self._scheduler.handle(now)
+            after = self._scheduler.handle(now)
             self._scheduler.check()
-            self._keep(self._scheduler.records())
-        return decisions
+            self._keep(after.records)
+            turn = after._replace(decisions=turn.decisions + after.decisions)
+        return turn
 
     def _make(self, now: int) -> Scheduler:
         return Scheduler(*self._parts, now, self._mapper)

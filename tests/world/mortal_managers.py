@@ -15,6 +15,7 @@ from haizea.core.model.events import Decision, Input, LeaseAccepted
 from haizea.core.model.lifecycle import FINAL
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import Turn
 from haizea.core.scheduler import Scheduler
 from haizea.loop import TraceArrivals, run_loop
 
@@ -63,21 +64,20 @@ class Kept:
     site: SiteRecord = field(default_factory=SiteRecord)
     last: Sequence[Decision] = ()
     downtimes: list[tuple[int, int]] = field(default_factory=list)
-    scheduler: Scheduler | None = None
     fuse: Fuse | None = None
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         assert self.fuse is not None
-        assert self.scheduler is not None
+        assert turn.site is not None
         self.fuse.burn()
-        self.now, self.last = now, decisions
-        for record in self.scheduler.records():
+        self.now, self.last = turn.now, turn.decisions
+        for record in turn.records:
             self.records[record.id] = record
             if record.over:
                 del self.records[record.id]
-        self.site = self.scheduler.site_record()
-        self.accepted |= {d.request.id for d in decisions if isinstance(d, LeaseAccepted)}
-        self.run.note(now, decisions)
+        self.site = turn.site
+        self.accepted |= {d.request.id for d in turn.decisions if isinstance(d, LeaseAccepted)}
+        self.run.note(turn)
         self.fuse.burn()
 
 
@@ -149,7 +149,7 @@ def _live(
     backend = WorldBackend(world, case.real)
     scheduler = Scheduler(case.site, case.settings, case.policies(), min(kept.now, now))
     scheduler.restore(kept.records.values(), kept.site)
-    kept.scheduler, kept.fuse, world.fuse = scheduler, fuse, fuse
+    kept.fuse, world.fuse = fuse, fuse
     inputs = backend.reconcile(now, list(kept.records.values()), kept.site)
     if again:
         backend.enact(now, kept.last)

@@ -24,8 +24,8 @@ from haizea.backends.opennebula.model.template import quotable
 from haizea.backends.opennebula.model.vm import VirtualMachine, VmState
 from haizea.backends.opennebula.owners.words import AS_PLANNED, Actual, Report, reports_of
 from haizea.backends.opennebula.wire.client import Client
-from haizea.core.model.events import Decision
 from haizea.core.model.records import LeaseRecord
+from haizea.core.model.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -290,20 +290,17 @@ def _said(vm: VirtualMachine) -> Report:
 class LeaseReports:
     """An observer that has the owners of a lease's VMs told whatever changes of it.
 
-    ``records`` answers the leases that the last turn changed
-    (:meth:`haizea.core.scheduler.Scheduler.records`), ``actual`` how a VM really is.
+    ``actual`` answers how a VM really is.
     """
 
     def __init__(
         self,
         reports: Reports,
-        records: Callable[[], Sequence[LeaseRecord]],
         host_name: Callable[[int], str],
         zone: tzinfo | None = None,
         actual: Callable[[int], Actual] = lambda vm: AS_PLANNED,
     ) -> None:
         self._reports = reports
-        self._records = records
         self._host_name = host_name
         self._zone = zone
         self._actual = actual
@@ -329,6 +326,6 @@ class LeaseReports:
         """The VMs of these leases are otherwise than they were."""
         self.begin([self._known[i] for i in lease_ids if i in self._known])
 
-    def note(self, now: int, decisions: Sequence[Decision]) -> None:
+    def note(self, turn: Turn) -> None:
         """A turn was decided."""
-        self.begin(self._records())
+        self.begin(turn.records)
