@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -92,10 +92,19 @@ class WebService:
         return dict(answer.json())
 
 
+class Served(Protocol):
+    """A service that is visited: its address, and the tokens of those who sign in with one."""
+
+    secrets: dict[str, str]
+
+    @property
+    def url(self) -> str: ...
+
+
 class Visit:
     """Somebody's visit: a page, signed in or not, and what went wrong on it."""
 
-    def __init__(self, context: BrowserContext, service: WebService) -> None:
+    def __init__(self, context: BrowserContext, service: Served) -> None:
         self.context = context
         self.service = service
         self.page: Page = context.new_page()

@@ -147,3 +147,13 @@ def test_operators_change_others_leases_and_readers_none(
         anna.delete(f"/v1/leases/{lease}")
     expect(page.locator(".title-row .mark")).to_have_text("Cancelled")
     expect(page.get_by_role("button", name="2 h longer")).to_have_count(0)
+
+
+def test_reasons_have_their_times_in_the_viewers_zone(visit: Begin, service: WebService) -> None:
+    lease = service.ask("anna", 1, start="2030-06-01T12:00:00Z")["lease"]
+    assert "2030-06-01 12:00:00" in lease_of(service, lease["id"])["reason"]
+    someone = visit("anna", f"#/leases/{lease['id']}", timezone_id="Asia/Tokyo")
+    page = someone.page
+    expect(page.locator(".facts")).to_contain_text("21:00")
+    expect(page.locator(".reason")).to_contain_text("21:00")
+    expect(page.locator(".story")).not_to_contain_text("12:00:00")

@@ -65,6 +65,14 @@ export function exact(moment) {
   return `${date(at)}, ${format({ ...CLOCK, second: "2-digit" }).format(at)}`;
 }
 
+/** A sentence of the service with its moments, which are in UTC, in the viewer's zone. */
+export function inViewersZone(sentence) {
+  return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?: UTC)?/g, (all, day, time) => {
+    const moment = Date.parse(`${day}T${time}Z`);
+    return Number.isNaN(moment) ? all : short(moment);
+  });
+}
+
 /** From … to …, the date once where it is the same. */
 export function span(start, end) {
   const from = Date.parse(start);

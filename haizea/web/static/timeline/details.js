@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { fill, h } from "../dom.js";
 import { address } from "../router.js";
 import { t } from "../texts.js";
-import { duration, now, short } from "../times.js";
+import { duration, inViewersZone, now, short } from "../times.js";
 import { hostsText, nodesText, stateMark } from "../words.js";
 import { hostCount } from "./data.js";
 
@@ -60,7 +60,7 @@ export class Tip {
       h("span", {}, `${lease.owner} · ${purposeText(entry)}`),
       h("span", {}, times(entry)),
       entry.runs.length ? h("span", {}, hostsOf(entry, data)) : null,
-      entry.waiting ? h("span", {}, entry.waiting.lease.reason) : null);
+      entry.waiting ? h("span", {}, inViewersZone(entry.waiting.lease.reason)) : null);
   }
 
   hide() {
@@ -107,7 +107,7 @@ export class Details {
       h("div", { class: "title-row" }, h("h2", {}, h("a", { href: address("leases", id) }, t("lease", { id }))),
         stateMark(lease.state), h("span", { class: "spring" }), this.closing()),
       lease.label ? h("p", {}, lease.label) : null,
-      lease.reason ? h("p", { class: "hint" }, lease.reason) : null,
+      lease.reason ? h("p", { class: "hint" }, inViewersZone(lease.reason)) : null,
       h("dl", { class: "facts" },
         h("dt", {}, t("owner")), h("dd", {}, lease.owner),
         h("dt", {}, t("nodes")), h("dd", {}, nodesText(lease.nodes)),

@@ -4,7 +4,7 @@ import { choice, field, fill, h } from "../dom.js";
 import { go } from "../router.js";
 import { asCommand, asCurl, asYaml } from "../spellings.js";
 import { t } from "../texts.js";
-import { HOUR, duration, forControl, full, iso, now, short, spelled } from "../times.js";
+import { HOUR, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
 import { hostsText } from "../words.js";
 import { nodeSet } from "./nodes.js";
 
@@ -204,14 +204,14 @@ class AskForm {
     const { lease, hosts } = decision;
     const time = (moment) => h("time", { datetime: moment, title: full(moment) }, short(moment));
     if (decision.outcome === "rejected") {
-      this.say("no", t("doesNotFit"), h("p", {}, lease.reason), decision.offer ? this.offer(decision.offer) : null);
+      this.say("no", t("doesNotFit"), h("p", {}, inViewersZone(lease.reason)), decision.offer ? this.offer(decision.offer) : null);
     } else if (decision.outcome === "accepted" || lease.planned_start) {
       const end = lease.planned_end ? [` ${t("until")} `, time(lease.planned_end)] : null;
       this.say("yes", [t("fits"), " ", time(lease.planned_start || lease.start), end],
         hosts.length ? h("p", { class: "hint" }, t("onHosts", { hosts: hostsText(hosts) })) : null);
     } else {
       this.say("waits", decision.expected ? [t("waits"), " ", time(decision.expected)] : t("waitsUnknown"),
-        h("p", { class: "hint" }, [t("waitsPlace", { place: decision.place }), lease.reason].filter(Boolean).join(": ")));
+        h("p", { class: "hint" }, [t("waitsPlace", { place: decision.place }), inViewersZone(lease.reason)].filter(Boolean).join(": ")));
     }
   }
 
@@ -230,7 +230,7 @@ class AskForm {
       });
       if (decision.outcome === "rejected") {
         this.show(decision);
-        this.said.textContent = t("rejected", { reason: decision.lease.reason });
+        this.said.textContent = t("rejected", { reason: inViewersZone(decision.lease.reason) });
         this.key = newKey();
       } else {
         this.page.say(t(decision.outcome === "accepted" ? "accepted" : "queued", { id: decision.lease.id, length: duration(decision.lease.duration) }));

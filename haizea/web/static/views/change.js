@@ -2,7 +2,7 @@
 import { Refusal, call } from "../api.js";
 import { choice, field, fill, h } from "../dom.js";
 import { t } from "../texts.js";
-import { forControl, full, iso, short, spelled } from "../times.js";
+import { forControl, full, inViewersZone, iso, short, spelled } from "../times.js";
 import { nodeSet } from "./nodes.js";
 
 const CHANGEABLE = new Set([
@@ -111,7 +111,7 @@ export class Changes {
 
   /** Say why not, and have what would do one click away. */
   refused(outcome, wanted) {
-    this.wrong(outcome.error?.message || t("changeRefused", { reason: outcome.reason }), this.offer(outcome, wanted));
+    this.wrong(outcome.error?.message || t("changeRefused", { reason: inViewersZone(outcome.reason) }), this.offer(outcome, wanted));
   }
 
   offer({ offer, lease }, wanted) {

@@ -5,7 +5,7 @@ import { atMostEvery, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address, go } from "../router.js";
 import { t } from "../texts.js";
-import { countdown, duration, exact, full, now, relative, short, span } from "../times.js";
+import { countdown, duration, exact, full, inViewersZone, now, relative, short, span } from "../times.js";
 import { amounts, hostsText, isOver, nodesText, startOf, stateMark } from "../words.js";
 import { Changes, isChangeable } from "./change.js";
 
@@ -69,7 +69,7 @@ class Lease {
       h("h1", {}, t("lease", { id: lease.id }), lease.label ? h("span", { class: "soft" }, ` ${lease.label}`) : null),
       stateMark(lease.state), this.clock, h("span", { class: "spring" }), this.actions());
     fill(this.body,
-      lease.reason ? h("p", { class: "reason" }, lease.reason) : null,
+      lease.reason ? h("p", { class: "reason" }, inViewersZone(lease.reason)) : null,
       h("div", { class: "columns" },
         h("section", { class: "card" }, h("h2", {}, t("facts")), this.facts()),
         h("section", { class: "card" }, h("h2", {}, t("reservations")), this.reservations())),
@@ -159,7 +159,7 @@ class Lease {
   story() {
     return h("ol", { class: "story" }, this.lease.story.map((entry) => h("li", {},
       h("time", { datetime: entry.time, title: full(entry.time) }, exact(entry.time)),
-      stateMark(entry.state), h("span", {}, entry.reason))));
+      stateMark(entry.state), h("span", {}, inViewersZone(entry.reason)))));
   }
 }
 

@@ -4,7 +4,7 @@ import { confirm } from "../dialog.js";
 import { choice, field, fill, h } from "../dom.js";
 import { address } from "../router.js";
 import { t } from "../texts.js";
-import { forControl, full, iso, short } from "../times.js";
+import { forControl, full, inViewersZone, iso, short } from "../times.js";
 import { hostsText } from "../words.js";
 
 const PAUSE_MILLISECONDS = 400;
@@ -190,10 +190,10 @@ class WindowForm {
   show(impact) {
     const leaver = (entry) => h("li", {},
       h("a", { href: address("leases", entry.lease) }, t("lease", { id: entry.lease })), " ",
-      h("span", { class: `mark mark-${entry.stuck ? "bad" : "plan"}` }, t(entry.stuck ? "cannotLeave" : "leaves")), " ", entry.reason);
+      h("span", { class: `mark mark-${entry.stuck ? "bad" : "plan"}` }, t(entry.stuck ? "cannotLeave" : "leaves")), " ", inViewersZone(entry.reason));
     const verdict = impact.possible
       ? t(impact.leases.length ? "runsInto" : "runsIntoNobody", { count: impact.leases.length, hosts: hostsText(impact.hosts) })
-      : t("windowImpossible", { reason: impact.reason });
+      : t("windowImpossible", { reason: inViewersZone(impact.reason) });
     fill(this.answer,
       h("p", { class: impact.possible ? "verdict" : "verdict bad" }, verdict),
       impact.leases.length ? h("ul", { class: "leavers" }, impact.leases.map(leaver)) : null);
