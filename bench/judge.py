@@ -1,4 +1,4 @@
-"""The exact answer to whether an advance reservation can be accepted, found by a solver.
+"""The exact answer to whether a promise can be made, found by a solver.
 
 Nodes that have begun stay where they are; every other node that was promised may be put on
 any host, for the time that it was promised. So the answer is *no* only where no assignment
@@ -68,15 +68,78 @@ def witness(
                 apart.setdefault((node.apart, host), []).append(here)
         model.add_exactly_one([place for place in places if place is not None])
         literals.append(places)
+    _bound_hosts(model, capacities, on_host)
+    for together in apart.values():
+        model.add_at_most_one(together)
+    return _solved(model, literals, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Nodes of these sizes that run together for ``seconds``, from ``first`` to ``last`` at the
+    latest; on ``hosts`` where they have begun, else on any."""
+
+    first: int
+    last: int
+    seconds: int
+    sizes: tuple[Capacity, ...]
+    hosts: tuple[int, ...] | None = None
+
+
+def can_be_kept(
+    capacities: Sequence[Capacity], tasks: Iterable[Task], seconds: float = LIMIT_SECONDS
+) -> bool:
+    """Tell whether all tasks can run, each in its window.
+
+    Raises :class:`TimeoutError` where that is not found out in ``seconds``.
+    """
+    model, tasks = cp_model.CpModel(), list(tasks)
+    if {*capacities} == {size for task in tasks for size in task.sizes}:
+        return _counts_suffice(model, len(capacities), tasks, seconds)
+    on_host: list[list[tuple[cp_model.IntervalVar, Capacity]]] = [[] for _ in capacities]
+    for task in tasks:
+        if task.first > task.last:
+            return False
+        start = model.new_int_var(task.first, task.last, "")
+        for place, size in enumerate(task.sizes):
+            hosts = range(len(capacities)) if task.hosts is None else [task.hosts[place]]
+            chosen = []
+            for host in hosts:
+                here = model.new_bool_var("")
+                interval = model.new_optional_fixed_size_interval_var(start, task.seconds, here, "")
+                on_host[host].append((interval, size))
+                chosen.append(here)
+            model.add_exactly_one(chosen)
+    _bound_hosts(model, capacities, on_host)
+    return _decided(model, seconds) is not None
+
+
+def _counts_suffice(
+    model: cp_model.CpModel, hosts: int, tasks: Sequence[Task], seconds: float
+) -> bool:
+    """Tell the same of equal hosts that are taken whole: who has begun keeps them to its end."""
+    intervals = []
+    for task in tasks:
+        if task.first > task.last:
+            return False
+        start = model.new_int_var(task.first, task.last, "")
+        intervals.append(model.new_fixed_size_interval_var(start, task.seconds, ""))
+    model.add_cumulative(intervals, [len(task.sizes) for task in tasks], hosts)
+    return _decided(model, seconds) is not None
+
+
+def _bound_hosts(
+    model: cp_model.CpModel,
+    capacities: Sequence[Capacity],
+    on_host: Sequence[Sequence[tuple[cp_model.IntervalVar, Capacity]]],
+) -> None:
+    """No host ever has more on it than it has."""
     for host, there in enumerate(on_host):
         for kind, amount in enumerate(capacities[host]):
             wanted = [(interval, size[kind]) for interval, size in there if size[kind]]
             if wanted:
                 intervals, amounts = zip(*wanted, strict=True)
                 model.add_cumulative(intervals, amounts, amount)
-    for together in apart.values():
-        model.add_at_most_one(together)
-    return _solved(model, literals, seconds)
 
 
 def _too_much(capacities: Sequence[Capacity], nodes: Sequence[Node]) -> bool:
@@ -123,6 +186,17 @@ def _fits(capacity: Capacity, nodes: Sequence[Node], there: Sequence[int], new: 
 def _solved(
     model: cp_model.CpModel, literals: list[list[cp_model.IntVar | None]], seconds: float
 ) -> list[int] | None:
+    solver = _decided(model, seconds)
+    if solver is None:
+        return None
+    return [
+        next(h for h, here in enumerate(places) if here is not None and solver.value(here))
+        for places in literals
+    ]
+
+
+def _decided(model: cp_model.CpModel, seconds: float) -> cp_model.CpSolver | None:
+    """The solver with a solution; ``None`` where there is none."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
@@ -132,7 +206,4 @@ def _solved(
         return None
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         raise TimeoutError(f"not decided in {seconds} s")
-    return [
-        next(h for h, here in enumerate(places) if here is not None and solver.value(here))
-        for places in literals
-    ]
+    return solver

@@ -11,10 +11,10 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 
-from bench.judge import Node, witness
+from bench.judge import Node, Task, witness
 from haizea.core.model.events import LeaseSubmitted, StateChanged
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
@@ -32,7 +32,8 @@ class Mix:
 
     ``gap_seconds`` is the mean time between requests, ``lead_seconds`` the longest time
     from a request to its start. ``waiting`` is the share of requests, of a hundred, that are
-    preemptible best-effort leases.
+    preemptible best-effort leases; ``windows`` the share that have a deadline, up to
+    ``slack_seconds`` later than need be.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Mix:
     least_seconds: int = 300
     most_seconds: int = 1800
     waiting: int = 0
+    windows: int = 0
+    slack_seconds: int = 3600
 
     def site(self) -> Site:
         """The hosts."""
@@ -57,7 +60,7 @@ class Mix:
         for lease_id in range(1, self.requests + 1):
             now += random.randint(0, 2 * self.gap_seconds)
             best_effort = random.randrange(100) < self.waiting
-            yield LeaseRequest(
+            asked = LeaseRequest(
                 id=lease_id,
                 submitted=now,
                 kind=Kind.BEST_EFFORT if best_effort else Kind.AR,
@@ -66,9 +69,26 @@ class Mix:
                 start=None if best_effort else now + random.randint(1, self.lead_seconds),
                 preemptible=best_effort,
             )
+            if self.windows and asked.start is not None and random.randrange(100) < self.windows:
+                slack = random.randint(0, self.slack_seconds)
+                asked = with_deadline(asked, slack)
+            yield asked
 
     def _draw(self, random: Random) -> int:
         return self.sizes[random.randrange(len(self.sizes))]
+
+
+def with_deadline(asked: LeaseRequest, slack_seconds: int) -> LeaseRequest:
+    """The AR as a lease with a deadline, not before its start and so much later at most."""
+    assert asked.start is not None, "an AR has a start"
+    assert asked.duration is not None, "it has an end"
+    return replace(
+        asked,
+        kind=Kind.DEADLINE,
+        start=None,
+        after=asked.start,
+        deadline=asked.start + asked.duration + slack_seconds,
+    )
 
 
 def _size(cores: int) -> Capacity:
@@ -173,6 +193,32 @@ def situation(leases: Sequence[LeaseRecord], now: int) -> list[Node]:
         start = max(plan.phases[0].start, now)
         for host, size in zip(plan.hosts, lease.request.node_capacities(), strict=True):
             found.append(Node(start, plan.end, size, host if begun else None))
+    return found
+
+
+def task_of(request: LeaseRequest, now: int) -> Task:
+    """An AR or a lease with a deadline, as the judge places it from now on."""
+    assert request.duration is not None, "it has an end"
+    sizes = tuple(request.node_capacities())
+    if request.start is not None:
+        return Task(request.start, request.start, request.duration, sizes)
+    assert request.deadline is not None, "it has a deadline"
+    first = max(now, request.after or 0)
+    return Task(first, request.deadline - request.duration, request.duration, sizes)
+
+
+def tasks_promised(leases: Sequence[Lease], now: int) -> list[Task]:
+    """Return what the scheduler has promised: what has begun stays as it is."""
+    found: list[Task] = []
+    for lease in leases:
+        plan = lease.plan
+        if plan is None or lease.request.kind not in (Kind.AR, Kind.DEADLINE):
+            continue
+        if lease.started:
+            sizes = tuple(lease.demand.capacities)
+            found.append(Task(now, now, plan.end - now, sizes, plan.hosts))
+        else:
+            found.append(task_of(lease.request, now))
     return found
 
 

@@ -43,6 +43,12 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.TOO_LITTLE_ROOM_NOW: "{nodes} asked for now, not enough room",
     Code.TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW: "{nodes} asked for now, no room where each may run",
     Code.WOULD_DELAY_ANOTHER: "{nodes} asked for now; they would delay a lease that waits",
+    Code.DEADLINE_TOO_NEAR: (
+        "it takes {seconds} s from {start} on, and is to be done by {end}: too soon"
+    ),
+    Code.NO_TIME_BY_DEADLINE: (
+        "{nodes} asked for {seconds} s, at no time between {start} and {end} enough room"
+    ),
     Code.WAITS: "waiting for {nodes}",
     Code.WAITS_TO_GO_ON: "waiting for {nodes} to go on",
     Code.START_EXPECTED: "expected to start {start}",
@@ -56,6 +62,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.STARTS_LATE: "it starts late: {cause}",
     Code.STARTS_SOONER: "its hosts are free sooner after all",
     Code.RUNS_ON: "it is to run on {hosts} now: {cause}",
+    Code.CUT_AT_DEADLINE: "{cause}; it has what is left until its deadline, {end}",
     Code.HOSTS_GO_TO: "its hosts go to lease {lease}",
     Code.HOSTS_GO_TO_FROM: "its hosts go to lease {lease} from {start} on",
     Code.HOSTS_RESERVED: "its hosts are reserved from {start} on",
@@ -104,6 +111,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.SHUTS_DOWN: "it is being shut down",
     Code.WOULD_END_BY: "it would have to end by {end}: cancel it instead",
     Code.LEAVES_FIRST: "it leaves its hosts {moment}: only a later end will do",
+    Code.ENDS_AFTER_DEADLINE: "it would end at {end}, after its deadline, {moment}",
     Code.HOSTS_PROMISED: (
         "its hosts are promised between {start} and {end} to others that cannot go elsewhere"
     ),

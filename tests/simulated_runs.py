@@ -195,14 +195,20 @@ def requests(
         kind = draw(st.sampled_from(list(kinds)))
         start = submitted + draw(st.integers(0, 60)) if kind is Kind.AR else None
         image = draw(st.sampled_from([None, DiskImage("a", 50), DiskImage("b", 20)]))
+        duration, after, deadline = draw(st.integers(1, 60)), None, None
+        if kind is Kind.DEADLINE:
+            after = draw(st.none() | st.integers(submitted - 5, submitted + 40))
+            deadline = max(submitted, after or 0) + duration + draw(st.integers(-2, 80))
         made.append(
             LeaseRequest(
                 id=lease_id,
                 submitted=submitted,
                 kind=kind,
                 nodes=draw(node_sets(names)),
-                duration=draw(st.integers(1, 60)),
+                duration=duration,
                 start=start,
+                after=after,
+                deadline=deadline,
                 preemptible=draw(st.booleans()),
                 image=image,
             )

@@ -38,7 +38,10 @@ _Part = tuple[list[str], Iterable[Row]]
 
 def _per_lease(results: Results, counter: str | None) -> _Part:
     columns = PER_LEASE_COLUMNS + MORE_LEASE_COLUMNS
-    return columns, results.rows(f"SELECT {', '.join(columns)} FROM leases ORDER BY lease")
+    # Results of earlier versions have no windows.
+    there = {row[1] for row in results.rows("PRAGMA table_info(leases)")}
+    chosen = [name if name in there else f"NULL AS {name}" for name in columns]
+    return columns, results.rows(f"SELECT {', '.join(chosen)} FROM leases ORDER BY lease")
 
 
 def _per_run(results: Results, counter: str | None) -> _Part:

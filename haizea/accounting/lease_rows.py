@@ -54,7 +54,7 @@ class LeaseRows:
             self._node_sets.values += (lease_id, position, nodes.count, *nodes.capacity)
             count += nodes.count
         start, image = request.start, request.image
-        plain = start is None and image is None
+        plain = start is None and image is None and request.deadline is None
         values = self._plain.values if plain else self._leases.values
         values += (
             lease_id,
@@ -79,3 +79,4 @@ class LeaseRows:
         if not plain:
             image_mb = None if image is None else image.size_mb
             values += (start, None if image is None else image.name, image_mb)
+            values += (request.after, request.deadline)

@@ -14,7 +14,12 @@ from haizea.core.model.lease import Kind
 from haizea.times import format_utc
 
 #: How each kind is called in a table.
-_KINDS = {Kind.AR: "AR", Kind.BEST_EFFORT: "best-effort", Kind.IMMEDIATE: "immediate"}
+_KINDS = {
+    Kind.AR: "AR",
+    Kind.BEST_EFFORT: "best-effort",
+    Kind.IMMEDIATE: "immediate",
+    Kind.DEADLINE: "deadline",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from haizea.checker import operations
 from haizea.checker.capacity import capacity
+from haizea.checker.deadlines import deadline
 from haizea.checker.exclusion import Exclusion
 from haizea.checker.gang import gang
 from haizea.checker.history import History
@@ -105,6 +106,7 @@ class _Check:
         yield from self._site.too_big(records, history)
         yield from advance_reservation(records, history, others)
         yield from immediate(records, history, others)
+        yield from deadline(records, history)
         yield from nothing_left(records, history)
         if history.story and history.story[-1].state == "Rejected":
             self._refusals.add(history)

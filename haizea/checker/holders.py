@@ -10,7 +10,7 @@ from typing import NamedTuple
 from haizea.checker.history import WAITING, History
 from haizea.checker.load import ResultsFile
 from haizea.checker.others import Held, numbers_of
-from haizea.checker.records import AR, BEST_EFFORT, FOREVER, Capacity, Records
+from haizea.checker.records import AR, BEST_EFFORT, DEADLINE, FOREVER, Capacity, Records
 from haizea.checker.scratch import Scratch, Spool
 
 
@@ -105,6 +105,13 @@ class Holders:
                 known = since
             self._holders.add((known, numbers, *who, gone, gone, start, end, start))
             return
+        if lease.kind == DEADLINE:
+            # Until it begins, something is kept for it somewhere in its window.
+            over = FOREVER if history.final is None else history.final.time
+            begins = stays[0].start if stays else over
+            since, end = lease.after or history.admitted, lease.deadline or FOREVER
+            window = (begins, begins, since, end, since)
+            self._holders.add((history.admitted, "", *who, *window))
         for stay in stays:
             times = (stay.stopped, stay.end, stay.start, stay.planned_end, stay.active)
             self._holders.add((stay.start, numbers_of(stay.sets), *who, *times))

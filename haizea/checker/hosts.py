@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from haizea.checker.history import History, Stretch
-from haizea.checker.records import AR, FOREVER, HostChange, Records, ReservationSet
+from haizea.checker.records import AR, DEADLINE, FOREVER, HostChange, Records, ReservationSet
 from haizea.checker.violation import Rule, Violation
 
 Periods = list[tuple[int, int]]
@@ -72,7 +72,7 @@ class HostTimes:
     def _planned(self, history: History, stay: Stretch) -> int:
         """The first moment at which its hosts may have been promised to the stay."""
         options = self._records.options
-        if history.lease.kind == AR:
+        if history.lease.kind in (AR, DEADLINE):
             return history.admitted
         at_once = options.reservations in (0, 1) and not options.images_managed
         if at_once and options.simulated_clock and not (stay.resumed and options.global_exclusion):

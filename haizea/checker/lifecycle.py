@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from haizea.checker import formulas
 from haizea.checker.history import PURPOSES, History, Phase, Span
-from haizea.checker.records import AR, FINAL, Records
+from haizea.checker.records import AR, DEADLINE, FINAL, Records
 from haizea.checker.violation import Rule, Violation
 
 #: The life cycle, told a second time. Besides, what is not final may be cancelled or fail.
@@ -127,7 +127,7 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     What was resumed while nobody looked went on at once, and its story has it later.
     """
     lease = history.lease
-    if lease.kind == AR or lease.state != "Done" or lease.duration is None:
+    if lease.kind in (AR, DEADLINE) or lease.state != "Done" or lease.duration is None:
         return
     if history.lost_its_host:
         return  # it was being shut down

@@ -12,7 +12,7 @@ from haizea.checker.history import History, Stretch
 from haizea.checker.holders import Holder, Holders, Moment, may_have_moved
 from haizea.checker.load import ResultsFile
 from haizea.checker.others import Held, Others, numbers_of
-from haizea.checker.records import AR, FOREVER, Capacity, Change
+from haizea.checker.records import AR, DEADLINE, FOREVER, Capacity, Change
 from haizea.checker.rejections import least_free
 from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.values import lease_of
@@ -50,8 +50,8 @@ class Preemptions:
         for before, change in pairwise(history.story):
             if before.state != "Active" or change.state not in ("Suspending", "Queued"):
                 continue
-            if lease.kind == AR:
-                return  # the rule of ARs tells
+            if lease.kind in (AR, DEADLINE):
+                return  # the rules of ARs and deadlines tell
             if change.code == "failure":
                 continue
             if change.state == "Queued" and change.code != "preempted":

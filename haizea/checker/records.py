@@ -19,6 +19,7 @@ FOREVER = 1 << 60
 AR = "ar"
 BEST_EFFORT = "best-effort"
 IMMEDIATE = "immediate"
+DEADLINE = "deadline"
 
 FINAL = frozenset({"Done", "Rejected", "Cancelled", "Failed"})
 
@@ -132,6 +133,8 @@ class Lease(NamedTuple):
     image: str
     image_mb: int
     node_sets: tuple[NodeSet, ...]
+    after: int | None = None
+    deadline: int | None = None
 
     @property
     def total(self) -> Capacity:

@@ -13,7 +13,7 @@ from haizea.checker.formulas import shutdown_seconds
 from haizea.checker.history import History
 from haizea.checker.holders import Holder, Holders, Moment
 from haizea.checker.hosts import HostTimes
-from haizea.checker.records import AR, FOREVER, Capacity, Host, Records, copies
+from haizea.checker.records import AR, DEADLINE, FOREVER, Capacity, Host, Records, copies
 from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.violation import Rule, Violation
 
@@ -46,7 +46,7 @@ class Refusals:
         """Take in one lease, if it was rejected for a reason that is tested here."""
         lease, last = history.lease, history.story[-1]
         start = last.time if lease.requested_start is None else lease.requested_start
-        if last.code not in CODES or start < last.time:
+        if last.code not in CODES or start < last.time or lease.kind == DEADLINE:
             return
         if len(lease.node_sets) > 1 or history.host_rules:
             return

@@ -109,7 +109,11 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
 
 
 def _leases(file: ResultsFile) -> Iterator[tuple[int, Sequence[Any]]]:
-    for row in file.db.execute(f"SELECT {_LEASE_COLUMNS} FROM leases ORDER BY lease"):
+    # Results of earlier versions have no windows.
+    there = {row[1] for row in file.db.execute("PRAGMA table_info(leases)")}
+    windows = "after, deadline" if "deadline" in there else "NULL, NULL"
+    columns = f"{_LEASE_COLUMNS}, {windows}"
+    for row in file.db.execute(f"SELECT {columns} FROM leases ORDER BY lease"):
         yield number(row[0], "leases"), row
 
 
@@ -187,11 +191,15 @@ def _lease(row: Sequence[Any], node_sets: Iterable[NodeSet]) -> Lease:
         image=text(row[10], table),
         image_mb=optional(row[11], table) or 0,
         node_sets=tuple([NodeSet(count, amounts) for amounts, count in sets.items()]),
+        after=optional(row[12], table),
+        deadline=optional(row[13], table),
     )
-    if lease.kind not in ("ar", "best-effort", "immediate"):
+    if lease.kind not in ("ar", "best-effort", "immediate", "deadline"):
         raise UnreadableResults(f"{where}: there is no kind {lease.kind!r}")
     if lease.kind == "ar" and lease.requested_start is None:
         raise UnreadableResults(f"{where}: an AR has a requested_start")
+    if lease.kind == "deadline" and (lease.deadline is None or lease.duration is None):
+        raise UnreadableResults(f"{where}: a deadline lease has a deadline and a duration")
     if lease.nodes != sum(sets.values()):
         raise UnreadableResults(
             f"{where}: it asks for {lease.nodes} nodes, its node sets for {sum(sets.values())}"

@@ -14,6 +14,7 @@ class Rule(StrEnum):
     MAINTENANCE = "maintenance"
     AR = "ar"
     IMMEDIATE = "immediate"
+    DEADLINE = "deadline"
     QUEUE = "queue"
     GANG = "gang"
     PREEMPTION = "preemption"

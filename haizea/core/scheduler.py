@@ -92,6 +92,7 @@ class Scheduler:
         self._moved = Moved(self._schedule, repair, self._others)
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
+        self._deadlines = self._admission.deadlines
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)
 
@@ -164,9 +165,10 @@ class Scheduler:
             windows.settle()
         self._trouble.leave_drained()
         self._windows.leave()
-        while schedule.instant.concerns_queue:
+        while schedule.instant.concerns_queue or self._deadlines.come_due():
             self._queue.look()
             schedule.do_what_is_due()
+            self._deadlines.start_sooner()
         schedule.forget_past()
 
     def leases(self) -> list[LeaseRecord]:
@@ -197,6 +199,7 @@ class Scheduler:
         Restoring(self._schedule).restore(records, site)
         self._schedule.window_table.restore(site.maintenance)
         self._repair.remember()
+        self._deadlines.remember()
 
     def offer(
         self,
@@ -206,15 +209,16 @@ class Scheduler:
     ) -> int | None:
         """The start nearest to an AR's own at which it would be accepted, if one is found.
 
-        ``enough`` is asked again and again whether to stop looking. The start can be asked for
+        Of a lease with a deadline, the nearest deadline. ``enough`` is asked again and again
+        whether to stop looking. The time can be asked for
         until ``notice_seconds`` s from now at least, as far as that depends on how near it is.
         """
         return self._offers.nearest(request, enough, notice_seconds)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
-        due, window = self._schedule.agenda.next_time(), self._windows.next_time()
-        return window if due is None or (window is not None and window < due) else due
+        parts = (self._schedule.agenda, self._windows, self._deadlines)
+        return min((t for part in parts if (t := part.next_time()) is not None), default=None)
 
     def impact(self, window: Maintenance) -> Impact:
         """Return what a maintenance window would mean if it were asked for now."""

@@ -19,7 +19,9 @@ class NoPreemption:
 
 
 class ArPreemptsEverything:
-    """``ar-preempts-everything``: best-effort leases make room for ARs, the youngest first.
+    """``ar-preempts-everything``: best-effort leases make room for promises, the youngest first.
+
+    Promises are ARs and, where nothing else lets them be done in time, leases with deadlines.
 
     The youngest is the one submitted last; of two submitted at once, the one with the
     higher id. It has lost least when it starts over, and an old lease is not put off
@@ -29,8 +31,8 @@ class ArPreemptsEverything:
     def victims(
         self, request: LeaseRequest, candidates: Sequence[PlacedLease]
     ) -> Sequence[PlacedLease]:
-        """The preemptible best-effort leases, youngest first, if ``request`` is an AR."""
-        if request.kind is not Kind.AR:
+        """The preemptible best-effort leases, youngest first, if ``request`` is a promise."""
+        if request.kind not in (Kind.AR, Kind.DEADLINE):
             return ()
         victims = [
             c for c in candidates if c.request.kind is Kind.BEST_EFFORT and c.request.preemptible

@@ -4,7 +4,8 @@ The first line names the columns, in any order:
 
 ``duration`` (required), ``nodes`` (1), ``cpu`` percent per node (100), ``memory`` MB per
 node (1024), ``arrival`` (0), ``start`` (empty or ``best-effort``, ``now``, or a time),
-``realduration``, ``image`` and ``image_size`` MB, ``preemptible`` (yes for best-effort,
+``after`` and ``deadline`` (of a lease that has these instead of a start), ``realduration``,
+``image`` and ``image_size`` MB, ``preemptible`` (yes for best-effort,
 no otherwise), ``id``. Times are seconds, ``HH:MM:SS`` or ``1h30m`` after the workload's start. An
 empty cell is a missing value.
 """
@@ -21,12 +22,15 @@ from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
+from haizea.workloads.terms import windowed
 
 T = TypeVar("T")
 
 COLUMNS = (
     "arrival",
     "start",
+    "after",
+    "deadline",
     "duration",
     "realduration",
     "nodes",
@@ -107,6 +111,12 @@ class _Row:
         duration = self._parse("duration", values.duration, None)
         real = self._parse("realduration", values.length, None)
         kind, start = self._start()
+        after = self._parse("after", values.start, None)
+        deadline = self._parse("deadline", values.start, None)
+        try:
+            kind = windowed(kind, after, deadline, duration)
+        except ValueError as wrong:
+            self._fail(None, str(wrong))
         number = self._parse("id", lambda t: values.whole(t, 1), None)
         if number is not None:
             if number in lines_of_ids:
@@ -121,6 +131,8 @@ class _Row:
             arrival_seconds=self._parse("arrival", values.moment, 0),
             kind=kind,
             start_seconds=start,
+            after_seconds=after,
+            deadline_seconds=deadline,
             nodes=(Nodes(count, amounts),),
             duration_seconds=duration,
             real_duration_seconds=None if real is None else values.capped(real, duration),

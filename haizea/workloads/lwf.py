@@ -30,9 +30,9 @@ from haizea.workloads.model import (
     WorkloadLease,
     WorkloadSite,
     by_arrival,
-    remark,
 )
 from haizea.workloads.source import Source
+from haizea.workloads.terms import windowed
 
 T = TypeVar("T")
 
@@ -207,7 +207,6 @@ class _Handler(ContentHandler):
             description=" ".join(text.split()),
             site=None if site is None else self._leases.site(site),
             source=self._file,
-            remarks=self._leases.remarks(),
         )
 
 
@@ -309,14 +308,6 @@ class _Leases:
             None if real is None else self._value(real, "time", values.length),
         )
 
-    def remarks(self) -> tuple[str, ...]:
-        """Describe what was read and does not count, in a line."""
-        deadlines = sum(lease.deadline_seconds is not None for lease in self.made)
-        if not deadlines:
-            return ()
-        said = "deadline read, but not kept yet; each starts as if it had none"
-        return (remark(self._file, deadlines, "lease", said),)
-
     def _extras(self, lease: _Element) -> tuple[tuple[str, str], ...]:
         """Names and values, as ``<extra name="…" value="…"/>`` or as ``<attr>`` within."""
         found: dict[str, str] = {}
@@ -336,11 +327,20 @@ class _Leases:
             self._fail(lease, f"more than {values.MAX_LEASES} leases are too many")
         kind, start = self._start(lease)
         duration = self._value(self._child(lease, "duration"), "time", values.duration)
+        deadline, after = lease.child("deadline"), None
+        until = None if deadline is None else self._value(deadline, "time", values.moment)
+        if deadline is not None and kind is Kind.AR:
+            # The start of a lease with a deadline is when it may begin.
+            kind, after, start = Kind.BEST_EFFORT, start, None
+        try:
+            kind = windowed(kind, after, until, duration)
+        except ValueError as wrong:
+            self._fail(lease, str(wrong))
         number = self._id(lease)
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in lease.attributes:
             preemptible = self._value(lease, "preemptible", values.boolean)
-        deadline, extras = lease.child("deadline"), self._extras(lease)
+        extras = self._extras(lease)
         made = WorkloadLease(
             arrival_seconds=arrival,
             kind=kind,
@@ -352,9 +352,8 @@ class _Leases:
             image=self._image(lease),
             label=_label(number, extras),
             id=number,
-            deadline_seconds=(
-                None if deadline is None else self._value(deadline, "time", values.moment)
-            ),
+            after_seconds=after,
+            deadline_seconds=until,
             extras=extras,
         )
         self.made.append(made)

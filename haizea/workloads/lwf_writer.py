@@ -63,7 +63,9 @@ def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
 
 def _start(lease: WorkloadLease) -> str:
     match lease.kind:
-        case Kind.BEST_EFFORT:
+        case Kind.DEADLINE if lease.after_seconds is not None:
+            return f'<start><exact time="{clock(lease.after_seconds)}"/></start>'
+        case Kind.BEST_EFFORT | Kind.DEADLINE:
             return "<start/>"
         case Kind.IMMEDIATE:
             return "<start><now/></start>"

@@ -41,8 +41,8 @@ class WorkloadLease:
     given for an AR alone. ``duration_seconds`` is ``None`` for a lease without end.
     ``real_duration_seconds``, where it is known, is when the lease ends by itself; it is
     never more than the duration. ``id`` is the number that the file gives, if it does;
-    ``label`` is what the file calls the lease. ``deadline_seconds``, from the workload's
-    start, is when it should be over; nothing heeds it yet. ``extras`` are names and values
+    ``label`` is what the file calls the lease. ``after_seconds`` and ``deadline_seconds``, from
+    the workload's start, are the window of a deadline lease. ``extras`` are names and values
     that mean nothing to Haizea; they are in the label, too.
     """
 
@@ -57,6 +57,7 @@ class WorkloadLease:
     label: str = ""
     id: int | None = None
     owner: str = ""
+    after_seconds: int | None = None
     deadline_seconds: int | None = None
     extras: tuple[tuple[str, str], ...] = ()
     fixed_hosts: bool = False
@@ -181,7 +182,7 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
         nodes = bound.get(id(lease.nodes))
         if nodes is None:
             nodes = bound[id(lease.nodes)] = _bind_nodes(workload, lease_id, lease, types)
-        since = lease.start_seconds
+        since, after, deadline = lease.start_seconds, lease.after_seconds, lease.deadline_seconds
         requests.append(
             LeaseRequest(
                 id=lease_id,
@@ -190,6 +191,8 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
                 nodes=nodes,
                 duration=lease.duration_seconds,
                 start=None if since is None else start + since,
+                after=None if after is None else start + after,
+                deadline=None if deadline is None else start + deadline,
                 preemptible=lease.preemptible,
                 fixed_hosts=lease.fixed_hosts,
                 image=lease.image,

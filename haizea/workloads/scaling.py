@@ -67,6 +67,7 @@ def _moved(lease: WorkloadLease, by_seconds: int) -> WorkloadLease:
         lease,
         arrival_seconds=lease.arrival_seconds + by_seconds,
         start_seconds=moved(lease.start_seconds),
+        after_seconds=moved(lease.after_seconds),
         deadline_seconds=moved(lease.deadline_seconds),
     )
 

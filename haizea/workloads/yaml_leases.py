@@ -20,6 +20,7 @@ from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
+from haizea.workloads.terms import windowed
 from haizea.workloads.windows import WorkloadWindow
 from haizea.workloads.yaml_nodes import compose
 
@@ -34,6 +35,8 @@ LEASE_FIELDS = (
     "id",
     "arrival",
     "start",
+    "after",
+    "deadline",
     "duration",
     "real-duration",
     "preemptible",
@@ -202,6 +205,14 @@ class _Reader:
                 self._fail(node, "lease", f"the field {name} is missing")
         kind, start = self._start(fields.get("start"))
         duration = self._parse(fields["duration"], "duration", values.duration)
+        after, deadline = (
+            self._parse(fields[name], name, self._read_start) if name in fields else None
+            for name in ("after", "deadline")
+        )
+        try:
+            kind = windowed(kind, after, deadline, duration)
+        except ValueError as wrong:
+            self._fail(fields.get("deadline", node), "lease", str(wrong))
         real = None
         if "real-duration" in fields:
             real = self._parse(fields["real-duration"], "real-duration", values.length)
@@ -218,6 +229,8 @@ class _Reader:
             else self._parse(arrival, "arrival", values.moment),
             kind=kind,
             start_seconds=start,
+            after_seconds=after,
+            deadline_seconds=deadline,
             nodes=self._nodes(fields["nodes"], values.MAX_NODES),
             duration_seconds=duration,
             real_duration_seconds=real,

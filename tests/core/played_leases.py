@@ -28,6 +28,8 @@ def lease(
     nodes: int = 1,
     cpu: int = 400,
     preemptible: bool = False,
+    after: int | None = None,
+    deadline: int | None = None,
 ) -> LeaseRequest:
     return LeaseRequest(
         id=lease_id,
@@ -36,6 +38,8 @@ def lease(
         nodes=(NodeSet(nodes, (cpu, 1024)),),
         duration=duration,
         start=start,
+        after=after,
+        deadline=deadline,
         preemptible=preemptible,
     )
 

@@ -197,6 +197,7 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
             asked = replace(
                 old,
                 start=now + ahead if old.kind is Kind.AR else None,
+                deadline=old.deadline and old.deadline + ahead - 60,
                 duration=duration,
                 nodes=(NodeSet(count, (cpu, 1024)),) if cpu != 100 else old.nodes,
                 preemptible=preemptible,
@@ -213,9 +214,10 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
         else:
             number = len(requests) + 1
             start = now + ahead if kind is Kind.AR else None
+            deadline = now + ahead + duration if kind is Kind.DEADLINE else None
             asked = lease(
-                number, kind, start, submitted=now, duration=duration, nodes=count, cpu=cpu,
-                preemptible=preemptible,
+                number, kind, start, deadline=deadline, submitted=now, duration=duration,
+                nodes=count, cpu=cpu, preemptible=preemptible,
             )  # fmt: skip
             requests[number] = asked
             turn = made.handle(now, [LeaseSubmitted(asked)])
@@ -246,6 +248,10 @@ def check_by_the_second(decisions: list[Decision], requests: dict[int, LeaseRequ
             assert request.start is not None
             assert request.duration is not None
             assert ran(decisions, lease_id) == [(request.start, request.start + request.duration)]
+        if request.kind is Kind.DEADLINE and final[lease_id] is State.DONE:
+            ((start, end),) = ran(decisions, lease_id)
+            assert request.deadline is not None
+            assert (end - start, end <= request.deadline) == (request.duration, True)
 
 
 def test_started_operations_are_of_leases_that_are_known() -> None:

@@ -273,14 +273,16 @@ def steps(draw: st.DrawFn) -> list[Step]:
         elif what == "used":
             event = HostUsed(draw(st.integers(0, 3)), (draw(st.sampled_from([0, 100, 400])), 0))
         else:
-            kind = draw(st.sampled_from(list(Kind)))
+            kind, duration = draw(st.sampled_from(list(Kind))), draw(st.integers(10, 150))
+            spare = draw(st.integers(0, 150))
             event = LeaseSubmitted(
                 lease(
                     number,
                     kind,
                     now + draw(st.integers(0, 100)) if kind is Kind.AR else None,
                     submitted=now,
-                    duration=draw(st.integers(10, 150)),
+                    duration=duration,
+                    deadline=now + duration + spare if kind is Kind.DEADLINE else None,
                     nodes=draw(st.integers(1, 4)),
                     cpu=draw(st.sampled_from([100, 200, 400])),
                     preemptible=draw(st.booleans()),

@@ -107,6 +107,7 @@ OURS = {
     "wait": ours("wait.lwf", {}),
     "leases": ours("leases.yaml", {**EASY, **SUSPEND}),
     "maintenance": ours("maintenance.yaml", {**EASY, **SUSPEND}),
+    "deadlines": ours("deadlines.yaml", {**EASY, **SUSPEND}),
     "reservations": Case({"tracefile": "traces/reservations.txt"}, simulation=SIXTEEN_HOSTS),
     "batch-with-reservations": Case(
         {"tracefile": "traces/batch.swf", "injectionfile": "traces/reservations.txt"},

@@ -93,6 +93,25 @@ def check_ar(case: Case, story: Story) -> None:
     assert all(e.purpose in {*RUNNING, Purpose.TRANSFER} for e in story.ended)
 
 
+def check_deadline(case: Case, story: Story) -> None:
+    """A lease with a deadline that is accepted runs once, in its window, all the time."""
+    request = story.request
+    if final(story).new is State.REJECTED:
+        assert final(story).time == request.submitted
+        assert not story.started
+        return
+    assert request.deadline is not None
+    assert request.duration is not None
+    runs = [e for e in story.ended if e.purpose in RUNNING]
+    assert runs[0].start >= max(request.submitted, request.after or 0)
+    assert runs[0].start + request.duration <= request.deadline
+    assert all(a.end == b.start and a.use == b.use for a, b in pairwise(runs))
+    length = runs[-1].end - runs[0].start
+    early = final(story).code == "early-end"
+    assert length == (case.real[request.id] if early else request.duration)
+    assert all(e.purpose in {*RUNNING, Purpose.TRANSFER} for e in story.ended)
+
+
 def check_immediate(case: Case, story: Story) -> None:
     """Rule 3: it starts at once (or when its images are there), or is rejected at once."""
     if final(story).new is State.REJECTED:
@@ -257,9 +276,11 @@ def test_rules_of_the_schedule(case: Case) -> None:
         check_images(case, story)
         if story.request.kind is Kind.AR:
             check_ar(case, story)
+        if story.request.kind is Kind.DEADLINE:
+            check_deadline(case, story)
         if story.request.kind is Kind.IMMEDIATE:
             check_immediate(case, story)
-        if not story.request.preemptible or story.request.kind is Kind.AR:
+        if not story.request.preemptible or story.request.kind in (Kind.AR, Kind.DEADLINE):
             assert not any(c.code == "preempted" for c in story.changes)
 
 

@@ -70,6 +70,10 @@ def requests_by(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
     for lease_id in range(1, chance.randint(5, 25) + 1):
         submitted += chance.choice([0, 0, 1, 7, 20])
         kind = chance.choice([Kind.BEST_EFFORT, *Kind])
+        duration, after, deadline = chance.randint(1, 90), None, None
+        if kind is Kind.DEADLINE:
+            after = submitted + chance.choice([0, 10, 50])
+            deadline = after + duration + chance.choice([0, 10, 200])
         size = chance.choice([(100, 64), (100, 128), (200, 256), (50, 60)])
         node_sets = [NodeSet(chance.randint(1, hosts), size)]
         if chance.random() < 0.15:
@@ -80,7 +84,9 @@ def requests_by(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
                 submitted=submitted,
                 kind=kind,
                 nodes=tuple(node_sets),
-                duration=chance.randint(1, 90),
+                duration=duration,
+                after=after,
+                deadline=deadline,
                 start=submitted + chance.choice([0, 10, 50, 120]) if kind is Kind.AR else None,
                 preemptible=chance.random() < 0.7,
                 image=chance.choice([None, DiskImage("a", 50), DiskImage("b", 120)]),
@@ -142,6 +148,7 @@ def test_whatever_goes_wrong(seed: int) -> None:
         check_states(story)
         check_gang(story)
         check_ar(story)
+        check_deadline(case, story)
         check_dead_hosts(case, story)
     again = play(case)
     assert again.decisions == run.decisions, "the same faults have the same outcome"
@@ -197,6 +204,32 @@ def check_ar(story: Story) -> None:
             assert story.request.start is not None
             assert time > story.request.start if late else time == story.request.start
         assert not any(s.purpose is Purpose.SUSPEND for s in story.started)
+
+
+def check_deadline(case: Case, story: Story) -> None:
+    """One with a deadline never begins before its window, and is never suspended.
+
+    It has less than it asked for only where a failure is the reason.
+    """
+    request = story.request
+    if request.kind is Kind.DEADLINE:
+        begun = [s.time for s in story.started if s.purpose is Purpose.RUN]
+        assert request.after is not None
+        assert all(time >= request.after for time in begun)
+        assert not any(s.purpose is Purpose.SUSPEND for s in story.started)
+        stopped = [c for c in story.changes if c.new is State.QUEUED]
+        assert all(c.code == "failure" and c.reason for c in stopped)
+        assert len(begun) <= 1 + len(stopped)
+        last = story.changes[-1]
+        if last.code == "duration-over" and "late" not in {c.code for c in story.changes}:
+            ended = [e.end for e in story.ended if e.purpose in (Purpose.RUN, Purpose.SHUTDOWN)]
+            assert ended[-1] - begun[-1] >= (request.duration or 0)
+            assert delayed(case) or ended[-1] <= (request.deadline or 0)
+
+
+def delayed(case: Case) -> bool:
+    """Tell whether operations may take longer than was planned."""
+    return case.faults is not None and any(case.faults.delay.values())
 
 
 def check_dead_hosts(case: Case, story: Story) -> None:

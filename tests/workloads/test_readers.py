@@ -19,6 +19,8 @@ from haizea.workloads import (
     read,
     read_images,
 )
+from haizea.workloads.csv_leases import read_csv
+from haizea.workloads.source import Source
 
 SITE = WorkloadSite(("CPU", "Memory"), (Nodes(4, {"CPU": 100, "Memory": 1024}),))
 
@@ -166,10 +168,11 @@ def test_deadlines_and_extras(
     text = lease_element(DEADLINE, attributes='id="7" preemptible="true"', software=more)
     workload = lwf(tmp_path, text)
     (lease,) = workload.leases
-    assert (lease.kind, lease.start_seconds, lease.preemptible) == (Kind.AR, 1800, True)
+    terms = (lease.kind, lease.start_seconds, lease.after_seconds)
+    window = (Kind.DEADLINE, None, 1800)
+    assert terms == ((Kind.AR, 1800, None) if deadline is None else window)
+    assert lease.preemptible
     assert (lease.label, lease.deadline_seconds, lease.extras) == (label, deadline, extras)
-    told = f"{workload.source}: 1 lease: deadline read, but not kept yet; each starts as if it had"
-    assert [line.startswith(told) for line in workload.told()] == [True] * (deadline is not None)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,41 @@ def test_deadlines_and_extras(
 def test_wrong_deadlines_and_extras(tmp_path: Path, more: str, told: str) -> None:
     with pytest.raises(WorkloadError, match=re.escape(told)):
         lwf(tmp_path, lease_element(DEADLINE, software=more))
+
+
+def test_a_deadline_without_a_start(tmp_path: Path) -> None:
+    (lease,) = lwf(tmp_path, lease_element(software='<deadline time="2h"/>')).leases
+    assert (lease.kind, lease.after_seconds, lease.deadline_seconds) == (Kind.DEADLINE, None, 7200)
+
+
+def test_a_deadline_does_not_go_with_a_start_now(tmp_path: Path) -> None:
+    now = lease_element("<start><now/></start>", software='<deadline time="2h"/>')
+    with pytest.raises(WorkloadError, match="it has a start, too"):
+        lwf(tmp_path, now)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{duration: 1h, after: 1h, nodes: [{CPU: 1}]}", "after: this is for leases with a dead"),
+        ("{duration: 1h, deadline: 9h, start: 1h, nodes: [{CPU: 1}]}", "it has a start, too"),
+        ("{duration: unlimited, deadline: 9h, nodes: [{CPU: 1}]}", "a lease without end is never"),
+        ("{duration: 1h, deadline: soon, nodes: [{CPU: 1}]}", "deadline: 'soon' is not"),
+    ],
+)
+def test_terms_that_do_not_go_together(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(WorkloadError, match=re.escape(told)):
+        read(text_file(tmp_path, text, "leases.yaml"))
+
+
+def test_a_window_in_yaml_and_in_a_table(tmp_path: Path) -> None:
+    yaml = "{duration: 1h, after: 30m, deadline: 9h, nodes: [{CPU: 100, Memory: 1024}]}"
+    table = "duration,after,deadline\n1h,30m,9h\n"
+    rows = read_csv(Source(text_file(tmp_path, table, "leases.csv")))
+    for workload in (read(text_file(tmp_path, yaml, "leases.yaml")), rows):
+        (lease,) = workload.leases
+        assert (lease.kind, lease.preemptible) == (Kind.DEADLINE, False)
+        assert (lease.after_seconds, lease.deadline_seconds) == (1800, 32400)
 
 
 def test_a_label_of_extras_is_bounded(tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ class Lateness:
             if lease.request.kind is Kind.BEST_EFFORT:
                 schedule.back_to_queue(lease, reason, "failure")
                 continue
+            if lease.request.kind is Kind.DEADLINE:
+                self._repair.prepare_again(lease, reason)
+                continue
             if lease.request.kind is Kind.IMMEDIATE:
                 schedule.book.note_late(lease, reason)
             self._repair.postpone(lease, reason, arrival)
@@ -157,6 +160,8 @@ class Lateness:
                 self._repair.give_up(lease, late)
             case Kind.IMMEDIATE:
                 self._schedule.book.note_late(lease, reason)
+                self._repair.move(lease, reason)
+            case Kind.DEADLINE:
                 self._repair.move(lease, reason)
             case Kind.AR:
                 self._begin_late(lease, plan, reason, now)

@@ -9,9 +9,9 @@ from haizea.core.model.hosts import Host
 from haizea.core.model.lifecycle import State
 from haizea.core.model.members import (
     ACTIVE,
-    AR,
     BEST_EFFORT,
     DONE,
+    FIRM,
     MIGRATE,
     RUN,
     SUSPENDED_SCHEDULED,
@@ -152,7 +152,7 @@ class Trouble:
         schedule = self._schedule
         schedule.host_table.open(host_id)
         for lease in self._promised(host_id):
-            if lease.request.kind is AR and not lease.hold.hosts & schedule.table.shut:
+            if lease.request.kind in FIRM and not lease.hold.hosts & schedule.table.shut:
                 start = lease.hold.start
                 schedule.book.explain(lease, start, because(Code.START_EXPECTED, start=start))
         schedule.host_table.note(host_id, "up")

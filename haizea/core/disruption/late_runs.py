@@ -2,7 +2,8 @@
 
 The time of a best-effort or immediate lease counts from when its VMs run. Where they took
 long to start, it keeps its hosts for longer, before leases that wait; but what was promised
-stays. Before that, it is saved, to go on later, where that is worth it.
+stays. Before that, it is saved, to go on later, where that is worth it. A lease with a deadline
+is not, and ends by its deadline.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ class LateRuns:
 
     def _free_until(self, lease: Lease, plan: Plan, old_end: int) -> int:
         """Return how long its hosts can be kept, from ``old_end`` to the end of its plan."""
-        table, end = self._schedule.table, plan.end
+        table, deadline = self._schedule.table, lease.request.deadline
+        end = plan.end if deadline is None else max(old_end, min(plan.end, deadline))
         for host, _ in plan.use:
             name = self._schedule.host_table.name(host)
             reason = because(Code.HOST_STILL_HELD, host=name, lease=lease.id)
@@ -86,7 +88,9 @@ class LateRuns:
             said = "its VMs did not come to run in all of the time that its hosts were free"
             self._trouble.failed(lease.id, Purpose.RUN, said)
             return
-        if not lease.request.preemptible or lacks < planner.threshold_seconds(lease, plan.hosts):
+        if lease.request.deadline is not None or not lease.request.preemptible:
+            return
+        if lacks < planner.threshold_seconds(lease, plan.hosts):
             return
         way = clearing(planner, lease, end, schedule.now)
         if way is not None:

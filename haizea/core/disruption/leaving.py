@@ -8,7 +8,7 @@ from typing import NamedTuple
 from haizea.core.model.hostrules import HostRules
 from haizea.core.model.hosts import host_set
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
-from haizea.core.model.members import AR, BEST_EFFORT
+from haizea.core.model.members import BEST_EFFORT, FIRM
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
@@ -72,7 +72,7 @@ def _only_waits(lease: Lease) -> bool:
 
 
 def _may_be_preempted(request: LeaseRequest) -> bool:
-    return request.preemptible and request.kind is not AR
+    return request.preemptible and request.kind not in FIRM
 
 
 def _clearings(
@@ -105,12 +105,12 @@ def _moves(
     without = Without(trial, start)
     for lease in leaving:
         without.take(lease)
-    found = promises.elsewhere()(trial, _demand(sizes), start, end)
+    found = promises.elsewhere()(trial, _whole(sizes), start, end)
     return None if found is None else found.moves
 
 
-def _demand(sizes: Sequence[tuple[int, Capacity]]) -> Demand:
-    """Whole hosts, and just these."""
+def _whole(sizes: Sequence[tuple[int, Capacity]]) -> Lease:
+    """A lease for whole hosts, and just these."""
     wanted = [(host, size) for host, size in sizes if any(size)]
     request = LeaseRequest(
         id=0,
@@ -119,4 +119,5 @@ def _demand(sizes: Sequence[tuple[int, Capacity]]) -> Demand:
         nodes=tuple(NodeSet(1, size) for _, size in wanted),
         duration=None,
     )
-    return Demand(request, HostRules(allowed=tuple(1 << host for host, _ in wanted)))
+    rules = HostRules(allowed=tuple(1 << host for host, _ in wanted))
+    return Lease(request, Demand(request, rules))

@@ -3,7 +3,8 @@
 A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
 it runs already; where there are none but its own come free before its time is over, it
 starts late, and ends when it was to end; and in time after all, if that becomes possible.
-What cannot be repaired fails, with the reason.
+A lease with a deadline gets another time, or what is left until its deadline. What cannot be
+repaired fails, with the reason.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from haizea.core.capacity.hold import Hold
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.members import FIRM
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
-from haizea.core.requests.admission import Admission, Refusal
+from haizea.core.requests.admission import Admission
+from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -46,23 +49,38 @@ class Repair:
         """Give a lease that has not started other hosts for the same time, or let it fail."""
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
-        refusal = self._admission.place_again(lease, keep_off)
+        refusal = self._place(lease, reason, keep_off)
         if refusal is not None:
             self.give_up(lease, _in_vain(reason, refusal))
         else:
             self._schedule.book.note_in_time(lease)
 
-    def restart(self, lease: Lease, reason: Reason) -> None:
-        """Let an AR or immediate lease that stopped run again at once, elsewhere if possible.
+    def _place(self, lease: Lease, reason: Reason, *keep_off: HostSet) -> Refusal | None:
+        """Give a lease hosts for its time off these hosts, or else off the next.
 
-        It ends when it was to end.
+        One with a deadline that has no time left for all of it gets what is left.
+        """
+        refusal: Refusal | None = None
+        for hosts in keep_off:
+            refusal = self._admission.place_again(lease, hosts)
+            if refusal is None:
+                return None
+        deadline = lease.request.deadline
+        if deadline is None or self._admission.place_rest(lease, keep_off[-1]) is not None:
+            return refusal
+        cut = because(Code.CUT_AT_DEADLINE, cause=reason, end=deadline)
+        self._schedule.book.note_late(lease, cut)
+        return None
+
+    def restart(self, lease: Lease, reason: Reason) -> None:
+        """Let a lease that had its hosts for sure and stopped run again, elsewhere if possible.
+
+        It ends when it was to end, or by its deadline.
         """
         plan = lease.plan
         assert plan is not None, "it ran somewhere"
         self._schedule.stop(lease, reason)
-        refusal = self._admission.place_again(lease, host_set(plan.hosts))
-        if refusal is not None:
-            refusal = self._admission.place_again(lease)
+        refusal = self._place(lease, reason, host_set(plan.hosts), 0)
         if refusal is not None:
             self.give_up(lease, _in_vain(reason, refusal))
 
@@ -139,7 +157,7 @@ class Repair:
             return
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
-        elif lease.request.kind is Kind.AR:
+        elif lease.request.kind in FIRM:
             found = self._improve(lease)
             code = Code.LEFT_DRAINED_HOST if found else Code.STAYS_ON_DRAINED_HOST
             self._schedule.book.explain(lease, lease.hold.start, because(code, cause=reason))
@@ -150,9 +168,15 @@ class Repair:
         return lease.demand.permits(bound) and not host_set(bound) & keep_off
 
     def postpone(self, lease: Lease, reason: Reason, until: int, keep_off: HostSet = 0) -> None:
-        """Give an AR other hosts, or let it start on its own as soon as they are free."""
+        """Give an AR other hosts, or let it start on its own as soon as they are free.
+
+        A lease with a deadline may start on any of them later.
+        """
         schedule, old = self._schedule, lease.plan
         assert old is not None, "it has a plan"
+        if lease.request.kind is Kind.DEADLINE:
+            self.move(lease, reason)
+            return
         if lease.request.kind is not Kind.AR:
             self.move(lease, reason, keep_off)
             return

@@ -252,7 +252,8 @@ class LeaseAltered(NamedTuple):
 class ChangeRefused(NamedTuple):
     """A lease stays as it is, and why.
 
-    ``offer`` is the nearest start (of what has not begun) or the latest end that would do.
+    ``offer`` is the nearest start or deadline (of what has not begun) or the latest end that
+    would do.
     """
 
     time: int

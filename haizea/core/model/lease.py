@@ -14,10 +14,12 @@ class Kind(StrEnum):
     AR = "ar"
     BEST_EFFORT = "best-effort"
     IMMEDIATE = "immediate"
+    DEADLINE = "deadline"
 
 
 # Looking a member up in its enumeration is slow, and every request does.
 _AR = Kind.AR
+_DEADLINE = Kind.DEADLINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class LeaseRequest:
     """A request for nodes over a period.
 
     ``submitted`` and ``start`` are seconds since the epoch; ``start`` is given for an AR
-    alone. ``duration`` is in seconds, ``None`` for a lease without end. With ``fixed_hosts`` it
+    alone. ``deadline`` is given for a deadline lease alone: it is to be done by then; ``after``,
+    if it must not begin before. ``duration`` is in seconds, ``None`` for a lease without end,
+    which no deadline lease is. With ``fixed_hosts`` it
     has the hosts that it is given first, as long as these can be had. Lease nodes are
     numbered from 1, through the node sets in order. ``label`` and ``owner`` are
     carried along for people, ``names`` (what each lease node is called elsewhere) for
@@ -54,6 +58,8 @@ class LeaseRequest:
     nodes: tuple[NodeSet, ...]
     duration: int | None
     start: int | None = None
+    after: int | None = None
+    deadline: int | None = None
     preemptible: bool = False
     fixed_hosts: bool = False
     image: DiskImage | None = None
@@ -63,6 +69,10 @@ class LeaseRequest:
 
     def __post_init__(self) -> None:
         assert (self.kind is _AR) == (self.start is not None), "an AR, and no other, has a start"
+        windowed = self.kind is _DEADLINE
+        assert windowed == (self.deadline is not None), "a deadline lease, and no other, has one"
+        assert windowed or self.after is None, "only a deadline lease may not begin before a moment"
+        assert not windowed or self.duration is not None, "a deadline lease has an end"
         assert self.nodes, "a lease has nodes"
         for node_set in self.nodes:
             assert node_set.count > 0, "a node set has nodes"

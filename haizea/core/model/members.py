@@ -33,6 +33,9 @@ FAILED: Final = State.FAILED
 AR: Final = Kind.AR
 BEST_EFFORT: Final = Kind.BEST_EFFORT
 IMMEDIATE: Final = Kind.IMMEDIATE
+DEADLINE: Final = Kind.DEADLINE
+#: The kinds of leases that never make room for others once they run.
+FIRM: Final = frozenset({AR, DEADLINE})
 
 RUN: Final = Purpose.RUN
 SUSPEND: Final = Purpose.SUSPEND

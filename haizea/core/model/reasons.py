@@ -31,6 +31,8 @@ class Code(StrEnum):
     TOO_LITTLE_ROOM_NOW = "too-little-room-now"
     TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW = "too-little-room-where-allowed-now"
     WOULD_DELAY_ANOTHER = "would-delay-another"
+    DEADLINE_TOO_NEAR = "deadline-too-near"
+    NO_TIME_BY_DEADLINE = "no-time-by-deadline"
 
     # Waiting, and going on.
     WAITS = "waits"
@@ -46,6 +48,7 @@ class Code(StrEnum):
     STARTS_LATE = "starts-late"
     STARTS_SOONER = "starts-sooner"
     RUNS_ON = "runs-on"
+    CUT_AT_DEADLINE = "cut-at-deadline"
 
     # Making room.
     HOSTS_GO_TO = "hosts-go-to"
@@ -104,6 +107,7 @@ class Code(StrEnum):
     SHUTS_DOWN = "shuts-down"
     WOULD_END_BY = "would-end-by"
     LEAVES_FIRST = "leaves-first"
+    ENDS_AFTER_DEADLINE = "ends-after-deadline"
     HOSTS_PROMISED = "hosts-promised"
     ANOTHER_KEEPS_HOSTS = "another-keeps-hosts"
 

@@ -188,6 +188,12 @@ class Lease:
         self.bound = None
 
     @property
+    def last_start(self) -> int:
+        """The last moment at which it can begin and be done by its deadline."""
+        deadline = self.request.deadline
+        return FOREVER if deadline is None else deadline - self.remaining
+
+    @property
     def hold(self) -> Hold:
         """The hold of its plan on its hosts."""
         assert self.plan is not None, "it has a plan"

@@ -105,6 +105,16 @@ class Planner(Durations):
                 return plan
         return None
 
+    def earliest_whole(
+        self, lease: Lease, start: int, before: int, claim: Claim | None, prefer: HostSet = 0
+    ) -> Plan | None:
+        """The plan for all of the lease that starts soonest in ``[start, before)``."""
+        for moment in self._possible_starts(lease, start, before, None):
+            plan = self.whole(lease, moment, claim, prefer)
+            if plan is not None:
+                return plan
+        return None
+
     def promised(self, lease: Lease, start: int) -> Plan | None:
         """A plan for a lease that waits and was promised to start then: then, or soon after."""
         plan = self.at(lease, start) or self.earliest(lease, start)

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import Purpose
-from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.policy import PlacedLease, PreemptionPolicy
-from haizea.core.placement.mapper import Demand, Hosts
+from haizea.core.placement.mapper import Hosts
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import Elsewhere, Move, Remapped
@@ -92,14 +91,13 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
 def make_room(
     planner: Planner,
     policy: PreemptionPolicy,
-    request: LeaseRequest,
-    demand: Demand,
+    asked: Lease,
     start: int,
     end: int,
     leases: Iterable[Lease],
     elsewhere: Elsewhere,
 ) -> Preemption | None:
-    """Hosts for ``request`` throughout ``[start, end)``, and who must go; ``None`` if in vain.
+    """Hosts for ``asked`` throughout ``[start, end)``, and who must go; ``None`` if in vain.
 
     ``leases`` are all preemptible leases that hold hosts in that time. Before one more of them
     goes, others that have not begun go ``elsewhere``.
@@ -109,9 +107,9 @@ def make_room(
     while able:
         candidates = [placed(lease) for lease in able]
         by_id = {lease.id: lease for lease in able}
-        ordered = [by_id[p.request.id] for p in policy.victims(request, candidates)]
+        ordered = [by_id[p.request.id] for p in policy.victims(asked.request, candidates)]
         ordered.sort(key=lambda lease: lease.started)
-        found = _smallest(planner, request, demand, start, end, ordered, elsewhere)
+        found = _smallest(planner, asked, start, end, ordered, elsewhere)
         if found is None:
             return None
         room, victims = found
@@ -124,24 +122,20 @@ def make_room(
 
 def _smallest(
     planner: Planner,
-    request: LeaseRequest,
-    demand: Demand,
+    asked: Lease,
     start: int,
     end: int,
     ordered: list[Lease],
     elsewhere: Elsewhere,
 ) -> tuple[Remapped, list[Lease]] | None:
     trial = planner.table.fork()
+    on_trial = planner.on(trial, planner.channel)
 
     def room_now() -> Remapped | None:
-        if demand.size is None:
-            hosts = planner.mapper.pack(trial, request, demand, start, end)
-        else:
-            levels = trial.room(demand.size, start, end, demand.allowed)
-            hosts = planner.mapper.choose(trial, request, demand, levels, start)
+        hosts = on_trial.free_hosts(asked, start, end, None, 0)
         if hosts is not None:
             return Remapped(hosts, [])
-        return elsewhere(trial, demand, start, end)
+        return elsewhere(trial, asked, start, end)
 
     without = Without(trial, start)
     taken: list[Lease] = []

@@ -45,10 +45,11 @@ class Effort:
 
 
 class Move(NamedTuple):
-    """A lease that has not begun, and the hosts that it is to have."""
+    """A lease that has not begun, and the hosts that it is to have, from which moment on."""
 
     lease: Lease
     hosts: Hosts
+    start: int
 
 
 class Remapped(NamedTuple):
@@ -58,8 +59,8 @@ class Remapped(NamedTuple):
     moves: list[Move]
 
 
-#: Hosts for a demand throughout a time, on a table, if others get other hosts.
-Elsewhere = Callable[[SlotTable, Demand, int, int], Remapped | None]
+#: Hosts for a lease throughout a time, on a table, if others get other hosts, or another time.
+Elsewhere = Callable[[SlotTable, Lease, int, int], Remapped | None]
 
 
 def remap(
@@ -121,7 +122,7 @@ def _taken_off(canvas: Canvas, hosts: list[int], start: int, end: int) -> list[U
 
 
 def _moves(canvas: Canvas) -> list[Move]:
-    return [Move(lease, hosts) for lease, hosts in canvas.moved()]
+    return [Move(lease, hosts, lease.hold.start) for lease, hosts in canvas.moved()]
 
 
 def all_taken_whole(table: SlotTable, start: int, end: int) -> bool:

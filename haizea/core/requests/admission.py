@@ -1,39 +1,30 @@
 """New requests: what becomes of a lease in the instant it is asked for.
 
-An AR gets its hosts at once, or is rejected; so does an immediate lease. A best-effort
-lease joins the queue. Every refusal has a reason that its owner can act on.
+An AR gets its hosts at once, or is rejected; so does an immediate lease, and one with a
+deadline. A best-effort lease joins the queue. Every refusal has a reason that its owner can act on.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
-from haizea.core.images.transfers import Shipment
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.members import AR, BEST_EFFORT, REJECTED
+from haizea.core.model.members import AR, BEST_EFFORT, DEADLINE, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER, Capacity, copies
-from haizea.core.placement.mapper import Demand, Hosts, fits_site
-from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.mapper import Demand, fits_site
+from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
-from haizea.core.placement.preemption import Preemption
+from haizea.core.requests.deadlines import Deadlines
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
+from haizea.core.requests.taking import Refusal, Taking
 from haizea.core.schedule.altering import Altering, demand_as
 from haizea.core.schedule.schedule import Schedule
-
-
-class Refusal(NamedTuple):
-    """The reason for a rejection, and its kind (``code`` of :class:`StateChanged`)."""
-
-    code: str
-    reason: Reason
 
 
 class Admission:
@@ -44,6 +35,8 @@ class Admission:
         self._policies = policies
         self._promises = Promises(schedule)
         self._rooms = Rooms(schedule, policies, self._promises)
+        self._taking = Taking(schedule, self._promises)
+        self.deadlines = Deadlines(schedule, self._promises, self._rooms, self._taking)
         self._altering = Altering(schedule)
         self._most: dict[tuple[Capacity, int], int] = {}
 
@@ -58,6 +51,8 @@ class Admission:
                 schedule.book.enqueue(lease, because(Code.WAITS, nodes=lease.demand.count))
             elif request.kind is AR:
                 refusal = self._reserve(lease, planner)
+            elif request.kind is DEADLINE:
+                refusal = self.deadlines.place(lease, planner)
             else:
                 refusal = self._start_now(lease, planner)
         if refusal is not None:
@@ -112,17 +107,17 @@ class Admission:
         found = self._rooms.hosts(lease, request.start, end, self._schedule.planner)
         if found is None:
             return False
-        self._promises.reroute(found.moves)
-        shipment = self._images_by(lease, found.hosts, request.start)
+        if isinstance(self._taking.with_images(lease, found, request.start), Refusal):
+            return False
         self._promises.reroute(found.moves, back=True)
-        return not isinstance(shipment, Refusal)
+        return True
 
     def refusal_of(self, request: LeaseRequest, allowed: Allowed) -> Refusal | None:
         """Return what can be said against a request without looking at the schedule."""
         return self._refusal(Lease(request, demand_as(request, allowed)))
 
     def place_changed(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
-        """Give an AR that has not begun what is asked in its place; nothing changes if not.
+        """Give a promise that has not begun what is asked in its place; nothing changes if not.
 
         No images are on their way for it.
         """
@@ -130,6 +125,8 @@ class Admission:
         refusal = self._refusal(changed)
         if refusal is not None:
             return refusal
+        if asked.kind is DEADLINE:
+            return self._place_window(lease, changed)
         start, end = self._period(changed)
         with without(schedule.table, lease.hold):
             found = self._rooms.hosts(changed, start, end, schedule.planner)
@@ -138,7 +135,18 @@ class Admission:
         schedule.drop_plan(lease)
         self._altering.stand_as(lease, asked)
         self._promises.reroute(found.moves)
-        self._take(lease, found, start, None)
+        self._taking.take(lease, found, start, None)
+        return None
+
+    def _place_window(self, lease: Lease, changed: Lease) -> Refusal | None:
+        schedule = self._schedule
+        with without(schedule.table, lease.hold):
+            found = self.deadlines.find(changed, schedule.planner)
+        if isinstance(found, Refusal):
+            return found
+        schedule.drop_plan(lease)
+        self._altering.stand_as(lease, changed.request)
+        self.deadlines.take(lease, found)
         return None
 
     def place_again(self, lease: Lease, keep_off: HostSet = 0) -> Refusal | None:
@@ -149,7 +157,13 @@ class Admission:
         planner = self._schedule.planner.keeping_off(keep_off)
         if lease.request.kind is AR:
             return self._reserve(lease, planner)
+        if lease.request.kind is DEADLINE:
+            return self.deadlines.place(lease, planner)
         return self._start_now(lease, planner)
+
+    def place_rest(self, lease: Lease, keep_off: HostSet) -> Refusal | None:
+        """Give a lease that cannot be done by its deadline what is left of its time."""
+        return self.deadlines.place_rest(lease, self._schedule.planner.keeping_off(keep_off))
 
     # --- advance reservations ---------------------------------------------------------
 
@@ -162,12 +176,10 @@ class Admission:
         found = self._rooms.hosts(lease, start, end, planner)
         if found is None:
             return self._too_little(lease, start, end, planner)
-        self._promises.reroute(found.moves)
-        shipment = self._images_by(lease, found.hosts, start)
+        shipment = self._taking.with_images(lease, found, start)
         if isinstance(shipment, Refusal):
-            self._promises.reroute(found.moves, back=True)
             return shipment
-        self._take(lease, found, start, shipment)
+        self._taking.take(lease, found, start, shipment)
         return None
 
     def _period(self, lease: Lease) -> tuple[int, int]:
@@ -187,10 +199,12 @@ class Admission:
         return start == request.start or end - start > shutdown_seconds
 
     def place_better(self, lease: Lease) -> bool:
-        """Give an AR that has not started hosts that are open, for its time; whether there are any.
+        """Give a promise that has not begun hosts that are open, for its time; tell if it worked.
 
         Nothing changes if not. No images are on their way for it.
         """
+        if lease.request.kind is DEADLINE:
+            return self.deadlines.place_better(lease)
         schedule, (start, end) = self._schedule, self._period(lease)
         if not self._has_time_left(lease, start, end):
             return False
@@ -201,35 +215,8 @@ class Admission:
         schedule.drop_plan(lease)
         schedule.book.cut(lease, _length(start, end))
         self._promises.reroute(found.moves)
-        self._take(lease, found, start, None)
+        self._taking.take(lease, found, start, None)
         return True
-
-    def _take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
-        schedule = self._schedule
-        for clearing in found.clearings:
-            schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=start))
-        schedule.holdings.move(found.moves, because(Code.HOSTS_GO_TO, lease=lease.id))
-        plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
-        schedule.planner.finish(lease, plan, start)
-        schedule.commit(lease, plan, shipment)
-
-    def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
-        schedule, image = self._schedule, lease.request.image
-        preparation = schedule.preparation
-        if preparation is None or image is None:
-            return None
-        wanted = lease.demand.spread(hosts).hosts
-        shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
-        if shipment is not None:
-            return shipment
-        reason = because(
-            Code.IMAGE_TOO_LATE,
-            image=image.name,
-            size_mb=image.size_mb,
-            count=wanted.bit_count(),
-            start=start,
-        )
-        return Refusal("image-late", reason)
 
     def _too_little(self, lease: Lease, start: int, end: int, planner: Planner) -> Refusal:
         """The reason for an AR that finds no room, even by preemption."""

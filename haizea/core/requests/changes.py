@@ -14,8 +14,8 @@ from haizea.core.model.hostrules import HostRules
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import (
     ACTIVE,
-    AR,
     BEST_EFFORT,
+    FIRM,
     QUEUED,
     RUN,
     SCHEDULED,
@@ -28,10 +28,11 @@ from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.preemption import Preemption
-from haizea.core.requests.admission import Admission, Refusal
+from haizea.core.requests.admission import Admission
 from haizea.core.requests.counteroffers import Offers
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
+from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.altering import Altering, remaining_as
 from haizea.core.schedule.schedule import Schedule
 
@@ -81,7 +82,7 @@ class Changes:
             return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
         if request.image is not None and self._schedule.preparation is not None:
             return Refusal("busy", because(Code.IMAGE_IS_PLANNED, image=request.image.name))
-        if request.kind is AR:
+        if request.kind in FIRM:
             return self._admission.place_changed(lease, asked)
         if request.kind is BEST_EFFORT:
             return self._wait_otherwise(lease, asked)
@@ -109,8 +110,8 @@ class Changes:
 
     def _end_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
         """Let a lease that runs end sooner or later."""
-        request = lease.request
-        if asked != replace(request, duration=asked.duration, preemptible=asked.preemptible):
+        same = replace(lease.request, duration=asked.duration, preemptible=asked.preemptible)
+        if asked != replace(same, deadline=asked.deadline):
             return Refusal("busy", because(Code.ONLY_ITS_END))
         under_way, plan = lease.under_way, lease.plan
         if under_way is None or plan is None or under_way.purpose is not RUN:
@@ -119,6 +120,9 @@ class Changes:
         shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
         if end - shutdown_seconds <= self._schedule.now:
             return Refusal("in-the-past", because(Code.WOULD_END_BY, end=end))
+        if asked.deadline is not None and end > asked.deadline:
+            late = because(Code.ENDS_AFTER_DEADLINE, end=end, moment=asked.deadline)
+            return Refusal("too-soon", late)
         if plan.suspends or plan.drops:
             if end <= under_way.end:
                 return Refusal("busy", because(Code.LEAVES_FIRST, moment=plan.end))
@@ -159,12 +163,16 @@ class Changes:
     # --- what would do ------------------------------------------------------------------
 
     def _offer(self, lease: Lease, asked: LeaseRequest, refusal: Refusal) -> int | None:
-        """The nearest start of an AR, or the latest end of what runs, that would be granted."""
-        if refusal.code not in _OTHER_TIME or lease.plan is None:
+        """The nearest start or deadline, or the latest end of what runs, that would be granted."""
+        if lease.plan is None:
             return None
-        if lease.state is ACTIVE:
+        runs = lease.state is ACTIVE
+        near = asked.deadline is not None and refusal.code == "too-soon"
+        if refusal.code not in _OTHER_TIME and (runs or not near):
+            return None
+        if runs:
             return self._latest_end(lease, asked)
-        if asked.start is None:
+        if asked.kind not in FIRM:
             return None
         with without(self._schedule.table, lease.hold):
             return self._offers.nearest(asked, lambda: False, 0)

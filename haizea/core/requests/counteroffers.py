@@ -1,4 +1,4 @@
-"""Starts at which an AR that was rejected would fit."""
+"""Starts at which an AR that was rejected would fit, and deadlines by which a lease would."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TRIES = 40
 
 
 class Offers:
-    """Finds the start nearest to an AR's own at which it would be accepted."""
+    """Finds the time nearest to a request's own for which it would be accepted."""
 
     def __init__(self, schedule: Schedule, admission: Admission) -> None:
         self._schedule = schedule
@@ -23,13 +23,15 @@ class Offers:
     def nearest(
         self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int
     ) -> int | None:
-        """Return that start; ``None`` if none is found among the nearest worth trying.
+        """Return that start, or deadline; ``None`` if none is found among the nearest worth trying.
 
         It can still be asked for in ``notice_seconds`` s.
         Those are moments at which something comes free, and those from which it is over
         when something else starts. Each costs about what deciding on a request does;
         ``enough`` is asked after each whether to give up.
         """
+        if request.deadline is not None:
+            return self._admission.deadlines.nearest(request, enough, notice_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
         for moment in self._candidates(request, asked, notice_seconds):

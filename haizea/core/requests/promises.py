@@ -6,14 +6,15 @@ another at any time, as a whole, until something begins on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
 from haizea.core.model.members import RUN, SHUTDOWN
-from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
+from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
+from haizea.core.placement.retiming import Retimed, Window, retime
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -52,18 +53,43 @@ class Promises:
             and needs_as_many(preparation)
         )
 
-    def elsewhere(self) -> Elsewhere:
-        """A way to make room by other hosts for what has not begun, for one decision.
+    def in_time(self) -> Iterator[Lease]:
+        """The leases with a deadline that have not begun, and may begin at other times."""
+        for lease in self._schedule.book.deadlines.values():
+            if self.movable(lease.id) is not None and not self._has_images(lease):
+                yield lease
+
+    def _has_images(self, lease: Lease) -> bool:
+        return self._schedule.preparation is not None and lease.request.image is not None
+
+    def elsewhere(self, effort: Effort | None = None) -> Elsewhere:
+        """A way to make room for one decision, by other hosts or times for what has not begun.
 
         It may be tried again and again, on the schedule's table and forks of it; all tries
         together look at no more hosts than the settings allow.
         """
-        effort = Effort(self._schedule.planner.settings.remapping_effort)
+        planner, left, more = self._schedule.planner, effort or self.effort(), self.effort()
 
-        def make_room(table: SlotTable, demand: Demand, start: int, end: int) -> Remapped | None:
-            return remap(table, self, demand, start, end, effort)
+        def make_room(table: SlotTable, asked: Lease, start: int, end: int) -> Remapped | None:
+            found = remap(table, self, asked.demand, start, end, left)
+            if found is None and self._schedule.book.deadlines:
+                on_table = planner.on(table, planner.channel)
+                window = Window(asked, start, start, end - start)
+                retimed = retime(on_table, self, window, more)
+                found = None if retimed is None else retimed.room
+            return found
 
         return make_room
+
+    def effort(self) -> Effort:
+        """The effort that one decision may take."""
+        return Effort(self._schedule.planner.settings.remapping_effort)
+
+    def sometime(
+        self, planner: Planner, lease: Lease, first: int, last: int, effort: Effort
+    ) -> Retimed | None:
+        """Room from some moment in ``[first, last]`` on, if others get other hosts or times."""
+        return retime(planner, self, Window(lease, first, last, lease.remaining), effort)
 
     def reroute(self, moves: Sequence[Move], *, back: bool = False) -> None:
         """Have planned transfers of images follow moves that are to be carried out.
@@ -73,7 +99,7 @@ class Promises:
         preparation = self._schedule.preparation
         if preparation is None:
             return
-        for lease, hosts in moves:
+        for lease, hosts, _ in moves:
             plan = lease.plan
             assert plan is not None, "it has a plan"
             before, after = (hosts, plan.hosts) if back else (plan.hosts, hosts)

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from haizea.core.capacity.what_if import assuming
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.members import AR
+from haizea.core.model.members import FIRM
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
+from haizea.core.placement.remapping import Elsewhere
 from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.schedule import Schedule
@@ -25,24 +26,31 @@ class Rooms:
         self._policies = policies
         self._promises = promises
 
-    def hosts(self, lease: Lease, start: int, end: int, planner: Planner) -> Preemption | None:
+    def hosts(
+        self,
+        lease: Lease,
+        start: int,
+        end: int,
+        planner: Planner,
+        elsewhere: Elsewhere | None = None,
+    ) -> Preemption | None:
         """Hosts for an AR, each way only where those before it fail.
 
         Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
         """
         claim, request = self._schedule.claim, lease.request
-        elsewhere = self._promises.elsewhere()
+        elsewhere = elsewhere or self._promises.elsewhere()
 
         def beside(claim: Claim | None) -> Preemption | None:
             return self._beside(lease, start, end, claim, planner)
 
         def by_moving() -> Preemption | None:
-            found = elsewhere(planner.table, lease.demand, start, end)
+            found = elsewhere(planner.table, lease, start, end)
             return None if found is None else Preemption(found.hosts, [], found.moves)
 
         found = beside(claim)
         if found is None:
-            with self._guarded(claim, planner):
+            with self.guarded(claim, planner):
                 found = by_moving()
         if found is None and claim is not None and self.yields(claim, request):
             claim = None
@@ -50,10 +58,8 @@ class Rooms:
         if found is not None:
             return found
         candidates, policy = self.preemptible(start, end), self._policies.preemption
-        with self._guarded(claim, planner):
-            return make_room(
-                planner, policy, request, lease.demand, start, end, candidates, elsewhere
-            )
+        with self.guarded(claim, planner):
+            return make_room(planner, policy, lease, start, end, candidates, elsewhere)
 
     def _beside(
         self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
@@ -75,7 +81,7 @@ class Rooms:
         )
 
     @contextmanager
-    def _guarded(self, claim: Claim | None, planner: Planner) -> Iterator[None]:
+    def guarded(self, claim: Claim | None, planner: Planner) -> Iterator[None]:
         """Keep hosts free for a claim that does not make room, while others are looked at."""
         plan = None
         if claim is not None:
@@ -93,4 +99,4 @@ class Rooms:
         schedule = self._schedule
         ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
         leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
-        return [x for x in leases if x.request.preemptible and x.request.kind is not AR]
+        return [x for x in leases if x.request.preemptible and x.request.kind not in FIRM]

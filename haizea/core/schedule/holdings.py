@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from haizea.core.model.events import HostsPlanned
-from haizea.core.model.members import AR, RUN, SUSPEND
+from haizea.core.model.events import Expected, HostsPlanned
+from haizea.core.model.members import FIRM, RUN, SUSPEND
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
@@ -44,12 +44,13 @@ class Holdings:
         self._agenda.add(plan.start, START, lease)
 
     def exchange(self, lease: Lease, plan: Plan) -> None:
-        """Give a lease another plan in the place of one that has not begun and is provisional."""
+        """Give a lease another plan in the place of one that has not begun."""
         assert lease.plan is not None, "it has a plan"
+        firm = lease.hold.firm
         self._table.withdraw(lease.hold)
         for interval in lease.plan.exclusive:
             self._channel.release(*interval)
-        self.take(lease, plan, firm=False)
+        self.take(lease, plan, firm=firm)
 
     def give_back(self, lease: Lease) -> None:
         """Take a lease's plan away; of what is under way, nothing is held any more."""
@@ -78,21 +79,36 @@ class Holdings:
     # --- other hosts --------------------------------------------------------------------
 
     def move(self, moves: Sequence[Move], reason: Reason) -> None:
-        """Let leases that have not begun have other hosts for the same time, all at once."""
+        """Let leases that have not begun have other hosts, or another time, all at once."""
         table, instant = self._table, self._instant
-        for lease, _ in moves:
+        for lease, _, _ in moves:
             table.withdraw(lease.hold)
-        for lease, hosts in moves:
+        for lease, hosts, start in moves:
             plan, hold = lease.plan, lease.hold
             assert plan is not None, "it has a plan"
-            spread = lease.demand.spread(hosts)
+            spread, later = lease.demand.spread(hosts), start - hold.start
+            goes = hosts != plan.hosts
             plan.hosts, plan.use = hosts, spread.use
             plan.hold = table.reserve(
-                hold.start, hold.end, plan.use, lease.id, firm=hold.firm, shape=spread.shape
+                start, hold.end + later, plan.use, lease.id, firm=hold.firm, shape=spread.shape
             )
             instant.touched[lease.id] = lease
-            if lease.request.kind is AR:
+            if goes and lease.request.kind in FIRM:
                 instant.say(HostsPlanned(instant.now, lease.id, hosts, reason))
+            if later:
+                self._start_at(lease, start, later, reason)
+
+    def _start_at(self, lease: Lease, start: int, later: int, reason: Reason) -> None:
+        """A lease with a deadline, which has its hosts already, is to begin at another time."""
+        plan, instant = lease.plan, self._instant
+        assert plan is not None, "it has a plan"
+        plan.phases = [Phase(p, begin + later, end + later) for p, begin, end in plan.phases]
+        self.again(lease)
+        lease.expected = start
+        if lease.why is not None:
+            lease.why = lease.why._replace(reason=because(Code.START_EXPECTED, start=start))
+        instant.freed = True
+        instant.say(Expected(instant.now, lease.id, start, reason))
 
     def follow(self, lease: Lease, hosts: Hosts) -> None:
         """A lease that runs holds these hosts from now on; there is room."""

@@ -48,6 +48,8 @@ class Book:
     def __init__(self, instant: Instant, order: QueueOrderPolicy) -> None:
         self.leases: dict[int, Lease] = {}
         self.waiting = Line()
+        #: Leases that are to be done by a deadline, by id.
+        self.deadlines: dict[int, Lease] = {}
         #: Leases that need particular hosts, or parts of hosts.
         self.picky: set[int] = set()
         self._instant = instant
@@ -157,8 +159,13 @@ class Book:
         self._instant.touched[lease.id] = lease
 
     def note_in_time(self, lease: Lease) -> None:
-        """An AR that was to start late and now has hosts for its own start is not late any more."""
-        if lease.hold.start == lease.request.start:
+        """An AR that was to start late and now has hosts for its own start is not late any more.
+
+        Nor is a lease with a deadline that has time for all of it.
+        """
+        request = lease.request
+        whole = request.deadline is not None and lease.remaining == request.duration
+        if whole or lease.hold.start == request.start:
             lease.late = None
 
     def cut(self, lease: Lease, remaining_seconds: int) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
-from haizea.core.model.events import HostsLimited, OperationStarted
+from haizea.core.model.events import HostsLimited, HostsPlanned, OperationStarted
 from haizea.core.model.hostrules import Allowed, allowed_record
 from haizea.core.model.hosts import Host, HostSet, host_set
 from haizea.core.model.lease import DiskImage, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import (
     ACTIVE,
-    AR,
     BEST_EFFORT,
+    DEADLINE,
     DONE,
+    FIRM,
     MIGRATE,
     PREPARING,
     QUEUED,
@@ -107,6 +108,8 @@ class Schedule:
         lease.flexible = self.planner.suspendable(lease)
         self.book.join(lease, request.submitted)
         self.leases[lease.id] = lease
+        if request.kind is DEADLINE:
+            self.book.deadlines[lease.id] = lease
         return lease
 
     def limit(self, lease: Lease, allowed: Allowed) -> None:
@@ -143,7 +146,7 @@ class Schedule:
         self.holdings.take(lease, plan, firm=firm)
         self.book.hold_claim(lease, plan.start)
         kind = lease.request.kind
-        if kind is AR or (kind is not BEST_EFFORT and plan.start > self.instant.now):
+        if kind in FIRM or (kind is not BEST_EFFORT and plan.start > self.instant.now):
             # Leases that wait did not reckon with it.
             self.instant.freed = True
         if shipment is not None:
@@ -161,6 +164,13 @@ class Schedule:
 
     def replace(self, lease: Lease, plan: Plan) -> None:
         """Apply a plan in the place of one that has not begun."""
+        instant = self.instant
+        if lease.hold.firm:
+            # Leases that wait reckoned with it there.
+            instant.freed = True
+            if lease.hold.hosts != host_set(plan.hosts):
+                reason = because(Code.STARTS_SOONER)
+                instant.say(HostsPlanned(instant.now, lease.id, plan.hosts, reason))
         self.holdings.exchange(lease, plan)
         if plan.start > self.instant.now:
             self.book.expect(lease, plan.start, because(Code.WAITS, nodes=lease.demand.count))
@@ -222,6 +232,7 @@ class Schedule:
         self.book.change(lease, state, reason, code)
         lease.token += 1
         self.leases.pop(lease.id, None)
+        self.book.deadlines.pop(lease.id, None)
         self.book.picky.discard(lease.id)
         if self.claim is not None and self.claim.lease_id == lease.id:
             # Other leases may be placed before the queue is looked at again.

@@ -1,0 +1,221 @@
+"""Other times for leases that have a deadline and have not begun, so that there is room for more.
+
+On a fork of the slot table, those that may be at another time are taken away, and put back
+one by one: each as soon as there is room for it, on hosts that are free or that others leave
+(:mod:`haizea.core.placement.remapping`). Who finds no room in its window is put back before all
+others at the next try. It takes no longer than a bound on the hosts looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol
+
+from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.members import RUN
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.canvas import Planned
+from haizea.core.placement.mapper import Hosts
+from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.planner import Planner
+from haizea.core.placement.remapping import Effort, Move, Remapped, remap
+
+#: The owner of what is asked for, on a sketch.
+_ASKED: Final = -5
+#: So many leases are put back anew at most.
+_MOST_LEASES: Final = 32
+#: In so many orders at most.
+_MOST_TRIES: Final = 60
+#: So many moments are looked at for hosts that others leave, before the first with free ones.
+_MOST_MOMENTS: Final = 8
+#: At each, so many hosts at most.
+_MOST_LOOKS: Final = 100
+#: To take so many holds along on a fork takes as long as to look at a host.
+_HOLDS_A_LOOK: Final = 16
+
+
+class Windowed(Planned, Protocol):
+    """The plans of leases whose hosts may change, and of some the time, too."""
+
+    def in_time(self) -> Iterable[Lease]:
+        """The leases that may be at another time than planned."""
+
+
+class Window(NamedTuple):
+    """A lease, from when to when it may begin, and for how long it needs hosts."""
+
+    lease: Lease
+    first: int
+    last: int
+    seconds: int
+
+
+class Retimed(NamedTuple):
+    """A start and hosts for a lease, and who else is to be where and when."""
+
+    start: int
+    room: Remapped
+
+
+def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -> Retimed | None:
+    """Find room for what is asked, on the planner's table, with others at other times.
+
+    Those in its way alone are looked at first, then all. ``None`` if none is found.
+    """
+    table, now = planner.table, planner.table.now
+    end = min(asked.last + asked.seconds, FOREVER)
+    everyone = [lease for lease in planned.in_time() if _is_on(table, lease)]
+    near = [x for x in everyone if x.hold.start < end and x.hold.end > asked.first]
+    if asked.first == asked.last and not near:
+        return None
+    until = max([x.request.deadline or FOREVER for x in near], default=end)
+    wide = [x for x in everyone if x.hold.start < max(until, end) and x.last_start >= asked.first]
+    for group in (near, wide) if len(wide) > len(near) else (near,):
+        group = sorted(group, key=lambda x: (-x.last_start + x.hold.start, x.id))[:_MOST_LEASES]
+        windows = [
+            Window(x, max(now, x.request.after or now), x.last_start, x.remaining) for x in group
+        ]
+        found = _in_some_order(planner, planned, asked, windows, effort)
+        if found is not None:
+            return found
+    return None
+
+
+def _in_some_order(
+    planner: Planner,
+    planned: Windowed,
+    asked: Window,
+    windows: Sequence[Window],
+    effort: Effort,
+) -> Retimed | None:
+    """Try orders in which all of them are put back."""
+    lease = Lease(replace(asked.lease.request, id=_ASKED), asked.lease.demand)
+    lease.remaining = asked.seconds
+    order = [asked._replace(lease=lease), *windows]
+    order.sort(key=lambda w: (w.last, -w.seconds * w.lease.demand.count, w.lease.id))
+    seen: set[tuple[int, ...]] = set()
+    for attempt in range(_MOST_TRIES):
+        if effort.left <= 0:
+            return None
+        sketch = _Sketch(planner, planned, [w.lease for w in windows], effort)
+        stuck = next((i for i, window in enumerate(order) if not sketch.place(window)), None)
+        if stuck is None:
+            return sketch.found()
+        order.insert(0, order.pop(stuck))
+        ids = tuple([window.lease.id for window in order])
+        if ids in seen:
+            # They take turns in finding no room: start from another order, the same each time.
+            order.sort(key=lambda window: _mixed(window.lease.id, attempt))
+        seen.add(ids)
+    return None
+
+
+def _mixed(lease_id: int, attempt: int) -> int:
+    """A number that has little to do with either, for an order like no other."""
+    return (lease_id * 7919 + attempt * 104729) * 2654435761 >> 8 & 0xFFFFFF
+
+
+def _is_on(table: SlotTable, lease: Lease) -> bool:
+    """Tell whether a table has what a lease holds: on a fork, it may have been taken away."""
+    assert lease.plan is not None, "it has a plan"
+    return lease.hold in table.holds_on(lease.plan.hosts[0])
+
+
+class _Sketch:
+    """A fork of the slot table on which leases are at other times and on other hosts."""
+
+    def __init__(
+        self, planner: Planner, planned: Windowed, away: Sequence[Lease], effort: Effort
+    ) -> None:
+        self._trial = trial = planner.table.fork()
+        self._planner = planner.on(trial, planner.channel)
+        self._planned = planned
+        self._effort = effort
+        #: Leases as they are here, by id, and those that they stand for.
+        self._twins: dict[int, Lease] = {}
+        self._originals: dict[int, Lease] = {}
+        holds = sum(1 for _ in trial.holds_between(trial.now, FOREVER))
+        effort.left -= 1 + (holds + len(trial.capacities)) // _HOLDS_A_LOOK
+        for lease in away:
+            trial.withdraw(lease.hold)
+
+    # --- the leases as they are here, for remapping ---------------------------------------
+
+    def movable(self, owner: int) -> Lease | None:
+        """The lease that holds something here, if it may be given other hosts."""
+        return self._twins.get(owner) or self._planned.movable(owner)
+
+    def keeps_apart(self, lease: Lease) -> bool:
+        """Tell whether each of its nodes needs a host of its own."""
+        return self._planned.keeps_apart(lease)
+
+    # --- placing --------------------------------------------------------------------------
+
+    def place(self, window: Window) -> bool:
+        """Put a lease where and when there is room for it in its window; whether there is."""
+        lease, first, last, _ = window
+        if first > last:
+            return False
+        direct = self._planner.earliest_whole(lease, first, last + 1, None)
+        self._effort.left -= 1
+        before = last + 1 if direct is None else direct.start
+        for moment in self._moments(first, before):
+            if self._place_elsewhere(lease, moment):
+                return True
+        if direct is None:
+            return False
+        self._put(lease, direct.hosts, direct.start)
+        return True
+
+    def _moments(self, first: int, before: int) -> list[int]:
+        """Some starts that are worth a try, in order."""
+        moments = []
+        for moment in self._trial.candidate_starts(first):
+            if moment >= before:
+                break
+            moments.append(moment)
+        if len(moments) > _MOST_MOMENTS:
+            moments = moments[: _MOST_MOMENTS // 2] + moments[-(_MOST_MOMENTS // 2) :]
+        return moments
+
+    def _place_elsewhere(self, lease: Lease, start: int) -> bool:
+        """Put a lease where others leave it room from ``start`` on, if they can."""
+        end = min(start + lease.remaining, FOREVER)
+        share = Effort(min(self._effort.left, _MOST_LOOKS))
+        before = share.left
+        found = remap(self._trial, self, lease.demand, start, end, share)
+        self._effort.left -= before - share.left
+        if found is None:
+            return False
+        for moved, _, _ in found.moves:
+            self._trial.withdraw(moved.hold)
+        for moved, hosts, at in found.moves:
+            self._put(moved, hosts, at)
+        self._put(lease, found.hosts, start)
+        return True
+
+    def _put(self, lease: Lease, hosts: Hosts, start: int) -> None:
+        end = min(start + lease.remaining, FOREVER)
+        twin = Lease(lease.request, lease.demand)
+        twin.remaining = lease.remaining
+        twin.plan = Plan(hosts, lease.demand.use(hosts), [Phase(RUN, start, end)])
+        shape = lease.demand.spread(hosts).shape
+        twin.plan.hold = self._trial.reserve(start, end, twin.plan.use, lease.id, shape=shape)
+        self._originals.setdefault(lease.id, lease)
+        self._twins[lease.id] = twin
+
+    # --- what came of it ------------------------------------------------------------------
+
+    def found(self) -> Retimed:
+        """Return where and when what was asked for is, and who else is not as it was."""
+        asked = self._twins.pop(_ASKED)
+        moves: list[Move] = []
+        for lease_id, twin in sorted(self._twins.items()):
+            lease = self._originals[lease_id]
+            assert lease.plan is not None, "it has a plan"
+            assert twin.plan is not None, "it has a plan here"
+            if (lease.plan.hosts, lease.hold.start) != (twin.plan.hosts, twin.hold.start):
+                moves.append(Move(lease, twin.plan.hosts, twin.hold.start))
+        assert asked.plan is not None, "it was placed"
+        return Retimed(asked.hold.start, Remapped(asked.plan.hosts, moves))

@@ -1,0 +1,67 @@
+"""Room that was found is taken: who makes way, whose images come, what the plan is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.images.transfers import Shipment
+from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.placement.mapper import Hosts
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.preemption import Preemption
+from haizea.core.requests.promises import Promises
+from haizea.core.schedule.schedule import Schedule
+
+
+class Refusal(NamedTuple):
+    """The reason for a rejection, and its kind (``code`` of :class:`StateChanged`)."""
+
+    code: str
+    reason: Reason
+
+
+class Taking:
+    """Gives leases the hosts that were found for them."""
+
+    def __init__(self, schedule: Schedule, promises: Promises) -> None:
+        self._schedule = schedule
+        self._promises = promises
+
+    def take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
+        """Have others make room, and commit the lease to its hosts from ``start`` on."""
+        schedule = self._schedule
+        for clearing in found.clearings:
+            schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=start))
+        schedule.holdings.move(found.moves, because(Code.HOSTS_GO_TO, lease=lease.id))
+        plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
+        schedule.planner.finish(lease, plan, start)
+        schedule.commit(lease, plan, shipment)
+
+    def with_images(self, lease: Lease, found: Preemption, start: int) -> Shipment | Refusal | None:
+        """Return how its images come to be there by ``start``, or why they cannot.
+
+        Planned transfers follow who moves for it, unless it is refused.
+        """
+        self._promises.reroute(found.moves)
+        shipment = self._images_by(lease, found.hosts, start)
+        if isinstance(shipment, Refusal):
+            self._promises.reroute(found.moves, back=True)
+        return shipment
+
+    def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
+        schedule, image = self._schedule, lease.request.image
+        preparation = schedule.preparation
+        if preparation is None or image is None:
+            return None
+        wanted = lease.demand.spread(hosts).hosts
+        shipment = preparation.by(lease.id, image, wanted, schedule.now, start)
+        if shipment is not None:
+            return shipment
+        reason = because(
+            Code.IMAGE_TOO_LATE,
+            image=image.name,
+            size_mb=image.size_mb,
+            count=wanted.bit_count(),
+            start=start,
+        )
+        return Refusal("image-late", reason)

@@ -1,0 +1,62 @@
+"""The rule of deadlines: what is right says nothing, what is wrong in one place is found there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from haizea.checker import check_file
+from haizea.config.load import load
+from haizea.runtime import Simulation
+
+TRACE = Path(__file__).parents[2] / "traces" / "deadlines.yaml"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Iterator[Path]:
+    file = tmp_path / "haizea.conf"
+    data = tmp_path / "run.results"
+    file.write_text(
+        "[general]\nmode: simulated\n[simulation]\nclock: simulated\nresources: in-tracefile\n"
+        "starttime: 2026-01-01 00:00:00\n"
+        f"[tracefile]\ntracefile: {TRACE}\n[accounting]\ndatafile: {data}\n"
+    )
+    Simulation(load(file)).run()
+    yield data
+
+
+def changed(results: Path, statement: str) -> list[tuple[str, int | None]]:
+    with closing(sqlite3.connect(results)) as db:
+        db.execute(statement)
+        db.commit()
+    return [(v.rule.value, v.lease) for v in check_file(results).violations]
+
+
+def test_what_is_right_says_nothing(results: Path) -> None:
+    assert list(check_file(results).violations) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "lease"),
+    [
+        ("UPDATE leases SET after = after + 100000 WHERE lease = 3", 3),
+        ("UPDATE leases SET deadline = deadline - 16000 WHERE lease = 2", 2),
+    ],
+    ids=["it begins before it may", "it is done too late"],
+)
+def test_what_is_outside_its_window_is_found(results: Path, statement: str, lease: int) -> None:
+    assert ("deadline", lease) in changed(results, statement)
+
+
+def test_one_that_is_cut_short_is_found(results: Path) -> None:
+    shorter = "UPDATE states SET time = time - 60 WHERE lease = 2 AND state = 'Done'"
+    assert ("deadline", 2) in changed(results, shorter)
+
+
+def test_one_that_never_starts_is_found(results: Path) -> None:
+    never = "DELETE FROM states WHERE lease = 2 AND state IN ('Ready', 'Active', 'Done')"
+    assert ("deadline", 2) in changed(results, never)
