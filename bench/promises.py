@@ -207,15 +207,15 @@ def task_of(request: LeaseRequest, now: int) -> Task:
     return Task(first, request.deadline - request.duration, request.duration, sizes)
 
 
-def tasks_promised(leases: Sequence[Lease], now: int) -> list[Task]:
+def tasks_promised(leases: Sequence[LeaseRecord], now: int) -> list[Task]:
     """Return what the scheduler has promised: what has begun stays as it is."""
     found: list[Task] = []
     for lease in leases:
         plan = lease.plan
         if plan is None or lease.request.kind not in (Kind.AR, Kind.DEADLINE):
             continue
-        if lease.started:
-            sizes = tuple(lease.demand.capacities)
+        if plan.at or plan.since is not None:
+            sizes = tuple(lease.request.node_capacities())
             found.append(Task(now, now, plan.end - now, sizes, plan.hosts))
         else:
             found.append(task_of(lease.request, now))

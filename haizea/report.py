@@ -195,10 +195,12 @@ def describe_request(request: LeaseRequest, site: Site) -> str:
     nodes = " + ".join(f"{s.count} x {site.types.describe(s.capacity)}" for s in request.nodes)
     length = "without end" if request.duration is None else f"for {request.duration} s"
     start = f" from {format_utc(request.start)}" if request.start is not None else ""
+    after = f" not before {format_utc(request.after)}" if request.after is not None else ""
+    by = f" by {format_utc(request.deadline)}" if request.deadline is not None else ""
     freely = ", preemptible" if request.preemptible else ""
     kind = "AR" if request.kind is Kind.AR else request.kind
     label = f" ({request.label})" if request.label else ""
-    return f"{kind}{label}, {nodes}{start} {length}{freely}"
+    return f"{kind}{label}, {nodes}{start}{after} {length}{by}{freely}"
 
 
 def _name(host_id: int, hosts: dict[int, Host]) -> str:

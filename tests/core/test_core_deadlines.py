@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
 
-from bench.judge import Task, can_be_kept
+from bench.judge import can_be_kept
 from bench.promises import task_of, tasks_promised
 from haizea.core.model.events import (
     ChangeRefused,
@@ -65,7 +65,7 @@ def by(
 
 
 def ask(made: Scheduler, request: LeaseRequest) -> list[Decision]:
-    found = made.handle(request.submitted, [LeaseSubmitted(request)])
+    found = made.handle(request.submitted, [LeaseSubmitted(request)]).decisions
     made.check()
     return found
 
@@ -188,7 +188,7 @@ def test_it_starts_sooner_where_hosts_come_free() -> None:
     made = scheduler(1)
     ask(made, lease(1, Kind.AR, 0, duration=300))
     ask(made, by(2, 1000))
-    decisions = made.handle(40, [LeaseEnded(1)]) + played(made, 2000)
+    decisions = made.handle(40, [LeaseEnded(1)]).decisions + played(made, 2000)
     assert runs(decisions, 2) == [(40, 140)]
 
 
@@ -196,7 +196,7 @@ def test_it_starts_when_its_window_opens_on_hosts_that_came_free_before() -> Non
     made = scheduler(1)
     ask(made, lease(1, Kind.AR, 0, duration=300))
     ask(made, by(2, 1000, after=80))
-    made.handle(40, [LeaseEnded(1)])
+    made.handle(40, [LeaseEnded(1)]).decisions
     assert made.next_wakeup() == 80
     assert runs(played(made, 2000), 2) == [(80, 180)]
 
@@ -206,7 +206,7 @@ def test_leases_that_wait_come_first_and_are_not_delayed() -> None:
     ask(made, lease(1, Kind.AR, 0, duration=300, nodes=2))
     ask(made, by(2, 2000, duration=500))
     ask(made, lease(3, Kind.BEST_EFFORT, nodes=2, duration=50))
-    decisions = made.handle(40, [LeaseEnded(1)]) + played(made, 3000)
+    decisions = made.handle(40, [LeaseEnded(1)]).decisions + played(made, 3000)
     assert (runs(decisions, 3), runs(decisions, 2)) == ([(40, 90)], [(90, 590)])
 
 
@@ -218,21 +218,21 @@ def test_another_time_is_found_when_its_host_fails() -> None:
     ask(made, lease(1, Kind.AR, 0, duration=200))
     ask(made, lease(2, Kind.AR, 0, duration=300))
     ask(made, by(3, 500))
-    decisions = made.handle(50, [HostFailed(0)]) + played(made, 2000)
+    decisions = made.handle(50, [HostFailed(0)]).decisions + played(made, 2000)
     assert runs(decisions, 3) == [(300, 400)]
 
 
 def test_one_that_stopped_runs_again_whole_while_there_is_time() -> None:
     made = scheduler(2)
     decisions = ask(made, by(1, 250))
-    decisions += made.handle(60, [HostFailed(0)]) + played(made, 1000)
+    decisions += made.handle(60, [HostFailed(0)]).decisions + played(made, 1000)
     assert runs(decisions, 1) == [(0, 60), (60, 160)]
 
 
 def test_one_that_has_no_time_left_gets_what_there_is_until_its_deadline() -> None:
     made = scheduler(2)
     decisions = ask(made, by(1, 120))
-    decisions += made.handle(60, [HostFailed(0)])
+    decisions += made.handle(60, [HostFailed(0)]).decisions
     again = next(
         d for d in reversed(decisions) if isinstance(d, StateChanged) and d.new is State.ACTIVE
     )
@@ -243,13 +243,13 @@ def test_one_that_has_no_time_left_gets_what_there_is_until_its_deadline() -> No
 def test_one_that_nobody_started_in_time_begins_later() -> None:
     made = scheduler(1)
     ask(made, by(1, 300, after=50))
-    assert runs(made.handle(90) + played(made, 1000), 1) == [(90, 190)]
+    assert runs(made.handle(90).decisions + played(made, 1000), 1) == [(90, 190)]
 
 
 def test_one_whose_machines_come_late_ends_by_its_deadline() -> None:
     made = scheduler(1)
     ask(made, by(1, 130))
-    decisions = made.handle(20, [RunDelayed(1, 50)]) + played(made, 1000)
+    decisions = made.handle(20, [RunDelayed(1, 50)]).decisions + played(made, 1000)
     assert runs(decisions, 1) == [(0, 130)]
     (done,) = [d for d in decisions if isinstance(d, StateChanged) and d.new is State.DONE]
     assert done.reason is not None
@@ -258,7 +258,7 @@ def test_one_whose_machines_come_late_ends_by_its_deadline() -> None:
 def test_maintenance_finds_another_time_for_it() -> None:
     made = scheduler(1)
     ask(made, by(1, 400, after=50))
-    made.handle(0, [MaintenanceAsked(Maintenance(id=1, hosts=(0,), start=20, end=200))])
+    made.handle(0, [MaintenanceAsked(Maintenance(id=1, hosts=(0,), start=20, end=200))]).decisions
     made.check()
     assert runs(played(made, 1000), 1) == [(200, 300)]
 
@@ -267,7 +267,7 @@ def test_a_restart_goes_on_with_what_was_planned() -> None:
     made, records = scheduler(1), {}
     for request in (by(1, 400, after=50), lease(2, Kind.AR, 60, duration=100)):
         ask(made, request)
-        records.update({record.id: record for record in made.records()})
+        records.update({record.id: record for record in made.leases()})
     again = scheduler(1)
     again.restore(records.values(), made.site_record())
     again.check()
@@ -282,9 +282,9 @@ def test_its_window_can_be_changed_before_it_begins() -> None:
     made = scheduler(1)
     first = by(1, 400, after=50)
     ask(made, first)
-    made.handle(0, [LeaseChanged(1, replace(first, after=150))])
+    made.handle(0, [LeaseChanged(1, replace(first, after=150))]).decisions
     ask(made, lease(2, Kind.AR, 10, duration=100))
-    refused = made.handle(0, [LeaseChanged(1, replace(first, deadline=180))])
+    refused = made.handle(0, [LeaseChanged(1, replace(first, deadline=180))]).decisions
     (told,) = [d for d in refused if isinstance(d, ChangeRefused)]
     assert told.offer == 210
     assert runs(played(made, 1000), 1) == [(150, 250)]
@@ -294,10 +294,10 @@ def test_one_that_runs_can_be_extended_to_its_deadline() -> None:
     made = scheduler(1)
     first = by(1, 200)
     ask(made, first)
-    (told,) = made.handle(10, [LeaseChanged(1, replace(first, duration=250))])
+    (told,) = made.handle(10, [LeaseChanged(1, replace(first, duration=250))]).decisions
     assert isinstance(told, ChangeRefused)
     assert in_words(told.reason, at) == "it would end at @250, after its deadline, @200"
-    made.handle(10, [LeaseChanged(1, replace(first, duration=200))])
+    made.handle(10, [LeaseChanged(1, replace(first, duration=200))]).decisions
     assert runs(played(made, 1000), 1) == [(0, 200)]
 
 
@@ -358,7 +358,7 @@ def avoidable(hosts: int, requests: list[LeaseRequest]) -> int:
         now = request.submitted
         played(made, now)
         made.handle(now)
-        before: list[Task] = tasks_promised(list(made._schedule.leases.values()), now)
+        before = tasks_promised(made.leases(), now)
         if refusal(ask(made, request), request.id):
             wronged += can_be_kept([HOST] * hosts, [*before, task_of(request, now)])
     return wronged
@@ -401,7 +401,7 @@ def test_by_the_second_everyone_accepted_is_done_in_time(
         if second % 7 == 0:
             work = lease(100 + second, Kind.BEST_EFFORT, duration=9, preemptible=True)
             events.append(LeaseSubmitted(replace(work, submitted=second)))
-        decisions += made.handle(second, events)
+        decisions += made.handle(second, events).decisions
         made.check()
     decisions += played(made, 10_000)
     used: dict[tuple[int, int], int] = {}
@@ -433,7 +433,7 @@ def test_a_failed_machine_does_not_begin_before_its_window() -> None:
     made = scheduler(1)
     ask(made, by(1, 400, after=50))
     played(made, 60)
-    failed = made.handle(70, [OperationFailed(1, Purpose.RUN, "it crashed")])
+    failed = made.handle(70, [OperationFailed(1, Purpose.RUN, "it crashed")]).decisions
     again = [d.time for d in failed if isinstance(d, OperationStarted)]
     assert again == [70]
 
