@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +16,7 @@ TRACE = Path(__file__).parents[2] / "traces" / "deadlines.yaml"
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Iterator[Path]:
+def results(tmp_path: Path) -> Path:
     file = tmp_path / "haizea.conf"
     data = tmp_path / "run.results"
     file.write_text(
@@ -26,7 +25,7 @@ def results(tmp_path: Path) -> Iterator[Path]:
         f"[tracefile]\ntracefile: {TRACE}\n[accounting]\ndatafile: {data}\n"
     )
     Simulation(load(file)).run()
-    yield data
+    return data
 
 
 def changed(results: Path, statement: str) -> list[tuple[str, int | None]]:

@@ -196,7 +196,7 @@ def test_it_starts_when_its_window_opens_on_hosts_that_came_free_before() -> Non
     made = scheduler(1)
     ask(made, lease(1, Kind.AR, 0, duration=300))
     ask(made, by(2, 1000, after=80))
-    made.handle(40, [LeaseEnded(1)]).decisions
+    made.handle(40, [LeaseEnded(1)])
     assert made.next_wakeup() == 80
     assert runs(played(made, 2000), 2) == [(80, 180)]
 
@@ -258,7 +258,7 @@ def test_one_whose_machines_come_late_ends_by_its_deadline() -> None:
 def test_maintenance_finds_another_time_for_it() -> None:
     made = scheduler(1)
     ask(made, by(1, 400, after=50))
-    made.handle(0, [MaintenanceAsked(Maintenance(id=1, hosts=(0,), start=20, end=200))]).decisions
+    made.handle(0, [MaintenanceAsked(Maintenance(id=1, hosts=(0,), start=20, end=200))])
     made.check()
     assert runs(played(made, 1000), 1) == [(200, 300)]
 
@@ -282,7 +282,7 @@ def test_its_window_can_be_changed_before_it_begins() -> None:
     made = scheduler(1)
     first = by(1, 400, after=50)
     ask(made, first)
-    made.handle(0, [LeaseChanged(1, replace(first, after=150))]).decisions
+    made.handle(0, [LeaseChanged(1, replace(first, after=150))])
     ask(made, lease(2, Kind.AR, 10, duration=100))
     refused = made.handle(0, [LeaseChanged(1, replace(first, deadline=180))]).decisions
     (told,) = [d for d in refused if isinstance(d, ChangeRefused)]
@@ -297,7 +297,7 @@ def test_one_that_runs_can_be_extended_to_its_deadline() -> None:
     (told,) = made.handle(10, [LeaseChanged(1, replace(first, duration=250))]).decisions
     assert isinstance(told, ChangeRefused)
     assert in_words(told.reason, at) == "it would end at @250, after its deadline, @200"
-    made.handle(10, [LeaseChanged(1, replace(first, duration=200))]).decisions
+    made.handle(10, [LeaseChanged(1, replace(first, duration=200))])
     assert runs(played(made, 1000), 1) == [(0, 200)]
 
 
