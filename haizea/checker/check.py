@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haizea.checker import operations
+from haizea.checker.ahead import SentAhead
 from haizea.checker.capacity import capacity
 from haizea.checker.deadlines import deadline
 from haizea.checker.exclusion import Exclusion
@@ -85,6 +86,7 @@ class _Check:
         self._refusals = Refusals(scratch, len(records.types))
         self._exclusion = Exclusion(records, scratch)
         self._transfers = Transfers(file, self._hosts, self._others, scratch)
+        self._ahead = SentAhead(records, scratch)
 
     def by_lease(self) -> Iterator[Violation]:
         """Find what can be told from one lease at a time."""
@@ -120,6 +122,7 @@ class _Check:
         yield from operations.migration(records, history)
         yield from images_there(records, history, self._came)
         yield from self._preemptions.check(history)
+        self._ahead.add(history)
         self._holders.add(history)
         self._queue.add(history)
 
@@ -129,6 +132,7 @@ class _Check:
         yield from maintenance(self._records, self._file.db)
         yield from self._exclusion.check()
         yield from self._transfers.check()
+        yield from self._ahead.check()
         yield from self._preemptions.needless(self._holders)
         yield from refused(self._records, self._holders, self._hosts, self._refusals)
         yield from self._queue.check()

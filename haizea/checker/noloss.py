@@ -73,6 +73,8 @@ def _unfinished(records: Records, history: History, *, may_wait: bool) -> Iterat
     fine = fine or (last.state == "Active" and lease.duration is None)
     if records.carried_out and not fine:
         yield _lost(history, last.time, f"the run is complete, yet it is {last.state}")
+    elif lease.requested_start is not None and lease.requested_start > records.ended:
+        return  # all is there, and its start is still to come
     elif last.state in WAITING | _IDLE and not (lease.reason or last.reason):
         yield _lost(history, last.time, f"it is {last.state} without a reason")
 

@@ -86,6 +86,7 @@ def read_options(texts: Mapping[tuple[str, str], str]) -> Options:
         multicast=read.text(images, "transfer-mechanism", "unicast") == "multicast",
         redundant_avoided=read.flag(images, "avoid-redundant-transfers"),
         image_caches=read.text(images, "diskimage-reuse", "none") == "image-caches",
+        ahead_mb=int(read.number(images, "diskimage-ahead-size", 20480)),
         force_transfer=read.seconds(images, "force-imagetransfer-time"),
     )
 

@@ -175,6 +175,7 @@ class Options:
     multicast: bool
     redundant_avoided: bool
     image_caches: bool
+    ahead_mb: int
     force_transfer: int | None
 
     def suspendable(self, lease: Lease) -> bool:

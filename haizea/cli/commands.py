@@ -55,6 +55,7 @@ COMMANDS = {
     "generate-workload": Place(
         "workload_commands", "generate_workload", "Write a workload of random leases."
     ),
+    "scale-workload": Place("scale_command", "scale_workload", "Multiply the load of a workload."),
     "lwf2xml": Place("workload_commands", "lwf2xml", "Convert plain-text leases to LWF."),
     "csv2lwf": Place("workload_commands", "csv2lwf", "Convert CSV leases to LWF."),
 }

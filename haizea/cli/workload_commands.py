@@ -44,7 +44,7 @@ from haizea.workloads.source import Source
 from haizea.workloads.swf_writer import swf_text
 
 
-class _Share(click.FloatRange):
+class Share(click.FloatRange):
     """A float within a range, where ``nan`` is not a number of use either."""
 
     def convert(
@@ -78,7 +78,7 @@ SITE = ParsedOption("SITE", _site)
 FILE = click.Path(path_type=Path)
 
 
-def _write(output: Path, pieces: Iterable[str]) -> None:
+def write_pieces(output: Path, pieces: Iterable[str]) -> None:
     """To a file, whole or not at all; to standard output for ``-``."""
     if str(output) == "-":
         # All of it is made before any of it is shown.
@@ -105,7 +105,7 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 )
 @click.option(
     "--load",
-    type=_Share(0.001, 100),
+    type=Share(0.001, 100),
     help="Work asked for, over what the hosts can do until the last arrival: 0.7 is 70 %."
     "  [default: as the model has it]",
 )
@@ -118,14 +118,14 @@ def _write(output: Path, pieces: Iterable[str]) -> None:
 )
 @click.option(
     "--estimate-factor",
-    type=_Share(1, 1000),
+    type=Share(1, 1000),
     default=2.0,
     show_default=True,
     help="For --estimate factor.",
 )
 @click.option(
     "--ar-share",
-    type=_Share(0, 1, max_open=True),
+    type=Share(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share of all work that advance reservations ask for: 0.2 is 20 %.",
@@ -225,7 +225,7 @@ def generate_workload(
     _check_fit(options)
     format_name = format_name or ("swf" if output.suffix == ".swf" else "lwf")
     workload = generate(options)
-    _write(output, _generated_text(workload, format_name, _command_line(ctx)))
+    write_pieces(output, _generated_text(workload, format_name, _command_line(ctx)))
     click.echo(f"{len(workload.leases)} leases, load {load_of(workload):.3f}", err=True)
 
 
@@ -349,7 +349,7 @@ def lwf2xml(
     if found is Format.LWF:
         raise WrongInput(f"{source.name}: is LWF in XML already; there is nothing to convert")
     workload = read_plaintext(source)
-    _write(target, lwf_text(workload))
+    write_pieces(target, lwf_text(workload))
 
 
 @click.command("csv2lwf", context_settings=HELP)
@@ -391,4 +391,4 @@ def csv2lwf(
     source = Source(_one_of(table, in_option, "the table of leases", None))
     target = _one_of(output, out_option, "the output", "-")
     workload = read_csv(source, site)
-    _write(target, lwf_text(workload))
+    write_pieces(target, lwf_text(workload))

@@ -1,9 +1,6 @@
 """Scaling the load of a workload: more or less work on the same machine.
 
-Three ways, after C. Ernemann, B. Song and R. Yahyapour, "Scaling of Workload Traces", Job
-Scheduling Strategies for Parallel Processing, 2003, and D. G. Feitelson, "Workload Modeling for
-Computer Systems Performance Evaluation", Cambridge University Press, 2015. Each keeps something
-and bends something else:
+Three ways, none of which leaves everything as it is:
 
 * *arrival* divides the time between jobs by the factor. Jobs stay as they are; the daily cycle
   becomes shorter or longer than a day.
@@ -12,6 +9,16 @@ and bends something else:
 * *repetition* has each job that many times. Sizes, run times and the daily cycle stay; the
   copies arrive within an hour after the first, for the same moment would be no arrival that
   ever was.
+
+Sources: dividing the time between arrivals is what most studies do; E. Frachtenberg and
+D. G. Feitelson, "Pitfalls in Parallel Job Scheduling Evaluation", Job Scheduling Strategies for
+Parallel Processing, 2005, and D. G. Feitelson, "Workload Modeling for Computer Systems
+Performance Evaluation", Cambridge University Press, 2015, discuss such changes. Enlarging and
+duplicating jobs is due to C. Ernemann, B. Song, R. Yahyapour, "Scaling of Workload Traces",
+Job Scheduling Strategies for Parallel Processing, 2003, who fit traces to machines of another
+size so; that copies come later than their originals, and sizes are rounded by chance, is ours.
+Not here: N. Zakay, D. G. Feitelson, "Workload Resampling for Performance Evaluation of Parallel
+Job Schedulers", Concurrency and Computation 26(12), 2014, which adds and leaves out whole users.
 """
 
 from __future__ import annotations

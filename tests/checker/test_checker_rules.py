@@ -385,3 +385,63 @@ def test_a_lease_starts_without_its_image(tmp_path: Path) -> None:
     r = with_images()
     row(r, 2, "transfer", {HOST: 0})
     assert found(r, tmp_path) == [("preparation", 2, 1, 116)]
+
+
+def sent_ahead(ahead_mb: int, *, dropped: bool = False) -> Results:
+    """Three images of 100 MB come while lease 1 has both hosts, one for each that waits."""
+    r = Results().option(backfilling="aggressive")
+    r.options["general", "lease-preparation"] = "imagetransfer"
+    r.options["simulation", "imagetransfer-bandwidth"] = "100"
+    for name, value in (
+        ("transfer-mechanism", "multicast"),
+        ("avoid-redundant-transfers", "yes"),
+        ("diskimage-ahead-size", str(ahead_mb)),
+    ):
+        r.options["deploy-imagetransfer", name] = value
+    r.best_effort(1, 100, 100, 1000, 0, 1)
+    for number, begin, start in ((2, 100, 1100), (3, 108, 1200), (4, 116, 1300)):
+        lease = r.lease(
+            Lease(number, "best-effort", 100, 100, 2, image=f"{number}.img", image_mb=100)
+        )
+        lease.then(100, "Queued", reason="it waits").then(start, "Scheduled", "Ready", "Active")
+        lease.then(start + 100, "Done", code="duration-over")
+        for host in (0, 1):
+            r.rows.append((number, "transfer", host, begin, begin + 8, 0, 0))
+        r.work(lease, "run", start, start + 100, 0, 1)
+    if dropped:
+        for host in (0, 1):
+            r.rows.append((3, "transfer", host, 1150, 1158, 0, 0))
+    return r
+
+
+@pytest.mark.parametrize(
+    ("ahead_mb", "wrong"), [(400, []), (399, [(4, 124)]), (299, [(3, 116), (4, 124)])]
+)
+def test_images_sent_ahead_leave_room_for_one_more(
+    tmp_path: Path, ahead_mb: int, wrong: list[tuple[int, int]]
+) -> None:
+    expected = [("preparation", lease, None, time) for lease, time in wrong]
+    assert found(sent_ahead(ahead_mb), tmp_path) == expected
+
+
+def test_an_image_that_came_again_may_have_been_dropped_before(tmp_path: Path) -> None:
+    assert found(sent_ahead(399, dropped=True), tmp_path) == []
+
+
+def test_what_is_sent_in_caches_is_not_judged(tmp_path: Path) -> None:
+    r = sent_ahead(299)
+    r.options["deploy-imagetransfer", "diskimage-reuse"] = "image-caches"
+    assert found(r, tmp_path) == []
+
+
+@pytest.mark.parametrize(("ended", "wrong"), [("1000", []), ("2000", ["no-loss"])])
+def test_a_reservation_whose_image_is_there_waits_for_its_start(
+    tmp_path: Path, ended: str, wrong: list[str]
+) -> None:
+    r = with_images()
+    lease = r.lease(Lease(9, "ar", 200, 50, start=2000, image="a.img", image_mb=100))
+    lease.then(200, "Scheduled", reason="it starts later")
+    lease.then(300, "Preparing").then(308, "Ready")
+    r.rows.append((9, "transfer", 0, 300, 308, 0, 0))
+    r.run |= {"status": "stopped", "ended": ended}
+    assert [rule for rule, *_ in found(r, tmp_path)] == wrong

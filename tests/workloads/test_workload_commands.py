@@ -158,3 +158,54 @@ def test_help_teaches(command: str) -> None:
     assert result.exit_code == 0
     assert "Example" in result.output
     assert f"haizea {command}" in result.output
+
+
+# --- scale-workload -------------------------------------------------------------------
+
+
+def test_scale_to_a_file_and_to_standard_output(tmp_path: Path) -> None:
+    batch = Path(__file__).parents[2] / "traces/batch.swf"
+    path = tmp_path / "busier.swf"
+    words = ["scale-workload", "--factor", "2", "--by", "repetition", batch]
+    result = run(*words, path)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "600 leases; there were 300\n"
+    assert "; Note: " in path.read_text()
+    assert "The load of batch.swf times 2, by repetition, seed 1." in path.read_text()
+    assert run(*words, "--format", "swf").stdout == path.read_text()
+    before, after = read(batch).leases, read(path).leases
+    assert {x.node_count for x in after} == {x.node_count for x in before}
+
+
+def test_scaled_reservations_keep_their_images_and_lead_times(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "traces/preemption.lwf"
+    path = tmp_path / "sooner.lwf"
+    result = run("scale-workload", "--factor", "4", sample, path)
+    assert result.exit_code == 0, result.output
+    before, after = read(sample), read(path)
+    assert after.site == before.site
+    assert [x.arrival_seconds for x in after.leases] == [
+        round(x.arrival_seconds / 4) for x in before.leases
+    ]
+    leads = [
+        [x.start_seconds - x.arrival_seconds for x in w.leases if x.start_seconds is not None]
+        for w in (before, after)
+    ]
+    assert leads[0] == leads[1] != []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--by size", "Missing option '--factor'"),
+        ("--factor 0", "0.0 is not in the range"),
+        ("--factor nan", "is not a number"),
+        ("--factor 2 --by users", "'users' is not one of"),
+        ("--factor 2 --format swf", "SWF cannot hold it"),
+    ],
+)
+def test_what_cannot_be_scaled_is_told(words: str, message: str) -> None:
+    sample = Path(__file__).parents[2] / "traces/preemption.lwf"
+    result = run("scale-workload", *words.split(), sample)
+    assert result.exit_code == 2
+    assert message in result.output
