@@ -11,7 +11,8 @@ from bench.cases import TARGETS
 from bench.plot import growth, speeds
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-WEB = Path(__file__).resolve().parent / "results" / "web.json"
+_RESULTS = Path(__file__).resolve().parent / "results"
+WEB, STUDY = _RESULTS / "web.json", _RESULTS / "study.json"
 
 _ABOUT = """\
 # Performance
@@ -74,6 +75,22 @@ other work on the machine included.
 | with low rows, of which more than twice as many are seen | {low_frames} | ≥ 30 |
 | answer to a request for a lease, nobody looking | {alone_ms} ms | |
 | the same with {pages} clients that do what open pages do | {beside_ms} ms | < 10 % more |
+"""
+
+_STUDY = """\
+## Studies
+
+Studies of {few:,} and {many:,} small runs, of five jobs each, one at a time, by
+`python -m bench.study`; load average {load_average} at the end, other work on the machine
+included. CPU time is that of the command and its worker together.
+
+| what | figure | target |
+| --- | --- | --- |
+| a run, all told | {each_ms} ms | |
+| the same simulation without a study | {itself_ms} ms | |
+| what the study adds to each | {beside_ms} ms | < 50 ms |
+| memory of the largest process, {few:,} runs | {few_peak_mb} MB | |
+| the same, {many:,} runs | {many_peak_mb} MB | bounded |
 """
 
 _TRIED = """\
@@ -171,17 +188,18 @@ def write_page(result: Mapping[str, Any]) -> None:
         _TIME,
         _profiles(result["profiles"]),
         _TRIED,
-        _web(),
+        _more(_WEB, WEB),
+        _more(_STUDY, STUDY),
         _WORKLOADS,
     ]
     _write(DOCS / "performance.md", "\n".join(part for part in parts if part))
 
 
-def _web() -> str:
-    """The figures of a browser, if there are any."""
-    if not WEB.exists():
+def _more(text: str, figures: Path) -> str:
+    """A part whose figures are measured by themselves, if there are any."""
+    if not figures.exists():
         return ""
-    return _WEB.format(**json.loads(WEB.read_text(encoding="utf-8")))
+    return text.format(**json.loads(figures.read_text(encoding="utf-8")))
 
 
 def _targets(entries: Iterable[Mapping[str, Any]]) -> str:

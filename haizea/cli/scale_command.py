@@ -9,8 +9,8 @@ import click
 
 from haizea.cli.help import HELP
 from haizea.cli.workload_commands import FILE, Share, write_pieces
+from haizea.workloads import ReadOptions, read
 from haizea.workloads.lwf_writer import lwf_text
-from haizea.workloads.reader import ReadOptions, read
 from haizea.workloads.scaling import ScaleBy, scaled
 from haizea.workloads.swf_writer import swf_text
 

@@ -166,7 +166,7 @@ def test_help_teaches(command: str) -> None:
 def test_scale_to_a_file_and_to_standard_output(tmp_path: Path) -> None:
     batch = Path(__file__).parents[2] / "traces/batch.swf"
     path = tmp_path / "busier.swf"
-    words = ["scale-workload", "--factor", "2", "--by", "repetition", batch]
+    words = ["scale-workload", "--factor", "2", "--by", "repetition", str(batch)]
     result = run(*words, path)
     assert result.exit_code == 0, result.output
     assert result.stderr == "600 leases; there were 300\n"
