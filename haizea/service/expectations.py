@@ -71,6 +71,8 @@ class Expectations:
 
     def _renew(self) -> None:
         made_for, began = self._board.last_event, time.monotonic()
+        # How long a guess for more would take is seen only where so many wait.
+        may_grow = self._board.waiting >= self.reach
         try:
             self._found = self._guess()
         except Exception:
@@ -82,7 +84,7 @@ class Expectations:
         self._rest_until = began + (_REST + 1) * took
         if took > _GUESS_SECONDS:
             self.reach = max(self.reach // 2, _FEWEST_LEASES)
-        elif took < _GUESS_SECONDS / 4:
+        elif may_grow and took < _GUESS_SECONDS / 4:
             self.reach = min(self.reach * 2, _MOST_LEASES)
 
     def _guess(self) -> Mapping[int, int]:
