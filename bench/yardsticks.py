@@ -98,7 +98,8 @@ def easy(jobs: Sequence[Job], nodes: int) -> list[int]:
     return starts
 
 
-def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:
+# One loop with its state in local names: others are measured by how fast this is.
+def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:  # noqa: C901
     """Start times with conservative backfilling. ``jobs`` are in order of submission.
 
     Every job is given the first time at which it fits beside all that were given theirs

@@ -199,7 +199,7 @@ class ResultsFile:
         self._db.close()
         self._temporary.unlink(missing_ok=True)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> None:  # noqa: C901
         """Take in the notes that are pending."""
         # Every decision of a run passes here: the most frequent first, fields unpacked at
         # once, nothing made that is not a row, and nothing called that need not be.

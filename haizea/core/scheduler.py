@@ -122,18 +122,12 @@ class Scheduler:
         assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.begin_instant(now)
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
-        for event in inputs:
-            if _concerns_hosts(event):
-                self._queue.pin()
-                break
+        if any(map(_concerns_hosts, inputs)):
+            self._queue.pin()
         due = schedule.agenda.next_time()
         if (due is not None and due < now) or any(map(_may_need_more_of_hosts, news)):
             windows.step_aside()
-        for event in news:
-            if isinstance(event, OperationDelayed):
-                self._lateness.delayed(event.lease_id, event.purpose, event.end)
-            elif isinstance(event, RunDelayed):
-                self._late_runs.runs_from(event.lease_id, event.since)
+        self._take_delays(news)
         due = schedule.agenda.next_time()
         if due is not None and due < now:
             self._queue.pin()
@@ -237,7 +231,15 @@ class Scheduler:
         self._schedule.check()
         self._queue.check()
 
-    def _notice(self, event: Input) -> None:
+    def _take_delays(self, news: Sequence[Input]) -> None:
+        for event in news:
+            if isinstance(event, OperationDelayed):
+                self._lateness.delayed(event.lease_id, event.purpose, event.end)
+            elif isinstance(event, RunDelayed):
+                self._late_runs.runs_from(event.lease_id, event.since)
+
+    # One line for each input, all in sight of one another.
+    def _notice(self, event: Input) -> None:  # noqa: C901
         trouble = self._trouble
         if _may_need_more_of_hosts(event):
             self._schedule.window_table.step_aside()

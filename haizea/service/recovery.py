@@ -97,7 +97,8 @@ def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
     return "; ".join(parts)
 
 
-def _in_words(event: Input) -> str:
+# One sentence for each input.
+def _in_words(event: Input) -> str:  # noqa: C901
     match event:
         case LeaseEnded(lease_id):
             return f"lease {lease_id} ended by itself"
