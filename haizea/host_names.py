@@ -24,7 +24,7 @@ def hosts_called(site: Site, words: Iterable[str]) -> tuple[int, ...]:
     for word in words:
         mine = {host.id for host in site.hosts if _is_meant(host, word, site)}
         if not mine:
-            raise ValueError(f"{shown(word)} is no host of this site: see 'haizea hosts'")
+            raise ValueError(f"{shown(word)} is not a host of this site: see 'haizea hosts'")
         found |= mine
     if not found:
         raise ValueError("no host is named")

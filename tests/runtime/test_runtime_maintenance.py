@@ -89,7 +89,7 @@ def test_the_checker_finds_hosts_that_are_not_empty(tmp_path: Path, damage: str,
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{hosts: host-9, start: 1h}", "'host-9' is no host of this site"),
+        ("{hosts: host-9, start: 1h}", "'host-9' is not a host of this site"),
         ("{start: 1h}", "the field hosts is missing"),
         ("{hosts: host-1}", "the field start is missing"),
         ("{hosts: host-1, start: 2h, end: 1h}", "it ends before it starts"),

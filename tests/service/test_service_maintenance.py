@@ -109,7 +109,7 @@ def test_it_is_changed_as_a_whole_or_not_at_all(service: RealService) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["add", "host-9"], 1, "'host-9' is no host of this site"),
+        (["add", "host-9"], 1, "'host-9' is not a host of this site"),
         (["add", "host-1", "--from", "sometime"], 2, "sometime"),
         (["add", "host-1", "--until", "2001-01-01 10:00"], 1, "is over"),
         (["add", "host-1", "--leases", "kill"], 2, "kill"),
