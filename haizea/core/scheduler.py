@@ -49,7 +49,7 @@ from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Settings
 from haizea.core.model.turn import Turn
-from haizea.core.placement.durations import Rates
+from haizea.core.placement.durations import Durations, Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
@@ -80,7 +80,7 @@ class Scheduler:
         if mapper is None:
             mapper = GreedyMapper(policies.host_selection)
         memory = site.types.names.index("Memory") if "Memory" in site.types.names else None
-        planner = Planner(settings, mapper, table, Channel(), memory, {})
+        planner = Planner(settings, mapper, table, Channel(), Durations(settings, memory, {}))
         preparation = Preparation(settings.images) if settings.images else None
         self._schedule = Schedule(planner, preparation, policies.queue_order, site.hosts)
         self._queue = Queue(self._schedule, settings.reservations)
@@ -178,7 +178,7 @@ class Scheduler:
         statuses, preparation = self._schedule.host_table.statuses, self._schedule.preparation
         return SiteRecord(
             hosts=tuple(statuses[host] for host in sorted(statuses)),
-            rates=rates_records(self._schedule.planner.rates),
+            rates=rates_records(self._schedule.planner.durations.rates),
             copies=() if preparation is None else preparation.store.records(),
             transfers=() if preparation is None else preparation.records(),
             maintenance=self._schedule.window_table.records(),

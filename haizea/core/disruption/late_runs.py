@@ -90,7 +90,7 @@ class LateRuns:
             return
         if lease.request.deadline is not None or not lease.request.preemptible:
             return
-        if lacks < planner.threshold_seconds(lease, plan.hosts):
+        if lacks < planner.durations.threshold_seconds(lease, plan.hosts):
             return
         way = clearing(planner, lease, end, schedule.now)
         if way is not None:

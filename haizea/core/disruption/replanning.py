@@ -206,7 +206,7 @@ class Repair:
         schedule = self._schedule
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
-        shutdown_seconds = schedule.planner.shutdown_seconds(lease)
+        shutdown_seconds = schedule.planner.durations.shutdown_seconds(lease)
         schedule.book.cut(lease, old.end - start if old.end < FOREVER else FOREVER)
         if lease.remaining <= shutdown_seconds:
             return None

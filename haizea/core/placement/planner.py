@@ -21,7 +21,7 @@ from haizea.core.model.policy import declares
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Migration, Settings, Suspension
-from haizea.core.placement.durations import Durations, Rates
+from haizea.core.placement.durations import Durations
 from haizea.core.placement.mapper import Hosts, Mapper
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.placement.shadow import Claim
@@ -31,8 +31,11 @@ from haizea.core.placement.shadow import Claim
 _TRIES = 4
 
 
-class Planner(Durations):
-    """Makes plans on one slot table (``channel``: the file system that suspensions share)."""
+class Planner:
+    """Makes plans on one slot table, with operations that take as long as ``durations`` say.
+
+    ``channel`` is the file system that suspensions share.
+    """
 
     def __init__(
         self,
@@ -40,10 +43,10 @@ class Planner(Durations):
         mapper: Mapper,
         table: SlotTable,
         channel: Channel,
-        memory: int | None,
-        rates: dict[int, Rates],
+        durations: Durations,
     ) -> None:
-        super().__init__(settings, memory, rates)
+        self.settings = settings
+        self.durations = durations
         self.mapper = mapper
         self.table = table
         self.channel = channel
@@ -52,7 +55,7 @@ class Planner(Durations):
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
         """The same planner on a fork."""
-        return Planner(self.settings, self.mapper, table, channel, self._memory, self.rates)
+        return Planner(self.settings, self.mapper, table, channel, self.durations)
 
     def keeping_off(self, hosts: HostSet) -> Planner:
         """The same planner, which does not take these hosts; until something changes."""
@@ -126,7 +129,7 @@ class Planner(Durations):
         """``plan``, which moves the lease, or one without moving by which it runs no later."""
         assert lease.bound is not None, "it moves from where it is"
         use = lease.demand.use(lease.bound)
-        length = self.resume_seconds(lease, lease.bound) + lease.remaining
+        length = self.durations.resume_seconds(lease, lease.bound) + lease.remaining
         own = self.table.earliest_on(use, length, start, plan.runs_from)
         stay = None if own is None else self._whole_on_own(lease, lease.bound, own, None)
         return plan if stay is None or stay.runs_from > plan.runs_from else stay
@@ -182,14 +185,14 @@ class Planner(Durations):
         if self._may_use_holes(lease):
             hosts = lease.bound or self._apart(lease.demand.count)
             elsewhere = self._movable(lease)
-            least = min(least, self.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
+            least = min(least, self.durations.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
         size = lease.demand.size
         if size is not None and self._movable(lease):
             for moment, _ in self.table.moments(lease.demand, least, start, before, spans):
                 yield moment
         elif lease.bound is not None and least == lease.remaining:
             use = lease.demand.use(lease.bound)
-            length = self.resume_seconds(lease, lease.bound) + lease.remaining
+            length = self.durations.resume_seconds(lease, lease.bound) + lease.remaining
             found = self.table.earliest_on(use, length, start, before)
             if found is not None:
                 yield found
@@ -218,7 +221,7 @@ class Planner(Durations):
                 return self._full_plan(lease, hosts, start, start)
             hosts = keep_own(lease.bound, hosts, lease)
             resume = self._resume_start(lease, hosts, start)
-            needed = resume + self.resume_seconds(lease, hosts) + lease.remaining - start
+            needed = resume + self.durations.resume_seconds(lease, hosts) + lease.remaining - start
             needed = min(needed, FOREVER)
             if needed <= length:
                 return self._full_plan(lease, hosts, start, resume)
@@ -229,7 +232,7 @@ class Planner(Durations):
         self, lease: Lease, hosts: Hosts, start: int, claim: Claim | None
     ) -> Plan | None:
         resume = self._resume_start(lease, hosts, start)
-        end = min(resume + self.resume_seconds(lease, hosts) + lease.remaining, FOREVER)
+        end = min(resume + self.durations.resume_seconds(lease, hosts) + lease.remaining, FOREVER)
         use = lease.demand.use(hosts)
         if self.table.shut & lease.demand.spread(hosts).hosts or not self.table.fits_on(
             use, start, end
@@ -264,14 +267,14 @@ class Planner(Durations):
 
     def _resume_start(self, lease: Lease, hosts: Hosts, start: int) -> int:
         """Return when resuming begins in a plan that starts at ``start``: migration comes first."""
-        ready = start + self.migration_seconds(lease, hosts)
-        if not (lease.saved and self.shares_files):
+        ready = start + self.durations.migration_seconds(lease, hosts)
+        if not (lease.saved and self.durations.shares_files):
             return ready
-        return self.channel.earliest(self.resume_seconds(lease, hosts), ready)
+        return self.channel.earliest(self.durations.resume_seconds(lease, hosts), ready)
 
     def _full_plan(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
         plan = self._begin(lease, hosts, start, resume)
-        begin = resume + self.resume_seconds(lease, hosts)
+        begin = resume + self.durations.resume_seconds(lease, hosts)
         self.finish(lease, plan, begin)
         return plan
 
@@ -281,7 +284,7 @@ class Planner(Durations):
             plan.phases.append(Phase(RUN, begin, FOREVER))
             return
         end = begin + lease.remaining
-        shutdown = self.shutdown_seconds(lease)
+        shutdown = self.durations.shutdown_seconds(lease)
         plan.phases.append(Phase(RUN, begin, end - shutdown))
         if shutdown:
             plan.phases.append(Phase(SHUTDOWN, end - shutdown, end))
@@ -293,11 +296,11 @@ class Planner(Durations):
             assert lease.bound is not None, "what is saved is somewhere"
             if hosts != lease.bound:
                 plan.sources = lease.bound
-                moved = start + self.migration_seconds(lease, hosts)
+                moved = start + self.durations.migration_seconds(lease, hosts)
                 plan.phases.append(Phase(MIGRATE, start, moved))
-            end = resume + self.resume_seconds(lease, hosts)
+            end = resume + self.durations.resume_seconds(lease, hosts)
             plan.phases.append(Phase(RESUME, resume, end))
-            if self.shares_files:
+            if self.durations.shares_files:
                 plan.exclusive.append((resume, end))
         return plan
 
@@ -324,8 +327,8 @@ class Planner(Durations):
             return None
         hosts, end = best
         resume = self._resume_start(lease, hosts, start)
-        begin = resume + self.resume_seconds(lease, hosts)
-        least = max(1, self.threshold_seconds(lease, hosts))
+        begin = resume + self.durations.resume_seconds(lease, hosts)
+        least = max(1, self.durations.threshold_seconds(lease, hosts))
         suspend = self.suspend_start(lease, hosts, end, begin + least)
         if suspend is None:
             return None
@@ -357,16 +360,16 @@ class Planner(Durations):
 
     def suspend_start(self, lease: Lease, hosts: Hosts, end: int, not_before: int) -> int | None:
         """Return when to begin suspending, as late as possible, so that it is over by ``end``."""
-        seconds = self.suspend_seconds(lease, hosts)
-        if self.shares_files:
+        seconds = self.durations.suspend_seconds(lease, hosts)
+        if self.durations.shares_files:
             return self.channel.latest(seconds, end, not_before)
         return end - seconds if end - seconds >= not_before else None
 
     def suspend(self, lease: Lease, plan: Plan, start: int) -> None:
         """Add the suspension to the end of the plan."""
-        end = start + self.suspend_seconds(lease, plan.hosts)
+        end = start + self.durations.suspend_seconds(lease, plan.hosts)
         plan.phases.append(Phase(SUSPEND, start, end))
-        if self.shares_files:
+        if self.durations.shares_files:
             plan.exclusive.append((start, end))
 
 

@@ -61,7 +61,7 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
     there is time; else dropped, unless it is being resumed or moved just now. One that runs
     on until it is dropped has as long to leave as saving it would take.
     """
-    plan = lease.plan
+    plan, durations = lease.plan, planner.durations
     assert plan is not None, "only leases that hold hosts are preempted"
     if not lease.started:
         return Clearing(lease, None)
@@ -70,12 +70,12 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         return None
     run = plan.phase(Purpose.RUN)
     if run is not None and planner.suspendable(lease):
-        least = planner.threshold_seconds(lease, plan.hosts) - lease.ran
+        least = durations.threshold_seconds(lease, plan.hosts) - lease.ran
         begin = max(now, free_from, run.start + least)
         end = min(deadline, plan.end)
-        if plan.suspends and planner.rates:
+        if plan.suspends and durations.rates:
             # It runs no longer than was planned, even if its host is faster than was known.
-            end = min(end, run.end + planner.suspend_seconds(lease, plan.hosts))
+            end = min(end, run.end + durations.suspend_seconds(lease, plan.hosts))
         start = planner.suspend_start(lease, plan.hosts, end, begin)
         if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
@@ -83,7 +83,7 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         return None
     if not planner.settings.run_on:
         return Clearing(lease, None)
-    leaving = max(planner.suspend_seconds(lease, plan.hosts), planner.shutdown_seconds(lease))
+    leaving = max(durations.suspend_seconds(lease, plan.hosts), durations.shutdown_seconds(lease))
     drop_at = min(deadline, plan.end) - leaving
     return Clearing(lease, None, drop_at if drop_at > now else None)
 
@@ -204,8 +204,8 @@ def clear_all(
         found = clearing(on_trial, lease, deadline, now)
         if found is None:
             return [], lease
-        if found.suspend_at is not None and planner.shares_files:
-            seconds = planner.suspend_seconds(lease, lease.plan.hosts)
+        if found.suspend_at is not None and planner.durations.shares_files:
+            seconds = planner.durations.suspend_seconds(lease, lease.plan.hosts)
             trial.reserve(found.suspend_at, found.suspend_at + seconds)
         clearings.append(found)
     return clearings, None

@@ -195,7 +195,7 @@ class Admission:
         assert request.start is not None, "an AR has a start"
         if request.duration is None:
             return True
-        shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
+        shutdown_seconds = self._schedule.planner.durations.shutdown_seconds(lease)
         return start == request.start or end - start > shutdown_seconds
 
     def place_better(self, lease: Lease) -> bool:

@@ -117,7 +117,7 @@ class Changes:
         if under_way is None or plan is None or under_way.purpose is not RUN:
             return Refusal("busy", because(Code.SHUTS_DOWN))
         end = min(under_way.start + remaining_as(lease, asked), FOREVER)
-        shutdown_seconds = self._schedule.planner.shutdown_seconds(lease)
+        shutdown_seconds = self._schedule.planner.durations.shutdown_seconds(lease)
         if end - shutdown_seconds <= self._schedule.now:
             return Refusal("in-the-past", because(Code.WOULD_END_BY, end=end))
         if asked.deadline is not None and end > asked.deadline:

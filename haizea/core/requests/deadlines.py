@@ -71,7 +71,7 @@ class Deadlines:
         schedule, whole, deadline = self._schedule, lease.remaining, lease.request.deadline
         assert deadline is not None, "it has a deadline"
         left = deadline - max(schedule.now, lease.request.after or 0)
-        if left <= schedule.planner.shutdown_seconds(lease):
+        if left <= schedule.planner.durations.shutdown_seconds(lease):
             return Refusal("in-the-past", because(Code.END_IS_NEAR, end=deadline))
         schedule.book.cut(lease, min(left, whole))
         refusal = self.place(lease, planner)

@@ -174,7 +174,7 @@ class Holdings:
         plan.end_run(moment)
         if saved:
             self._planner.suspend(lease, plan, moment)
-            if self._planner.shares_files:
+            if self._planner.durations.shares_files:
                 self._channel.reserve(*plan.exclusive[-1])
         plan.because, plan.code = reason, "preempted"
         self._table.change_end(lease.hold, plan.end)
@@ -190,7 +190,7 @@ class Holdings:
         assert plan is not None, "it has a plan"
         phase = plan.phases[at]
         plan.phases = shifted(plan.phases, at, late_seconds)
-        if self._planner.shares_files:
+        if self._planner.durations.shares_files:
             self._free_files(plan, phase)
         self._table.change_end(lease.hold, plan.end)
         self.again(lease)

@@ -72,7 +72,7 @@ class Schedule:
         self.book = Book(instant, order)
         self.leases, self.waiting = self.book.leases, self.book.waiting
         self.holdings = Holdings(planner, self.agenda, instant)
-        self.host_table = HostTable(hosts, planner.table, planner.rates, instant)
+        self.host_table = HostTable(hosts, planner.table, planner.durations.rates, instant)
         self.window_table = WindowTable(self.table, self.book, instant)
         self.shipping: Shipping | None = None
         if preparation is not None:
