@@ -60,7 +60,7 @@ def session_from(one_auth: Path | None) -> Session:
 @contextmanager
 def client_of(endpoint: str, one_auth: Path | None) -> Iterator[Client]:
     """A client, for one command; what OpenNebula has against it is said in its words."""
-    from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused
+    from haizea.backends.opennebula.model.errors import OpenNebulaError, RefusalKind, Refused
     from haizea.backends.opennebula.wire.client import Client
     from haizea.backends.opennebula.wire.connection import RetrySettings
 
@@ -71,7 +71,7 @@ def client_of(endpoint: str, one_auth: Path | None) -> Iterator[Client]:
             yield client
     except Refused as refused:
         text = str(refused)
-        if refused.reason is Reason.AUTHENTICATION:
+        if refused.kind is RefusalKind.AUTHENTICATION:
             text = (
                 f"OpenNebula at {endpoint} does not know user {session.user!r} with this password:"
                 " name another file with --one-auth or ONE_AUTH"

@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from haizea.api.manager import Unavailable
-from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused, SessionError
+from haizea.backends.opennebula.model.errors import (
+    OpenNebulaError,
+    RefusalKind,
+    Refused,
+    SessionError,
+)
 from haizea.backends.opennebula.model.pools import User
 from haizea.backends.opennebula.wire.session import Session
 from haizea.service_types import Role, TokenInfo
@@ -112,7 +117,7 @@ class Passwords:
         try:
             user = self._ask(session)
         except Refused as refused:
-            if refused.reason in (Reason.AUTHENTICATION, Reason.AUTHORIZATION):
+            if refused.kind in (RefusalKind.AUTHENTICATION, RefusalKind.AUTHORIZATION):
                 return None
             _logger.warning("OpenNebula does not say who %r is: %s", session.user, refused)
             raise Unavailable("OpenNebula does not say who this is") from None

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opennebula_replay import VERSIONS, answer, method_of, recorded, recordings
 
-from haizea.backends.opennebula.model.errors import BadAnswer, Fault, Reason, Refused
+from haizea.backends.opennebula.model.errors import BadAnswer, Fault, RefusalKind, Refused
 from haizea.backends.opennebula.model.host import HostState, read_host, read_hosts, read_monitoring
 from haizea.backends.opennebula.model.pools import (
     RaftState,
@@ -74,7 +74,7 @@ def test_every_recorded_object_is_read(version: str) -> None:
         method = method_of(path)
         values = read(path.read_bytes())
         if values[0] is False:
-            assert refused(values).reason is not Reason.OTHER, path.name
+            assert refused(values).kind is not RefusalKind.OTHER, path.name
             continue
         values = unwrap(values)
         if not values or not str(values[0]).startswith("<"):
@@ -307,18 +307,18 @@ def test_calls_are_what_the_standard_library_understands(values: list[Value]) ->
 
 
 def test_refusals_with_and_without_a_code() -> None:
-    cases: list[tuple[bytes, Reason, int | None]] = [
-        (recorded("7.4.0", "*deploy__err_nohost"), Reason.NO_SUCH_OBJECT, 999),
-        (recorded("7.4.0", "*vm.info__err_*user*"), Reason.AUTHENTICATION, None),
-        (recorded("7.4.0", "*err_alice_not_authorized"), Reason.AUTHORIZATION, None),
-        (recorded("7.4.0", "*action__err_busy_SAVE_STOP"), Reason.NOT_NOW, None),
-        (recorded("1.4", "*hostpool.info__err_auth"), Reason.AUTHENTICATION, None),
-        (recorded("1.4", "*deploy__err_nohost"), Reason.NO_SUCH_OBJECT, None),
-        (recorded("1.4", "*deploy__err_state"), Reason.NOT_NOW, None),
+    cases: list[tuple[bytes, RefusalKind, int | None]] = [
+        (recorded("7.4.0", "*deploy__err_nohost"), RefusalKind.NO_SUCH_OBJECT, 999),
+        (recorded("7.4.0", "*vm.info__err_*user*"), RefusalKind.AUTHENTICATION, None),
+        (recorded("7.4.0", "*err_alice_not_authorized"), RefusalKind.AUTHORIZATION, None),
+        (recorded("7.4.0", "*action__err_busy_SAVE_STOP"), RefusalKind.NOT_NOW, None),
+        (recorded("1.4", "*hostpool.info__err_auth"), RefusalKind.AUTHENTICATION, None),
+        (recorded("1.4", "*deploy__err_nohost"), RefusalKind.NO_SUCH_OBJECT, None),
+        (recorded("1.4", "*deploy__err_state"), RefusalKind.NOT_NOW, None),
     ]
-    for data, reason, object_id in cases:
+    for data, kind, object_id in cases:
         refusal = refused(read(data))
-        assert refusal.reason is reason
+        assert refusal.kind is kind
         assert refusal.object_id == object_id
 
 

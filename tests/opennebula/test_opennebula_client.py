@@ -37,7 +37,7 @@ from haizea.backends.opennebula.model.errors import (
     BadAnswer,
     NotInThisVersion,
     OpenNebulaError,
-    Reason,
+    RefusalKind,
     Refused,
     SessionError,
     Unreachable,
@@ -308,7 +308,7 @@ def test_a_refusal_says_what_opennebula_says() -> None:
     with serving({"one.vm.deploy": recorded("7.4.0", "*deploy__err_capacity*")}) as (client, s):
         with pytest.raises(Refused, match="Not enough CPU: 6400/800") as raised:
             client.deploy(1, 0)
-        assert raised.value.reason is Reason.NOT_NOW
+        assert raised.value.kind is RefusalKind.NOT_NOW
         assert len(s.sent("one.vm.deploy")) == 1
 
 

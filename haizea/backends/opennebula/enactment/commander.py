@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused, Unreachable
+from haizea.backends.opennebula.model.errors import (
+    OpenNebulaError,
+    RefusalKind,
+    Refused,
+    Unreachable,
+)
 from haizea.backends.opennebula.state.steps import Verb
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.commands import Action, Recovery
@@ -57,7 +62,7 @@ class Answer:
     order: Order
     at: float
     error: str = ""
-    reason: Reason | None = None
+    kind: RefusalKind | None = None
     unreachable: bool = False
     sure: bool = True
 
@@ -106,7 +111,7 @@ class Commander:
         except Unreachable as error:
             return self._answer(order, str(error), unreachable=True, sure=not error.maybe_done)
         except Refused as refusal:
-            return self._answer(order, str(refusal), reason=refusal.reason)
+            return self._answer(order, str(refusal), kind=refusal.kind)
         except OpenNebulaError as error:
             return self._answer(order, str(error), sure=False)
         except Exception:
@@ -120,7 +125,7 @@ class Commander:
         order: Order,
         error: str,
         *,
-        reason: Reason | None = None,
+        kind: RefusalKind | None = None,
         unreachable: bool = False,
         sure: bool = True,
     ) -> Answer:
@@ -128,7 +133,7 @@ class Commander:
             order=order,
             at=time.monotonic(),
             error=error,
-            reason=reason,
+            kind=kind,
             unreachable=unreachable,
             sure=sure,
         )

@@ -9,7 +9,7 @@ from haizea.backends.opennebula.enactment import remedies
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
 from haizea.backends.opennebula.enactment.throttle import Throttle
-from haizea.backends.opennebula.model.errors import Reason
+from haizea.backends.opennebula.model.errors import RefusalKind
 from haizea.backends.opennebula.model.vm import LcmState, VmState
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.ledger import Errand, Ledger
@@ -90,7 +90,7 @@ class Enactment:
             errand.retry_at = now + 1
             return None
         _log.warning("%s was refused: %s", answer.order, answer.error)
-        if answer.reason is Reason.NO_SUCH_OBJECT:
+        if answer.kind is RefusalKind.NO_SUCH_OBJECT:
             return None  # The look that follows tells.
         return self._failed(now, errand, f"{answer.order} was refused: {answer.error}")
 

@@ -49,8 +49,8 @@ class Fault(OpenNebulaError):
         self.code = code
 
 
-class Reason(StrEnum):
-    """Why OpenNebula refuses a call."""
+class RefusalKind(StrEnum):
+    """Kinds of reasons for which OpenNebula refuses a call."""
 
     AUTHENTICATION = "authentication"
     AUTHORIZATION = "authorization"
@@ -61,21 +61,21 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
-_REASONS = {
-    0x0100: Reason.AUTHENTICATION,
-    0x0200: Reason.AUTHORIZATION,
-    0x0400: Reason.NO_SUCH_OBJECT,
-    0x0800: Reason.NOT_NOW,
-    0x1000: Reason.CALL,
-    0x2000: Reason.INTERNAL,
+_KINDS = {
+    0x0100: RefusalKind.AUTHENTICATION,
+    0x0200: RefusalKind.AUTHORIZATION,
+    0x0400: RefusalKind.NO_SUCH_OBJECT,
+    0x0800: RefusalKind.NOT_NOW,
+    0x1000: RefusalKind.CALL,
+    0x2000: RefusalKind.INTERNAL,
 }
 
 #: OpenNebula 1.4 has no codes: words of its messages, in lower case.
 _WORDS = (
-    ("not authenticated", Reason.AUTHENTICATION),
-    ("not exist", Reason.NO_SUCH_OBJECT),
-    ("wrong state", Reason.NOT_NOW),
-    ("unknown action", Reason.CALL),
+    ("not authenticated", RefusalKind.AUTHENTICATION),
+    ("not exist", RefusalKind.NO_SUCH_OBJECT),
+    ("wrong state", RefusalKind.NOT_NOW),
+    ("unknown action", RefusalKind.CALL),
 )
 
 
@@ -92,9 +92,9 @@ class Refused(OpenNebulaError):
         self.object_id = object_id
 
     @property
-    def reason(self) -> Reason:
+    def kind(self) -> RefusalKind:
         """The kind of refusal, from the code or, without one, from the message."""
         if self.code:
-            return _REASONS.get(self.code, Reason.OTHER)
+            return _KINDS.get(self.code, RefusalKind.OTHER)
         text = str(self).lower()
-        return next((reason for words, reason in _WORDS if words in text), Reason.OTHER)
+        return next((kind for words, kind in _WORDS if words in text), RefusalKind.OTHER)

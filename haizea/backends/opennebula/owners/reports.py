@@ -16,7 +16,7 @@ from datetime import tzinfo
 from haizea.backends.opennebula.model.errors import (
     NotInThisVersion,
     OpenNebulaError,
-    Reason,
+    RefusalKind,
     Refused,
     Unreachable,
 )
@@ -252,7 +252,7 @@ class Reports:
                 self._drop(vm_id)
 
     def _failed(self, vm_id: int, error: OpenNebulaError) -> None:
-        gone = isinstance(error, Refused) and error.reason is Reason.NO_SUCH_OBJECT
+        gone = isinstance(error, Refused) and error.kind is RefusalKind.NO_SUCH_OBJECT
         with self._changed:
             self._known.pop(vm_id, None)
             if gone:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from haizea.backends.opennebula.model.errors import OpenNebulaError, Reason, Refused
+from haizea.backends.opennebula.model.errors import OpenNebulaError, RefusalKind, Refused
 from haizea.backends.opennebula.model.host import HostInfo, HostState
 from haizea.backends.opennebula.model.pools import User
 from haizea.backends.opennebula.model.template import NO_TEMPLATE, Template
@@ -122,7 +122,7 @@ def _version(version: Version) -> Finding:
 
 def _refused_session(refused: Refused) -> Finding:
     advice = "name the right file with ONE_AUTH"
-    if refused.reason is Reason.AUTHENTICATION:
+    if refused.kind is RefusalKind.AUTHENTICATION:
         advice = "write user:password into the file that ONE_AUTH names, else ~/.one/one_auth"
     return Finding("credentials", Verdict.WRONG, f"OpenNebula refuses them: {refused}", advice)
 

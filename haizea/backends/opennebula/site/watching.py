@@ -16,7 +16,7 @@ from haizea.backends.opennebula.model.errors import (
     Fault,
     NotInThisVersion,
     OpenNebulaError,
-    Reason,
+    RefusalKind,
     Refused,
 )
 from haizea.backends.opennebula.model.template import NO_TEMPLATE
@@ -327,7 +327,7 @@ class Watcher:
             try:
                 self._tell(Look(asked=asked, host=self._client.host(number)))
             except Refused as refusal:
-                if refusal.reason is not Reason.NO_SUCH_OBJECT:
+                if refusal.kind is not RefusalKind.NO_SUCH_OBJECT:
                     raise
                 self._tell(Look(asked=asked, hosts=self._client.hosts()))
 

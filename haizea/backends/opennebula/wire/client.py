@@ -12,7 +12,7 @@ from haizea.backends.opennebula.model.errors import (
     Fault,
     NotInThisVersion,
     OpenNebulaError,
-    Reason,
+    RefusalKind,
     Refused,
     Unreachable,
 )
@@ -70,7 +70,7 @@ class Client:
 
     * :class:`Unreachable` where no answer arrives, after the last try;
     * :class:`BadAnswer` where the answer is malformed, too large or hostile;
-    * :class:`Refused` where OpenNebula says no, with its message and reason;
+    * :class:`Refused` where OpenNebula says no, with its message and kind;
     * :class:`Fault` where it does not understand the call;
     * :class:`NotInThisVersion` where it has no such call.
     """
@@ -136,7 +136,7 @@ class Client:
     def user(self, session: Session | None = None) -> User:
         """The user whose session it is, by default the client's own.
 
-        Raises :class:`Refused` with ``Reason.AUTHENTICATION`` for wrong credentials. In
+        Raises :class:`Refused` with ``RefusalKind.AUTHENTICATION`` for wrong credentials. In
         1.4 it knows the name alone.
         """
         if not self._is_legacy:
@@ -317,7 +317,7 @@ class Client:
             try:
                 vm = self.vm(number)
             except Refused as refusal:
-                if refusal.reason is not Reason.NO_SUCH_OBJECT:
+                if refusal.kind is not RefusalKind.NO_SUCH_OBJECT:
                     raise
             except BadAnswer as error:
                 _log.error("VM %d cannot be read, and is left out: %s", number, error)
