@@ -86,6 +86,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.NOT_AT_WORK: "it could not begin at {moment}: Haizea was not at work then",
     Code.TOO_LATE_TO_START: "{cause}; an immediate lease starts at most {seconds} s late",
     Code.RUN_FAILED: "{text}",
+    Code.NEVER_RAN: "its VMs did not come to run in all of the time that its hosts were free",
     Code.OPERATION_FAILED: "{purpose} failed: {text}",
     Code.NOWHERE_ELSE: "{cause}; {refusal}",
     Code.MAINTENANCE: "maintenance of {hosts} from {start} on: {text}",

@@ -138,6 +138,8 @@ def test_one_whose_vms_never_ran_before_a_promise_begins_anew() -> None:
     made = scheduler(lease(1, Kind.BEST_EFFORT), lease(2, Kind.AR, 60))
     decisions = made.handle(60, [RunDelayed(1, 61)]).decisions + play(made, 500)
     assert (60, State.QUEUED) in changes(decisions, 1)
+    reasons = [d.reason for d in decisions if isinstance(d, StateChanged) and d.lease_id == 1]
+    assert because(Code.NEVER_RAN) in reasons
     assert (60, State.ACTIVE) in changes(decisions, 2)
     assert changes(decisions, 1)[-1] == (180, State.DONE)
 

@@ -74,6 +74,12 @@ class Trouble:
         else:
             self._repair.give_up(lease, reason)
 
+    def never_ran(self, lease: Lease) -> None:
+        """Note that the lease's VMs did not run in all of the time that its hosts were free."""
+        under_way = lease.under_way
+        if under_way is not None and under_way.purpose is RUN:
+            self._stopped(lease, because(Code.NEVER_RAN))
+
     def _stopped(self, lease: Lease, reason: Reason, *, counts: bool = True) -> None:
         """An active lease does not run any more."""
         failures = self._schedule.book.fail_again(lease) if counts else lease.failures

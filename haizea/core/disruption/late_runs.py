@@ -85,8 +85,7 @@ class LateRuns:
         lacks = plan.end - end
         schedule.holdings.cut_short(lease, lacks)
         if plan.phases[lease.at].end <= schedule.now < since:
-            said = "its VMs did not come to run in all of the time that its hosts were free"
-            self._trouble.failed(lease.id, Purpose.RUN, said)
+            self._trouble.never_ran(lease)
             return
         if lease.request.deadline is not None or not lease.request.preemptible:
             return

@@ -78,6 +78,7 @@ class Code(StrEnum):
     NOT_AT_WORK = "not-at-work"
     TOO_LATE_TO_START = "too-late-to-start"
     RUN_FAILED = "run-failed"
+    NEVER_RAN = "never-ran"
     OPERATION_FAILED = "operation-failed"
     NOWHERE_ELSE = "nowhere-else"
 
