@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
+from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.requests.intake import Asking
+from haizea.backends.opennebula.state.memory import Memory
 from haizea.backends.opennebula.state.seen import Look, Surroundings
 from haizea.backends.opennebula.wire.answers import AnswerReader, Value
 from haizea.backends.opennebula.wire.client import Client

@@ -26,6 +26,7 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
+    PreparationPlanned,
     RatesChanged,
     StateChanged,
 )
@@ -54,6 +55,7 @@ _LEVEL_OF: dict[type, int] = {
     OperationEnded: logging.DEBUG,
     HostsLimited: logging.DEBUG,
     HostsPlanned: logging.INFO,
+    PreparationPlanned: logging.DEBUG,
     Expected: VDEBUG,
     ImageStored: VDEBUG,
 }
@@ -140,6 +142,8 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = lease_id
         case HostsLimited() | Expected() | HostsPlanned() | OperationStarted() | OperationEnded():
             found["lease"] = decision.lease_id
+        case PreparationPlanned(lease_id=lease_id):
+            found["lease"] = lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
         case MaintenanceChanged(window=window, status=status):
@@ -186,6 +190,8 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"{named} is {status}" + (f": {in_words(reason)}" if reason else "")
         case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
             return f"host {_name(host_id, hosts)}: {Rates(suspend, resume).describe()}"
+        case PreparationPlanned(lease_id=lease_id, seconds=seconds):
+            return f"lease {lease_id}: its VMs are planned to take {seconds} s to start"
         case ImageStored(host_id=host_id, used_mb=used_mb):
             return f"host {_name(host_id, hosts)}: images take {used_mb} MB"
 

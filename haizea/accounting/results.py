@@ -8,7 +8,6 @@ leaves memory.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from haizea.accounting.held import alike, listed
 from haizea.accounting.lease_rows import NO_REASON, STATE_NAMES, LeaseRows, reason_columns
 from haizea.accounting.leases import COUNTED, LeaseRecord
 from haizea.accounting.limited import Limited
+from haizea.accounting.planned import Planned
 from haizea.accounting.probes.base import Probe
 from haizea.accounting.rows import Rows
 from haizea.accounting.underway import UnderWay
@@ -42,6 +42,7 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
+    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
@@ -127,9 +128,8 @@ class ResultsFile:
             self._reservations = Rows(self._db, "reservation_sets")
             self._states = Rows(self._db, "states")
             self._host_states = Rows(self._db, "host_states")
-            self._host_rates = Rows(self._db, "host_rates")
             self._limited = Limited(self._db)
-            self._planned_hosts = Rows(self._db, "planned_hosts")
+            self._planned = Planned(self._db)
             self._maintenance = Rows(self._db, "maintenance")
             self._counters = CounterRows(self._db)
             if start is not None:
@@ -264,17 +264,13 @@ class ResultsFile:
                 self._limited.limited(decision)
             case Expected():
                 self._live[decision.lease_id].told = decision
-            case HostsPlanned():
-                time, lease_id, planned, _ = decision
-                self._planned_hosts.values += (lease_id, time, json.dumps(planned))
+            case HostsPlanned() | RatesChanged() | PreparationPlanned():
+                self._planned.note(decision)
             case HostChanged():
                 time, host, status, reason = decision
                 self._hosts[host.id] = host
                 self._host_texts += map(str, range(len(self._host_texts), host.id + 1))
                 self._host_states.values += (host.id, time, status, reason)
-            case RatesChanged():
-                time, host_id, suspend_mb_s, resume_mb_s = decision
-                self._host_rates.values += (host_id, time, suspend_mb_s, resume_mb_s)
             case StateChanged() | OperationStarted() | OperationEnded():
                 raise AssertionError("frequent decisions do not come here")
             case LeaseAltered():
@@ -348,9 +344,8 @@ class ResultsFile:
             self._reservations,
             self._states,
             self._host_states,
-            self._host_rates,
             *self._limited.rows,
-            self._planned_hosts,
+            *self._planned.rows,
             self._maintenance,
         )
 

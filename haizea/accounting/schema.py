@@ -55,6 +55,10 @@ NODE_HOSTS = "CREATE TABLE node_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
 #: for each node, a JSON array of ids. Absent in results of earlier versions.
 PLANNED_HOSTS = "CREATE TABLE planned_hosts (lease INTEGER, time INTEGER, hosts TEXT)"
 
+#: Seconds that a lease's VMs were planned to take to start, from a moment on. Absent in results
+#: of earlier versions.
+PREPARATION = "CREATE TABLE preparation (lease INTEGER, time INTEGER, seconds INTEGER)"
+
 #: Maintenance windows: ``planned``, ``refused``, ``begun`` or ``over``, when; ``hosts`` is a
 #: JSON array of ids, ``end`` NULL without end, ``leases`` what becomes of those that cannot leave.
 #: Absent in results of earlier versions.
@@ -117,6 +121,7 @@ TABLES = (
     HOST_RULES,
     NODE_HOSTS,
     PLANNED_HOSTS,
+    PREPARATION,
     MAINTENANCE,
     LEASES,
     NODE_SETS,

@@ -305,6 +305,7 @@ class EventOut(Answer):
         "changed",
         "change-refused",
         "image",
+        "preparation",
     ]
     text: str = Field(description="The event in words.")
     lease: int | None = None

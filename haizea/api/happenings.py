@@ -19,6 +19,7 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
+    PreparationPlanned,
     RatesChanged,
     StateChanged,
 )
@@ -90,6 +91,9 @@ def _told(event: Event, site: Site) -> EventOut:
             name = host_names(site, [host_id])[0]
             text = f"host {name} {Rates(suspend, resume).describe()}"
             return EventOut(id=event.id, time=when, kind="rates", text=text, hosts=[name])
+        case PreparationPlanned(seconds=seconds):
+            text = f"lease {lease}: its VMs are planned to take {seconds} s to start"
+            return EventOut(id=event.id, time=when, kind="preparation", text=text, lease=lease)
         case ImageStored(host_id=host_id, used_mb=used_mb):
             name = host_names(site, [host_id])[0]
             text = f"images take {used_mb} MB on host {name}"

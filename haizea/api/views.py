@@ -36,6 +36,7 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
+    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
@@ -177,6 +178,9 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
                 code = "changed"
             case ChangeRefused():
                 continue
+            case PreparationPlanned(seconds=seconds):
+                reason = because(Code.PREPARATION_PLANNED, seconds=seconds)
+                code = "preparation"
             case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
                 continue
             case _:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from haizea.config.option import Required, option
-from haizea.config.values import Boolean, Choice, Duration, FilePath, Integer, Text
+from haizea.config.values import Boolean, Choice, Duration, FilePath, Integer, Number, Text
 from haizea.config.words import Mode
 
 _OPENNEBULA = Required(
@@ -40,6 +40,13 @@ class PreemptWith(StrEnum):
 
     STOP = "stop"
     SUSPEND = "suspend"
+
+
+class ReadyBy(StrEnum):
+    """Moment at which the VMs of a reservation are deployed."""
+
+    START = "start"
+    DEPLOY = "deploy"
 
 
 class HostPolicy(StrEnum):
@@ -138,12 +145,32 @@ class OpenNebula:
         " counts them there still, so that its own figures show more than the host has.",
         default="stop",
     )
+    ready_by: ReadyBy = option(
+        "ready-by",
+        Choice(ReadyBy),
+        "Moment at which a reservation's VMs are deployed: start, so long before its start that"
+        " they run then, by what deploying such VMs took before; deploy, at its start, so that"
+        " they run once their images are copied and they have booted.",
+        default="deploy",
+    )
     ready_certainty: int = option(
         "ready-certainty",
         Integer("percent", least=50, most=99),
-        "With how much certainty the time is to suffice that is planned for starting VMs, by what"
-        " it took before.",
+        "With how much certainty all VMs of a reservation are to run at its start, where ready-by"
+        " is start. More of it holds hosts for longer before.",
         default="98",
+    )
+    image_rate_mb_s: float = option(
+        "image-rate",
+        Number("MB/s", positive=True),
+        "Rate at which images are taken to be copied to hosts, until some were.",
+        default="100",
+    )
+    boot_seconds: int = option(
+        "boot-time",
+        Duration(),
+        "Time that VMs are taken to need for booting, until some have booted.",
+        default="10",
     )
     host_policy: HostPolicy = option(
         "host-policy",

@@ -19,6 +19,7 @@ from haizea.core.disruption.external_moves import Moved
 from haizea.core.disruption.failures import Trouble
 from haizea.core.disruption.late_runs import LateRuns
 from haizea.core.disruption.maintenance import Windows
+from haizea.core.disruption.preparing import Preparing
 from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import (
@@ -34,11 +35,14 @@ from haizea.core.model.events import (
     LeaseChanged,
     LeaseEnded,
     LeaseMoved,
+    LeaseReady,
     LeaseSubmitted,
     MaintenanceAsked,
     MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
+    PreparationTime,
+    Purpose,
     RunDelayed,
 )
 from haizea.core.model.hosts import Site
@@ -93,6 +97,7 @@ class Scheduler:
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._deadlines = self._admission.deadlines
+        self._preparing = Preparing(self._schedule, self._admission)
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)
 
@@ -151,7 +156,7 @@ class Scheduler:
             self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
-                self._admission.submit(arrival.request, arrival.allowed)
+                self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)
         if self._others.short:
             self._queue.pin()
             windows.step_aside()
@@ -200,14 +205,16 @@ class Scheduler:
         request: LeaseRequest,
         enough: Callable[[], bool] = lambda: False,
         notice_seconds: int = 0,
+        prepare_seconds: int = 0,
     ) -> int | None:
         """The start nearest to an AR's own at which it would be accepted, if one is found.
 
         Of a lease with a deadline, the nearest deadline. ``enough`` is asked again and again
         whether to stop looking. The time can be asked for
-        until ``notice_seconds`` s from now at least, as far as that depends on how near it is.
+        until ``notice_seconds`` s from now at least, as far as that depends on how near it is. VMs
+        of an AR, which take up to ``prepare_seconds`` s to start, run by then.
         """
-        return self._offers.nearest(request, enough, notice_seconds)
+        return self._offers.nearest(request, enough, notice_seconds, prepare_seconds)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
@@ -233,7 +240,9 @@ class Scheduler:
 
     def _take_delays(self, news: Sequence[Input]) -> None:
         for event in news:
-            if isinstance(event, OperationDelayed):
+            if isinstance(event, OperationDelayed) and event.purpose is Purpose.PREPARE:
+                self._preparing.delayed(event.lease_id, event.end)
+            elif isinstance(event, OperationDelayed):
                 self._lateness.delayed(event.lease_id, event.purpose, event.end)
             elif isinstance(event, RunDelayed):
                 self._late_runs.runs_from(event.lease_id, event.since)
@@ -256,6 +265,10 @@ class Scheduler:
                 self._moved.follow(lease_id, hosts)
             case OperationFailed(lease_id, purpose, reason, tried):
                 trouble.failed(lease_id, purpose, reason, tried=tried)
+            case LeaseReady(lease_id):
+                self._preparing.ready(lease_id)
+            case PreparationTime(lease_id, seconds):
+                self._preparing.learn(lease_id, seconds)
             case HostAdded(host):
                 trouble.host_added(host)
             case HostFailed(host_id, reason):

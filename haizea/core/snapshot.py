@@ -38,6 +38,7 @@ def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
         late=lease.late,
         plan=None if lease.plan is None else _plan_record(lease, lease.plan, not waits),
         allowed=allowed_record(lease.demand.where),
+        prepare_seconds=lease.prepare_seconds,
     )
 
 

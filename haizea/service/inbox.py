@@ -48,7 +48,7 @@ class Submission:
 
     ``digest`` tells what is asked for with ``key`` from other requests; ``None`` where a key
     alone does. ``names`` are what its nodes are called elsewhere, ``allowed`` the hosts that
-    will do.
+    will do, ``prepare_seconds`` how long its VMs take to start.
     """
 
     draft: Draft
@@ -57,6 +57,7 @@ class Submission:
     digest: str | None = None
     names: tuple[str, ...] = ()
     allowed: Allowed = EVERYWHERE
+    prepare_seconds: int = 0
     answer: Future[Decided] = field(default_factory=Future)
 
     @property
@@ -233,7 +234,7 @@ class Inbox:
                     asked = request.draft.request(lease_id, now, request.owner, self._types)
                     if request.names:
                         asked = replace(asked, names=request.names)
-                    inputs.append(LeaseSubmitted(asked, request.allowed))
+                    inputs.append(LeaseSubmitted(asked, request.allowed, request.prepare_seconds))
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)
                     inputs.append(LeaseCancelled(lease_id, reason))

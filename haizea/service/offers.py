@@ -37,4 +37,9 @@ def offer_for(
         return None
     if record.code not in _OTHER_TIME:
         return None
-    return scheduler.offer(record.request, lambda: time.monotonic() > until, notice_seconds)
+    return scheduler.offer(
+        record.request,
+        lambda: time.monotonic() > until,
+        notice_seconds,
+        record.prepare_seconds,
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from haizea.api.identities import CheckPassword
 from haizea.api.manager import Busy, Draft
-from haizea.backends.opennebula.backend import Memory, OpenNebulaBackend, Options
+from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.expressions.errors import ExpressionError
 from haizea.backends.opennebula.expressions.language import parse_rank
@@ -24,13 +24,14 @@ from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
 from haizea.backends.opennebula.state.leads import LeadRules
+from haizea.backends.opennebula.state.memory import Memory
 from haizea.backends.opennebula.state.rates import RateRules
 from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 from haizea.backends.opennebula.wire.session import read_session
 from haizea.clock import RealClock
 from haizea.config import Config
-from haizea.config.opennebula import DefaultLease, PreemptWith
+from haizea.config.opennebula import DefaultLease, PreemptWith, ReadyBy
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
@@ -122,6 +123,7 @@ class OpenNebulaSide:
                 key=asking.key,
                 names=asking.names,
                 allowed=asking.allowed,
+                prepare_seconds=asking.prepare_seconds,
             )
             submission.answer.add_done_callback(lambda _: self._answered(asking, submission))
             try:
@@ -223,7 +225,10 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
         ),
         rates=_rate_rules(config),
         leads=LeadRules(
+            ahead=section.ready_by is ReadyBy.START,
             certainty=section.ready_certainty / 100,
+            image_mb_s=section.image_rate_mb_s,
+            boot_seconds=section.boot_seconds,
         ),
         placing=PlacingPolicies(
             hosts=HostPolicy(section.host_policy.value),

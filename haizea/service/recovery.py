@@ -19,11 +19,13 @@ from haizea.core.model.events import (
     LeaseChanged,
     LeaseEnded,
     LeaseMoved,
+    LeaseReady,
     LeaseSubmitted,
     MaintenanceAsked,
     MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
+    PreparationTime,
     RunDelayed,
 )
 from haizea.core.model.hosts import Site
@@ -108,6 +110,10 @@ def _in_words(event: Input) -> str:  # noqa: C901
             return f"{purpose} of lease {lease_id} takes longer"
         case RunDelayed(lease_id):
             return f"the VMs of lease {lease_id} took longer to start"
+        case LeaseReady(lease_id):
+            return f"all VMs of lease {lease_id} run"
+        case PreparationTime(lease_id, seconds):
+            return f"the VMs of lease {lease_id} take {seconds} s to start"
         case HostFailed(host_id, reason):
             return f"host number {host_id + 1} failed: {reason}"
         case HostRestored(host_id):

@@ -22,6 +22,7 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
+    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
@@ -248,7 +249,7 @@ def _lease_of(decision: Decision) -> int | None:
             return None
         case StateChanged() | ChangeRefused() | HostsLimited() | HostsPlanned() | Expected():
             return decision.lease_id
-        case OperationStarted() | OperationEnded():
+        case OperationStarted() | OperationEnded() | PreparationPlanned():
             return decision.lease_id
         case _:
             assert_never(decision)

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
 from haizea.backends.opennebula.enactment.commander import Answer, Commander
@@ -24,19 +23,20 @@ from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_ver
 from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
+from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
 from haizea.backends.opennebula.state.endings import Endings
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
 from haizea.backends.opennebula.state.learning import Learning
 from haizea.backends.opennebula.state.ledger import Ledger
+from haizea.backends.opennebula.state.memory import Memory
 from haizea.backends.opennebula.state.rates import HostRatesLearned, RateRules
 from haizea.backends.opennebula.state.seen import Look, SeenVms
 from haizea.backends.opennebula.state.usage import Usage
 from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision, Input
 from haizea.core.model.hosts import Host
-from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.records import LeaseRecord, SiteRecord
 
 _log = logging.getLogger(__name__)
@@ -65,24 +65,6 @@ class Options:
     host_grace_seconds: int = 120
     first_look_seconds: float = 5.0
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Access to what the backend keeps, and to the requests that are kept.
-
-    ``read`` and ``write`` keep small texts by name; ``write`` says whether it could.
-    ``request`` finds the request of a lease, over or not.
-    """
-
-    read: Callable[[str], str | None]
-    write: Callable[[str, str], bool]
-    request: Callable[[int], LeaseRequest | None]
-
-    def kept(self, name: str) -> tuple[str | None, Callable[[str], bool]]:
-        """Return what is kept under this name of the backend's, and how to keep it anew."""
-        name = f"opennebula {name}"
-        return self.read(name), partial(self.write, name)
 
 
 class OpenNebulaBackend:
@@ -117,18 +99,17 @@ class OpenNebulaBackend:
         self._seen.waits = WaitingStates(*memory.kept("waits"))
         self._ledger = Ledger()
         self.placing = Placing(self._table, self._seen, options.placing)
-        self.actuals = Actuals(self._ledger, self._seen, self.placing)
         self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self.leads = LeadTimes(options.leads, self._seen, *memory.kept("lead times"))
+        self.actuals = Actuals(self._ledger, self._seen, self.placing, self.leads)
         self._learning = Learning(self._rates, self.leads)
+        self._readiness = Readiness(self._ledger, self._seen, self._table, self.leads)
         self._leases = Leases(
             self._ledger, self._seen, self._table, self._endings, memory.request, options.rules
         )
-        self._requests = Requests(
-            self._ledger, self._seen, self.placing, options.rules, tell, options.only_explicit
-        )
+        self._requests = self._asking(tell)
         self._requests.remnants = self._leases.remnants
         self._allowing = Allowing(self._ledger, self._seen, self._table, self._leases, self.placing)
         self._commander = Commander(
@@ -151,6 +132,10 @@ class OpenNebulaBackend:
         self._later: list[Input] = []
         self._everywhere = False
         self._now = 0
+
+    def _asking(self, tell: Tell) -> Requests:
+        options, known = self._options, (self._ledger, self._seen, self.placing, self._readiness)
+        return Requests(*known, options.rules, tell, options.only_explicit)
 
     # --- what the service asks -----------------------------------------------------------
 
@@ -197,6 +182,7 @@ class OpenNebulaBackend:
         for record in records:
             self._leases.take_up(now, record)
             self._allowing.take_up(record)
+            self._readiness.take_up(record)
         for errand in self._endings.errands():
             if errand.vm not in self._ledger.lease_of:
                 self._ledger.aim(errand)
@@ -226,6 +212,7 @@ class OpenNebulaBackend:
         told += self._pump(now)
         told += self._leases.overdue.news(now)
         told += self._rates.news()
+        told += self._readiness.news(self._allowing.of)
         if self._looked:
             self._tell_again()
             told += [] if self._options.dry_run else self._moves.news()
@@ -267,6 +254,7 @@ class OpenNebulaBackend:
         self._requests.answered(asking, record, repeated=repeated)
         if record is not None and not repeated:
             self._allowing.note(record.id, asking.allowed)
+            self._readiness.take_up(record)
 
     def answered_before(self, names: Iterable[str]) -> None:
         """VMs whose leases are over since an earlier run: they have their answer."""

@@ -141,8 +141,10 @@ class Lateness:
             if phase.purpose is Purpose.RUN and now - begun >= lease.remaining:
                 # It has run for its whole duration meanwhile: nothing is left to go on with.
                 self._schedule.holdings.end_with(lease, at)
-            if phase.end < now:
-                self._shift(lease, at, now - phase.end)
+            # Whether what was to run from its preparation on has run is not known yet.
+            end = now + (plan.prepares and at > lease.at)
+            if phase.end < end:
+                self._shift(lease, at, end - phase.end)
 
     def _starts_late(self, lease: Lease, plan: Plan, due: int, now: int) -> None:
         """A phase was to begin before now, and did not."""
@@ -168,8 +170,9 @@ class Lateness:
 
     def _begin_late(self, lease: Lease, plan: Plan, reason: Reason, now: int) -> None:
         """An AR starts now, and ends when it was to end; if that is over, it failed."""
-        if plan.phases[0].end <= now:
+        if plan.phases[1 if plan.prepares else 0].end <= now:
             self._repair.give_up(lease, reason)
             return
-        self._schedule.book.note_late(lease, reason)
         self._schedule.holdings.begin_late(lease)
+        if plan.runs_from != lease.request.start:
+            self._schedule.book.note_late(lease, reason)

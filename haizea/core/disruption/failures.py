@@ -13,6 +13,7 @@ from haizea.core.model.members import (
     DONE,
     FIRM,
     MIGRATE,
+    PREPARE,
     RUN,
     SUSPENDED_SCHEDULED,
 )
@@ -69,7 +70,7 @@ class Trouble:
             return
         if purpose is MIGRATE:
             self._not_moved(lease, reason)
-        elif purpose is RUN:
+        elif purpose is RUN or purpose is PREPARE:
             self._stopped(lease, because(Code.RUN_FAILED, text=said), counts=tried)
         else:
             self._repair.give_up(lease, reason)
@@ -81,7 +82,7 @@ class Trouble:
             self._stopped(lease, because(Code.NEVER_RAN))
 
     def _stopped(self, lease: Lease, reason: Reason, *, counts: bool = True) -> None:
-        """An active lease does not run any more."""
+        """An active lease does not run any more, or one that is being prepared cannot."""
         failures = self._schedule.book.fail_again(lease) if counts else lease.failures
         if failures > MOST_FAILURES:
             self._repair.give_up(lease, reason)
@@ -159,7 +160,8 @@ class Trouble:
         schedule.host_table.open(host_id)
         for lease in self._promised(host_id):
             if lease.request.kind in FIRM and not lease.hold.hosts & schedule.table.shut:
-                start = lease.hold.start
+                assert lease.plan is not None, "it is promised hosts"
+                start = lease.plan.runs_from
                 schedule.book.explain(lease, start, because(Code.START_EXPECTED, start=start))
         schedule.host_table.note(host_id, "up")
 
@@ -196,7 +198,7 @@ class Trouble:
         match lease.state:
             case State.ACTIVE if lease.under_way and lease.under_way.purpose is Purpose.SHUTDOWN:
                 self._schedule.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
-            case State.ACTIVE:
+            case State.ACTIVE | State.PREPARING | State.READY:
                 self._stopped(lease, reason)
             case State.MIGRATING:
                 self._not_moved(lease, reason)

@@ -75,7 +75,7 @@ class Repair:
     def restart(self, lease: Lease, reason: Reason) -> None:
         """Let a lease that had its hosts for sure and stopped run again, elsewhere if possible.
 
-        It ends when it was to end, or by its deadline.
+        So does one that was being prepared. It ends when it was to end, or by its deadline.
         """
         plan = lease.plan
         assert plan is not None, "it ran somewhere"
@@ -83,6 +83,8 @@ class Repair:
         refusal = self._place(lease, reason, host_set(plan.hosts), 0)
         if refusal is not None:
             self.give_up(lease, _in_vain(reason, refusal))
+        elif lease.request.start is not None and lease.request.start > self._schedule.now:
+            self._schedule.book.note_in_time(lease)
 
     def displace(
         self, lease: Lease, reason: Reason, keep_off: HostSet, until: int | None = None
@@ -160,7 +162,9 @@ class Repair:
         elif lease.request.kind in FIRM:
             found = self._improve(lease)
             code = Code.LEFT_DRAINED_HOST if found else Code.STAYS_ON_DRAINED_HOST
-            self._schedule.book.explain(lease, lease.hold.start, because(code, cause=reason))
+            assert lease.plan is not None, "it is promised hosts"
+            start = lease.plan.runs_from
+            self._schedule.book.explain(lease, start, because(code, cause=reason))
 
     def _may_stay(self, lease: Lease, keep_off: HostSet) -> bool:
         """Tell whether it can run where its images are."""
@@ -190,7 +194,7 @@ class Repair:
                 self.give_up(lease, reason if refusal is None else _in_vain(reason, refusal))
                 return
             schedule.book.note_late(lease, reason)
-            schedule.book.explain(lease, until, because(Code.STARTS_LATE, cause=reason))
+            schedule.book.explain(lease, later.starts, because(Code.STARTS_LATE, cause=reason))
             schedule.commit(lease, later)
             if not self._has_images(lease):
                 self._put_off[lease.id] = lease
@@ -206,12 +210,16 @@ class Repair:
         schedule = self._schedule
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
+        runs = start
+        if lease.prepare_seconds:
+            assert lease.request.start is not None, "it is an AR"
+            runs = max(lease.request.start, start + lease.prepare_seconds)
         shutdown_seconds = schedule.planner.durations.shutdown_seconds(lease)
-        schedule.book.cut(lease, old.end - start if old.end < FOREVER else FOREVER)
+        schedule.book.cut(lease, old.end - runs if old.end < FOREVER else FOREVER)
         if lease.remaining <= shutdown_seconds:
             return None
         plan = Plan(old.hosts, old.use, [])
-        schedule.planner.finish(lease, plan, start)
+        schedule.planner.prepare(lease, plan, max(start, runs - lease.prepare_seconds), runs)
         return plan
 
     # --- in time after all ------------------------------------------------------------
@@ -222,7 +230,7 @@ class Repair:
             start, plan = lease.request.start, lease.plan
             if start is None or plan is None or lease.started or self._has_images(lease):
                 continue
-            if plan.start > start:
+            if plan.runs_from > start:
                 self._put_off[lease.id] = lease
 
     def bring_forward(self) -> None:

@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     """The purpose of a reservation; the value is the name that users see."""
 
     TRANSFER = "transfer"
+    PREPARE = "prepare"
     RUN = "run"
     SUSPEND = "suspend"
     MIGRATE = "migrate"
@@ -41,10 +42,14 @@ BY_OWNER = because(Code.CANCELLED_BY_OWNER)
 
 @dataclass(frozen=True, slots=True)
 class LeaseSubmitted:
-    """Somebody asks for a lease; only hosts that are ``allowed`` will do."""
+    """Somebody asks for a lease; only hosts that are ``allowed`` will do.
+
+    An AR is given hosts ``prepare_seconds`` before its start: so long its VMs take to run.
+    """
 
     request: LeaseRequest
     allowed: Allowed = EVERYWHERE
+    prepare_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,7 @@ class LeaseCancelled:
 
 @dataclass(frozen=True, slots=True)
 class LeaseEnded:
-    """All VMs of an active lease are gone, before its duration was over.
-
-    They ended by themselves, or have shut down sooner than was planned.
-    """
+    """All VMs of an active lease are gone, or have shut down, sooner than was planned."""
 
     lease_id: int
 
@@ -104,6 +106,21 @@ class RunDelayed:
 
     lease_id: int
     since: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseReady:
+    """All VMs of a lease that was being prepared run."""
+
+    lease_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparationTime:
+    """The VMs of a lease take so long to start, as far as is known now. It counts for ARs."""
+
+    lease_id: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +215,8 @@ Input = (
     | OperationFailed
     | OperationDelayed
     | RunDelayed
+    | LeaseReady
+    | PreparationTime
     | HostAdded
     | HostFailed
     | HostDrained
@@ -211,8 +230,7 @@ Input = (
 )
 
 # --- decisions ------------------------------------------------------------------------
-# Named tuples rather than dataclasses: hundreds of thousands are made in a long run, and
-# they are three times as fast to make.
+# Named tuples: of hundreds of thousands, they are three times as fast to make as dataclasses.
 
 
 class LeaseAccepted(NamedTuple):
@@ -280,10 +298,7 @@ class Expected(NamedTuple):
 
 
 class HostsPlanned(NamedTuple):
-    """A lease that has not begun is to have other hosts than were planned, for the same time.
-
-    ``hosts[i]`` is the host of lease node *i* + 1.
-    """
+    """A lease that has not begun is to have ``hosts``, by node, rather than those planned."""
 
     time: int
     lease_id: int
@@ -342,15 +357,20 @@ class MaintenanceChanged(NamedTuple):
 
 
 class RatesChanged(NamedTuple):
-    """From now on suspensions and resumptions on a host are planned at other rates, MB/s.
-
-    ``None``: at those of the settings.
-    """
+    """A host suspends and resumes at these rates, MB/s, in plans from now on; ``None``: as set."""
 
     time: int
     host_id: int
     suspend_mb_s: float | None
     resume_mb_s: float | None
+
+
+class PreparationPlanned(NamedTuple):
+    """From now on a lease's VMs are planned to be started so many seconds before they run."""
+
+    time: int
+    lease_id: int
+    seconds: int
 
 
 class ImageStored(NamedTuple):
@@ -374,5 +394,6 @@ Decision = (
     | HostChanged
     | MaintenanceChanged
     | RatesChanged
+    | PreparationPlanned
     | ImageStored
 )

@@ -7,8 +7,8 @@ New                    asked for, not yet looked at
 Pending                being looked at
 Queued                 waits for hosts; nothing of it is reserved
 Scheduled              holds a reservation that has not started
-Preparing              its disk images are being transferred
-Ready                  images are in place; its start is due
+Preparing              its disk images are being transferred, or its VMs started
+Ready                  images are in place or VMs run; its start is due
 Active                 runs on all its nodes (shutting down is the end of it)
 Suspending             its memory is being saved
 Suspended-Pending      just saved; being looked at
@@ -57,8 +57,8 @@ _FORWARD: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.REJECTED, State.QUEUED, State.SCHEDULED}),
     State.QUEUED: frozenset({State.SCHEDULED}),
     State.SCHEDULED: frozenset({State.PREPARING, State.READY, State.QUEUED}),
-    State.PREPARING: frozenset({State.READY}),
-    State.READY: frozenset({State.ACTIVE}),
+    State.PREPARING: frozenset({State.READY, State.QUEUED}),
+    State.READY: frozenset({State.ACTIVE, State.QUEUED}),
     State.ACTIVE: frozenset({State.SUSPENDING, State.QUEUED, State.DONE}),
     State.SUSPENDING: frozenset({State.SUSPENDED_PENDING}),
     State.SUSPENDED_PENDING: frozenset({State.SUSPENDED_QUEUED, State.SUSPENDED_SCHEDULED}),

@@ -37,6 +37,7 @@ DEADLINE: Final = Kind.DEADLINE
 #: The kinds of leases that never make room for others once they run.
 FIRM: Final = frozenset({AR, DEADLINE})
 
+PREPARE: Final = Purpose.PREPARE
 RUN: Final = Purpose.RUN
 SUSPEND: Final = Purpose.SUSPEND
 MIGRATE: Final = Purpose.MIGRATE

@@ -45,6 +45,11 @@ class Code(StrEnum):
     RESERVATIONS_ARE_TAKEN = "reservations-are-taken"
     PLANNED_ANEW = "planned-anew"
     IMAGE_ON_ITS_WAY = "image-on-its-way"
+    PREPARATION_PLANNED = "preparation-planned"
+    VMS_ARE_STARTED = "vms-are-started"
+    VMS_RUN = "vms-run"
+    VMS_RUN_LATER = "vms-run-later"
+    VMS_TAKE_LONGER = "vms-take-longer"
     STARTS_LATE = "starts-late"
     STARTS_SOONER = "starts-sooner"
     RUNS_ON = "runs-on"
@@ -147,7 +152,9 @@ class Parameters(TypedDict, total=False):
 
 
 #: Reasons that say no more than when a lease that has its hosts is to start.
-EXPECTATIONS: Final = frozenset({Code.START_EXPECTED, Code.RESUMPTION_EXPECTED})
+EXPECTATIONS: Final = frozenset(
+    {Code.START_EXPECTED, Code.RESUMPTION_EXPECTED, Code.VMS_ARE_STARTED, Code.VMS_RUN}
+)
 
 #: The parameters that are moments.
 MOMENTS: Final = frozenset({"start", "end", "moment"})

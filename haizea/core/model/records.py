@@ -74,7 +74,8 @@ class LeaseRecord:
     from nothing, less, in its first stretch, the time that its VMs took to start. ``bound`` are
     the hosts where its saved memory (``saved``) or its images are. ``failures`` counts how
     often its VMs failed. ``late`` says why an AR starts after its time, if it does. ``allowed``
-    are the hosts that will do, ``None`` where all will.
+    are the hosts that will do, ``None`` where all will. ``prepare_seconds`` is how long its VMs
+    are expected to take to start, before its start if it is an AR.
     """
 
     request: LeaseRequest
@@ -92,6 +93,7 @@ class LeaseRecord:
     late: Reason | None = None
     plan: PlanRecord | None = None
     allowed: AllowedRecord | None = None
+    prepare_seconds: int = 0
 
     @property
     def id(self) -> int:

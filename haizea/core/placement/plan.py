@@ -14,7 +14,7 @@ from haizea.core.model.allocation import Use
 from haizea.core.model.events import Purpose, StateChanged
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
-from haizea.core.model.members import NEW, RUN, SUSPEND
+from haizea.core.model.members import NEW, PREPARE, RUN, SUSPEND
 from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand, Hosts
@@ -93,6 +93,16 @@ class Plan:
         return run.start
 
     @property
+    def prepares(self) -> bool:
+        """True if it begins with the lease's VMs being started."""
+        return self.phases[0].purpose is PREPARE
+
+    @property
+    def starts(self) -> int:
+        """The moment at which the lease starts or goes on, as its owner sees it."""
+        return self.phases[1].start if self.prepares else self.phases[0].start
+
+    @property
     def drops(self) -> bool:
         """True if it ends with the lease giving its hosts up, to start over."""
         return bool(self.code) and self.phases[-1].purpose is RUN
@@ -129,7 +139,7 @@ class Lease:
     takes a host of the site for itself, any host. ``token`` tells agenda entries of
     earlier plans from those of the present one. ``why`` is how it came into its state,
     ``queued_since`` what its place in the queue goes by. ``late`` says why an AR starts
-    after its time, if it does.
+    after its time, if it does. Its VMs take up to ``prepare_seconds`` to start.
     """
 
     __slots__ = (
@@ -143,6 +153,7 @@ class Lease:
         "key",
         "late",
         "plan",
+        "prepare_seconds",
         "queued_since",
         "ran",
         "remaining",
@@ -156,7 +167,7 @@ class Lease:
         "why",
     )
 
-    def __init__(self, request: LeaseRequest, demand: Demand) -> None:
+    def __init__(self, request: LeaseRequest, demand: Demand, prepare_seconds: int = 0) -> None:
         self.request = request
         self.id = request.id
         self.demand = demand
@@ -174,6 +185,7 @@ class Lease:
         self.token = 0
         self.failures = 0
         self.late: Reason | None = None
+        self.prepare_seconds = prepare_seconds
         self.flexible = False
         self.whole = False
         self.expected: int | None = None

@@ -16,7 +16,7 @@ from haizea.core.capacity.fit_index import level_count
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
-from haizea.core.model.members import MIGRATE, RESUME, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.members import MIGRATE, PREPARE, RESUME, RUN, SHUTDOWN, SUSPEND
 from haizea.core.model.policy import declares
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
@@ -288,6 +288,12 @@ class Planner:
         plan.phases.append(Phase(RUN, begin, end - shutdown))
         if shutdown:
             plan.phases.append(Phase(SHUTDOWN, end - shutdown, end))
+
+    def prepare(self, lease: Lease, plan: Plan, begin: int, start: int) -> None:
+        """Let the plan start the lease's VMs from ``begin`` on, so that they run from ``start``."""
+        if begin < start:
+            plan.phases.append(Phase(PREPARE, begin, start))
+        self.finish(lease, plan, start)
 
     def _begin(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
         """A plan with the phases before running."""

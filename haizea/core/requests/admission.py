@@ -9,6 +9,7 @@ from __future__ import annotations
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
+from haizea.core.images.transfers import Shipment
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
@@ -16,10 +17,12 @@ from haizea.core.model.members import AR, BEST_EFFORT, DEADLINE, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER, Capacity, copies
-from haizea.core.placement.mapper import Demand, fits_site
+from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
+from haizea.core.placement.preemption import Preemption
 from haizea.core.requests.deadlines import Deadlines
+from haizea.core.requests.periods import Period, has_time_left, period_of
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.requests.taking import Refusal, Taking
@@ -40,11 +43,15 @@ class Admission:
         self._altering = Altering(schedule)
         self._most: dict[tuple[Capacity, int], int] = {}
 
-    def submit(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
-        """Look at a new request."""
+    def submit(
+        self, request: LeaseRequest, allowed: Allowed = EVERYWHERE, prepare_seconds: int = 0
+    ) -> None:
+        """Look at a new request, of VMs that take so long to start."""
         schedule, planner = self._schedule, self._schedule.planner
         lease = schedule.enter(request, allowed)
         schedule.book.accept(lease)
+        if request.kind is AR:
+            schedule.book.plan_preparation(lease, prepare_seconds)
         refusal = self._refusal(lease)
         if refusal is None:
             if request.kind is BEST_EFFORT:
@@ -94,20 +101,20 @@ class Admission:
             self._most[demand.size, len(capacities)] = most
         return demand.count <= most
 
-    def would_accept(self, request: LeaseRequest) -> bool:
+    def would_accept(self, request: LeaseRequest, prepare_seconds: int) -> bool:
         """Tell whether an AR would be accepted, if it were asked for now; nothing is changed.
 
         Any hosts are taken to do for it.
         """
         assert request.start is not None, "an AR has a start"
-        lease = Lease(request, Demand(request))
+        lease = Lease(request, Demand(request), prepare_seconds)
         if self._refusal(lease) is not None:
             return False
-        end = min(request.start + lease.remaining, FOREVER)
-        found = self._rooms.hosts(lease, request.start, end, self._schedule.planner)
+        period = period_of(self._schedule, lease)
+        found, period = self._find(lease, period, self._schedule.planner)
         if found is None:
             return False
-        if isinstance(self._taking.with_images(lease, found, request.start), Refusal):
+        if isinstance(self._taking.with_images(lease, found, period.begin), Refusal):
             return False
         self._promises.reroute(found.moves, back=True)
         return True
@@ -121,21 +128,22 @@ class Admission:
 
         No images are on their way for it.
         """
-        schedule, changed = self._schedule, Lease(asked, demand_as(asked, lease.demand.where))
+        schedule, demand = self._schedule, demand_as(asked, lease.demand.where)
+        changed = Lease(asked, demand, lease.prepare_seconds)
         refusal = self._refusal(changed)
         if refusal is not None:
             return refusal
         if asked.kind is DEADLINE:
             return self._place_window(lease, changed)
-        start, end = self._period(changed)
+        period = period_of(schedule, changed)
         with without(schedule.table, lease.hold):
-            found = self._rooms.hosts(changed, start, end, schedule.planner)
+            found, period = self._find(changed, period, schedule.planner)
             if found is None:
-                return self._too_little(changed, start, end, schedule.planner)
+                return self._too_little(changed, period, schedule.planner)
         schedule.drop_plan(lease)
         self._altering.stand_as(lease, asked)
         self._promises.reroute(found.moves)
-        self._taking.take(lease, found, start, None)
+        self._take(lease, found, period, None)
         return None
 
     def _place_window(self, lease: Lease, changed: Lease) -> Refusal | None:
@@ -169,34 +177,38 @@ class Admission:
 
     def _reserve(self, lease: Lease, planner: Planner) -> Refusal | None:
         """Give an AR its hosts; or say why not."""
-        start, end = self._period(lease)
-        if not self._has_time_left(lease, start, end):
-            return Refusal("in-the-past", because(Code.END_IS_NEAR, end=end))
-        self._schedule.book.cut(lease, _length(start, end))
-        found = self._rooms.hosts(lease, start, end, planner)
+        period = period_of(self._schedule, lease)
+        if not has_time_left(self._schedule, lease, period.end):
+            return Refusal("in-the-past", because(Code.END_IS_NEAR, end=period.end))
+        self._schedule.book.cut(lease, period.length)
+        found, period = self._find(lease, period, planner)
         if found is None:
-            return self._too_little(lease, start, end, planner)
-        shipment = self._taking.with_images(lease, found, start)
+            return self._too_little(lease, period, planner)
+        shipment = self._taking.with_images(lease, found, period.begin)
         if isinstance(shipment, Refusal):
             return shipment
-        self._taking.take(lease, found, start, shipment)
+        self._take(lease, found, period, shipment)
         return None
 
-    def _period(self, lease: Lease) -> tuple[int, int]:
-        """Return when an AR is to start that has not started yet, and when it is to end."""
-        request = lease.request
-        assert request.start is not None, "an AR has a start"
-        end = FOREVER if request.duration is None else request.start + request.duration
-        return max(request.start, self._schedule.now), end
+    def _find(
+        self, lease: Lease, period: Period, planner: Planner
+    ) -> tuple[Preemption | None, Period]:
+        """Hosts for an AR, and its times there.
 
-    def _has_time_left(self, lease: Lease, start: int, end: int) -> bool:
-        """Tell whether an AR that starts late runs at all before it is to end."""
-        request = lease.request
-        assert request.start is not None, "an AR has a start"
-        if request.duration is None:
-            return True
-        shutdown_seconds = self._schedule.planner.durations.shutdown_seconds(lease)
-        return start == request.start or end - start > shutdown_seconds
+        One that is too near for its VMs to run by its start does not have others thrown off their
+        hosts for that: it gets these at its start, if need be, and runs so much later.
+        """
+        found = self._rooms.hosts(lease, period.begin, period.end, planner)
+        asked, now = lease.request.start, self._schedule.now
+        assert asked is not None, "an AR has a start"
+        if period.start == asked or asked <= now:
+            return found, period
+        if found is None or any(c.lease.started and c.suspend_at is None for c in found.clearings):
+            late = period_of(self._schedule, lease, begin=asked)
+            gently = self._rooms.hosts(lease, late.begin, late.end, planner)
+            if gently is not None:
+                return gently, late
+        return found, period
 
     def place_better(self, lease: Lease) -> bool:
         """Give a promise that has not begun hosts that are open, for its time; tell if it worked.
@@ -205,22 +217,38 @@ class Admission:
         """
         if lease.request.kind is DEADLINE:
             return self.deadlines.place_better(lease)
-        schedule, (start, end) = self._schedule, self._period(lease)
-        if not self._has_time_left(lease, start, end):
+        schedule, period = self._schedule, period_of(self._schedule, lease)
+        if not has_time_left(schedule, lease, period.end):
             return False
         with without(schedule.table, lease.hold):
-            found = self._rooms.hosts(lease, start, end, schedule.planner)
+            found, period = self._find(lease, period, schedule.planner)
         if found is None:
             return False
         schedule.drop_plan(lease)
-        schedule.book.cut(lease, _length(start, end))
         self._promises.reroute(found.moves)
-        self._taking.take(lease, found, start, None)
+        self._take(lease, found, period, None)
         return True
 
-    def _too_little(self, lease: Lease, start: int, end: int, planner: Planner) -> Refusal:
+    def begin_on(self, lease: Lease, hosts: Hosts, period: Period) -> None:
+        """Give an AR that has not started these hosts, which are free then, in its plan's place."""
+        self._schedule.drop_plan(lease)
+        self._take(lease, Preemption(hosts, [], []), period, None)
+
+    def _take(
+        self, lease: Lease, found: Preemption, period: Period, shipment: Shipment | None
+    ) -> None:
+        book = self._schedule.book
+        book.cut(lease, period.length)
+        if lease.prepare_seconds and period.start != lease.request.start:
+            seconds = lease.prepare_seconds
+            late = because(Code.VMS_RUN_LATER, seconds=seconds, moment=period.start)
+            book.note_late(lease, lease.late or late)
+        self._taking.take(lease, found, period.start, shipment, period.begin)
+
+    def _too_little(self, lease: Lease, period: Period, planner: Planner) -> Refusal:
         """The reason for an AR that finds no room, even by preemption."""
         schedule, demand = self._schedule, lease.demand
+        start, _, end = period
         count = demand.count
         if demand.size is None:
             limited = demand.rules is not None
@@ -292,7 +320,3 @@ class Admission:
         if most >= demand.count:
             return because(Code.WOULD_DELAY_ANOTHER, nodes=demand.count)
         return because(Code.TOO_FEW_FREE_NOW, nodes=demand.count, free=most)
-
-
-def _length(start: int, end: int) -> int:
-    return end - start if end < FOREVER else FOREVER

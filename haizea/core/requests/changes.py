@@ -175,7 +175,7 @@ class Changes:
         if asked.kind not in FIRM:
             return None
         with without(self._schedule.table, lease.hold):
-            return self._offers.nearest(asked, lambda: False, 0)
+            return self._offers.nearest(asked, lambda: False, 0, lease.prepare_seconds)
 
     def _latest_end(self, lease: Lease, asked: LeaseRequest) -> int | None:
         """The latest end at which something else starts that would be granted, if there is any."""

@@ -21,11 +21,16 @@ class Offers:
         self._admission = admission
 
     def nearest(
-        self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int
+        self,
+        request: LeaseRequest,
+        enough: Callable[[], bool],
+        notice_seconds: int,
+        prepare_seconds: int = 0,
     ) -> int | None:
         """Return that start, or deadline; ``None`` if none is found among the nearest worth trying.
 
-        It can still be asked for in ``notice_seconds`` s.
+        It can still be asked for in ``notice_seconds`` s, and its VMs take up to
+        ``prepare_seconds`` s to start.
         Those are moments at which something comes free, and those from which it is over
         when something else starts. Each costs about what deciding on a request does;
         ``enough`` is asked after each whether to give up.
@@ -34,18 +39,21 @@ class Offers:
             return self._admission.deadlines.nearest(request, enough, notice_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
-        for moment in self._candidates(request, asked, notice_seconds):
-            if self._admission.would_accept(replace(request, start=moment)):
+        for moment in self._candidates(request, asked, notice_seconds, prepare_seconds):
+            if self._admission.would_accept(replace(request, start=moment), prepare_seconds):
                 return moment
             if enough():
                 break
         return None
 
-    def _candidates(self, request: LeaseRequest, asked: int, notice_seconds: int) -> Iterator[int]:
+    def _candidates(
+        self, request: LeaseRequest, asked: int, notice_seconds: int, prepare_seconds: int
+    ) -> Iterator[int]:
         schedule = self._schedule
         least = schedule.planner.settings.non_schedulable_seconds
-        first = schedule.now + least + notice_seconds
-        moments = set(schedule.table.candidate_starts(first))
+        first = schedule.now + least + notice_seconds + prepare_seconds
+        free_from = schedule.table.candidate_starts(first - prepare_seconds)
+        moments = {moment + prepare_seconds for moment in free_from}
         if request.duration is not None:
             starts = schedule.table.firm_starts(first, max(asked, first) + 2 * request.duration)
             moments.update(start - request.duration for start in starts)

@@ -27,14 +27,24 @@ class Taking:
         self._schedule = schedule
         self._promises = promises
 
-    def take(self, lease: Lease, found: Preemption, start: int, shipment: Shipment | None) -> None:
-        """Have others make room, and commit the lease to its hosts from ``start`` on."""
-        schedule = self._schedule
+    def take(
+        self,
+        lease: Lease,
+        found: Preemption,
+        start: int,
+        shipment: Shipment | None,
+        begin: int | None = None,
+    ) -> None:
+        """Have others make room, and commit the lease to its hosts from ``start`` on.
+
+        Its VMs are started from ``begin`` on, where that comes before it.
+        """
+        schedule, begin = self._schedule, start if begin is None else begin
         for clearing in found.clearings:
-            schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=start))
+            schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=begin))
         schedule.holdings.move(found.moves, because(Code.HOSTS_GO_TO, lease=lease.id))
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
-        schedule.planner.finish(lease, plan, start)
+        schedule.planner.prepare(lease, plan, begin, start)
         schedule.commit(lease, plan, shipment)
 
     def with_images(self, lease: Lease, found: Preemption, start: int) -> Shipment | Refusal | None:

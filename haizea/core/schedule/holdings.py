@@ -221,13 +221,31 @@ class Holdings:
         assert lease.plan is not None, "it has a plan"
         del lease.plan.phases[at + 1 :]
 
+    def run_from(self, lease: Lease, moment: int) -> None:
+        """A lease that is being prepared runs from then on, and ends when it was to end."""
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        prepare, run = plan.phases[:2]
+        plan.phases[0] = prepare._replace(end=moment)
+        plan.phases[1] = run._replace(start=moment)
+        if lease.remaining < FOREVER:
+            lease.remaining = plan.end - moment
+        self.again(lease)
+
     def begin_late(self, lease: Lease) -> None:
-        """A lease that should have begun begins now, and ends when it was to end."""
+        """A lease that should have begun begins now, and ends when it was to end.
+
+        Where its VMs have to be started first, that takes as long as was planned.
+        """
         plan, now = lease.plan, self._instant.now
         assert plan is not None, "it has a plan"
-        first = plan.phases[0]
+        first, begins = plan.phases[0], now
+        if plan.prepares:
+            begins = max(first.end, min(now + first.end - first.start, plan.phases[1].end - 1))
+            plan.phases[1] = plan.phases[1]._replace(start=begins)
+            first = first._replace(end=begins)
         if lease.remaining < FOREVER:
-            lease.remaining = plan.end - now
+            lease.remaining = plan.end - begins
         plan.phases[0] = Phase(first.purpose, now, first.end)
         self._table.release(lease.hold)
         plan.hold = self._table.reserve(now, plan.end, plan.use, lease.id)

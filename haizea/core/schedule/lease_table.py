@@ -14,6 +14,7 @@ from haizea.core.model.events import (
     LeaseAccepted,
     LeaseAltered,
     OperationEnded,
+    PreparationPlanned,
     Purpose,
     StateChanged,
 )
@@ -91,6 +92,7 @@ class Book:
         lease.bound = record.bound
         lease.failures = record.failures
         lease.late = record.late
+        lease.prepare_seconds = record.prepare_seconds
         lease.expected = record.expected
         if lease.saved:
             self.picky.add(lease.id)
@@ -165,8 +167,15 @@ class Book:
         """
         request = lease.request
         whole = request.deadline is not None and lease.remaining == request.duration
-        if whole or lease.hold.start == request.start:
+        if whole or (lease.plan is not None and lease.plan.runs_from == request.start):
             lease.late = None
+
+    def plan_preparation(self, lease: Lease, seconds: int) -> None:
+        """The VMs of a lease are planned to take so long to start from now on."""
+        if seconds != lease.prepare_seconds:
+            lease.prepare_seconds = seconds
+            self._instant.say(PreparationPlanned(self._instant.now, lease.id, seconds))
+            self._instant.touched[lease.id] = lease
 
     def cut(self, lease: Lease, remaining_seconds: int) -> None:
         """A lease that starts late ends when it was to end: so much of it is left."""

@@ -22,6 +22,7 @@ from haizea.core.model.members import (
     DONE,
     FIRM,
     MIGRATE,
+    PREPARE,
     PREPARING,
     QUEUED,
     READY,
@@ -144,7 +145,7 @@ class Schedule:
     ) -> None:
         """Apply a plan, and one for its images: its hosts are held, its first phase is to come."""
         self.holdings.take(lease, plan, firm=firm)
-        self.book.hold_claim(lease, plan.start)
+        self.book.hold_claim(lease, plan.starts)
         kind = lease.request.kind
         if kind in FIRM or (kind is not BEST_EFFORT and plan.start > self.instant.now):
             # Leases that wait did not reckon with it.
@@ -239,7 +240,7 @@ class Schedule:
             self.claim = None
 
     def stop(self, lease: Lease, reason: Reason) -> None:
-        """An AR or immediate lease that runs loses its hosts and its progress, to get others."""
+        """A promised lease that runs, or is being prepared, loses its hosts, to get others."""
         self.drop_plan(lease)
         self.forget_images(lease)
         lease.start_over()
@@ -313,10 +314,12 @@ class Schedule:
         if lease.at == 0:
             self.waiting.discard(lease)
             lease.hold.firm = True
-            lease.expected = None
+            if not plan.prepares:
+                lease.expected = None
         sources: tuple[int, ...] = ()
         purpose = phase.purpose
         if purpose is RUN:
+            lease.expected = None
             if lease.state is SCHEDULED or lease.state is PREPARING:
                 self.book.change(lease, READY)
             self.book.change(lease, ACTIVE, lease.late, "late" if lease.late else "")
@@ -324,6 +327,9 @@ class Schedule:
             lease.bound = None
             if lease.whole:
                 self.book.picky.discard(lease.id)
+        elif purpose is PREPARE:
+            reason = because(Code.VMS_ARE_STARTED, moment=phase.end)
+            self.book.change(lease, PREPARING, reason)
         elif purpose is MIGRATE:
             self.book.change(lease, State.MIGRATING)
             sources = plan.sources

@@ -38,6 +38,10 @@ class Allowing:
         """The schedule has a new lease."""
         self._allowed[lease] = allowed
 
+    def of(self, lease: int) -> Allowed:
+        """Return the hosts that will do for a lease."""
+        return self._allowed.get(lease, EVERYWHERE)
+
     def forget(self) -> None:
         """Leases that are over need no hosts."""
         for lease in self._allowed.keys() - self._ledger.leases.keys():

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from haizea.backends.opennebula.enactment.absence import Absence
+from haizea.backends.opennebula.enactment.meanings import (
+    GOALS,
+    ON_HOSTS,
+    gives_hosts_up,
+    running,
+)
 from haizea.backends.opennebula.enactment.outcomes import Outcome, What
 from haizea.backends.opennebula.enactment.overdue import Overdue
 from haizea.backends.opennebula.model.vm import VmState
@@ -29,6 +35,7 @@ from haizea.core.model.events import (
     LeaseAccepted,
     LeaseCancelled,
     LeaseEnded,
+    LeaseReady,
     OperationEnded,
     OperationFailed,
     OperationStarted,
@@ -41,14 +48,6 @@ from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord
 
 _log = logging.getLogger(__name__)
-
-_GOALS = {
-    Purpose.RUN: Goal.RUNNING,
-    Purpose.RESUME: Goal.RUNNING,
-    Purpose.SUSPEND: Goal.SAVED,
-    Purpose.SHUTDOWN: Goal.ENDED,
-}
-_ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RESUMED_READY])
 
 
 class Leases:
@@ -85,8 +84,9 @@ class Leases:
 
     # --- decisions ------------------------------------------------------------------------
 
-    def follow(self, now: int, decisions: Iterable[Decision]) -> None:
+    def follow(self, now: int, decisions: Sequence[Decision]) -> None:
         """Aim VMs at what was decided."""
+        runs = running(decisions)
         for decision in decisions:
             if isinstance(decision, LeaseAccepted):
                 self._enter(decision.request, State.NEW)
@@ -98,6 +98,8 @@ class Leases:
                 lease = self._ledger.leases.get(decision.lease_id)
                 if lease is not None and lease.purpose is decision.purpose:
                     self._nothing_under_way(lease)
+                    if gives_hosts_up(decision, runs):
+                        self._leave(now, lease)
         self._endings.save()
 
     def finish(self, now: int, decisions: Iterable[Decision]) -> None:
@@ -107,13 +109,15 @@ class Leases:
         """
         on_hosts: set[int] = set()
         for decision in decisions:
-            if not isinstance(decision, StateChanged):
+            if not isinstance(decision, StateChanged | OperationEnded):
                 continue
-            if decision.old in _ON_HOSTS:
-                on_hosts.add(decision.lease_id)
             known = self._ledger.leases.get(decision.lease_id)
-            if known is not None and _starts_over(decision) and known.purpose is None:
+            if known is not None and known.purpose is None and gives_hosts_up(decision, ()):
                 self._leave(now, known)
+            if isinstance(decision, OperationEnded):
+                continue
+            if decision.old in ON_HOSTS:
+                on_hosts.add(decision.lease_id)
             if decision.new not in FINAL or known is not None:
                 continue
             request = self._known(decision.lease_id)
@@ -135,7 +139,7 @@ class Leases:
             # What runs may be on another host since then, to which others took it.
             since = min(plan.since, record.changed) if phase.purpose is Purpose.RUN else plan.since
             self._begin(since, lease, phase.purpose, phase.end, plan.hosts)
-            lease.started = phase.purpose is not Purpose.RUN
+            lease.started = phase.purpose not in (Purpose.PREPARE, Purpose.RUN)
             if phase.purpose is Purpose.SHUTDOWN:
                 for errand in self._ledger.of(lease):
                     errand.first_sent = plan.since
@@ -165,7 +169,7 @@ class Leases:
             self._over(now, lease, change)
             return
         lease.state = change.new
-        if _starts_over(change):
+        if gives_hosts_up(change, ()):
             self._nothing_under_way(lease)
             self._leave(now, lease)
 
@@ -193,7 +197,7 @@ class Leases:
         for node, vm in enumerate(lease.vms):
             self._asked_for.pop(vm, None)
             errand = self._ledger.errands.get(vm)
-            on_host = errand is not None or change.old in _ON_HOSTS
+            on_host = errand is not None or change.old in ON_HOSTS
             left_alone = outside and vm not in lease.taken and len(lease.vms) > 1
             if lease.spoilt or ((failed or left_alone) and on_host):
                 # Nothing is deleted; and nothing runs for ever that was to run for a while.
@@ -214,9 +218,7 @@ class Leases:
     def _begin(
         self, now: int, lease: Tracked, purpose: Purpose, end: int, hosts: tuple[int, ...]
     ) -> None:
-        goal = _GOALS.get(purpose)
-        if purpose is Purpose.MIGRATE:
-            goal = Goal.SAVED
+        goal = GOALS.get(purpose)
         if goal is None:
             return
         lease.purpose, lease.end, lease.delays, lease.failed = purpose, end, 0, None
@@ -369,6 +371,8 @@ class Leases:
                     self._endings.remove(errand.vm)
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True
+                    if lease.purpose is Purpose.PREPARE:
+                        return [LeaseReady(lease.id)]
                     return self.overdue.started(now, lease)
                 return []
             case What.GONE:
@@ -386,11 +390,6 @@ class Leases:
             return []
         self._nothing_under_way(lease)
         lease.failed = purpose
-        if purpose is Purpose.RUN and errand.index is not None:
+        if purpose in (Purpose.PREPARE, Purpose.RUN) and errand.index is not None:
             self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
         return [OperationFailed(lease.id, purpose, reason)]
-
-
-def _starts_over(change: StateChanged) -> bool:
-    """Tell whether an active lease lost its hosts."""
-    return change.old is State.ACTIVE and change.new is State.QUEUED

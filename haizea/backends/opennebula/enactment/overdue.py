@@ -17,7 +17,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
-_TIMED = frozenset([Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
+_TIMED = frozenset([Purpose.PREPARE, Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
 _LONGEST_DELAY_SECONDS = 30
 #: So long a lease goes on of which nobody knows whether it ran, until that is asked again.
 _ASK_AGAIN_SECONDS = 2

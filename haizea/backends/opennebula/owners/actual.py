@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from haizea.backends.opennebula.enactment.outcomes import doing
 from haizea.backends.opennebula.matching.lease_hosts import Placing
-from haizea.backends.opennebula.model.vm import VmState
+from haizea.backends.opennebula.model.disks import images_of
+from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.owners.words import Actual
+from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Errand, Ledger, Tracked
 from haizea.backends.opennebula.state.seen import Seen, SeenVms
 from haizea.backends.opennebula.state.steps import Goal, is_broken
 from haizea.core.model.events import Purpose
 
-_STARTING = frozenset([Purpose.RUN, Purpose.RESUME])
+_STARTING = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 
 
 class Actuals:
     """Says it of one VM at a time. To be used from the loop's thread."""
 
-    def __init__(self, ledger: Ledger, seen: SeenVms, placing: Placing) -> None:
+    def __init__(self, ledger: Ledger, seen: SeenVms, placing: Placing, leads: LeadTimes) -> None:
         self._ledger = ledger
         self._seen = seen
         self._placing = placing
+        self._leads = leads
 
     def of(self, vm: int) -> Actual:
         """Return how a VM is, as far as is known."""
@@ -30,7 +35,16 @@ class Actuals:
             remark = self._trouble(vm) or self._placing.mistake(seen.vm)
             if seen.vm.state == VmState.ACTIVE and seen.vm.history:
                 host = seen.vm.history[-1].host_name
-        return Actual(host=host, doing=self._doing(vm), remark=remark)
+        doing = self._doing(vm)
+        boots = self._boots(seen.vm) if seen is not None and doing else None
+        return Actual(host=host, doing=doing, boots=boots, remark=remark)
+
+    def _boots(self, vm: VirtualMachine) -> int | None:
+        """Return when a VM boots at last whose image is being copied, as far as was learned."""
+        if vm.state != VmState.ACTIVE or vm.lcm_state != LcmState.PROLOG or not vm.history:
+            return None
+        begun = vm.history[-1].prolog_start
+        return begun + ceil(self._leads.copy_seconds(vm)) if begun else None
 
     def _trouble(self, vm: int) -> str:
         """Return what went wrong that others began with a VM that ran."""
@@ -52,6 +66,9 @@ class Actuals:
             return "waiting to be started"
         if errand.problem:
             return f"{errand.problem.removeprefix(f'VM {vm}: ')}; it is tried again"
+        images = images_of(seen.vm)
+        if images.size_mb and seen.vm.lcm_state == LcmState.PROLOG:
+            return f"copying {images.name}, {images.size_mb} MB"
         return doing(seen.vm)
 
 

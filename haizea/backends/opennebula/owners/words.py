@@ -34,12 +34,14 @@ class Report:
 class Actual:
     """A VM as it is seen, beside what is planned for its lease; empty where it is nothing.
 
-    It is on ``host``; ``doing`` is what it does while it does not run yet; ``remark`` is what
-    its owner wrote wrongly, or what went wrong that others began.
+    It is on ``host``; ``doing`` is what it does while it does not run yet, and ``boots`` when it
+    is to boot after that; ``remark`` is what its owner wrote wrongly, or what went wrong that
+    others began.
     """
 
     host: str = ""
     doing: str = ""
+    boots: int | None = None
     remark: str = ""
 
 
@@ -64,20 +66,23 @@ def reports_of(
     nodes = {int(name): node for node, name in names if name.isascii() and name.isdigit()}
     hosts = record.plan.hosts if record.plan is not None else ()
     seen = {vm: actual(vm) for vm in nodes}
-    active, on_hosts = record.state is State.ACTIVE, record.state in _ON_HOSTS
+    starting = record.state is State.ACTIVE or _is_prepared(record)
+    on_hosts = record.state in _ON_HOSTS or _is_prepared(record)
     # A lease runs when all its VMs do.
     first = next((f"VM {vm}: {here.doing}" for vm, here in seen.items() if here.doing), "")
     found = {}
     for vm, here in seen.items():
         planned = host_name(hosts[nodes[vm]]) if nodes[vm] < len(hosts) else ""
         host = (here.host if on_hosts else "") or planned
-        doing = (here.doing or first) if active else ""
+        doing = (here.doing or first) if starting else ""
         found[vm] = _report(record, replace(here, host=host, doing=doing), zone)
     return found
 
 
 def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
     start, end = _period(record)
+    begun = record.state in _ON_HOSTS or _is_prepared(record)
+    waits = record.state in _NOT_BEGUN and not begun
     # A start that is expected is said already.
     reason = "" if _is_a_time(record.reason) else spelled(record.reason, zone)[:_LONGEST_REASON]
     status = {
@@ -85,8 +90,8 @@ def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
         "STATE": record.state.value,
         "START": "" if start is None else _iso(start, zone),
         "END": "unlimited" if end == FOREVER else "" if end is None else _iso(end, zone),
-        "HOST": here.host if record.state in _ON_HOSTS else "",
-        "PLANNED_HOST": here.host if record.state in _NOT_BEGUN else "",
+        "HOST": here.host if begun else "",
+        "PLANNED_HOST": here.host if waits else "",
         "PROGRESS": here.doing or ("shutting down" if _shuts_down(record) else ""),
         "REASON": reason,
         "REMARK": here.remark,
@@ -165,6 +170,8 @@ def _says(
             return "is being looked at"
         case State.QUEUED:
             return f"waits in the queue{from_then and ', expected to start' + from_then}"
+        case State.PREPARING | State.READY if _is_prepared(record):
+            return _prepared(record, start, end, here, zone)
         case State.SCHEDULED | State.PREPARING | State.READY:
             return f"starts{from_then}{where}{_until(record.plan, end, zone)}"
         case State.ACTIVE if here.doing:
@@ -187,6 +194,26 @@ def _says(
             return "is cancelled"
         case State.FAILED:
             return "failed"
+
+
+def _prepared(
+    record: LeaseRecord, start: int | None, end: int | None, here: Actual, zone: tzinfo | None
+) -> str:
+    """Return what a lease is told about whose VMs are started, or run, before its start."""
+    doing = here.doing or "its VMs run"
+    if here.doing and here.boots is not None:
+        doing += f", it boots by {moment_in_words(here.boots, zone)}"
+    starts = "starts" if start is None else f"starts {moment_in_words(start, zone)}"
+    where = f" on {here.host}" if here.host else ""
+    return f"{starts}{_until(record.plan, end, zone)}, and is being prepared{where}: {doing}"
+
+
+def _is_prepared(record: LeaseRecord) -> bool:
+    """Tell whether the VMs of a lease are started, or run, before its start."""
+    plan = record.plan
+    if plan is None or plan.since is None:
+        return False
+    return plan.phases[plan.at].purpose is Purpose.PREPARE
 
 
 def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str:

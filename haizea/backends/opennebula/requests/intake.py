@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from haizea.backends.opennebula.matching.lease_hosts import Placing, unplaced
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.requests.drafts import DraftRules, Drafts, LeaseDraft, draft_leases
+from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.state.ledger import Ledger, ended_outside
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.hostrules import Allowed
@@ -25,7 +26,8 @@ _MOST_TIMES = 1000
 class Asking:
     """A request for a lease. ``nodes`` are sets of equal VMs, ``names`` the VMs in their order.
 
-    ``key`` is the same for the same request, also after a restart.
+    They take ``prepare_seconds`` to start, which count before the start of an AR. ``key``
+    is the same for the same request, also after a restart.
     """
 
     draft: LeaseDraft
@@ -34,6 +36,7 @@ class Asking:
     allowed: Allowed
     key: str
     times: int = 0
+    prepare_seconds: int = 0
 
     @property
     def label(self) -> str:
@@ -59,6 +62,7 @@ class Requests:
     ledger: Ledger
     seen: SeenVms
     placing: Placing
+    readiness: Readiness
     rules: DraftRules
     tell: Tell
     only_explicit: bool = False
@@ -186,7 +190,8 @@ class Requests:
             self._hold_back(draft, problem)
             return None
         ordered = sorted(draft.nodes, key=lambda n: (-n.cpu_percent, -n.memory_mb, n.vm_id))
-        places = self.placing.places([self._waiting[node.vm_id] for node in ordered])
+        vms = [self._waiting[node.vm_id] for node in ordered]
+        places = self.placing.places(vms)
         if places.reason:
             self._hold_back(draft, places.reason)
             return None
@@ -209,6 +214,7 @@ class Requests:
             allowed=places.hosts,
             key=key,
             times=times,
+            prepare_seconds=self.readiness.seconds(vms, draft.kind, places.hosts),
         )
 
     def _companions(self, draft: LeaseDraft) -> str:

@@ -1,0 +1,70 @@
+"""The time before a reservation in which its VMs are started, as the schedule is told it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from haizea.backends.opennebula.model.vm import VirtualMachine
+from haizea.backends.opennebula.state.host_table import HostTable
+from haizea.backends.opennebula.state.leads import LeadTimes
+from haizea.backends.opennebula.state.ledger import Ledger
+from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.core.model.events import Input, PreparationTime
+from haizea.core.model.hostrules import Allowed, HostRules
+from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord
+
+#: What is planned changes by so many seconds at least, and by this part of them.
+_WORTH_SECONDS, _WORTH = 2, 0.1
+
+
+class Readiness:
+    """Tells it, first with the request and then when it is known better; for ARs alone.
+
+    To be used from one thread.
+    """
+
+    def __init__(self, ledger: Ledger, seen: SeenVms, table: HostTable, leads: LeadTimes) -> None:
+        self._ledger = ledger
+        self._seen = seen
+        self._table = table
+        self._leads = leads
+        self._known = leads.shown
+        #: What the schedule knows, by lease.
+        self._told: dict[int, int] = {}
+
+    def seconds(self, vms: Iterable[VirtualMachine], kind: Kind, allowed: Allowed) -> int:
+        """The time that VMs take to start on hosts that are ``allowed``; 0 where it is not planned.
+
+        So it is where leases are deployed at their start.
+        """
+        if not self._leads.rules.ahead or kind is not Kind.AR:
+            return 0
+        anywhere = allowed.anywhere if isinstance(allowed, HostRules) else allowed
+        hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
+        return self._leads.seconds(list(vms), hosts)
+
+    def take_up(self, record: LeaseRecord) -> None:
+        """Note a lease that the schedule knows with what it plans for it."""
+        if not record.over and record.request.kind is Kind.AR:
+            self._told[record.id] = record.prepare_seconds
+
+    def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
+        """Return for which leases that have not begun something else is known now. O(n)."""
+        if self._leads.shown is self._known:
+            return []
+        self._known = self._leads.shown
+        told: list[Input] = []
+        for lease_id, before in list(self._told.items()):
+            lease = self._ledger.leases.get(lease_id)
+            if lease is None or lease.state is not State.SCHEDULED or lease.purpose is not None:
+                self._told.pop(lease_id) if lease is None else None
+                continue
+            seen = [self._seen.get(vm) for vm in lease.vms]
+            vms = [one.vm for one in seen if one is not None]
+            now = self.seconds(vms, Kind.AR, allowed(lease_id))
+            if len(vms) == len(seen) and abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
+                self._told[lease_id] = now
+                told.append(PreparationTime(lease_id, now))
+        return told

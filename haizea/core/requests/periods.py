@@ -1,0 +1,47 @@
+"""Times of ARs: from when they hold hosts, run, and end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.plan import Lease
+from haizea.core.schedule.schedule import Schedule
+
+
+class Period(NamedTuple):
+    """The times of an AR: it holds hosts from ``begin`` on, and runs over ``[start, end)``."""
+
+    begin: int
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """The seconds that it runs for."""
+        return self.end - self.start if self.end < FOREVER else FOREVER
+
+
+def period_of(schedule: Schedule, lease: Lease, begin: int | None = None) -> Period:
+    """Return the times of an AR that has not started yet, its VMs being started in time.
+
+    Where that has to begin at once, or at ``begin``, it runs so much later.
+    """
+    request, now = lease.request, schedule.now
+    assert request.start is not None, "an AR has a start"
+    end = FOREVER if request.duration is None else request.start + request.duration
+    start, seconds = max(request.start, now), lease.prepare_seconds
+    if not seconds:
+        return Period(start, start, end)
+    begin = max(start - seconds, now) if begin is None else begin
+    last = end - schedule.planner.durations.shutdown_seconds(lease) - 1
+    return Period(begin, max(start, min(begin + seconds, last)), end)
+
+
+def has_time_left(schedule: Schedule, lease: Lease, end: int) -> bool:
+    """Tell whether an AR that starts late runs at all before it is to end."""
+    request, now = lease.request, schedule.now
+    assert request.start is not None, "an AR has a start"
+    if request.duration is None or request.start >= now:
+        return True
+    return end - now > schedule.planner.durations.shutdown_seconds(lease)

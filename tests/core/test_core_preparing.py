@@ -1,0 +1,304 @@
+"""An AR's VMs are started so long before its start that they run then."""
+
+from __future__ import annotations
+
+import pytest
+from effort import tries
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haizea.core.model.events import (
+    Decision,
+    HostFailed,
+    Input,
+    LeaseChanged,
+    LeaseReady,
+    LeaseSubmitted,
+    OperationDelayed,
+    OperationEnded,
+    OperationFailed,
+    OperationStarted,
+    PreparationTime,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.model.hosts import Site
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
+from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Settings, Suspension
+from haizea.core.scheduler import Scheduler
+from haizea.policies.registry import make_policies
+
+SAVES = Settings(suspension=Suspension.ALL, override_suspend_seconds=5, override_resume_seconds=5)
+
+
+def lease(
+    lease_id: int, start: int | None = None, duration: int = 100, nodes: int = 1
+) -> LeaseRequest:
+    return LeaseRequest(
+        id=lease_id,
+        submitted=0,
+        kind=Kind.BEST_EFFORT if start is None else Kind.AR,
+        nodes=(NodeSet(nodes, (100, 512)),),
+        duration=duration,
+        start=start,
+        preemptible=start is None,
+    )
+
+
+def site(hosts: int) -> Site:
+    return Site.uniform(ResourceTypes(), hosts, (100, 1024))
+
+
+class Played:
+    """A scheduler, and all that it has decided."""
+
+    def __init__(self, hosts: int = 1, settings: Settings = SAVES) -> None:
+        self.settings, self.hosts = settings, hosts
+        policies = make_policies(preemption="ar-preempts-everything")
+        self.made = Scheduler(site(hosts), settings, policies, 0)
+        self.decisions: list[Decision] = []
+        self.records: dict[int, LeaseRecord] = {}
+
+    def tell(self, now: int, *inputs: Input) -> None:
+        """Let it come to ``now``, and tell it something then."""
+        while (moment := self.made.next_wakeup()) is not None and moment < now:
+            self._take(moment, [])
+        self._take(now, list(inputs))
+
+    def _take(self, now: int, inputs: list[Input]) -> None:
+        turn = self.made.handle(now, inputs)
+        self.decisions += turn.decisions
+        self.records.update((record.id, record) for record in turn.records)
+        self.made.check()
+
+    def states(self, lease_id: int) -> list[tuple[int, State]]:
+        changes = [d for d in self.decisions if isinstance(d, StateChanged)]
+        return [(d.time, d.new) for d in changes if d.lease_id == lease_id]
+
+    def state(self, lease_id: int) -> State:
+        return self.states(lease_id)[-1][1]
+
+    def did(self, lease_id: int) -> list[tuple[Purpose, int, int]]:
+        ended = [d for d in self.decisions if isinstance(d, OperationEnded)]
+        return [(d.purpose, d.start, d.end) for d in ended if d.lease_id == lease_id]
+
+    def began(self, lease_id: int, purpose: Purpose) -> list[tuple[int, tuple[int, ...]]]:
+        started = [d for d in self.decisions if isinstance(d, OperationStarted)]
+        return [
+            (d.time, d.hosts) for d in started if (d.lease_id, d.purpose) == (lease_id, purpose)
+        ]
+
+
+def test_an_ar_holds_its_hosts_while_its_vms_start() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(0, LeaseSubmitted(lease(2, start=120, duration=30)))
+    assert played.state(2) is State.REJECTED, "the host is taken from 140 on"
+    played.tell(0, LeaseSubmitted(lease(3, start=110, duration=30)))
+    assert played.state(3) is State.SCHEDULED
+    played.tell(400)
+    assert played.did(1) == [(Purpose.PREPARE, 140, 200), (Purpose.RUN, 200, 300)]
+    assert played.states(1)[-4:] == [
+        (140, State.PREPARING),
+        (200, State.READY),
+        (200, State.ACTIVE),
+        (300, State.DONE),
+    ]
+
+
+def test_other_kinds_start_as_soon_as_they_can() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1), prepare_seconds=60))
+    assert played.state(1) is State.ACTIVE
+
+
+def test_preemption_clears_hosts_for_the_preparation() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, duration=500)))
+    played.tell(10, LeaseSubmitted(lease(2, start=200), prepare_seconds=60))
+    played.tell(150)
+    assert (135, State.SUSPENDING) in played.states(1)
+    assert played.did(1)[-1] == (Purpose.SUSPEND, 135, 140)
+    assert played.state(2) is State.PREPARING
+
+
+def test_vms_that_run_sooner_wait_for_the_start() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(180, LeaseReady(1))
+    assert played.states(1)[-1] == (180, State.READY)
+    played.tell(400)
+    assert played.states(1)[-2:] == [(200, State.ACTIVE), (300, State.DONE)]
+
+
+def test_an_ar_is_not_active_before_its_vms_run_and_ends_in_time() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(200, OperationDelayed(1, Purpose.PREPARE, 201))
+    played.tell(201, OperationDelayed(1, Purpose.PREPARE, 230))
+    assert played.state(1) is State.PREPARING
+    assert played.records[1].late is not None
+    played.tell(212, LeaseReady(1))
+    assert played.states(1)[-1] == (212, State.ACTIVE)
+    played.tell(400)
+    assert played.did(1) == [(Purpose.PREPARE, 140, 212), (Purpose.RUN, 212, 300)]
+
+
+@pytest.mark.parametrize("ready", [70, 90, 110])
+def test_one_that_is_too_near_begins_at_once_and_says_that_it_is_late(ready: int) -> None:
+    played = Played()
+    played.tell(50, LeaseSubmitted(lease(1, start=80), prepare_seconds=60))
+    assert played.states(1)[-1] == (50, State.PREPARING)
+    assert played.records[1].late is not None
+    plan = played.records[1].plan
+    assert plan is not None
+    assert plan.phases[1].start == 110
+    played.tell(ready, LeaseReady(1))
+    played.tell(300)
+    active, begins = (
+        [time for time, state in played.states(1) if state is State.ACTIVE],
+        max(ready, 80),
+    )
+    assert active == [begins]
+    assert played.did(1)[-1] == (Purpose.RUN, begins, 180)
+    changes = [d for d in played.decisions if isinstance(d, StateChanged) and d.new is State.ACTIVE]
+    assert (changes[0].code == "late") is (ready > 80)
+
+
+def test_one_that_is_too_near_lets_others_be_saved_first() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, duration=500)))
+    played.tell(50, LeaseSubmitted(lease(2, start=80), prepare_seconds=60))
+    played.tell(81)
+    assert (75, State.SUSPENDING) in played.states(1)
+    assert played.states(2)[-1] == (80, State.PREPARING)
+    played.tell(300)
+    assert played.did(2) == [(Purpose.PREPARE, 80, 140), (Purpose.RUN, 140, 180)]
+
+
+def test_what_was_learned_since_is_planned_on_the_same_hosts() -> None:
+    played = Played(hosts=2)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(20, PreparationTime(1, 100))
+    played.tell(30, PreparationTime(1, 30))
+    played.tell(40, PreparationTime(1, 90))
+    played.tell(400)
+    assert played.did(1)[0] == (Purpose.PREPARE, 110, 200)
+    assert {hosts for _, hosts in played.began(1, Purpose.PREPARE)} == {(0,)}
+
+
+def test_where_there_is_no_room_for_more_it_begins_as_it_was_planned() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(0, LeaseSubmitted(lease(2, start=100, duration=40)))
+    played.tell(20, PreparationTime(1, 90))
+    played.tell(400)
+    assert played.did(1)[0] == (Purpose.PREPARE, 140, 200)
+    assert played.state(2) is State.DONE
+
+
+def test_a_host_that_fails_meanwhile_has_it_prepared_elsewhere() -> None:
+    played = Played(hosts=2)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(150, HostFailed(0))
+    assert played.states(1)[-3:] == [
+        (150, State.QUEUED),
+        (150, State.SCHEDULED),
+        (150, State.PREPARING),
+    ]
+    assert played.began(1, Purpose.PREPARE)[-1] == (150, (1,))
+    played.tell(190, LeaseReady(1))
+    played.tell(400)
+    assert played.did(1)[-1] == (Purpose.RUN, 200, 300), "on time after all"
+
+
+def test_a_failure_after_the_vms_ran_is_put_right_as_well() -> None:
+    played = Played(hosts=2)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(160, LeaseReady(1))
+    played.tell(190, HostFailed(0))
+    assert played.state(1) is State.PREPARING
+    played.tell(230, LeaseReady(1))
+    assert played.states(1)[-1] == (230, State.ACTIVE)
+
+
+def test_what_cannot_be_started_is_tried_elsewhere_and_given_up_in_the_end() -> None:
+    played = Played(hosts=2)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    for number, moment in enumerate((150, 160, 170, 180), 1):
+        played.tell(moment, OperationFailed(1, Purpose.PREPARE, "booting failed"))
+        assert len(played.began(1, Purpose.PREPARE)) == min(number + 1, 4)
+    assert {hosts for _, hosts in played.began(1, Purpose.PREPARE)} == {(0,), (1,)}
+    assert played.state(1) is State.FAILED
+
+
+def test_nothing_is_offered_that_could_not_be_prepared() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=100, duration=100)))
+    asked = lease(2, start=150)
+    played.tell(0, LeaseSubmitted(asked, prepare_seconds=60))
+    assert played.state(2) is State.REJECTED
+    offered = played.made.offer(asked, prepare_seconds=60)
+    assert offered == 260
+
+
+def test_a_changed_ar_is_prepared_before_its_new_start() -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(10, LeaseChanged(1, lease(1, start=300)))
+    played.tell(500)
+    assert played.did(1) == [(Purpose.PREPARE, 240, 300), (Purpose.RUN, 300, 400)]
+
+
+@pytest.mark.parametrize(
+    ("left", "back", "begins", "runs"),
+    [(100, 130, 140, 200), (100, 170, 170, 230), (150, 190, 140, 200), (198, 204, 140, 204)],
+)
+def test_an_absence_costs_no_more_than_it_must(
+    left: int, back: int, begins: int, runs: int
+) -> None:
+    """Killed and started again: what was being prepared goes on by itself."""
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(left)
+    again = Played()
+    again.made = Scheduler(site(1), SAVES, make_policies(preemption="ar-preempts-everything"), left)
+    again.made.restore(played.records.values(), SiteRecord())
+    again.decisions += again.made.handle(back, []).decisions
+    again.tell(400)
+    did = again.did(1)
+    assert did[0][:2] == (Purpose.PREPARE, begins)
+    assert did[-1] == (Purpose.RUN, runs, 300)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(10, 400), st.integers(5, 120), st.integers(0, 90), st.integers(1, 3)),
+        min_size=1,
+        max_size=12,
+    )
+)
+@tries(60)
+def test_accepted_ars_start_when_they_are_to_and_have_their_hosts_before(
+    asked: list[tuple[int, int, int, int]],
+) -> None:
+    """The slot table, which is checked after each step, has no host over-full meanwhile."""
+    played = Played(hosts=3)
+    for number, (start, duration, seconds, nodes) in enumerate(asked, 1):
+        request = lease(number, start=start, duration=duration, nodes=nodes)
+        played.tell(0, LeaseSubmitted(request, prepare_seconds=seconds))
+    played.tell(2000)
+    for number, (start, _, seconds, _) in enumerate(asked, 1):
+        if played.state(number) is State.REJECTED:
+            continue
+        assert played.state(number) is State.DONE
+        active = next(time for time, state in played.states(number) if state is State.ACTIVE)
+        if seconds <= start:
+            assert active == start
+            began = [time for time, _ in played.began(number, Purpose.PREPARE)]
+            assert began == ([start - seconds] if seconds else [])
+        else:
+            assert start <= active <= start + seconds

@@ -1,0 +1,142 @@
+"""Reservations whose VMs are deployed so early that they run at the start."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opennebula_service import Site, site
+
+from haizea.core.model.lifecycle import State
+from haizea.sandbox.operations import Durations
+
+#: Images at 100 MB/s, and some seconds beside.
+COPIED = Durations(prolog_mbps=100, prolog_seconds=1, boot_seconds=8)
+READY = "ready-by: start"
+
+
+def image(size_mb: int) -> str:
+    return f'DISK=[ IMAGE="debian", SIZE="{size_mb}" ]'
+
+
+def asked(cloud: Site, size_mb: int, start: str, duration: str = "00:05:00", **words: Any) -> int:
+    vm = cloud.submit(cpu=8, rest=image(size_mb), start=start, duration=duration, **words)
+    if "group" not in words:
+        cloud.until(lambda: cloud.has_lease(vm))
+    return vm
+
+
+def start_of(cloud: Site, vm: int) -> int:
+    start = cloud.lease(vm).request.start
+    assert start is not None
+    return start
+
+
+def ran(cloud: Site, vm: int, seconds: float = 900) -> float:
+    cloud.until_state(vm, "RUNNING", seconds=seconds)
+    return cloud.came_to(vm, "RUNNING")[0]
+
+
+def message(cloud: Site, vm: int) -> str:
+    return str(cloud.sandbox.cloud.vms[vm].user_template.get("SCHED_MESSAGE", [""])[0])
+
+
+@pytest.mark.parametrize("version", ["7.4.0", "6.10.5"])
+def test_vms_run_at_the_start_and_their_owner_reads_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    more = {"opennebula": f"{READY}\nimage-rate: 60", "version": version}
+    with site(tmp_path, monkeypatch, hosts=1, durations=COPIED, **more) as cloud:
+        vm = asked(cloud, 6000, "+00:04:00")
+        start = start_of(cloud, vm)
+        cloud.until_state(vm, "PROLOG")
+        assert start - 112 <= cloud.came_to(vm, "PROLOG")[0] <= start - 100
+        cloud.until(lambda: "copying debian, 6000 MB, it boots by" in message(cloud, vm))
+        assert cloud.lease(vm).state is State.PREPARING
+        cloud.until_state(vm, "BOOT")
+        cloud.until(lambda: "being prepared on node" in message(cloud, vm))
+        cloud.until(lambda: "booting" in message(cloud, vm))
+        assert ran(cloud, vm) <= start
+        cloud.until(lambda: cloud.has_lease(vm, State.READY))
+        cloud.until(lambda: "its VMs run" in message(cloud, vm))
+        cloud.until(lambda: cloud.has_lease(vm, State.ACTIVE))
+        assert start <= cloud.now()
+        assert not cloud.lease(vm).late
+        cloud.until_state(vm, "DONE")
+        assert cloud.came_to(vm, "SHUTDOWN")[0] >= start + 290
+        cloud.assert_no_overload()
+
+
+def test_a_group_is_active_when_all_its_vms_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, durations=COPIED, opennebula=READY) as cloud:
+        start = "+00:02:30"
+        vms = [asked(cloud, size, start, group="shop", group_size="2") for size in (500, 7000)]
+        cloud.until(lambda: cloud.has_lease(vms[0], State.PREPARING))
+        cloud.until_state(vms[0], "RUNNING")
+        assert cloud.lease(vms[0]).state is State.PREPARING
+        cloud.until(lambda: cloud.has_lease(vms[0], State.READY, State.ACTIVE))
+        assert cloud.state(vms[1]) == "RUNNING"
+
+
+@pytest.mark.parametrize("event", ["killed", "failed", "too near"])
+def test_what_happens_meanwhile_is_put_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    """Haizea is killed two seconds before a start and away for six; a host's driver fails."""
+    with site(tmp_path, monkeypatch, hosts=2, durations=COPIED, opennebula=READY) as cloud:
+        if event == "too near":
+            vm = asked(cloud, 6000, "+00:00:20")
+            cloud.until(lambda: cloud.has_lease(vm, State.PREPARING))
+            assert cloud.lease(vm).late
+            ran(cloud, vm)
+            cloud.until(lambda: cloud.has_lease(vm, State.ACTIVE))
+            assert cloud.lease(vm).code == "late"
+            return
+        vm = asked(cloud, 3000, "+00:03:00")
+        start = start_of(cloud, vm)
+        if event == "killed":
+            cloud.until(lambda: cloud.now() >= start - 2, seconds=300)
+            cloud.stop_haizea()
+            assert cloud.came_to(vm, "PROLOG")[0] < start - 30
+            cloud.until(lambda: cloud.now() >= start + 4)
+            cloud.start_haizea()
+        else:
+            cloud.sandbox.control.plan("fail", step="BOOT", vm=vm, count=1)
+        cloud.until(lambda: cloud.has_lease(vm, State.ACTIVE), seconds=300)
+        assert cloud.state(vm) == "RUNNING"
+        if event == "killed":
+            assert cloud.came_to(vm, "RUNNING")[0] <= start
+            assert not cloud.lease(vm).late
+        cloud.until_state(vm, "DONE")
+        assert cloud.came_to(vm, "SHUTDOWN")[-1] <= start + 300 + 5
+        cloud.assert_no_overload()
+
+
+def test_ars_are_ready_after_some_were_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images of 1 to 4 GB at 100 MB/s, faster or slower by 30 %."""
+    durations = Durations(prolog_mbps=100, prolog_seconds=0, boot_seconds=4, spread=0.3)
+    more = {"opennebula": READY, "scheduling": "", "seed": 7}
+    with site(tmp_path, monkeypatch, hosts=30, speed=20, durations=durations, **more) as cloud:
+        dice = random.Random(5)
+
+        def sizes(count: int) -> list[int]:
+            return [dice.randrange(1000, 4000) for _ in range(count)]
+
+        def run(count: int, start: str) -> list[int]:
+            """Let so many reservations run, and tell how many seconds late each was."""
+            vms = [asked(cloud, size, start, duration="00:30:00") for size in sizes(count)]
+            late = [int(max(ran(cloud, vm) - start_of(cloud, vm), 0)) for vm in vms]
+            for vm in vms:
+                cloud.call("one.vm.action", "terminate-hard", vm)
+            return late
+
+        run(10, "+00:02:30")
+        late = run(20, "+00:02:30")
+        assert sum(seconds > 0 for seconds in late) <= 2
+        assert max(late) <= 20
