@@ -16,6 +16,7 @@ from haizea.checker.history import History
 from haizea.checker.holders import Holders
 from haizea.checker.hosts import HostTimes
 from haizea.checker.images import Transfers, first_arrivals, images_there
+from haizea.checker.leads import prepared
 from haizea.checker.lifecycle import life_cycle
 from haizea.checker.load import ResultsFile, opened
 from haizea.checker.maintenance import maintenance
@@ -116,6 +117,7 @@ class _Check:
         yield from self._hosts.started_while_closed(history)
         yield from places(records, history)
         yield from planned(records, history)
+        yield from prepared(records, history)
         yield from gang(records, history)
         yield from operations.operations(records, history)
         yield from operations.worth_while(records, history)

@@ -8,7 +8,9 @@ from haizea.checker.history import History, Phase
 from haizea.checker.records import Capacity, Lease, Records, copies, subtract
 from haizea.checker.violation import Rule, Violation
 
-_WHOLE = ("run", "shutdown", "suspend", "resume")
+_WHOLE = ("prepare", "run", "shutdown", "suspend", "resume")
+#: They come before the run, the others after it.
+_BEFORE = ("prepare", "resume")
 
 #: So many ways to share out nodes of different sizes are tried, then it is left open.
 _MOST_TRIES = 20_000
@@ -123,9 +125,9 @@ def _same_hosts(history: History) -> Iterator[Violation]:
     runs = history.phases.get("run", ())
     by_start = {p.start: p for p in runs if p.start < p.end}
     by_end = {p.end: p for p in runs if p.start < p.end}
-    for purpose in ("suspend", "shutdown", "resume"):
+    for purpose in ("prepare", "suspend", "shutdown", "resume"):
         for phase in history.phases.get(purpose, ()):
-            run = by_start.get(phase.end) if purpose == "resume" else by_end.get(phase.start)
+            run = by_start.get(phase.end) if purpose in _BEFORE else by_end.get(phase.start)
             host = _difference(run, phase) if run else None
             if host is not None:
                 message = f"its {purpose} does not hold there what its run holds"

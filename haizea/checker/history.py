@@ -77,7 +77,8 @@ class History:
     ``sets`` are its reservations in order of start and end, ``story`` its states as they
     were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
     everywhere, ``planned_hosts`` those that it was given in place of others before it
-    began, in order of time.
+    began, in order of time; ``preparation`` has when its VMs were planned to take how many
+    seconds to start.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class History:
         host_rules: Sequence[HostRules] = (),
         node_hosts: Sequence[NodeHosts] = (),
         planned_hosts: Sequence[NodeHosts] = (),
+        preparation: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.records = records
         self.lease = lease
@@ -97,6 +99,7 @@ class History:
         self.host_rules = host_rules
         self.node_hosts = node_hosts
         self.planned_hosts = planned_hosts
+        self.preparation = preparation
 
     @property
     def rows(self) -> Iterator[Row]:

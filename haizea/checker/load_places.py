@@ -49,6 +49,16 @@ def read_node_hosts(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, N
         yield lease, NodeHosts(time, _numbers(table, _parsed(table, text)))
 
 
+def read_preparation(db: sqlite3.Connection) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Leases, in order: when their VMs were planned to take how long to start, by time.
+
+    Raises :class:`BadPlaces`.
+    """
+    table = "preparation"
+    for lease, time, seconds in _rows(db, table, "lease, time, seconds"):
+        yield lease, (time, _numbers(table, [seconds])[0])
+
+
 def rules_change(db: sqlite3.Connection, lease: int, time: int) -> bool:
     """Tell whether other hosts will do for the lease from that moment on."""
     if not has_table(db, "host_rules"):

@@ -23,7 +23,9 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
     last = history.story[-1]
     if active is None:
         given_up = last.state in ("Cancelled", "Failed") and (
-            last.time <= start or _kept_waiting(records, history, others, start, last.time)
+            last.time <= start
+            or bool(history.phases.get("prepare"))
+            or _kept_waiting(records, history, others, start, last.time)
         )
         cut_short = last.state not in FINAL and records.ended <= start
         if not given_up and not cut_short:
@@ -44,13 +46,15 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
     """Tell whether a lease says that it starts late, and its records say why it had to.
 
-    Nobody was there to start it, or another lease was on one of its hosts, or its image
-    under way, until it started; to other hosts, where it did not arrive.
+    Its VMs took longer to start, nobody was there to start it, or another lease was on one of
+    its hosts, or its image under way, until it started; to other hosts, where it did not arrive.
     """
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
         return False
     if any(since <= started and until >= due for since, until in records.absences):
+        return True
+    if any(phase.end == started for phase in history.phases.get("prepare", ())):
         return True
     hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
     return any(

@@ -1,0 +1,42 @@
+"""VMs that are started before the start of their lease: of ARs alone, no sooner than planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haizea.checker.history import History
+from haizea.checker.records import AR, Records
+from haizea.checker.violation import Rule, Violation
+
+
+def prepared(records: Records, history: History) -> Iterator[Violation]:
+    """An AR's hosts are held for its VMs' start as long before its own as was planned."""
+    lease = history.lease
+    phases = [p for p in history.phases.get("prepare", ()) if p.start < p.end]
+    if lease.kind != AR or lease.requested_start is None:
+        if phases:
+            message = "its VMs are started before it, though it has no start of its own"
+            yield Violation(Rule.PREPARATION, lease.id, None, phases[0].start, message)
+        return
+    start = lease.requested_start
+    for phase in phases:
+        most = max((s for time, s in history.preparation if time <= phase.start), default=0)
+        if phase.start < start - most:
+            message = (
+                f"its VMs are started from then on, {start - phase.start} s before its start;"
+                f" planned are {most} s"
+            )
+            yield Violation(Rule.PREPARATION, lease.id, None, phase.start, message)
+    active = next(history.in_state("Active"), None)
+    if active is None or active.start != start or _was_upset(records, history, start):
+        return
+    planned = min((s for time, s in history.preparation if time <= start), default=0)
+    if planned and start not in {phase.end for phase in phases}:
+        message = f"it runs then, and its hosts were not held in the {planned} s before"
+        yield Violation(Rule.PREPARATION, lease.id, None, start, message)
+
+
+def _was_upset(records: Records, history: History, start: int) -> bool:
+    """Tell whether something went wrong before the start, or nobody was at work then."""
+    failed = any(c.code == "failure" and c.time <= start for c in history.story)
+    return failed or any(since <= start for since, _ in records.absences)
