@@ -105,6 +105,11 @@ class Oracle:
             host for e in self.entries.values() if e.overlaps(start, end) for host in e.use
         )
 
+    def next_change(self, host: int, moment: int) -> int:
+        on_host = [e for e in self.entries.values() if host in dict(e.use)]
+        times = [t for e in on_host for t in (e.start, e.end) if t > moment]
+        return min(times, default=FOREVER)
+
     def firm_starts(self, after: int, before: int) -> list[int]:
         starts = {e.start for e in self.entries.values() if e.firm and e.start > self.now}
         return sorted(s for s in starts if after < s < before)

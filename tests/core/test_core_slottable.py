@@ -205,7 +205,10 @@ class SlotTables(RuleBasedStateMachine):
     def ask_what_is_held(self, data: st.DataObject) -> None:
         start, end = self.interval(data)
         entries = self.oracle.entries
-        assert self.table.held(start, end) == self.oracle.held(start, end)
+        some = data.draw(st.integers(0, (1 << len(self.oracle.capacities)) - 1), "some")
+        assert self.table.held(start, end, some) == self.oracle.held(start, end) & some
+        host = data.draw(st.integers(0, len(self.oracle.capacities) - 1), "host")
+        assert self.table.next_change(host, start) == self.oracle.next_change(host, start)
         assert self.table.firm_starts(start, end) == self.oracle.firm_starts(start, end)
         between = {hold for hold, e in entries.items() if e.overlaps(start, end)}
         assert set(self.table.holds_between(start, end)) == between

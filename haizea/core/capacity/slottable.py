@@ -173,6 +173,7 @@ class SlotTable:
         if not self._ahead and self._present.takes_one(size):
             yield from self._present.moments(size, count, keep, max(start, self.now), before)
             return
+        window = self._future.window(length)
         for moment, levels in self._walk(size, start):
             if moment >= before:
                 return
@@ -183,8 +184,7 @@ class SlotTable:
                 continue
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
-            future = self._future.within(moment, end)
-            room = self._less_future(levels, size, moment, end, future, count)
+            room = self._less_future(levels, size, moment, end, window.at(moment), count)
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -265,14 +265,15 @@ class SlotTable:
         """Return when free capacity on the host next changes after ``moment``, or ``FOREVER``."""
         return self._timelines.next_change(host, moment)
 
-    def held(self, start: int, end: int) -> HostSet:
-        """Hosts with a hold somewhere in ``[start, end)``. O(1) from the present on."""
+    def held(self, start: int, end: int, among: HostSet) -> HostSet:
+        """Hosts ``among`` these with a hold in ``[start, end)``. O(1) from the present on."""
         if start <= self.now:
-            return self._present.held[0] | self._future.until(end)[0]
-        hosts = 0
+            return among & (self._present.held[0] | self._future.until(end)[0])
+        idle = among
         for hold in self.holds_between(start, end):
-            hosts |= hold.hosts
-        return hosts
+            if not (idle := idle & ~hold.hosts):
+                break
+        return among & ~idle
 
     def keeping_off(self, hosts: HostSet) -> SlotTable:
         """The same table to one who is not to have ``hosts`` either, until it changes. O(1)."""
@@ -334,9 +335,8 @@ class SlotTable:
                 if other is not hold and other.start > self.now:
                     start, end = max(other.start, hold.start), min(other.end, hold.end)
                     if start < end:
-                        closed = (
-                            1 << host if fills(other.amount(host), self.capacities[host]) else 0
-                        )
+                        full = fills(other.amount(host), self.capacities[host])
+                        closed = 1 << host if full else 0
                         self._future.add(start, end, 1 << host, closed)
 
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:

@@ -134,7 +134,7 @@ class View:
         if self.start <= self._table.now:
             yield from self._table.by_holds(hosts)
             return
-        idle = hosts & ~self._table.held(self.start, self.start + 1)
+        idle = hosts & ~self._table.held(self.start, self.start + 1, hosts)
         if idle:
             yield idle
         if hosts != idle:
@@ -145,7 +145,7 @@ class View:
         if self.start <= self._table.now:
             yield from self._table.by_next_change(hosts)
             return
-        forever = hosts & ~self._table.held(self.start, FOREVER)
+        forever = hosts & ~self._table.held(self.start, FOREVER, hosts)
         if forever:
             yield forever
         if hosts != forever:
