@@ -82,6 +82,8 @@ class LeaseOut(Answer):
     changed: When = Field(description="Since when it is in this state.")
     submitted: When
     start: When | None = Field(description="The start that an advance reservation was asked for.")
+    after: When | None = Field(description="The moment before which it must not begin.")
+    deadline: When | None = Field(description="The moment by which it is to be done.")
     duration: int | None = Field(description="Seconds that were asked for; `null` without end.")
     nodes: list[NodesOut]
     names: list[str] = Field(
@@ -155,7 +157,8 @@ class DecisionOut(Answer):
     place: int | None = Field(description="Its place in the queue, from 1.")
     expected: When | None = Field(description="Its expected start, where it is known.")
     offer: When | None = Field(
-        description="The nearest start at which a rejected advance reservation would fit."
+        description="The nearest start at which a rejected advance reservation would fit, or the"
+        " nearest deadline that would do for a lease that has one."
     )
     offer_until: When | None = Field(
         description="Until when that start can be asked for, a minute from now at least: later it"

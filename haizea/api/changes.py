@@ -23,7 +23,7 @@ from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.reasons import Code
 from haizea.core.model.resources import UnknownResourceType
-from haizea.times.moments import parse_start
+from haizea.times.moments import parse_moment, parse_start
 
 router = APIRouter()
 
@@ -34,6 +34,10 @@ class LeaseChange(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     start: Start | None = Field(None, description="Another start of an `ar` that has not begun.")
+    after: Start | None = Field(
+        None, description="Of a lease with a deadline that has not begun: not before."
+    )
+    deadline: Start | None = Field(None, description="Another deadline of a lease that has one.")
     duration: Duration = Field(
         None, description="Its duration in all; `null` or `unlimited`: without end."
     )
@@ -57,7 +61,7 @@ class ChangeOut(Answer):
     reason_code: ReasonCode
     reason_parameters: ReasonParameters
     offer: When | None = Field(
-        description="The nearest start, or the latest end of what runs, that would do."
+        description="The nearest start or deadline, or the latest end of what runs, that would do."
     )
 
 
@@ -136,6 +140,12 @@ def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> L
         asked = replace(asked, preemptible=wanted.preemptible)
     if wanted.start is not None:
         asked = replace(asked, start=_start(before, wanted.start, now))
+    if asked.deadline is not None and asked.duration is None:
+        raise Refused(422, "invalid", "a lease with a deadline needs a duration", "duration")
+    if wanted.after is not None:
+        asked = replace(asked, after=_window(before, wanted.after, now, "after"))
+    if wanted.deadline is not None:
+        asked = replace(asked, deadline=_window(before, wanted.deadline, now, "deadline"))
     if wanted.nodes is not None:
         try:
             nodes = tuple(NodeSet(n.count, site.types.capacity(n.resources)) for n in wanted.nodes)
@@ -166,3 +176,12 @@ def _start(before: LeaseRequest, text: str, now: int) -> int:
     if found.moment is None:
         raise Refused(422, "invalid", "an advance reservation has an exact start", "start")
     return found.moment
+
+
+def _window(before: LeaseRequest, text: str, now: int, field: str) -> int:
+    if before.deadline is None:
+        raise Refused(422, "invalid", "only a lease with a deadline has a window", field)
+    try:
+        return parse_moment(text, now, UTC)
+    except ValueError as wrong:
+        raise Refused(422, "invalid", str(wrong), field) from None

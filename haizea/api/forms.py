@@ -18,6 +18,7 @@ from haizea.api.settings import (
     MOST_NODES,
 )
 from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
+from haizea.api.windows import check_window, invalid, parse_window
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Kind
 from haizea.core.model.lifecycle import State
@@ -133,11 +134,11 @@ class LeaseForm(BaseModel):
         },
     )
 
-    kind: Literal["ar", "best-effort", "immediate"] | None = Field(
+    kind: Literal["ar", "best-effort", "immediate", "deadline"] | None = Field(
         None,
         description="`ar` starts exactly at `start`; `best-effort` waits until there is room;"
-        " `immediate` starts now or not at all. Left out: what `start` says, `best-effort`"
-        " if there is none.",
+        " `immediate` starts now or not at all; `deadline` is done by `deadline`. Left out: what"
+        " `start` or `deadline` says, `best-effort` if there is none.",
     )
     start: Start | None = Field(
         None,
@@ -146,6 +147,15 @@ class LeaseForm(BaseModel):
         " `now` is a lease of the kind `immediate`, `best-effort` one of that kind; so is one"
         " without a start.",
         examples=["2026-11-25T14:00:00+01:00"],
+    )
+    deadline: Start | None = Field(
+        None,
+        description="Instead of a start: the moment by which it is to be done, in any form of"
+        " `start`. It runs at some time before, whole and in one piece.",
+        examples=["2026-11-26T08:00:00+01:00"],
+    )
+    after: Start | None = Field(
+        None, description="With a `deadline`: the moment before which it does not begin."
     )
     duration: Duration = Field(
         description="Its duration: whole seconds or a text, `HH:MM:SS`, `90m`, `2d`."
@@ -173,49 +183,53 @@ class LeaseForm(BaseModel):
     def draft(self, now: int) -> Draft:
         """The request, made ``now``. Raises :class:`Refused` for a start that makes no sense."""
         kind, start, said = self._start(now)
+        window = parse_window(self.after, self.deadline, now)
         return Draft(
             kind=kind,
             nodes=tuple((nodes.count, nodes.resources) for nodes in self.nodes),
             duration=self.duration,
             start=start,
+            after=window.after,
+            deadline=window.deadline,
             preemptible=kind is Kind.BEST_EFFORT if self.preemptible is None else self.preemptible,
             fixed_hosts=self.hosts == "fixed",
             image=None if self.image is None else self.image.image(),
             label=self.label,
-            said=said,
+            said=said or window.said,
         )
 
     def _start(self, now: int) -> tuple[Kind, int | None, str]:
         """Kind, start, and the start's words where they mean another moment each time."""
         wanted = None if self.kind is None else Kind(self.kind)
+        if self.deadline is not None:
+            check_window(wanted, self.start, self.duration)
+            return Kind.DEADLINE, None, ""
+        if self.after is not None or wanted is Kind.DEADLINE:
+            raise invalid("deadline", "a lease that has no start but a window needs a deadline")
         if self.start is None:
             if wanted is Kind.AR:
-                raise _invalid("start", "an advance reservation needs a start")
+                raise invalid("start", "an advance reservation needs a start")
             return wanted or Kind.BEST_EFFORT, None, ""
         try:
             found = parse_start(self.start, now, UTC)
         except ValueError as wrong:
-            raise _invalid("start", str(wrong)) from None
+            raise invalid("start", str(wrong)) from None
         if wanted not in (None, found.kind):
-            raise _invalid("start", f"{self.start!a} is one of kind {found.kind}, not {wanted}")
+            raise invalid("start", f"{self.start!a} is one of kind {found.kind}, not {wanted}")
         return found.kind, found.moment, changing_words(self.start, UTC)
-
-
-def _invalid(field: str, message: str) -> Refused:
-    return Refused(422, "invalid", f"{field}: {message}", field)
 
 
 def check_draft(draft: Draft, site: Site) -> None:
     """Raise :class:`Refused` for what no form says or the site does not have."""
 
     if len(draft.nodes) > MOST_NODE_SETS:
-        raise _invalid(
+        raise invalid(
             "nodes",
             f"{len(draft.nodes)} sets of nodes are too many: {MOST_NODE_SETS} are the most. Put"
             " equal nodes together with count, or ask for several leases",
         )
     if (total := sum(count for count, _ in draft.nodes)) > MOST_NODES:
-        raise _invalid(
+        raise invalid(
             "nodes",
             f"{total} nodes are too many: {MOST_NODES} are the most. Ask for several leases",
         )
@@ -223,20 +237,25 @@ def check_draft(draft: Draft, site: Site) -> None:
         for name, amount in amounts.items():
             if name not in site.types.names:
                 known = ", ".join(site.types.names)
-                raise _invalid("nodes", f"the site has no resource type {name!a}; it has {known}")
+                raise invalid("nodes", f"the site has no resource type {name!a}; it has {known}")
             if not 0 <= amount < AMOUNT_LIMIT:
-                raise _invalid("nodes", f"{amount} of {name} is too much")
+                raise invalid("nodes", f"{amount} of {name} is too much")
         if not any(amounts.values()):
-            raise _invalid("nodes", "a node asks for something: more than 0 of one resource type")
+            raise invalid("nodes", "a node asks for something: more than 0 of one resource type")
     if draft.duration is not None and not 0 < draft.duration < AMOUNT_LIMIT:
-        raise _invalid("duration", "this is too long; write unlimited for a lease without end")
-    if draft.start is not None and not EARLIEST <= draft.start < LATEST:
-        raise _invalid("start", "only moments in the years 2000 to 2500 are taken")
+        raise invalid("duration", "this is too long; write unlimited for a lease without end")
+    for name, moment in (
+        ("start", draft.start),
+        ("after", draft.after),
+        ("deadline", draft.deadline),
+    ):
+        if moment is not None and not EARLIEST <= moment < LATEST:
+            raise invalid(name, "only moments in the years 2000 to 2500 are taken")
     if draft.image is not None and draft.image.size_mb >= AMOUNT_LIMIT:
-        raise _invalid("image", "the image is too large")
+        raise invalid("image", "the image is too large")
     for field, text in (("label", draft.label), ("image", draft.image and draft.image.name)):
         if text and not re.fullmatch(PRINTABLE, text):
-            raise _invalid(field, "there is a character in it that cannot be shown on one line")
+            raise invalid(field, "there is a character in it that cannot be shown on one line")
 
 
 class LeaseFilter(BaseModel):

@@ -42,9 +42,10 @@ class Draft:
     """A lease as somebody asks for it; it has no id yet.
 
     ``nodes`` are sets of equal nodes: how many, and how much of which resource type each.
-    ``start`` is given for an AR alone; ``duration`` is in seconds, ``None`` without end.
-    ``said`` is ``start`` in the words that it was asked for in, where they mean another
-    moment each time.
+    ``start`` is given for an AR alone, ``deadline`` for a lease that has one instead, and
+    ``after``, if it must not begin before; ``duration`` is in seconds, ``None`` without end.
+    ``said`` is the start, or the window, in the words that it was asked for in, where they mean
+    another moment each time.
     """
 
     kind: Kind
@@ -56,6 +57,8 @@ class Draft:
     label: str = ""
     said: str = ""
     fixed_hosts: bool = False
+    after: int | None = None
+    deadline: int | None = None
 
     @property
     def digest(self) -> str:
@@ -69,6 +72,7 @@ class Draft:
             self.image and (self.image.name, self.image.size_mb),
             self.label,
             *(["fixed hosts"] if self.fixed_hosts else []),
+            *([] if self.deadline is None or self.said else [self.after, self.deadline]),
         )
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
@@ -87,6 +91,8 @@ class Draft:
             nodes=tuple(NodeSet(count, types.capacity(amounts)) for count, amounts in self.nodes),
             duration=self.duration,
             start=self.start,
+            after=self.after,
+            deadline=self.deadline,
             preemptible=self.preemptible,
             fixed_hosts=self.fixed_hosts,
             image=self.image,
@@ -100,9 +106,10 @@ class Decided:
     """Outcome of a request in the turn that took it.
 
     ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
-    waits. ``offer`` is the nearest start at which a rejected AR would fit, and ``offer_until``
-    the last moment at which that start can be asked for. ``repeated`` says that the owner asked
-    for this before, with the same idempotency key; ``record`` is then that lease as it is now.
+    waits. ``offer`` is the nearest start at which a rejected AR would fit, or the nearest deadline
+    that would do, and ``offer_until`` the last moment at which that start can be asked for.
+    ``repeated`` says that the owner asked for this before, with the same idempotency key;
+    ``record`` is then that lease as it is now.
     """
 
     record: LeaseRecord

@@ -61,5 +61,8 @@ def written_or_none(moment: int | None) -> str | None:
 
 def terms_tag(request: LeaseRequest) -> str:
     """Tell the terms of a lease, which changes are about, from others: an ``ETag``."""
-    terms = request.start, request.duration, request.nodes, request.preemptible
+    terms: tuple[object, ...] = (
+        *(request.start, request.duration, request.nodes, request.preemptible),
+        *(() if request.deadline is None else (request.after, request.deadline)),
+    )
     return f'"{hashlib.sha256(repr(terms).encode()).hexdigest()[:24]}"'

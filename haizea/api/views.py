@@ -94,6 +94,8 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "changed": written(record.changed),
         "submitted": written(request.submitted),
         "start": written_or_none(request.start),
+        "after": written_or_none(request.after),
+        "deadline": written_or_none(request.deadline),
         "duration": request.duration,
         "nodes": [
             NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))

@@ -36,6 +36,8 @@ def _duration(text: str) -> int | str:
     help="Its duration in all, or 'unlimited'.",
 )
 @click.option("-t", "--start", metavar="TIME", help="Another start of an advance reservation.")
+@click.option("--deadline", metavar="TIME", help="Another deadline of a lease that has one.")
+@click.option("--after", metavar="TIME", help="Not to begin before then, of such a lease.")
 @click.option("-n", "--nodes", type=click.IntRange(1), help="Number of nodes.")
 @click.option(
     "-c", "--cpu", type=ParsedOption("cpu", parse_cpu), metavar="CPU", help="CPU of each node."
@@ -58,6 +60,8 @@ def change_lease(
     shorten: int | None,
     duration: int | str | None,
     start: str | None,
+    deadline: str | None,
+    after: str | None,
     nodes: int | None,
     cpu: int | None,
     memory: int | None,
@@ -79,6 +83,8 @@ def change_lease(
         "duration": duration,
         "preemptible": preemptible,
         "start": None if start is None else _moment(session, start),
+        "deadline": None if deadline is None else _moment(session, deadline, "--deadline"),
+        "after": None if after is None else _moment(session, after, "--after"),
         "nodes": _nodes(session, lease_id, nodes, cpu, memory),
     }
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -94,11 +100,11 @@ def change_lease(
         raise click.exceptions.Exit(ServiceProblem.exit_code)
 
 
-def _moment(session: Session, text: str) -> str | None:
+def _moment(session: Session, text: str, option: str = "--start") -> str | None:
     try:
         return in_utc(parse_moment(text, session.now, session.zone))
     except ValueError as wrong:
-        raise click.BadParameter(str(wrong), param_hint="--start") from None
+        raise click.BadParameter(str(wrong), param_hint=option) from None
 
 
 def _nodes(
@@ -130,5 +136,7 @@ def _tell(session: Session, answer: Any) -> None:
     click.echo(f"Error: {reason_in_words(answer, session.zone)}. Nothing has changed.", err=True)
     offer = local(answer["offer"], session.zone)
     if offer:
-        what = "The latest end" if lease["state"] == "Active" else "The nearest start"
+        windowed = lease.get("deadline") is not None
+        what = "The nearest deadline" if windowed else "The nearest start"
+        what = "The latest end" if lease["state"] == "Active" else what
         click.echo(f"{what} that would do: {offer}", err=True)

@@ -191,6 +191,8 @@ def _description(session: Session, lease: Any) -> str:
         ("Duration", _duration(lease)),
         ("Submitted", when(lease["submitted"], now, zone)),
         ("Asked for", lease["start"] and when(lease["start"], now, zone)),
+        ("Not before", lease.get("after") and when(lease["after"], now, zone)),
+        ("Done by", lease.get("deadline") and when(lease["deadline"], now, zone)),
         ("Runs", _runs(session, lease)),
         ("Expected", lease["expected"] and when(lease["expected"], now, zone)),
         ("Hosts", hosts_in_words(lease["hosts"]) or None),

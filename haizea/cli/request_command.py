@@ -23,7 +23,7 @@ from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.model.lease import Kind
 from haizea.times.durations import UNLIMITED, parse_lease_duration
-from haizea.times.moments import Start, parse_start
+from haizea.times.moments import Start, parse_moment, parse_start
 from haizea.times.zones import SystemZone
 
 #: The service takes no larger request.
@@ -47,6 +47,33 @@ def _timely(text: str) -> str:
     """``text``, which is a start. Of which moment, the service's clock decides."""
     parse_start(text, int(time.time()), SystemZone())
     return text
+
+
+def _moment(text: str) -> str:
+    """``text``, which is a moment. Of which one, the service's clock decides."""
+    parse_moment(text, int(time.time()), SystemZone())
+    return text
+
+
+def _window(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the window that is asked for instead of a start."""
+    if asked["deadline"] is None:
+        if asked["after"] is not None:
+            raise click.UsageError("--after TIME goes with --deadline TIME: by when is it done?")
+        return {}
+    if asked["start"] is not None:
+        raise click.UsageError(
+            "--start and --deadline: give one of them; --after TIME says when it may begin."
+        )
+    found: dict[str, Any] = {"kind": Kind.DEADLINE.value}
+    for name in ("after", "deadline"):
+        if asked[name] is not None:
+            try:
+                moment = parse_moment(asked[name], session.now, session.zone)
+            except ValueError as wrong:
+                raise click.BadParameter(str(wrong), param_hint=f"--{name}") from None
+            found[name] = in_utc(moment)
+    return found
 
 
 def _start(text: str | None, session: Session) -> Start:
@@ -105,6 +132,16 @@ _REQUEST_OPTIONS = (
         help="Start: best_effort (as soon as there is room), now (or not at all), or"
         " exactly at a time: +00:30, +2d, 14:00, 'tomorrow 9:00', 'monday 9:00', '2026-11-25"
         " 14:00', with a zone after it if need be.  [default: best_effort]",
+    ),
+    click.option(
+        "--deadline",
+        type=ParsedOption("TIME", _moment),
+        help="Instead of a start: have it done by then, at some time before. As --start.",
+    ),
+    click.option(
+        "--after",
+        type=ParsedOption("TIME", _moment),
+        help="With --deadline: not to begin before then.",
     ),
     click.option(
         "-d",
@@ -197,12 +234,14 @@ def request(
     """Ask for a lease, and print what is decided.
 
     It is accepted, and has its time and hosts; or it waits in the queue; or it is rejected,
-    with the reason and, if there is one, a start at which it would fit (exit status 1).
+    with the reason and, if there is one, a start or a deadline with which it would fit (exit
+    status 1).
 
     \b
     Examples:
       haizea request -d 1h                              1 node, as soon as possible
       haizea request -t 'tomorrow 9:00' -d 2h -n 4      4 nodes, exactly then
+      haizea request --deadline 'tomorrow 8:00' -d 4h   some time before, whole
       haizea request -t now -d unlimited -c 2 -m 4G     at once, without end
       haizea request -t +00:30 -d 90m -n 16 --wait      and wait until it runs
       haizea request -f lease.yaml --output json        as a program would
@@ -284,6 +323,7 @@ def _form(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
         "duration": asked["duration"],
         "nodes": [{"count": asked["nodes"] or 1, "resources": resources}],
     }
+    form |= _window(session, asked)
     if start.moment is not None:
         form["start"] = in_utc(start.moment)
     if asked["preemptible"] is not None:

@@ -135,7 +135,12 @@ def _accepted(lease: Mapping[str, Any], hosts: Iterable[str], now: int, zone: tz
         return f"Lease {lease['id']} is {lease['state']}" + (f": {reason}" if reason else ".")
     where = hosts_in_words(hosts)
     on_hosts = f"\n  on {where}" if where else ""
-    return f"Lease {lease['id']} is accepted: it runs from {_period(lease, now, zone)}{on_hosts}"
+    runs = f"it runs from {_period(lease, now, zone)}{on_hosts}"
+    deadline = local(lease.get("deadline"), zone)
+    by_then = ""
+    if deadline is not None:
+        by_then = f"\n  or at another time, and is done by {deadline} in any case"
+    return f"Lease {lease['id']} is accepted: {runs}{by_then}"
 
 
 def _period(lease: Mapping[str, Any], now: int, zone: tzinfo) -> str:
@@ -170,9 +175,12 @@ def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
         return text
     until = local(answer.get("offer_until"), zone)
     time_left = f"; you have until {until} to" if until else ":"
+    windowed = lease.get("deadline") is not None
+    what = "deadline that would do" if windowed else "start at which it fits"
+    option = "--deadline" if windowed else "-t"
     return (
-        f"{text}\nThe nearest start at which it fits is {when(offer, now, zone)}{time_left}"
-        f" ask again with -t '{local(offer, zone)}'"
+        f"{text}\nThe nearest {what} is {when(offer, now, zone)}{time_left}"
+        f" ask again with {option} '{local(offer, zone)}'"
     )
 
 

@@ -12,6 +12,7 @@ from haizea.service.alterations import answer_all
 from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import NOT_KEPT, Submission, Taken
+from haizea.service.offers import offer_until
 from haizea.store import Store, StoreError
 
 
@@ -69,7 +70,7 @@ class Answers:
                 place=place,
                 expected=record.expected,
                 offer=offer,
-                offer_until=None if offer is None else offer - self._ahead_seconds,
+                offer_until=offer_until(record, offer, self._ahead_seconds),
             )
         )
 

@@ -43,13 +43,14 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     if len(workload.leases) != 1:
         raise ValueError(f"expected one lease, got {len(workload.leases)}")
     (lease,) = workload.leases
-    if lease.deadline_seconds is not None:
-        raise ValueError("<deadline>: a lease cannot have one yet; leave it out")
+    after, deadline = lease.after_seconds, lease.deadline_seconds
     return Draft(
         kind=lease.kind,
         nodes=tuple((nodes.count, nodes.amounts) for nodes in lease.nodes),
         duration=lease.duration_seconds,
         start=None if lease.start_seconds is None else now + lease.start_seconds,
+        after=None if after is None else now + after,
+        deadline=None if deadline is None else now + deadline,
         preemptible=lease.preemptible,
         fixed_hosts=lease.fixed_hosts,
         image=lease.image,

@@ -6,8 +6,8 @@ import math
 import time
 from typing import Final
 
-from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.members import FIRM
 from haizea.core.model.records import LeaseRecord
 from haizea.core.scheduler import Scheduler
 
@@ -29,11 +29,13 @@ def notice_seconds(speed: float) -> int:
 def offer_for(
     scheduler: Scheduler, record: LeaseRecord, notice_seconds: int, until: float
 ) -> int | None:
-    """Return a start at which a lease would be accepted that was rejected; ``None`` for others.
+    """Return a start, or a deadline, with which a rejected lease would be accepted.
+
+    ``None`` for others.
 
     It is looked for until ``until``, by the clock that cannot be set.
     """
-    if record.state is not State.REJECTED or record.request.kind is not Kind.AR:
+    if record.state is not State.REJECTED or record.request.kind not in FIRM:
         return None
     if record.code not in _OTHER_TIME:
         return None
@@ -43,3 +45,13 @@ def offer_for(
         notice_seconds,
         record.prepare_seconds,
     )
+
+
+def offer_until(record: LeaseRecord, offer: int | None, ahead_seconds: int) -> int | None:
+    """Return until when a start can be asked for, so many seconds before it.
+
+    ``None`` where there is none, or it is a deadline, which may do for longer.
+    """
+    if offer is None or record.request.deadline is not None:
+        return None
+    return offer - ahead_seconds

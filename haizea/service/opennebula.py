@@ -116,6 +116,8 @@ class OpenNebulaSide:
                     nodes=asking.nodes,
                     duration=asking.draft.duration,
                     start=asking.draft.start,
+                    after=asking.draft.after,
+                    deadline=asking.draft.deadline,
                     preemptible=asking.draft.preemptible,
                     label=asking.label,
                 ),

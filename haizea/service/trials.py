@@ -16,7 +16,7 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
-from haizea.service.offers import notice_seconds, offer_for
+from haizea.service.offers import notice_seconds, offer_for, offer_until
 from haizea.service.shadow import shadow
 
 #: No lease has this number yet, nor will have soon.
@@ -85,7 +85,7 @@ class Trials:
             place=place,
             expected=expected,
             offer=offer,
-            offer_until=None if offer is None else offer - self._settings.non_schedulable_seconds,
+            offer_until=offer_until(record, offer, self._settings.non_schedulable_seconds),
         )
 
     def _asked(

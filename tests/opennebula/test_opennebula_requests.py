@@ -118,6 +118,27 @@ def test_the_recorded_request_of_each_version(version: str) -> None:
     assert lease.explicit
 
 
+def test_a_window_instead_of_a_start() -> None:
+    vm = make_vm(1, after="+1h", deadline="+9h", duration="02:00:00")
+    lease = one_lease(vm)
+    assert (lease.kind, lease.start, lease.duration) == (Kind.DEADLINE, None, 7200)
+    assert (lease.after, lease.deadline) == (NOW - 60 + 3600, NOW - 60 + 9 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"deadline": "+9h"}, "HAIZEA deadline is without a duration: add duration"),
+        ({"after": "+1h", "duration": "60"}, "HAIZEA after is without a deadline"),
+        ({"deadline": "+9h", "start": "+1h", "duration": "60"}, "start and deadline: write after"),
+        ({"deadline": "soon", "duration": "60"}, "HAIZEA deadline 'soon' is not a time"),
+        ({"deadline": "best_effort", "duration": "60"}, "is not a moment"),
+    ],
+)
+def test_a_window_that_makes_no_sense_is_refused(words: dict[str, str], said: str) -> None:
+    assert said in one_refusal(make_vm(1, **words)).message
+
+
 def test_expressions_are_carried_along() -> None:
     user = "<SCHED_RANK>FREE_CPU</SCHED_RANK><REQUIREMENTS>old</REQUIREMENTS>"
     (node,) = one_lease(make_vm(1, user=user)).nodes

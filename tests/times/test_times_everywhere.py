@@ -152,10 +152,13 @@ def test_hours_and_minutes_are_a_time_of_day_where_a_service_is_asked(tmp_path: 
         read(path)
 
 
-def test_a_deadline_that_would_not_be_kept_is_not_taken_by_a_service() -> None:
+def test_a_service_takes_a_deadline_in_every_form() -> None:
     text = f'<lease>{NODES}<start/><duration time="1h"/><deadline time="2h"/></lease>'
-    with pytest.raises(ValueError, match="<deadline>: a lease cannot have one yet; leave it out"):
-        parse_lease(text.encode(), "application/xml", NOW)
+    draft = parse_lease(text.encode(), "application/xml", NOW)
+    assert (draft.kind, draft.after, draft.deadline) == (Kind.DEADLINE, None, NOW + 7200)
+    text = "{after: +30m, deadline: +2h, duration: 1h, nodes: {CPU: 1}}"
+    draft = parse_lease(text.encode(), "application/yaml", NOW)
+    assert (draft.after, draft.deadline) == (NOW + 1800, NOW + 7200)
     text = f'<lease>{NODES}<start/><duration time="1h"/><extra name="paid"/></lease>'
     assert parse_lease(text.encode(), "application/xml", NOW).label == "paid"
 

@@ -79,4 +79,8 @@ def _still_asks(vm: VirtualMachine, request: LeaseRequest, node: int, rules: Dra
         return False
     # A relative start counts from the last VM of a group.
     relative = start.kind is Kind.AR and start.moment is None
-    return (relative and bool(words.group)) or start.at(vm.stime) == request.start
+    if (relative or words.deadline is not None) and words.group:
+        return True
+    window = [None if at is None else at.at(vm.stime) for at in (words.after, words.deadline)]
+    same = window == [request.after, request.deadline]
+    return same and start.at(vm.stime) == request.start

@@ -157,6 +157,9 @@ def _message(
         text += f"; it is late: {spelled(record.late, zone)}"
         if record.late == record.reason:
             return text
+    deadline = record.request.deadline
+    if deadline is not None and not record.over:
+        text += f", to be done by {_iso(deadline, zone)}"
     return f"{text}: {reason}" if reason else text
 
 

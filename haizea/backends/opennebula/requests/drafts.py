@@ -53,6 +53,8 @@ class LeaseDraft:
     uid: int
     group: str = ""
     explicit: bool = True
+    after: int | None = None
+    deadline: int | None = None
 
     @property
     def vm_ids(self) -> tuple[int, ...]:
@@ -274,7 +276,7 @@ def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | No
 
 def _disagreement(name: str, members: Sequence[_Asked]) -> str:
     """Name what the members of a group do not say alike, in words for their owner."""
-    for what in ("start", "duration", "preemptible", "group_size"):
+    for what in ("start", "after", "deadline", "duration", "preemptible", "group_size"):
         for first, other in pairwise(members):
             if getattr(other.words, what) != getattr(first.words, what):
                 return (
@@ -324,6 +326,8 @@ def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
         nodes=tuple(_node(asked.vm) for asked in members),
         kind=words.start.kind,
         start=start,
+        after=None if words.after is None else words.after.at(submitted),
+        deadline=None if words.deadline is None else words.deadline.at(submitted),
         duration=words.duration,
         preemptible=words.preemptible,
         submitted=submitted,

@@ -1,4 +1,4 @@
-"""The words of a ``HAIZEA`` attribute: start, duration, preemptible, group."""
+"""The words of a ``HAIZEA`` attribute: start or window, duration, preemptible, group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haizea.times.zones import SystemZone
 
 _TRUE = frozenset(["yes", "true"])
 _FALSE = frozenset(["no", "false"])
-_NAMES = ("START", "DURATION", "PREEMPTIBLE", "GROUP", "GROUP_SIZE")
+_NAMES = ("START", "AFTER", "DEADLINE", "DURATION", "PREEMPTIBLE", "GROUP", "GROUP_SIZE")
 _GROUP_SIZE = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LONGEST_GROUP = 128
 #: A hundred years; what is meant to last longer is meant to have no end.
@@ -48,6 +48,7 @@ class Start:
 class Words:
     """The meaning of a ``HAIZEA`` attribute. ``duration`` in seconds, ``None`` without end.
 
+    ``after`` and ``deadline`` are the window of a lease that has one instead of a start.
     ``group_size`` is how many VMs the group has, ``None`` where it does not say.
     """
 
@@ -56,6 +57,8 @@ class Words:
     preemptible: bool
     group: str = ""
     group_size: int | None = None
+    after: Start | None = None
+    deadline: Start | None = None
 
 
 def unquoted(text: str) -> str:
@@ -82,9 +85,22 @@ def parse_words(
         if name not in _NAMES:
             raise ValueError(_unknown(name))
     group, group_size = _group(words)
+    duration = parse_duration_word(words["DURATION"]) if _said(words, "DURATION") else None
+    after, deadline = (_moment(words, name, submitted, own) for name in ("AFTER", "DEADLINE"))
+    start = parse_start(words["START"], submitted, own) if _said(words, "START") else default
+    if deadline is not None:
+        if _said(words, "START"):
+            raise ValueError("HAIZEA start and deadline: write after for when it may begin")
+        if duration is None:
+            raise ValueError("HAIZEA deadline is without a duration: add duration")
+        start = Start(Kind.DEADLINE)
+    elif after is not None:
+        raise ValueError("HAIZEA after is without a deadline: add deadline, or write start")
     return Words(
-        start=parse_start(words["START"], submitted, own) if _said(words, "START") else default,
-        duration=parse_duration_word(words["DURATION"]) if _said(words, "DURATION") else None,
+        start=start,
+        after=after,
+        deadline=deadline,
+        duration=duration,
         preemptible=_boolean(words["PREEMPTIBLE"]) if _said(words, "PREEMPTIBLE") else False,
         group=group,
         group_size=group_size,
@@ -108,6 +124,19 @@ def parse_start(text: str, submitted: int, zone: tzinfo) -> Start:
     if after > _LONGEST_SECONDS:
         raise ValueError(f"HAIZEA start {shown(words)} is over a hundred years ahead: write less")
     return Start(kind, after=after)
+
+
+def _moment(words: Mapping[str, str], name: str, submitted: int, zone: tzinfo) -> Start | None:
+    """A moment of its window, as a start says one."""
+    if not _said(words, name):
+        return None
+    try:
+        found = parse_start(words[name], submitted, zone)
+    except ValueError as error:
+        raise ValueError(str(error).replace("HAIZEA start", f"HAIZEA {name.lower()}")) from None
+    if found.kind is not Kind.AR:
+        raise ValueError(f"HAIZEA {name.lower()} {shown(words[name])} is not a moment: write +2h")
+    return found
 
 
 def parse_duration_word(text: str) -> int | None:
