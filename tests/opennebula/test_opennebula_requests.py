@@ -135,7 +135,7 @@ def test_a_window_instead_of_a_start() -> None:
         ({"deadline": "best_effort", "duration": "60"}, "is not a moment"),
     ],
 )
-def test_a_window_that_makes_no_sense_is_refused(words: dict[str, str], said: str) -> None:
+def test_a_window_that_makes_no_sense_is_refused(words: dict[str, Any], said: str) -> None:
     assert said in one_refusal(make_vm(1, **words)).message
 
 
