@@ -35,7 +35,7 @@ class LeaseChange(BaseModel):
 
     start: Start | None = Field(None, description="Another start of an `ar` that has not begun.")
     after: Start | None = Field(
-        None, description="Of a lease with a deadline that has not begun: not before."
+        None, description="Another moment before which a lease with a deadline must not begin."
     )
     deadline: Start | None = Field(None, description="Another deadline of a lease that has one.")
     duration: Duration = Field(
