@@ -21,6 +21,7 @@ from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption
+from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.deadlines import Deadlines
 from haizea.core.requests.periods import Period, has_time_left, period_of
 from haizea.core.requests.promises import Promises
@@ -101,17 +102,19 @@ class Admission:
             self._most[demand.size, len(capacities)] = most
         return demand.count <= most
 
-    def would_accept(self, request: LeaseRequest, prepare_seconds: int) -> bool:
+    def would_accept(
+        self, request: LeaseRequest, prepare_seconds: int, elsewhere: Elsewhere | None = None
+    ) -> bool:
         """Tell whether an AR would be accepted, if it were asked for now; nothing is changed.
 
-        Any hosts are taken to do for it.
+        Any hosts are taken to do for it. Others go ``elsewhere`` for it, if that is given.
         """
         assert request.start is not None, "an AR has a start"
         lease = Lease(request, Demand(request), prepare_seconds)
         if self._refusal(lease) is not None:
             return False
         period = period_of(self._schedule, lease)
-        found, period = self._find(lease, period, self._schedule.planner)
+        found, period = self._find(lease, period, self._schedule.planner, elsewhere)
         if found is None:
             return False
         if isinstance(self._taking.with_images(lease, found, period.begin), Refusal):
@@ -191,21 +194,21 @@ class Admission:
         return None
 
     def _find(
-        self, lease: Lease, period: Period, planner: Planner
+        self, lease: Lease, period: Period, planner: Planner, elsewhere: Elsewhere | None = None
     ) -> tuple[Preemption | None, Period]:
         """Hosts for an AR, and its times there.
 
         One that is too near for its VMs to run by its start does not have others thrown off their
         hosts for that: it gets these at its start, if need be, and runs so much later.
         """
-        found = self._rooms.hosts(lease, period.begin, period.end, planner)
+        found = self._rooms.hosts(lease, period.begin, period.end, planner, elsewhere)
         asked, now = lease.request.start, self._schedule.now
         assert asked is not None, "an AR has a start"
         if period.start == asked or asked <= now:
             return found, period
         if found is None or any(c.lease.started and c.suspend_at is None for c in found.clearings):
             late = period_of(self._schedule, lease, begin=asked)
-            gently = self._rooms.hosts(lease, late.begin, late.end, planner)
+            gently = self._rooms.hosts(lease, late.begin, late.end, planner, elsewhere)
             if gently is not None:
                 return gently, late
         return found, period

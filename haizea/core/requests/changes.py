@@ -7,6 +7,7 @@ nearest that would do is told.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 
 from haizea.core.capacity.what_if import without
@@ -28,6 +29,7 @@ from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.preemption import Preemption
+from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.admission import Admission
 from haizea.core.requests.counteroffers import Offers
 from haizea.core.requests.promises import Promises
@@ -36,8 +38,8 @@ from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.altering import Altering, remaining_as
 from haizea.core.schedule.schedule import Schedule
 
-#: So many ends are tried in search of the latest that would do.
-_MOST_ENDS = 20
+#: The effort to find what would do instead is shared by so many tries, at least.
+_PARTS = 4
 #: For these reasons another time may do.
 _OTHER_TIME = frozenset({"no-room", "no-time", "promised"})
 _WAITS = frozenset({QUEUED, SCHEDULED, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
@@ -153,12 +155,14 @@ class Changes:
         schedule.holdings.move(found.moves, reason)
         return None
 
-    def _behind(self, lease: Lease, asked: LeaseRequest, end: int) -> Preemption | None:
+    def _behind(
+        self, lease: Lease, asked: LeaseRequest, end: int, elsewhere: Elsewhere | None = None
+    ) -> Preemption | None:
         plan = lease.plan
         assert plan is not None, "it runs"
         here = HostRules(allowed=tuple([1 << host for host in plan.hosts]))
         longer = Lease(asked, Demand(asked, here))
-        return self._rooms.hosts(longer, plan.end, end, self._schedule.planner)
+        return self._rooms.hosts(longer, plan.end, end, self._schedule.planner, elsewhere)
 
     # --- what would do ------------------------------------------------------------------
 
@@ -175,14 +179,17 @@ class Changes:
         if asked.kind not in FIRM:
             return None
         with without(self._schedule.table, lease.hold):
-            return self._offers.nearest(asked, lambda: False, 0, lease.prepare_seconds)
+            shared = self._promises.sharing(_PARTS)
+            return self._offers.nearest(asked, lambda: False, 0, lease.prepare_seconds, shared)
 
     def _latest_end(self, lease: Lease, asked: LeaseRequest) -> int | None:
         """The latest end at which something else starts that would be granted, if there is any."""
         plan, table = lease.plan, self._schedule.table
         assert plan is not None, "it runs"
         last = FOREVER if asked.duration is None else plan.end + asked.duration
-        for end in sorted(set(table.firm_starts(plan.end, last)), reverse=True)[-_MOST_ENDS:]:
-            if self._behind(lease, asked, end) is not None:
-                return end
-        return None
+        ends, ways = sorted(set(table.firm_starts(plan.end, last))), self._promises.sharing(_PARTS)
+        # Whoever may stay until some end may stay until each before it.
+        granted = bisect_left(
+            ends, True, key=lambda end: self._behind(lease, asked, end, next(ways)) is None
+        )
+        return ends[granted - 1] if granted else None

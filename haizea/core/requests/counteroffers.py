@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.admission import Admission
 from haizea.core.schedule.schedule import Schedule
 
@@ -26,6 +27,7 @@ class Offers:
         enough: Callable[[], bool],
         notice_seconds: int,
         prepare_seconds: int = 0,
+        elsewhere: Iterator[Elsewhere] | None = None,
     ) -> int | None:
         """Return that start, or deadline; ``None`` if none is found among the nearest worth trying.
 
@@ -33,14 +35,17 @@ class Offers:
         ``prepare_seconds`` s to start.
         Those are moments at which something comes free, and those from which it is over
         when something else starts. Each costs about what deciding on a request does;
-        ``enough`` is asked after each whether to give up.
+        ``enough`` is asked after each whether to give up. Each has others go elsewhere by the
+        next of ``elsewhere``, if that is given; else as far as a decision by itself may.
         """
         if request.deadline is not None:
             return self._admission.deadlines.nearest(request, enough, notice_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
         for moment in self._candidates(request, asked, notice_seconds, prepare_seconds):
-            if self._admission.would_accept(replace(request, start=moment), prepare_seconds):
+            way = None if elsewhere is None else next(elsewhere)
+            moved = replace(request, start=moment)
+            if self._admission.would_accept(moved, prepare_seconds, way):
                 return moment
             if enough():
                 break

@@ -62,13 +62,18 @@ class Promises:
     def _has_images(self, lease: Lease) -> bool:
         return self._schedule.preparation is not None and lease.request.image is not None
 
-    def elsewhere(self, effort: Effort | None = None) -> Elsewhere:
+    def elsewhere(self, effort: Effort | None = None, times: Effort | None = None) -> Elsewhere:
         """A way to make room for one decision, by other hosts or times for what has not begun.
 
         It may be tried again and again, on the schedule's table and forks of it; all tries
-        together look at no more hosts than the settings allow.
+        together look at no more hosts than the settings allow, or than ``effort`` does, and
+        ``times`` in search of other times.
         """
-        planner, left, more = self._schedule.planner, effort or self.effort(), self.effort()
+        planner, left, more = (
+            self._schedule.planner,
+            effort or self.effort(),
+            times or self.effort(),
+        )
 
         def make_room(table: SlotTable, asked: Lease, start: int, end: int) -> Remapped | None:
             found = remap(table, self, asked.demand, start, end, left)
@@ -80,6 +85,20 @@ class Promises:
             return found
 
         return make_room
+
+    def sharing(self, parts: int) -> Iterator[Elsewhere]:
+        """Ways to make room for questions that together take half the effort of one decision.
+
+        Each takes one of so many ``parts`` of that at most. When it is spent, nobody goes
+        elsewhere any more.
+        """
+        left = self.effort().left // 2
+        share = max(1, left // parts)
+        while True:
+            part = min(share, left)
+            hosts, times = Effort(part), Effort(part)
+            yield self.elsewhere(hosts, times)
+            left = max(0, left - max(1, 2 * part - hosts.left - times.left))
 
     def effort(self) -> Effort:
         """The effort that one decision may take."""
