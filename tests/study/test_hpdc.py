@@ -10,6 +10,7 @@ from typing import Any
 
 import compare
 import month
+import page
 import pandas as pd
 import pytest
 from shared_data import shared
@@ -169,6 +170,18 @@ def test_a_rejection_that_nobody_could_avoid_is_told_from_others(
     told = dict(of_run(1, leases))
     assert (told["ars"], told["ars_rejected"]) == (4, 1)
     assert told["ars_rejected_needlessly"] == needlessly
+
+
+# --- the page --------------------------------------------------------------------------
+
+
+def test_the_page_is_of_the_results_beside_it(tmp_path: Path) -> None:
+    page.write_page(tmp_path)
+    made = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
+    assert len(made) == 3
+    for path in made:
+        kept = (ROOT / "docs" / path).read_bytes()
+        assert (tmp_path / path).read_bytes() == kept, "python studies/hpdc2008/page.py"
 
 
 # --- the study itself ---------------------------------------------------------------------
