@@ -121,13 +121,21 @@ def _shareable_from(lease: Lease, hosts: list[Capacity], *, exact: bool) -> bool
 
 
 def _same_hosts(history: History) -> Iterator[Violation]:
-    """Suspending, resuming and shutting-down VMs still hold what they hold."""
+    """Suspending, resuming and shutting-down VMs still hold what they hold.
+
+    A run that is preempted in the moment in which it starts may be followed by another one, from
+    nothing: what was resumed belongs to the first of them.
+    """
     runs = history.phases.get("run", ())
     by_start = {p.start: p for p in runs if p.start < p.end}
     by_end = {p.end: p for p in runs if p.start < p.end}
+    cut_short = {p.start: p for p in runs if p.start == p.end}
     for purpose in ("prepare", "suspend", "shutdown", "resume"):
         for phase in history.phases.get(purpose, ()):
-            run = by_start.get(phase.end) if purpose in _BEFORE else by_end.get(phase.start)
+            if purpose in _BEFORE:
+                run = cut_short.get(phase.end) or by_start.get(phase.end)
+            else:
+                run = by_end.get(phase.start)
             host = _difference(run, phase) if run else None
             if host is not None:
                 message = f"its {purpose} does not hold there what its run holds"
