@@ -64,6 +64,11 @@ def _request(values: dict[str, Any]) -> LeaseRequest:
     """With what a request must have, whatever was drawn."""
     if (values["kind"] is Kind.AR) != (values["start"] is not None):
         values["start"] = 7 if values["kind"] is Kind.AR else None
+    if values["kind"] is Kind.DEADLINE:
+        values["deadline"] = 7 if values["deadline"] is None else values["deadline"]
+        values["duration"] = values["duration"] or 60
+    else:
+        values["after"] = values["deadline"] = None
     values["nodes"] = values["nodes"] or (NodeSet(1, (100,)),)
     if values["names"]:
         values["nodes"] = (NodeSet(len(values["names"]), (100, 1024)),)
