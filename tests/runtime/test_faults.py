@@ -47,6 +47,9 @@ def requests(draw: st.DrawFn) -> list[LeaseRequest]:
         submitted += draw(st.sampled_from([0, 1, 60, 777]))
         kind = draw(st.sampled_from(Kind))
         start = submitted + draw(st.integers(0, 3000)) if kind is Kind.AR else None
+        duration, deadline = draw(st.sampled_from([60, 333, 1800])), None
+        if kind is Kind.DEADLINE:
+            deadline = submitted + duration + draw(st.integers(0, 3000))
         capacity = draw(st.sampled_from([(100, 512), (200, 1024)]))
         made.append(
             LeaseRequest(
@@ -54,8 +57,9 @@ def requests(draw: st.DrawFn) -> list[LeaseRequest]:
                 submitted=submitted,
                 kind=kind,
                 nodes=(NodeSet(draw(st.integers(1, HOSTS)), capacity),),
-                duration=draw(st.sampled_from([60, 333, 1800])),
+                duration=duration,
                 start=start,
+                deadline=deadline,
                 preemptible=kind is Kind.BEST_EFFORT,
             )
         )

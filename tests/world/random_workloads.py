@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from simulated_runs import Case
 
@@ -53,11 +54,20 @@ def _image_settings(chance: random.Random) -> ImageSettings:
     )
 
 
+def _window(chance: random.Random, kind: Kind, submitted: int, duration: int) -> dict[str, Any]:
+    """When a deadline lease may begin and is to be done."""
+    if kind is not Kind.DEADLINE:
+        return {}
+    after = submitted + chance.choice([0, 10, 50])
+    return {"after": after, "deadline": after + duration + chance.choice([0, 10, 200])}
+
+
 def _requests(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
     made, submitted = [], 0
     for lease_id in range(1, chance.randint(5, 25) + 1):
         submitted += chance.choice([0, 0, 1, 7, 20])
         kind = chance.choice([Kind.BEST_EFFORT, *Kind])
+        duration = chance.randint(1, 90)
         size = chance.choice([(100, 64), (100, 128), (200, 256), (50, 60)])
         made.append(
             LeaseRequest(
@@ -65,8 +75,9 @@ def _requests(chance: random.Random, hosts: int) -> tuple[LeaseRequest, ...]:
                 submitted=submitted,
                 kind=kind,
                 nodes=(NodeSet(chance.randint(1, hosts), size),),
-                duration=chance.randint(1, 90),
+                duration=duration,
                 start=submitted + chance.choice([0, 10, 50, 120]) if kind is Kind.AR else None,
+                **_window(chance, kind, submitted, duration),
                 preemptible=chance.random() < 0.7,
             )
         )
@@ -89,6 +100,7 @@ def crowded_case(seed: int) -> Case:
     for lease_id in range(1, chance.randint(20, 50) + 1):
         submitted += chance.choice([0, 0, 1, 3, 10])
         kind = chance.choice([Kind.BEST_EFFORT, Kind.AR, *Kind])
+        duration = chance.randint(5, 150)
         size = (
             cpu * chance.choice([20, 30, 50, 60, 100]) // 100,
             memory * chance.choice([20, 25, 50, 75]) // 100,
@@ -99,8 +111,9 @@ def crowded_case(seed: int) -> Case:
                 submitted=submitted,
                 kind=kind,
                 nodes=(NodeSet(chance.randint(1, len(site.hosts)), size),),
-                duration=chance.randint(5, 150),
+                duration=duration,
                 start=submitted + chance.choice([5, 20, 50, 120]) if kind is Kind.AR else None,
+                **_window(chance, kind, submitted, duration),
                 preemptible=chance.random() < 0.7,
             )
         )
