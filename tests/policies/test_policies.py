@@ -32,6 +32,7 @@ def request(
         nodes=(NodeSet(1, (100, 1024)),),
         duration=duration,
         start=1000 if kind is Kind.AR else None,
+        deadline=9000 if kind is Kind.DEADLINE else None,
         preemptible=preemptible,
     )
 

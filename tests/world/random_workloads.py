@@ -55,7 +55,7 @@ def _image_settings(chance: random.Random) -> ImageSettings:
 
 
 def _window(chance: random.Random, kind: Kind, submitted: int, duration: int) -> dict[str, Any]:
-    """When a deadline lease may begin and is to be done."""
+    """Return when a deadline lease may begin and is to be done."""
     if kind is not Kind.DEADLINE:
         return {}
     after = submitted + chance.choice([0, 10, 50])
