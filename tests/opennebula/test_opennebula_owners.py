@@ -187,8 +187,8 @@ def test_leases_stay_where_other_vms_are_haizeas_from_now_on(
         states=before,
         submit_on_hold=before == "hold",
     ) as cloud:
-        vm = cloud.booked(start="+00:15:00")
-        stopped = cloud.submit(cpu=8, start="+00:18:00", duration="00:10:00")
+        vm = cloud.booked(start="+00:25:00")
+        stopped = cloud.submit(cpu=8, start="+00:28:00", duration="00:10:00")
         cloud.until(lambda: cloud.has_lease(stopped, State.SCHEDULED))
         for _ in range(2):  # Nor does a second start forget it.
             cloud.stop_haizea()
