@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -26,6 +27,7 @@ _MOST_NUMBERS = 500_000
 _STEPS = 400
 _PURPOSES = list(Purpose)
 _MOST_KEPT = 8
+_MOST_ROWS_KEPT = 2 * MOST_RESERVATIONS
 
 
 class TimelineLease(Answer):
@@ -86,6 +88,8 @@ class Timelines:
         self._lock = threading.Lock()
         self._event = -1
         self._made: OrderedDict[tuple[int, int, str | None], bytes] = OrderedDict()
+        self._levels: dict[tuple[int, int], list[str]] = {}
+        self._rows = Rows()
 
     def body(self, manager: Manager, start: int, end: int, owner: str | None) -> bytes:
         """The answer as JSON."""
@@ -94,65 +98,105 @@ class Timelines:
             event = manager.last_event_id()
             if event != self._event:
                 self._made.clear()
+                self._levels.clear()
                 self._event = event
             made = self._made.get(key)
             if made is None:
-                made = timeline(manager, start, end, owner).model_dump_json().encode()
-                self._made[key] = made
+                made = self._made[key] = self._make(manager, start, end, owner)
                 if len(self._made) > _MOST_KEPT:
                     self._made.popitem(last=False)
         return made
 
+    def _make(self, manager: Manager, start: int, end: int, owner: str | None) -> bytes:
+        """Make the timeline as ``owner`` may see it, ``None`` for everybody's."""
+        site = manager.site
+        found = manager.schedule(start, end, MOST_RESERVATIONS + 1, None)
+        complete = len(found) <= MOST_RESERVATIONS
+        found = found[:MOST_RESERVATIONS]
+        own = found if owner is None else [entry for entry in found if entry.owner == owner]
+        leases: dict[int, str] = {}
+        rows: list[str] = []
+        numbers = 0
+        for row in self._rows.of(own, site):
+            numbers += row.numbers
+            if rows and numbers > _MOST_NUMBERS:
+                complete = False
+                break
+            entry = row.entry
+            leases[entry.lease_id] = row.lease
+            ends = -1 if entry.end >= FOREVER else entry.end - start
+            rows.append(f"{row.before}{entry.start - start},{ends}{row.after}")
+        step = max(60, -(-(end - start) // _STEPS))
+        use = None if owner is None else self._use(found, site, start, end, step)
+        rest = TimelineOut.model_construct(
+            since=written(start),
+            until=written(end),
+            complete=complete,
+            purposes=_PURPOSES,
+            hosts=[host.name for host in site.hosts],
+            outages=[_outage(outage, start) for outage in manager.outages(start, end)],
+            step=step,
+            use=use,
+        ).model_dump_json(exclude={"leases", "reservations"})
+        lists = f',"leases":[{",".join(leases.values())}],"reservations":[{",".join(rows)}]}}'
+        return (rest.removesuffix("}") + lists).encode()
 
-def timeline(manager: Manager, start: int, end: int, owner: str | None) -> TimelineOut:
-    """The timeline as ``owner`` may see it, ``None`` for everybody's."""
-    site = manager.site
-    found = manager.schedule(start, end, MOST_RESERVATIONS + 1, None)
-    complete = len(found) <= MOST_RESERVATIONS
-    found = found[:MOST_RESERVATIONS]
-    own = found if owner is None else [entry for entry in found if entry.owner == owner]
-    leases: dict[int, TimelineLease] = {}
-    rows: list[list[int]] = []
-    numbers = 0
-    for entry in own:
-        row = _row(entry, start, site)
-        numbers += len(row)
-        if rows and numbers > _MOST_NUMBERS:
-            complete = False
-            break
-        if entry.lease_id not in leases:
-            leases[entry.lease_id] = TimelineLease(
-                id=entry.lease_id, owner=entry.owner, label=entry.label
-            )
-        rows.append(row)
-    step = max(60, -(-(end - start) // _STEPS))
-    return TimelineOut.model_construct(
-        since=written(start),
-        until=written(end),
-        complete=complete,
-        purposes=_PURPOSES,
-        hosts=[host.name for host in site.hosts],
-        leases=list(leases.values()),
-        reservations=rows,
-        outages=[_outage(outage, start) for outage in manager.outages(start, end)],
-        step=step,
-        use=None if owner is None else _levels(found, site, start, end, step),
+    def _use(
+        self, found: Iterable[Reserved], site: Site, start: int, end: int, step: int
+    ) -> list[str]:
+        """Return how full each host is: the same for all users."""
+        made = self._levels.get((start, end))
+        if made is None:
+            made = self._levels[start, end] = _levels(found, site, start, end, step)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A reservation as JSON, but for its start and end, which count from what is asked about."""
+
+    entry: Reserved
+    before: str
+    after: str
+    numbers: int
+    lease: str
+
+
+class Rows:
+    """Rows of reservations that were seen before, as long as these are the same.
+
+    Between two turns few of many thousand change, and writing the others anew would hold up
+    the scheduler, which shares the processor.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Row] = {}
+
+    def of(self, entries: Iterable[Reserved], site: Site) -> Iterator[_Row]:
+        """Yield the row of each."""
+        known = self._known
+        if len(known) > _MOST_ROWS_KEPT:
+            known.clear()
+        for entry in entries:
+            row = known.get(id(entry))
+            # A row keeps its entry, so that nothing else has that number meanwhile.
+            if row is None:
+                row = known[id(entry)] = _row(entry, site)
+            yield row
+
+
+def _row(entry: Reserved, site: Site) -> _Row:
+    """Write a reservation in numbers, as :class:`TimelineOut` describes them."""
+    numbers = [int(entry.firm), _share(entry, site)]
+    numbers += _runs(sorted(host for host, _ in entry.use))
+    lease = TimelineLease(id=entry.lease_id, owner=entry.owner, label=entry.label)
+    return _Row(
+        entry=entry,
+        before=f"[{entry.lease_id},{_PURPOSES.index(entry.purpose)},",
+        after="".join(f",{number}" for number in numbers) + "]",
+        numbers=len(numbers) + 4,
+        lease=lease.model_dump_json(),
     )
-
-
-def _row(entry: Reserved, start: int, site: Site) -> list[int]:
-    """A reservation in numbers, as :class:`TimelineOut` describes them."""
-    ends = -1 if entry.end >= FOREVER else entry.end - start
-    share = _share(entry, site)
-    row = [
-        entry.lease_id,
-        _PURPOSES.index(entry.purpose),
-        entry.start - start,
-        ends,
-        int(entry.firm),
-        share,
-    ]
-    return row + _runs(sorted(host for host, _ in entry.use))
 
 
 def _runs(hosts: Iterable[int]) -> list[int]:

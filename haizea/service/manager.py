@@ -95,6 +95,7 @@ class ServiceManager:
         self._expectations = expectations
         self._figures = figures
         self._trials = trials
+        self._plans = use.Plans()
         self._guessing = ThreadPoolExecutor(1, thread_name_prefix="guesses")
 
     def close(self) -> None:
@@ -260,12 +261,9 @@ class ServiceManager:
             operation = event.decision
             if isinstance(operation, OperationEnded) and operation.lease_id in labels:
                 yield use.enacted(operation, event.owner or "", labels[operation.lease_id])
-        for record in self._board.leases():
-            if owner is not None and record.request.owner != owner:
-                continue
-            for entry in use.planned(record):
-                if entry.start < end and entry.end > start:
-                    yield entry
+        for entry in self._plans.of(self._board.leases()):
+            if entry.start < end and entry.end > start and owner in (None, entry.owner):
+                yield entry
 
     def status(self) -> ServiceStatus:
         """Return the state of the service."""

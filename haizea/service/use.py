@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.api.manager import HostUse, Reserved
 from haizea.core.model.events import OperationEnded, Purpose
 from haizea.core.model.records import LeaseRecord, PlanRecord
 from haizea.core.model.resources import Capacity, add
 from haizea.service.board import Board
+
+#: So many are remembered of leases that are over, or somebody else's.
+_MOST_UNKNOWN = 1000
 
 Use = tuple[tuple[int, Capacity], ...]
 
@@ -31,6 +34,24 @@ def planned(record: LeaseRecord) -> Iterator[Reserved]:
             use=use,
             firm=plan.firm,
         )
+
+
+class Plans:
+    """Reservations by leases' plans, kept as long as the leases' records are the same ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[LeaseRecord, tuple[Reserved, ...]]] = {}
+
+    def of(self, records: Sequence[LeaseRecord]) -> Iterator[Reserved]:
+        """Yield what all these hold and will hold; those that are not over, or many of them."""
+        known = self._known
+        if len(known) > 2 * len(records) + _MOST_UNKNOWN:
+            known.clear()
+        for record in records:
+            found = known.get(record.id)
+            if found is None or found[0] is not record:
+                found = known[record.id] = record, tuple(planned(record))
+            yield from found[1]
 
 
 def enacted(operation: OperationEnded, owner: str, label: str) -> Reserved:

@@ -110,3 +110,24 @@ def test_a_trial_takes_what_a_request_takes(service: LiveService) -> None:
     with service.client("anna") as anna:
         assert anna.post("/v1/leases/trial", json={"nodes": []}).status_code == 422
         assert anna.post("/v1/leases/trial", content=b"\xff").status_code == 422
+
+
+@pytest.mark.parametrize("owner", [None, "anna"])
+def test_what_was_told_before_is_told_as_it_is_now(service: LiveService, owner: str | None) -> None:
+    """Rows of leases that are the same are not written anew, and those of others are."""
+    manager, kept = service.manager, timelines.Timelines()
+    start = manager.now() // 3600 * 3600
+    end = start + 30 * 3600
+    with service.client("anna") as anna, service.client("bert") as bert:
+        asked = []
+        for hour, someone in enumerate((anna, bert, anna), 20):
+            answer = someone.post("/v1/leases", json=wanted(1, start=f"+{hour}h")).json()
+            asked.append(answer["lease"]["id"])
+            fresh = timelines.Timelines().body(manager, start, end, owner)
+            assert kept.body(manager, start, end, owner) == fresh
+        anna.delete(f"/v1/leases/{asked[0]}")
+        fresh = timelines.Timelines().body(manager, start, end, owner)
+        assert kept.body(manager, start, end, owner) == fresh
+        assert f'"id":{asked[2]}'.encode() in fresh
+        later = kept.body(manager, start + 3600, end, owner)
+        assert later == timelines.Timelines().body(manager, start + 3600, end, owner)

@@ -53,9 +53,12 @@ def test_a_session_that_is_over_says_so_and_goes_on_after(
     page = someone.page
     expect(page.get_by_role("combobox", name="Which")).to_have_value("over")
     service.real.manager.revoke_token("kim")
-    page.evaluate("location.hash = '#/leases?which=all'")
+    page.evaluate("location.hash = '#/leases?which=waiting'")
     expect(page.get_by_text("Your session is over.")).to_be_visible()
     page.get_by_label("Token").fill(service.secrets["anna"])
+    page.evaluate("location.hash = '#/leases?which=all'")
+    expect(page.get_by_text("Your session is over.")).to_be_visible()
+    expect(page.get_by_label("Token")).to_have_value(service.secrets["anna"])
     page.keyboard.press("Enter")
     expect(page.get_by_role("combobox", name="Which")).to_have_value("all")
 

@@ -47,9 +47,10 @@ function leaveView() {
 }
 
 async function show() {
+  // Whoever signs in goes on where the address leads; the form stays as it is until then.
+  if (!app.session) return null;
   const place = here();
   leaveView();
-  if (!app.session) return signIn(false);
   const choose = VIEWS[place.name];
   app.shell.mark(place);
   const box = h("div", { class: `view view-${place.name}` });

@@ -105,6 +105,12 @@ export class Timeline {
     return { times, parts };
   }
 
+  /** Tell whether anybody has something of a host at a moment, as far as that is shown. */
+  isBusy(host, entries, moment) {
+    if (this.use) return (this.use[host][Math.floor((moment - this.since) / this.step)] || "0") !== "0";
+    return entries.some((entry) => entry.share && entry.start <= moment && moment < entry.end);
+  }
+
   /** The hosts of an entry, by number. */
   static hostsOf(entry) {
     const hosts = [];

@@ -3,7 +3,7 @@ import { now } from "../times.js";
 import { Timeline } from "./data.js";
 
 /** A row for each host that the filter leaves, with what is on it side by side. */
-export function hostRows(data, hosts, wanted) {
+export function hostRows(data, wanted) {
   const onHost = data.hosts.map(() => []);
   for (const entry of data.entries) {
     for (const host of Timeline.hostsOf(entry)) onHost[host]?.push(entry);
@@ -17,13 +17,11 @@ export function hostRows(data, hosts, wanted) {
     for (const host of Timeline.hostsOf(outage)) outages[host]?.push(outage);
   }
   const present = now();
-  const known = new Map(hosts.map((host) => [host.name, host]));
   const words = wanted.search.trim().toLowerCase();
   const rows = [];
   data.hosts.forEach((name, index) => {
-    const host = known.get(name);
     const out = outages[index].find((outage) => outage.start <= present && present < outage.end);
-    if (!hostFits(host, onHost[index], wanted.hosts, out)) return;
+    if (!hostFits(data.isBusy(index, onHost[index], present), onHost[index], wanted.hosts, out)) return;
     if (words && !name.toLowerCase().includes(words) && !onHost[index].some((entry) => entryFits(entry, words))) return;
     const bars = inLanes(onHost[index]);
     rows.push({
@@ -38,9 +36,9 @@ export function hostRows(data, hosts, wanted) {
   return wanted.order === "group" ? inGroups(rows) : rows;
 }
 
-function hostFits(host, entries, which, out) {
+function hostFits(isBusy, entries, which, out) {
   if (which === "used") return entries.length > 0;
-  if (which === "free") return !out && !host?.leases.length;
+  if (which === "free") return !out && !isBusy;
   if (which === "trouble") return Boolean(out);
   return true;
 }

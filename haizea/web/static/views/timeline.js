@@ -1,5 +1,4 @@
 // The timeline: who has which hosts when. The picture is in timeline/, this puts it together.
-import { get } from "../api.js";
 import { atMostEvery, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address, note } from "../router.js";
@@ -107,17 +106,15 @@ class TimelineView {
     const round = Math.max(HOUR, this.window.length / 4);
     const since = Math.floor((this.window.start - this.window.length / 2) / round) * round;
     const until = Math.ceil((this.window.end + this.window.length / 2) / round) * round;
-    const { signal } = this.page;
-    const [data, hosts] = await Promise.all([loadTimeline(since, until, signal), get("v1/hosts", { signal })]);
-    this.data = data;
-    this.hosts = hosts.hosts;
+    this.data = await loadTimeline(since, until, this.page.signal);
     this.layOut();
   }
 
   layOut() {
     if (!this.data) return;
     const rows = this.wanted.by === "host"
-      ? hostRows(this.data, this.hosts, this.wanted) : leaseRows(this.data, this.wanted);
+      ? hostRows(this.data, this.wanted) : leaseRows(this.data, this.wanted);
+    this.laidOut = now();
     this.rows = [...this.waiting(), ...rows];
     this.scroller.hidden = this.strip.hidden = this.wanted.table;
     this.picture.hidden = this.wanted.table;
@@ -217,8 +214,16 @@ class TimelineView {
 
   tick() {
     if (document.hidden) return;
+    if (this.outagesChanged()) this.layOut();
     if (this.window.ahead) this.window.pan(0);
     else this.redraw();
+  }
+
+  /** Tell whether hosts went out of use, or came back, since the rows were laid out. */
+  outagesChanged() {
+    const present = now();
+    const passed = (moment) => this.laidOut < moment && moment <= present;
+    return Boolean(this.data?.outages.some(({ start, end }) => passed(start) || passed(end)));
   }
 
   remember = atMostEvery(300, () => {
