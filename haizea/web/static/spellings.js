@@ -10,7 +10,10 @@ export function asCommand(body) {
   if (body.nodes.length > 1 || body.hosts) return `haizea request -f - <<'EOF'\n${JSON.stringify(body, null, 2)}\nEOF`;
   const [set] = body.nodes;
   const { CPU = 0, Memory = 0, ...others } = set.resources;
-  const parts = ["haizea request", "-t", quoted(startOf(body).replace("best-effort", "best_effort")), "-d", quoted(String(body.duration)), "-n", set.count, "-c", `${CPU}%`, "-m", Memory];
+  const start = body.kind === "deadline"
+    ? ["--deadline", quoted(body.deadline), ...(body.after ? ["--after", quoted(body.after)] : [])]
+    : ["-t", quoted(startOf(body).replace("best-effort", "best_effort"))];
+  const parts = ["haizea request", ...start, "-d", quoted(String(body.duration)), "-n", set.count, "-c", `${CPU}%`, "-m", Memory];
   for (const [name, amount] of Object.entries(others)) parts.push("-r", quoted(`${name}:${amount}`));
   if (body.preemptible !== undefined) parts.push(body.preemptible ? "--preemptible" : "--non-preemptible");
   if (body.image) parts.push("-i", quoted(body.image.name), "-z", body.image.size_mb);
@@ -24,7 +27,10 @@ export function asYaml(body) {
     const amounts = Object.entries(set.resources).map(([name, amount]) => `, ${yamlText(name)}: ${amount}`);
     return `{count: ${set.count}${amounts.join("")}}`;
   });
-  const lines = [`start: ${startOf(body) === body.start ? JSON.stringify(body.start) : startOf(body)}`, `duration: ${yamlText(String(body.duration))}`];
+  const times = body.kind === "deadline"
+    ? ["after", "deadline"].filter((name) => body[name]).map((name) => `${name}: ${JSON.stringify(body[name])}`)
+    : [`start: ${startOf(body) === body.start ? JSON.stringify(body.start) : startOf(body)}`];
+  const lines = [...times, `duration: ${yamlText(String(body.duration))}`];
   lines.push(sets.length === 1 ? `nodes: ${sets[0]}` : `nodes:\n${sets.map((set) => `  - ${set}`).join("\n")}`);
   if (body.preemptible !== undefined) lines.push(`preemptible: ${body.preemptible}`);
   if (body.hosts) lines.push(`hosts: ${body.hosts}`);

@@ -99,6 +99,7 @@ const TEXTS = {
   kind_ar: "reservation",
   "kind_best-effort": "best-effort",
   kind_immediate: "immediate",
+  kind_deadline: "with a deadline",
 
   // One lease.
   facts: "Facts",
@@ -221,6 +222,11 @@ const TEXTS = {
   askTitle: "Ask for machines",
   readerAsks: "A reader sees all and asks for nothing.",
   askAt: "At a time",
+  askBy: "By a deadline",
+  deadline: "Deadline",
+  deadlineHint: "It runs at some time before",
+  notBefore: "Not before",
+  nearestDeadline: "The nearest deadline that would do:",
   askSoon: "As soon as possible",
   askNow: "Now or never",
   lengthHint: "90m, 1h30m, 2d, 01:30:00, or unlimited",

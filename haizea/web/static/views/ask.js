@@ -4,13 +4,13 @@ import { choice, field, fill, h } from "../dom.js";
 import { go } from "../router.js";
 import { asCommand, asCurl, asYaml } from "../spellings.js";
 import { t } from "../texts.js";
-import { HOUR, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
+import { DAY, HOUR, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
 import { hostsText } from "../words.js";
 import { nodeSet } from "./nodes.js";
 
 const PAUSE_MILLISECONDS = 300;
 const REFRESH_MILLISECONDS = 15_000;
-const KINDS = [["ar", "askAt"], ["best-effort", "askSoon"], ["immediate", "askNow"]];
+const KINDS = [["ar", "askAt"], ["deadline", "askBy"], ["best-effort", "askSoon"], ["immediate", "askNow"]];
 const LENGTHS = ["1h", "4h", "1d", "1w"];
 
 export async function showAsk(box, page) {
@@ -39,6 +39,8 @@ function beginning(params, types, hosts, lease) {
   const some = (name) => (dragged ? whole[name] : { CPU: Math.min(100, whole.CPU ?? 100), Memory: Math.min(1024, whole.Memory ?? 1024) }[name] ?? 0);
   const asked = {
     kind: dragged ? "ar" : "best-effort",
+    after: NaN,
+    deadline: Math.ceil((now() + DAY) / HOUR) * HOUR,
     start: dragged ? Date.parse(dragged) : Math.ceil((now() + HOUR / 2) / HOUR) * HOUR,
     duration: params.get("seconds") ? spelled(Number(params.get("seconds"))) : "1h",
     sets: [{ count: Number(params.get("count")) || 1, resources: Object.fromEntries(types.map((name) => [name, some(name) || 0])) }],
@@ -48,6 +50,7 @@ function beginning(params, types, hosts, lease) {
   return {
     ...asked,
     kind: lease.kind,
+    deadline: Date.parse(lease.deadline) > now() ? Date.parse(lease.deadline) : asked.deadline,
     duration: lease.duration === null ? "unlimited" : spelled(lease.duration),
     sets: lease.nodes.map((set) => ({
       count: set.count, resources: Object.fromEntries(types.map((name) => [name, set.resources[name] ?? 0])),
@@ -84,10 +87,14 @@ class AskForm {
     const { asked } = this;
     const kinds = h("div", { class: "segments", role: "group", "aria-label": t("kind") }, KINDS.map(([kind, text]) =>
       h("button", { type: "button", "aria-pressed": String(asked.kind === kind), onclick: () => this.set({ kind }, true) }, t(text))));
-    const start = asked.kind === "ar" ? field(t("start"), h("input", {
-      type: "datetime-local", name: "start", required: true, value: forControl(asked.start),
-      oninput: (event) => this.set({ start: new Date(event.target.value).getTime() }),
-    })) : null;
+    const moment = (name, label, hint, required) => field(label, h("input", {
+      type: "datetime-local", name, required, value: Number.isNaN(asked[name]) ? "" : forControl(asked[name]),
+      oninput: (event) => this.set({ [name]: new Date(event.target.value).getTime() }),
+    }), hint);
+    const times = {
+      ar: () => moment("start", t("start"), "", true),
+      deadline: () => [moment("deadline", t("deadline"), t("deadlineHint"), true), moment("after", t("notBefore"), t("startHint"), false)],
+    };
     const length = h("input", {
       name: "duration", value: asked.duration, required: true, size: 10, autocomplete: "off",
       oninput: (event) => this.set({ duration: event.target.value }),
@@ -106,7 +113,7 @@ class AskForm {
       },
     },
     kinds,
-    h("div", { class: "row" }, start, h("div", {}, field(t("length"), length, t("lengthHint")), lengths)),
+    h("div", { class: "row" }, times[asked.kind]?.(), h("div", {}, field(t("length"), length, t("lengthHint")), lengths)),
     h("fieldset", {}, h("legend", {}, t("nodes")), asked.sets.map((set, index) => this.nodeSet(set, index)),
       h("button", { type: "button", class: "button small", onclick: () => this.set({ sets: [...asked.sets, structuredClone(asked.sets.at(-1))] }, true) }, t("anotherSet"))),
     field(t("label"), h("input", {
@@ -166,6 +173,10 @@ class AskForm {
       })),
     };
     if (asked.kind === "ar") body.start = Number.isNaN(asked.start) ? "" : iso(asked.start);
+    if (asked.kind === "deadline") {
+      body.deadline = Number.isNaN(asked.deadline) ? "" : iso(asked.deadline);
+      if (!Number.isNaN(asked.after)) body.after = iso(asked.after);
+    }
     if (asked.preemptible !== "usual") body.preemptible = asked.preemptible === "yes";
     if (asked.fixed) body.hosts = "fixed";
     if (asked.image.trim()) body.image = { name: asked.image.trim(), size_mb: Math.round(Number(asked.imageSize)) || 0 };
@@ -215,9 +226,12 @@ class AskForm {
     }
   }
 
+  /** The nearest that would do: another deadline of what has one, a start of all else. */
   offer(moment) {
-    return h("p", {}, t("nearest"), " ", h("strong", { title: full(moment) }, short(moment)), " ",
-      h("button", { type: "button", class: "button small", onclick: () => this.set({ kind: "ar", start: Date.parse(moment) }, true) }, t("takeOffer")));
+    const by = this.asked.kind === "deadline";
+    const changes = by ? { deadline: Date.parse(moment) } : { kind: "ar", start: Date.parse(moment) };
+    return h("p", {}, t(by ? "nearestDeadline" : "nearest"), " ", h("strong", { title: full(moment) }, short(moment)), " ",
+      h("button", { type: "button", class: "button small", onclick: () => this.set(changes, true) }, t("takeOffer")));
   }
 
   async submit() {

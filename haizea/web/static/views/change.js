@@ -43,12 +43,18 @@ export class Changes {
     const sets = lease.nodes.map((set) => ({ count: set.count, resources: { ...set.resources } }));
     const start = lease.kind === "ar" && lease.start && !begun
       ? h("input", { type: "datetime-local", value: forControl(Date.parse(lease.start)) }) : null;
+    const moment = (name) => (lease.deadline && !begun
+      ? h("input", { type: "datetime-local", value: lease[name] ? forControl(Date.parse(lease[name])) : "" }) : null);
+    const window = { deadline: moment("deadline"), after: moment("after") };
     const length = h("input", { value: lease.duration === null ? "unlimited" : spelled(lease.duration), required: true, size: 10, autocomplete: "off" });
     const preemptible = choice({}, [["yes", t("yes")], ["no", t("no")]], lease.preemptible ? "yes" : "no");
-    const before = { start: start?.value, length: length.value, preemptible: preemptible.value, sets: JSON.stringify(sets) };
+    const before = { start: start?.value, deadline: window.deadline?.value, after: window.after?.value, length: length.value, preemptible: preemptible.value, sets: JSON.stringify(sets) };
     const wanted = () => {
       const changes = {};
       if (start && start.value !== before.start) changes.start = start.value ? iso(new Date(start.value).getTime()) : "";
+      for (const [name, control] of Object.entries(window)) {
+        if (control?.value && control.value !== before[name]) changes[name] = iso(new Date(control.value).getTime());
+      }
       if (length.value.trim() !== before.length) {
         changes.duration = /^\s*\d+\s*$/.test(length.value) ? Number(length.value) : length.value.trim();
       }
@@ -68,13 +74,14 @@ export class Changes {
     },
     h("h2", {}, t("changeLease")),
     h("div", { class: "row" }, start ? field(t("start"), start) : null,
+      window.deadline ? [field(t("deadline"), window.deadline), field(t("notBefore"), window.after)] : null,
       field(t("lengthInAll"), length, t("lengthHint")), field(t("preemptible"), preemptible)),
     nodes,
     h("p", { class: "hint" }, t("changeAbout")),
     h("div", { class: "actions" }, h("button", { class: "button primary" }, t("change")),
       h("button", { type: "button", class: "button", onclick: () => this.close() }, t("leaveAsItIs")))));
     this.node.hidden = false;
-    (start || length).focus();
+    (start || window.deadline || length).focus();
   }
 
   /** Have the lease changed, if it still is what is shown. */
@@ -118,6 +125,7 @@ export class Changes {
     if (!offer) return null;
     const take = (text, changes) => h("p", {}, text, " ", h("strong", { title: full(offer) }, short(offer)), " ",
       h("button", { type: "button", class: "button small", onclick: () => this.ask(changes) }, t("takeOffer")));
+    if (lease.deadline && lease.state !== "Active") return take(t("nearestDeadline"), { ...wanted, deadline: offer });
     if (lease.state !== "Active") return take(t("nearest"), { ...wanted, start: offer });
     const longer = Math.round((Date.parse(offer) - Date.parse(lease.planned_end)) / 1000);
     const { duration, extend, ...others } = wanted;

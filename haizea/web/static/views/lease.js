@@ -130,6 +130,8 @@ class Lease {
       [t("length"), duration(lease.duration)],
       [t("asked"), time(lease.submitted)],
       lease.start ? [t("wantedStart"), time(lease.start)] : null,
+      lease.after ? [t("notBefore"), time(lease.after)] : null,
+      lease.deadline ? [t("deadline"), time(lease.deadline)] : null,
       start && start !== lease.start ? [about ? t("expected") : t("start"), time(start)] : null,
       lease.ended || lease.planned_end ? [t("end"), time(lease.ended || lease.planned_end)] : null,
       lease.ran ? [t("ran"), duration(lease.ran)] : null,

@@ -78,7 +78,7 @@ class Leases {
       ["open", t("underWay")], ["running", t("running")], ["planned", t("planned")],
       ["waiting", t("waiting")], ["over", t("over")], ["all", t("all")],
     ];
-    const kinds = [["", t("all")], ...["ar", "best-effort", "immediate"].map((kind) => [kind, t(`kind_${kind}`)])];
+    const kinds = [["", t("all")], ...["ar", "deadline", "best-effort", "immediate"].map((kind) => [kind, t(`kind_${kind}`)])];
     return h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
       field(t("search"), h("input", {
         type: "search", placeholder: t("searchHint"), value: this.wanted.search, oninput: set("search"),
