@@ -19,71 +19,6 @@ from haizea.core.model.hosts import HostSet
 _FEW_SLICES: Final = 32
 
 
-class Window:
-    """Touched and closed hosts in ``[start, start + length)``, for starts that only grow.
-
-    The slices up to some middle are put together backwards, once, and those behind it
-    forwards, as the window gets to them: O(1) for each slice that it passes.
-    """
-
-    __slots__ = (
-        "_asked",
-        "_before",
-        "_before_closed",
-        "_behind",
-        "_behind_closed",
-        "_closed",
-        "_first",
-        "_last",
-        "_length",
-        "_middle",
-        "_times",
-        "_touched",
-    )
-
-    def __init__(
-        self, times: list[int], touched: list[HostSet], closed: list[HostSet], length: int
-    ) -> None:
-        self._times, self._touched, self._closed = times, touched, closed
-        self._length = length
-        self._asked = False
-        #: ``_before[i]`` has the slices from ``_first + i`` up to ``_middle``.
-        self._first = self._middle = self._last = 0
-        self._before: list[HostSet] = []
-        self._before_closed: list[HostSet] = []
-        self._behind: HostSet = 0
-        self._behind_closed: HostSet = 0
-
-    def at(self, start: int) -> tuple[HostSet, HostSet]:
-        """Touched and closed hosts of the window from ``start`` on, no less than the last one."""
-        if len(self._times) == 1:
-            return 0, 0
-        first = max(0, bisect_right(self._times, start) - 1)
-        last = max(first, bisect_left(self._times, start + self._length))
-        if not self._asked:  # Most windows are looked through once.
-            self._asked = True
-            touched = reduce(or_, self._touched[first:last], 0)
-            return touched, reduce(or_, self._closed[first:last], 0)
-        if first >= self._middle:
-            self._begin(first, last)
-        else:
-            for i in range(self._last, last):
-                self._behind |= self._touched[i]
-                self._behind_closed |= self._closed[i]
-        self._last = last
-        if first == last:
-            return 0, 0
-        i = first - self._first
-        return self._before[i] | self._behind, self._before_closed[i] | self._behind_closed
-
-    def _begin(self, first: int, last: int) -> None:
-        """Put the slices of this window together backwards."""
-        self._first, self._middle = first, last
-        self._before = list(accumulate(reversed(self._touched[first:last]), or_))[::-1]
-        self._before_closed = list(accumulate(reversed(self._closed[first:last]), or_))[::-1]
-        self._behind = self._behind_closed = 0
-
-
 class Future:
     """Touched and closed hosts over time.
 
@@ -151,14 +86,21 @@ class Future:
         """Touched and closed hosts in ``[start, end)``. O(slices)."""
         if len(self._times) == 1:
             return 0, 0
-        first = max(0, bisect_right(self._times, start) - 1)
-        last = bisect_left(self._times, end)
-        touched = reduce(or_, self._touched[first:last], 0)
-        return touched, reduce(or_, self._closed[first:last], 0)
+        touched, closed = self.each(*self.slices(start, end))
+        return reduce(or_, touched, 0), reduce(or_, closed, 0)
 
-    def window(self, length: int) -> Window:
+    def slices(self, start: int, end: int) -> tuple[int, int]:
+        """The first slice that overlaps ``[start, end)``, and the first behind that does not."""
+        first = max(0, bisect_right(self._times, start) - 1)
+        return first, bisect_left(self._times, end)
+
+    def each(self, first: int, last: int) -> tuple[list[HostSet], list[HostSet]]:
+        """Touched and closed hosts of each of these slices."""
+        return self._touched[first:last], self._closed[first:last]
+
+    def window(self, length: int) -> SlidingWindow:
         """Return a window of this length, of use until anything changes."""
-        return Window(self._times, self._touched, self._closed, length)
+        return SlidingWindow(self, length)
 
     def cuts(self, after: int, before: int) -> list[int]:
         """The change points of future holds in ``(after, before)``, in order."""
@@ -192,3 +134,62 @@ class Future:
                 and self._closed[i] == self._closed[i - 1]
             ):
                 del self._times[i], self._touched[i], self._closed[i]
+
+
+class SlidingWindow:
+    """Touched and closed hosts in ``[start, start + length)``, for starts that only grow.
+
+    The slices up to some middle are put together backwards, once, and those behind it
+    forwards, as the window gets to them: O(1) for each slice that it passes.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_before",
+        "_before_closed",
+        "_behind",
+        "_behind_closed",
+        "_first",
+        "_future",
+        "_last",
+        "_length",
+        "_middle",
+    )
+
+    def __init__(self, future: Future, length: int) -> None:
+        self._future = future
+        self._length = length
+        self._asked = False
+        #: ``_before[i]`` has the slices from ``_first + i`` up to ``_middle``.
+        self._first = self._middle = self._last = 0
+        self._before: list[HostSet] = []
+        self._before_closed: list[HostSet] = []
+        self._behind: HostSet = 0
+        self._behind_closed: HostSet = 0
+
+    def at(self, start: int) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts of the window from ``start`` on, no less than the last one."""
+        end = start + self._length
+        if not self._asked:  # Most windows are looked through once.
+            self._asked = True
+            return self._future.within(start, end)
+        first, last = self._future.slices(start, end)
+        if first >= last:
+            return 0, 0
+        if first >= self._middle:
+            self._begin(first, last)
+        else:
+            touched, closed = self._future.each(self._last, last)
+            self._behind = reduce(or_, touched, self._behind)
+            self._behind_closed = reduce(or_, closed, self._behind_closed)
+        self._last = last
+        i = first - self._first
+        return self._before[i] | self._behind, self._before_closed[i] | self._behind_closed
+
+    def _begin(self, first: int, last: int) -> None:
+        """Put the slices of this window together backwards."""
+        touched, closed = self._future.each(first, last)
+        self._first, self._middle = first, last
+        self._before = list(accumulate(reversed(touched), or_))[::-1]
+        self._before_closed = list(accumulate(reversed(closed), or_))[::-1]
+        self._behind = self._behind_closed = 0

@@ -142,7 +142,7 @@ class Lateness:
                 # It has run for its whole duration meanwhile: nothing is left to go on with.
                 self._schedule.holdings.end_with(lease, at)
             # Whether what was to run from its preparation on has run is not known yet.
-            end = now + (plan.prepares and at > lease.at)
+            end = now + 1 if plan.prepares and at > lease.at else now
             if phase.end < end:
                 self._shift(lease, at, end - phase.end)
 
