@@ -155,7 +155,7 @@ class Repair:
 
         A best-effort lease is planned anew. An AR stays where it is until there are others.
         """
-        if self._has_images(lease):
+        if self._schedule.needs_images(lease.request):
             return
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
@@ -186,7 +186,7 @@ class Repair:
             return
         schedule.drop_plan(lease)
         refusal = None
-        if not self._has_images(lease):
+        if not self._schedule.needs_images(lease.request):
             refusal = self._admission.place_again(lease, keep_off)
         if lease.plan is None:
             later = self._later(lease, old, until)
@@ -196,14 +196,10 @@ class Repair:
             schedule.book.note_late(lease, reason)
             schedule.book.explain(lease, later.starts, because(Code.STARTS_LATE, cause=reason))
             schedule.commit(lease, later)
-            if not self._has_images(lease):
+            if not self._schedule.needs_images(lease.request):
                 self._put_off[lease.id] = lease
         else:
             self._schedule.book.note_in_time(lease)
-
-    def _has_images(self, lease: Lease) -> bool:
-        """Tell whether it cannot simply start elsewhere or sooner: its images go to its hosts."""
-        return self._schedule.preparation is not None and lease.request.image is not None
 
     def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
         """The plan on the same hosts from ``start`` to its old end."""
@@ -226,11 +222,12 @@ class Repair:
 
     def remember(self) -> None:
         """Find the ARs that an earlier scheduler put off."""
-        for lease in self._schedule.leases.values():
+        schedule = self._schedule
+        for lease in schedule.leases.values():
             start, plan = lease.request.start, lease.plan
-            if start is None or plan is None or lease.started or self._has_images(lease):
+            if start is None or plan is None or lease.started:
                 continue
-            if plan.runs_from > start:
+            if plan.runs_from > start and not schedule.needs_images(lease.request):
                 self._put_off[lease.id] = lease
 
     def bring_forward(self) -> None:

@@ -112,7 +112,7 @@ class Deadlines:
                 Code.DEADLINE_TOO_NEAR, seconds=lease.remaining, start=first, end=request.deadline
             )
             return Refusal("too-soon", reason)
-        if self._schedule.preparation is not None and request.image is not None:
+        if self._schedule.needs_images(request):
             return self._with_images(lease, first, last, planner)
         effort, claim = self._promises.effort(), self._schedule.claim
         found = self._promised(lease, first, last, planner, claim, effort)

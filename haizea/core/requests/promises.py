@@ -55,12 +55,10 @@ class Promises:
 
     def in_time(self) -> Iterator[Lease]:
         """The leases with a deadline that have not begun, and may begin at other times."""
-        for lease in self._schedule.book.deadlines.values():
-            if self.movable(lease.id) is not None and not self._has_images(lease):
+        schedule = self._schedule
+        for lease in schedule.book.deadlines.values():
+            if self.movable(lease.id) is not None and not schedule.needs_images(lease.request):
                 yield lease
-
-    def _has_images(self, lease: Lease) -> bool:
-        return self._schedule.preparation is not None and lease.request.image is not None
 
     def elsewhere(self, effort: Effort | None = None, times: Effort | None = None) -> Elsewhere:
         """A way to make room for one decision, by other hosts or times for what has not begun.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from haizea.core.model.hostrules import Allowed, HostRules
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.members import DEADLINE
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Demand, takes_whole
@@ -27,10 +26,6 @@ class Altering:
             lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
             if not lease.whole:
                 schedule.book.picky.add(lease.id)
-        if request.kind is DEADLINE:
-            schedule.book.deadlines[lease.id] = lease
-        else:
-            schedule.book.deadlines.pop(lease.id, None)
         lease.request = request
         lease.flexible = schedule.planner.suspendable(lease)
         schedule.instant.touched[lease.id] = lease

@@ -22,6 +22,7 @@ from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.model.members import (
+    DEADLINE,
     PENDING,
     PREPARING,
     QUEUED,
@@ -96,6 +97,18 @@ class Book:
         lease.expected = record.expected
         if lease.saved:
             self.picky.add(lease.id)
+
+    def enter(self, lease: Lease) -> None:
+        """List a lease that is not over."""
+        self.leases[lease.id] = lease
+        if lease.request.kind is DEADLINE:
+            self.deadlines[lease.id] = lease
+
+    def leave(self, lease: Lease) -> None:
+        """List a lease that is over no more."""
+        self.leases.pop(lease.id, None)
+        self.deadlines.pop(lease.id, None)
+        self.picky.discard(lease.id)
 
     def join(self, lease: Lease, since: int) -> None:
         """Give the lease the place in the queue of one that waits ``since`` then."""

@@ -18,7 +18,6 @@ from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import (
     ACTIVE,
     BEST_EFFORT,
-    DEADLINE,
     DONE,
     FIRM,
     MIGRATE,
@@ -108,9 +107,7 @@ class Schedule:
             self.book.picky.add(lease.id)
         lease.flexible = self.planner.suspendable(lease)
         self.book.join(lease, request.submitted)
-        self.leases[lease.id] = lease
-        if request.kind is DEADLINE:
-            self.book.deadlines[lease.id] = lease
+        self.book.enter(lease)
         return lease
 
     def limit(self, lease: Lease, allowed: Allowed) -> None:
@@ -165,13 +162,12 @@ class Schedule:
 
     def replace(self, lease: Lease, plan: Plan) -> None:
         """Apply a plan in the place of one that has not begun."""
-        instant = self.instant
         if lease.hold.firm:
             # Leases that wait reckoned with it there.
-            instant.freed = True
+            self.instant.freed = True
             if lease.hold.hosts != host_set(plan.hosts):
                 reason = because(Code.STARTS_SOONER)
-                instant.say(HostsPlanned(instant.now, lease.id, plan.hosts, reason))
+                self.instant.say(HostsPlanned(self.instant.now, lease.id, plan.hosts, reason))
         self.holdings.exchange(lease, plan)
         if plan.start > self.instant.now:
             self.book.expect(lease, plan.start, because(Code.WAITS, nodes=lease.demand.count))
@@ -207,6 +203,10 @@ class Schedule:
         assert self.preparation is not None, "images are managed"
         self.preparation.store.share(lease.id, other.id)
 
+    def needs_images(self, request: LeaseRequest) -> bool:
+        """Tell whether a lease cannot simply start elsewhere or sooner: images go to its hosts."""
+        return self.preparation is not None and request.image is not None
+
     def forget_images(self, lease: Lease) -> None:
         """The lease needs its images and their transfers no more."""
         if self.shipping is not None:
@@ -232,9 +232,7 @@ class Schedule:
         self.forget_images(lease)
         self.book.change(lease, state, reason, code)
         lease.token += 1
-        self.leases.pop(lease.id, None)
-        self.book.deadlines.pop(lease.id, None)
-        self.book.picky.discard(lease.id)
+        self.book.leave(lease)
         if self.claim is not None and self.claim.lease_id == lease.id:
             # Other leases may be placed before the queue is looked at again.
             self.claim = None
