@@ -14,7 +14,7 @@ from opennebula_service import Site, site
 
 from haizea.backends.opennebula.model.disks import Images, images_of
 from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
-from haizea.backends.opennebula.state.lead_times import WINDOW, Kinds, Seen, Window, bound
+from haizea.backends.opennebula.state.lead_times import MOST_TIMES, Kinds, Latest, Timed, bound
 from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.sandbox.operations import Durations
@@ -42,7 +42,7 @@ def started(cloud: Site, size_mb: int) -> int:
 # --- arithmetic ---------------------------------------------------------------------------
 
 
-@given(st.lists(SECONDS, min_size=1, max_size=WINDOW), st.sampled_from([0.5, 0.9, 0.95, 0.98]))
+@given(st.lists(SECONDS, min_size=1, max_size=MOST_TIMES), st.sampled_from([0.5, 0.9, 0.95, 0.98]))
 @tries(200)
 def test_a_bound_is_passed_by_no_more_than_the_certainty_allows(
     seen: list[float], certainty: float
@@ -69,13 +69,13 @@ def test_sizes_that_differ_tell_the_fixed_part_of_a_time_from_the_rate(
 ) -> None:
     dice = random.Random(seed)
     sizes = [dice.choice([1024, 4096, 16384, 40960]) for _ in range(8)]
-    window = Window(Seen(s, fixed + s / mb_s) for s in [1024, 40960, *sizes])
+    window = Latest(Timed(s, fixed + s / mb_s) for s in [1024, 40960, *sizes])
     seconds = fixed + 8192 / mb_s
     assert seconds * 0.999 <= window.seconds(0.5, 8192) <= seconds * 1.2
 
 
 def test_images_of_one_size_are_taken_to_be_copied_in_proportion() -> None:
-    window = Window(Seen(10_000, 100) for _ in range(10))
+    window = Latest(Timed(10_000, 100) for _ in range(10))
     assert 40 <= window.seconds(0.9, 4_000) <= 45
     assert 400 <= window.seconds(0.9, 40_000) <= 450
 
@@ -83,13 +83,13 @@ def test_images_of_one_size_are_taken_to_be_copied_in_proportion() -> None:
 def test_only_so_many_times_and_kinds_are_remembered() -> None:
     kinds = Kinds()
     for number in range(300):
-        kinds.note(f"template {number}", Seen(0, 5))
+        kinds.note(f"template {number}", Timed(0, 5))
     assert kinds.get("template 0") is None
     for _ in range(100):
-        kinds.note("template 299", Seen(0, 5))
+        kinds.note("template 299", Timed(0, 5))
     window = kinds.get("template 299")
     assert window is not None
-    assert len(window) == WINDOW
+    assert len(window) == MOST_TIMES
 
 
 # --- what a VM boots from -----------------------------------------------------------------

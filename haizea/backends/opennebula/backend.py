@@ -212,6 +212,7 @@ class OpenNebulaBackend:
         told += self._pump(now)
         told += self._leases.overdue.news(now)
         told += self._rates.news()
+        self.leads.settle()
         told += self._readiness.news(self._allowing.of)
         if self._looked:
             self._tell_again()

@@ -67,7 +67,7 @@ def reports_of(
     hosts = record.plan.hosts if record.plan is not None else ()
     seen = {vm: actual(vm) for vm in nodes}
     starting = record.state is State.ACTIVE or _is_prepared(record)
-    on_hosts = record.state in _ON_HOSTS or _is_prepared(record)
+    on_hosts = _is_on_hosts(record)
     # A lease runs when all its VMs do.
     first = next((f"VM {vm}: {here.doing}" for vm, here in seen.items() if here.doing), "")
     found = {}
@@ -81,7 +81,7 @@ def reports_of(
 
 def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
     start, end = _period(record)
-    begun = record.state in _ON_HOSTS or _is_prepared(record)
+    begun = _is_on_hosts(record)
     waits = record.state in _NOT_BEGUN and not begun
     # A start that is expected is said already.
     reason = "" if _is_a_time(record.reason) else spelled(record.reason, zone)[:_LONGEST_REASON]
@@ -211,12 +211,14 @@ def _prepared(
     return f"{starts}{_until(record.plan, end, zone)}, and is being prepared{where}: {doing}"
 
 
+def _is_on_hosts(record: LeaseRecord) -> bool:
+    """Tell whether the VMs of a lease are on hosts, or on their way there."""
+    return record.state in _ON_HOSTS or _is_prepared(record)
+
+
 def _is_prepared(record: LeaseRecord) -> bool:
     """Tell whether the VMs of a lease are started, or run, before its start."""
-    plan = record.plan
-    if plan is None or plan.since is None:
-        return False
-    return plan.phases[plan.at].purpose is Purpose.PREPARE
+    return _is_under_way(record, Purpose.PREPARE)
 
 
 def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str:
@@ -242,7 +244,11 @@ def _then(plan: PlanRecord | None) -> str:
 
 
 def _shuts_down(record: LeaseRecord) -> bool:
+    return _is_under_way(record, Purpose.SHUTDOWN)
+
+
+def _is_under_way(record: LeaseRecord, purpose: Purpose) -> bool:
     plan = record.plan
     if plan is None or plan.since is None:
         return False
-    return plan.phases[plan.at].purpose is Purpose.SHUTDOWN
+    return plan.phases[plan.at].purpose is purpose

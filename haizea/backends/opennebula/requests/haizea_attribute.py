@@ -107,22 +107,25 @@ def parse_words(
     )
 
 
-def parse_start(text: str, submitted: int, zone: tzinfo) -> Start:
-    """Any form of ``start`` in a VM ``submitted`` then; errors as in :func:`parse_words`."""
+def parse_start(text: str, submitted: int, zone: tzinfo, name: str = "start") -> Start:
+    """Any form of ``start`` in a VM ``submitted`` then; errors as in :func:`parse_words`.
+
+    These call it by its ``name``.
+    """
     kind, words = parse_kind(text), " ".join(text.split())
     if kind is not Kind.AR:
         return Start(kind)
     try:
         moment = parse_moment(words, submitted, zone, forms=START_FORMS)
     except ValueError as error:
-        raise ValueError(f"HAIZEA start {error}") from None
+        raise ValueError(f"HAIZEA {name} {error}") from None
     if not changing_words(words, zone):
         return Start(kind, moment=moment)
     if not words.startswith("+"):
         return Start(kind, words=words, zone=zone)
     after = moment - submitted
     if after > _LONGEST_SECONDS:
-        raise ValueError(f"HAIZEA start {shown(words)} is over a hundred years ahead: write less")
+        raise ValueError(f"HAIZEA {name} {shown(words)} is over a hundred years ahead: write less")
     return Start(kind, after=after)
 
 
@@ -130,10 +133,7 @@ def _moment(words: Mapping[str, str], name: str, submitted: int, zone: tzinfo) -
     """A moment of its window, as a start says one."""
     if not _said(words, name):
         return None
-    try:
-        found = parse_start(words[name], submitted, zone)
-    except ValueError as error:
-        raise ValueError(str(error).replace("HAIZEA start", f"HAIZEA {name.lower()}")) from None
+    found = parse_start(words[name], submitted, zone, name.lower())
     if found.kind is not Kind.AR:
         raise ValueError(f"HAIZEA {name.lower()} {shown(words[name])} is not a moment: write +2h")
     return found

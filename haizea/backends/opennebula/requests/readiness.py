@@ -58,8 +58,10 @@ class Readiness:
         told: list[Input] = []
         for lease_id, before in list(self._told.items()):
             lease = self._ledger.leases.get(lease_id)
-            if lease is None or lease.state is not State.SCHEDULED or lease.purpose is not None:
-                self._told.pop(lease_id) if lease is None else None
+            if lease is None:
+                del self._told[lease_id]
+                continue
+            if lease.state is not State.SCHEDULED or lease.purpose is not None:
                 continue
             seen = [self._seen.get(vm) for vm in lease.vms]
             vms = [one.vm for one in seen if one is not None]

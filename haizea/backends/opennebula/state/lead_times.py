@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 #: So many of the latest times of a kind count.
-WINDOW = 40
+MOST_TIMES = 40
 #: From so many times on, what was seen of a kind goes before what was seen of all.
 ENOUGH = 3
 #: From so many times on, a host counts by itself.
@@ -42,7 +42,7 @@ def bound(seen: Sequence[float], certainty: float) -> float:
     return max(beyond, greatest * (1 + _CAUTION / count))
 
 
-class Seen(NamedTuple):
+class Timed(NamedTuple):
     """The time that something took, of ``size_mb`` (0 where its size does not matter)."""
 
     size_mb: int
@@ -62,37 +62,38 @@ class Figures(NamedTuple):
     size_mb: int = 0
 
 
-class Window:
+class Latest:
     """The latest times of one kind of operation."""
 
-    def __init__(self, seen: Iterable[Seen] = ()) -> None:
-        self._seen: deque[Seen] = deque(seen, maxlen=WINDOW)
+    def __init__(self, seen: Iterable[Timed] = ()) -> None:
+        self._seen: deque[Timed] = deque(seen, maxlen=MOST_TIMES)
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def __iter__(self) -> Iterator[Seen]:
+    def __iter__(self) -> Iterator[Timed]:
         return iter(self._seen)
 
-    def note(self, seen: Seen) -> None:
+    def note(self, seen: Timed) -> None:
         """Note how long it took once."""
         self._seen.append(seen)
 
     def seconds(self, certainty: float, size_mb: int = 0) -> float:
         """The time that one of this size takes at most, with this certainty."""
         fixed, each_mb = self._fit()
-        usual = [fixed + each_mb * seen.size_mb for seen in self._seen]
-        ratios = [s.seconds / max(u, 1e-9) for s, u in zip(self._seen, usual, strict=True)]
-        return (fixed + each_mb * size_mb) * bound(ratios, certainty)
+        return (fixed + each_mb * size_mb) * bound(self._ratios(fixed, each_mb), certainty)
 
     def figures(self, kind: str, certainty: float) -> Figures:
         """Return its summary, for the size in the middle of those seen."""
         size_mb = sorted(seen.size_mb for seen in self._seen)[len(self._seen) // 2]
         fixed, each_mb = self._fit()
-        usual = fixed + each_mb * size_mb
-        ratios = sorted(s.seconds / max(fixed + each_mb * s.size_mb, 1e-9) for s in self._seen)
+        usual, ratios = fixed + each_mb * size_mb, sorted(self._ratios(fixed, each_mb))
         median = usual * ratios[len(ratios) // 2]
-        return Figures(kind, len(self), median, self.seconds(certainty, size_mb), size_mb)
+        return Figures(kind, len(self), median, usual * bound(ratios, certainty), size_mb)
+
+    def _ratios(self, fixed: float, each_mb: float) -> list[float]:
+        """Each time over the one that is usual for its size."""
+        return [seen.seconds / max(fixed + each_mb * seen.size_mb, 1e-9) for seen in self._seen]
 
     def _fit(self) -> tuple[float, float]:
         """Seconds at any size, and seconds for each MB: least squares of the relative error.
@@ -119,23 +120,23 @@ class Window:
 
 
 class Kinds:
-    """Windows by kind."""
+    """The latest times by kind."""
 
     def __init__(self, kept: Mapping[str, Any] | None = None) -> None:
         self._windows = {
-            kind: Window(Seen(int(size), float(seconds)) for size, seconds in pairs)
+            kind: Latest(Timed(int(size), float(seconds)) for size, seconds in pairs)
             for kind, pairs in (kept or {}).items()
         }
 
-    def note(self, kind: str, seen: Seen) -> None:
+    def note(self, kind: str, seen: Timed) -> None:
         """Note how long one of a kind took."""
-        window = self._windows.pop(kind, None) or Window()
+        window = self._windows.pop(kind, None) or Latest()
         window.note(seen)
         self._windows[kind] = window
         if len(self._windows) > _MOST_KINDS:
             del self._windows[next(iter(self._windows))]
 
-    def get(self, kind: str, least: int = 1) -> Window | None:
+    def get(self, kind: str, least: int = 1) -> Latest | None:
         """Return what was seen of a kind, if it was seen so often."""
         window = self._windows.get(kind)
         return window if window is not None and len(window) >= least else None
@@ -144,6 +145,6 @@ class Kinds:
         """Return the summaries of all kinds, in the order of their names."""
         return [self._windows[k].figures(k, certainty) for k in sorted(self._windows)]
 
-    def kept(self) -> dict[str, list[Seen]]:
+    def kept(self) -> dict[str, list[Timed]]:
         """Return all that was seen, to be written down."""
         return {kind: list(window) for kind, window in self._windows.items()}

@@ -18,7 +18,7 @@ from haizea.backends.opennebula.state.lead_times import (
     ENOUGH_OF_HOST,
     Figures,
     Kinds,
-    Seen,
+    Timed,
 )
 from haizea.backends.opennebula.state.ledger import Errand
 from haizea.backends.opennebula.state.seen import SeenVms
@@ -62,6 +62,8 @@ class LeadTimes:
         found = json.loads(kept) if kept else {}
         self._sorts = {sort: Kinds(found.get(sort)) for sort in _SORTS}
         self._starts: dict[int, tuple[Errand, int]] = {}
+        #: Something was learned that is not shown or kept yet.
+        self._is_new = False
         #: What was learned, for people; replaced, never changed, so that any thread may read it.
         self.shown = tuple(self._figures())
 
@@ -136,27 +138,30 @@ class LeadTimes:
             copied = _copying_seconds(stay)
             if copied is None:
                 return
-            self._note("copying", images.kind, Seen(images.size_mb, copied))
+            self._note("copying", images.kind, Timed(images.size_mb, copied))
         else:
             copied = 0
-        boot = Seen(0, max(now - since - copied, 1))
+        boot = Timed(0, max(now - since - copied, 1))
         self._note("booting", template_of(seen.vm), boot)
         self._sorts["hosts"].note(stay.host_name, boot)
-        self._save()
 
     def ended(self, vm: VirtualMachine) -> None:
         """A VM is over, and its history is complete; to be told before it is forgotten."""
         stay = vm.history[-1] if vm.history and self._seen.get(vm.id) else None
         if stay is not None and 0 < stay.epilog_start <= stay.epilog_end:
             kind = images_of(vm).kind
-            self._note("ending", kind or "no image", Seen(0, stay.epilog_end - stay.epilog_start))
-            self._save()
+            self._note("ending", kind or "no image", Timed(0, stay.epilog_end - stay.epilog_start))
 
-    def _note(self, sort: str, kind: str, seen: Seen) -> None:
-        self._sorts[sort].note(kind, seen)
-        self._sorts[sort].note(_ALL, seen)
+    def _note(self, sort: str, kind: str, timed: Timed) -> None:
+        self._sorts[sort].note(kind, timed)
+        self._sorts[sort].note(_ALL, timed)
+        self._is_new = True
 
-    def _save(self) -> None:
+    def settle(self) -> None:
+        """Show and keep what was learned since the last time: once a turn, of however many VMs."""
+        if not self._is_new:
+            return
+        self._is_new = False
         self.shown = tuple(self._figures())
         self._keep(json.dumps({sort: kinds.kept() for sort, kinds in self._sorts.items()}))
 
