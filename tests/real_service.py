@@ -19,9 +19,11 @@ from haizea.cli.access import Token, parse_server
 from haizea.cli.client import Client
 from haizea.cli.commands import cli
 from haizea.config import load
+from haizea.core.model.reasons import Code, because
 from haizea.service.manager import ServiceManager
 from haizea.service.paths import Paths
 from haizea.service.service import Service
+from haizea.service_types import LeaseQuery
 from haizea.store import Role, Store
 
 CONFIGURATION = """\
@@ -103,6 +105,11 @@ class RealService:
     def manager(self) -> ServiceManager:
         """The address of its HTTP interface."""
         return self._service.manager
+
+    def cancel_all(self) -> None:
+        """Cancel every lease that is not over."""
+        for lease in self.manager.leases(LeaseQuery()):
+            self.manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
 
     def client(self, **options: Any) -> Client:
         """Return what the commands ask the service with."""

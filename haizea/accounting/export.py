@@ -39,7 +39,7 @@ _Part = tuple[list[str], Iterable[Row]]
 def _per_lease(results: Results, counter: str | None) -> _Part:
     columns = PER_LEASE_COLUMNS + MORE_LEASE_COLUMNS
     # Results of earlier versions have no windows.
-    there = {row[1] for row in results.rows("PRAGMA table_info(leases)")}
+    there = _columns_of(results, "leases")
     chosen = [name if name in there else f"NULL AS {name}" for name in columns]
     return columns, results.rows(f"SELECT {', '.join(chosen)} FROM leases ORDER BY lease")
 
@@ -77,9 +77,13 @@ def _reservations(results: Results, counter: str | None) -> _Part:
 
 def _states(results: Results, counter: str | None) -> _Part:
     columns = ["lease", "time", "state", "reason", "code"]
-    there = {row[1] for row in results.rows("PRAGMA table_info(states)")}
+    there = _columns_of(results, "states")
     columns += [name for name in ("reason_code", "reason_parameters") if name in there]
     return columns, results.rows(f"SELECT {', '.join(columns)} FROM states ORDER BY rowid")
+
+
+def _columns_of(results: Results, table: str) -> set[str]:
+    return {row[1] for row in results.rows(f"PRAGMA table_info({table})")}
 
 
 def _batsim(results: Results, counter: str | None) -> _Part:

@@ -112,11 +112,14 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
 
 def _leases(file: ResultsFile) -> Iterator[tuple[int, Sequence[Any]]]:
     # Results of earlier versions have no windows.
-    there = {row[1] for row in file.db.execute("PRAGMA table_info(leases)")}
-    windows = "after, deadline" if "deadline" in there else "NULL, NULL"
+    windows = "after, deadline" if "deadline" in _columns_of(file, "leases") else "NULL, NULL"
     columns = f"{_LEASE_COLUMNS}, {windows}"
     for row in file.db.execute(f"SELECT {columns} FROM leases ORDER BY lease"):
         yield number(row[0], "leases"), row
+
+
+def _columns_of(file: ResultsFile, table: str) -> set[str]:
+    return {row[1] for row in file.db.execute(f"PRAGMA table_info({table})")}
 
 
 def _node_sets(file: ResultsFile) -> Iterator[tuple[int, NodeSet]]:
@@ -158,8 +161,9 @@ def reservations_in_time(file: ResultsFile) -> Iterator[ReservationSet]:
 
 def _stories(file: ResultsFile) -> Iterator[tuple[int, Change]]:
     table = "states"
-    there = {row[1] for row in file.db.execute(f"PRAGMA table_info({table})")}
-    parameters = "reason_parameters" if "reason_parameters" in there else "''"
+    parameters = "reason_parameters"
+    if parameters not in _columns_of(file, table):
+        parameters = "''"
     query = (
         f"SELECT lease, time, state, reason, code, {parameters} FROM {table} ORDER BY lease, rowid"
     )

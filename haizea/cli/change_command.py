@@ -12,9 +12,8 @@ from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.options import ParsedOption
 from haizea.cli.request_command import parse_cpu, parse_megabytes
 from haizea.cli.session import Session, asks_service
-from haizea.cli.words import duration_in_words, in_utc, local, reason_in_words
+from haizea.cli.words import duration_in_words, local, reason_in_words
 from haizea.times.durations import parse_duration
-from haizea.times.moments import parse_moment
 
 _SPAN = ParsedOption("duration", parse_duration)
 _UNLIMITED = "unlimited"
@@ -82,9 +81,9 @@ def change_lease(
         "shorten": shorten,
         "duration": duration,
         "preemptible": preemptible,
-        "start": None if start is None else _moment(session, start),
-        "deadline": None if deadline is None else _moment(session, deadline, "--deadline"),
-        "after": None if after is None else _moment(session, after, "--after"),
+        "start": session.moment(start, "--start"),
+        "deadline": session.moment(deadline, "--deadline"),
+        "after": session.moment(after, "--after"),
         "nodes": _nodes(session, lease_id, nodes, cpu, memory),
     }
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -98,13 +97,6 @@ def change_lease(
         _tell(session, answer.body)
     if answer.status == 409:
         raise click.exceptions.Exit(ServiceProblem.exit_code)
-
-
-def _moment(session: Session, text: str, option: str = "--start") -> str | None:
-    try:
-        return in_utc(parse_moment(text, session.now, session.zone))
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong), param_hint=option) from None
 
 
 def _nodes(

@@ -10,8 +10,7 @@ from haizea.cli.client import Body
 from haizea.cli.help import HELP
 from haizea.cli.session import Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
-from haizea.cli.words import in_utc, local, reason_in_words
-from haizea.times.moments import parse_moment
+from haizea.cli.words import local, reason_in_words
 
 _PATH = "/v1/maintenance"
 _ID = click.IntRange(1)
@@ -171,21 +170,14 @@ def _asked(
     """Give back what was said, as the service takes it."""
     asked: dict[str, Any] = {}
     if start is not None:
-        asked["start"] = _moment(session, start, "--from")
+        asked["start"] = session.moment(start, "--from")
     if end is not None:
-        asked["end"] = None if end == _OPEN else _moment(session, end, "--until")
+        asked["end"] = None if end == _OPEN else session.moment(end, "--until")
     if reason is not None:
         asked["reason"] = reason
     if leases is not None:
         asked["leases"] = leases
     return asked
-
-
-def _moment(session: Session, text: str, option: str) -> str | None:
-    try:
-        return in_utc(parse_moment(text, session.now, session.zone))
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong), param_hint=option) from None
 
 
 def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], yes: bool) -> None:

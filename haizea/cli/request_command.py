@@ -68,11 +68,7 @@ def _window(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": Kind.DEADLINE.value}
     for name in ("after", "deadline"):
         if asked[name] is not None:
-            try:
-                moment = parse_moment(asked[name], session.now, session.zone)
-            except ValueError as wrong:
-                raise click.BadParameter(str(wrong), param_hint=f"--{name}") from None
-            found[name] = in_utc(moment)
+            found[name] = session.moment(asked[name], f"--{name}")
     return found
 
 

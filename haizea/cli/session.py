@@ -17,7 +17,7 @@ from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_ser
 from haizea.cli.client import Client, Query, ServiceProblem, error_of
 from haizea.cli.errors import explained
 from haizea.cli.options import ParsedOption
-from haizea.cli.words import moment_of
+from haizea.cli.words import in_utc, moment_of
 from haizea.times.moments import parse_moment
 from haizea.times.zones import SystemZone
 
@@ -45,10 +45,15 @@ class Session:
 
     def past_moment(self, text: str | None, option: str) -> int | None:
         """The moment in the past that an option's text means, as the service's clock has it."""
-        if text is None:
-            return None
+        return None if text is None else self._moment(text, option, back=True)
+
+    def moment(self, text: str | None, option: str) -> str | None:
+        """The moment that an option's text means, as the service takes it."""
+        return None if text is None else in_utc(self._moment(text, option))
+
+    def _moment(self, text: str, option: str, *, back: bool = False) -> int:
         try:
-            return parse_moment(text, self.now, self.zone, back=True)
+            return parse_moment(text, self.now, self.zone, back=back)
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint=option) from None
 

@@ -10,8 +10,7 @@ import pytest
 from real_service import RealService, real_service
 from service_process import ServiceProcess, until
 
-from haizea.core.model.reasons import Code, because
-from haizea.service_types import LeaseQuery, Role
+from haizea.service_types import Role
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
 @pytest.fixture(autouse=True)
 def nothing_remains(service: RealService) -> Iterator[None]:
     yield
-    for lease in service.manager.leases(LeaseQuery()):
-        service.manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
+    service.cancel_all()
 
 
 def asked(service: RealService, *arguments: str) -> str:

@@ -11,8 +11,6 @@ from real_service import RealService, real_service
 from service_process import ServiceProcess, until
 
 from haizea.cli.client import Body, Refusal
-from haizea.core.model.reasons import Code, because
-from haizea.service_types import LeaseQuery
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
 @pytest.fixture(autouse=True)
 def nothing_remains(service: RealService) -> Iterator[None]:
     yield
-    for lease in service.manager.leases(LeaseQuery()):
-        service.manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
+    service.cancel_all()
 
 
 def test_one_is_accepted_with_its_deadline_and_shown(service: RealService) -> None:

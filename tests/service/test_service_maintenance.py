@@ -10,8 +10,7 @@ import pytest
 from real_service import RealService, real_service
 from service_process import Client, ServiceProcess, faults_of, until
 
-from haizea.core.model.reasons import Code, because
-from haizea.service_types import LeaseQuery, Role
+from haizea.service_types import Role
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +25,7 @@ def nothing_remains(service: RealService) -> Iterator[None]:
     manager = service.manager
     for record in manager.maintenance():
         manager.end_maintenance(record.window.id, "operator").result(20)
-    for lease in manager.leases(LeaseQuery()):
-        manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
+    service.cancel_all()
 
 
 def test_hosts_are_taken_by_name_pattern_and_size_and_given_back(service: RealService) -> None:
