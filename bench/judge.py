@@ -196,7 +196,7 @@ def _solved(
 
 
 def _decided(model: cp_model.CpModel, seconds: float) -> cp_model.CpSolver | None:
-    """The solver with a solution; ``None`` where there is none."""
+    """Return the solver with a solution, or ``None`` if there is no solution."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1

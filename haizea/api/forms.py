@@ -138,7 +138,7 @@ class LeaseForm(BaseModel):
         None,
         description="`ar` starts exactly at `start`; `best-effort` waits until there is room;"
         " `immediate` starts now or not at all; `deadline` is done by `deadline`. Left out: what"
-        " `start` or `deadline` says, `best-effort` if there is none.",
+        " `start` or `deadline` says, or `best-effort` without either.",
     )
     start: Start | None = Field(
         None,

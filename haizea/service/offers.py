@@ -31,9 +31,7 @@ def offer_for(
 ) -> int | None:
     """Return a start, or a deadline, with which a rejected lease would be accepted.
 
-    ``None`` for others.
-
-    It is looked for until ``until``, by the clock that cannot be set.
+    ``None`` for other leases, and where none is found until ``until``, by the steady clock.
     """
     if record.state is not State.REJECTED or record.request.kind not in FIRM:
         return None
@@ -48,9 +46,9 @@ def offer_for(
 
 
 def offer_until(record: LeaseRecord, offer: int | None, ahead_seconds: int) -> int | None:
-    """Return until when a start can be asked for, so many seconds before it.
+    """Return until when the offer can be asked for, which is so many seconds before it.
 
-    ``None`` where there is none, or it is a deadline, which may do for longer.
+    ``None`` without an offer, and for a deadline, which may do for longer.
     """
     if offer is None or record.request.deadline is not None:
         return None

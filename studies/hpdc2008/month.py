@@ -83,7 +83,7 @@ SHARES = {"uniform": [1.0] * 37, "skewed": [0.1] * 7 + [0.01] * 30}
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a month of jobs is told by; load is work over what 144 hosts can do meanwhile."""
+    """Statistics of a month of jobs; load is work over what 144 hosts can do meanwhile."""
 
     jobs: int
     days: float

@@ -1,4 +1,4 @@
-"""What the comparison needs of each run, as one small table."""
+"""Figures of each run that the comparison needs, as one small table."""
 
 from __future__ import annotations
 

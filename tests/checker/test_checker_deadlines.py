@@ -1,4 +1,4 @@
-"""The rule of deadlines: what is right says nothing, what is wrong in one place is found there."""
+"""The rule of deadlines finds nothing in correct results, and each single fault where it is."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Deadlines:
         self._taking.take(lease, found.room, found.start, found.shipment)
 
     def find(self, lease: Lease, planner: Planner, first: int = 0) -> Found | Refusal:
-        """Room for a lease in its window, from ``first`` on at the soonest; or why there is none.
+        """Find room for a lease in its window, not before ``first``; or say why it is refused.
 
         Each way only where those before it fail: beside what is there, with others on other
         hosts or at other times, at the cost of a claim, by preemption.
