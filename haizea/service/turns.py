@@ -27,8 +27,7 @@ from haizea.service.board import Board
 from haizea.service.figures import Figures
 from haizea.service.inbox import Inbox
 from haizea.service.upkeep import changes_maintenance
-from haizea.store import Store, StoreUnavailable
-from haizea.store import Turn as Changes
+from haizea.store import KeptTurn, Store, StoreUnavailable
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
@@ -92,16 +91,16 @@ class Turns:
                 isinstance(d, HostChanged | RatesChanged) or changes_maintenance(d)
                 for d in decisions
             )
-            changes = Changes(
+            kept = KeptTurn(
                 now=turn.now,
                 decisions=decisions,
                 records=turn.records,
                 site=turn.site if changed else None,
                 keys=list(taken.by_key.values()),
             )
-            self._board.last_event = self._keep(changes)
-            if changes.site is not None:
-                self._board.maintenance = changes.site.maintenance
+            self._board.last_event = self._keep(kept)
+            if kept.site is not None:
+                self._board.maintenance = kept.site.maintenance
             self._note_lateness(turn)
         self._board.note(turn)
         self._count(decisions)
@@ -122,12 +121,12 @@ class Turns:
         except StoreUnavailable as error:
             self._logger.warning("that it was late is not on record: %s", error)
 
-    def _keep(self, changes: Changes) -> int:
+    def _keep(self, turn: KeptTurn) -> int:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             began = time.monotonic()
             try:
-                last_event = self._store.save(changes)
+                last_event = self._store.save(turn)
             except StoreUnavailable as error:
                 self._figures.store_retries += 1
                 if not self._figures.store_problem:

@@ -7,11 +7,12 @@ from haizea.service_types import Event, LeaseQuery, Role, TokenInfo, TokenNameTa
 from haizea.store.errors import CodecError, StoreError, StoreLost, StoreMissing, StoreUnavailable
 from haizea.store.store import Saved, Store
 from haizea.store.tokens import TokenTable
-from haizea.store.turns import RequestKey, Turn
+from haizea.store.turns import KeptTurn, RequestKey
 
 __all__ = [
     "CodecError",
     "Event",
+    "KeptTurn",
     "LeaseQuery",
     "RequestKey",
     "Role",
@@ -24,5 +25,4 @@ __all__ = [
     "TokenInfo",
     "TokenNameTaken",
     "TokenTable",
-    "Turn",
 ]

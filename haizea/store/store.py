@@ -23,7 +23,7 @@ from haizea.store.migrate import REVISION, migrate, revision
 from haizea.store.pruning import prune
 from haizea.store.schema import settings, starts, state
 from haizea.store.tokens import TokenTable
-from haizea.store.turns import Position, Turn, TurnRows, advance, rows_of, text, write_rows
+from haizea.store.turns import KeptTurn, Position, TurnRows, advance, rows_of, text, write_rows
 
 #: What can also say what happens to a row that is there already.
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -67,7 +67,7 @@ class Store:
         self._guard = Guard(database)
         self._position = Position(turn=0, last_event=0, next_lease=1)
         self._enacted = 0
-        self._uncertain: Turn | None = None
+        self._uncertain: KeptTurn | None = None
         #: What was done at opening that an administrator should know, in words.
         self.notes = tuple(notes)
         #: The tokens that are kept here.
@@ -154,7 +154,7 @@ class Store:
                 last_decisions=questions.decisions_after(connection, row.enacted),
             )
 
-    def save(self, turn: Turn) -> int:
+    def save(self, turn: KeptTurn) -> int:
         """Make ``turn`` durable as a whole; the id of the last event there is.
 
         After :class:`StoreUnavailable` the same turn is saved again until that works: it

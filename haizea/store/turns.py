@@ -57,7 +57,7 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class KeptTurn:
     """Changes that one :meth:`haizea.store.Store.save` makes durable.
 
     ``now`` is the turn's moment; ``records`` has every lease that was touched, those
@@ -139,7 +139,7 @@ def _upserts(insert: Any) -> tuple[Any, Any]:
 _UPSERTS = {"sqlite": _upserts(sqlite.insert), "postgresql": _upserts(postgresql.insert)}
 
 
-def rows_of(turn: Turn) -> TurnRows:
+def rows_of(turn: KeptTurn) -> TurnRows:
     """The rows that ``turn`` becomes. Raises :class:`haizea.store.errors.CodecError`."""
     owners = {record.id: text(record.request.owner) for record in turn.records}
     last = {d.lease_id: i for i, d in enumerate(turn.decisions) if isinstance(d, Expected)}

@@ -11,7 +11,7 @@ from real_service import real_service
 
 from haizea.core.model.events import RatesChanged
 from haizea.core.model.records import RatesRecord, SiteRecord
-from haizea.store import Store, Turn
+from haizea.store import KeptTurn, Store
 
 
 def learned(directory: Path) -> None:
@@ -20,7 +20,7 @@ def learned(directory: Path) -> None:
         assert store.lock(wait=False, stopped=lambda: False)
         rates = RatesRecord(host=1, suspend_mb_s=12.5, resume_mb_s=None)
         decisions = [RatesChanged(1000, 1, 12.5, None)]
-        store.save(Turn(now=1000, decisions=decisions, site=SiteRecord(rates=(rates,))))
+        store.save(KeptTurn(now=1000, decisions=decisions, site=SiteRecord(rates=(rates,))))
 
 
 def test_hosts_show_what_was_learned_of_them(tmp_path: Path) -> None:

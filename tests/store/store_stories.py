@@ -19,7 +19,7 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
-from haizea.store import RequestKey, Store, StoreUnavailable, Turn
+from haizea.store import KeptTurn, RequestKey, Store, StoreUnavailable
 
 
 def record(lease_id: int, state: State = State.SCHEDULED, **changes: Any) -> LeaseRecord:
@@ -53,7 +53,7 @@ def record(lease_id: int, state: State = State.SCHEDULED, **changes: Any) -> Lea
     return LeaseRecord(**(values | changes))
 
 
-def submission(*lease_ids: int, now: int = 1000, **changes: Any) -> Turn:
+def submission(*lease_ids: int, now: int = 1000, **changes: Any) -> KeptTurn:
     """A turn in which these leases were asked for and scheduled, each with a key of its own."""
     records = [record(lease_id, **changes) for lease_id in lease_ids]
     decisions: list[Decision] = []
@@ -66,19 +66,19 @@ def submission(*lease_ids: int, now: int = 1000, **changes: Any) -> Turn:
             OperationStarted(now, each.id, Purpose.RUN, 5600, (0, 1)),
         ]
     keys = [RequestKey(each.request.owner, f"key {each.id}", each.id) for each in records]
-    return Turn(now=now, decisions=decisions, records=records, keys=keys)
+    return KeptTurn(now=now, decisions=decisions, records=records, keys=keys)
 
 
-def ending(*lease_ids: int, now: int) -> Turn:
+def ending(*lease_ids: int, now: int) -> KeptTurn:
     """A turn in which these leases end."""
-    return Turn(
+    return KeptTurn(
         now=now,
         decisions=[StateChanged(now, i, State.ACTIVE, State.DONE) for i in lease_ids],
         records=[record(i, State.DONE, changed=now, plan=None) for i in lease_ids],
     )
 
 
-def save_in_the_end(store: Store, turn: Turn) -> int:
+def save_in_the_end(store: Store, turn: KeptTurn) -> int:
     """Save as a manager does: what is unavailable now is tried again."""
     for _ in range(600):
         try:

@@ -10,7 +10,7 @@ from store_places import PLACES, place
 from store_stories import opened, record
 
 from haizea.service_types import KeyReused
-from haizea.store import RequestKey, Turn
+from haizea.store import KeptTurn, RequestKey
 from haizea.store.address import parse_address
 from haizea.store.database import Database, prepare_file
 from haizea.store.migrate import migrate
@@ -21,7 +21,7 @@ def test_another_request_with_the_key_is_told(kind: str, tmp_path: Path) -> None
     url = place(kind, tmp_path)
     with closing(opened(url)) as store:
         keys = [RequestKey("ann", "a", 1, "one"), RequestKey("ann", "b", 2)]
-        store.save(Turn(now=1, records=[record(1), record(2)], keys=keys))
+        store.save(KeptTurn(now=1, records=[record(1), record(2)], keys=keys))
     with closing(opened(url)) as store:
         assert store.lease_for_key("ann", "a", "one") == 1
         with pytest.raises(KeyReused) as reused:
@@ -49,5 +49,5 @@ def test_keys_of_an_older_store_are_those_of_any_request(kind: str, tmp_path: Pa
         assert store.lease_for_key("ann", "a", "one") == 7
         assert store.lease_for_key("ann", "a", "another") == 7
         # The first request of a key stays.
-        store.save(Turn(now=1, keys=[RequestKey("ann", "a", 8, "one")]))
+        store.save(KeptTurn(now=1, keys=[RequestKey("ann", "a", 8, "one")]))
         assert store.lease_for_key("ann", "a", "another") == 7

@@ -16,14 +16,14 @@ from store_places import PLACES, place
 from store_stories import opened, record, save_in_the_end, submission
 
 from haizea.core.model.lifecycle import State
-from haizea.store import Store, StoreLost, StoreUnavailable, Turn
+from haizea.store import KeptTurn, Store, StoreLost, StoreUnavailable
 
 HOLDER = """
 import sys, time
-from haizea.store import Store, Turn
+from haizea.store import Store, KeptTurn
 store = Store.open(sys.argv[1])
 assert store.lock(wait=True)
-store.save(Turn(now=1))
+store.save(KeptTurn(now=1))
 print("locked", flush=True)
 time.sleep(600)
 """
@@ -69,7 +69,7 @@ def test_locking_twice_is_locking_once(url: str) -> None:
 def test_nobody_saves_without_the_lock(url: str) -> None:
     store = Store.open(url)
     with pytest.raises(AssertionError, match="lock"):
-        store.save(Turn(now=1))
+        store.save(KeptTurn(now=1))
     store.close()
 
 
@@ -110,7 +110,7 @@ def test_a_standby_takes_over_from_one_that_was_killed(
     other.send_signal(signal.SIGKILL)
     assert standby.lock(wait=True)
     assert standby.load().now == 1
-    standby.save(Turn(now=2))
+    standby.save(KeptTurn(now=2))
     standby.close()
 
 
@@ -131,12 +131,12 @@ def test_who_lost_the_store_unnoticed_cannot_write(url: str, went_on: bool) -> N
     second = Store.open(url)
     assert second.lock(wait=True)
     if went_on:
-        second.save(Turn(now=2, records=[record(1, State.ACTIVE)]))
+        second.save(KeptTurn(now=2, records=[record(1, State.ACTIVE)]))
     for _ in range(2):
         with pytest.raises(StoreLost, match="another manager"):
-            save_in_the_end(first, Turn(now=3, records=[record(1, State.DONE)]))
+            save_in_the_end(first, KeptTurn(now=3, records=[record(1, State.DONE)]))
     assert second.lease(1) == record(1, State.ACTIVE if went_on else State.SCHEDULED)
-    second.save(Turn(now=4))
+    second.save(KeptTurn(now=4))
     assert second.load().now == 4
     # Closing must not touch what is the other's now either.
     first.enacted()

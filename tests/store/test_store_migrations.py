@@ -18,7 +18,7 @@ from store_stories import opened, record, submission
 
 import haizea.store.migrations
 from haizea.core.model.records import HostRecord, SiteRecord
-from haizea.store import Role, Store, StoreError, Turn
+from haizea.store import KeptTurn, Role, Store, StoreError
 from haizea.store.address import parse_address
 from haizea.store.codec import write_decision, write_lease, write_site
 from haizea.store.database import Database, prepare_file
@@ -104,7 +104,7 @@ def test_a_filled_store_of_the_first_version_keeps_all_it_has(url: str) -> None:
     assert saved.last_decisions == decisions[4:]
     assert [event.decision for event in store.events(0, 100)] == decisions
     assert store.tokens.list() == []
-    store.save(Turn(now=1001, records=[record(8)]))
+    store.save(KeptTurn(now=1001, records=[record(8)]))
     store.close()
 
 

@@ -23,7 +23,7 @@ from store_places import PLACES, place
 from store_stories import ending, opened, pages, record, save_in_the_end, submission
 
 from haizea.core.model.lifecycle import State
-from haizea.store import LeaseQuery, Store, StoreError, StoreUnavailable, Turn
+from haizea.store import KeptTurn, LeaseQuery, Store, StoreError, StoreUnavailable
 
 PATH = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
@@ -36,7 +36,7 @@ def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def check_whole(store: Store) -> int:
-    """Turn *n* was the submission of leases 3 n - 2 to 3 n; the last turn there is."""
+    """KeptTurn *n* was the submission of leases 3 n - 2 to 3 n; the last turn there is."""
     saved = store.load()
     turns = 0 if saved.now is None else saved.now
     assert [lease.id for lease in saved.records] == list(range(1, 3 * turns + 1))
@@ -50,7 +50,7 @@ def check_whole(store: Store) -> int:
     return turns
 
 
-def numbered(turn: int) -> Turn:
+def numbered(turn: int) -> KeptTurn:
     return submission(3 * turn - 2, 3 * turn - 1, 3 * turn, now=turn)
 
 

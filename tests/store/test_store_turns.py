@@ -34,7 +34,7 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
-from haizea.store import CodecError, Event, LeaseQuery, RequestKey, Store, StoreError, Turn
+from haizea.store import CodecError, Event, KeptTurn, LeaseQuery, RequestKey, Store, StoreError
 
 FIRST = because(Code.PLANNED_ANEW)
 SECOND = because(Code.ANOTHER_COMES_FIRST)
@@ -71,7 +71,7 @@ def test_what_was_saved_is_there_after_a_restart(store: Store, url: str) -> None
     site = SiteRecord(hosts=(HostRecord(host=3, status="down", reason="smoke"),))
     turn = submission(1, 2, now=1500)
     assert store.save(turn) == 10
-    store.save(Turn(now=1600, site=site))
+    store.save(KeptTurn(now=1600, site=site))
     store.close()
     with_it = opened(url)
     saved = with_it.load()
@@ -117,7 +117,7 @@ def test_of_what_a_lease_is_expected_to_do_the_latest_is_kept(store: Store) -> N
     store.save(submission(1, 2))
     for now in range(1001, 1020):
         repeated = [Expected(now, 1, now + 50, FIRST), Expected(now, 1, now + 60, SECOND)]
-        last = store.save(Turn(now=now, decisions=repeated))
+        last = store.save(KeptTurn(now=now, decisions=repeated))
     expected = [e for e in store.events(0, 1000) if isinstance(e.decision, Expected)]
     assert [(e.lease_id, e.owner) for e in expected] == [(2, "ann"), (1, "ann")]
     assert expected[1].decision == Expected(1019, 1, 1079, SECOND)
@@ -133,7 +133,7 @@ def test_events_about_hosts_are_nobodys(store: Store) -> None:
         OperationEnded(0, Purpose.OUTAGE, 5, 7, ((0, (100,)),)),
         RatesChanged(8, 0, 12.5, None),
     ]
-    store.save(Turn(now=8, decisions=decisions))
+    store.save(KeptTurn(now=8, decisions=decisions))
     assert store.events(0, 10) == [
         Event(id=i, time=4 + i, lease_id=None, owner=None, decision=decision)
         for i, decision in enumerate(decisions, 1)
@@ -157,25 +157,27 @@ def test_events_come_page_by_page_of_one_lease_or_owner(store: Store) -> None:
 
 def test_the_first_lease_of_a_key_stays(store: Store) -> None:
     store.save(submission(1))
-    store.save(Turn(now=1001, keys=[RequestKey("ann", "key 1", 9), RequestKey("bob", "key 1", 5)]))
+    store.save(
+        KeptTurn(now=1001, keys=[RequestKey("ann", "key 1", 9), RequestKey("bob", "key 1", 5)])
+    )
     assert store.lease_for_key("ann", "key 1") == 1
     assert store.lease_for_key("bob", "key 1") == 5
 
 
 def test_what_was_learned_of_hosts_is_not_forgotten(store: Store) -> None:
     learned = RatesChanged(5, 0, 12.5, None)
-    store.save(Turn(now=5, decisions=[learned, ImageStored(5, 0, 1)]))
+    store.save(KeptTurn(now=5, decisions=[learned, ImageStored(5, 0, 1)]))
     store.prune(10)
     assert [event.decision for event in store.events(0, 10)] == [learned]
 
 
 def test_what_is_forgotten_leaves_nothing_and_ids_go_on(store: Store, url: str) -> None:
     store.save(submission(1, 2, 3))
-    store.save(Turn(now=5000, decisions=[ImageStored(5000, 0, 1)]))
+    store.save(KeptTurn(now=5000, decisions=[ImageStored(5000, 0, 1)]))
     store.save(ending(1, 3, now=6000))
     last = store.save(ending(2, now=7000))
     store.enacted()
-    store.save(Turn(now=7001))
+    store.save(KeptTurn(now=7001))
     assert store.prune(6000) == 0
     assert store.prune(6001) == 2
     assert store.prune(6001) == 0
@@ -209,7 +211,9 @@ def test_a_store_whose_old_leases_are_forgotten_stops_growing(tmp_path: Path) ->
         leases = range(beginning, beginning + 40)
         store.save(submission(*leases, now=now))
         for moment in range(5):
-            store.save(Turn(now=now, decisions=[Expected(now, i, moment, FIRST) for i in leases]))
+            store.save(
+                KeptTurn(now=now, decisions=[Expected(now, i, moment, FIRST) for i in leases])
+            )
         store.save(ending(*leases, now=now))
         store.enacted()
         store.prune(now - 40)
@@ -239,12 +243,12 @@ def test_settings_are_kept(store: Store, url: str) -> None:
 def test_when_somebody_was_there_is_kept(store: Store) -> None:
     store.note_start(None, 1000)
     assert store.service_periods() == [(1000, 1000)]
-    store.save(Turn(now=1500))
+    store.save(KeptTurn(now=1500))
     assert store.service_periods() == [(1000, 1500)]
     store.note_start(1500, 2000)
     store.note_start(1500, 2000)
     assert store.service_periods() == [(1000, 1500), (2000, 2000)]
-    store.save(Turn(now=2100))
+    store.save(KeptTurn(now=2100))
     assert store.service_periods() == [(1000, 1500), (2000, 2100)]
     store.prune(2050)
     assert store.service_periods() == [(2000, 2100)]
@@ -256,7 +260,7 @@ STRANGE = ["", "\0", "a\0b", "\ud800", "'; DROP TABLE leases; --", "%", "ü" * 5
 @pytest.mark.parametrize("text", STRANGE)
 def test_strange_texts_are_texts(store: Store, text: str) -> None:
     store.save(submission(1, owner=text, label=text))
-    store.save(Turn(now=1001, keys=[RequestKey(text, text, 1)]))
+    store.save(KeptTurn(now=1001, keys=[RequestKey(text, text, 1)]))
     store.set_setting(text, text)
     assert store.lease(1) == record(1, owner=text, label=text)
     assert store.count(LeaseQuery(owner=text, label=text)) == 1
@@ -266,7 +270,7 @@ def test_strange_texts_are_texts(store: Store, text: str) -> None:
 
 def test_a_turn_that_cannot_be_kept_is_refused_whole(store: Store) -> None:
     with pytest.raises(CodecError, match="64 bits"):
-        store.save(Turn(now=1, records=[record(1), record(2, remaining=1 << 64)]))
+        store.save(KeptTurn(now=1, records=[record(1), record(2, remaining=1 << 64)]))
     assert store.count(LeaseQuery(finished=True)) == 0
     store.save(submission(1))
     assert store.count(LeaseQuery()) == 1
@@ -295,7 +299,7 @@ def test_any_turns_come_back(
         url = place(kind, Path(folder))
         for now, (decisions, records, new_site) in enumerate(turns):
             with closing(opened(url)) as store:
-                store.save(Turn(now=now, decisions=decisions, records=records, site=new_site))
+                store.save(KeptTurn(now=now, decisions=decisions, records=records, site=new_site))
             latest |= {each.id: each for each in records}
             site = new_site or site
         with closing(opened(url)) as store:
@@ -362,7 +366,7 @@ def populated(
 ) -> Iterator[Store]:
     """A store with leases of every sort."""
     store = opened(place(request.param, tmp_path_factory.mktemp("populated")))
-    store.save(Turn(now=2000, records=POPULATION))
+    store.save(KeptTurn(now=2000, records=POPULATION))
     yield store
     store.close()
 
@@ -403,7 +407,7 @@ def test_readers_see_whole_turns_while_others_are_saved(store: Store) -> None:
     for reader in readers:
         reader.start()
     for i in range(150):
-        store.save(Turn(now=2000 + i, records=[record(1, remaining=i), record(2, remaining=i)]))
+        store.save(KeptTurn(now=2000 + i, records=[record(1, remaining=i), record(2, remaining=i)]))
         if i % 50 == 0:
             store.prune(1)
     done.set()
@@ -489,7 +493,7 @@ def test_a_store_that_must_be_there_already(tmp_path: Path) -> None:
 
 def test_when_leases_first_ran(store: Store) -> None:
     """A transfer is no run, and of several runs the first one counts."""
-    store.save(Turn(now=1000, decisions=[], records=[record(i) for i in (1, 2, 3)]))
+    store.save(KeptTurn(now=1000, decisions=[], records=[record(i) for i in (1, 2, 3)]))
 
     def began(time: int, lease_id: int, purpose: Purpose) -> OperationStarted:
         return OperationStarted(time, lease_id, purpose, time + 50, (0,))
@@ -501,7 +505,9 @@ def test_when_leases_first_ran(store: Store) -> None:
         1400: {2: Purpose.RUN},
     }.items():
         store.save(
-            Turn(now=time, decisions=[began(time, lease, what) for lease, what in purposes.items()])
+            KeptTurn(
+                now=time, decisions=[began(time, lease, what) for lease, what in purposes.items()]
+            )
         )
     assert store.first_runs([1, 2, 3, 4]) == {1: 1200, 2: 1100}
     assert store.first_runs([3]) == store.first_runs([]) == {}
