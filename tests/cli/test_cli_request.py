@@ -205,7 +205,10 @@ def test_waiting_until_it_runs(service: RealService) -> None:
     assert result.exit_code == 0
     [lease] = service.json("list")["leases"]
     assert lease["state"] == "Active"
-    assert result.stdout.splitlines()[-1].endswith(f"lease {lease['id']} is Active")
+    # On a slow machine it is late, and says so.
+    told, _, late = result.stdout.splitlines()[-1].partition(": it could not begin at ")
+    assert told.endswith(f"lease {lease['id']} is Active")
+    assert not late or late.endswith("Haizea was not at work then")
 
 
 def test_waiting_until_it_is_over(service: RealService) -> None:
