@@ -54,7 +54,8 @@ class LeaseRows:
             self._node_sets.values += (lease_id, position, nodes.count, *nodes.capacity)
             count += nodes.count
         start, image = request.start, request.image
-        plain = start is None and image is None and request.deadline is None
+        timeless = start is None and request.deadline is None
+        plain = timeless and image is None and not request.fixed_hosts
         values = self._plain.values if plain else self._leases.values
         values += (
             lease_id,
@@ -79,4 +80,4 @@ class LeaseRows:
         if not plain:
             image_mb = None if image is None else image.size_mb
             values += (start, None if image is None else image.name, image_mb)
-            values += (request.after, request.deadline)
+            values += (request.after, request.deadline, 1 if request.fixed_hosts else 0)

@@ -73,7 +73,7 @@ LEASES = (
     " started INTEGER, ended INTEGER, waiting_time INTEGER, slowdown REAL,"
     " suspensions INTEGER, migrations INTEGER, restarts INTEGER, reason TEXT,"
     " preemptible INTEGER, owner TEXT, image TEXT, image_mb INTEGER, code TEXT,"
-    " after INTEGER, deadline INTEGER)"
+    " after INTEGER, deadline INTEGER, fixed_hosts INTEGER)"
 )
 
 NODE_SETS = "CREATE TABLE node_sets (lease INTEGER, position INTEGER, count INTEGER{types})"
@@ -152,19 +152,21 @@ PER_LEASE_COLUMNS = [
 ]
 
 #: Of ``leases``, after :data:`PER_LEASE_COLUMNS`.
-MORE_LEASE_COLUMNS = ["preemptible", "owner", "image", "image_mb", "code", "after", "deadline"]
+MORE_LEASE_COLUMNS = [
+    *("preemptible", "owner", "image", "image_mb", "code", "after", "deadline", "fixed_hosts"),
+]
 
 #: Before one column per resource type.
 RESERVATION_COLUMNS = ["lease", "purpose", "host", "start", "end"]
 
-#: Columns that a lease fills that has no time of its own and no image, and all columns.
+#: Columns that a lease fills that has no time of its own, no image and any hosts, and all columns.
 PLAIN_LEASE_COLUMNS = [
     *(name for name in PER_LEASE_COLUMNS if name != "requested_start"),
     *("preemptible", "owner", "code"),
 ]
 LEASE_COLUMNS = [
     *PLAIN_LEASE_COLUMNS,
-    *("requested_start", "image", "image_mb", "after", "deadline"),
+    *("requested_start", "image", "image_mb", "after", "deadline", "fixed_hosts"),
 ]
 
 #: Columns of a counter whose values are of no lease in particular, and all columns.

@@ -91,6 +91,9 @@ class LeaseOut(Answer):
         " OpenNebula. Empty where they are nothing elsewhere."
     )
     preemptible: bool
+    fixed_hosts: bool = Field(
+        description="Tells whether it keeps the hosts that it was given first."
+    )
     image: ImageOut | None
     planned_start: When | None = Field(
         description="The moment from which its nodes run, or run on, by the reservation it has now."

@@ -103,6 +103,7 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         ],
         "names": list(request.names),
         "preemptible": request.preemptible,
+        "fixed_hosts": request.fixed_hosts,
         "image": None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
         "planned_start": None if run is None else written_or_none(run.start),
         "planned_end": None if run is None else written_or_none(run.end),

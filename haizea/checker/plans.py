@@ -15,6 +15,9 @@ def planned(records: Records, history: History) -> Iterator[Violation]:
     changes = history.planned_hosts
     starts = [stretch for stretch in history.stretches if stretch.active is not None]
     for time, hosts in changes:
+        if lease.fixed_hosts and not records.disturbed:
+            message = "its hosts are planned anew, yet it asked for fixed ones"
+            yield Violation(Rule.HOSTS, lease.id, None, time, message)
         if len(hosts) != lease.nodes:
             message = f"it has {lease.nodes} nodes, and hosts are planned for {len(hosts)}"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)

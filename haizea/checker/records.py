@@ -135,6 +135,7 @@ class Lease(NamedTuple):
     node_sets: tuple[NodeSet, ...]
     after: int | None = None
     deadline: int | None = None
+    fixed_hosts: bool = False
 
     @property
     def total(self) -> Capacity:

@@ -111,9 +111,10 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
 
 
 def _leases(file: ResultsFile) -> Iterator[tuple[int, Sequence[Any]]]:
-    # Results of earlier versions have no windows.
-    windows = "after, deadline" if "deadline" in _columns_of(file, "leases") else "NULL, NULL"
-    columns = f"{_LEASE_COLUMNS}, {windows}"
+    # Results of earlier versions have no windows, and do not say whose hosts were fixed.
+    known = _columns_of(file, "leases")
+    newer = [n if n in known else "NULL" for n in ("after", "deadline", "fixed_hosts")]
+    columns = ", ".join([_LEASE_COLUMNS, *newer])
     for row in file.db.execute(f"SELECT {columns} FROM leases ORDER BY lease"):
         yield number(row[0], "leases"), row
 
@@ -199,6 +200,7 @@ def _lease(row: Sequence[Any], node_sets: Iterable[NodeSet]) -> Lease:
         node_sets=tuple([NodeSet(count, amounts) for amounts, count in sets.items()]),
         after=optional(row[12], table),
         deadline=optional(row[13], table),
+        fixed_hosts=bool(optional(row[14], table)),
     )
     if lease.kind not in ("ar", "best-effort", "immediate", "deadline"):
         raise UnreadableResults(f"{where}: there is no kind {lease.kind!r}")

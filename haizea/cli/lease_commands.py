@@ -175,6 +175,12 @@ def show_lease(session: Session, lease_id: int) -> None:
             click.echo(f"\n{title}\n{shown}")
 
 
+def _kind_in_words(lease: Any) -> str:
+    preemptible = ", preemptible" if lease["preemptible"] else ""
+    fixed = ", fixed hosts" if lease["fixed_hosts"] else ""
+    return f"{lease['kind']}{preemptible}{fixed}"
+
+
 def _description(session: Session, lease: Any) -> str:
     now, zone = session.now, session.zone
     reason = reason_in_words(lease, zone)
@@ -184,7 +190,7 @@ def _description(session: Session, lease: Any) -> str:
         ("Owner", lease["owner"]),
         ("State", coloured(lease["state"]) + (f": {reason}" if reason else "")),
         ("Since", when(lease["changed"], now, zone)),
-        ("Kind", lease["kind"] + (", preemptible" if lease["preemptible"] else "")),
+        ("Kind", _kind_in_words(lease)),
         ("Nodes", nodes_in_words(lease)),
         ("VMs", _names(lease) or None),
         ("Image", None if image is None else f"{image['name']} ({image['size_mb']} MB)"),

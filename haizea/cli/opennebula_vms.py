@@ -41,6 +41,11 @@ _MOST_VMS = 1000
     default=None,
     help="Permit suspending it for a reservation.",
 )
+@click.option(
+    "--hosts",
+    type=click.Choice(["any", "fixed"]),
+    help="Keep the hosts that it is given first (fixed), or permit others until it begins.",
+)
 @click.option("--group", metavar="NAME", help="VMs with the same group are one lease.")
 @click.option(
     "-n",
@@ -60,6 +65,7 @@ def submit(
     start: str | None,
     duration: str | None,
     preemptible: bool | None,
+    hosts: str | None,
     group: str | None,
     count: int,
     hold: bool,
@@ -77,7 +83,7 @@ def submit(
       haizea opennebula submit --duration 08:00:00 --preemptible --start best_effort
       haizea opennebula submit web.template --group shop -n 3 --start '2027-01-04 08:00:00'
     """
-    words = _words(start, duration, preemptible, group, count)
+    words = _words(start, duration, preemptible, hosts, group, count)
     text = _read(template)
     if template is None or cpu is not None:
         text += _line("CPU", f"{1.0 if cpu is None else cpu:g}")
@@ -117,6 +123,7 @@ def _words(
     start: str | None,
     duration: str | None,
     preemptible: bool | None,
+    hosts: str | None,
     group: str | None,
     count: int,
 ) -> str:
@@ -125,7 +132,7 @@ def _words(
     from haizea.backends.opennebula.requests.haizea_attribute import Start, parse_words
     from haizea.core.model.lease import Kind
 
-    given = {"START": start, "DURATION": duration, "GROUP": group}
+    given = {"START": start, "DURATION": duration, "HOSTS": hosts, "GROUP": group}
     words = {name: text for name, text in given.items() if text is not None}
     if preemptible is not None:
         words["PREEMPTIBLE"] = "yes" if preemptible else "no"

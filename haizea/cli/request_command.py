@@ -181,6 +181,12 @@ _REQUEST_OPTIONS = (
         help="Permit suspending it for another lease.  [default: if it is best-effort]",
     ),
     click.option(
+        "--hosts",
+        type=click.Choice(["any", "fixed"]),
+        help="Keep the hosts that it is given first (fixed), or permit giving it others until"
+        " it begins, so that there is room for more (any).  [default: any]",
+    ),
+    click.option(
         "-i", "--image", "--vmimage", metavar="IMAGE", help="The disk image of each node."
     ),
     click.option(
@@ -324,6 +330,8 @@ def _form(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
         form["start"] = in_utc(start.moment)
     if asked["preemptible"] is not None:
         form["preemptible"] = asked["preemptible"]
+    if asked["hosts"] is not None:
+        form["hosts"] = asked["hosts"]
     if asked["image"] is not None:
         form["image"] = {"name": asked["image"], "size_mb": asked["image_mb"]}
     if asked["label"] is not None:

@@ -119,6 +119,7 @@ class OpenNebulaSide:
                     after=asking.draft.after,
                     deadline=asking.draft.deadline,
                     preemptible=asking.draft.preemptible,
+                    fixed_hosts=asking.draft.fixed_hosts,
                     label=asking.label,
                 ),
                 owner=asking.draft.owner,

@@ -6,8 +6,8 @@ The first line names the columns, in any order:
 node (1024), ``arrival`` (0), ``start`` (empty or ``best-effort``, ``now``, or a time),
 ``after`` and ``deadline`` (of a lease that has these instead of a start), ``realduration``,
 ``image`` and ``image_size`` MB, ``preemptible`` (yes for best-effort,
-no otherwise), ``id``. Times are seconds, ``HH:MM:SS`` or ``1h30m`` after the workload's start. An
-empty cell is a missing value.
+no otherwise), ``hosts`` (``any`` or ``fixed``), ``id``. Times are seconds, ``HH:MM:SS`` or
+``1h30m`` after the workload's start. An empty cell is a missing value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
-from haizea.workloads.terms import windowed
+from haizea.workloads.terms import parse_fixed, windowed
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ COLUMNS = (
     "image",
     "image_size",
     "preemptible",
+    "hosts",
     "id",
 )
 
@@ -137,6 +138,7 @@ class _Row:
             duration_seconds=duration,
             real_duration_seconds=None if real is None else values.capped(real, duration),
             preemptible=self._parse("preemptible", values.boolean, kind is Kind.BEST_EFFORT),
+            fixed_hosts=self._parse("hosts", parse_fixed, False),
             image=self._image(),
             label="" if number is None else str(number),
             id=number,

@@ -32,7 +32,7 @@ from haizea.workloads.model import (
     by_arrival,
 )
 from haizea.workloads.source import Source
-from haizea.workloads.terms import windowed
+from haizea.workloads.terms import parse_fixed, windowed
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ ELEMENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         ("lease-requests", "", "lease-request"),
         ("lease-request", "arrival", "realduration lease"),
         ("realduration", "time", ""),
-        ("lease", "id preemptible", "nodes start duration deadline software extra"),
+        ("lease", "id preemptible hosts", "nodes start duration deadline software extra"),
         ("start", "", "now exact"),
         ("now", "", ""),
         ("exact", "time", ""),
@@ -340,6 +340,7 @@ class _Leases:
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in lease.attributes:
             preemptible = self._value(lease, "preemptible", values.boolean)
+        fixed = "hosts" in lease.attributes and self._value(lease, "hosts", parse_fixed)
         extras = self._extras(lease)
         made = WorkloadLease(
             arrival_seconds=arrival,
@@ -349,6 +350,7 @@ class _Leases:
             duration_seconds=duration,
             real_duration_seconds=None if real is None else values.capped(real, duration),
             preemptible=preemptible,
+            fixed_hosts=fixed,
             image=self._image(lease),
             label=_label(number, extras),
             id=number,

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from haizea.core.model.lease import Kind
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease
+from haizea.workloads.terms import FIXED
 from haizea.workloads.values import clock
 
 #: Characters that XML 1.0 cannot hold.
@@ -41,7 +42,9 @@ def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
     if lease.real_duration_seconds is not None:
         yield f'      <realduration time="{clock(lease.real_duration_seconds)}"/>\n'
     number = "" if lease.id is None else f' id="{lease.id}"'
-    yield f'      <lease{number} preemptible="{"true" if lease.preemptible else "false"}">\n'
+    preemptible = "true" if lease.preemptible else "false"
+    hosts = f' hosts="{FIXED}"' if lease.fixed_hosts else ""
+    yield f'      <lease{number} preemptible="{preemptible}"{hosts}>\n'
     yield from _nodes(lease.nodes, "        ", workload)
     yield f"        {_start(lease)}\n"
     duration = lease.duration_seconds

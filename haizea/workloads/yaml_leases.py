@@ -20,7 +20,7 @@ from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
-from haizea.workloads.terms import windowed
+from haizea.workloads.terms import parse_fixed, windowed
 from haizea.workloads.windows import WorkloadWindow
 from haizea.workloads.yaml_nodes import compose
 
@@ -220,7 +220,7 @@ class _Reader:
         preemptible = kind is Kind.BEST_EFFORT
         if "preemptible" in fields:
             preemptible = self._parse(fields["preemptible"], "preemptible", values.boolean)
-        fixed_hosts = "hosts" in fields and self._parse(fields["hosts"], "hosts", _fixed)
+        fixed_hosts = "hosts" in fields and self._parse(fields["hosts"], "hosts", parse_fixed)
         number = self._id(fields["id"]) if "id" in fields else None
         arrival = fields.get("arrival")
         return WorkloadLease(
@@ -278,9 +278,3 @@ def _leaving(text: str) -> Leaving:
         return Leaving(text.strip().lower())
     except ValueError:
         raise ValueError(f"{shown(text)} is neither refuse nor stay nor end") from None
-
-
-def _fixed(text: str) -> bool:
-    if text.strip().lower() not in {"fixed", "any"}:
-        raise ValueError(f"{text!r} is neither fixed nor any")
-    return text.strip().lower() == "fixed"

@@ -63,11 +63,11 @@ def refused(*arguments: str) -> str:
 def test_the_header_of_one_file_without_labels_is_as_documented(plain: str) -> None:
     lines = convert("-t", "per-lease", plain).stdout.splitlines()
     assert lines[0] == ",".join(PER_LEASE_COLUMNS) + (
-        ",preemptible,owner,image,image_mb,code,after,deadline"
+        ",preemptible,owner,image,image_mb,code,after,deadline,fixed_hosts"
     )
     assert lines[1] == (
         "1,job 1,best-effort,Done,2,1000000,,100,1000020,1000190,20,1.9,1,0,0,"
-        ",1,ada,,,duration-over,,"
+        ",1,ada,,,duration-over,,,"
     )
     header = convert("-t", "reservations", plain).stdout.splitlines()[0]
     assert header == "lease,purpose,host,start,end,CPU,Memory"

@@ -76,6 +76,14 @@ def test_what_is_asked_for_without_options(service: RealService) -> None:
     assert lease["nodes"] == [{"count": 1, "resources": {"CPU": 100, "Memory": 1024}}]
 
 
+def test_fixed_hosts(service: RealService) -> None:
+    lease = asked(service, "-t", "+3d", "-d", "1h", "--hosts", "fixed")
+    assert lease["fixed_hosts"]
+    assert "ar, fixed hosts" in service.run("show", str(lease["id"])).stdout
+    lease = asked(service, "-t", "+3d", "-d", "1h", "--hosts", "any")
+    assert not lease["fixed_hosts"]
+
+
 def test_other_resources(service: RealService) -> None:
     lease = asked(service, "-d", "1h", "-c", "50%", "-m", "0", "-r", "Memory:7")
     assert lease["nodes"][0]["resources"] == {"CPU": 50, "Memory": 7}
@@ -99,6 +107,7 @@ def test_other_resources(service: RealService) -> None:
         (["-d", "1h", "-r", "GPU"], "is not TYPE:AMOUNT, as in GPU:1"),
         (["-d", "1h", "-i", "debian"], "-i IMAGE and -z SIZE go together"),
         (["-d", "1h", "-w", "soon"], "'soon' is not one of"),
+        (["-d", "1h", "--hosts", "host-1"], "'host-1' is not one of 'any', 'fixed'"),
         (["-d", "9999999999d"], "write unlimited"),
         (["-d", "1h", "-L", "two\nlines"], "label"),
         (["-f", "no-such-file"], "no-such-file: no such file or directory"),

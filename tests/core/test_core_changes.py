@@ -63,6 +63,12 @@ def change(made: Scheduler, now: int, old: LeaseRequest, **terms: object) -> lis
     return found
 
 
+def planned(made: Scheduler, lease_id: int) -> tuple[int, ...]:
+    plan = next(record.plan for record in made.leases() if record.request.id == lease_id)
+    assert plan is not None
+    return plan.hosts
+
+
 def test_what_runs_is_extended_and_shortened() -> None:
     made = scheduler(1)
     first = lease(1, Kind.IMMEDIATE)
@@ -110,6 +116,25 @@ def test_a_reservation_gets_another_start_and_size_or_the_nearest_is_told() -> N
     (said,) = told(change(made, 0, moved, start=250))
     assert said.endswith("(200)")
     assert ran(played(made, 500), 1) == [(150, 250)]
+
+
+@pytest.mark.parametrize("kind", [Kind.AR, Kind.DEADLINE])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_fixed_hosts_stay_when_a_promise_is_changed(kind: Kind, fixed: bool) -> None:
+    made, window = scheduler(2), kind is Kind.DEADLINE
+    start, after, deadline = (None, 100, 200) if window else (100, None, None)
+    asked = lease(1, kind, start, after=after, deadline=deadline)
+    asked = replace(asked, fixed_hosts=fixed)
+    made.handle(0, [LeaseSubmitted(asked)])
+    (host,) = planned(made, 1)
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 200), allowed=1 << host)])
+    longer = replace(asked, duration=150, deadline=250 if window else None)
+    granted = told(change(made, 0, asked, duration=150, deadline=longer.deadline)) == ["granted"]
+    assert granted is not fixed
+    assert (planned(made, 1) == (host,)) is fixed
+    if fixed:
+        assert told(change(made, 0, asked, duration=90)) == ["granted"]
+        assert planned(made, 1) == (host,), "though the other host has fewer leases"
 
 
 def test_what_waits_is_planned_anew_at_its_place() -> None:

@@ -324,9 +324,10 @@ def test_durations_that_are_none(text: str) -> None:
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_reservation(legacy: bool) -> None:
     words: dict[str, Any] = {"start": "+00:05:00", "duration": "02:00:00", "preemptible": "Yes"}
+    words["hosts"] = "Fixed"
     lease = one_lease(make_vm(1, legacy=legacy, **words))
     assert (lease.kind, lease.start, lease.duration) == (Kind.AR, NOW + 240, 7200)
-    assert lease.preemptible
+    assert (lease.preemptible, lease.fixed_hosts) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +339,7 @@ def test_a_reservation(legacy: bool) -> None:
         ({"duration": "0"}, "is too short"),
         ({"duration": "ages"}, "'ages'"),
         ({"preemptible": "maybe"}, "neither yes nor no"),
+        ({"hosts": "node-1"}, "'node-1' is neither fixed nor any"),
         ({"duraton": "60"}, "'duraton': is duration meant"),
         ({"colour": "red"}, "'colour': write start"),
         ({"group_size": "2"}, "without a group"),
@@ -420,6 +422,7 @@ def test_a_relative_start_of_a_group_counts_from_its_last_vm() -> None:
         ("duration", "60", "61"),
         ("duration", "unlimited", "60"),
         ("preemptible", "yes", "no"),
+        ("hosts", "fixed", "any"),
         ("group_size", "2", "3"),
     ],
 )

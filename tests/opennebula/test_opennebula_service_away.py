@@ -53,9 +53,10 @@ def test_a_request_that_was_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
         cloud.running()
         vm = waiting(cloud)
-        text = 'HAIZEA=[START="best_effort",DURATION="00:05:00"]'
+        text = 'HAIZEA=[START="best_effort",DURATION="00:05:00",HOSTS="fixed"]'
         while_away(cloud, lambda: cloud.call("one.vm.update", vm, text, 1))
         cloud.until(lambda: cloud.lease(vm).request.duration == 300)
+        assert cloud.lease(vm).request.fixed_hosts
         first = next(r for r in cloud.leases() if str(vm) in r.request.names)
         assert first.state is State.CANCELLED
         # Once, and not at every start.

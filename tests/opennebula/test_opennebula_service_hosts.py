@@ -79,6 +79,28 @@ def test_a_planned_host_that_changes_is_told_and_is_where_the_vm_starts(
         cloud.assert_no_overload()
 
 
+def test_fixed_hosts_stay_and_who_would_need_them_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2) as cloud:
+        words: dict[str, Any] = {"start": "+00:20:00", "duration": "00:10:00", "hosts": "fixed"}
+        halves = [cloud.submit(cpu=4, **words) for _ in range(2)]
+        for vm in halves:
+            cloud.until(partial(cloud.has_lease, vm, State.SCHEDULED))
+        before = [cloud.planned(vm) for vm in halves]
+        assert before[0] != before[1]
+        whole = cloud.submit(cpu=8, start="+00:20:00", duration="00:05:00")
+        cloud.until(partial(cloud.has_lease, whole, State.REJECTED))
+        assert [cloud.planned(vm) for vm in halves] == before
+        # Where it cannot be had, another one will do.
+        switch(cloud, before[0][0], DISABLED)
+        cloud.until(lambda: cloud.planned(halves[0]) == before[1], seconds=200)
+        for vm in halves:
+            cloud.assert_starts_in_time(vm)
+        assert cloud.host(halves[0]) == cloud.host(halves[1]) == before[1][0]
+        cloud.assert_no_overload()
+
+
 @pytest.mark.parametrize("status", [DISABLED, OFFLINE])
 def test_one_that_finds_no_other_host_keeps_its_own_in_case_it_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int

@@ -10,8 +10,12 @@ import pytest
 from played import play
 
 from haizea.checker import check_file
+from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.errors import WorkloadError
+from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.reader import read
+from haizea.workloads.source import Source
+from haizea.workloads.yaml_leases import read_yaml
 
 LEASE = (
     "  - {{id: {}, arrival: {}, start: 3600, duration: 3600,"
@@ -37,13 +41,40 @@ def run(folder: Path) -> Path:
     return folder / "results"
 
 
-def test_a_workload_may_ask_for_fixed_hosts(tmp_path: Path) -> None:
-    fixed = TRACE.replace("duration: 3600,", "duration: 3600, hosts: fixed,")
-    trace = tmp_path / "repack.yaml"
-    trace.write_text(fixed, encoding="utf-8")
+FIXED = TRACE.replace("duration: 3600,", "duration: 3600, hosts: fixed,")
+TABLE = """id,arrival,start,duration,cpu,memory,hosts
+1,0,3600,3600,100,512,fixed
+2,60,3600,3600,100,512,Fixed
+3,120,3600,3600,200,512,
+"""
+
+
+@pytest.mark.parametrize("form", ["yaml", "csv", "lwf"])
+def test_a_workload_may_ask_for_fixed_hosts(tmp_path: Path, form: str) -> None:
+    text = tmp_path / f"repack.{form}"
+    text.write_text(TABLE if form == "csv" else FIXED, encoding="utf-8")
+    trace = text
+    if form != "yaml":
+        workload = read_csv(Source(text)) if form == "csv" else read_yaml(Source(text))
+        trace = tmp_path / "converted.lwf"
+        trace.write_text("".join(lwf_text(workload)), encoding="utf-8")
     site = {"resources": "2 CPU:200 Memory:2048"}
     played = play(tmp_path, {"simulation": site, "tracefile": {"tracefile": str(trace)}})
     assert played.states() == {"Done": 2, "Rejected": 1}
+    with closing(sqlite3.connect(tmp_path / "results")) as db:
+        rows = db.execute("SELECT fixed_hosts FROM leases ORDER BY lease").fetchall()
+    assert rows[:2] == [(1,), (1,)]
+
+
+def test_the_checker_tells_who_was_moved_though_its_hosts_were_fixed(tmp_path: Path) -> None:
+    results = run(tmp_path)
+    with closing(sqlite3.connect(results)) as db, db:
+        db.execute("UPDATE leases SET fixed_hosts = 1")
+    messages = [v.message for v in check_file(results).violations]
+    assert messages == ["its hosts are planned anew, yet it asked for fixed ones"]
+    with closing(sqlite3.connect(results)) as db, db:
+        db.execute("ALTER TABLE leases DROP COLUMN fixed_hosts")
+    assert check_file(results).violations == (), "earlier versions did not say so"
 
 
 def test_hosts_that_are_neither_fixed_nor_any_are_told(tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def test_the_same_can_be_copied(visit: Begin) -> None:
     expect(text).to_have_text(
         "haizea request -t best_effort -d 1h -n 2 -c 100% -m 1024 -L 'it'\\''s mine: yes'"
     )
+    page.get_by_text("More terms").click()
+    page.get_by_label("Hosts", exact=True).select_option("fixed")
+    expect(text).to_contain_text("-m 1024 --hosts fixed -L")
     page.get_by_role("button", name="curl").click()
     expect(text).to_contain_text("/v1/leases -H 'Content-Type: application/json'")
     page.get_by_role("button", name="Other nodes too").click()
@@ -72,6 +75,7 @@ def test_the_same_can_be_copied(visit: Begin) -> None:
     page.get_by_role("button", name="YAML").click()
     draft = parse_lease(text.inner_text().encode(), "application/yaml", 0)
     assert [count for count, _ in draft.nodes] == [2, 2]
+    assert draft.fixed_hosts
     page.get_by_role("button", name="Command").click()
     assert '"label": "it\'s mine: yes"' in text.inner_text()
     assert draft.start == datetime(2031, 5, 6, tzinfo=UTC).timestamp(), "nine o'clock in Tokyo"

@@ -54,6 +54,7 @@ def leases(draw: st.DrawFn) -> WorkloadLease:
         duration_seconds=duration,
         real_duration_seconds=real,
         preemptible=draw(st.booleans()),
+        fixed_hosts=draw(st.booleans()),
         image=draw(st.none() | st.builds(DiskImage, NAMES, st.integers(0, 10**6))),
         after_seconds=draw(st.none() | SECONDS) if windowed else None,
         deadline_seconds=draw(SECONDS) if windowed else None,

@@ -10,7 +10,7 @@ from haizea.core.capacity.fit_index import MOST_COPIES, level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
-from haizea.core.model.hostrules import Allowed
+from haizea.core.model.hostrules import Allowed, HostRules
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import AR, BEST_EFFORT, DEADLINE, REJECTED
@@ -129,9 +129,13 @@ class Admission:
     def place_changed(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
         """Give a promise that has not begun what is asked in its place; nothing changes if not.
 
-        No images are on their way for it.
+        No images are on their way for it. Fixed hosts stay, for as many nodes as before.
         """
-        schedule, demand = self._schedule, demand_as(asked, lease.demand.where)
+        schedule, allowed = self._schedule, lease.demand.where
+        as_many = asked.node_count == lease.request.node_count
+        if asked.fixed_hosts and as_many and lease.plan is not None:
+            allowed = HostRules(allowed=tuple([1 << host for host in lease.plan.hosts]))
+        demand = demand_as(asked, allowed)
         changed = Lease(asked, demand, lease.prepare_seconds)
         refusal = self._refusal(changed)
         if refusal is not None:

@@ -7,7 +7,7 @@ const startOf = (body) => ({ ar: body.start, immediate: "now" })[body.kind] || "
 
 /** The command that asks for this; with several sets of nodes, one that reads it from a file. */
 export function asCommand(body) {
-  if (body.nodes.length > 1 || body.hosts) return `haizea request -f - <<'EOF'\n${JSON.stringify(body, null, 2)}\nEOF`;
+  if (body.nodes.length > 1) return `haizea request -f - <<'EOF'\n${JSON.stringify(body, null, 2)}\nEOF`;
   const [set] = body.nodes;
   const { CPU = 0, Memory = 0, ...others } = set.resources;
   const start = body.kind === "deadline"
@@ -16,6 +16,7 @@ export function asCommand(body) {
   const parts = ["haizea request", ...start, "-d", quoted(String(body.duration)), "-n", set.count, "-c", `${CPU}%`, "-m", Memory];
   for (const [name, amount] of Object.entries(others)) parts.push("-r", quoted(`${name}:${amount}`));
   if (body.preemptible !== undefined) parts.push(body.preemptible ? "--preemptible" : "--non-preemptible");
+  if (body.hosts) parts.push("--hosts", body.hosts);
   if (body.image) parts.push("-i", quoted(body.image.name), "-z", body.image.size_mb);
   if (body.label) parts.push("-L", quoted(body.label));
   return parts.join(" ");
@@ -34,7 +35,7 @@ export function asYaml(body) {
   lines.push(sets.length === 1 ? `nodes: ${sets[0]}` : `nodes:\n${sets.map((set) => `  - ${set}`).join("\n")}`);
   if (body.preemptible !== undefined) lines.push(`preemptible: ${body.preemptible}`);
   if (body.hosts) lines.push(`hosts: ${body.hosts}`);
-  if (body.image) lines.push(`image: {name: ${yamlText(body.image.name)}, size: ${body.image.size_mb}}`);
+  if (body.image) lines.push(`image: {id: ${yamlText(body.image.name)}, size: ${body.image.size_mb}}`);
   // Such a document has no field for it.
   if (body.label) lines.unshift(`# ${body.label}`);
   return `${lines.join("\n")}\n`;

@@ -237,6 +237,7 @@ const TEXTS = {
   asUsual: "as usual for its kind",
   hostsAny: "any, until it begins",
   hostsFixed: "keep the first ones",
+  hostsAsked: "Hosts, as asked",
   imageSize: "Its size in MB",
   count: "How many",
   coresEach: "Cores each",

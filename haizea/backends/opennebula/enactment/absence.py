@@ -77,6 +77,8 @@ def _still_asks(vm: VirtualMachine, request: LeaseRequest, node: int, rules: Dra
     asked = (start.kind, words.duration, words.preemptible, words.group)
     if asked != (request.kind, request.duration, request.preemptible, request.label):
         return False
+    if words.fixed_hosts != request.fixed_hosts:
+        return False
     # A relative start counts from the last VM of a group.
     relative = start.kind is Kind.AR and start.moment is None
     if (relative or words.deadline is not None) and words.group:

@@ -17,6 +17,13 @@ from haizea.times import format_time
 #: Can be typed as it is printed: with apostrophes, and so without spaces in values.
 EXAMPLE = "HAIZEA=[ START='+01:00:00', DURATION='02:00:00' ]"
 
+#: Fields of :class:`Words` that the VMs of a group say alike, and what they call them.
+_ALIKE = {
+    **{name: name for name in ("start", "after", "deadline", "duration", "preemptible")},
+    "fixed_hosts": "hosts",
+    "group_size": "group_size",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDraft:
@@ -55,6 +62,7 @@ class LeaseDraft:
     explicit: bool = True
     after: int | None = None
     deadline: int | None = None
+    fixed_hosts: bool = False
 
     @property
     def vm_ids(self) -> tuple[int, ...]:
@@ -276,9 +284,9 @@ def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | No
 
 def _disagreement(name: str, members: Sequence[_Asked]) -> str:
     """Name what the members of a group do not say alike, in words for their owner."""
-    for what in ("start", "after", "deadline", "duration", "preemptible", "group_size"):
+    for field_name, what in _ALIKE.items():
         for first, other in pairwise(members):
-            if getattr(other.words, what) != getattr(first.words, what):
+            if getattr(other.words, field_name) != getattr(first.words, field_name):
                 return (
                     f"HAIZEA group {name!r}: VMs {first.vm.id} and {other.vm.id} do not say the"
                     f" same {what}: all its VMs start and end together, so write it alike in all"
@@ -330,6 +338,7 @@ def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
         deadline=None if words.deadline is None else words.deadline.at(submitted),
         duration=words.duration,
         preemptible=words.preemptible,
+        fixed_hosts=words.fixed_hosts,
         submitted=submitted,
         owner=first.vm.uname,
         uid=first.vm.uid,

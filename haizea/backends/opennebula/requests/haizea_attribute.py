@@ -1,4 +1,4 @@
-"""The words of a ``HAIZEA`` attribute: start or window, duration, preemptible, group."""
+"""The words of a ``HAIZEA`` attribute: start or window, duration, preemptible, hosts, group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from haizea.times.zones import SystemZone
 
 _TRUE = frozenset(["yes", "true"])
 _FALSE = frozenset(["no", "false"])
-_NAMES = ("START", "AFTER", "DEADLINE", "DURATION", "PREEMPTIBLE", "GROUP", "GROUP_SIZE")
+_NAMES = ("START", "AFTER", "DEADLINE", "DURATION", "PREEMPTIBLE", "HOSTS", "GROUP", "GROUP_SIZE")
 _GROUP_SIZE = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LONGEST_GROUP = 128
 #: A hundred years; what is meant to last longer is meant to have no end.
@@ -49,12 +49,14 @@ class Words:
     """The meaning of a ``HAIZEA`` attribute. ``duration`` in seconds, ``None`` without end.
 
     ``after`` and ``deadline`` are the window of a lease that has one instead of a start.
+    With ``fixed_hosts`` it keeps the hosts that it is given first, until it begins.
     ``group_size`` is how many VMs the group has, ``None`` where it does not say.
     """
 
     start: Start
     duration: int | None
     preemptible: bool
+    fixed_hosts: bool = False
     group: str = ""
     group_size: int | None = None
     after: Start | None = None
@@ -75,7 +77,8 @@ def unquoted(text: str) -> str:
 def parse_words(
     words: Mapping[str, str], *, default: Start, zone: tzinfo | None, submitted: int
 ) -> Words:
-    """A ``HAIZEA`` attribute. What it leaves out: ``default`` start, without end, not preemptible.
+    """A ``HAIZEA`` attribute. What it leaves out: ``default`` start, without end, not preemptible,
+    on any hosts.
 
     ``zone`` is that of the frontend, ``None`` for this machine's. Raises
     :class:`ValueError`, saying what is wrong and what would be right.
@@ -102,6 +105,7 @@ def parse_words(
         deadline=deadline,
         duration=duration,
         preemptible=_boolean(words["PREEMPTIBLE"]) if _said(words, "PREEMPTIBLE") else False,
+        fixed_hosts=_said(words, "HOSTS") and _fixed(words["HOSTS"]),
         group=group,
         group_size=group_size,
     )
@@ -154,6 +158,13 @@ def _boolean(text: str) -> bool:
     if word in _FALSE:
         return False
     raise ValueError(f"HAIZEA preemptible {shown(text)} is neither yes nor no")
+
+
+def _fixed(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("fixed", "any"):
+        raise ValueError(f"HAIZEA hosts {shown(text)} is neither fixed nor any")
+    return word == "fixed"
 
 
 def _group(words: Mapping[str, str]) -> tuple[str, int | None]:

@@ -264,6 +264,7 @@ def _digest(draft: LeaseDraft) -> str:
         draft.preemptible,
         draft.group,
         *([] if draft.deadline is None else [draft.after, draft.deadline]),
+        *(["fixed hosts"] if draft.fixed_hosts else []),
     ]
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
     return f"vm {draft.vm_ids[0]} {digest}"

@@ -57,6 +57,7 @@ function beginning(params, types, hosts, lease) {
     })),
     label: lease.label,
     preemptible: lease.preemptible === (lease.kind === "best-effort") ? "usual" : lease.preemptible ? "yes" : "no",
+    fixed: lease.fixed_hosts,
     image: lease.image?.name || "",
     imageSize: lease.image ? String(lease.image.size_mb) : "",
   };

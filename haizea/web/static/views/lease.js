@@ -139,6 +139,7 @@ class Lease {
       [t("preemptible"), t(lease.preemptible ? "yes" : "no")],
       lease.image ? [t("image"), `${lease.image.name}, ${amounts({ Memory: lease.image.size_mb })}`] : null,
       lease.hosts.length ? [t("hosts"), hostsText(lease.hosts)] : null,
+      lease.fixed_hosts ? [t("hostsAsked"), t("hostsFixed")] : null,
       lease.names.length ? [t("machines"), lease.names.join(", ")] : null,
     ];
     return h("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
