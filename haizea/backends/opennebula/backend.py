@@ -183,6 +183,7 @@ class OpenNebulaBackend:
             self._leases.take_up(now, record)
             self._allowing.take_up(record)
             self._readiness.take_up(record)
+        self._endings.restart(now)
         for errand in self._endings.errands():
             if errand.vm not in self._ledger.lease_of:
                 self._ledger.aim(errand)

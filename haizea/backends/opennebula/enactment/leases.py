@@ -298,12 +298,12 @@ class Leases:
                 if state not in AT_REST and state != VmState.SUSPENDED:
                     return self._cancel(lease, vm.id, "was started by somebody else")
             case Goal.OFF | Goal.PARKED:
-                return self._waiting(lease, errand, seen)
+                return self._waiting(now, lease, errand, seen)
             case Goal.ENDED:
                 pass
         return []
 
-    def _waiting(self, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
+    def _waiting(self, now: int, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
         vm = seen.vm
         if self._seen.waits.has(vm):
             asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
@@ -317,6 +317,10 @@ class Leases:
             return self._cancel(lease, vm.id, "was put on hold")
         if vm.state == VmState.PENDING:
             return self._cancel(lease, vm.id, "was released")
+        if self._seen.legacy and self._endings.is_fresh(vm.id, now):  # 1.4 starts late.
+            self._ledger.drop(vm.id)
+            self._leave(now, lease)
+            return []
         return self._cancel(lease, vm.id, "was started by somebody else")
 
     def _gone(self, lease: Tracked, vm: int, errand: Errand | None) -> list[Input]:
@@ -367,7 +371,8 @@ class Leases:
             return []
         match outcome.what:
             case What.REACHED:
-                if errand.goal is not Goal.SAVED:
+                fresh = errand.goal is Goal.OFF and self._endings.is_fresh(errand.vm, now)
+                if errand.goal is not Goal.SAVED and not fresh:
                     self._endings.remove(errand.vm)
                 if errand.goal is Goal.RUNNING and all(e.reached for e in self._ledger.of(lease)):
                     lease.started = True

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from haizea.backends.opennebula.state.ledger import Errand
 from haizea.backends.opennebula.state.steps import Goal
 
+#: So long after a restart, what was asked of OpenNebula before may take effect.
+_LATE_SECONDS = 120
+
 
 class Endings:
     """A few VMs, each to be ended or only taken off its host.
@@ -22,6 +25,15 @@ class Endings:
         known = {vm: one if isinstance(one, list) else (one, 0) for vm, one in found.items()}
         self._vms: dict[int, tuple[bool, int]] = {int(vm): tuple(one) for vm, one in known.items()}
         self._changed = False
+        self._fresh_until = 0
+
+    def restart(self, now: int) -> None:
+        """Note that Haizea came back: VMs may still do what was asked before."""
+        self._fresh_until = now + _LATE_SECONDS
+
+    def is_fresh(self, vm: int, now: int) -> bool:
+        """Tell whether the VM is one of them, and Haizea came back only now."""
+        return vm in self._vms and now <= self._fresh_until
 
     def errands(self) -> Iterator[Errand]:
         """One errand of no lease for each of the VMs."""
