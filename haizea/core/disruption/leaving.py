@@ -105,7 +105,7 @@ def _moves(
     without = Without(trial, start)
     for lease in leaving:
         without.take(lease)
-    found = promises.elsewhere()(trial, _whole(sizes), start, end)
+    found = promises.elsewhere()(trial, _whole(sizes), start, end, 1)
     return None if found is None else found.moves
 
 

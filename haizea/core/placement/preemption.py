@@ -131,26 +131,28 @@ def _smallest(
     trial = planner.table.fork()
     on_trial = planner.on(trial, planner.channel)
 
-    def room_now() -> Remapped | None:
+    def room_now(tries: int) -> Remapped | None:
         hosts = on_trial.free_hosts(asked, start, end, None, 0)
         if hosts is not None:
             return Remapped(hosts, [])
-        return elsewhere(trial, asked, start, end)
+        return elsewhere(trial, asked, start, end, tries)
 
     without = Without(trial, start)
     taken: list[Lease] = []
     room = None
-    for lease in ordered:
+    for count, lease in enumerate(ordered):
         without.take(lease)
         taken.append(lease)
-        room = room_now()
+        # The effort is for all that are still to go, too.
+        room = room_now(len(ordered) - count)
         if room is not None:
             break
     if room is None:
         return None
-    for lease in taken[:-1]:
+    tries = len(taken)
+    for count, lease in enumerate(taken[:-1]):
         without.give_back(lease)
-        enough = room_now()
+        enough = room_now(tries - count)
         if enough is None:
             without.take(lease)
         else:

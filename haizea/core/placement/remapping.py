@@ -11,7 +11,8 @@ on the hosts looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from haizea.core.capacity.hold import Hold
@@ -23,16 +24,15 @@ from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, 
 from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease
+from haizea.core.placement.repacking import FASTER, Repacking
 from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
 _MOST_HOSTS = 64
+#: A search that is lucky ends soon, so several share the effort.
+_REPACKINGS = 3
 #: To find these among so many takes as long as to look at one.
 _GLANCED_AT = 16
-#: The first from what is there, each with the same share of the effort.
-_MOST_TRIES = 4
-#: A try that looks at each host less often than that is not worth while.
-_LEAST_LOOKS = 450
 
 
 class Effort:
@@ -42,6 +42,14 @@ class Effort:
 
     def __init__(self, left: int) -> None:
         self.left = left
+
+    @contextmanager
+    def share(self, parts: int) -> Iterator[Effort]:
+        """Lend one of so many parts; what is left of it is given back."""
+        lent = Effort(self.left // parts)
+        before = lent.left
+        yield lent
+        self.left -= before - max(0, lent.left)
 
 
 class Move(NamedTuple):
@@ -59,8 +67,9 @@ class Remapped(NamedTuple):
     moves: list[Move]
 
 
-#: Hosts for a lease throughout a time, on a table, if others get other hosts, or another time.
-Elsewhere = Callable[[SlotTable, Lease, int, int], Remapped | None]
+#: Hosts for a lease throughout a time, on a table, if others get other hosts, or another time. It
+#: takes one of so many parts of the effort that is left, at most: for what is tried after it, too.
+Elsewhere = Callable[[SlotTable, Lease, int, int, int], Remapped | None]
 
 
 def remap(
@@ -85,40 +94,47 @@ def remap(
 def _by_search(
     table: SlotTable, planned: Planned, demand: Demand, start: int, end: int, effort: Effort
 ) -> Remapped | None:
-    """Hosts found by putting units out of each other's way, from what is there or all anew."""
+    """Hosts found by putting units out of each other's way.
+
+    First with few moves; on small sites, also among all that is about then.
+    """
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
     small = len(up) <= _MOST_HOSTS
-    tries = 1
-    if small and up:
-        tries = max(1, min(_MOST_TRIES, effort.left // (_LEAST_LOOKS * len(up))))
-    share = effort.left // tries
-    for attempt in range(tries):
+    canvas = Canvas(table, planned)
+    asked = canvas.units(-1, demand, (), start, end)
+    if small and cannot_be_packed(canvas, up, asked, start, end):
+        return None
+    with effort.share(2 if small else 1) as share:
+        found = _Search(canvas, share).place(list(reversed(asked)))
+    tries = _REPACKINGS if small else 0
+    while not found and tries:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
-        if small and not attempt and cannot_be_packed(canvas, up, asked, start, end):
-            return None
-        if attempt:
-            asked_first = _taken_off(canvas, up, start, end) + asked
-            homeless = sorted(asked_first, key=lambda u: (_work(u), -u.lease_id, u.place))
-        else:
-            homeless = list(reversed(asked))
-        one = Effort(share)
-        found = _Search(canvas, one, attempt).place(homeless)
-        effort.left -= share - one.left
-        if found:
-            return Remapped(hosts_of(asked, demand.count), _moves(canvas))
-    return None
+        with effort.share(tries) as share:
+            found = _repacked(canvas, up, asked, share, tries)
+        tries -= 1
+    return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
-def _taken_off(canvas: Canvas, hosts: list[int], start: int, end: int) -> list[Unit]:
-    """Take all that may be moved off the hosts, as far as it is about then."""
+def _repacked(
+    canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort, seed: int
+) -> bool:
+    """Put all units that may move somewhere, as far as they are about then; tell if they are."""
+    units = _about(canvas, hosts, asked[0].start, asked[0].end) + asked
+    repacking = Repacking(canvas, hosts, units, seed)
+    if not repacking.small:
+        return False
+    left = repacking.place(effort.left * FASTER)
+    effort.left = (left or 0) // FASTER
+    return left is not None
+
+
+def _about(canvas: Canvas, hosts: list[int], start: int, end: int) -> list[Unit]:
+    """Return what may move of all that meets something that is there in ``[start, end)``."""
     near = [unit for host in hosts for unit in canvas.overlapping(host, start, end)]
     first = min([unit.start for unit in near], default=start)
     last = max([unit.end for unit in near], default=end)
-    taken = [unit for host in hosts for unit in canvas.overlapping(host, first, last) if unit.nodes]
-    for unit in taken:
-        canvas.take(unit)
-    return taken
+    return [u for host in hosts for u in canvas.overlapping(host, first, last) if u.nodes]
 
 
 def _moves(canvas: Canvas) -> list[Move]:
@@ -196,10 +212,8 @@ class _Halves:
 class _Search:
     """Puts units on hosts, moving others out of the way."""
 
-    def __init__(self, canvas: Canvas, effort: Effort, attempt: int) -> None:
+    def __init__(self, canvas: Canvas, effort: Effort) -> None:
         self._canvas = canvas
-        self._attempt = attempt
-        self._steps = 0
         self._effort = effort
         #: Hosts that may have room, for a size over a time; on large sites they take long to find.
         self._promising: dict[tuple[Capacity, int, int], HostSet] = {}
@@ -210,7 +224,6 @@ class _Search:
         """Place the units, from the last on; whether it was possible."""
         canvas = self._canvas
         while homeless:
-            self._steps += 1
             unit = homeless.pop()
             found = self._best(unit)
             if found is None:
@@ -221,9 +234,7 @@ class _Search:
             canvas.put(unit, host)
             if evicted:
                 unit.refused += 1
-                evicted = sorted(evicted, key=_work)
-                # Who was put out waits for all others, where all are placed anew.
-                homeless = [*evicted, *homeless] if self._attempt else [*homeless, *evicted]
+                homeless += sorted(evicted, key=_work)
             if self._effort.left <= 0:
                 return not homeless
         return True
@@ -255,22 +266,15 @@ class _Search:
         """The host that units leave most easily, so that this one fits, and which ones."""
         cheapest: tuple[int, int, int] | None = None
         chosen, evicted = -1, list[Unit]()
-        tie = self._tie
         for host, there, foes in full:
             self._effort.left -= 1
             leaving = self._leaving(host, unit, there, foes)
             if leaving is None:
                 continue
-            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), tie(host)
+            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), host
             if cheapest is None or cost < cheapest:
                 cheapest, chosen, evicted = cost, host, leaving
         return None if cheapest is None else (chosen, evicted)
-
-    def _tie(self, host: int) -> int:
-        """The order of hosts that are as good: another one at each step of each further try."""
-        if not self._attempt:
-            return host
-        return (host + 1) * (self._attempt * 7919 + self._steps) * 2654435761 >> 8 & 0xFFFFFF
 
     def _leaving(
         self, host: int, unit: Unit, there: list[Unit], foes: list[Unit]

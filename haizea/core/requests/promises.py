@@ -65,7 +65,7 @@ class Promises:
 
         It may be tried again and again, on the schedule's table and forks of it; all tries
         together look at no more hosts than the settings allow, or than ``effort`` does, and
-        ``times`` in search of other times.
+        ``times`` in search of other times. Who is to try more often asks for a part.
         """
         planner, left, more = (
             self._schedule.planner,
@@ -73,12 +73,16 @@ class Promises:
             times or self.effort(),
         )
 
-        def make_room(table: SlotTable, asked: Lease, start: int, end: int) -> Remapped | None:
-            found = remap(table, self, asked.demand, start, end, left)
+        def make_room(
+            table: SlotTable, asked: Lease, start: int, end: int, parts: int
+        ) -> Remapped | None:
+            with left.share(parts) as share:
+                found = remap(table, self, asked.demand, start, end, share)
             if found is None and self._schedule.book.deadlines:
                 on_table = planner.on(table, planner.channel)
                 window = Window(asked, start, start, end - start)
-                retimed = retime(on_table, self, window, more)
+                with more.share(parts) as share:
+                    retimed = retime(on_table, self, window, share)
                 found = None if retimed is None else retimed.room
             return found
 

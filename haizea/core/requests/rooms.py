@@ -44,20 +44,24 @@ class Rooms:
         def beside(claim: Claim | None) -> Preemption | None:
             return self._beside(lease, start, end, claim, planner)
 
-        def by_moving() -> Preemption | None:
-            found = elsewhere(planner.table, lease, start, end)
+        def by_moving(ways: int) -> Preemption | None:
+            found = elsewhere(planner.table, lease, start, end, ways)
             return None if found is None else Preemption(found.hosts, [], found.moves)
 
         found = beside(claim)
-        if found is None:
-            with self.guarded(claim, planner):
-                found = by_moving()
-        if found is None and claim is not None and self.yields(claim, request):
-            claim = None
-            found = beside(None) or by_moving()
         if found is not None:
             return found
         candidates, policy = self.preemptible(start, end), self._policies.preemption
+        yields = claim is not None and self.yields(claim, request)
+        # Each way has a share of the effort.
+        ways = 1 + (1 if yields else 0) + (1 if candidates else 0)
+        with self.guarded(claim, planner):
+            found = by_moving(ways)
+        if found is None and yields:
+            claim = None
+            found = beside(None) or by_moving(ways - 1)
+        if found is not None:
+            return found
         with self.guarded(claim, planner):
             return make_room(planner, policy, lease, start, end, candidates, elsewhere)
 

@@ -1,0 +1,284 @@
+"""A search among the units of a small site that takes each host in with one subtraction.
+
+What a host has left over time is one number: a field of bits for each moment at which something
+begins, and for each type of resource. What a unit takes is such a number too. Each field has a
+bit to spare, which is lost where an amount is too much. So hosts are looked at many times as
+fast as on a canvas.
+
+A unit goes to the fullest host that has room for it; if none has, to the one which others leave
+most easily, and these look for room next. How often a unit was refused makes it the harder to
+displace. After each time that somebody had to leave, some units that are drawn change places
+with others where both fit, so that the search does not run in circles.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
+from haizea.core.model.resources import Capacity
+from haizea.core.placement.canvas import Canvas, Unit
+
+#: More moments times types of resources make numbers that take long to look at.
+_MOST_FIELDS: Final = 4096
+#: So many units are drawn after each time that others had to leave.
+_DRAWN: Final = 10
+#: A draw takes as long as half a look.
+_DRAWS_TAKE: Final = _DRAWN // 2
+#: Of the generator that draws: the same numbers each time.
+_FACTOR: Final = 6364136223846793005
+_STEP: Final = 1442695040888963407
+_LARGEST: Final = (1 << 64) - 1
+#: Hosts are looked at so many times as fast as on a canvas.
+FASTER: Final = 16
+
+
+class _Fields:
+    """Amounts over time in one number: a field for each moment and type of resource."""
+
+    def __init__(self, moments: list[int], capacities: Sequence[Capacity]) -> None:
+        self._moments = moments
+        totals = [max(1, *amounts) for amounts in zip(*capacities, capacities[0], strict=True)]
+        # The largest host has about as much of each type, so that sums of them mean something.
+        self._scales = [max(totals) // total for total in totals]
+        # Sums of all fields are less than what one of them holds.
+        self._bits = max(totals).bit_length() + 1 + _MOST_FIELDS.bit_length()
+        self.most = (1 << self._bits) - 1
+        self.spare = self._repeated(1 << self._bits - 1, 0, len(moments) * len(totals))
+
+    def everywhere(self, size: Capacity) -> int:
+        """The size at all moments."""
+        return self._over(size, 0, len(self._moments))
+
+    def of(self, unit: Unit) -> int:
+        """The size of a unit, as long as it is there."""
+        return self._over(unit.size, *self._places(unit))
+
+    def span(self, unit: Unit) -> int:
+        """The fields of a unit as long as it is there, without bits to spare."""
+        since, until = self._places(unit)
+        found = 0
+        for kind in range(len(self._scales)):
+            first = kind * len(self._moments)
+            found += self._repeated(self.most >> 1, first + since, first + until)
+        return found
+
+    def _places(self, unit: Unit) -> tuple[int, int]:
+        return bisect_left(self._moments, unit.start), bisect_left(self._moments, unit.end)
+
+    def _over(self, size: Capacity, since: int, until: int) -> int:
+        found = 0
+        for kind, amount in enumerate(size):
+            first = kind * len(self._moments)
+            found += self._repeated(amount * self._scales[kind], first + since, first + until)
+        return found
+
+    def _repeated(self, amount: int, since: int, until: int) -> int:
+        """The amount in each of the fields from one on and before another."""
+        ones: int = ((1 << (until - since) * self._bits) - 1) // self.most
+        found: int = amount * ones << since * self._bits
+        return found
+
+
+class Repacking:
+    """Units on hosts, with all that begins and ends about then beside them.
+
+    Units are known by their place in ``units``; those that are on a host stay there until
+    others need it. On the canvas they are on none meanwhile. With another ``seed``, which is not
+    0, others are drawn.
+    """
+
+    def __init__(self, canvas: Canvas, hosts: list[int], units: list[Unit], seed: int) -> None:
+        self._canvas = canvas
+        self._units = units
+        self._host = [unit.host for unit in units]
+        for unit in units:
+            if unit.host >= 0:
+                canvas.take(unit)
+        first = min([unit.start for unit in units])
+        last = max([unit.end for unit in units])
+        staying = [(host, u) for host in hosts for u in canvas.overlapping(host, first, last)]
+        begins = {unit.start for unit in units} | {max(u.start, first) for _, u in staying}
+        capacities = [canvas.table.capacities[host] for host in hosts]
+        fields = self._fields = _Fields(sorted(begins), capacities)
+        self.small = len(begins) * len(capacities[0]) <= _MOST_FIELDS
+        #: What each host has left, with bits to spare; the set of units there.
+        self._free = [0] * len(canvas.table.capacities)
+        self._there = [0] * len(canvas.table.capacities)
+        for host, capacity in zip(hosts, capacities, strict=True):
+            self._free[host] = fields.everywhere(capacity) + fields.spare
+        for host, unit in staying:
+            self._free[host] -= fields.of(unit)
+        self._sizes = [fields.of(unit) for unit in units]
+        self._spans = [fields.span(unit) for unit in units]
+        self._hosts = [self._hosts_for(place, hosts) for place in range(len(units))]
+        self._works = [unit.bulk * (unit.end - unit.start) for unit in units]
+        self._refused = [1] * len(units)
+        self._about = [
+            [place for place, other in enumerate(units) if other is not unit and _meet(unit, other)]
+            for unit in units
+        ]
+        self._foes = [self._foes_of(unit) if unit.foes else 0 for unit in units]
+        self._drawn = seed
+        for place, host in enumerate(self._host):
+            if host >= 0:
+                self._put(place, host)
+
+    def _hosts_for(self, place: int, hosts: list[int]) -> list[int]:
+        """Return the hosts that have room for a unit beside what stays."""
+        allowed = self._units[place].allowed
+        return [host for host in hosts if allowed >> host & 1 and self._fits(place, host)]
+
+    def _foes_of(self, unit: Unit) -> int:
+        """Return the set of units that must not be where this one is."""
+        return sum(
+            [
+                1 << place
+                for place, other in enumerate(self._units)
+                if other.lease_id == unit.lease_id and unit.foes >> other.place & 1
+            ]
+        )
+
+    def _fits(self, place: int, host: int) -> bool:
+        spare = self._fields.spare
+        return self._free[host] - self._sizes[place] & spare == spare
+
+    def _put(self, place: int, host: int) -> None:
+        self._free[host] -= self._sizes[place]
+        self._there[host] |= 1 << place
+        self._host[place] = host
+
+    def _take(self, place: int) -> None:
+        host = self._host[place]
+        self._free[host] += self._sizes[place]
+        self._there[host] &= ~(1 << place)
+        self._host[place] = -1
+
+    def place(self, looks: int) -> int | None:
+        """Find a host for every unit within so many looks at hosts; the looks that are left.
+
+        ``None`` where that is not possible, or was not found. The units are on these hosts
+        then, on the canvas, too.
+        """
+        homeless = [place for place, host in enumerate(self._host) if host < 0]
+        homeless.sort(key=self._ease)
+        while homeless and looks > 0:
+            place = homeless.pop()
+            looks -= len(self._hosts[place])
+            host = self._fullest(place)
+            if host is not None:
+                self._put(place, host)
+                continue
+            looks -= len(self._hosts[place]) + _DRAWS_TAKE
+            self._refused[place] += 1
+            found = self._cheapest(place)
+            if found is None:
+                return None
+            host, leaving = found
+            for other in leaving:
+                self._take(other)
+            self._put(place, host)
+            homeless += sorted(leaving, key=self._ease)
+            for _ in range(_DRAWN):
+                self._change_places()
+        if homeless:
+            return None
+        for unit, host in zip(self._units, self._host, strict=True):
+            self._canvas.put(unit, host)
+        return max(0, looks)
+
+    def _ease(self, place: int) -> tuple[int, int, int]:
+        """Return how easy it is to put a unit somewhere: less is harder, and comes last."""
+        unit = self._units[place]
+        return -len(self._hosts[place]), unit.bulk, self._works[place]
+
+    def _fullest(self, place: int) -> int | None:
+        """Return the host with room for a unit that has the least left beside it."""
+        size, span, foes = self._sizes[place], self._spans[place], self._foes[place]
+        spare, most, free, there = self._fields.spare, self._fields.most, self._free, self._there
+        best, chosen = -1, None
+        for host in self._hosts[place]:
+            left = free[host] - size
+            if left & spare == spare and not there[host] & foes:
+                # The sum of all fields.
+                wasted = (left & span) % most
+                if best < 0 or wasted < best:
+                    best, chosen = wasted, host
+        return chosen
+
+    def _cheapest(self, place: int) -> tuple[int, list[int]] | None:
+        """Return the host that units leave most easily, so that this one fits, and which ones."""
+        refused, sizes = self._refused, self._sizes
+        left = {host: self._free[host] - sizes[place] for host in self._hosts[place]}
+        there: dict[int, list[int]] = {host: [] for host in left}
+        # Who is the hardest to displace, and the largest, is asked first whether it can stay.
+        for other in sorted(self._about[place], key=self._hardness):
+            host = self._host[other]
+            if host in left:
+                left[host] += sizes[other]
+                there[host].append(other)
+        cheapest, chosen, leaving = (-1, 0), -1, list[int]()
+        for host, others in there.items():
+            gone = self._leaving(place, left[host], others)
+            cost = sum([refused[other] for other in gone]), self._draw(1 << 16)
+            if chosen < 0 or cost < cheapest:
+                cheapest, chosen, leaving = cost, host, gone
+        return None if chosen < 0 else (chosen, leaving)
+
+    def _hardness(self, place: int) -> tuple[int, int]:
+        return -self._refused[place], -self._works[place]
+
+    def _leaving(self, place: int, left: int, others: list[int]) -> list[int]:
+        """Return who of others must leave a host of which so much is left without them."""
+        spare, sizes, foes = self._fields.spare, self._sizes, self._foes[place]
+        gone: list[int] = []
+        for other in others:
+            beside = left - sizes[other]
+            if beside & spare == spare and not foes >> other & 1:
+                left = beside
+            else:
+                gone.append(other)
+        return gone
+
+    def _change_places(self) -> None:
+        """Move a unit that is drawn to a host that is drawn, or have it change with another."""
+        place = self._draw(len(self._units))
+        before, hosts, about = self._host[place], self._hosts[place], self._about[place]
+        if before < 0:
+            return
+        host = hosts[self._draw(len(hosts))]
+        if host == before:
+            return
+        if self._fits(place, host):
+            if not self._there[host] & self._foes[place]:
+                self._take(place)
+                self._put(place, host)
+        elif about:
+            other = about[self._draw(len(about))]
+            if self._host[other] not in (before, -1):
+                self._exchange(place, other)
+
+    def _exchange(self, one: int, other: int) -> None:
+        """Let two units have each other's hosts, if they can."""
+        here, there = self._host[one], self._host[other]
+        if here not in self._hosts[other] or there not in self._hosts[one]:
+            return
+        self._take(one)
+        self._take(other)
+        foes = self._there[there] & self._foes[one] | self._there[here] & self._foes[other]
+        if not foes and self._fits(one, there) and self._fits(other, here):
+            here, there = there, here
+        self._put(one, here)
+        self._put(other, there)
+
+    def _draw(self, count: int) -> int:
+        """Return a number below ``count``; the same ones in each search."""
+        self._drawn = (self._drawn * _FACTOR + _STEP) & _LARGEST
+        drawn: int = (self._drawn >> 33) % count
+        return drawn
+
+
+def _meet(one: Unit, other: Unit) -> bool:
+    """Tell whether both are there at some moment."""
+    return other.start < one.end and other.end > one.start
