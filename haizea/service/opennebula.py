@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
 from haizea.api.identities import CheckPassword
-from haizea.api.manager import Busy, Draft
+from haizea.api.manager import Altered, Busy, Draft
 from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.expressions.errors import ExpressionError
@@ -19,7 +21,9 @@ from haizea.backends.opennebula.matching.ranks import DatastorePolicy, HostPolic
 from haizea.backends.opennebula.model.errors import OpenNebulaError
 from haizea.backends.opennebula.owners.reports import LeaseReports, Reports
 from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
+from haizea.backends.opennebula.owners.words import refused_in_words
 from haizea.backends.opennebula.requests.drafts import DraftRules
+from haizea.backends.opennebula.requests.edits import REFUSED, Edit
 from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
@@ -36,10 +40,12 @@ from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.policy import Policies
+from haizea.core.model.reasons import Code
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
+from haizea.service.alterations import Alteration
 from haizea.service.inbox import Inbox, Submission
 from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
@@ -135,6 +141,34 @@ class OpenNebulaSide:
                 submission.answer.set_exception(error)
 
         self._opennebula.ask = ask
+        self._opennebula.edits.ask = partial(self._change, inbox)
+
+    def _change(self, inbox: Inbox, edit: Edit) -> None:
+        """Have a lease be what its VMs were edited to ask for."""
+        asked = edit.asked
+        change = Alteration(
+            request=asked, instead_of=edit.before, owner=asked.owner, weight=asked.node_count
+        )
+        change.answer.add_done_callback(lambda found: self._changed(edit, found))
+        try:
+            inbox.put(change)
+        except Busy as error:
+            change.answer.set_exception(error)
+
+    def _changed(self, edit: Edit, found: Future[Altered]) -> None:
+        edits = self._opennebula.edits
+        if found.exception() is not None:
+            edits.answered(edit, None)
+            return
+        altered = found.result()
+        reason = altered.reason
+        if reason is None:
+            edits.answered(edit, "granted", granted=True)
+        elif reason.code is Code.CHANGED_MEANWHILE or altered.record is None:
+            edits.answered(edit, None)
+        else:
+            why = refused_in_words(altered.record, reason, altered.offer)
+            edits.answered(edit, f"{REFUSED}{why}", later=reason.code is Code.IS_BUSY)
 
     def _answered(self, asking: Asking, submission: Submission) -> None:
         if submission.answer.exception() is not None:
@@ -157,6 +191,7 @@ class OpenNebulaSide:
         observer.begin(over)
         observer.know(known)
         self._opennebula.tell_again = observer.again
+        self._opennebula.edits.tell_again = observer.again
         self._opennebula.answered_before(name for record in over for name in record.request.names)
         return [observer]
 

@@ -160,6 +160,21 @@ def test_events_of_calls_name_their_object() -> None:
     )
     event = decode_event(b"EVENT API one.vm.update 1", base64.b64encode(message.encode()))
     assert (event.kind, event.call, event.object_id) == (EventKind.CALL, "one.vm.update", 7)
+
+
+@pytest.mark.parametrize(
+    ("written", "edits"),
+    [
+        ('HAIZEA=[ DURATION="60" ]', True),
+        ("NAME=vm HAIZEA = [", True),
+        ('HAIZEA_STATUS=[ STATE="Queued" ]', False),
+        ("", False),
+    ],
+)
+def test_updates_that_write_requests_are_told_from_reports(written: str, edits: bool) -> None:
+    message = f"<HOOK_MESSAGE><VALUE>{written}</VALUE></HOOK_MESSAGE>"
+    event = decode_event(b"EVENT API one.vm.update 1", base64.b64encode(message.encode()))
+    assert event.edits_request is edits
     # What users write into a call is no object.
     assert event.vm is None
 

@@ -203,20 +203,6 @@ def test_others_are_not_fought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         cloud.assert_no_overload()
 
 
-def test_a_request_that_is_edited_is_another_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        blocker = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
-        cloud.until_state(blocker, "RUNNING")
-        vm = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
-        cloud.until(lambda: cloud.has_lease(vm))
-        cloud.call("one.vm.update", vm, 'HAIZEA=[START="best_effort",DURATION="00:05:00"]', 1)
-        cloud.until(lambda: cloud.lease(vm).request.duration == 300)
-        first = next(r for r in cloud.leases() if str(vm) in r.request.names)
-        assert first.state is State.CANCELLED
-
-
 def test_in_a_dry_run_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = "dry-run: yes\nstop-when-no-more-leases: yes"
     with site(tmp_path, monkeypatch, hosts=1, opennebula=options) as cloud:

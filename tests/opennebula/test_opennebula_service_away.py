@@ -49,23 +49,6 @@ def test_vms_that_were_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         cloud.assert_no_overload()
 
 
-def test_a_request_that_was_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        cloud.running()
-        vm = waiting(cloud)
-        text = 'HAIZEA=[START="best_effort",DURATION="00:05:00",HOSTS="fixed"]'
-        while_away(cloud, lambda: cloud.call("one.vm.update", vm, text, 1))
-        cloud.until(lambda: cloud.lease(vm).request.duration == 300)
-        assert cloud.lease(vm).request.fixed_hosts
-        first = next(r for r in cloud.leases() if str(vm) in r.request.names)
-        assert first.state is State.CANCELLED
-        # Once, and not at every start.
-        cloud.stop_haizea()
-        cloud.start_haizea()
-        cloud.until(lambda: cloud.lease(vm).state in QUEUED)
-        assert len([r for r in cloud.leases() if str(vm) in r.request.names]) == 2
-
-
 def test_a_vm_that_was_resized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
         small = cloud.submit(cpu=4, start="best_effort", duration="01:00:00")

@@ -22,6 +22,7 @@ from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPoli
 from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_version
 from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
+from haizea.backends.opennebula.requests.edits import Edits
 from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
 from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
@@ -103,11 +104,12 @@ class OpenNebulaBackend:
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self.leads = LeadTimes(options.leads, self._seen, *memory.kept("lead times"))
-        self.actuals = Actuals(self._ledger, self._seen, self.placing, self.leads)
+        self.edits = Edits(self._ledger, self._seen, options.rules, *memory.kept("edits"))
+        self.actuals = Actuals(self._ledger, self._seen, self.placing, self.leads, self.edits)
         self._learning = Learning(self._rates, self.leads)
         self._readiness = Readiness(self._ledger, self._seen, self._table, self.leads)
         self._leases = Leases(
-            self._ledger, self._seen, self._table, self._endings, memory.request, options.rules
+            self._ledger, self._seen, self._table, self._endings, memory.request, self.edits
         )
         self._requests = self._asking(tell)
         self._requests.remnants = self._leases.remnants
@@ -220,6 +222,8 @@ class OpenNebulaBackend:
             told += [] if self._options.dry_run else self._moves.news()
             told += self._usage.news(everywhere=self._everywhere)
             self._everywhere = False
+            if not self._follows:
+                self.edits.make()
         if self._requests.dirty or (self._requests.next_look() or now + 1) <= now:
             self._make_requests(now)
         self._settle()
@@ -342,6 +346,7 @@ class OpenNebulaBackend:
             differ = self.placing.renew(look.surroundings, legacy=self._seen.legacy)
             self._requests.dirty = True
         self._requests.notice(changed)
+        self.edits.notice(changed)
         self._ledger.changed |= changed
         if look.whole:
             self._moves.ask_again()
@@ -383,6 +388,7 @@ class OpenNebulaBackend:
         moved, self._leases.moved = self._leases.moved, set()
         if moved:
             self._requests.notice(moved)
+            self.edits.notice(moved)
             self._allowing.forget()
             self._watcher.expect = frozenset(self._ledger.lease_of)
         self._watcher.watch = frozenset(self._ledger.open | self._ledger.disturbed)

@@ -15,8 +15,7 @@ from haizea.backends.opennebula.enactment.meanings import (
 from haizea.backends.opennebula.enactment.outcomes import Outcome, What
 from haizea.backends.opennebula.enactment.overdue import Overdue
 from haizea.backends.opennebula.model.vm import VmState
-from haizea.backends.opennebula.requests.drafts import DraftRules
-from haizea.backends.opennebula.requests.intake import fingerprint
+from haizea.backends.opennebula.requests.edits import Edits
 from haizea.backends.opennebula.state.endings import Endings
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.ledger import (
@@ -33,6 +32,7 @@ from haizea.core.model.events import (
     Decision,
     Input,
     LeaseAccepted,
+    LeaseAltered,
     LeaseCancelled,
     LeaseEnded,
     LeaseReady,
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 class Leases:
     """Follows the leases whose nodes are VMs. To be used from one thread.
 
-    ``known`` finds the request of a lease that is over; ``rules`` say how VMs are read.
+    ``known`` finds the request of a lease that is over; ``edits`` are what owners changed.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class Leases:
         table: HostTable,
         endings: Endings,
         known: Callable[[int], LeaseRequest | None],
-        rules: DraftRules,
+        edits: Edits,
     ) -> None:
         self._ledger = ledger
         self._seen = seen
         self._table = table
         self._endings = endings
         self._known = known
-        self._absence = Absence(rules)
+        self._absence = Absence()
+        self._edits = edits
         self.overdue = Overdue(ledger, seen)
-        self._asked_for: dict[int, str] = {}
         #: Nothing is sent, so that VMs stay as they are.
         self.dry_run = False
         #: VMs that came to a lease, or lost theirs, since this was emptied.
@@ -90,6 +90,8 @@ class Leases:
         for decision in decisions:
             if isinstance(decision, LeaseAccepted):
                 self._enter(decision.request, State.NEW)
+            elif isinstance(decision, LeaseAltered):
+                self._edits.note_altered(decision)
             elif isinstance(decision, StateChanged):
                 self._changed(now, decision)
             elif isinstance(decision, OperationStarted):
@@ -109,6 +111,8 @@ class Leases:
         """
         on_hosts: set[int] = set()
         for decision in decisions:
+            if isinstance(decision, LeaseAltered):
+                self._edits.note_altered(decision)
             if not isinstance(decision, StateChanged | OperationEnded):
                 continue
             known = self._ledger.leases.get(decision.lease_id)
@@ -152,14 +156,7 @@ class Leases:
         lease = self._ledger.enter(request, state)
         if lease is not None:
             self.moved.update(lease.vms)
-            for vm in lease.vms:
-                self._remember(vm)
         return lease
-
-    def _remember(self, vm: int) -> None:
-        seen = self._seen.get(vm)
-        if seen is not None:
-            self._asked_for[vm] = fingerprint(seen.vm)
 
     def _changed(self, now: int, change: StateChanged) -> None:
         lease = self._ledger.leases.get(change.lease_id)
@@ -195,7 +192,6 @@ class Leases:
         if lease.spoilt:
             self.remnants.update(lease.vms)
         for node, vm in enumerate(lease.vms):
-            self._asked_for.pop(vm, None)
             errand = self._ledger.errands.get(vm)
             on_host = errand is not None or change.old in ON_HOSTS
             left_alone = outside and vm not in lease.taken and len(lease.vms) > 1
@@ -306,9 +302,7 @@ class Leases:
     def _waiting(self, now: int, lease: Tracked, errand: Errand | None, seen: Seen) -> list[Input]:
         vm = seen.vm
         if self._seen.waits.has(vm):
-            asked = self._asked_for.setdefault(vm.id, fingerprint(vm))
-            edited = self._absence.edited(vm) or asked != fingerprint(vm)
-            if errand is None and edited:
+            if errand is None and self._edits.is_another_request(lease, vm):
                 return self._cancel(lease, vm.id, "asks for something else now")
             return []
         if errand is not None and (vm.state in AT_REST or vm.state == VmState.SUSPENDED):

@@ -9,6 +9,7 @@ from haizea.backends.opennebula.matching.lease_hosts import Placing
 from haizea.backends.opennebula.model.disks import images_of
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.owners.words import Actual
+from haizea.backends.opennebula.requests.edits import Edits
 from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Errand, Ledger, Tracked
 from haizea.backends.opennebula.state.seen import Seen, SeenVms
@@ -21,11 +22,14 @@ _STARTING = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 class Actuals:
     """Says it of one VM at a time. To be used from the loop's thread."""
 
-    def __init__(self, ledger: Ledger, seen: SeenVms, placing: Placing, leads: LeadTimes) -> None:
+    def __init__(
+        self, ledger: Ledger, seen: SeenVms, placing: Placing, leads: LeadTimes, edits: Edits
+    ) -> None:
         self._ledger = ledger
         self._seen = seen
         self._placing = placing
         self._leads = leads
+        self._edits = edits
 
     def of(self, vm: int) -> Actual:
         """Return how a VM is, as far as is known."""
@@ -37,7 +41,8 @@ class Actuals:
                 host = seen.vm.history[-1].host_name
         doing = self._doing(vm)
         boots = self._boots(seen.vm) if seen is not None and doing else None
-        return Actual(host=host, doing=doing, boots=boots, remark=remark)
+        change = self._edits.answer(vm)
+        return Actual(host=host, doing=doing, boots=boots, remark=remark, change=change)
 
     def _boots(self, vm: VirtualMachine) -> int | None:
         """Return when a VM boots at last whose image is being copied, as far as was learned."""

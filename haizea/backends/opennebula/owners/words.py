@@ -36,13 +36,14 @@ class Actual:
 
     It is on ``host``; ``doing`` is what it does while it does not run yet, and ``boots`` when it
     is to boot after that; ``remark`` is what its owner wrote wrongly, or what went wrong that
-    others began.
+    others began; ``change`` is the answer to the last edit of what it asks for.
     """
 
     host: str = ""
     doing: str = ""
     boots: int | None = None
     remark: str = ""
+    change: str = ""
 
 
 AS_PLANNED = Actual()
@@ -95,10 +96,30 @@ def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
         "PROGRESS": here.doing or ("shutting down" if _shuts_down(record) else ""),
         "REASON": reason,
         "REMARK": here.remark,
+        "CHANGE": here.change,
     }
     shown = {name: text for name, text in status.items() if text}
     message = _message(record, start, end, here, reason, zone)
+    if here.change:
+        message += f"; its change is {here.change}"
     return Report(shown, f"{message}; {here.remark}" if here.remark else message)
+
+
+def refused_in_words(
+    before: LeaseRecord, reason: Reason, offer: int | None, zone: tzinfo | None = None
+) -> str:
+    """Say why a change is refused, and the nearest that would do, for who edits a VM."""
+    text = spelled(reason, zone)[:_LONGEST_REASON]
+    if offer is None:
+        return text
+    said, request = moment_in_words(offer, zone), before.request
+    if before.state is not State.ACTIVE:
+        what = "start" if request.deadline is None else "deadline"
+        return f"{text}; the nearest {what} that would do: {said}"
+    plan = before.plan
+    if plan is not None and request.duration is not None:
+        said += f", which is duration {request.duration + offer - plan.phases[-1].end}"
+    return f"{text}; the latest end that would do: {said}"
 
 
 def moment_in_words(moment: int, zone: tzinfo | None = None) -> str:

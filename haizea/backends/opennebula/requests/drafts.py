@@ -273,13 +273,21 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
     return _Asked(vm, words, bool(written))
 
 
-def read_words(vm: VirtualMachine, rules: DraftRules) -> tuple[Words, bool] | None:
-    """Read what a VM asks for, and whether it says anything; ``None`` where it makes no sense."""
-    try:
-        asked = _read(vm, rules)
-    except _Senseless:
-        return None
-    return asked.words, asked.asks
+def read_again(vms: Sequence[VirtualMachine], rules: DraftRules) -> LeaseDraft | Refusal:
+    """Read what the VMs of one lease ask for now, by VM id; a start may be past."""
+    vm_ids, members = tuple(vm.id for vm in vms), []
+    for vm in vms:
+        try:
+            members.append(_read(vm, rules))
+        except _Senseless as error:
+            which = f"VM {vm.id}: " if len(vms) > 1 else ""
+            return Refusal(vm_ids, f"{which}{error}")
+    name = members[0].words.group
+    for member in members:
+        if member.words.group != name:
+            return Refusal(vm_ids, f"VMs {vm_ids[0]} and {member.vm.id} name different groups")
+    message = _disagreement(name, members)
+    return Refusal(vm_ids, message) if message else _draft_of(members)
 
 
 def _disagreement(name: str, members: Sequence[_Asked]) -> str:
@@ -316,24 +324,30 @@ def _incomplete(
 
 
 def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
-    first = members[0]
-    words = first.words
+    words = members[0].words
     if words.group_size is not None and len(members) < words.group_size:
         raise _Senseless(
             f"HAIZEA group {words.group!r}: only {len(members)} of {words.group_size} VMs were"
             " here when it was to start: submit it again, with a later start"
         )
-    submitted = max(asked.vm.stime for asked in members)
-    start = words.start.at(submitted)
-    if start is not None and start < now:
+    draft = _draft_of(members)
+    if draft.start is not None and draft.start < now:
         raise _Senseless(
-            f"HAIZEA start {format_time(start)} is past (it is {format_time(now)}): submit it again"
-            " with a later start, or with now or best_effort"
+            f"HAIZEA start {format_time(draft.start)} is past (it is {format_time(now)}): submit it"
+            " again with a later start, or with now or best_effort"
         )
+    return draft
+
+
+def _draft_of(members: Sequence[_Asked]) -> LeaseDraft:
+    """The lease of VMs that say the same."""
+    first = members[0]
+    words = first.words
+    submitted = max(asked.vm.stime for asked in members)
     return LeaseDraft(
         nodes=tuple(_node(asked.vm) for asked in members),
         kind=words.start.kind,
-        start=start,
+        start=words.start.at(submitted),
         after=None if words.after is None else words.after.at(submitted),
         deadline=None if words.deadline is None else words.deadline.at(submitted),
         duration=words.duration,

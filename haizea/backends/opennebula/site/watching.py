@@ -25,6 +25,7 @@ from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.events import (
     CALL_KEYS,
     STATE_KEYS,
+    VM_UPDATE,
     EventKind,
     EventStream,
     events_address,
@@ -183,7 +184,9 @@ class Watcher:
                         self._wake.notify_all()
                     if event is None or event.object_id is None:
                         continue
-                    if event.kind is EventKind.CALL:
+                    if event.call == VM_UPDATE:
+                        self._vms |= {event.object_id} if event.edits_request else set()
+                    elif event.kind is EventKind.CALL:
                         self._around = True
                     elif event.kind is EventKind.VM:
                         self._vms.add(event.object_id)

@@ -42,8 +42,12 @@ CALL_KEYS = tuple(
         "cluster.deldatastore",
         "datastore.update",
         "datastore.enable",
+        "vm.update",
     )
 )
+#: Of these the message says whether a request was edited: Haizea itself makes them, too.
+VM_UPDATE = "one.vm.update"
+_EDIT = re.compile(r"\bHAIZEA\s*=")
 
 LARGEST_EVENT_BYTES = 4 << 20
 _LONGEST_KEY = 4096
@@ -92,7 +96,8 @@ class Event:
 
     ``state`` and ``lcm_state`` are names, ``ACTIVE`` and ``RUNNING``; ``vm`` or ``host`` is the
     object as it was. Of a call there is its name, whether it ``succeeded``, and the number
-    that the caller gave first, which most calls are about.
+    that the caller gave first, which most calls are about; ``edits_request``, if it is an update
+    of a VM that writes ``HAIZEA``.
     """
 
     kind: EventKind
@@ -101,6 +106,7 @@ class Event:
     lcm_state: str = ""
     call: str = ""
     succeeded: bool = True
+    edits_request: bool = False
     vm: VirtualMachine | None = None
     host: HostInfo | None = None
 
@@ -150,7 +156,13 @@ def _call_event(call: str, succeeded: bool, text: str) -> Event:
         raise BadAnswer("an event of a call has no message")
     number = _FIRST_PARAMETER.search(text)
     object_id = None if number is None else int(number[1])
-    return Event(kind=EventKind.CALL, object_id=object_id, call=call, succeeded=succeeded)
+    return Event(
+        kind=EventKind.CALL,
+        object_id=object_id,
+        call=call,
+        succeeded=succeeded,
+        edits_request=call == VM_UPDATE and _EDIT.search(text) is not None,
+    )
 
 
 def _objects(element: Element) -> tuple[VirtualMachine | None, HostInfo | None]:
