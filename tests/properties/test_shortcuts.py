@@ -72,8 +72,13 @@ def test_any_queue_is_the_same_without_shortcuts(case: Case) -> None:
     assert quick.decisions == thorough.decisions
 
 
-def deep_queue(seed: int, backfilling: Backfilling, *, batch: bool = False) -> Case:
-    """Mixed sizes, bursts and early ends from a seed; unless ``batch``, some are reservations."""
+def deep_queue(
+    seed: int, backfilling: Backfilling, *, batch: bool = False, reserved: float = 0.08
+) -> Case:
+    """Mixed sizes, bursts and early ends from a seed.
+
+    Unless ``batch``, a share of leases is ``reserved`` ahead.
+    """
     chance = random.Random(seed)
     hosts = [
         Host(i, f"h{i}", chance.choice([(400, 400), (400, 400), (800, 600)])) for i in range(6)
@@ -84,7 +89,7 @@ def deep_queue(seed: int, backfilling: Backfilling, *, batch: bool = False) -> C
     for number in range(1, 71):
         now += chance.choice([0, 0, 0, 40, 200])
         duration = chance.choice([30, 100, 300, 900])
-        is_ar = chance.random() < 0.08 and not batch
+        is_ar = chance.random() < reserved and not batch
         requests.append(
             LeaseRequest(
                 id=number,
@@ -122,4 +127,10 @@ def test_deep_queues_of_mixed_sizes_are_the_same_without_shortcuts(
 @pytest.mark.parametrize("seed", range(40))
 def test_what_easy_refused_is_refused_to_all_that_need_as_much(seed: int) -> None:
     quick, thorough = both_ways(deep_queue(seed, Backfilling.AGGRESSIVE, batch=True))
+    assert quick.decisions == thorough.decisions
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_claim_beside_reservations_is_the_same_where_it_is_searched_for_anew(seed: int) -> None:
+    quick, thorough = both_ways(deep_queue(seed, Backfilling.AGGRESSIVE, reserved=0.4))
     assert quick.decisions == thorough.decisions

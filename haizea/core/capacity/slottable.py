@@ -184,7 +184,8 @@ class SlotTable:
                 continue
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
-            room = self._less_future(levels, size, moment, end, window.at(moment), count)
+            future = window.at(moment, levels[0])
+            room = self._less_future(levels, size, moment, end, future, count)
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -196,9 +197,9 @@ class SlotTable:
         """Return what is free on one host at present."""
         return self._present.free[host]
 
-    def fits_on(self, use: Use, start: int, end: int) -> bool:
-        """Tell whether exactly these amounts are free on exactly these hosts throughout."""
-        hosts, same = shape_of(use)
+    def fits_on(self, use: Use, start: int, end: int, shape: Shape | None = None) -> bool:
+        """Tell whether exactly ``use`` (of ``shape``) is free on its hosts throughout."""
+        hosts, same = shape or shape_of(use)
         if same is None:
             return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
         return not hosts & ~self._room(same, start, end)[0]
@@ -258,7 +259,7 @@ class SlotTable:
 
     def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when what is free on them changes next, latest first."""
-        touched = self._future.until(FOREVER)[0]
+        touched = self._future.until(FOREVER, hosts)[0]
         return by_next_change(hosts, touched, self.now, self._present, self._timelines)
 
     def next_change(self, host: int, moment: int) -> int:
@@ -268,10 +269,11 @@ class SlotTable:
     def held(self, start: int, end: int, among: HostSet) -> HostSet:
         """Hosts ``among`` these with a hold in ``[start, end)``. O(1) from the present on."""
         if start <= self.now:
-            return among & (self._present.held[0] | self._future.until(end)[0])
-        idle = among
-        for hold in self.holds_between(start, end):
-            if not (idle := idle & ~hold.hosts):
+            return among & (self._present.held[0] | self._future.until(end, among)[0])
+        ends = self._present.ends
+        idle = among & ~self._future.touched(start, end, among)
+        for i in range(bisect_right(ends, (start, FOREVER)), len(ends)):
+            if not (idle := idle & ~ends[i][2].hosts):
                 break
         return among & ~idle
 
@@ -314,8 +316,7 @@ class SlotTable:
         self._present.check(self.now)
         for hold in self._ahead:
             assert hold.start > self.now, "a hold that has started is listed as ahead"
-            for cut in (hold.start, *self._future.cuts(hold.start, hold.end)):
-                assert hold.hosts & ~self._future.within(cut, cut + 1)[0] == 0, "untouched"
+            self._future.check(hold.start, hold.end, hold.hosts)
 
     # --- inside -----------------------------------------------------------------------
 
@@ -359,10 +360,10 @@ class SlotTable:
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
         if start <= self.now:
             levels = self._present.indexes.of(size).levels
-            future = self._future.until(end)
+            future = self._future.until(end, levels[0])
         else:
             levels = self._present.releases(size).at(start)
-            future = self._future.within(start, end)
+            future = self._future.within(start, end, levels[0])
         return self._less_future(levels, size, start, end, future)
 
     def _less_future(

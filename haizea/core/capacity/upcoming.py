@@ -15,8 +15,8 @@ from typing import Final
 
 from haizea.core.model.hosts import HostSet
 
-#: So many slices are put together anew rather than all of them kept.
-_FEW_SLICES: Final = 32
+#: So many slices are put together before it is asked whether more can change anything.
+_AT_A_TIME: Final = 64
 
 
 class Future:
@@ -31,7 +31,8 @@ class Future:
         self._times: list[int] = [0]
         self._touched: list[HostSet] = [0]
         self._closed: list[HostSet] = [0]
-        self._prefix: list[HostSet] | None = None
+        # What slices up to each come to together, as far as anybody asked since they changed.
+        self._prefix: list[HostSet] = []
         self._prefix_closed: list[HostSet] = []
         #: Hosts that may have future holds which overlap each other.
         self.crowded: HostSet = 0
@@ -47,7 +48,7 @@ class Future:
         touched[first:last] = [t | hosts for t in touched[first:last]]
         if closed:
             self._closed[first:last] = [c | closed for c in self._closed[first:last]]
-        self._prefix = None
+        self._changed(first)
 
     def remove(self, start: int, end: int, hosts: HostSet) -> None:
         """Nothing touches ``hosts`` between these two moments any more."""
@@ -56,38 +57,64 @@ class Future:
         self._touched[first:last] = [t & keep for t in self._touched[first:last]]
         self._closed[first:last] = [c & keep for c in self._closed[first:last]]
         self._join(first, last)
-        self._prefix = None
+        self._changed(first)
 
     def advance(self, now: int) -> None:
         """Forget the slices that are over."""
         past = bisect_right(self._times, now) - 1
         if past > 0:
             del self._times[:past], self._touched[:past], self._closed[:past]
-            self._prefix = None
+            self._changed(0)
         if len(self._times) == 1:
             self.crowded = 0
 
-    def until(self, end: int) -> tuple[HostSet, HostSet]:
-        """Touched and closed hosts from the present to ``end``. O(log slices) when unchanged."""
+    def until(self, end: int, among: HostSet) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts ``among`` these from the present to ``end``.
+
+        There may be others beside them. O(log slices) where somebody asked for as much before
+        and they are unchanged, and no slices are looked at once all hosts are closed.
+        """
         if len(self._times) == 1:
             return 0, 0
         last = bisect_left(self._times, end) - 1
         if last < 0:
             return 0, 0
-        if self._prefix is None and last < _FEW_SLICES:
-            touched = reduce(or_, self._touched[: last + 1])
-            return touched, reduce(or_, self._closed[: last + 1])
-        if self._prefix is None:
-            self._prefix = list(accumulate(self._touched, or_))
-            self._prefix_closed = list(accumulate(self._closed, or_))
-        return self._prefix[last], self._prefix_closed[last]
+        touched, closed = self._prefix, self._prefix_closed
+        known = len(touched)
+        while known <= last and (not known or among & ~closed[-1]):
+            upto = min(known + _AT_A_TIME, last + 1)
+            _extend(touched, self._touched[known:upto])
+            _extend(closed, self._closed[known:upto])
+            known = upto
+        last = min(last, known - 1)
+        return touched[last], closed[last]
 
-    def within(self, start: int, end: int) -> tuple[HostSet, HostSet]:
-        """Touched and closed hosts in ``[start, end)``. O(slices)."""
-        if len(self._times) == 1:
-            return 0, 0
-        touched, closed = self.each(*self.slices(start, end))
-        return reduce(or_, touched, 0), reduce(or_, closed, 0)
+    def within(self, start: int, end: int, among: HostSet) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts ``among`` these in ``[start, end)``, and maybe others.
+
+        O(slices until all are closed).
+        """
+        touched = closed = 0
+        if len(self._times) > 1:
+            first, last = self.slices(start, end)
+            for i in range(first, last, _AT_A_TIME):
+                upto = min(i + _AT_A_TIME, last)
+                touched = reduce(or_, self._touched[i:upto], touched)
+                closed = reduce(or_, self._closed[i:upto], closed)
+                if not among & ~closed:
+                    break
+        return touched, closed
+
+    def touched(self, start: int, end: int, among: HostSet) -> HostSet:
+        """Touched hosts ``among`` these in ``[start, end)``. O(slices until all are)."""
+        touched = 0
+        if len(self._times) > 1:
+            first, last = self.slices(start, end)
+            for i in range(first, last, _AT_A_TIME):
+                touched = reduce(or_, self._touched[i : min(i + _AT_A_TIME, last)], touched)
+                if not among & ~touched:
+                    break
+        return touched & among
 
     def slices(self, start: int, end: int) -> tuple[int, int]:
         """The first slice that overlaps ``[start, end)``, and the first behind that does not."""
@@ -102,10 +129,10 @@ class Future:
         """Return a window of this length, of use until anything changes."""
         return SlidingWindow(self, length)
 
-    def cuts(self, after: int, before: int) -> list[int]:
-        """The change points of future holds in ``(after, before)``, in order."""
-        times = self._times
-        return times[bisect_right(times, after) : bisect_left(times, before)]
+    def check(self, start: int, end: int, hosts: HostSet) -> None:
+        """Assert that all of ``hosts`` are touched throughout ``[start, end)``."""
+        for touched in self.each(*self.slices(start, end))[0]:
+            assert not hosts & ~touched, "untouched"
 
     def fork(self) -> Future:
         """An independent copy."""
@@ -115,6 +142,10 @@ class Future:
         twin._closed = self._closed.copy()
         twin.crowded = self.crowded
         return twin
+
+    def _changed(self, first: int) -> None:
+        """Forget what was put together of the slices from ``first`` on."""
+        del self._prefix[first:], self._prefix_closed[first:]
 
     def _cut(self, time: int) -> int:
         """The index of the slice that begins at ``time``, made if there is none."""
@@ -134,6 +165,14 @@ class Future:
                 and self._closed[i] == self._closed[i - 1]
             ):
                 del self._times[i], self._touched[i], self._closed[i]
+
+
+def _extend(together: list[HostSet], more: list[HostSet]) -> None:
+    """Go on with what slices come to ``together``, by ``more`` of them."""
+    before = together[-1] if together else 0
+    found = accumulate(more, or_, initial=before)
+    next(found)
+    together.extend(found)
 
 
 class SlidingWindow:
@@ -167,12 +206,15 @@ class SlidingWindow:
         self._behind: HostSet = 0
         self._behind_closed: HostSet = 0
 
-    def at(self, start: int) -> tuple[HostSet, HostSet]:
-        """Touched and closed hosts of the window from ``start`` on, no less than the last one."""
+    def at(self, start: int, among: HostSet) -> tuple[HostSet, HostSet]:
+        """Touched and closed hosts ``among`` these of the window from ``start`` on.
+
+        And maybe others. ``start`` is no less than the last one.
+        """
         end = start + self._length
         if not self._asked:  # Most windows are looked through once.
             self._asked = True
-            return self._future.within(start, end)
+            return self._future.within(start, end, among)
         first, last = self._future.slices(start, end)
         if first >= last:
             return 0, 0

@@ -15,7 +15,6 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.mapper import Demand, Hosts
 from haizea.core.placement.plan import Lease
-from haizea.core.placement.planner import keep_own
 
 #: What the largest host has of a resource type counts so much.
 _WHOLE: Final = 1 << 20
@@ -220,7 +219,7 @@ class Canvas:
             plan = lease.plan
             assert plan is not None, "it has a plan"
             hosts = hosts_of(self._units[lease_id], len(plan.hosts))
-            hosts = keep_own(plan.hosts, hosts, lease)
+            hosts = lease.demand.keep(plan.hosts, hosts)
             if hosts != plan.hosts:
                 yield lease, hosts
 

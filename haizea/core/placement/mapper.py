@@ -93,6 +93,21 @@ class Demand:
         """Return what the nodes take of these hosts, per host."""
         return self.spread(hosts).use
 
+    def keep(self, bound: Hosts, hosts: Hosts) -> Hosts:
+        """``hosts`` dealt out so that as many equal nodes as possible stay on ``bound``."""
+        if self.size is None:
+            return hosts
+        left = list(hosts)
+        result: list[int | None] = []
+        for host in bound:
+            if host in left:
+                left.remove(host)
+                result.append(host)
+            else:
+                result.append(None)
+        rest = iter(left)
+        return tuple([next(rest) if host is None else host for host in result])
+
     def take_apart(self, hosts: Hosts, found: HostSet) -> None:
         """These hosts, the set ``found``, are chosen for equal nodes, one on each."""
         assert self.size is not None, "nodes are equal"

@@ -82,6 +82,10 @@ class Planner:
         self, lease: Lease, start: int, claim: Claim | None = None, prefer: HostSet = 0
     ) -> Plan | None:
         """A plan that starts exactly then and delays no ``claim``; ``None`` if there is none."""
+        if lease.bound is not None and not self._movable(lease):
+            own = lease.demand.spread(lease.bound)
+            if not self.table.fits_on(own.use, start, start + 1, own.shape):
+                return None
         plan = self.whole(lease, start, claim, prefer)
         if plan is None and (self.table.has_future or claim) and self.suspendable(lease):
             plan = self._in_hole(lease, start, claim, prefer)
@@ -134,11 +138,17 @@ class Planner:
         stay = None if own is None else self._whole_on_own(lease, lease.bound, own, None)
         return plan if stay is None or stay.runs_from > plan.runs_from else stay
 
-    def claim(self, lease: Lease, start: int) -> Claim | None:
-        """A claim on the soonest start there is; hosts are chosen only when it comes."""
+    def claim(
+        self, lease: Lease, start: int, before: int = FOREVER, spans: Spans | None = None
+    ) -> Claim | None:
+        """A claim on the soonest start there is; hosts are chosen only when it comes.
+
+        ``before`` and ``spans`` limit it as :meth:`SlotTable.moments` does, and may be given
+        where nothing but room for all of its nodes counts (:meth:`is_plain`).
+        """
         demand = lease.demand
         if demand.size is not None and lease.bound is None and not self._may_use_holes(lease):
-            found = next(self.table.moments(demand, lease.remaining, start), None)
+            found = next(self.table.moments(demand, lease.remaining, start, before, spans), None)
             if found is None:
                 return None
             moment, levels = found
@@ -219,7 +229,7 @@ class Planner:
                 return None
             if lease.bound is None:
                 return self._full_plan(lease, hosts, start, start)
-            hosts = keep_own(lease.bound, hosts, lease)
+            hosts = lease.demand.keep(lease.bound, hosts)
             resume = self._resume_start(lease, hosts, start)
             needed = resume + self.durations.resume_seconds(lease, hosts) + lease.remaining - start
             needed = min(needed, FOREVER)
@@ -233,12 +243,10 @@ class Planner:
     ) -> Plan | None:
         resume = self._resume_start(lease, hosts, start)
         end = min(resume + self.durations.resume_seconds(lease, hosts) + lease.remaining, FOREVER)
-        use = lease.demand.use(hosts)
-        if self.table.shut & lease.demand.spread(hosts).hosts or not self.table.fits_on(
-            use, start, end
-        ):
+        own = lease.demand.spread(hosts)
+        if self.table.shut & own.hosts or not self.table.fits_on(own.use, start, end, own.shape):
             return None
-        if claim is not None and not claim.allows(self.table, use, start, end):
+        if claim is not None and not claim.allows(self.table, own.use, start, end):
             return None
         return self._full_plan(lease, hosts, start, resume)
 
@@ -349,20 +357,20 @@ class Planner:
         self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet
     ) -> Hosts | None:
         if lease.bound is not None:
-            use = lease.demand.use(lease.bound)
+            own = lease.demand.spread(lease.bound)
             if (
-                not self.table.shut & lease.demand.spread(lease.bound).hosts
-                and self.table.fits_on(use, start, end)
-                and (claim is None or claim.allows(self.table, use, start, end))
+                not self.table.shut & own.hosts
+                and self.table.fits_on(own.use, start, end, own.shape)
+                and (claim is None or claim.allows(self.table, own.use, start, end))
             ):
                 return lease.bound
             if not self._movable(lease):
                 return None
-            prefer |= lease.demand.spread(lease.bound).hosts
+            prefer |= own.hosts
         hosts = self.free_hosts(lease, start, end, claim, prefer)
         if hosts is None or lease.bound is None:
             return hosts
-        return keep_own(lease.bound, hosts, lease)
+        return lease.demand.keep(lease.bound, hosts)
 
     def suspend_start(self, lease: Lease, hosts: Hosts, end: int, not_before: int) -> int | None:
         """Return when to begin suspending, as late as possible, so that it is over by ``end``."""
@@ -377,19 +385,3 @@ class Planner:
         plan.phases.append(Phase(SUSPEND, start, end))
         if self.durations.shares_files:
             plan.exclusive.append((start, end))
-
-
-def keep_own(bound: Hosts, hosts: Hosts, lease: Lease) -> Hosts:
-    """``hosts`` dealt out so that as many equal nodes as possible stay where they are."""
-    if lease.demand.size is None:
-        return hosts
-    left = list(hosts)
-    result: list[int | None] = []
-    for host in bound:
-        if host in left:
-            left.remove(host)
-            result.append(host)
-        else:
-            result.append(None)
-    rest = iter(left)
-    return tuple([next(rest) if host is None else host for host in result])

@@ -21,6 +21,7 @@ from haizea.core.placement.planner import Planner
 from haizea.core.placement.shadow import Claim
 from haizea.core.queue.by_count import Counting
 from haizea.core.queue.by_host import Reserving
+from haizea.core.queue.claim_search import ClaimSearch
 from haizea.core.queue.fit_cache import Glance
 from haizea.core.queue.sending import Sending
 from haizea.core.schedule.schedule import Schedule
@@ -84,6 +85,7 @@ class Claiming:
         self._same_hosts = getattr(schedule.planner.mapper, "chooses_alike", False)
         preparation = schedule.preparation
         self._sending = None if preparation is None else Sending(schedule, preparation)
+        self._search = ClaimSearch(schedule.planner)
 
     def look(self, full: bool, arrived: list[Lease]) -> None:
         """Look at the whole queue, or at new leases alone where that is enough."""
@@ -119,13 +121,15 @@ class Claiming:
             if not self._backfills:
                 break
             start = schedule.now if self._sending is None else self._sending.arrival(lease)
-            claim = self._planner.claim(lease, start)
+            claim = self._search.claim(lease, start)
             if claim is not None:
                 schedule.make_claim(lease, claim)
                 self._backfill(lease, claim)
                 break
             schedule.book.expect(lease, None, because(Code.WAITS_FOR_ENDLESS))
         claim = schedule.claim
+        if claim is None:
+            self._search.forget()
         if old is not None and (claim is None or claim.lease_id != old.lease_id):
             loser = schedule.leases.get(old.lease_id)
             if loser is not None and loser.plan is None:
