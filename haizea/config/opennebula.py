@@ -151,7 +151,7 @@ class OpenNebula:
         "Moment at which a reservation's VMs are deployed: start, so long before its start that"
         " they run then, by what deploying such VMs took before; deploy, at its start, so that"
         " they run once their images are copied and they have booted.",
-        default="deploy",
+        default="start",
     )
     ready_certainty: int = option(
         "ready-certainty",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from effort import tries
 from hypothesis import given
@@ -302,3 +304,20 @@ def test_accepted_ars_start_when_they_are_to_and_have_their_hosts_before(
             assert began == ([start - seconds] if seconds else [])
         else:
             assert start <= active <= start + seconds
+
+
+def test_one_that_is_not_prepared_yet_moves_for_another() -> None:
+    played = Played(hosts=2)
+    half = NodeSet(1, (50, 256))
+    for number in (1, 2):
+        asked = replace(lease(number, start=200), nodes=(half,))
+        played.tell(0, LeaseSubmitted(asked, prepare_seconds=60))
+    before = [played.records[number].plan for number in (1, 2)]
+    assert len({plan.hosts for plan in before if plan is not None}) == 2
+    played.tell(10, LeaseSubmitted(lease(3, start=150), prepare_seconds=60))
+    assert played.state(3) is State.SCHEDULED
+    played.tell(400)
+    began = [played.began(number, Purpose.PREPARE) for number in (1, 2, 3)]
+    assert began[0] == began[1]
+    assert [time for (time, _) in began[2]] == [90]
+    assert began[2][0][1] != began[0][0][1]

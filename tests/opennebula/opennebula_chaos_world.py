@@ -80,6 +80,7 @@ command-timeout: {timeout}
 host-grace: {grace}
 shutdown-grace: 20
 preempt-with: {preempt}
+ready-by: deploy
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opennebula_service import Site, site
+from opennebula_service import AT_THE_START, Site, site
 from opennebula_tap import TappedSite, tapped_site
 
 from haizea.core.model.lifecycle import State
@@ -87,7 +87,7 @@ def test_what_fails_while_it_starts_is_told_once(
 def test_an_ar_that_starts_again_elsewhere_says_why_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retries = "command-retries: 1"
+    retries = f"command-retries: 1\n{AT_THE_START}"
     with site(tmp_path, monkeypatch, hosts=2, speed=SPEED, opennebula=retries) as cloud:
         vm = cloud.booked(start="+00:00:30")
         first = cloud.planned(vm)[0]

@@ -8,7 +8,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from opennebula_service import Site, site
+from opennebula_service import AT_THE_START, Site, site
 
 from haizea.backends.opennebula.state.rates import Estimate
 from haizea.core.model.lifecycle import State
@@ -41,7 +41,15 @@ def booked(cloud: Site, start: str, duration: str) -> int:
 def test_a_slow_host_makes_one_ar_late_and_the_next_one_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with site(tmp_path, monkeypatch, hosts=1, speed=20, saving=RATES, durations=SLOW) as cloud:
+    with site(
+        tmp_path,
+        monkeypatch,
+        hosts=1,
+        speed=20,
+        saving=RATES,
+        durations=SLOW,
+        opennebula=AT_THE_START,
+    ) as cloud:
         victim = preemptible(cloud)
         first = booked(cloud, "+00:01:50", "00:02:00")
         cloud.until_state(first, "RUNNING")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opennebula_service import Site, site
+from opennebula_service import AT_THE_START, Site, site
 
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
@@ -67,6 +67,20 @@ def test_vms_run_at_the_start_and_their_owner_reads_each_step(
         cloud.until_state(vm, "DONE")
         assert cloud.came_to(vm, "SHUTDOWN")[0] >= start + 290
         cloud.assert_no_overload()
+
+
+def test_what_was_to_be_deployed_at_its_start_is_ready_by_then_after_an_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"opennebula": AT_THE_START}
+    with site(tmp_path, monkeypatch, hosts=1, durations=COPIED, **before) as cloud:
+        vm = asked(cloud, 2000, "+00:05:00")
+        assert not cloud.lease(vm).prepare_seconds
+        cloud.stop_haizea()
+        cloud.configure(opennebula="")
+        cloud.start_haizea()
+        cloud.until(lambda: cloud.lease(vm).prepare_seconds == 30)
+        assert ran(cloud, vm) <= start_of(cloud, vm)
 
 
 def test_a_group_is_active_when_all_its_vms_run(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opennebula_service import Site, site
+from opennebula_service import AT_THE_START, Site, site
 
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
@@ -43,7 +43,7 @@ def test_a_lease_whose_start_and_end_oned_missed_never_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
 ) -> None:
     """Its command finds nobody: it was given one second after ``oned`` had died."""
-    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, opennebula=AT_THE_START) as cloud:
         vm = cloud.submit(start="+00:00:30", duration="00:00:20")
         cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
         start = cloud.lease(vm).request.start

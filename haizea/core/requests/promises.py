@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
-from haizea.core.model.members import RUN, SHUTDOWN
+from haizea.core.model.members import PREPARE, RUN, SHUTDOWN
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
@@ -32,7 +32,7 @@ class Promises:
         plan = lease.plan
         if lease.request.fixed_hosts or not self._images_may_follow(lease):
             return None
-        if any(phase.purpose not in (RUN, SHUTDOWN) for phase in plan.phases):
+        if any(phase.purpose not in (PREPARE, RUN, SHUTDOWN) for phase in plan.phases):
             return None
         return lease
 

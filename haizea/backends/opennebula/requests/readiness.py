@@ -33,6 +33,8 @@ class Readiness:
         self._known = leads.shown
         #: What the schedule knows, by lease.
         self._told: dict[int, int] = {}
+        #: Leases of an earlier run for which it planned no such time.
+        self._unplanned: set[int] = set()
 
     def seconds(self, vms: Iterable[VirtualMachine], kind: Kind, allowed: Allowed) -> int:
         """The time that VMs take to start on hosts that are ``allowed``; 0 where it is not planned.
@@ -49,24 +51,33 @@ class Readiness:
         """Note a lease that the schedule knows with what it plans for it."""
         if not record.over and record.request.kind is Kind.AR:
             self._told[record.id] = record.prepare_seconds
+            if self._leads.rules.ahead and not record.prepare_seconds:
+                self._unplanned.add(record.id)
 
     def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
         """Return for which leases that have not begun something else is known now. O(n)."""
-        if self._leads.shown is self._known:
-            return []
-        self._known = self._leads.shown
+        if self._leads.shown is not self._known:
+            self._known = self._leads.shown
+            concerned = list(self._told)
+        else:
+            concerned = sorted(self._unplanned)
         told: list[Input] = []
-        for lease_id, before in list(self._told.items()):
-            lease = self._ledger.leases.get(lease_id)
+        for lease_id in concerned:
+            before, lease = self._told[lease_id], self._ledger.leases.get(lease_id)
             if lease is None:
                 del self._told[lease_id]
+                self._unplanned.discard(lease_id)
                 continue
             if lease.state is not State.SCHEDULED or lease.purpose is not None:
+                self._unplanned.discard(lease_id)
                 continue
             seen = [self._seen.get(vm) for vm in lease.vms]
             vms = [one.vm for one in seen if one is not None]
+            if len(vms) < len(seen):
+                continue
+            self._unplanned.discard(lease_id)
             now = self.seconds(vms, Kind.AR, allowed(lease_id))
-            if len(vms) == len(seen) and abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
+            if abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
                 self._told[lease_id] = now
                 told.append(PreparationTime(lease_id, now))
         return told

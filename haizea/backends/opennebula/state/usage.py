@@ -86,8 +86,12 @@ class Usage:
     def _is_leased(self, seen: Seen, entry: Entry) -> bool:
         """Tell whether what the VM takes is a lease's, or is freed by Haizea's own commands."""
         errand = self._ledger.errands.get(seen.vm.id)
-        if errand is None or errand.given_up:
+        if errand is None:
             return False
+        if errand.given_up:
+            # What becomes of a lease whose start was given up is decided in this turn.
+            lease = self._ledger.leases.get(errand.lease)
+            return lease is not None and lease.purpose is None
         if not errand.reached:
             return errand.index == entry.index or not self._is_stuck(errand, seen)
         if errand.goal is Goal.RUNNING:
