@@ -184,7 +184,7 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             since = f"since {format_utc(decision.start)}"
             return f"lease {decision.lease_id}: {decision.purpose} is over, {since} on {on}"
         case HostChanged(host=host, status=status, reason=reason):
-            return f"host {host.name} is {status}" + (f": {reason}" if reason else "")
+            return f"host {host.name} is {status}" + (f": {in_words(reason)}" if reason else "")
         case MaintenanceChanged(window=window, status=status, reason=reason):
             named = f"maintenance {window.id} of {_names(window.hosts, hosts)}"
             return f"{named} is {status}" + (f": {in_words(reason)}" if reason else "")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from haizea.core.model.events import Decision
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Outage:
     hosts: tuple[int, ...]
     start: int
     end: int | None = None
-    reason: str = ""
+    reason: Reason | None = None
     window_id: int | None = None
 
 

@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from haizea.core.model.reasons import MOMENTS, Code, Parameters, Reason, because, stated
+from haizea.core.model.reasons import (
+    BROKE,
+    DRAINED,
+    MOMENTS,
+    Code,
+    Parameters,
+    Reason,
+    because,
+    stated,
+)
 from haizea.core.model.resources import FOREVER
 from haizea.times.moments import format_moment
 from haizea.wording import WORDS, as_data, in_words, reason_of
@@ -36,7 +45,7 @@ def made() -> Iterator[tuple[str, str, set[str]]]:
 
 def test_every_code_has_words_of_its_own() -> None:
     assert set(WORDS) == set(Code)
-    quoting = {Code.POLICY, Code.RUN_FAILED, Code.STATED}
+    quoting = {Code.POLICY, Code.STATED}
     assert all(WORDS[code] == "{text}" for code in quoting)
     rest = [WORDS[code] for code in Code if code not in quoting]
     assert len(set(rest)) == len(rest)
@@ -77,7 +86,7 @@ def test_every_code_is_made_somewhere() -> None:
         for path in PACKAGE.rglob("*.py")
         if path.name not in {"reasons.py", "wording.py"}
     ]
-    unused = set(Code) - {Code.STATED}
+    unused = set(Code) - {Code.STATED, BROKE.code, DRAINED.code}
     unused -= {code for code in Code if any(f"Code.{code.name}" in text for text in sources)}
     assert not unused
 
@@ -97,7 +106,12 @@ def test_every_code_is_made_somewhere() -> None:
             because(Code.STARTS_LATE, cause=because(Code.IMAGE_ARRIVES_LATE, moment=NOON)),
             "it starts late: its image arrives at 2026-11-25 13:00:00 CET only",
         ),
-        (because(Code.OPERATION_FAILED, purpose="resume", text="{x}"), "resuming failed: {x}"),
+        (
+            because(
+                Code.OPERATION_FAILED, purpose="resume", cause=because(Code.STATED, text="{x}")
+            ),
+            "resuming failed: {x}",
+        ),
         (stated("no {power} @3"), "no {power} @3"),
         (stated(""), ""),
     ],

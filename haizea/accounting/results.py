@@ -270,7 +270,8 @@ class ResultsFile:
                 time, host, status, reason = decision
                 self._hosts[host.id] = host
                 self._host_texts += map(str, range(len(self._host_texts), host.id + 1))
-                self._host_states.values += (host.id, time, status, reason)
+                said = NO_REASON if reason is None else reason_columns(reason)
+                self._host_states.values += (host.id, time, status, *said)
             case StateChanged() | OperationStarted() | OperationEnded():
                 raise AssertionError("frequent decisions do not come here")
             case LeaseAltered():

@@ -34,7 +34,10 @@ LABELS = "CREATE TABLE labels (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
 HOSTS = "CREATE TABLE hosts (id INTEGER PRIMARY KEY, name TEXT{types})"
 
 #: What became of each host: ``up``, ``down``, ``drained``, when, and why.
-HOST_STATES = "CREATE TABLE host_states (host INTEGER, time INTEGER, status TEXT, reason TEXT)"
+HOST_STATES = (
+    "CREATE TABLE host_states (host INTEGER, time INTEGER, status TEXT, reason TEXT,"
+    " reason_code TEXT, reason_parameters TEXT)"
+)
 
 #: How fast hosts suspended and resumed from a moment on, MB/s, as far as it was learned;
 #: NULL: as configured. Absent in results of earlier versions.

@@ -75,7 +75,7 @@ def _told(event: Event, site: Site) -> EventOut:
             hosts = [host for host, _ in ended.use]
             return _operation(event, ended, ended.start, hosts, site)
         case HostChanged(host=host, status=status, reason=reason):
-            because = f": {reason}" if reason else ""
+            because = f": {in_words(reason)}" if reason is not None else ""
             return EventOut(
                 id=event.id,
                 time=when,
@@ -83,7 +83,7 @@ def _told(event: Event, site: Site) -> EventOut:
                 text=f"host {host.name} is {status}{because}",
                 hosts=[host.name],
                 status=status,
-                reason=reason,
+                **reason_fields(reason),
             )
         case MaintenanceChanged() as upkeep:
             return _maintenance(event, upkeep, site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from haizea.api.answers import Answer, Resources, When
+from haizea.api.answers import Answer, ReasonCode, ReasonParameters, Resources, When
 
 
 class HostOut(Answer):
@@ -14,6 +14,8 @@ class HostOut(Answer):
     name: str
     status: str = Field(description="`up`, `down` or `drained`.", examples=["up"])
     reason: str
+    reason_code: ReasonCode
+    reason_parameters: ReasonParameters
     resources: Resources
     used: Resources
     others: Resources = Field(

@@ -172,7 +172,7 @@ class HostUse:
 
     host: Host
     status: str
-    reason: str
+    reason: Reason | None
     used: Capacity
     others: Capacity
     leases: tuple[tuple[int, str], ...]

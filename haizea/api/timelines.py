@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from haizea.api.answers import Answer, When
+from haizea.api.answers import Answer, ReasonCode, ReasonParameters, When
 from haizea.api.manager import Manager, Reserved
 from haizea.api.values import written
+from haizea.api.views import reason_fields
 from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Site
 from haizea.core.model.resources import FOREVER
@@ -51,6 +52,8 @@ class OutageOut(Answer):
         description="In pairs, the first host of a run and how many hosts the run has."
     )
     reason: str
+    reason_code: ReasonCode
+    reason_parameters: ReasonParameters
     window: int | None = Field(description="The number of the maintenance window, if it is one.")
 
 
@@ -218,7 +221,7 @@ def _outage(outage: Outage, since: int) -> OutageOut:
         start=outage.start - since,
         end=-1 if outage.end is None else outage.end - since,
         hosts=_runs(outage.hosts),
-        reason=outage.reason,
+        **reason_fields(outage.reason),
         window=outage.window_id,
     )
 

@@ -279,7 +279,7 @@ def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
         id=use.host.id,
         name=use.host.name,
         status=use.status,
-        reason=use.reason,
+        **reason_fields(use.reason),
         resources=resources(types, use.host.capacity),
         used=resources(types, use.used),
         others=resources(types, use.others),

@@ -28,6 +28,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lifecycle import FINAL
 from haizea.core.model.members import QUEUED, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 
 #: A run without end fails, if it fails at all, within this many seconds.
@@ -218,8 +219,8 @@ class SimulatedBackend:
             if decision.end >= FOREVER:
                 seconds = _ENDLESS_RUN_SECONDS
             moment = start + self._random.randrange(max(seconds, 1))
-            reason = f"a simulated fault: {purpose} failed"
-            self._foresee(moment, OperationFailed(lease_id, purpose, reason), start)
+            failed = OperationFailed(lease_id, purpose, because(Code.SIMULATED_FAULT))
+            self._foresee(moment, failed, start)
         elif self._random.random() < faults.delay.get(purpose, 0):
             end = decision.end + self._random.randint(1, faults.longest_delay_seconds)
             self._foresee(decision.end, OperationDelayed(lease_id, purpose, end), start)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from haizea.core.model.events import Decision, HostChanged, MaintenanceChanged
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
+from haizea.core.model.reasons import stated
 from haizea.core.model.records import SiteRecord
 from haizea.service_types import Outage
 
@@ -103,6 +104,6 @@ def _of_window(window: Maintenance, start: int) -> Outage:
         hosts=window.hosts,
         start=start,
         end=window.end,
-        reason=window.reason,
+        reason=stated(window.reason),
         window_id=window.id,
     )

@@ -105,7 +105,7 @@ def _in_words(event: Input) -> str:  # noqa: C901
         case LeaseEnded(lease_id):
             return f"lease {lease_id} ended by itself"
         case OperationFailed(lease_id, purpose, reason):
-            return f"{purpose} of lease {lease_id} failed: {reason}"
+            return f"{purpose} of lease {lease_id} failed: {in_words(reason)}"
         case OperationDelayed(lease_id, purpose):
             return f"{purpose} of lease {lease_id} takes longer"
         case RunDelayed(lease_id):
@@ -115,7 +115,7 @@ def _in_words(event: Input) -> str:  # noqa: C901
         case PreparationTime(lease_id, seconds):
             return f"the VMs of lease {lease_id} take {seconds} s to start"
         case HostFailed(host_id, reason):
-            return f"host number {host_id + 1} failed: {reason}"
+            return f"host number {host_id + 1} failed: {in_words(reason)}"
         case HostRestored(host_id):
             return f"host number {host_id + 1} came back"
         case LeaseMoved(lease_id):
@@ -127,7 +127,7 @@ def _in_words(event: Input) -> str:  # noqa: C901
         case HostAdded(host):
             return f"host {host.name} was added"
         case HostDrained(host_id, reason):
-            return f"host number {host_id + 1} takes nothing new: {reason}"
+            return f"host number {host_id + 1} takes nothing new: {in_words(reason)}"
         case HostUsed(host_id):
             return f"others use host number {host_id + 1}"
         case HostRates(host_id):

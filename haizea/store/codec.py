@@ -3,7 +3,8 @@
 What is written follows from the classes: an object per instance, its fields by name, every
 field. A reader takes a field's default where an older program did not write it, and
 leaves out what it does not know, so that fields can be added. ``v`` is the version of
-this form; one that is newer than :data:`VERSION` is refused. In version 1, reasons were sentences.
+this form; one that is newer than :data:`VERSION` is refused. In version 1, reasons were sentences;
+in version 2, those of hosts were, and what went wrong with operations.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from haizea.core.model.events import Decision
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.errors import CodecError
-from haizea.store.old_reasons import old_reason
+from haizea.store.old_reasons import old_reason, renewed
 from haizea.wording import as_data, reason_of
 
-VERSION = 2
+VERSION = 3
 
 #: Numbers have 64 bits here, as in databases and in most other programs' JSON.
 LARGEST = (1 << 63) - 1
@@ -123,8 +124,6 @@ def _form(hint: Any) -> _Form:
     origin = get_origin(hint)
     if hint is Reason:
         return _Form(as_data, _reason)
-    if hint is Reason:
-        return _Form(as_data, _reason)
     if origin in (Union, UnionType):
         return _optional(hint)
     if origin is tuple:
@@ -160,7 +159,8 @@ def _reason(value: Any) -> Reason | None:
         return old_reason(value)
     if not isinstance(value, dict):
         raise CodecError(f"{value!r:.40} is not a reason")
-    return reason_of(value.get("code"), value.get("parameters"))
+    newer = renewed(value)
+    return reason_of(newer.get("code"), newer.get("parameters"))
 
 
 def _optional(hint: Any) -> _Form:

@@ -1,8 +1,10 @@
-"""Reasons of earlier versions, which kept sentences in the place of codes and parameters."""
+"""Reasons of earlier versions: sentences, then codes that were about somebody else's sentences."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.times import format_utc
@@ -27,6 +29,18 @@ def old_reason(text: str) -> Reason | None:
     return stated(_MOMENT.sub(lambda found: format_utc(int(found[1])), text))
 
 
+def renewed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A reason as JSON has it, with a cause where version 2 had a sentence of somebody else's."""
+    parameters = value.get("parameters")
+    if not isinstance(parameters, Mapping):
+        return dict(value)
+    newer = {n: renewed(v) if isinstance(v, Mapping) else v for n, v in parameters.items()}
+    if value.get("code") in _HAVE_A_CAUSE and "text" in newer:
+        newer["cause"] = {"code": Code.STATED, "parameters": {"text": newer.pop("text")}}
+    return {**value, "parameters": newer}
+
+
+_HAVE_A_CAUSE = {Code.HOST_FAILED, Code.HOST_DRAINED, Code.RUN_FAILED, Code.OPERATION_FAILED}
 _EXPECTATIONS = {
     Code.START_EXPECTED: "expected to start",
     Code.RESUMPTION_EXPECTED: "expected to resume",

@@ -263,14 +263,14 @@ def test_a_lease_that_starts_over_counts_from_its_last_start(tmp_path: Path) -> 
 def test_hosts_that_change_are_kept(tmp_path: Path) -> None:
     new = Host(4, "late", (200, 2048))
     stream: list[tuple[int, list[Decision]]] = [
-        (T, [HostChanged(T, SITE.hosts[1], "drained", "maintenance")]),
+        (T, [HostChanged(T, SITE.hosts[1], "drained", because(Code.STATED, text="maintenance"))]),
         (T + 5, [HostChanged(T + 5, new, "up")]),
     ]
     file = write(tmp_path / "r.db", stream, T + 10, probes=ALL_PROBES)
     assert query(file, "SELECT * FROM hosts WHERE id = 4") == [(4, "late", 200, 2048)]
     assert query(file, "SELECT * FROM host_states") == [
-        (1, T, "drained", "maintenance"),
-        (4, T + 5, "up", ""),
+        (1, T, "drained", "maintenance", "stated", '{"text": "maintenance"}'),
+        (4, T + 5, "up", "", "", ""),
     ]
 
 

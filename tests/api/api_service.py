@@ -301,7 +301,7 @@ class SmallManager:
                 HostUse(
                     host=host,
                     status="up" if known is None else known.status,
-                    reason="" if known is None else known.reason,
+                    reason=None if known is None else known.reason,
                     used=_used(on, host.id, now),
                     others=(0,) * len(self.site.types.names),
                     leases=tuple((r.lease_id, r.owner) for r in on),

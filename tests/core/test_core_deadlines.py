@@ -33,6 +33,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.wording import in_words
@@ -433,7 +434,9 @@ def test_a_failed_machine_does_not_begin_before_its_window() -> None:
     made = scheduler(1)
     ask(made, by(1, 400, after=50))
     played(made, 60)
-    failed = made.handle(70, [OperationFailed(1, Purpose.RUN, "it crashed")]).decisions
+    failed = made.handle(
+        70, [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it crashed"))]
+    ).decisions
     again = [d.time for d in failed if isinstance(d, OperationStarted)]
     assert again == [70]
 

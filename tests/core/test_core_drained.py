@@ -24,6 +24,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PlanRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
@@ -84,7 +85,7 @@ def states(decisions: list[Decision], lease_id: int) -> list[State]:
 def test_a_reservation_leaves_a_host_that_is_drained() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
-    decisions = made.handle(10, [HostDrained(0, "repairs")]).decisions
+    decisions = made.handle(10, [HostDrained(0, because(Code.STATED, text="repairs"))]).decisions
     assert told(decisions) == [(1, 50, f"{WHY}; other hosts were found")]
     assert [(r.id, r.plan and r.plan.hosts) for r in made.leases()] == [(1, (1,))]
     assert runs(made.handle(50).decisions) == [(1, 50, (1,))]
@@ -102,7 +103,7 @@ def test_all_nodes_find_hosts_together() -> None:
 def test_where_nothing_else_fits_it_stays_and_says_why_until_the_host_is_back() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
-    decisions = made.handle(10, [HostDrained(0, "repairs")]).decisions
+    decisions = made.handle(10, [HostDrained(0, because(Code.STATED, text="repairs"))]).decisions
     assert told(decisions) == [(1, 50, f"{WHY}; no others are free yet")]
     assert [(r.state, in_words(r.reason)) for r in made.leases()] == [
         (State.SCHEDULED, f"{WHY}; no others are free yet")
@@ -118,7 +119,9 @@ def test_what_comes_free_elsewhere_is_taken() -> None:
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
     turn = made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50))])
     busy = 0 if [r for r in turn.records if r.plan and r.plan.hosts == (1,)] else 1
-    decisions = made.handle(10, [HostDrained(1 - busy, "repairs")]).decisions
+    decisions = made.handle(
+        10, [HostDrained(1 - busy, because(Code.STATED, text="repairs"))]
+    ).decisions
     assert told(decisions) == [
         (2, 50, f"host-{2 - busy} takes nothing new: repairs; no others are free yet")
     ]

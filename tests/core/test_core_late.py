@@ -17,6 +17,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings, Suspension
@@ -164,7 +165,9 @@ def test_starts_that_were_not_tried_do_not_count_as_failures(tried: bool, state:
     scheduler.handle(0, [LeaseSubmitted(request)])
     last = State.ACTIVE
     for now in range(10, 70, 10):
-        failed = OperationFailed(1, Purpose.RUN, "nobody was there", tried)
+        failed = OperationFailed(
+            1, Purpose.RUN, because(Code.STATED, text="nobody was there"), tried
+        )
         decisions = scheduler.handle(now, [failed]).decisions
         changes = [d.new for d in decisions if isinstance(d, StateChanged)]
         last = next((new for new in changes if new in (State.QUEUED, State.FAILED)), last)

@@ -27,6 +27,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings, Suspension
@@ -231,7 +232,9 @@ def test_what_cannot_be_started_is_tried_elsewhere_and_given_up_in_the_end() -> 
     played = Played(hosts=2)
     played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
     for number, moment in enumerate((150, 160, 170, 180), 1):
-        played.tell(moment, OperationFailed(1, Purpose.PREPARE, "booting failed"))
+        played.tell(
+            moment, OperationFailed(1, Purpose.PREPARE, because(Code.STATED, text="booting failed"))
+        )
         assert len(played.began(1, Purpose.PREPARE)) == min(number + 1, 4)
     assert {hosts for _, hosts in played.began(1, Purpose.PREPARE)} == {(0,), (1,)}
     assert played.state(1) is State.FAILED

@@ -23,6 +23,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, ImageSettings, Settings, Transfer
 from haizea.core.scheduler import Scheduler
@@ -54,7 +55,8 @@ def last_state(decisions: list[Decision]) -> StateChanged:
 
 
 @pytest.mark.parametrize(
-    "trouble", [OperationFailed(1, Purpose.RUN, "it did not boot"), HostFailed(0)]
+    "trouble",
+    [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it did not boot")), HostFailed(0)],
 )
 def test_a_reservation_that_stopped_goes_on_elsewhere_to_its_end(trouble: Input) -> None:
     made = scheduler(2)
@@ -76,11 +78,13 @@ def test_a_reservation_stays_where_it_was_if_there_is_nowhere_else() -> None:
     made.handle(10)
     for moment in (11, 12, 13):
         decisions = made.handle(
-            moment, [OperationFailed(1, Purpose.RUN, "it did not boot")]
+            moment, [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it did not boot"))]
         ).decisions
         assert runs(decisions) == [(moment, (0,), 110)]
     failed = last_state(
-        made.handle(14, [OperationFailed(1, Purpose.RUN, "it did not boot")]).decisions
+        made.handle(
+            14, [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it did not boot"))]
+        ).decisions
     )
     assert (failed.new, failed.code, in_words(failed.reason)) == (
         State.FAILED,
@@ -93,7 +97,9 @@ def test_a_reservation_whose_only_host_is_dead_fails_and_says_why() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
     made.handle(10)
-    failed = last_state(made.handle(40, [HostFailed(0, "no power")]).decisions)
+    failed = last_state(
+        made.handle(40, [HostFailed(0, because(Code.STATED, text="no power"))]).decisions
+    )
     assert failed.new is State.FAILED
     assert "no power" in in_words(failed.reason)
     assert "at most 0 free" in in_words(failed.reason)
@@ -103,7 +109,9 @@ def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
     assert runs(made.handle(0).decisions) == [(0, (0,), 100)]
-    decisions = made.handle(30, [OperationFailed(1, Purpose.RUN, "it did not boot")]).decisions
+    decisions = made.handle(
+        30, [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it did not boot"))]
+    ).decisions
     assert runs(decisions) == [(30, (1,), 130)]
 
 
@@ -157,7 +165,9 @@ def test_an_image_that_did_not_arrive_did_not_for_those_who_relied_on_it() -> No
         wanted = replace(lease(lease_id, Kind.BEST_EFFORT), image=DiskImage("a", 50))
         sent = made.handle(0, [LeaseSubmitted(wanted)]).decisions
         assert len(transfers(sent)) == (1 if lease_id == 1 else 0), "the second relies on the first"
-    again = made.handle(4, [OperationFailed(1, Purpose.TRANSFER, "the link broke")]).decisions
+    again = made.handle(
+        4, [OperationFailed(1, Purpose.TRANSFER, because(Code.STATED, text="the link broke"))]
+    ).decisions
     assert transfers(again) == [(4, 14)]
     assert runs(made.handle(14).decisions) == [(14, (0,), 114)]
 
@@ -178,7 +188,8 @@ def test_a_reservation_that_fails_in_its_last_moment_is_not_started_again(
     made = scheduler(2, Settings(shutdown_seconds=shutdown_seconds))
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 0))])
     failed = made.handle(
-        100 - shutdown_seconds, [OperationFailed(1, Purpose.RUN, "it crashed")]
+        100 - shutdown_seconds,
+        [OperationFailed(1, Purpose.RUN, because(Code.STATED, text="it crashed"))],
     ).decisions
     assert last_state(failed).new is State.FAILED
     assert runs(failed) == []

@@ -14,6 +14,7 @@ from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.steps import Finding, Goal, Manners, Verb, next_step
 from haizea.core.model.events import HostAdded, HostDrained, HostFailed, HostRestored
+from haizea.core.model.reasons import Code, because
 
 GRACE = 60
 
@@ -60,7 +61,7 @@ def test_indices_are_the_same_after_a_restart_and_never_used_again() -> None:
         (0, "node03"),
         (1, "node07"),
     ]
-    assert table.update(1, [info(7)]) == [HostFailed(0, "OpenNebula has no such host any more")]
+    assert table.update(1, [info(7)]) == [HostFailed(0, because(Code.NO_SUCH_HOST))]
     again = kept.table()
     assert again.hosts() == table.hosts()
     assert [e.host.id for e in again.update(2, [info(7), info(9)]) if isinstance(e, HostAdded)] == [

@@ -25,6 +25,7 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import FOREVER
+from haizea.wording import in_words
 
 USE = ((0, (100, 1024)),)
 
@@ -208,7 +209,7 @@ def test_a_failure_is_reported_while_the_operation_goes_on() -> None:
         (event,) = backend.observe(moment)
         assert isinstance(event, OperationFailed)
         assert (event.lease_id, event.purpose) == (1, Purpose.SUSPEND)
-        assert "suspend" in event.reason
+        assert in_words(event.reason) == "a simulated fault"
 
 
 def test_a_run_without_end_fails_in_time() -> None:

@@ -98,7 +98,7 @@ BATCH = LeaseRequest(
             " and 2 more",
         ),
         (
-            HostChanged(ONE, SITE.hosts[0], "down", "the host failed"),
+            HostChanged(ONE, SITE.hosts[0], "down", because(Code.HOST_BROKE)),
             "host host-1 is down: the host failed",
         ),
         (

@@ -11,6 +11,7 @@ from service_process import until
 from haizea.core.model.events import HostChanged, MaintenanceChanged
 from haizea.core.model.hosts import Site
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
+from haizea.core.model.reasons import stated
 from haizea.core.model.records import HostRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.service.outages import Outages
@@ -21,7 +22,7 @@ WINDOW = Maintenance(id=7, hosts=(1, 2), start=100, end=200, reason="disks")
 
 
 def changed(time: int, host: int, status: str, reason: str = "") -> HostChanged:
-    return HostChanged(time, HOSTS[host], status, reason)
+    return HostChanged(time, HOSTS[host], status, stated(reason))
 
 
 def test_hosts_with_the_same_fate_are_one_entry() -> None:
@@ -29,8 +30,8 @@ def test_hosts_with_the_same_fate_are_one_entry() -> None:
     outages.update([changed(10, host, "down", "power") for host in (3, 0, 1)])
     outages.update([changed(20, host, "up") for host in (1, 3)])
     assert outages.between(0, 100, []) == [
-        Outage(status="down", hosts=(0,), start=10, reason="power"),
-        Outage(status="down", hosts=(1, 3), start=10, end=20, reason="power"),
+        Outage(status="down", hosts=(0,), start=10, reason=stated("power")),
+        Outage(status="down", hosts=(1, 3), start=10, end=20, reason=stated("power")),
     ]
     assert [outage.hosts for outage in outages.between(20, 30, [])] == [(0,)]
     assert outages.between(0, 10, []) == []
@@ -39,7 +40,7 @@ def test_hosts_with_the_same_fate_are_one_entry() -> None:
 def test_a_window_is_planned_then_under_way_then_past() -> None:
     outages, planned = Outages(), [MaintenanceRecord(window=WINDOW)]
     whole = Outage(
-        status="maintenance", hosts=(1, 2), start=100, end=200, reason="disks", window_id=7
+        status="maintenance", hosts=(1, 2), start=100, end=200, reason=stated("disks"), window_id=7
     )
     outages.update([MaintenanceChanged(5, WINDOW, "planned")])
     assert outages.between(0, 300, planned) == [whole]
@@ -73,7 +74,10 @@ def test_a_window_that_changes_while_it_lasts_leaves_what_it_was() -> None:
 def test_what_lasts_since_before_all_that_is_kept_is_known() -> None:
     outages = Outages()
     site = SiteRecord(
-        hosts=(HostRecord(host=2, status="drained", reason="old"), HostRecord(host=1, status="up")),
+        hosts=(
+            HostRecord(host=2, status="drained", reason=stated("old")),
+            HostRecord(host=1, status="up"),
+        ),
         maintenance=(MaintenanceRecord(window=WINDOW, begun=True),),
     )
     outages.start([changed(50, 0, "down"), changed(60, 0, "up")], site)

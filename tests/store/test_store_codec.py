@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 from store_stories import record
 from store_values import DECISIONS, LEASES, SITES
 
-from haizea.core.model.events import Decision, Expected, OperationEnded, Purpose, StateChanged
+from haizea.core.model.events import (
+    Decision,
+    Expected,
+    HostChanged,
+    OperationEnded,
+    Purpose,
+    StateChanged,
+)
+from haizea.core.model.hosts import Host
 from haizea.core.model.lease import NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Code, Reason, because, stated
-from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
 from haizea.store.codec import (
     KINDS,
     read_decision,
@@ -81,7 +89,7 @@ def test_what_was_written_by_the_first_version_is_still_read() -> None:
         '"use":[[4,[100,1024]],[5,[200,1]]],"v":1}'
     )
     decision = OperationEnded(3, Purpose.RUN, 10, 70, ((4, (100, 1024)), (5, (200, 1))))
-    assert write_decision(decision) == text.replace('"v":1', '"v":2')
+    assert write_decision(decision) == text.replace('"v":1', '"v":3')
     assert read_decision("OperationEnded", text) == decision
 
 
@@ -101,6 +109,57 @@ def test_sentences_of_the_first_version_become_reasons(kept: str, reason: Reason
     read = read_lease(json.dumps(document))
     assert (read.reason, read.late) == (reason, None)
     assert read_lease(write_lease(read)) == read
+
+
+SMOKE = because(Code.STATED, text="smoke")
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        (
+            {"code": "host-failed", "parameters": {"host": "a", "text": "smoke"}},
+            because(Code.HOST_FAILED, host="a", cause=SMOKE),
+        ),
+        (
+            {"code": "operation-failed", "parameters": {"purpose": "resume", "text": "smoke"}},
+            because(Code.OPERATION_FAILED, purpose="resume", cause=SMOKE),
+        ),
+        (
+            {
+                "code": "left-drained-host",
+                "parameters": {
+                    "cause": {"code": "host-drained", "parameters": {"host": "a", "text": "smoke"}}
+                },
+            },
+            because(
+                Code.LEFT_DRAINED_HOST,
+                cause=because(Code.HOST_DRAINED, host="a", cause=SMOKE),
+            ),
+        ),
+        (
+            {"code": "run-failed", "parameters": {"text": "smoke"}},
+            because(Code.RUN_FAILED, cause=SMOKE),
+        ),
+        ({"code": "stated", "parameters": {"text": "smoke"}}, SMOKE),
+    ],
+)
+def test_sentences_in_reasons_of_the_second_version_become_causes(
+    kept: dict[str, object], reason: Reason
+) -> None:
+    document = {**json.loads(write_lease(record(1))), "reason": kept, "v": 2}
+    assert read_lease(json.dumps(document)).reason == reason
+
+
+def test_what_the_second_version_said_of_hosts_becomes_reasons() -> None:
+    down = '{"hosts":[{"host":1,"status":"down","reason":"smoke"}],"v":2}'
+    assert read_site(down) == SiteRecord(hosts=(HostRecord(host=1, status="down", reason=SMOKE),))
+    host = '{"id":1,"name":"a","capacity":[100,1024]}'
+    for kept, reason in (("smoke", SMOKE), ("", None)):
+        text = f'{{"time":5,"host":{host},"status":"down","reason":"{kept}","v":2}}'
+        changed = read_decision("HostChanged", text)
+        assert changed == HostChanged(5, Host(1, "a", (100, 1024)), "down", reason)
+        assert read_decision("HostChanged", write_decision(changed)) == changed
 
 
 @pytest.mark.parametrize(
@@ -164,7 +223,7 @@ def damage(lease: LeaseRecord, path: list[str | int], value: Any) -> str:
         (["request", "nodes", 0, "count"], 0),
         (["request", "duration"], 0),
         (["request", "start"], 5),
-        (["v"], 3),
+        (["v"], 4),
         (["v"], "1"),
     ],
 )

@@ -32,7 +32,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Host
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import FINAL, State
-from haizea.core.model.reasons import Code, because
+from haizea.core.model.reasons import Code, because, stated
 from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
 from haizea.store import CodecError, Event, KeptTurn, LeaseQuery, RequestKey, Store, StoreError
 
@@ -68,7 +68,7 @@ def test_a_new_store_knows_nothing(store: Store) -> None:
 
 
 def test_what_was_saved_is_there_after_a_restart(store: Store, url: str) -> None:
-    site = SiteRecord(hosts=(HostRecord(host=3, status="down", reason="smoke"),))
+    site = SiteRecord(hosts=(HostRecord(host=3, status="down", reason=stated("smoke")),))
     turn = submission(1, 2, now=1500)
     assert store.save(turn) == 10
     store.save(KeptTurn(now=1600, site=site))
@@ -128,7 +128,7 @@ def test_of_what_a_lease_is_expected_to_do_the_latest_is_kept(store: Store) -> N
 def test_events_about_hosts_are_nobodys(store: Store) -> None:
     host = Host(0, "host-1", (100,))
     decisions: list[Decision] = [
-        HostChanged(5, host, "down", "smoke"),
+        HostChanged(5, host, "down", stated("smoke")),
         ImageStored(6, 0, 4096),
         OperationEnded(0, Purpose.OUTAGE, 5, 7, ((0, (100,)),)),
         RatesChanged(8, 0, 12.5, None),

@@ -28,6 +28,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Host
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import (
     HostRecord,
     LeaseRecord,
@@ -230,7 +231,7 @@ def test_hosts_that_the_site_does_not_have_any_more_are_not_told_of(world: World
     assert backend.reconcile(10, []) == []
     world.host_up(1, 11)
     world.host_down(0, 12, "pulled")
-    assert backend.observe(12) == [HostFailed(0, "pulled")]
+    assert backend.observe(12) == [HostFailed(0, because(Code.STATED, text="pulled"))]
 
 
 def test_started_over_within_one_second(world: World) -> None:
@@ -263,7 +264,7 @@ def test_hosts_that_died_or_came_back_are_told(world: World) -> None:
     begun(world)
     world.host_down(0, 40, "the plug")
     told = WorldBackend(world).reconcile(50, [RUNS], SiteRecord())
-    assert told[0] == HostFailed(0, "the plug")
+    assert told[0] == HostFailed(0, because(Code.STATED, text="the plug"))
     assert isinstance(told[1], OperationFailed)
     assert (told[1].lease_id, told[1].purpose) == (1, Purpose.RUN)
     world.host_up(0, 60)

@@ -30,6 +30,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, SiteRecord
 
 _log = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ class WorldBackend:
         told: list[Input] = []
         for host in self._world.hosts():
             if not host.up and known.get(host.id) != "down":
-                told.append(HostFailed(host.id, host.reason))
+                told.append(HostFailed(host.id, because(Code.STATED, text=host.reason)))
             elif host.up and known.get(host.id) == "down":
                 told.append(HostRestored(host.id))
         return told
@@ -228,7 +229,7 @@ class WorldBackend:
 
     def _input(self, happening: Happening) -> list[Input]:
         if happening.what is What.HOST_DOWN and happening.host is not None:
-            return [HostFailed(happening.host, happening.why)]
+            return [HostFailed(happening.host, because(Code.STATED, text=happening.why))]
         if happening.what is What.HOST_UP and happening.host is not None:
             return [HostRestored(happening.host)]
         operation = self._operations.of(happening.lease)
@@ -237,7 +238,9 @@ class WorldBackend:
         lease, purpose = operation.lease, operation.purpose
         if happening.what is What.FAILED:
             self._operations.end(lease, purpose)
-            return [OperationFailed(lease, purpose, f"node {happening.node}: {happening.why}")]
+            node = happening.node or 0
+            reason = because(Code.NODE_FAILED, node=node, text=happening.why)
+            return [OperationFailed(lease, purpose, reason)]
         if purpose is Purpose.RUN and all(
             vm.state is VmState.ENDED for vm in self._world.vms(lease)
         ):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from haizea.backends.world.vm import Command, Verb, Vm, VmState
 from haizea.core.model.events import Input, LeaseEnded, OperationFailed, Purpose
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord
 
 #: How long a lease's VMs run until they end by themselves, from when they start (``due``).
@@ -67,11 +68,12 @@ def unheard(record: LeaseRecord, vms: Mapping[int, Vm]) -> Input | None:
     for node, host in enumerate(plan.hosts, start=1):
         vm = vms.get(node)
         if vm is None:
-            return OperationFailed(record.id, phase.purpose, f"node {node}: there is no such VM")
+            missing = because(Code.NODE_FAILED, node=node, text="there is no such VM")
+            return OperationFailed(record.id, phase.purpose, missing)
         stayed = phase.purpose is Purpose.MIGRATE and vm.state is VmState.SAVED and vm.host != host
         if vm.state not in fitting or stayed:
-            why = vm.why or f"it is {vm.state}"
-            return OperationFailed(record.id, phase.purpose, f"node {node}: {why}")
+            failed = because(Code.NODE_FAILED, node=node, text=vm.why or f"it is {vm.state}")
+            return OperationFailed(record.id, phase.purpose, failed)
     if phase.purpose is Purpose.RUN and all(vm.state is VmState.ENDED for vm in vms.values()):
         return LeaseEnded(record.id)
     return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from haizea.backends.world.options import WorldOptions
 from haizea.backends.world.vm import Vm
 from haizea.core.model.events import Input, OperationDelayed, OperationFailed, Purpose
+from haizea.core.model.reasons import Code, because
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,8 +109,7 @@ class Transfers:
         lot = self.options.fate(lease, Purpose.TRANSFER, start, end - start, 1)
         fate = lot.of(1)
         if fate.fails_after_seconds is not None:
-            why = "a simulated fault: transfer failed"
-            failed = OperationFailed(lease, Purpose.TRANSFER, why)
+            failed = OperationFailed(lease, Purpose.TRANSFER, because(Code.SIMULATED_FAULT))
             self._known[lease, start] = (start + fate.fails_after_seconds, failed)
         elif fate.late_seconds:
             late = OperationDelayed(lease, Purpose.TRANSFER, end + fate.late_seconds)

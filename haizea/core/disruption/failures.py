@@ -17,7 +17,7 @@ from haizea.core.model.members import (
     RUN,
     SUSPENDED_SCHEDULED,
 )
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import DRAINED, Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.schedule import Schedule
@@ -56,12 +56,12 @@ class Trouble:
         if lease is not None:
             self._schedule.finish(lease, State.CANCELLED, reason, "user")
 
-    def failed(self, lease_id: int, purpose: Purpose, said: str, *, tried: bool = True) -> None:
-        """Note that what was under way for a lease did not work, as is ``said`` outside."""
+    def failed(self, lease_id: int, purpose: Purpose, why: Reason, *, tried: bool = True) -> None:
+        """Note that what was under way for a lease did not work, and why."""
         lease = self._schedule.leases.get(lease_id)
         if lease is None:
             return
-        reason = because(Code.OPERATION_FAILED, purpose=purpose.value, text=said)
+        reason = because(Code.OPERATION_FAILED, purpose=purpose.value, cause=why)
         if purpose is Purpose.TRANSFER:
             self._transfer_failed(lease, reason)
             return
@@ -71,7 +71,7 @@ class Trouble:
         if purpose is MIGRATE:
             self._not_moved(lease, reason)
         elif purpose is RUN or purpose is PREPARE:
-            self._stopped(lease, because(Code.RUN_FAILED, text=said), counts=tried)
+            self._stopped(lease, because(Code.RUN_FAILED, cause=why), counts=tried)
         else:
             self._repair.give_up(lease, reason)
 
@@ -123,10 +123,10 @@ class Trouble:
         self._schedule.host_table.add(host)
         self._schedule.host_table.note(host.id, "up")
 
-    def host_drained(self, host_id: int, said: str) -> None:
+    def host_drained(self, host_id: int, why: Reason) -> None:
         """The host takes nothing new."""
         self._schedule.host_table.shut(host_id)
-        self._schedule.host_table.note(host_id, "drained", said)
+        self._schedule.host_table.note(host_id, "drained", why)
 
     def leave_drained(self) -> None:
         """Plan what was promised drained hosts on others, if there are any now.
@@ -140,7 +140,7 @@ class Trouble:
         for record in host_table.statuses.values():
             if record.status == "drained":
                 name = host_table.name(record.host)
-                reason = because(Code.HOST_DRAINED, host=name, text=record.reason)
+                reason = because(Code.HOST_DRAINED, host=name, cause=record.reason or DRAINED)
                 for lease in self._promised(record.host):
                     reasons.setdefault(lease.id, reason)
         for lease_id, reason in reasons.items():
@@ -165,12 +165,12 @@ class Trouble:
                 schedule.book.explain(lease, start, because(Code.START_EXPECTED, start=start))
         schedule.host_table.note(host_id, "up")
 
-    def host_failed(self, host_id: int, said: str) -> None:
+    def host_failed(self, host_id: int, why: Reason) -> None:
         """All that runs on the host is gone; what is planned there goes elsewhere."""
         schedule = self._schedule
         schedule.host_table.shut(host_id)
         name = schedule.host_table.name(host_id)
-        reason = because(Code.HOST_FAILED, host=name, text=said)
+        reason = because(Code.HOST_FAILED, host=name, cause=why)
         hit = {hold.owner for hold in schedule.table.holds_on(host_id)}
         for lease_id in sorted(hit):
             lease = schedule.leases.get(lease_id)
@@ -183,7 +183,7 @@ class Trouble:
             images_there = lease.bound is not None and host_id in lease.bound
             if images_there or (lease.plan is None and self._is_coming(lease, host_id)):
                 self._repair.prepare_again(lease, reason)
-        schedule.host_table.note(host_id, "down", said)
+        schedule.host_table.note(host_id, "down", why)
 
     def _is_coming(self, lease: Lease, host_id: int) -> bool:
         """Tell whether an image is on its way to the host for a lease that waits."""

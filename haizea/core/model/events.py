@@ -17,7 +17,7 @@ from haizea.core.model.hosts import EVERYWHERE, Host
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import BROKE, DRAINED, Code, Reason, because
 from haizea.core.model.resources import Capacity
 
 
@@ -84,7 +84,7 @@ class OperationFailed:
 
     lease_id: int
     purpose: Purpose
-    reason: str
+    reason: Reason
     tried: bool = True
 
 
@@ -135,7 +135,7 @@ class HostFailed:
     """A host died, and all that ran on it. What was saved there waits until it is back."""
 
     host_id: int
-    reason: str = "the host failed"
+    reason: Reason = BROKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class HostDrained:
     """A host takes nothing new; what runs there stays, what is promised there leaves if it can."""
 
     host_id: int
-    reason: str = "the host is being drained"
+    reason: Reason = DRAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +341,7 @@ class HostChanged(NamedTuple):
     time: int
     host: Host
     status: str
-    reason: str = ""
+    reason: Reason | None = None
 
 
 class MaintenanceChanged(NamedTuple):

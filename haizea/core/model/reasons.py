@@ -84,8 +84,27 @@ class Code(StrEnum):
     TOO_LATE_TO_START = "too-late-to-start"
     RUN_FAILED = "run-failed"
     NEVER_RAN = "never-ran"
+    NOT_STARTED = "not-started"
     OPERATION_FAILED = "operation-failed"
     NOWHERE_ELSE = "nowhere-else"
+    SIMULATED_FAULT = "simulated-fault"
+    NODE_FAILED = "node-failed"
+    VM_FAILED = "vm-failed"
+    VM_HANGS = "vm-hangs"
+    VM_NEVER_RAN = "vm-never-ran"
+    COMMAND_REFUSED = "command-refused"
+
+    # Hosts that are not simply up.
+    HOST_BROKE = "host-broke"
+    HOST_IS_DRAINED = "host-is-drained"
+    NO_SUCH_HOST = "no-such-host"
+    NOT_MONITORED = "not-monitored"
+    MONITORING_FAILED = "monitoring-failed"
+    HAS_GROWN = "has-grown"
+    HOST_STATE = "host-state"
+    NO_ANSWER_YET = "no-answer-yet"
+    HOST_UNUSABLE = "host-unusable"
+    HOST_NOT_FREE = "host-not-free"
 
     # Maintenance.
     MAINTENANCE = "maintenance"
@@ -125,14 +144,18 @@ class Parameters(TypedDict, total=False):
     """The things that reasons are about. A parameter means the same in each reason that has it.
 
     Moments, those of :data:`MOMENTS`, are seconds since the epoch (``end`` may be ``FOREVER``).
-    ``lease`` is the id of another lease, ``window`` that of a maintenance window;
+    ``lease`` is the id of another lease, ``window`` that of a maintenance window, ``vm`` that
+    of a VM in OpenNebula; ``node`` is one node of the lease, from 1,
     ``nodes`` a number of nodes, ``free`` how many of them
     there is room for, ``count`` a number of hosts. ``cause`` and ``refusal`` are reasons
-    themselves. ``text`` is in the words of somebody else: a policy, OpenNebula, an administrator.
+    themselves. ``command`` is what OpenNebula was told to do, ``text`` is in the words of
+    somebody else: a policy, OpenNebula, an administrator.
     """
 
     lease: int
     window: int
+    vm: int
+    node: int
     nodes: int
     free: int
     count: int
@@ -146,6 +169,7 @@ class Parameters(TypedDict, total=False):
     image: str
     owner: str
     purpose: str
+    command: str
     text: str
     cause: Reason
     refusal: Reason
@@ -177,6 +201,11 @@ class Reason(NamedTuple):
 def because(code: Code, **parameters: Unpack[Parameters]) -> Reason:
     """Make a reason. The words for its code name the parameters that it has to have."""
     return Reason(code, tuple(parameters.items()))
+
+
+#: Why a host is down, or drained, where nothing else is said.
+BROKE: Final = because(Code.HOST_BROKE)
+DRAINED: Final = because(Code.HOST_IS_DRAINED)
 
 
 def stated(text: str) -> Reason | None:

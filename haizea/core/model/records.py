@@ -140,7 +140,7 @@ class HostRecord:
 
     host: int
     status: str
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import HostChanged, RatesChanged
 from haizea.core.model.hosts import Host
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import HostRecord, SiteRecord
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.durations import Rates
@@ -53,7 +54,7 @@ class HostTable:
         self._table.open(1 << host_id)
         self._instant.freed = True
 
-    def note(self, host_id: int, status: str, reason: str = "") -> None:
+    def note(self, host_id: int, status: str, reason: Reason | None = None) -> None:
         """Have everybody told that a host is ``up``, ``down`` or ``drained`` now, and why."""
         if status == "up":
             self.statuses.pop(host_id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
-from haizea.backends.opennebula.enactment import remedies
+from haizea.backends.opennebula.enactment import outcomes, remedies
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
 from haizea.backends.opennebula.enactment.throttle import Throttle
@@ -25,7 +25,9 @@ from haizea.backends.opennebula.state.steps import (
     next_step,
 )
 from haizea.backends.opennebula.state.whereabouts import is_elsewhere, was_moved
+from haizea.core.model.reasons import Reason, stated
 from haizea.core.model.resources import Capacity, add
+from haizea.wording import in_words
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,6 @@ _WAITS = frozenset([VmState.PENDING, VmState.HOLD])
 
 #: So long, in seconds, after which a command without any visible effect is given again.
 _PATIENCE_SECONDS = 15
-_LONGEST_BACKOFF_SECONDS = 60
 
 
 class Enactment:
@@ -92,7 +93,7 @@ class Enactment:
         _log.warning("%s was refused: %s", answer.order, answer.error)
         if answer.kind is RefusalKind.NO_SUCH_OBJECT:
             return None  # The look that follows tells.
-        return self._failed(now, errand, f"{answer.order} was refused: {answer.error}")
+        return self._failed(now, errand, outcomes.was_refused(str(answer.order), answer.error))
 
     def restarted(self) -> None:
         """OpenNebula was started anew: what it was told before and has not done is lost."""
@@ -116,7 +117,7 @@ class Enactment:
                 continue
             if seen is None:
                 if number not in self._seen.unread:
-                    yield Outcome(errand, What.GONE, f"VM {number} was deleted")
+                    yield Outcome(errand, What.GONE)
                 continue
             if seen.asked < errand.fresh_after:
                 continue
@@ -162,7 +163,7 @@ class Enactment:
             case Finding.GONE:
                 yield Outcome(errand, What.GONE)
             case Finding.AWAY:
-                yield Outcome(errand, What.AWAY, "was powered off")
+                yield Outcome(errand, What.AWAY)
             case Finding.BROKEN:
                 yield from self._mend(now, errand, seen)
             case Finding.LOST:
@@ -180,7 +181,7 @@ class Enactment:
         # What is to run comes there by several commands.
         if given is None or (errand.next_goal is Goal.RUNNING and given is not step):
             return
-        outcome = self._failed(now, errand, f"VM {errand.vm}: {given} did not work")
+        outcome = self._failed(now, errand, outcomes.went_wrong(errand.vm, f"{given} did not work"))
         if outcome is not None:
             yield outcome
 
@@ -199,13 +200,14 @@ class Enactment:
             self._command(now, errand, seen, verb)
             return
         if errand.mend_at is None:
-            outcome = self._failed(now, errand, f"VM {errand.vm}: {told(seen.vm.lcm_state)}")
+            problem = outcomes.went_wrong(errand.vm, told(seen.vm.lcm_state))
+            outcome = self._failed(now, errand, problem)
             errand.mend_at = errand.retry_at
             if outcome is not None:
                 yield outcome
         elif now >= errand.mend_at and not errand.given_up:
             if self._is_crowded(errand, seen):
-                errand.retry_at = now + self._backoff(errand)
+                errand.retry_at = now + self._limits.wait_seconds(errand.attempts)
                 self._at(errand.retry_at)
                 return
             errand.mend_at = None
@@ -221,7 +223,7 @@ class Enactment:
         has_room = errand.next_goal is Goal.RUNNING and not errand.reached
         if has_room or host is None or seen.vm.lcm_state not in STARTS:
             return False
-        return bool(self.room.problem(host, size_of(seen.vm), {errand.vm}))
+        return self.room.problem(host, size_of(seen.vm), {errand.vm}) is not None
 
     def _look_for(self, now: int, errand: Errand, seen: Seen) -> None:
         """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
@@ -244,8 +246,10 @@ class Enactment:
         if now < moment:
             self._at(moment)
             return
-        problem = f"VM {errand.vm} hangs in {told(seen.vm.lcm_state)}"
-        _log.warning("%s%s", problem, ": OpenNebula was restarted" if seen.orphaned else "")
+        problem = outcomes.hangs(errand.vm, told(seen.vm.lcm_state))
+        _log.warning(
+            "%s%s", in_words(problem), ": OpenNebula was restarted" if seen.orphaned else ""
+        )
         errand.working = None
         again = now + 1
         if seen.orphaned is None:
@@ -281,11 +285,11 @@ class Enactment:
         else:
             yield from self._mend(now, errand, seen)
 
-    def _failed(self, now: int, errand: Errand, reason: str) -> Outcome | None:
+    def _failed(self, now: int, errand: Errand, reason: Reason) -> Outcome | None:
         """Something did not work: it is tried again later, or given up."""
         errand.attempts += 1
         errand.problem = reason
-        errand.retry_at = now + self._backoff(errand)
+        errand.retry_at = now + self._limits.wait_seconds(errand.attempts)
         self._at(errand.retry_at)
         self._ledger.changed.add(errand.vm)
         if errand.attempts <= self._limits.retries or errand.given_up:
@@ -302,10 +306,6 @@ class Enactment:
         goal = errand.next_goal
         return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self._seen.legacy)
 
-    def _backoff(self, errand: Errand) -> int:
-        first = self._limits.backoff_seconds
-        return int(min(first * 2 ** min(errand.attempts - 1, 10), _LONGEST_BACKOFF_SECONDS))
-
     # --- starting ------------------------------------------------------------------------
 
     def _start(self, now: int, ready: list[tuple[Errand, Seen, Verb]]) -> Iterator[Outcome]:
@@ -321,7 +321,7 @@ class Enactment:
             wanted[errand.host] = add(wanted.get(errand.host, (0, 0)), size_of(seen.vm))
         for host, amount in wanted.items():
             problem = self.room.problem(host, amount, {errand.vm for errand, _, _ in ready})
-            if problem:
+            if problem is not None:
                 # What has not begun yet can begin elsewhere.
                 begun = any(seen.vm.state not in _WAITS for _, seen, _ in ready)
                 patient = begun or self.room.is_usable(host)
@@ -335,7 +335,7 @@ class Enactment:
                 self.room.goes(errand.vm, errand.host)
 
     def _wait_for_room(
-        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: str, seconds: int
+        self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: Reason, seconds: int
     ) -> Iterator[Outcome]:
         for errand, _, _ in ready:
             if errand.waits_since is None:
@@ -361,7 +361,7 @@ class Enactment:
         if verb in (Verb.DEPLOY, Verb.MIGRATE):
             datastore, problem = self._datastore(errand.vm, errand.index or 0)
             if problem:
-                errand.problem = problem
+                errand.problem = stated(problem)
                 errand.retry_at = now + self._limits.backoff_seconds
                 self._at(errand.retry_at)
                 return

@@ -44,7 +44,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
-from haizea.core.model.reasons import Code, because
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 
 _log = logging.getLogger(__name__)
@@ -378,12 +378,13 @@ class Leases:
                 return self._gone(lease, errand.vm, errand)
             case What.AWAY:
                 self._ledger.reach(errand)
-                return self._off(lease, errand.vm, outcome.reason or "cannot run any more")
+                return self._off(lease, errand.vm, "was powered off")
             case What.FAILED:
                 self._ledger.changed.add(errand.vm)
+                assert outcome.reason is not None, "what failed did so for a reason"
                 return self._failed(lease, errand, outcome.reason)
 
-    def _failed(self, lease: Tracked, errand: Errand, reason: str) -> list[Input]:
+    def _failed(self, lease: Tracked, errand: Errand, reason: Reason) -> list[Input]:
         purpose = lease.purpose
         if purpose is None or purpose is Purpose.SHUTDOWN:
             return []

@@ -1,4 +1,4 @@
-"""Outcomes of errands, in words, and the limits of the work on them."""
+"""Outcomes of errands, and the limits of the work on them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.state.ledger import Errand
+from haizea.core.model.reasons import Code, Reason, because
 
 #: What failed, by the LCM states that say so.
 _FAILURES = {
@@ -41,6 +42,9 @@ _STARTS = {
 }
 
 
+_LONGEST_BACKOFF_SECONDS = 60
+
+
 class What(StrEnum):
     """Outcomes of errands, by kind."""
 
@@ -52,11 +56,11 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of an errand, and the reason."""
+    """The outcome of an errand, and of one that failed the reason."""
 
     errand: Errand
     what: What
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,10 @@ class Limits:
     retries: int = 3
     backoff_seconds: int = 2
 
+    def wait_seconds(self, attempts: int) -> int:
+        """The time from the last of so many attempts that failed to the next."""
+        return min(self.backoff_seconds << min(attempts - 1, 10), _LONGEST_BACKOFF_SECONDS)
+
 
 def told(lcm: int) -> str:
     """A state in words."""
@@ -84,6 +92,21 @@ def told(lcm: int) -> str:
     if lcm in list(LcmState):
         return LcmState(lcm).name.lower().replace("_", " ")
     return f"state {lcm}"
+
+
+def went_wrong(vm: int, text: str) -> Reason:
+    """Make a reason of a VM that came into a state that it was not to come to."""
+    return because(Code.VM_FAILED, vm=vm, text=text)
+
+
+def hangs(vm: int, state: str) -> Reason:
+    """Make a reason of a VM that stays in a state for too long."""
+    return because(Code.VM_HANGS, vm=vm, text=state)
+
+
+def was_refused(command: str, error: str) -> Reason:
+    """Make a reason of OpenNebula's refusal of a command."""
+    return because(Code.COMMAND_REFUSED, command=command, text=error)
 
 
 def doing(vm: VirtualMachine) -> str:

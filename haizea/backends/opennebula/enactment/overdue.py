@@ -15,6 +15,7 @@ from haizea.core.model.events import (
     RunDelayed,
 )
 from haizea.core.model.lease import Kind
+from haizea.core.model.reasons import Code, Reason, because
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.PREPARE, Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
@@ -120,21 +121,23 @@ class Overdue:
                 continue
             since = self._in_doubt.setdefault(lease_id, steady)
             vms = [vm for vm in lease.vms if vm not in lease.taken]
-            known = [self._why_not(vm, since, answers) for vm in vms]
-            reasons = [reason for reason in known if reason]
+            known = {vm: self._ran(vm, since, answers) for vm in vms}
+            failed = [vm for vm, ran in known.items() if ran is False]
             can_wait = lease.request.kind is Kind.BEST_EFFORT and not answers
-            if reasons and answers and _counts_its_time(lease) and self._are_on_their_way(lease):
+            if failed and answers and _counts_its_time(lease) and self._are_on_their_way(lease):
                 lease.end = now + 1
                 found.append(RunDelayed(lease.id, lease.end))
-            elif reasons and not can_wait:
+            elif failed and not can_wait:
                 lease.purpose = None
                 self.end(lease)
                 tried = False
                 for errand in self._ledger.of(lease):
                     tried |= errand.first_sent is not None or errand.attempts > 0
                     errand.given_up = True
-                found.append(OperationFailed(lease.id, Purpose.RUN, reasons[0], tried))
-            elif not reasons and None not in known:
+                found.append(
+                    OperationFailed(lease.id, Purpose.RUN, self._why_not(failed[0]), tried)
+                )
+            elif not failed and None not in known.values():
                 del self._in_doubt[lease_id]
             elif lease.end <= now:
                 self._doubted.update(vms)
@@ -142,25 +145,32 @@ class Overdue:
                 found.append(OperationDelayed(lease.id, Purpose.RUN, lease.end))
         return found
 
-    def _why_not(self, vm: int, since: float, answers: bool) -> str | None:
-        """Why a VM did not run since it was to; empty if it did, ``None`` where nobody knows.
+    def _ran(self, vm: int, since: float, answers: bool) -> bool | None:
+        """Tell whether a VM ran since it was to; ``None`` where nobody knows.
 
         One that was coming to run counts only by what OpenNebula said of it ``since`` then.
         """
         seen, errand = self._seen.get(vm), self._ledger.errands.get(vm)
         if errand is not None and errand.reached:
-            return ""
+            return True
         if seen is None or (
             errand is not None and (errand.busy or seen.asked < errand.fresh_after)
         ):
             return None
         if seen.vm.state in AT_REST:
-            return "its VMs could not be started in all of its time"
+            return False
         if not starts(seen.vm):
-            return ""
+            return True
         if not answers or (seen.asked < since and not is_broken(seen.vm)):
             return None
-        return f"VM {vm} did not come to run in all of its time: {told(seen.vm.lcm_state)}"
+        return False
+
+    def _why_not(self, vm: int) -> Reason:
+        """Say why a VM that was seen did not run since it was to."""
+        seen = self._seen.get(vm)
+        if seen is None or seen.vm.state in AT_REST:
+            return because(Code.NOT_STARTED)
+        return because(Code.VM_NEVER_RAN, vm=vm, text=told(seen.vm.lcm_state))
 
     def _are_on_their_way(self, lease: Tracked) -> bool:
         """Tell whether OpenNebula works on all VMs of a lease that do not run yet."""

@@ -15,6 +15,8 @@ from haizea.backends.opennebula.state.ledger import Errand, Ledger, Tracked
 from haizea.backends.opennebula.state.seen import Seen, SeenVms
 from haizea.backends.opennebula.state.steps import Goal, is_broken
 from haizea.core.model.events import Purpose
+from haizea.core.model.reasons import Code, Reason
+from haizea.wording import in_words
 
 _STARTING = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 
@@ -57,8 +59,9 @@ class Actuals:
         if errand is None:
             return ""
         if vm in self._ledger.disturbed and errand.problem:
-            return f"{errand.problem}: Haizea tries to get it out of that"
-        return f"{errand.freed_from}: Haizea got it out of that" if errand.freed_from else ""
+            return f"{in_words(errand.problem)}: Haizea tries to get it out of that"
+        freed_from = in_words(errand.freed_from)
+        return f"{freed_from}: Haizea got it out of that" if freed_from else ""
 
     def _doing(self, vm: int) -> str:
         """Return what a VM does on its way to running; empty for one that runs."""
@@ -70,11 +73,16 @@ class Actuals:
         if seen is None or errand is None or not begun or _failed_before(errand, seen):
             return "waiting to be started"
         if errand.problem:
-            return f"{errand.problem.removeprefix(f'VM {vm}: ')}; it is tried again"
+            return f"{_said_of_it(errand.problem)}; it is tried again"
         images = images_of(seen.vm)
         if images.size_mb and seen.vm.lcm_state == LcmState.PROLOG:
             return f"copying {images.name}, {images.size_mb} MB"
         return doing(seen.vm)
+
+
+def _said_of_it(problem: Reason) -> str:
+    """A problem in words that stand where the VM is named already."""
+    return str(problem.get("text")) if problem.code is Code.VM_FAILED else in_words(problem)
 
 
 def _failed_before(errand: Errand, seen: Seen) -> bool:

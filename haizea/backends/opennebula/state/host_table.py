@@ -20,11 +20,12 @@ from haizea.core.model.events import (
     Input,
 )
 from haizea.core.model.hosts import Host
+from haizea.core.model.reasons import BROKE, DRAINED, Code, Reason, because
 from haizea.core.model.records import HostRecord
 from haizea.core.model.resources import Capacity
 
 _UP, _DRAINED, _DOWN = "up", "drained", "down"
-NOT_ASKED = "OpenNebula has not answered yet"
+NOT_ASKED = because(Code.NO_ANSWER_YET)
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Entry:
     replaced_by: int | None = None
     info: HostInfo | None = None
     status: str = _UP
-    reason: str = ""
+    reason: Reason | None = None
     #: Since when it is in ERROR.
     failing: int | None = None
 
@@ -160,26 +161,28 @@ class HostTable:
             self.entries.append(entry)
         return [HostAdded(self._host(entry)) for entry in fresh]
 
-    def _wanted(self, entry: Entry, now: int) -> tuple[str, str]:
+    def _wanted(self, entry: Entry, now: int) -> tuple[str, Reason | None]:
         """The status that a host should have for the schedule, and the reason."""
         info = entry.info
         if info is None:
-            return _DOWN, "OpenNebula has no such host any more"
+            return _DOWN, because(Code.NO_SUCH_HOST)
         if info.state not in (HostState.ERROR, HostState.MONITORING_ERROR):
             entry.failing = None
         elif entry.failing is None:
             entry.failing = now
         if entry.failing is not None:
-            why = f"OpenNebula cannot monitor it{': ' if info.error else ''}{info.error[:200]}"
+            why = because(Code.NOT_MONITORED)
+            if info.error:
+                why = because(Code.MONITORING_FAILED, text=info.error[:200])
             gone = now - entry.failing >= self._grace_seconds
             return (_DOWN if gone or entry.status == _DOWN else _DRAINED), why
         if entry.replaced_by is not None:
-            return _DRAINED, f"it has more capacity now, as {self.entries[entry.replaced_by].name}"
+            return _DRAINED, because(Code.HAS_GROWN, host=self.entries[entry.replaced_by].name)
         if not info.usable:
-            return _DRAINED, f"it is {_state_name(info.state)} in OpenNebula"
-        return _UP, ""
+            return _DRAINED, because(Code.HOST_STATE, text=_state_name(info.state))
+        return _UP, None
 
-    def _change(self, entry: Entry, status: str, reason: str) -> list[Input]:
+    def _change(self, entry: Entry, status: str, reason: Reason | None) -> list[Input]:
         before, entry.status = entry.status, status
         if before == status:
             return []
@@ -188,10 +191,10 @@ class HostTable:
             case "up":
                 return [HostRestored(entry.index)]
             case "down":
-                return [HostFailed(entry.index, reason)]
+                return [HostFailed(entry.index, reason or BROKE)]
             case _:
                 back: list[Input] = [HostRestored(entry.index)] if before == _DOWN else []
-                return [*back, HostDrained(entry.index, reason)]
+                return [*back, HostDrained(entry.index, reason or DRAINED)]
 
     def _host(self, entry: Entry) -> Host:
         return Host(entry.index, entry.name, entry.capacity)

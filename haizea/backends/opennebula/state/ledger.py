@@ -51,8 +51,8 @@ class Errand:
     patient_until: int = 0
     mend_at: int | None = None
     off_first: bool = False
-    problem: str = ""
-    freed_from: str = ""
+    problem: Reason | None = None
+    freed_from: Reason | None = None
     given_up: bool = False
     waits_since: int | None = None
 
@@ -141,7 +141,7 @@ class Ledger:
     def reach(self, errand: Errand) -> None:
         """Note that the VM is as wanted."""
         errand.reached = True
-        errand.problem = ""
+        errand.problem = None
         errand.attempts = 0
         errand.waits_since = None
         self.changed.add(errand.vm)

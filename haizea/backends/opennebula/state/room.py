@@ -9,6 +9,7 @@ from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.seen import Seen, SeenVms, size_of
 from haizea.backends.opennebula.state.steps import Goal
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import Capacity, fits, subtract
 
 
@@ -52,18 +53,19 @@ class Room:
         if host is not None and (seen is None or host in seen.places):
             self.came(vm)
 
-    def problem(self, host: int, amount: Capacity, own: set[int]) -> str:
-        """Why VMs cannot be started on a host at this moment; empty if they can."""
+    def problem(self, host: int, amount: Capacity, own: set[int]) -> Reason | None:
+        """Why VMs cannot be started on a host at this moment; ``None`` if they can."""
         info = self._hosts.info(host)
         if info is None or not self.is_usable(host):
-            return f"{info.name if info else f'host {host}'} cannot be used at present"
+            name = info.name if info else f"host {host}"
+            return because(Code.HOST_UNUSABLE, host=name)
         room: Capacity = (info.cpu_percent, info.memory_mb)
         for vm in self._seen.on(host) | self._going_to[host]:
             seen = self._seen.get(vm)
             if seen is None or vm in own or self._is_saved(seen):
                 continue
             room = subtract(room, size_of(seen.vm))
-        return "" if fits(amount, room) else f"{info.name} is not free of other VMs yet"
+        return None if fits(amount, room) else because(Code.HOST_NOT_FREE, host=info.name)
 
     def is_usable(self, host: int) -> bool:
         """Tell whether OpenNebula starts VMs on the host."""
