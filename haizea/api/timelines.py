@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from json import dumps
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ MOST_RESERVATIONS = 25_000
 _MOST_NUMBERS = 500_000
 _STEPS = 400
 _PURPOSES = list(Purpose)
+_NUMBER_OF_PURPOSE = {purpose: number for number, purpose in enumerate(_PURPOSES)}
 _MOST_KEPT = 8
 _MOST_ROWS_KEPT = 2 * MOST_RESERVATIONS
 
@@ -192,13 +194,14 @@ def _row(entry: Reserved, site: Site) -> _Row:
     """Write a reservation in numbers, as :class:`TimelineOut` describes them."""
     numbers = [int(entry.firm), _share(entry, site)]
     numbers += _runs(sorted(host for host, _ in entry.use))
-    lease = TimelineLease(id=entry.lease_id, owner=entry.owner, label=entry.label)
+    # By hand: a model for each of many thousand takes longer than all the rest of a row.
+    lease = f'{{"id":{entry.lease_id},"owner":{dumps(entry.owner)},"label":{dumps(entry.label)}}}'
     return _Row(
         entry=entry,
-        before=f"[{entry.lease_id},{_PURPOSES.index(entry.purpose)},",
+        before=f"[{entry.lease_id},{_NUMBER_OF_PURPOSE[entry.purpose]},",
         after="".join(f",{number}" for number in numbers) + "]",
         numbers=len(numbers) + 4,
-        lease=lease.model_dump_json(),
+        lease=lease,
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 from browser import Visit, WebService
 from playwright.sync_api import Browser, expect
 
+from haizea.core.model.events import Purpose
+
 Begin = Callable[..., Visit]
 
 
@@ -75,6 +77,26 @@ def test_a_bar_tells_whose_it_is_and_why(visit: Begin, leases: dict[str, int], s
     someone.check_access()
     page.get_by_role("link", name=f"Lease {leases['now']}").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("mine now")
+
+
+def test_every_purpose_has_words_and_preparing_its_own_look(visit: Begin) -> None:
+    page = visit("olga", "#/timeline").page
+    folder = "document.querySelector('script[type=module]').src.replace('main.js', '')"
+    found = page.evaluate(
+        f"""async (purposes) => {{
+          const {{ t }} = await import({folder} + "texts.js");
+          const {{ look }} = await import({folder} + "timeline/paint.js");
+          const entry = (purpose) => ({{ purpose, start: 0, end: 2, firm: true }});
+          return purposes.map((purpose) =>
+            [purpose, t(`purpose_${{purpose}}`), look(entry(purpose), 1)]);
+        }}""",
+        [purpose.value for purpose in Purpose],
+    )
+    looks = {purpose: look for purpose, words, look in found if words != f"purpose_{purpose}"}
+    assert looks.keys() == set(Purpose), "a purpose has no words"
+    assert looks["prepare"] == looks["transfer"] == "prepare"
+    assert looks["run"] == "run"
+    assert looks["suspend"] == "work"
 
 
 def test_a_user_sees_own_leases_and_how_full_hosts_are(visit: Begin) -> None:

@@ -28,7 +28,7 @@ export function colours() {
 export function look(entry, present) {
   if (entry.purpose === "expected") return "expected";
   if (entry.purpose === "sleep") return "sleep";
-  if (entry.purpose === "transfer") return "prepare";
+  if (entry.purpose === "transfer" || entry.purpose === "prepare") return "prepare";
   if (entry.purpose !== "run") return "work";
   if (entry.end <= present) return "past";
   if (entry.start <= present) return "run";
