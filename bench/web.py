@@ -5,9 +5,10 @@
 starts a service with 1,000 simulated hosts, gives it 20,000 advance reservations over a week, and
 looks at the timeline as an operator does. Times are the browser's; the pictures are counted
 that it draws while somebody drags. Then the service is asked for leases one by one, alone and
-while 50 clients do what open pages do: follow events, and load a day of the timeline every four
-seconds. It writes bench/results/web.json; ``python -m bench --page`` writes docs/performance.md
-from it.
+while 50 clients in a process of their own do what open pages do: follow events, and load a day
+of the timeline every four seconds; then alone once more, so that what drifts meanwhile counts
+on both sides. It writes bench/results/web.json; ``python -m bench --page`` writes
+docs/performance.md from it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -121,29 +125,56 @@ def timed(service: RealService, count: int) -> list[float]:
     return found
 
 
-def follow(service: RealService, pages: int, stop: threading.Event) -> list[threading.Thread]:
-    """Have so many clients do what an open page does: follow, and load the timeline anew."""
+def follow(url: str, secret: str, pages: int) -> None:
+    """Have so many clients do what an open page does: follow, and load the timeline anew.
+
+    They have a process of their own, as browsers have: in that of the service they would take
+    turns with it at running Python at all.
+    """
     since = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime())
     until = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(time.time() + 86_400))
-    headers = {"Authorization": f"Bearer {service.secret}"}
+    headers = {"Authorization": f"Bearer {secret}"}
 
     def work() -> None:
+        try:
+            look()
+        finally:
+            # One that stops ends all: fewer of them would be another measurement.
+            os._exit(1)
+
+    def look() -> None:
         with (
-            httpx.Client(base_url=service.url, headers=headers, trust_env=False) as client,
+            httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as client,
             client.stream("GET", "/v1/events", timeout=None) as stream,
         ):
             loaded = 0.0
             for _ in stream.iter_lines():
-                if stop.is_set():
-                    return
                 if time.monotonic() - loaded > 4:
                     loaded = time.monotonic()
                     client.get("/v1/timeline", params={"since": since, "until": until})
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(pages)]
+    threads = [threading.Thread(target=work) for _ in range(pages)]
     for thread in threads:
         thread.start()
-    return threads
+    for thread in threads:
+        thread.join()
+
+
+@contextmanager
+def followed(service: RealService, pages: int) -> Iterator[None]:
+    """Have so many clients look meanwhile; they have connected, or failed, before it begins."""
+    followers = get_context("spawn").Process(
+        target=follow, args=(service.url, service.secret, pages), daemon=True
+    )
+    followers.start()
+    time.sleep(10)
+    assert followers.is_alive(), "the clients that look ended at once"
+    try:
+        yield
+        assert followers.is_alive(), "the clients that look ended before the measurement did"
+    finally:
+        followers.kill()
+        followers.join()
 
 
 def main() -> None:
@@ -165,11 +196,9 @@ def main() -> None:
             low = [float(page.evaluate(_FRAMES)) for _ in range(3)]
             browser.close()
         alone = timed(service, TIMED)
-        stop = threading.Event()
-        follow(service, PAGES, stop)
-        time.sleep(2)
-        beside = timed(service, TIMED)
-        stop.set()
+        with followed(service, PAGES):
+            beside = timed(service, TIMED)
+        alone += timed(service, TIMED)
         service.stop()
     result = {
         "reservations": count,
