@@ -13,6 +13,7 @@ from bench.plot import growth, speeds
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _RESULTS = Path(__file__).resolve().parent / "results"
 WEB, STUDY = _RESULTS / "web.json", _RESULTS / "study.json"
+RESERVATIONS = _RESULTS / "reservations.json"
 
 _ABOUT = """\
 # Performance
@@ -58,6 +59,14 @@ _TIME = """\
 Shares of a run's time, by room, under Python's profiler. It makes small calls dearer than they
 are, so this shows where to look rather than what could be saved. *Everything else* is mostly
 importing modules.
+"""
+
+_ANEW = """\
+## Advance reservations, measured anew
+
+Of a later version than the tables above, by `python -m bench --only …` into
+[`bench/results/reservations.json`](../bench/results/reservations.json); Python {python},
+{processors} processors, load average {load_average} at the end, other work on the machine included.
 """
 
 _WEB = """\
@@ -188,6 +197,7 @@ def write_page(result: Mapping[str, Any]) -> None:
         _TIME,
         _profiles(result["profiles"]),
         _TRIED,
+        _anew(RESERVATIONS),
         _more(_WEB, WEB),
         _more(_STUDY, STUDY),
         _WORKLOADS,
@@ -200,6 +210,17 @@ def _more(text: str, figures: Path) -> str:
     if not figures.exists():
         return ""
     return text.format(**json.loads(figures.read_text(encoding="utf-8")))
+
+
+def _anew(figures: Path) -> str:
+    """A part with cases and axes of a later version, if there are any."""
+    if not figures.exists():
+        return ""
+    result = json.loads(figures.read_text(encoding="utf-8"))
+    shown = [case for case in result["cases"] if not case.get("refused")]
+    grown = [axis for axis in result["axes"] if axis["points"]]
+    parts = [_cases(shown), _refusals(result["cases"]), _axes(grown)]
+    return "\n".join([_ANEW.format(**result["machine"]), *(part for part in parts if part)])
 
 
 def _targets(entries: Iterable[Mapping[str, Any]]) -> str:
