@@ -89,6 +89,11 @@ class Outcome:
     #: From a moment on, time went at another speed.
     last_speed: tuple[float, float]
 
+    @property
+    def ars(self) -> list[dict[str, Any]]:
+        """The stories of ARs."""
+        return [story for story in self.stories.values() if story["kind"] == "ar"]
+
 
 def options(seed: int, speed: float) -> dict[str, dict[str, str]]:
     """The configuration of an hour."""
@@ -157,11 +162,7 @@ def outcome(
     client = service.client()
     until(lambda: all_over(client.leases("all=false")), "every lease is over", 2400, 0.5)
     leases = client.leases()
-    stories = {
-        lease["id"]: client.get(f"/v1/leases/{lease['id']}")
-        for lease in leases
-        if lease["kind"] == "ar"
-    }
+    stories = {lease["id"]: client.get(f"/v1/leases/{lease['id']}") for lease in leases}
     client.close()
     assert service.kill(15) == 0, service.log
     return Outcome(
@@ -219,12 +220,13 @@ def check_world(path: Path) -> None:
 
 def check_advance_reservations(found: Outcome) -> None:
     """No AR missed its start by more than the time that the service was away."""
-    for story in found.stories.values():
+    for story in found.ars:
         started = next((s for s in story["story"] if s["state"] == "Active"), None)
         due = moment(story["start"])
         if started is not None:
             late = moment(started["time"]) - due
-            assert 0 <= late <= allowance(found, due, moment(started["time"])), story
+            bound = allowance(found, due, moment(started["time"]))
+            assert 0 <= late <= bound, (bound, story, _in_its_way(found, started))
         elif story["state"] == "Failed":
             last = story["story"][-1]
             if "not at work" in last["reason"]:
@@ -232,6 +234,12 @@ def check_advance_reservations(found: Outcome) -> None:
                 assert allowance(found, due, end) >= story["duration"], story
         else:
             assert story["state"] in {"Rejected", "Cancelled"}, story
+
+
+def _in_its_way(found: Outcome, started: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the story of the lease that kept another from starting, where one did."""
+    holder: int | None = started["reason_parameters"].get("lease")
+    return None if holder is None else found.stories.get(holder)
 
 
 def allowance(found: Outcome, due: int, started: int) -> float:
@@ -250,7 +258,7 @@ def describe(found: Outcome, seconds: float) -> str:
     away = sum(end - start for start, end in found.absences)
     late = [
         moment(entry["time"]) - moment(story["start"])
-        for story in found.stories.values()
+        for story in found.ars
         for entry in story["story"]
         if entry["state"] == "Active"
     ]
