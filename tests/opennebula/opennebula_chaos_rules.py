@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from opennebula_chaos_people import Asked, People
 from opennebula_chaos_world import World
@@ -284,17 +285,27 @@ class Hour:
                 continue
             start = lease.request.start or 0
             for name in lease.request.names:
-                begun = [c.time for c in self.changes[int(name)] if c.old == "PENDING"]
+                begun = [c for c in self.changes[int(name)] if c.old == "PENDING"]
                 back = [b for a, b in self.world.absences if a <= start + 1 and b >= start]
                 if (
                     not begun
                     or not back
-                    or any(a <= begun[0] and b >= start - 90 for a, b in others)
+                    or any(a <= begun[0].time and b >= start - 90 for a, b in others)
                 ):
                     continue
-                if begun[0] - max(back) > _CATCH_UP_SECONDS:
-                    late = begun[0] - max(back)
+                late = begun[0].time - self._cleared(begun[0], max(back))
+                if late > _CATCH_UP_SECONDS:
                     yield f"lease {lease.id}: VM {name} began {late:.1f} s after Haizea was back"
+
+    def _cleared(self, begun: Change, back: float) -> float:
+        """The moment when the last VM that Haizea had missed, too, left the host of this one."""
+        left = [
+            change.time
+            for changes in self.changes.values()
+            for before, change in pairwise(changes)
+            if before.host == begun.host and change.old.startswith("EPILOG")
+        ]
+        return max([back, *[time for time in left if back <= time <= begun.time]])
 
     def _end(self, lease: LeaseRecord) -> float | None:
         """Return when a lease was to end that was never saved."""
