@@ -12,7 +12,8 @@ from pathlib import Path
 from bench.workloads import Prepared, Scheduling, sizes_of_node, write_lwf
 from haizea.core.model.lease import Kind
 from haizea.workloads.generate import Estimate, GenerateOptions, generate
-from haizea.workloads.model import Nodes, WorkloadLease, by_arrival
+from haizea.workloads.model import WorkloadLease, by_arrival
+from haizea.workloads.nodes import Nodes
 
 RESERVATION_SECONDS = 900
 #: Who books ahead does so by this much.

@@ -16,7 +16,8 @@ from haizea.core.model.lease import Kind
 from haizea.workloads import read
 from haizea.workloads.generate import ArOptions, Estimate, GenerateOptions, ar_nodes, generate
 from haizea.workloads.lwf_writer import lwf_text
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.swf_writer import swf_text
 
 BLUE_HOSTS = 144

@@ -17,6 +17,8 @@ from haizea.clock import Clock
 from haizea.core.model.events import (
     Input,
     LeaseAccepted,
+    LeaseAltered,
+    LeaseChanged,
     LeaseSubmitted,
     MaintenanceAsked,
     StateChanged,
@@ -28,6 +30,7 @@ from haizea.core.model.members import BEST_EFFORT, FAILED, NEW
 from haizea.core.model.reasons import Reason
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.turn import Turn
+from haizea.workloads.changes import BoundChange
 
 #: So many turns at one instant, with nothing new arriving, and the loop gives up: parts
 #: that keep on answering each other would never let the clock go on.
@@ -86,24 +89,37 @@ class TraceArrivals:
     """The requests of a trace, each at the moment it was submitted.
 
     Requests with the same moment come together, in the order given; before them come maintenance
-    ``windows``, each with the moment at which it is asked for.
+    ``windows``, each with the moment at which it is asked for, and ``changes`` of leases. Each asks
+    for what its lease is by then, but for what it changes: so it has to observe the run.
     """
 
     def __init__(
         self,
         requests: Iterable[LeaseRequest],
         windows: Iterable[tuple[int, Maintenance]] = (),
+        changes: Iterable[BoundChange] = (),
     ) -> None:
         self._requests = sorted(requests, key=lambda r: r.submitted)
+        self._changes = sorted(changes, key=lambda c: c.moment, reverse=True)
+        changed = {change.lease_id for change in self._changes}
+        self._terms = {r.id: r for r in self._requests if r.id in changed}
         self._windows = sorted(windows, key=lambda entry: entry[0], reverse=True)
         self._next = 0
 
     def next_arrival(self) -> int | None:
         """Return when the next request is submitted; ``None`` after the last."""
-        due = self._next_lease()
-        if self._windows and (due is None or self._windows[-1][0] < due):
-            return self._windows[-1][0]
-        return due
+        moments = [] if (due := self._next_lease()) is None else [due]
+        if self._windows:
+            moments.append(self._windows[-1][0])
+        if self._changes:
+            moments.append(self._changes[-1].moment)
+        return min(moments, default=None)
+
+    def note(self, turn: Turn) -> None:
+        """Note what leases are that were changed."""
+        for decision in turn.decisions if self._terms else ():
+            if isinstance(decision, LeaseAltered):
+                self._terms[decision.request.id] = decision.request
 
     def _next_lease(self) -> int | None:
         if self._next < len(self._requests):
@@ -120,6 +136,16 @@ class TraceArrivals:
         asked: list[Input] = []
         while self._windows and self._windows[-1][0] <= now:
             asked.append(MaintenanceAsked(self._windows.pop()[1]))
+        # One of a lease at a time: the next one asks for what this makes of it.
+        told: set[int] = set()
+        while self._changes and self._changes[-1].moment <= now:
+            change = self._changes[-1]
+            if change.lease_id in told:
+                break
+            told.add(change.lease_id)
+            before = self._terms[change.lease_id]
+            asked.append(LeaseChanged(change.lease_id, change.of(before)))
+            self._changes.pop()
         asked += [LeaseSubmitted(r) for r in requests[first:last]]
         return asked
 

@@ -136,7 +136,8 @@ class Simulation:
         self._reached = self._goal()
         self._backend = SimulatedBackend(bound.real_durations, faults)
         self._faults = faults.describe() if faults is not None else ""
-        self._arrivals = TraceArrivals(bound.requests, _windows(config, workload, self.site))
+        windows = _windows(config, workload, self.site)
+        self._arrivals = TraceArrivals(bound.requests, windows, bound.changes)
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -161,7 +162,7 @@ class Simulation:
         scheduler = Scheduler(
             self.site, settings, self._policies, started, self._mapper, whole_turns=False
         )
-        everyone: list[Observer] = [self.tally, *observers]
+        everyone: list[Observer] = [self.tally, self._arrivals, *observers]
         if results is not None:
             everyone.insert(0, results)
         failed: Exception | None = None

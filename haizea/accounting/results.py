@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, assert_never
 
 from haizea.accounting import figures, freshfile, schema
+from haizea.accounting.changes import ChangeRows
 from haizea.accounting.counter_rows import CounterRows
 from haizea.accounting.delivery import Delivery, blamed
 from haizea.accounting.errors import ResultsError
@@ -131,6 +132,7 @@ class ResultsFile:
             self._limited = Limited(self._db)
             self._planned = Planned(self._db)
             self._maintenance = Rows(self._db, "maintenance")
+            self._changes = ChangeRows(self._db)
             self._counters = CounterRows(self._db)
             if start is not None:
                 self._begin(start)
@@ -274,9 +276,9 @@ class ResultsFile:
                 self._host_states.values += (host.id, time, status, *said)
             case StateChanged() | OperationStarted() | OperationEnded():
                 raise AssertionError("frequent decisions do not come here")
-            case LeaseAltered():
-                self._live[decision.request.id].request = decision.request
-            case ImageStored() | ChangeRefused():  # Probes alone ask for them.
+            case LeaseAltered() | ChangeRefused():
+                self._changes.note(decision, self._live)
+            case ImageStored():  # Probes alone ask for it.
                 pass
             case MaintenanceChanged():
                 self._maintenance.values += window_row(decision)
@@ -348,6 +350,7 @@ class ResultsFile:
             *self._limited.rows,
             *self._planned.rows,
             self._maintenance,
+            self._changes.rows,
         )
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -70,6 +70,15 @@ MAINTENANCE = (
     ' start INTEGER, "end" INTEGER, leases TEXT, reason TEXT)'
 )
 
+#: Leases that somebody wanted changed: what was ``asked`` first, then each change that was
+#: ``granted`` or ``refused``, with what the lease is from that moment on; ``offer`` is the nearest
+#: that would do, ``reason`` as in ``states``. Absent in results of earlier versions.
+CHANGES = (
+    "CREATE TABLE changes (lease INTEGER, time INTEGER, status TEXT, start INTEGER,"
+    " after INTEGER, deadline INTEGER, duration INTEGER, preemptible INTEGER, nodes INTEGER,"
+    " offer INTEGER, reason TEXT, reason_code TEXT, reason_parameters TEXT)"
+)
+
 LEASES = (
     "CREATE TABLE leases (lease INTEGER PRIMARY KEY, label TEXT, kind TEXT, state TEXT,"
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
@@ -126,6 +135,7 @@ TABLES = (
     PLANNED_HOSTS,
     PREPARATION,
     MAINTENANCE,
+    CHANGES,
     LEASES,
     NODE_SETS,
     RESERVATION_SETS,

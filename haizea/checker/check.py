@@ -9,6 +9,7 @@ from pathlib import Path
 from haizea.checker import operations
 from haizea.checker.ahead import SentAhead
 from haizea.checker.capacity import capacity
+from haizea.checker.changes import Granted, kept
 from haizea.checker.deadlines import deadline
 from haizea.checker.exclusion import Exclusion
 from haizea.checker.gang import gang
@@ -88,6 +89,7 @@ class _Check:
         self._exclusion = Exclusion(records, scratch)
         self._transfers = Transfers(file, self._hosts, self._others, scratch)
         self._ahead = SentAhead(records, scratch)
+        self._changes = Granted(file)
 
     def by_lease(self) -> Iterator[Violation]:
         """Find what can be told from one lease at a time."""
@@ -110,6 +112,8 @@ class _Check:
         yield from advance_reservation(records, history, others)
         yield from immediate(records, history, others)
         yield from deadline(records, history)
+        yield from kept(records, history)
+        yield from self._changes.paid_for(history)
         yield from nothing_left(records, history)
         if history.story and history.story[-1].state == "Rejected":
             self._refusals.add(history)

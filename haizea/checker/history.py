@@ -19,6 +19,7 @@ from haizea.checker.records import (
     Records,
     ReservationSet,
     Row,
+    TermsChange,
     add,
     times,
 )
@@ -78,7 +79,7 @@ class History:
     were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
     everywhere, ``planned_hosts`` those that it was given in place of others before it
     began, in order of time; ``preparation`` has when its VMs were planned to take how many
-    seconds to start.
+    seconds to start; ``changes`` what it was to be from when on, if anybody wanted it changed.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class History:
         node_hosts: Sequence[NodeHosts] = (),
         planned_hosts: Sequence[NodeHosts] = (),
         preparation: Sequence[tuple[int, int]] = (),
+        changes: Sequence[TermsChange] = (),
     ) -> None:
         self.records = records
         self.lease = lease
@@ -100,6 +102,17 @@ class History:
         self.node_hosts = node_hosts
         self.planned_hosts = planned_hosts
         self.preparation = preparation
+        self.changes = changes
+
+    def was_preemptible(self, time: int) -> bool:
+        """Tell whether the lease was preemptible just before that moment, or became it then."""
+        known = [c for c in self.changes if c.time <= time]
+        if not known:
+            return self.lease.preemptible
+        now = [c.terms.preemptible for c in known if c.time == time]
+        return any(now) or next(
+            (c.terms.preemptible for c in reversed(known) if c.time < time), False
+        )
 
     @property
     def rows(self) -> Iterator[Row]:

@@ -72,7 +72,7 @@ class Holders:
 
     def __init__(self, file: ResultsFile, scratch: Scratch) -> None:
         records = file.records
-        self._asked = records.contested and not records.disturbed
+        self._asked = records.contested and records.plans_hold
         self._held = Held(file)
         self._holders = Spool(
             scratch,

@@ -150,6 +150,8 @@ class _Loader:
             endless=self._any("SELECT 1 FROM leases WHERE duration IS NULL AND state = 'Active'"),
             absences=absences,
             rates=self._rates(),
+            changed=has_table(self._db, "changes")
+            and self._any("SELECT 1 FROM changes WHERE status = 'granted'"),
         )
 
     def _check_tables(self) -> None:

@@ -57,7 +57,7 @@ class Preemptions:
             if change.state == "Queued" and change.code != "preempted":
                 yield self._violation(history, change.time, "it is requeued, yet not preempted")
                 return
-            if not lease.preemptible:
+            if not history.was_preemptible(change.time):
                 message = f"it has to leave ({change.state}), yet is not preemptible"
                 yield self._violation(history, change.time, message)
                 return
@@ -122,7 +122,7 @@ class Preemptions:
 
     def needless(self, holders: Holders) -> Iterator[Violation]:
         """Victims that could have stayed."""
-        if self._records.disturbed:
+        if not self._records.plans_hold:
             return
         asked = groupby(map(Victim._make, self._victims), key=itemgetter(0))
         moments = holders.at(row[0] for row in self._victims)

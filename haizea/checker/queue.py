@@ -68,6 +68,11 @@ class Queue:
         if lease.state == "Rejected" or not history.story or not self.applies:
             return
         events = self._events
+        granted = [change.time for change in history.changes if change.status == "granted"]
+        if granted:
+            # Until then it asked for something else. Its own number may be unsettled besides.
+            events.add(Event(history.admitted, -lease.id, "unsettled"))
+            events.add(Event(max(granted), -lease.id, "settled"))
         if lease.kind == BEST_EFFORT:
             self._jobs.add(lease, suspendable=self._records.options.suspendable(lease))
             self._waits(history)
@@ -135,8 +140,8 @@ class Queue:
                 "rule 4: the order of starts is not tested (images, own order, a real site, or"
                 " leases that may not run everywhere)"
             )
-        if self._records.disturbed:
-            return "rule 4: future reservations are not tested (failures or delays)"
+        if not self._records.plans_hold:
+            return "rule 4: future reservations are not tested (failures, delays or changes)"
         if self._records.options.reservations not in (0, 1):
             return "rule 4: only one future reservation can be worked out; several are not tested"
         return None

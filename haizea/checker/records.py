@@ -117,6 +117,25 @@ class Change(NamedTuple):
     parameters: str = ""
 
 
+class Terms(NamedTuple):
+    """The terms of a lease that can change."""
+
+    start: int | None
+    after: int | None
+    deadline: int | None
+    duration: int | None
+    preemptible: bool
+    nodes: int
+
+
+class TermsChange(NamedTuple):
+    """A lease was ``asked`` for, or a change of it ``granted`` or ``refused``; what it is then."""
+
+    time: int
+    status: str
+    terms: Terms
+
+
 class Lease(NamedTuple):
     """A request and what became of it."""
 
@@ -136,6 +155,12 @@ class Lease(NamedTuple):
     after: int | None = None
     deadline: int | None = None
     fixed_hosts: bool = False
+
+    @property
+    def terms(self) -> Terms:
+        """Return what it is in the end."""
+        when = (self.requested_start, self.after, self.deadline, self.duration)
+        return Terms(*when, self.preemptible, self.nodes)
 
     @property
     def total(self) -> Capacity:
@@ -209,7 +234,7 @@ class Records:
     is not the only reason. ``absences`` are times in which nobody was there to carry out
     what was due. ``placed`` is set where some lease may not run everywhere, ``endless`` where
     one without end is active, ``contested`` where somebody was preempted, or refused for want
-    of room or time.
+    of room or time, ``changed`` where some lease is another than was asked for.
     """
 
     status: str
@@ -227,6 +252,12 @@ class Records:
     absences: Sequence[tuple[int, int]] = ()
     troubled: bool = False
     rates: Mapping[int, Sequence[RatesChange]] = field(default_factory=dict)
+    changed: bool = False
+
+    @property
+    def plans_hold(self) -> bool:
+        """Tell whether leases ran as they were planned when they were asked for."""
+        return not (self.disturbed or self.changed)
 
     def host_name(self, host: int | None) -> str | None:
         """Return what people call the host."""

@@ -71,7 +71,7 @@ def refused(
     records: Records, holders: Holders, hosts: HostTimes, refusals: Refusals
 ) -> Iterator[Violation]:
     """Find rejected leases that had room, or that nobody kept from it."""
-    if records.disturbed or records.options.images_managed:
+    if not records.plans_hold or records.options.images_managed:
         return
     for refusal, moment in zip(refusals, holders.at(r.time for r in refusals), strict=True):
         start, end = refusal.start, refusal.end

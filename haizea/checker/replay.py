@@ -171,6 +171,8 @@ class Replay:
         off = self._records.options.backfilling == "off"
         if not off or head is None or self._waiting[head] > time:
             return
+        if self._records.changed and self._records.options.queue_order == "shortest-first":
+            return  # they may have been shorter
         for event in taken:
             if event.lease in self._jobs and self._key(event) > self._keys[head]:
                 message = f"it overtakes lease {head}, which waits"
@@ -205,7 +207,7 @@ class Replay:
                 message = "it waits, though there is room for it"
                 yield Violation(Rule.QUEUE, head, None, time, message)
             return
-        if not overtakers or options.reservations == 0 or self._records.disturbed:
+        if not overtakers or options.reservations == 0 or not self._records.plans_hold:
             return
         soonest = size.soonest(needed)
         if soonest is not None:

@@ -11,6 +11,7 @@ from json import loads
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from haizea.checker.changes import read_changes
 from haizea.checker.history import History
 from haizea.checker.load import ResultsFile
 from haizea.checker.load_places import read_host_rules, read_node_hosts, read_preparation
@@ -93,7 +94,8 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
     node_hosts = _Groups(read_node_hosts(file.db, "node_hosts"))
     planned_hosts = _Groups(read_node_hosts(file.db, "planned_hosts"))
     preparation = _Groups(read_preparation(file.db))
-    tables = (node_sets, host_rules, node_hosts, planned_hosts, preparation)
+    changes = _Groups(read_changes(file.db))
+    tables = (node_sets, host_rules, node_hosts, planned_hosts, preparation, changes)
     while (lease_id := min(known.lease, sets.lease, stories.lease)) <= LARGEST_NUMBER:
         rows = known.take(lease_id)
         held, story = sets.take(lease_id), stories.take(lease_id)
@@ -105,7 +107,8 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
         lease = _lease(rows[-1], node_sets.take(lease_id))
         rules, places = host_rules.take(lease_id), node_hosts.take(lease_id)
         plans, leads = planned_hosts.take(lease_id), preparation.take(lease_id)
-        yield History(file.records, lease, held, story, rules, places, plans, leads)
+        altered = changes.take(lease_id)
+        yield History(file.records, lease, held, story, rules, places, plans, leads, altered)
     for others in tables:
         others.skip_to(LARGEST_NUMBER + 1)
 

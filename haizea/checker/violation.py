@@ -15,6 +15,7 @@ class Rule(StrEnum):
     AR = "ar"
     IMMEDIATE = "immediate"
     DEADLINE = "deadline"
+    CHANGE = "change"
     QUEUE = "queue"
     GANG = "gang"
     PREEMPTION = "preemption"

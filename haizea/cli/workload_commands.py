@@ -28,14 +28,8 @@ from haizea.workloads.generate import (
 )
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.lwf_writer import lwf_text
-from haizea.workloads.model import (
-    DEFAULT_AMOUNTS,
-    Amounts,
-    Nodes,
-    Workload,
-    WorkloadLease,
-    WorkloadSite,
-)
+from haizea.workloads.model import DEFAULT_AMOUNTS, Workload, WorkloadLease, WorkloadSite
+from haizea.workloads.nodes import Amounts, Nodes
 from haizea.workloads.output import write_whole
 from haizea.workloads.plaintext import read_plaintext
 from haizea.workloads.reader import Format, format_of, read

@@ -43,6 +43,8 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     if len(workload.leases) != 1:
         raise ValueError(f"expected one lease, got {len(workload.leases)}")
     (lease,) = workload.leases
+    if lease.changes:
+        raise ValueError("changes are for workloads: ask for the lease alone, and change it later")
     after, deadline = lease.after_seconds, lease.deadline_seconds
     return Draft(
         kind=lease.kind,

@@ -10,7 +10,6 @@ from haizea.workloads.model import (
     BoundWorkload,
     ImageList,
     LeftOut,
-    Nodes,
     Workload,
     WorkloadLease,
     WorkloadSite,
@@ -21,6 +20,7 @@ from haizea.workloads.model import (
     with_memory,
     with_overheads,
 )
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.reader import Format, read
 from haizea.workloads.swf import ReadOptions
 

@@ -20,7 +20,8 @@ from haizea.core.model.lease import DiskImage, Kind
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 

@@ -21,12 +21,12 @@ from haizea.core.model.lease import Kind
 from haizea.workloads.lublin import DailyCycle, LublinModel
 from haizea.workloads.model import (
     DEFAULT_AMOUNTS,
-    Nodes,
     Workload,
     WorkloadLease,
     WorkloadSite,
     by_arrival,
 )
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.values import MAX_SECONDS
 

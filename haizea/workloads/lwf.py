@@ -11,8 +11,8 @@ workload of that one lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NoReturn, TypeVar
 from xml.sax import ContentHandler, ErrorHandler, SAXException, SAXParseException
 from xml.sax.xmlreader import AttributesImpl
@@ -23,49 +23,16 @@ from defusedxml.sax import make_parser
 from haizea.core.model.lease import DiskImage, Kind
 from haizea.times import shown
 from haizea.workloads import values
+from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import (
-    Nodes,
-    Workload,
-    WorkloadLease,
-    WorkloadSite,
-    by_arrival,
-)
+from haizea.workloads.lwf_elements import ELEMENTS, REPEATED, ROOTS, Element
+from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 
 T = TypeVar("T")
 
-#: Element → its attributes and its children. Everything else is an error.
-ELEMENTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    name: (frozenset(attributes.split()), frozenset(children.split()))
-    for name, attributes, children in [
-        ("lease-workload", "name", "description site lease-requests"),
-        ("description", "", ""),
-        ("site", "", "resource-types nodes"),
-        ("resource-types", "names", ""),
-        ("nodes", "", "node-set"),
-        ("node-set", "numnodes", "res"),
-        ("res", "type amount", ""),
-        ("lease-requests", "", "lease-request"),
-        ("lease-request", "arrival", "realduration lease"),
-        ("realduration", "time", ""),
-        ("lease", "id preemptible hosts", "nodes start duration deadline software extra"),
-        ("start", "", "now exact"),
-        ("now", "", ""),
-        ("exact", "time", ""),
-        ("duration", "time", ""),
-        ("deadline", "time", ""),
-        ("software", "", "disk-image none"),
-        ("disk-image", "id size", ""),
-        ("none", "", ""),
-        ("extra", "name value", "attr"),
-        ("attr", "name value", ""),
-    ]
-}
-#: Children that may occur more than once.
-REPEATED = frozenset({"node-set", "res", "lease-request", "extra", "attr"})
-ROOTS = ("lease-workload", "lease-request", "lease")
 #: Bounds on what is in memory at once: the description (characters), the elements of one
 #: lease request (or of the site), and bytes within one tag.
 MAX_DESCRIPTION = 1 << 20
@@ -73,18 +40,6 @@ MAX_ELEMENTS = 500_000
 MAX_TAG_BYTES = 8 << 20
 #: Characters of a label; a service takes as many.
 _MOST_LABEL = 200
-
-
-@dataclass(slots=True)
-class _Element:
-    name: str
-    attributes: Mapping[str, str]
-    line: int
-    children: list[_Element] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-
-    def child(self, name: str) -> _Element | None:
-        return next((c for c in self.children if c.name == name), None)
 
 
 def read_lwf(source: Source, start: Callable[[str], int] = values.start) -> Workload:
@@ -131,8 +86,8 @@ class _Handler(ContentHandler):
         self, file: str, line_number: Callable[[], int], start: Callable[[str], int]
     ) -> None:
         super().__init__()
-        self._open: list[_Element] = []
-        self._root: _Element | None = None
+        self._open: list[Element] = []
+        self._root: Element | None = None
         self._leases = _Leases(file, start)
         self._file = file
         self._locate = line_number
@@ -165,7 +120,7 @@ class _Handler(ContentHandler):
         for attribute in attributes:
             if attribute not in ELEMENTS[name][0]:
                 self._fail(f"<{name}>", values.unknown("attribute", attribute, ELEMENTS[name][0]))
-        element = _Element(name, attributes, self._locate())
+        element = Element(name, attributes, self._locate())
         if self._open and name != "lease-request":
             self._open[-1].children.append(element)
         self._open.append(element)
@@ -223,14 +178,14 @@ class _Leases:
 
     # --- pieces -------------------------------------------------------------------
 
-    def _fail(self, element: _Element, message: str) -> NoReturn:
+    def _fail(self, element: Element, message: str) -> NoReturn:
         raise WorkloadError(self._file, element.line, self._place(element), message)
 
-    def _place(self, element: _Element) -> str:
+    def _place(self, element: Element) -> str:
         position = len(self.made) + 1
         return f"<{element.name}> of lease request {position}"
 
-    def _value(self, element: _Element, attribute: str, parse: Callable[[str], T]) -> T:
+    def _value(self, element: Element, attribute: str, parse: Callable[[str], T]) -> T:
         text = element.attributes.get(attribute)
         if text is None:
             self._fail(element, f"the attribute {attribute} is missing")
@@ -239,13 +194,13 @@ class _Leases:
         except ValueError as wrong:
             self._fail(element, f"{attribute}: {wrong}")
 
-    def _child(self, element: _Element, name: str) -> _Element:
+    def _child(self, element: Element, name: str) -> Element:
         child = element.child(name)
         if child is None:
             self._fail(element, f"there is no <{name}>")
         return child
 
-    def _nodes(self, element: _Element, most: int) -> tuple[Nodes, ...]:
+    def _nodes(self, element: Element, most: int) -> tuple[Nodes, ...]:
         if not element.children:
             self._fail(element, "there is no <node-set>")
         sets = []
@@ -265,7 +220,7 @@ class _Leases:
         key = tuple((n.count, tuple(n.amounts.items())) for n in sets)
         return self._shared_nodes.setdefault(key, tuple(sets))
 
-    def _image(self, lease: _Element) -> DiskImage | None:
+    def _image(self, lease: Element) -> DiskImage | None:
         software = lease.child("software")
         if software is None:
             return None
@@ -277,7 +232,7 @@ class _Leases:
         image = DiskImage(self._value(child, "id", _name), self._value(child, "size", values.whole))
         return self._shared_images.setdefault(image, image)
 
-    def _start(self, lease: _Element) -> tuple[Kind, int | None]:
+    def _start(self, lease: Element) -> tuple[Kind, int | None]:
         start = self._child(lease, "start")
         if not start.children:
             return Kind.BEST_EFFORT, None
@@ -288,7 +243,7 @@ class _Leases:
             return Kind.IMMEDIATE, None
         return Kind.AR, self._value(child, "time", self._read_start)
 
-    def _id(self, lease: _Element) -> int | None:
+    def _id(self, lease: Element) -> int | None:
         if "id" not in lease.attributes:
             return None
         number = self._value(lease, "id", lambda text: values.whole(text, 1))
@@ -299,7 +254,7 @@ class _Leases:
 
     # --- wholes -------------------------------------------------------------------
 
-    def add_request(self, element: _Element) -> None:
+    def add_request(self, element: Element) -> None:
         arrival = self._value(element, "arrival", values.moment)
         real = element.child("realduration")
         self.add(
@@ -307,8 +262,42 @@ class _Leases:
             arrival,
             None if real is None else self._value(real, "time", values.length),
         )
+        made = self.made[-1]
+        changes = [self._change(c, made) for c in element.children if c.name == "change"]
+        if changes:
+            in_time = tuple(sorted(changes, key=lambda change: change.at_seconds))
+            self.made[-1] = replace(made, changes=in_time)
 
-    def _extras(self, lease: _Element) -> tuple[tuple[str, str], ...]:
+    def _change(self, element: Element, lease: WorkloadLease) -> WorkloadChange:
+        length, until = element.child("duration"), element.child("deadline")
+        duration = None if length is None else self._value(length, "time", values.duration)
+        start, kind = None, lease.kind
+        if element.child("start") is not None:
+            said, start = self._start(element)
+            if said is not Kind.AR:
+                self._fail(element, "start: a change has an exact one, or none")
+        nodes, words = element.child("nodes"), element.attributes
+        change = WorkloadChange(
+            at_seconds=self._value(element, "time", values.moment),
+            # The start of a lease with a deadline is when it may begin.
+            start_seconds=None if kind is Kind.DEADLINE else start,
+            after_seconds=start if kind is Kind.DEADLINE else None,
+            deadline_seconds=None if until is None else self._value(until, "time", values.moment),
+            duration_seconds=duration,
+            is_endless=length is not None and duration is None,
+            preemptible=self._value(element, "preemptible", values.boolean)
+            if "preemptible" in words
+            else None,
+            fixed_hosts=self._value(element, "hosts", parse_fixed) if "hosts" in words else None,
+            nodes=None if nodes is None else self._nodes(nodes, values.MAX_NODES),
+        )
+        try:
+            change.check(kind, lease.arrival_seconds)
+        except ValueError as wrong:
+            self._fail(element, str(wrong))
+        return change
+
+    def _extras(self, lease: Element) -> tuple[tuple[str, str], ...]:
         """Names and values, as ``<extra name="…" value="…"/>`` or as ``<attr>`` within."""
         found: dict[str, str] = {}
         for extra in lease.children:
@@ -322,7 +311,7 @@ class _Leases:
                 found[name] = " ".join(element.attributes.get("value", "").split())
         return tuple(found.items())
 
-    def add(self, lease: _Element, arrival: int, real: int | None) -> None:
+    def add(self, lease: Element, arrival: int, real: int | None) -> None:
         if len(self.made) >= values.MAX_LEASES:
             self._fail(lease, f"more than {values.MAX_LEASES} leases are too many")
         kind, start = self._start(lease)
@@ -360,7 +349,7 @@ class _Leases:
         )
         self.made.append(made)
 
-    def site(self, element: _Element) -> WorkloadSite:
+    def site(self, element: Element) -> WorkloadSite:
         types = self._child(element, "resource-types")
         names = tuple(self._value(types, "names", _name).split())
         if len(set(names)) != len(names):

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from haizea.core.model.lease import Kind
+from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import Nodes, Workload, WorkloadLease
-from haizea.workloads.terms import FIXED
+from haizea.workloads.model import Workload, WorkloadLease
+from haizea.workloads.nodes import Nodes
+from haizea.workloads.terms import ANY, FIXED
 from haizea.workloads.values import clock
 
 #: Characters that XML 1.0 cannot hold.
@@ -61,7 +63,31 @@ def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
             attributes = f"name={_quoted(name, workload)} value={_quoted(value, workload)}"
             yield f"          <attr {attributes}/>\n"
         yield "        </extra>\n"
-    yield "      </lease>\n    </lease-request>\n"
+    yield "      </lease>\n"
+    for change in lease.changes:
+        yield from _change(change, workload)
+    yield "    </lease-request>\n"
+
+
+def _change(change: WorkloadChange, workload: Workload) -> Iterator[str]:
+    words = f'time="{clock(change.at_seconds)}"'
+    if change.preemptible is not None:
+        words += f' preemptible="{"true" if change.preemptible else "false"}"'
+    if change.fixed_hosts is not None:
+        words += f' hosts="{FIXED if change.fixed_hosts else ANY}"'
+    yield f"      <change {words}>\n"
+    if change.nodes is not None:
+        yield from _nodes(change.nodes, "        ", workload)
+    # That of a lease with a deadline is when it may begin.
+    start = change.after_seconds if change.start_seconds is None else change.start_seconds
+    if start is not None:
+        yield f'        <start><exact time="{clock(start)}"/></start>\n'
+    if change.is_endless or change.duration_seconds is not None:
+        duration = change.duration_seconds
+        yield f'        <duration time="{"unlimited" if duration is None else clock(duration)}"/>\n'
+    if change.deadline_seconds is not None:
+        yield f'        <deadline time="{clock(change.deadline_seconds)}"/>\n'
+    yield "      </change>\n"
 
 
 def _start(lease: WorkloadLease) -> str:

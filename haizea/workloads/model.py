@@ -6,9 +6,10 @@ Times in a :class:`Workload` are seconds after its start; resource types are nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Literal
@@ -16,21 +17,14 @@ from typing import Literal
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import Capacity, ResourceTypes, UnknownResourceType
+from haizea.workloads.changes import BoundChange, WorkloadChange, bound_changes
 from haizea.workloads.errors import WorkloadError
+from haizea.workloads.nodes import Amounts, Nodes
 from haizea.workloads.windows import WorkloadWindow
 
-Amounts = Mapping[str, int]
 Overheads = Literal["none", "besteffort", "all"]
 
 DEFAULT_AMOUNTS: Amounts = MappingProxyType({"CPU": 100, "Memory": 1024})
-
-
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    """``count`` equal lease nodes, each asking for these amounts."""
-
-    count: int
-    amounts: Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,8 @@ class WorkloadLease:
     never more than the duration. ``id`` is the number that the file gives, if it does;
     ``label`` is what the file calls the lease. ``after_seconds`` and ``deadline_seconds``, from
     the workload's start, are the window of a deadline lease. ``extras`` are names and values
-    that mean nothing to Haizea; they are in the label, too.
+    that mean nothing to Haizea; they are in the label, too. ``changes`` are asked for later, in
+    their order.
     """
 
     arrival_seconds: int
@@ -61,6 +56,7 @@ class WorkloadLease:
     deadline_seconds: int | None = None
     extras: tuple[tuple[str, str], ...] = ()
     fixed_hosts: bool = False
+    changes: tuple[WorkloadChange, ...] = ()
 
     @property
     def node_count(self) -> int:
@@ -146,11 +142,12 @@ def by_arrival(leases: Iterable[WorkloadLease]) -> tuple[WorkloadLease, ...]:
 class BoundWorkload:
     """Lease requests in order of submission, and how long each lease really runs (seconds).
 
-    Only leases whose real duration is known are in ``real_durations``.
+    Only leases whose real duration is known are in ``real_durations``. ``changes`` are in no order.
     """
 
     requests: tuple[LeaseRequest, ...]
     real_durations: dict[int, int] = field(default_factory=dict)
+    changes: tuple[BoundChange, ...] = ()
 
 
 def numbered(leases: Iterable[WorkloadLease], first_id: int = 1) -> list[int]:
@@ -178,10 +175,16 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
     bound: dict[int, tuple[NodeSet, ...]] = {}
     requests: list[LeaseRequest] = []
     real_durations: dict[int, int] = {}
+    changes: list[BoundChange] = []
     for lease_id, lease in zip(numbered(workload.leases, first_id), workload.leases, strict=True):
         nodes = bound.get(id(lease.nodes))
         if nodes is None:
-            nodes = bound[id(lease.nodes)] = _bind_nodes(workload, lease_id, lease, types)
+            nodes = bound[id(lease.nodes)] = _bind_nodes(
+                workload, lease_id, lease, types, lease.nodes
+            )
+        if lease.changes:
+            to_site = partial(_bind_nodes, workload, lease_id, lease, types)
+            changes += bound_changes(lease_id, lease.changes, start, to_site)
         since, after, deadline = lease.start_seconds, lease.after_seconds, lease.deadline_seconds
         requests.append(
             LeaseRequest(
@@ -202,14 +205,18 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
         )
         if lease.real_duration_seconds is not None:
             real_durations[lease_id] = lease.real_duration_seconds
-    return BoundWorkload(tuple(requests), real_durations)
+    return BoundWorkload(tuple(requests), real_durations, tuple(changes))
 
 
 def _bind_nodes(
-    workload: Workload, lease_id: int, lease: WorkloadLease, types: ResourceTypes
+    workload: Workload,
+    lease_id: int,
+    lease: WorkloadLease,
+    types: ResourceTypes,
+    nodes: tuple[Nodes, ...],
 ) -> tuple[NodeSet, ...]:
     try:
-        return tuple(NodeSet(n.count, types.capacity(n.amounts)) for n in lease.nodes)
+        return tuple(NodeSet(n.count, types.capacity(n.amounts)) for n in nodes)
     except UnknownResourceType as wrong:
         called = f" (in the file: {lease.label})" if lease.label else ""
         raise WorkloadError(
@@ -286,6 +293,9 @@ def with_overheads(
             lease,
             duration_seconds=grown(lease.duration_seconds),
             real_duration_seconds=grown(lease.real_duration_seconds),
+            changes=tuple(
+                replace(c, duration_seconds=grown(c.duration_seconds)) for c in lease.changes
+            ),
         )
 
     return replace(workload, leases=tuple(map(with_overhead, workload.leases)))
@@ -293,12 +303,20 @@ def with_overheads(
 
 def with_memory(workload: Workload, memory_mb: int) -> Workload:
     """Every lease node asks for ``memory_mb`` of ``Memory``, whatever the file says."""
-    changed: dict[int, tuple[Nodes, ...]] = {}
+    known: dict[int, tuple[Nodes, ...]] = {}
+
+    def asking(nodes: tuple[Nodes, ...]) -> tuple[Nodes, ...]:
+        found = known.get(id(nodes))
+        if found is None:
+            found = tuple(Nodes(n.count, {**n.amounts, "Memory": memory_mb}) for n in nodes)
+            known[id(nodes)] = found
+        return found
+
     leases = []
     for lease in workload.leases:
-        nodes = changed.get(id(lease.nodes))
-        if nodes is None:
-            nodes = tuple(Nodes(n.count, {**n.amounts, "Memory": memory_mb}) for n in lease.nodes)
-            changed[id(lease.nodes)] = nodes
-        leases.append(replace(lease, nodes=nodes))
+        changes = tuple(
+            change if change.nodes is None else replace(change, nodes=asking(change.nodes))
+            for change in lease.changes
+        )
+        leases.append(replace(lease, nodes=asking(lease.nodes), changes=changes))
     return replace(workload, leases=tuple(leases))

@@ -17,7 +17,8 @@ from haizea.core.model.lease import DiskImage, Kind
 from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, by_arrival
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 
 COLUMNS = (

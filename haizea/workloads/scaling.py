@@ -28,7 +28,8 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, by_arrival
+from haizea.workloads.nodes import Nodes
 
 #: Copies arrive within this time after the job that they repeat.
 _COPIES_WITHIN_SECONDS = 3600
@@ -76,6 +77,7 @@ def _moved(lease: WorkloadLease, by_seconds: int) -> WorkloadLease:
         start_seconds=moved(lease.start_seconds),
         after_seconds=moved(lease.after_seconds),
         deadline_seconds=moved(lease.deadline_seconds),
+        changes=tuple(change.moved(by_seconds) for change in lease.changes),
     )
 
 

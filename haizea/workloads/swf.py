@@ -19,13 +19,13 @@ from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import (
     DEFAULT_AMOUNTS,
     LeftOut,
-    Nodes,
     Workload,
     WorkloadLease,
     WorkloadSite,
     by_arrival,
     remark,
 )
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 
 COLUMNS = 18

@@ -17,8 +17,10 @@ from haizea.core.model.maintenance import Leaving
 from haizea.times import shown
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
+from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.model import Nodes, Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
+from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 from haizea.workloads.windows import WorkloadWindow
@@ -43,6 +45,17 @@ LEASE_FIELDS = (
     "hosts",
     "nodes",
     "image",
+    "changes",
+)
+CHANGE_FIELDS = (
+    "at",
+    "start",
+    "after",
+    "deadline",
+    "duration",
+    "preemptible",
+    "hosts",
+    "nodes",
 )
 IMAGE_FIELDS = ("id", "size")
 
@@ -222,11 +235,11 @@ class _Reader:
             preemptible = self._parse(fields["preemptible"], "preemptible", values.boolean)
         fixed_hosts = "hosts" in fields and self._parse(fields["hosts"], "hosts", parse_fixed)
         number = self._id(fields["id"]) if "id" in fields else None
-        arrival = fields.get("arrival")
+        arrival = 0
+        if "arrival" in fields:
+            arrival = self._parse(fields["arrival"], "arrival", values.moment)
         return WorkloadLease(
-            arrival_seconds=0
-            if arrival is None
-            else self._parse(arrival, "arrival", values.moment),
+            arrival_seconds=arrival,
             kind=kind,
             start_seconds=start,
             after_seconds=after,
@@ -239,7 +252,38 @@ class _Reader:
             image=self._image(fields["image"]) if "image" in fields else None,
             label="" if number is None else str(number),
             id=number,
+            changes=self._changes(fields["changes"], kind, arrival) if "changes" in fields else (),
         )
+
+    def _changes(self, node: yaml.Node, kind: Kind, arrival: int) -> tuple[WorkloadChange, ...]:
+        found = [self._change(item, kind, arrival) for item in self._items(node, "changes")]
+        return tuple(sorted(found, key=lambda change: change.at_seconds))
+
+    def _change(self, node: yaml.Node, kind: Kind, arrival: int) -> WorkloadChange:
+        fields = self._fields(node, "change", CHANGE_FIELDS)
+        if "at" not in fields:
+            self._fail(node, "change", "the field at is missing")
+
+        def given(name: str, parse: Callable[[str], T]) -> T | None:
+            return self._parse(fields[name], name, parse) if name in fields else None
+
+        duration = given("duration", values.duration)
+        change = WorkloadChange(
+            at_seconds=self._parse(fields["at"], "at", values.moment),
+            start_seconds=given("start", self._read_start),
+            after_seconds=given("after", self._read_start),
+            deadline_seconds=given("deadline", self._read_start),
+            duration_seconds=duration,
+            is_endless="duration" in fields and duration is None,
+            preemptible=given("preemptible", values.boolean),
+            fixed_hosts=given("hosts", parse_fixed),
+            nodes=self._nodes(fields["nodes"], values.MAX_NODES) if "nodes" in fields else None,
+        )
+        try:
+            change.check(kind, arrival)
+        except ValueError as wrong:
+            self._fail(node, "change", str(wrong))
+        return change
 
     def _start(self, node: yaml.Node | None) -> tuple[Kind, int | None]:
         if node is None:

@@ -108,6 +108,7 @@ OURS = {
     "leases": ours("leases.yaml", {**EASY, **SUSPEND}),
     "maintenance": ours("maintenance.yaml", {**EASY, **SUSPEND}),
     "deadlines": ours("deadlines.yaml", {**EASY, **SUSPEND}),
+    "changes": ours("changes.yaml", {**EASY, **SUSPEND}),
     "reservations": Case({"tracefile": "traces/reservations.txt"}, simulation=SIXTEEN_HOSTS),
     "batch-with-reservations": Case(
         {"tracefile": "traces/batch.swf", "injectionfile": "traces/reservations.txt"},

@@ -75,7 +75,12 @@ class Changes:
             book.refuse_change(lease_id, refusal.reason, self._offer(lease, asked, refusal))
 
     def _change(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
-        request = lease.request
+        request, plan = lease.request, lease.plan
+        leaves = plan is not None and bool(plan.suspends or plan.drops)
+        stays = request.preemptible and not asked.preemptible
+        if leaves and stays and plan is not None and lease not in self._schedule.waiting:
+            # Its hosts are promised to somebody from then on.
+            return Refusal("busy", because(Code.LEAVES_FIRST, moment=plan.end))
         if asked == replace(request, preemptible=asked.preemptible):
             return self._stand_otherwise(lease, asked)
         if lease.state is ACTIVE:
