@@ -12,7 +12,14 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 
 #: Purposes that count as use of CPUs, in the order in which they are shown.
-USES = (Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME, Purpose.MIGRATE, Purpose.SHUTDOWN)
+USES = (
+    Purpose.RUN,
+    Purpose.PREPARE,
+    Purpose.SUSPEND,
+    Purpose.RESUME,
+    Purpose.MIGRATE,
+    Purpose.SHUTDOWN,
+)
 
 #: Outcomes by which leases are counted, each with the states that it covers.
 OUTCOMES = {

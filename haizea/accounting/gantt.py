@@ -27,6 +27,7 @@ _COLOURS = {
     "resume": (("#F0E442",), "resuming"),
     "migrate": (("#D55E00",), "migrating"),
     "transfer": (("#56B4E9",), "image transfer"),
+    "prepare": (("#A8D5F2",), "starting VMs"),
     "shutdown": (("#7F7F7F",), "shutting down"),
     "outage": (("#222222",), "outage"),
 }

@@ -1,4 +1,4 @@
-"""VMs that are started before the start of their lease: of ARs alone, no sooner than planned."""
+"""VMs that are started before their lease runs: no sooner than planned, and only where it is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from haizea.checker.violation import Rule, Violation
 
 
 def prepared(records: Records, history: History) -> Iterator[Violation]:
-    """An AR's hosts are held for its VMs' start as long before its own as was planned."""
+    """An AR's hosts are held for its VMs' start as long before its own as was planned.
+
+    What has no start of its own is prepared only if that was planned.
+    """
     lease = history.lease
     phases = [p for p in history.phases.get("prepare", ()) if p.start < p.end]
     if lease.kind != AR or lease.requested_start is None:
-        if phases:
-            message = "its VMs are started before it, though it has no start of its own"
-            yield Violation(Rule.PREPARATION, lease.id, None, phases[0].start, message)
+        for phase in phases:
+            if not any(time <= phase.start and s for time, s in history.preparation):
+                message = "its VMs are started before it runs, and no time was planned for that"
+                yield Violation(Rule.PREPARATION, lease.id, None, phase.start, message)
         return
     start = lease.requested_start
     for phase in phases:

@@ -124,7 +124,7 @@ def _filled(
 def _progress(records: Records, history: History) -> Iterator[Violation]:
     """In all its stretches since it last started over, a lease runs for its duration.
 
-    What was resumed while nobody looked went on at once, and its story has it later.
+    What was started or resumed while nobody looked ran at once, and its story has it later.
     """
     lease = history.lease
     if lease.kind in (AR, DEADLINE) or lease.state != "Done" or lease.duration is None:
@@ -135,8 +135,10 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     for span in history.spans:
         if span.end is None or span.after is None:
             break
-        if span.state == "Resuming":
+        if span.state in ("Resuming", "Preparing"):
             unseen += _away(records, span.start, span.end)
+        if span.state == "Preparing" and records.options.preparation_counts:
+            ran += _prepared(history, span)
         elif span.state == "Active":
             ran += span.end - span.start
             if span.after.state == "Queued":
@@ -149,6 +151,12 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     if late or (ran + unseen < least and done.code != "early-end"):
         message = f"it is done after running for {ran} s of the {lease.duration} s it asked for"
         yield _broken(history, done.time, message)
+
+
+def _prepared(history: History, span: Span) -> int:
+    """For how much of a time its VMs were being started."""
+    phases = history.phases.get("prepare", ())
+    return sum(p.end - p.start for p in phases if span.end and span.start <= p.start < span.end)
 
 
 def _away(records: Records, start: int, end: int) -> int:

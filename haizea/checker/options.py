@@ -88,6 +88,7 @@ def read_options(texts: Mapping[tuple[str, str], str]) -> Options:
         image_caches=read.text(images, "diskimage-reuse", "none") == "image-caches",
         ahead_mb=int(read.number(images, "diskimage-ahead-size", 20480)),
         force_transfer=read.seconds(images, "force-imagetransfer-time"),
+        preparation_counts=read.text("opennebula", "duration-from", "running") == "deployment",
     )
 
 

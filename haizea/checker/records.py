@@ -203,6 +203,7 @@ class Options:
     image_caches: bool
     ahead_mb: int
     force_transfer: int | None
+    preparation_counts: bool
 
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended."""

@@ -127,7 +127,9 @@ def immediate(records: Records, history: History, others: Others) -> Iterator[Vi
             message = f"it is neither started nor rejected, but {last.state}"
             yield Violation(Rule.IMMEDIATE, lease.id, None, admitted, message)
         return
-    late = active.start > admitted + _slack(records)
+    # Its VMs may have to be started first.
+    begins = min((p.start for p in history.phases.get("prepare", ())), default=active.start)
+    late = begins > admitted + _slack(records)
     late = late and not _excused(records, history, others, admitted, active.start)
     if late and options.images_managed and lease.image:
         late = options.simulated_clock and not _image_came(records, history, others, active.start)

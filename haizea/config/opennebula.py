@@ -49,6 +49,13 @@ class ReadyBy(StrEnum):
     DEPLOY = "deploy"
 
 
+class DurationFrom(StrEnum):
+    """Moment from which the duration of a lease without a start counts."""
+
+    RUNNING = "running"
+    DEPLOYMENT = "deployment"
+
+
 class HostPolicy(StrEnum):
     """Ranking of hosts for VMs that have no rank."""
 
@@ -152,6 +159,14 @@ class OpenNebula:
         " they run then, by what deploying such VMs took before; deploy, at its start, so that"
         " they run once their images are copied and they have booted.",
         default="start",
+    )
+    duration_from: DurationFrom = option(
+        "duration-from",
+        Choice(DurationFrom),
+        "Moment from which the duration of a lease without a start counts: running, from when all"
+        " its VMs run; deployment, from when they are deployed, so that copying images and booting"
+        " are part of it.",
+        default="running",
     )
     ready_certainty: int = option(
         "ready-certainty",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from haizea.config.opennebula import DurationFrom
 from haizea.config.sections import Config
 from haizea.config.words import ImageReuse, Mode, Preparation
 from haizea.core.model.settings import ImageSettings, Settings
@@ -29,6 +30,7 @@ def scheduling_settings(config: Config) -> Settings:
         non_schedulable_seconds=chosen.non_schedulable_seconds if config.is_service else 0,
         # A simulation knows no jobs that are done before they must go, but by chance.
         run_on=config.general.mode is Mode.OPENNEBULA,
+        counts_preparation=config.opennebula.duration_from is DurationFrom.DEPLOYMENT,
         images=_image_settings(config),
     )
 

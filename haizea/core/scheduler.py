@@ -97,7 +97,7 @@ class Scheduler:
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._deadlines = self._admission.deadlines
-        self._preparing = Preparing(self._schedule, self._admission)
+        self._preparing = Preparing(self._schedule, self._admission, self._late_runs)
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)
 

@@ -29,6 +29,7 @@ _BARS = {
     "resume": ("#F0E442", "", "resuming"),
     "migrate": (COLOURS[1], "", "migrating"),
     "transfer": (COLOURS[5], "", "image transfer"),
+    "prepare": ("#A8D5F2", "", "starting VMs"),
     "shutdown": ("#7F7F7F", "", "shutting down"),
     "outage": ("#222222", "xxxx", "outage"),
 }

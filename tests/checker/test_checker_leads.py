@@ -63,12 +63,14 @@ def test_it_is_held_beside_others(tmp_path: Path) -> None:
     assert any("capacity" in one for one in wrong(tmp_path / "a", results, (9, 200, 60)))
 
 
-def test_other_leases_are_not_prepared(tmp_path: Path) -> None:
+def test_other_leases_are_prepared_only_where_that_was_planned(tmp_path: Path) -> None:
     results = Results()
     lease: Lease = results.best_effort(1, 100, 300, 160, 0)
     results.work(lease, "prepare", 200, 300, 0)
-    found = wrong(tmp_path / "a", results, (1, 100, 100))
-    assert any("no start of its own" in one for one in found)
+    found = wrong(tmp_path / "a", results)
+    assert any("no time was planned" in one for one in found)
+    found = wrong(tmp_path / "b", results, (1, 100, 100))
+    assert not any("was planned" in one for one in found)
 
 
 def test_a_table_that_makes_no_sense_is_refused(tmp_path: Path) -> None:

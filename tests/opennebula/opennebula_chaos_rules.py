@@ -310,7 +310,10 @@ class Hour:
     def _end(self, lease: LeaseRecord) -> float | None:
         """Return when a lease was to end that was never saved."""
         runs = self.begun.get(lease.id, [])
-        if lease.request.duration is None or [one.purpose for one in runs][:1] != [Purpose.RUN]:
+        begins = runs[0].purpose if runs else None
+        if lease.request.duration is None or begins not in (Purpose.PREPARE, Purpose.RUN):
+            return None
+        if all(one.purpose is Purpose.PREPARE for one in runs):
             return None
         if any(one.purpose in (Purpose.SUSPEND, Purpose.RESUME) for one in runs):
             return None

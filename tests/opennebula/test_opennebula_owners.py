@@ -65,7 +65,7 @@ def test_a_vm_runs_only_when_it_does(
         read = texts(cloud, vm, "booting")
         assert not [text for text in read if "runs on" in text]
         assert f"Haizea lease {cloud.lease(vm).id} is being started on node01, until " in read[-1]
-        assert status(cloud, vm)["STATE"] == "Active"
+        assert status(cloud, vm)["STATE"] == "Preparing"
         assert (status(cloud, vm)["PROGRESS"], status(cloud, vm)["HOST"]) == ("booting", "node01")
         cloud.sandbox.control.release(vm)
         texts(cloud, vm, "runs on node01, until ")

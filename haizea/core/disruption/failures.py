@@ -78,7 +78,7 @@ class Trouble:
     def never_ran(self, lease: Lease) -> None:
         """Note that the lease's VMs did not run in all of the time that its hosts were free."""
         under_way = lease.under_way
-        if under_way is not None and under_way.purpose is RUN:
+        if under_way is not None and under_way.purpose in (PREPARE, RUN):
             self._stopped(lease, because(Code.NEVER_RAN))
 
     def _stopped(self, lease: Lease, reason: Reason, *, counts: bool = True) -> None:

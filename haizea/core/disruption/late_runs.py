@@ -37,6 +37,8 @@ class LateRuns:
         lease = self._schedule.leases.get(lease_id)
         if lease is None or lease.request.kind is Kind.AR or lease.remaining >= FOREVER:
             return
+        if self._schedule.planner.settings.counts_preparation:
+            return
         if _is_saved_at_once(lease, since):
             self._schedule.book.lose_time(lease, lease.ran)
         elif _starts(lease):
@@ -47,13 +49,21 @@ class LateRuns:
         assert plan is not None, "its run is under way"
         assert begun is not None, "it has begun"
         lost = since - begun + lease.ran
-        if lost <= 0:
+        # Where nobody looked, they may have run for a while when that was found out.
+        if lost <= 0 and not plan.prepares:
             return
         self._schedule.book.lose_time(lease, lost)
         old_end, end = plan.end, begun + lease.remaining
         if end > old_end and not plan.suspends and not plan.drops:
             self._schedule.holdings.shift(lease, lease.at, end - old_end)
-            self._longer.append((lease, old_end, since))
+            self.keeps_hosts(lease, old_end, since)
+
+    def keeps_hosts(self, lease: Lease, old_end: int, since: int) -> None:
+        """Note that a lease keeps its hosts for longer than until ``old_end``.
+
+        Its VMs run from ``since`` on.
+        """
+        self._longer.append((lease, old_end, since))
 
     def make_room(self) -> None:
         """Take waiting leases off the hosts that are needed longer, and end before promises."""
@@ -84,7 +94,9 @@ class LateRuns:
         schedule, planner = self._schedule, self._schedule.planner
         lacks = plan.end - end
         schedule.holdings.cut_short(lease, lacks)
-        if plan.phases[lease.at].end <= schedule.now < since:
+        run = plan.phase(Purpose.RUN)
+        assert run is not None, "every plan has a run"
+        if run.end <= run.start or run.end <= schedule.now < since:
             self._trouble.never_ran(lease)
             return
         if lease.request.deadline is not None or not lease.request.preemptible:
@@ -99,8 +111,9 @@ class LateRuns:
 def _starts(lease: Lease) -> bool:
     """Tell whether a lease begins from nothing, and has not been moved since."""
     under_way = lease.under_way
-    begins = under_way is not None and under_way.purpose is Purpose.RUN and lease.at == 0
-    return begins and lease.ran <= 0
+    if lease.plan is None or under_way is None or under_way.purpose is not Purpose.RUN:
+        return False
+    return lease.at == (1 if lease.plan.prepares else 0) and lease.ran <= 0
 
 
 def _is_saved_at_once(lease: Lease, since: int) -> bool:
@@ -108,4 +121,6 @@ def _is_saved_at_once(lease: Lease, since: int) -> bool:
     plan, under_way = lease.plan, lease.under_way
     if plan is None or under_way is None or under_way.purpose is not Purpose.SUSPEND:
         return False
-    return lease.at == 1 and plan.phases[0].purpose is Purpose.RUN and since >= under_way.start
+    first = 1 if plan.prepares else 0
+    begins = lease.at == first + 1 and plan.phases[first].purpose is Purpose.RUN
+    return begins and since >= under_way.start

@@ -206,16 +206,16 @@ class Repair:
         schedule = self._schedule
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
-        runs = start
-        if lease.prepare_seconds:
-            assert lease.request.start is not None, "it is an AR"
+        runs = begins = start
+        if lease.prepare_seconds and lease.request.start is not None:
             runs = max(lease.request.start, start + lease.prepare_seconds)
+            begins = max(start, runs - lease.prepare_seconds)
         shutdown_seconds = schedule.planner.durations.shutdown_seconds(lease)
         schedule.book.cut(lease, old.end - runs if old.end < FOREVER else FOREVER)
         if lease.remaining <= shutdown_seconds:
             return None
         plan = Plan(old.hosts, old.use, [])
-        schedule.planner.prepare(lease, plan, max(start, runs - lease.prepare_seconds), runs)
+        schedule.planner.prepare(lease, plan, begins, runs)
         return plan
 
     # --- in time after all ------------------------------------------------------------

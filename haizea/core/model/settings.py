@@ -74,9 +74,10 @@ class Settings:
     """The rules of one scheduler. ``images`` is ``None`` where images are unmanaged.
 
     No reservation is made for a start less than ``non_schedulable_seconds`` ahead. Leases
-    that make room and are not saved leave at once, or ``run_on`` until they must go. At most
-    ``remapping_effort`` hosts are looked at before a lease is refused, in search of other
-    hosts for what has not begun.
+    that make room and are not saved leave at once, or ``run_on`` until they must go. The
+    time of a lease that is no AR counts from when its VMs run, or (``counts_preparation``)
+    from when they are started. At most ``remapping_effort`` hosts are looked at before a
+    lease is refused, in search of other hosts for what has not begun.
     """
 
     backfilling: Backfilling = Backfilling.OFF
@@ -95,6 +96,7 @@ class Settings:
     enactment_overhead_seconds: int = 0
     non_schedulable_seconds: int = 0
     run_on: bool = False
+    counts_preparation: bool = False
     remapping_effort: int = 6_000
     images: ImageSettings | None = None
 

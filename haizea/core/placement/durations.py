@@ -105,7 +105,7 @@ class Durations:
             suspend = self.suspend_seconds(lease, hosts)
             resume = self.resume_seconds(lease, hosts)
         least = overheads.threshold_seconds(self.settings, suspend, resume)
-        return resume + max(1, least) + suspend
+        return resume + lease.start_seconds + max(1, least) + suspend
 
     # --- at rates that were learned -----------------------------------------------------
 

@@ -139,10 +139,12 @@ class Lease:
     takes a host of the site for itself, any host. ``token`` tells agenda entries of
     earlier plans from those of the present one. ``why`` is how it came into its state,
     ``queued_since`` what its place in the queue goes by. ``late`` says why an AR starts
-    after its time, if it does. Its VMs take up to ``prepare_seconds`` to start.
+    after its time, if it does. Its VMs take up to ``prepare_seconds`` to start; until they are
+    started, ``remaining`` has ``added_seconds`` of that besides.
     """
 
     __slots__ = (
+        "added_seconds",
         "at",
         "bound",
         "demand",
@@ -167,7 +169,7 @@ class Lease:
         "why",
     )
 
-    def __init__(self, request: LeaseRequest, demand: Demand, prepare_seconds: int = 0) -> None:
+    def __init__(self, request: LeaseRequest, demand: Demand) -> None:
         self.request = request
         self.id = request.id
         self.demand = demand
@@ -185,7 +187,8 @@ class Lease:
         self.token = 0
         self.failures = 0
         self.late: Reason | None = None
-        self.prepare_seconds = prepare_seconds
+        self.prepare_seconds = 0
+        self.added_seconds = 0
         self.flexible = False
         self.whole = False
         self.expected: int | None = None
@@ -193,11 +196,31 @@ class Lease:
 
     def start_over(self) -> None:
         """Forget all progress: it begins from nothing."""
-        duration = self.request.duration
-        self.remaining = duration if duration is not None else FOREVER
+        self.remaining = self.full_seconds
         self.ran = 0
         self.saved = False
         self.bound = None
+
+    def plan_preparation(self, seconds: int, *, added: bool) -> None:
+        """Its VMs take so long to start; ``added``: that comes before what is left of its time.
+
+        To be called before it begins.
+        """
+        added_seconds = seconds if added else 0
+        if self.remaining < FOREVER:
+            self.remaining += added_seconds - self.added_seconds
+        self.prepare_seconds, self.added_seconds = seconds, added_seconds
+
+    @property
+    def full_seconds(self) -> int:
+        """The seconds that remain of it when it begins from nothing."""
+        duration = self.request.duration
+        return FOREVER if duration is None else duration + self.added_seconds
+
+    @property
+    def start_seconds(self) -> int:
+        """The time that its VMs take to start when it begins or goes on; 0 for what is saved."""
+        return 0 if self.saved or self.ran > 0 else self.prepare_seconds
 
     @property
     def last_start(self) -> int:

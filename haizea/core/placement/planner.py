@@ -343,7 +343,7 @@ class Planner:
         resume = self._resume_start(lease, hosts, start)
         begin = resume + self.durations.resume_seconds(lease, hosts)
         least = max(1, self.durations.threshold_seconds(lease, hosts))
-        suspend = self.suspend_start(lease, hosts, end, begin + least)
+        suspend = self.suspend_start(lease, hosts, end, begin + lease.start_seconds + least)
         if suspend is None:
             return None
         plan = self._begin(lease, hosts, start, resume)

@@ -79,13 +79,18 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         start = planner.suspend_start(lease, plan.hosts, end, begin)
         if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
-    if lease.state is not State.ACTIVE:
+    if lease.state is not State.ACTIVE and not _is_being_started(lease):
         return None
     if not planner.settings.run_on:
         return Clearing(lease, None)
     leaving = max(durations.suspend_seconds(lease, plan.hosts), durations.shutdown_seconds(lease))
     drop_at = min(deadline, plan.end) - leaving
-    return Clearing(lease, None, drop_at if drop_at > now else None)
+    return Clearing(lease, None, drop_at if drop_at > max(now, free_from) else None)
+
+
+def _is_being_started(lease: Lease) -> bool:
+    under_way = lease.under_way
+    return under_way is not None and under_way.purpose is Purpose.PREPARE
 
 
 def make_room(

@@ -51,8 +51,7 @@ class Admission:
         schedule, planner = self._schedule, self._schedule.planner
         lease = schedule.enter(request, allowed)
         schedule.book.accept(lease)
-        if request.kind is AR:
-            schedule.book.plan_preparation(lease, prepare_seconds)
+        schedule.book.plan_preparation(lease, prepare_seconds)
         refusal = self._refusal(lease)
         if refusal is None:
             if request.kind is BEST_EFFORT:
@@ -110,7 +109,8 @@ class Admission:
         Any hosts are taken to do for it. Others go ``elsewhere`` for it, if that is given.
         """
         assert request.start is not None, "an AR has a start"
-        lease = Lease(request, Demand(request), prepare_seconds)
+        lease = Lease(request, Demand(request))
+        lease.plan_preparation(prepare_seconds, added=False)
         if self._refusal(lease) is not None:
             return False
         period = period_of(self._schedule, lease)
@@ -136,7 +136,8 @@ class Admission:
         if asked.fixed_hosts and as_many and lease.plan is not None:
             allowed = HostRules(allowed=tuple([1 << host for host in lease.plan.hosts]))
         demand = demand_as(asked, allowed)
-        changed = Lease(asked, demand, lease.prepare_seconds)
+        changed = Lease(asked, demand)
+        changed.plan_preparation(lease.prepare_seconds, added=lease.added_seconds > 0)
         refusal = self._refusal(changed)
         if refusal is not None:
             return refusal

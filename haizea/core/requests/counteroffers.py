@@ -39,7 +39,8 @@ class Offers:
         next of ``elsewhere``, if that is given; else as far as a decision by itself may.
         """
         if request.deadline is not None:
-            return self._admission.deadlines.nearest(request, enough, notice_seconds)
+            deadlines = self._admission.deadlines
+            return deadlines.nearest(request, enough, notice_seconds, prepare_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
         for moment in self._candidates(request, asked, notice_seconds, prepare_seconds):

@@ -208,17 +208,22 @@ class Deadlines:
     # --- what would do ------------------------------------------------------------------
 
     def nearest(
-        self, request: LeaseRequest, enough: Callable[[], bool], notice_seconds: int
+        self,
+        request: LeaseRequest,
+        enough: Callable[[], bool],
+        notice_seconds: int,
+        prepare_seconds: int = 0,
     ) -> int | None:
         """Return the nearest deadline by which a lease could be done; ``None`` if none is found.
 
-        It can still be asked for in ``notice_seconds`` s. ``enough`` is asked again and again
+        It can still be asked for in ``notice_seconds`` s, and its VMs take up to
+        ``prepare_seconds`` s to start. ``enough`` is asked again and again
         whether to stop looking: what was found until then is answered.
         """
         schedule = self._schedule
         first = max(schedule.now + notice_seconds, request.after or 0)
         endless = replace(request, deadline=FOREVER)
-        lease = Lease(endless, Demand(endless))
+        lease = self._draft(endless, prepare_seconds)
         plan = schedule.planner.earliest_whole(lease, first, FOREVER, schedule.claim)
         if plan is None or plan.end >= FOREVER or request.image is not None:
             return None
@@ -232,15 +237,21 @@ class Deadlines:
             if low >= high or enough():
                 break
             middle = (low + high) // 2
-            if self._would_do(replace(request, deadline=ends[middle]), first):
+            nearer = replace(request, deadline=ends[middle])
+            if self._would_do(self._draft(nearer, prepare_seconds), first):
                 best, high = ends[middle], middle
             else:
                 low = middle + 1
         return best
 
-    def _would_do(self, request: LeaseRequest, first: int) -> bool:
-        found = self.find(Lease(request, Demand(request)), self._schedule.planner, first)
-        return not isinstance(found, Refusal)
+    def _draft(self, request: LeaseRequest, prepare_seconds: int) -> Lease:
+        lease = Lease(request, Demand(request))
+        counts = self._schedule.planner.settings.counts_preparation
+        lease.plan_preparation(prepare_seconds, added=not counts)
+        return lease
+
+    def _would_do(self, lease: Lease, first: int) -> bool:
+        return not isinstance(self.find(lease, self._schedule.planner, first), Refusal)
 
     # --- sooner than planned ------------------------------------------------------------
 

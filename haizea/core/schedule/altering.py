@@ -67,5 +67,5 @@ def remaining_as(lease: Lease, request: LeaseRequest) -> int:
     if after is None:
         return FOREVER
     if before is None:
-        return after - lease.ran
+        return after - lease.ran + (0 if lease.started else lease.added_seconds)
     return lease.remaining + after - before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haizea.core.model.events import Expected, HostsPlanned
-from haizea.core.model.members import FIRM, RUN, SUSPEND
+from haizea.core.model.members import FIRM, PREPARE, RUN, SUSPEND
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
@@ -122,6 +122,44 @@ class Holdings:
         plan.hold = self._table.reserve(now, plan.end, plan.use, lease.id)
         self._instant.touched[lease.id] = lease
 
+    # --- starting VMs -------------------------------------------------------------------
+
+    def prepare(self, lease: Lease) -> None:
+        """A lease that begins now has its VMs started first; its run is so much shorter."""
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        run = plan.phases[0]
+        moment = min(run.start + lease.prepare_seconds, run.end - 1)
+        if moment > run.start:
+            plan.phases[:1] = [Phase(PREPARE, run.start, moment), run._replace(start=moment)]
+            if lease.remaining < FOREVER:
+                leaves = plan.suspends or plan.drops
+                added = lease.added_seconds if leaves else 0
+                lease.remaining -= added or moment - run.start
+
+    def run_later(self, lease: Lease, late_seconds: int) -> None:
+        """VMs that are being started run so much later than planned, or sooner if that is negative.
+
+        An AR ends when it was to end, and so does what has to be off its hosts by some moment. To
+        be done before the slot table lets the time pass.
+        """
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        prepare, run = plan.phases[:2]
+        if lease.added_seconds and not plan.suspends and not plan.drops:
+            plan.phases = shifted(plan.phases, 0, late_seconds)
+            if late_seconds < 0:
+                self._instant.given_back.append((lease.hold.end, len(plan.use)))
+                self._instant.freed = True
+            self._table.change_end(lease.hold, plan.end)
+        else:
+            moment = min(prepare.end + late_seconds, run.end - 1)
+            plan.phases[0] = prepare._replace(end=moment)
+            plan.phases[1] = run._replace(start=moment)
+            if lease.remaining < FOREVER and not lease.added_seconds:
+                lease.remaining -= moment - prepare.end
+        self.again(lease)
+
     # --- other times --------------------------------------------------------------------
 
     def again(self, lease: Lease) -> None:
@@ -199,7 +237,8 @@ class Holdings:
         """A lease that runs is done so much sooner, although that is less than it asked for."""
         plan, instant = lease.plan, self._instant
         assert plan is not None, "it has a plan"
-        plan.phases = shifted(plan.phases, lease.at, -lacking_seconds)
+        run = next(i for i, phase in enumerate(plan.phases) if phase.purpose is RUN)
+        plan.phases = shifted(plan.phases, run, -lacking_seconds)
         plan.because = because(Code.DURATION_CUT, seconds=lacking_seconds)
         self._table.change_end(lease.hold, max(plan.end, instant.now))
         self.again(lease)
@@ -220,17 +259,6 @@ class Holdings:
         """Nothing is to follow a lease's phase ``at``."""
         assert lease.plan is not None, "it has a plan"
         del lease.plan.phases[at + 1 :]
-
-    def run_from(self, lease: Lease, moment: int) -> None:
-        """A lease that is being prepared runs from then on, and ends when it was to end."""
-        plan = lease.plan
-        assert plan is not None, "it has a plan"
-        prepare, run = plan.phases[:2]
-        plan.phases[0] = prepare._replace(end=moment)
-        plan.phases[1] = run._replace(start=moment)
-        if lease.remaining < FOREVER:
-            lease.remaining = plan.end - moment
-        self.again(lease)
 
     def begin_late(self, lease: Lease) -> None:
         """A lease that should have begun begins now, and ends when it was to end.

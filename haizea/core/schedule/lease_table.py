@@ -22,6 +22,7 @@ from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.model.members import (
+    AR,
     DEADLINE,
     PENDING,
     PREPARING,
@@ -37,6 +38,7 @@ from haizea.core.model.policy import QueueOrderPolicy
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
+from haizea.core.model.settings import Settings
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.instant import Instant
 from haizea.core.schedule.wait_queue import Line
@@ -47,7 +49,7 @@ _SUSPENDED: Final = frozenset({SUSPENDED_PENDING, SUSPENDED_QUEUED, SUSPENDED_SC
 class Book:
     """All leases that are not over, and those that wait in the order of the queue."""
 
-    def __init__(self, instant: Instant, order: QueueOrderPolicy) -> None:
+    def __init__(self, instant: Instant, order: QueueOrderPolicy, settings: Settings) -> None:
         self.leases: dict[int, Lease] = {}
         self.waiting = Line()
         #: Leases that are to be done by a deadline, by id.
@@ -56,6 +58,7 @@ class Book:
         self.picky: set[int] = set()
         self._instant = instant
         self._order = order
+        self._settings = settings
 
     def accept(self, lease: Lease) -> None:
         """Tell of a lease that was just asked for, and where it may run."""
@@ -94,6 +97,7 @@ class Book:
         lease.failures = record.failures
         lease.late = record.late
         lease.prepare_seconds = record.prepare_seconds
+        lease.added_seconds = record.prepare_seconds if self._adds_preparation(lease) else 0
         lease.expected = record.expected
         if lease.saved:
             self.picky.add(lease.id)
@@ -179,16 +183,20 @@ class Book:
         Nor is a lease with a deadline that has time for all of it.
         """
         request = lease.request
-        whole = request.deadline is not None and lease.remaining == request.duration
+        whole = request.deadline is not None and lease.remaining == lease.full_seconds
         if whole or (lease.plan is not None and lease.plan.runs_from == request.start):
             lease.late = None
 
     def plan_preparation(self, lease: Lease, seconds: int) -> None:
-        """The VMs of a lease are planned to take so long to start from now on."""
+        """The VMs of a lease that has not begun are planned to take so long to start."""
         if seconds != lease.prepare_seconds:
-            lease.prepare_seconds = seconds
+            lease.plan_preparation(seconds, added=self._adds_preparation(lease))
             self._instant.say(PreparationPlanned(self._instant.now, lease.id, seconds))
             self._instant.touched[lease.id] = lease
+
+    def _adds_preparation(self, lease: Lease) -> bool:
+        """Tell whether a lease's time counts from when its VMs run; that of an AR does not."""
+        return lease.request.kind is not AR and not self._settings.counts_preparation
 
     def cut(self, lease: Lease, remaining_seconds: int) -> None:
         """A lease that starts late ends when it was to end: so much of it is left."""

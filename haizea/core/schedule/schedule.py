@@ -69,7 +69,7 @@ class Schedule:
         self.claim: Claim | None = None
         self.agenda = Agenda()
         self.instant = instant = Instant(planner.table.now)
-        self.book = Book(instant, order)
+        self.book = Book(instant, order, planner.settings)
         self.leases, self.waiting = self.book.leases, self.book.waiting
         self.holdings = Holdings(planner, self.agenda, instant)
         self.host_table = HostTable(hosts, planner.table, planner.durations.rates, instant)
@@ -246,11 +246,13 @@ class Schedule:
         self.book.change(lease, QUEUED, reason, "failure")
 
     def start_over(self, lease: Lease, reason: Reason, code: str) -> None:
-        """An active lease loses its hosts and its progress, and goes back to its place."""
+        """A lease on its hosts loses them and its progress, and goes back to its place."""
         self.drop_plan(lease)
         self.forget_images(lease)
         lease.start_over()
         self.book.join(lease, lease.request.submitted)
+        if lease.state is PREPARING:
+            self.book.change(lease, QUEUED, reason, code)
         self.book.enqueue(lease, reason, code)
 
     def back_to_queue(self, lease: Lease, reason: Reason, code: str) -> None:
@@ -308,16 +310,16 @@ class Schedule:
             # What was promised is due: the queue has to be looked at.
             self.instant.freed = True
             return
-        phase = plan.phases[lease.at]
         if lease.at == 0:
             self.waiting.discard(lease)
             lease.hold.firm = True
-            if not plan.prepares:
-                lease.expected = None
+            if lease.start_seconds and plan.phases[0].purpose is RUN:
+                self.holdings.prepare(lease)
         sources: tuple[int, ...] = ()
+        phase = plan.phases[lease.at]
+        lease.expected = phase.end if phase.purpose is PREPARE else None
         purpose = phase.purpose
         if purpose is RUN:
-            lease.expected = None
             if lease.state is SCHEDULED or lease.state is PREPARING:
                 self.book.change(lease, READY)
             self.book.change(lease, ACTIVE, lease.late, "late" if lease.late else "")

@@ -124,7 +124,7 @@ const TEXTS = {
   when: "When",
   purpose_run: "running",
   purpose_transfer: "disk images on their way",
-  purpose_prepare: "starting VMs before the start",
+  purpose_prepare: "starting VMs",
   purpose_suspend: "suspending",
   purpose_resume: "resuming",
   purpose_migrate: "migrating",

@@ -330,13 +330,16 @@ class Leases:
         return [LeaseCancelled(lease.id, because(Code.STATED, text=text))]
 
     def _off(self, lease: Tracked, vm: int, what: str) -> list[Input]:
-        """A VM was taken off its host: an active lease goes on while any of its VMs does."""
-        if lease.state is not State.ACTIVE:
+        """A VM was taken off its host: a lease that runs goes on while any of its VMs does."""
+        starting = lease.purpose is Purpose.PREPARE
+        if lease.state is not State.ACTIVE and not starting:
             return self._cancel(lease, vm, what)
         lease.taken.add(vm)
         if any(self._is_on(one) for one in lease.vms):
             _log.info("VM %d %s; lease %d goes on with the others", vm, what, lease.id)
             return []
+        if starting:
+            return self._cancel(lease, vm, what)
         lease.let_go = True
         return [LeaseEnded(lease.id)]
 

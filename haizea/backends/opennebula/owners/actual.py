@@ -51,6 +51,8 @@ class Actuals:
         if vm.state != VmState.ACTIVE or vm.lcm_state != LcmState.PROLOG or not vm.history:
             return None
         begun = vm.history[-1].prolog_start
+        if not images_of(vm).size_mb:
+            return None
         return begun + ceil(self._leads.copy_seconds(vm)) if begun else None
 
     def _trouble(self, vm: int) -> str:

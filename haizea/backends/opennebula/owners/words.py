@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from haizea.core.model.events import Purpose
+from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import EXPECTATIONS, Reason
 from haizea.core.model.records import LeaseRecord, PlanRecord
@@ -224,12 +225,29 @@ def _prepared(
     record: LeaseRecord, start: int | None, end: int | None, here: Actual, zone: tzinfo | None
 ) -> str:
     """Return what a lease is told about whose VMs are started, or run, before its start."""
+    starts = "starts" if start is None else f"starts {moment_in_words(start, zone)}"
+    where = f" on {here.host}" if here.host else ""
+    until, doing = _until(record.plan, end, zone), _progress(here, zone)
+    if record.request.kind is Kind.AR:
+        return f"{starts}{until}, and is being prepared{where}: {doing}"
+    return f"is being started{where}{until}{_counts(record)}: {doing}"
+
+
+def _progress(here: Actual, zone: tzinfo | None) -> str:
+    """Return what a VM does that is being started."""
     doing = here.doing or "its VMs run"
     if here.doing and here.boots is not None:
         doing += f", it boots by {moment_in_words(here.boots, zone)}"
-    starts = "starts" if start is None else f"starts {moment_in_words(start, zone)}"
-    where = f" on {here.host}" if here.host else ""
-    return f"{starts}{_until(record.plan, end, zone)}, and is being prepared{where}: {doing}"
+    return doing
+
+
+def _counts(record: LeaseRecord) -> str:
+    """Return from when the duration of a lease counts whose VMs are being started."""
+    if record.request.duration is None:
+        return ""
+    if record.remaining < record.request.duration:
+        return ", its duration counting from its deployment"
+    return ", its duration counting from when all its VMs run"
 
 
 def _is_on_hosts(record: LeaseRecord) -> bool:

@@ -1,4 +1,4 @@
-"""The time before a reservation in which its VMs are started, as the schedule is told it."""
+"""The time in which the VMs of leases are started, as the schedule is told it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from haizea.core.model.records import LeaseRecord
 
 #: What is planned changes by so many seconds at least, and by this part of them.
 _WORTH_SECONDS, _WORTH = 2, 0.1
+_PROMISED = frozenset([Kind.AR, Kind.DEADLINE])
 
 
 class Readiness:
-    """Tells it, first with the request and then when it is known better; for ARs alone.
+    """Tells it, first with the request, and then, of what is promised, when it is known better.
 
     To be used from one thread.
     """
@@ -39,9 +40,9 @@ class Readiness:
     def seconds(self, vms: Iterable[VirtualMachine], kind: Kind, allowed: Allowed) -> int:
         """The time that VMs take to start on hosts that are ``allowed``; 0 where it is not planned.
 
-        So it is where leases are deployed at their start.
+        So it is for ARs where these are deployed at their start.
         """
-        if not self._leads.rules.ahead or kind is not Kind.AR:
+        if kind is Kind.AR and not self._leads.rules.ahead:
             return 0
         anywhere = allowed.anywhere if isinstance(allowed, HostRules) else allowed
         hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
@@ -49,9 +50,9 @@ class Readiness:
 
     def take_up(self, record: LeaseRecord) -> None:
         """Note a lease that the schedule knows with what it plans for it."""
-        if not record.over and record.request.kind is Kind.AR:
+        if not record.over and record.request.kind in _PROMISED:
             self._told[record.id] = record.prepare_seconds
-            if self._leads.rules.ahead and not record.prepare_seconds:
+            if not record.prepare_seconds:
                 self._unplanned.add(record.id)
 
     def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
@@ -76,7 +77,7 @@ class Readiness:
             if len(vms) < len(seen):
                 continue
             self._unplanned.discard(lease_id)
-            now = self.seconds(vms, Kind.AR, allowed(lease_id))
+            now = self.seconds(vms, lease.request.kind, allowed(lease_id))
             if abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
                 self._told[lease_id] = now
                 told.append(PreparationTime(lease_id, now))
