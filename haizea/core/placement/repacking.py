@@ -245,7 +245,8 @@ class Repacking:
         """Move a unit that is drawn to a host that is drawn, or have it change with another."""
         place = self._draw(len(self._units))
         before, hosts, about = self._host[place], self._hosts[place], self._about[place]
-        if before < 0:
+        # One on a host that is over-full can have no host with room for it.
+        if before < 0 or not hosts:
             return
         host = hosts[self._draw(len(hosts))]
         if host == before:
