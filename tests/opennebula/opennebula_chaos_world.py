@@ -80,7 +80,6 @@ command-timeout: {timeout}
 host-grace: {grace}
 shutdown-grace: 20
 preempt-with: {preempt}
-ready-by: deploy
 """
 
 
