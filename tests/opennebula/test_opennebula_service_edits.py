@@ -86,7 +86,8 @@ def test_a_running_lease_gets_another_end_or_stays_as_it_is(
         until_told(cloud, vm, "granted")
         plan = cloud.lease(vm).plan
         assert plan is not None
-        assert plan.phases[-1].end == start
+        # The hosts are wanted as soon as the VMs of the reservation are to be started.
+        assert plan.phases[-1].end == start - promised.prepare_seconds
         edit(cloud, vm, start="best_effort", duration=str(int(would_do) + 1))
         until_told(cloud, vm, "refused")
 
@@ -96,7 +97,7 @@ def test_a_reservation_gets_another_start_or_keeps_its_own(
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
         vm, other = (
-            cloud.booked(start=start, duration="01:00:00") for start in ("+02:00:00", "+05:00:00")
+            cloud.booked(start=start, duration="01:00:00") for start in ("+02:00:00", "+05:01:00")
         )
         before = cloud.lease(vm)
         edit(cloud, vm, start="+04:30:00", duration="01:00:00")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from haizea.backends.opennebula.enactment import outcomes, remedies
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
-from haizea.backends.opennebula.enactment.throttle import Throttle
+from haizea.backends.opennebula.enactment.throttle import Throttle, under_way
 from haizea.backends.opennebula.model.errors import RefusalKind
-from haizea.backends.opennebula.model.vm import LcmState, VmState
+from haizea.backends.opennebula.model.vm import VmState
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.ledger import Errand, Ledger
 from haizea.backends.opennebula.state.room import Room
@@ -25,6 +25,7 @@ from haizea.backends.opennebula.state.steps import (
     next_step,
 )
 from haizea.backends.opennebula.state.whereabouts import is_elsewhere, was_moved
+from haizea.core.model.lease import Kind
 from haizea.core.model.reasons import Reason, stated
 from haizea.core.model.resources import Capacity, add
 from haizea.wording import in_words
@@ -106,7 +107,7 @@ class Enactment:
     def pump(self, now: int) -> Iterator[Outcome]:
         """Do what can be done now; what became of errands meanwhile."""
         self._later = None
-        self._throttle.count(self._working())
+        self._throttle.count(under_way(self._ledger, self._seen))
         legacy = self._seen.legacy
         manners = Manners(legacy=legacy, suspends=self._suspends)
         starts: dict[int, list[tuple[Errand, Seen, Verb]]] = {}
@@ -294,17 +295,12 @@ class Enactment:
         self._ledger.changed.add(errand.vm)
         if errand.attempts <= self._limits.retries or errand.given_up:
             return None
-        if self._is_for_ever(errand):
+        if remedies.is_for_ever(errand, legacy=self._seen.legacy):
             return None
         if errand.resumes and now < errand.since + self._limits.timeout_seconds:
             return None  # What is saved of it can go on nowhere else.
         errand.given_up = True
         return Outcome(errand, What.FAILED, reason)
-
-    def _is_for_ever(self, errand: Errand) -> bool:
-        """Tell whether the errand is tried until it works: nothing else frees the host."""
-        goal = errand.next_goal
-        return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not self._seen.legacy)
 
     # --- starting ------------------------------------------------------------------------
 
@@ -328,11 +324,26 @@ class Enactment:
                 limit = self._limits.timeout_seconds if patient else 0
                 yield from self._wait_for_room(now, ready, problem, limit)
                 return
+        for errand, _, verb in ready:
+            problem = self._place_problem(errand) if verb is Verb.DEPLOY else None
+            if problem is not None:
+                errand.problem, errand.retry_at = problem, now + self._limits.backoff_seconds
+                self._at(errand.retry_at)
+                lease = self._ledger.leases.get(errand.lease)
+                patient = lease is not None and lease.request.kind is Kind.AR
+                limit = self._limits.timeout_seconds if patient else _PATIENCE_SECONDS
+                yield from self._wait_for_room(now, ready, problem, limit)
+                return
         for errand, seen, verb in ready:
             errand.waits_since = None
             self._command(now, errand, seen, verb)
             if errand.busy and verb is not Verb.RESUME and errand.host is not None:
                 self.room.goes(errand.vm, errand.host)
+
+    def _place_problem(self, errand: Errand) -> Reason | None:
+        """Why a VM's files cannot be on its host, if they cannot."""
+        problem = self._datastore(errand.vm, errand.index or 0)[1]
+        return stated(problem) if problem else None
 
     def _wait_for_room(
         self, now: int, ready: Iterable[tuple[Errand, Seen, Verb]], problem: Reason, seconds: int
@@ -379,21 +390,6 @@ class Enactment:
             self._at(errand.patient_until)
             return True
         return False
-
-    def _working(self) -> Iterator[int]:
-        """The host of each operation that is under way."""
-        for number in self._ledger.open:
-            errand = self._ledger.errands[number]
-            seen = self._seen.get(number)
-            if errand.verb is None and (seen is None or seen.vm.state != VmState.ACTIVE):
-                continue
-            if seen is not None and errand.verb is None and seen.vm.lcm_state == LcmState.RUNNING:
-                continue
-            where = errand.host if errand.next_goal is Goal.RUNNING else None
-            if where is None and seen is not None:
-                where = seen.vm.last_host_id
-            if where is not None:
-                yield where
 
     def _at(self, moment: int) -> None:
         if self._later is None or moment < self._later:

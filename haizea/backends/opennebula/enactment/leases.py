@@ -395,4 +395,6 @@ class Leases:
         lease.failed = purpose
         if purpose in (Purpose.PREPARE, Purpose.RUN) and errand.index is not None:
             self.avoid[lease.id] = self.avoid.get(lease.id, 0) | 1 << errand.index
-        return [OperationFailed(lease.id, purpose, reason)]
+        # Who waited in vain for room, or for a place for its files, was not started.
+        tried = errand.attempts > 0 or errand.waits_since is None
+        return [OperationFailed(lease.id, purpose, reason, tried)]

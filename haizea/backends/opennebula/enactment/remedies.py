@@ -34,6 +34,12 @@ def breaks_off_at(errand: Errand, seen: Seen, *, legacy: bool) -> int | None:
     return errand.since + _HARD_SECONDS
 
 
+def is_for_ever(errand: Errand, *, legacy: bool) -> bool:
+    """Tell whether an errand is tried until it works: nothing else frees the host."""
+    goal = errand.next_goal
+    return goal is not Goal.RUNNING and (goal is not Goal.SAVED or not legacy)
+
+
 def clearance(errand: Errand) -> Verb:
     """Return the command that rids a host of a VM of which nothing is worth keeping."""
     return Verb.DELETE if errand.next_goal is Goal.ENDED else Verb.RECREATE

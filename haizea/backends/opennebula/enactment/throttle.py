@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from haizea.backends.opennebula.enactment.outcomes import Limits
+from haizea.backends.opennebula.model.vm import LcmState, VmState
+from haizea.backends.opennebula.state.ledger import Ledger
+from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.backends.opennebula.state.steps import Goal
+
+
+def under_way(ledger: Ledger, known: SeenVms) -> Iterator[int]:
+    """List the host of each operation that is under way."""
+    for number in ledger.open:
+        errand, seen = ledger.errands[number], known.get(number)
+        if errand.verb is None and (seen is None or seen.vm.state != VmState.ACTIVE):
+            continue
+        if seen is not None and errand.verb is None and seen.vm.lcm_state == LcmState.RUNNING:
+            continue
+        where = errand.host if errand.next_goal is Goal.RUNNING else None
+        if where is None and seen is not None:
+            where = seen.vm.last_host_id
+        if where is not None:
+            yield where
 
 
 class Throttle:
