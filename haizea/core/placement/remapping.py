@@ -111,19 +111,22 @@ def _by_search(
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
         with effort.share(tries) as share:
-            found = _repacked(canvas, up, asked, share, tries)
-        tries -= 1
+            placed = _repacked(canvas, up, asked, share, tries)
+        found, tries = bool(placed), 0 if placed is None else tries - 1
     return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
 def _repacked(
     canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort, seed: int
-) -> bool:
-    """Put all units that may move somewhere, as far as they are about then; tell if they are."""
+) -> bool | None:
+    """Put all units that may move somewhere, as far as they are about then; tell if they are.
+
+    ``None`` where there are too many moments for any try.
+    """
     units = _about(canvas, hosts, asked[0].start, asked[0].end) + asked
     repacking = Repacking(canvas, hosts, units, seed)
     if not repacking.small:
-        return False
+        return None
     left = repacking.place(effort.left * FASTER)
     effort.left = (left or 0) // FASTER
     return left is not None
