@@ -133,7 +133,7 @@ class Granted:
     def paid_for(self, history: History) -> Iterator[Violation]:
         """Find an accepted AR or deadline that was given up when another lease was changed.
 
-        What its owner or an operator ends is nobody else's doing.
+        One that its owner or an operator ended does not count.
         """
         final = history.final
         if not self._sure or history.lease.kind not in (AR, DEADLINE) or final is None:

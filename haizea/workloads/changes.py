@@ -42,17 +42,18 @@ class WorkloadChange:
 
     def moved(self, by_seconds: int) -> WorkloadChange:
         """The same so much later."""
-
-        def later(seconds: int | None) -> int | None:
-            return None if seconds is None else seconds + by_seconds
-
         return replace(
             self,
             at_seconds=self.at_seconds + by_seconds,
-            start_seconds=later(self.start_seconds),
-            after_seconds=later(self.after_seconds),
-            deadline_seconds=later(self.deadline_seconds),
+            start_seconds=later(self.start_seconds, by_seconds),
+            after_seconds=later(self.after_seconds, by_seconds),
+            deadline_seconds=later(self.deadline_seconds, by_seconds),
         )
+
+
+def later(seconds: int | None, by_seconds: int) -> int | None:
+    """Shift a moment that a file may leave out."""
+    return None if seconds is None else seconds + by_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
+from haizea.workloads.changes import later
 from haizea.workloads.model import Workload, WorkloadLease, by_arrival
 from haizea.workloads.nodes import Nodes
 
@@ -68,15 +69,12 @@ def _sooner(lease: WorkloadLease, factor: float) -> WorkloadLease:
 
 
 def _moved(lease: WorkloadLease, by_seconds: int) -> WorkloadLease:
-    def moved(seconds: int | None) -> int | None:
-        return None if seconds is None else seconds + by_seconds
-
     return replace(
         lease,
         arrival_seconds=lease.arrival_seconds + by_seconds,
-        start_seconds=moved(lease.start_seconds),
-        after_seconds=moved(lease.after_seconds),
-        deadline_seconds=moved(lease.deadline_seconds),
+        start_seconds=later(lease.start_seconds, by_seconds),
+        after_seconds=later(lease.after_seconds, by_seconds),
+        deadline_seconds=later(lease.deadline_seconds, by_seconds),
         changes=tuple(change.moved(by_seconds) for change in lease.changes),
     )
 

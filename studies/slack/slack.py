@@ -1,4 +1,4 @@
-"""What slack is worth: a day of reservations that may begin later, by so many hours.
+"""The worth of slack: a day of reservations that may begin later, by so many hours.
 
     python studies/slack/slack.py
 

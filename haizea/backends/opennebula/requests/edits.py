@@ -130,9 +130,9 @@ class Edits:
     def answered(
         self, edit: Edit, answer: str | None, *, granted: bool = False, later: bool = False
     ) -> None:
-        """Note the answer to a change; ``None`` where there is none, and it is asked for again.
+        """Note the answer to a change. Where none came (``None``), the change is asked for again.
 
-        ``later``: it is asked for again, too, once the lease is in another state.
+        With ``later`` it is asked for again as soon as the lease is in another state.
         """
         said = self._asked.pop(edit.asked.id)
         lease = self.ledger.leases.get(edit.asked.id)
@@ -173,11 +173,8 @@ class Edits:
             self.ask(Edit(asked, lease.request))
 
     def _is_answered(self, said: Mapping[int, str]) -> bool:
-        answers = [self._answers.get(vm) for vm in said]
-        return all(
-            known is not None and known.said == words
-            for known, words in zip(answers, said.values(), strict=True)
-        )
+        answered = {vm: one.said for vm in said if (one := self._answers.get(vm)) is not None}
+        return answered == said
 
     def _settle(self, lease: Tracked, said: Mapping[int, str], answer: str) -> None:
         """Keep what VMs said, and the answer to it, and have their owners told."""
