@@ -13,7 +13,7 @@ from bench.plot import growth, speeds
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _RESULTS = Path(__file__).resolve().parent / "results"
 WEB, STUDY = _RESULTS / "web.json", _RESULTS / "study.json"
-RESERVATIONS = _RESULTS / "reservations.json"
+RESERVATIONS, CHANGES = _RESULTS / "reservations.json", _RESULTS / "changes.json"
 
 _ABOUT = """\
 # Performance
@@ -67,6 +67,20 @@ _ANEW = """\
 Of a later version than the tables above, by `python -m bench --only …` into
 [`bench/results/reservations.json`](../bench/results/reservations.json); Python {python},
 {processors} processors, load average {load_average} at the end, other work on the machine included.
+"""
+
+_CHANGES = """\
+## Changes of leases
+
+How long the core takes to decide on a change on {hosts} hosts that {leases:,} reservations fill, in
+ms of processor time, and how many are granted, by `python -m bench.changes`; load average
+{load_average} at the end, other work on the machine included. The aim is 20 ms, which
+{within_percent} % meet: {median_ms} ms in the middle of all, {worst_ms} ms at worst.
+"""
+
+_CHANGES_BESIDE = """\
+On {hosts} hosts with {leases:,} reservations {within_percent} % meet it: {median_ms} ms in the
+middle, {worst_ms} ms at worst.
 """
 
 _WEB = """\
@@ -198,6 +212,7 @@ def write_page(result: Mapping[str, Any]) -> None:
         _profiles(result["profiles"]),
         _TRIED,
         _anew(RESERVATIONS),
+        _changes(CHANGES),
         _more(_WEB, WEB),
         _more(_STUDY, STUDY),
         _WORKLOADS,
@@ -221,6 +236,27 @@ def _anew(figures: Path) -> str:
     grown = [axis for axis in result["axes"] if axis["points"]]
     parts = [_cases(shown), _refusals(result["cases"]), _axes(grown)]
     return "\n".join([_ANEW.format(**result["machine"]), *(part for part in parts if part)])
+
+
+def _changes(figures: Path) -> str:
+    """A part on changes of leases, by the kind of change, of which the figures are there."""
+    if not figures.exists():
+        return ""
+    result, parts = json.loads(figures.read_text(encoding="utf-8")), list[str]()
+    for site in result["sites"]:
+        text = _CHANGES if not parts else _CHANGES_BESIDE
+        rows = [
+            (
+                k["kind"],
+                f"{k['granted']} of {k['changes']}",
+                f"{k['median_ms']}",
+                f"{k['worst_ms']}",
+            )
+            for k in site["kinds"]
+        ]
+        parts.append(text.format(load_average=result["load_average"], **site))
+        parts.append(_table(("the lease", "granted", "median ms", "worst ms"), rows))
+    return "\n".join(parts)
 
 
 def _targets(entries: Iterable[Mapping[str, Any]]) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from typing import Final
 
 from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.host_profile import HostProfile
 from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity, fits
 
 #: For so many spans of time what is free on a host is known at once.
 _MOST_KNOWN: Final = 32
+#: Of hosts with so many holds a step function is kept, until they change.
+_MANY: Final = 12
 
 
 class Timelines:
@@ -20,7 +24,15 @@ class Timelines:
     whose hosts are taken whole hardly anybody does.
     """
 
-    __slots__ = ("_capacities", "_changes", "_least", "_on", "_unlisted", "_unlisted_hosts")
+    __slots__ = (
+        "_capacities",
+        "_changes",
+        "_least",
+        "_on",
+        "_profiles",
+        "_unlisted",
+        "_unlisted_hosts",
+    )
 
     def __init__(self, capacities: list[Capacity]) -> None:
         self._capacities = capacities
@@ -28,6 +40,7 @@ class Timelines:
         self._least: list[dict[tuple[int, int], Capacity]] = [{} for _ in capacities]
         #: When holds start and end, in order, for hosts of which somebody asked that.
         self._changes: dict[int, list[int]] = {}
+        self._profiles: dict[int, HostProfile] = {}
         self._unlisted: dict[int, Hold] = {}  # by serial number, in order
         self._unlisted_hosts: HostSet = 0
 
@@ -37,7 +50,7 @@ class Timelines:
             for hold in self._unlisted.values():
                 for other in hosts_in(hold.hosts):
                     self._on[other].append(hold)
-                    self._least[other].clear()
+                    self._forget(other)
                     if (changes := self._changes.get(other)) is not None:
                         insort(changes, hold.start)
                         insort(changes, hold.end)
@@ -55,12 +68,17 @@ class Timelines:
         if self._unlisted.pop(hold.serial, None) is None:
             for host in hosts_in(hold.hosts):
                 self._on[host].remove(hold)
-                self._least[host].clear()
+                self._forget(host)
                 if (changes := self._changes.get(host)) is not None:
                     del changes[bisect_left(changes, hold.start)]
                     del changes[bisect_left(changes, hold.end)]
         elif not self._unlisted:
             self._unlisted_hosts = 0
+
+    def _forget(self, host: int) -> None:
+        """Forget what is free on a host of which the holds change."""
+        self._least[host].clear()
+        self._profiles.pop(host, None)
 
     def has(self, hold: Hold) -> bool:
         """Tell whether a hold is listed."""
@@ -71,17 +89,35 @@ class Timelines:
     def least_free(self, host: int, start: int, end: int) -> Capacity:
         """The capacity free on one host throughout ``[start, end)``.
 
-        O(n log n) for its n holds, and O(1) when it is asked again before they change.
+        O(n log n) for its n holds, and O(log n) when it is asked again before they change.
         """
         holds, known = self.on(host), self._least[host]
         if not holds:
             return self._capacities[host]
+        if len(holds) >= _MANY:
+            return self._profile(host, holds).least(start, end)
         least = known.get((start, end))
         if least is None:
             if len(known) >= _MOST_KNOWN:
                 known.clear()
             least = known[start, end] = self._reckon(holds, host, start, end)
         return least
+
+    def overlapping(self, host: int, start: int, end: int) -> Sequence[Hold]:
+        """The holds on a host that are there at some time in ``[start, end)``.
+
+        O(n) for its n holds, and O(log n) beside those found when it is asked again.
+        """
+        holds = self.on(host)
+        if len(holds) >= _MANY:
+            return self._profile(host, holds).overlapping(start, end)
+        return [h for h in holds if h.start < end and h.end > start]
+
+    def _profile(self, host: int, holds: list[Hold]) -> HostProfile:
+        profile = self._profiles.get(host)
+        if profile is None:
+            profile = self._profiles[host] = HostProfile(self._capacities[host], holds, host)
+        return profile
 
     def _reckon(self, holds: list[Hold], host: int, start: int, end: int) -> Capacity:
         total = self._capacities[host]
@@ -139,6 +175,7 @@ class Timelines:
         twin._capacities = self._capacities
         twin._on = [holds.copy() for holds in self._on]
         twin._least = [{} for _ in self._on]
+        twin._profiles = self._profiles.copy()
         twin._unlisted = self._unlisted.copy()
         twin._unlisted_hosts = self._unlisted_hosts
         return twin

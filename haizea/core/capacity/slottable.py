@@ -51,8 +51,7 @@ class SlotTable:
     def advance(self, now: int) -> None:
         """Let time pass: holds end, holds start. O(hosts of those that do)."""
         self.now = now
-        ends = self._present.ends
-        while ends and ends[0][0] <= now:
+        while (ends := self._present.ends) and ends[0][0] <= now:
             ended = ends.pop(0)[2]
             self._timelines.drop(ended)
             self._present.give_back(ended)
@@ -77,9 +76,7 @@ class SlotTable:
         """Take ``use`` (of ``shape``) out over ``[start, end)``; the caller knows that it fits."""
         assert max(start, self.now) <= end, (self.now, start, end)
         self._serial += 1
-        if shape is None:
-            shape = shape_of(use)
-        hold = Hold(start, end, use, shape, owner, firm, self._serial)
+        hold = Hold(start, end, use, shape or shape_of(use), owner, firm, self._serial)
         self.restore(hold)
         return hold
 
@@ -253,6 +250,10 @@ class SlotTable:
         """The holds on one host that are not over."""
         return self._timelines.on(host)
 
+    def holds_over(self, host: int, start: int, end: int) -> Sequence[Hold]:
+        """The holds on one host that are there at some time in ``[start, end)``."""
+        return self._timelines.overlapping(host, start, end)
+
     def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many holds they have at present, fewest first."""
         return self._present.by_holds(hosts)
@@ -353,9 +354,8 @@ class SlotTable:
             while i < len(ends) and ends[i][0] <= moment:
                 i += 1
             j = bisect_right(later, moment, j)
-            moment = min(
-                ends[i][0] if i < len(ends) else FOREVER, later[j] if j < len(later) else FOREVER
-            )
+            soonest = ends[i][0] if i < len(ends) else FOREVER
+            moment = min(soonest, later[j] if j < len(later) else FOREVER)
 
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
         if start <= self.now:
@@ -387,13 +387,14 @@ class SlotTable:
         if 0 not in size:
             contested &= ~closed
         if contested:
-            index = self._present.indexes.of(size)
+            index, least_free = self._present.indexes.of(size), self._timelines.least_free
             possible = sum([(hosts & (contested | ~touched)).bit_count() for hosts in levels])
             for host in hosts_in(contested):
                 if possible < enough:
                     break
-                count = index.copies(self.least_free(host, start, end))
-                possible += count - sum([hosts >> host & 1 for hosts in levels])
+                count = index.copies(least_free(host, start, end))
+                if enough:
+                    possible += count - sum([hosts >> host & 1 for hosts in levels])
                 if count:
                     raise_level(room, 1 << host, 0, count)
         return room

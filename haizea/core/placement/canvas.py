@@ -7,9 +7,10 @@ together. A unit that has begun, or may not be moved for another reason, is fixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
+from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.resources import FOREVER, Capacity
@@ -98,8 +99,10 @@ class Canvas:
         self._leases: dict[int, Lease] = {}
         first = table.capacities[0] if table.capacities else ()
         totals = [max(1, *amounts) for amounts in zip(*table.capacities, first, strict=False)]
+        self._bulks: dict[Capacity, int] = {}
         self._weights = [_WHOLE // total for total in totals]
         self._spare = spare_bits(len(first))
+        #: Hosts of which somebody asked who is there.
         self.loaded: HostSet = 0
 
     def units(
@@ -127,16 +130,21 @@ class Canvas:
         """The units on a host."""
         row = self._rows.get(host)
         if row is None:
-            row = self._rows[host] = []
-            self.loaded |= 1 << host
-            seen: set[int] = set()
-            for hold in self.table.holds_on(host):
-                units = self._units_of(hold.owner)
-                if units is None:
-                    row.append(self._unit(hold.start, hold.end, hold.amount(host), host))
-                elif hold.owner not in seen:
-                    seen.add(hold.owner)
-                    row += [unit for unit in units if unit.host == host]
+            row = self._rows[host] = self._read(host, self.table.holds_on(host))
+        return row
+
+    def _read(self, host: int, holds: Iterable[Hold]) -> list[Unit]:
+        """Return the units that hold something of a host, of which none has left or come yet."""
+        self.loaded |= 1 << host
+        row: list[Unit] = []
+        seen: set[int] = set()
+        for hold in holds:
+            units = self._units_of(hold.owner)
+            if units is None:
+                row.append(self._unit(hold.start, hold.end, hold.amount(host), host))
+            elif hold.owner not in seen:
+                seen.add(hold.owner)
+                row += [unit for unit in units if unit.host == host]
         return row
 
     def _units_of(self, owner: int) -> list[Unit] | None:
@@ -156,14 +164,20 @@ class Canvas:
 
     def next_start(self, host: int, moment: int) -> int:
         """Return when something begins on a host next, from ``moment`` on; else ``FOREVER``."""
-        if self.loaded >> host & 1:
-            return min((u.start for u in self.row(host) if u.start >= moment), default=FOREVER)
+        row = self._rows.get(host)
+        if row is not None:
+            return min((u.start for u in row if u.start >= moment), default=FOREVER)
         holds = self.table.holds_on(host)
         return min([hold.start for hold in holds if hold.start >= moment], default=FOREVER)
 
     def overlapping(self, host: int, start: int, end: int) -> list[Unit]:
-        """The units on a host that are there at some time in ``[start, end)``."""
-        row = self._rows.get(host) or self.row(host)
+        """The units on a host that are there at some time in ``[start, end)``.
+
+        O(those, and log n of its n holds) where none has left or come yet.
+        """
+        row = self._rows.get(host)
+        if row is None:
+            row = self._read(host, self.table.holds_over(host, start, end))
         return [unit for unit in row if unit.start < end and unit.end > start]
 
     def put(self, unit: Unit, host: int) -> None:
@@ -173,7 +187,7 @@ class Canvas:
 
     def take(self, unit: Unit) -> None:
         """The unit is nowhere now."""
-        self._rows[unit.host].remove(unit)
+        self.row(unit.host).remove(unit)
         unit.host = -1
 
     def wasted(self, host: int, unit: Unit, there: list[Unit]) -> int:
@@ -188,7 +202,12 @@ class Canvas:
 
     def bulk(self, size: Capacity) -> int:
         """Return how much that is of a host."""
-        return sum([amount * weight for amount, weight in zip(size, self._weights, strict=True)])
+        bulk = self._bulks.get(size)
+        if bulk is None:
+            weights = self._weights
+            bulk = sum([amount * weight for amount, weight in zip(size, weights, strict=True)])
+            self._bulks[size] = bulk
+        return bulk
 
     def has_room(self, host: int, unit: Unit, there: list[Unit]) -> bool:
         """Tell whether the unit fits beside ``there``, all of them with it at some time."""

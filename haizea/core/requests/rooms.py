@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from haizea.core.capacity.what_if import assuming
 from haizea.core.model.lease import LeaseRequest
-from haizea.core.model.members import FIRM
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
@@ -100,7 +99,8 @@ class Rooms:
 
     def preemptible(self, start: int, end: int) -> list[Lease]:
         """Leases that may be preempted and hold hosts in that time, by id."""
-        schedule = self._schedule
-        ids = {hold.owner for hold in schedule.table.holds_between(start, end)}
-        leases = [schedule.leases[i] for i in sorted(ids) if i in schedule.leases]
-        return [x for x in leases if x.request.preemptible and x.request.kind not in FIRM]
+        schedule, some = self._schedule, self._schedule.book.preemptible
+        if not some:
+            return []
+        holds = schedule.table.holds_between(start, end)
+        return [schedule.leases[i] for i in sorted({h.owner for h in holds if h.owner in some})]

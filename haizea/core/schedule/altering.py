@@ -27,6 +27,7 @@ class Altering:
             if not lease.whole:
                 schedule.book.picky.add(lease.id)
         lease.request = request
+        schedule.book.note_standing(lease)
         lease.flexible = schedule.planner.suspendable(lease)
         schedule.instant.touched[lease.id] = lease
         schedule.instant.freed = True

@@ -24,6 +24,7 @@ from haizea.core.model.lifecycle import TRANSITIONS, State, check_transition
 from haizea.core.model.members import (
     AR,
     DEADLINE,
+    FIRM,
     PENDING,
     PREPARING,
     QUEUED,
@@ -54,6 +55,8 @@ class Book:
         self.waiting = Line()
         #: Leases that are to be done by a deadline, by id.
         self.deadlines: dict[int, Lease] = {}
+        #: Leases that may be preempted, whatever state they are in.
+        self.preemptible: set[int] = set()
         #: Leases that need particular hosts, or parts of hosts.
         self.picky: set[int] = set()
         self._instant = instant
@@ -107,11 +110,20 @@ class Book:
         self.leases[lease.id] = lease
         if lease.request.kind is DEADLINE:
             self.deadlines[lease.id] = lease
+        self.note_standing(lease)
+
+    def note_standing(self, lease: Lease) -> None:
+        """Note whether a lease may be preempted, as its request says now."""
+        if lease.request.preemptible and lease.request.kind not in FIRM:
+            self.preemptible.add(lease.id)
+        else:
+            self.preemptible.discard(lease.id)
 
     def leave(self, lease: Lease) -> None:
         """List a lease that is over no more."""
         self.leases.pop(lease.id, None)
         self.deadlines.pop(lease.id, None)
+        self.preemptible.discard(lease.id)
         self.picky.discard(lease.id)
 
     def join(self, lease: Lease, since: int) -> None:
