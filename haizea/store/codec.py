@@ -4,7 +4,8 @@ What is written follows from the classes: an object per instance, its fields by 
 field. A reader takes a field's default where an older program did not write it, and
 leaves out what it does not know, so that fields can be added. ``v`` is the version of
 this form; one that is newer than :data:`VERSION` is refused. In version 1, reasons were sentences;
-in version 2, those of hosts were, and what went wrong with operations.
+in version 2, those of hosts were, and what went wrong with operations; in version 3, what others
+did to VMs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from haizea.store.errors import CodecError
 from haizea.store.old_reasons import old_reason, renewed
 from haizea.wording import as_data, reason_of
 
-VERSION = 3
+VERSION = 4
 
 #: Numbers have 64 bits here, as in databases and in most other programs' JSON.
 LARGEST = (1 << 63) - 1

@@ -35,6 +35,7 @@ from haizea.store.codec import (
     write_site,
 )
 from haizea.store.errors import CodecError
+from haizea.wording import in_words
 
 
 @tries(300)
@@ -89,7 +90,7 @@ def test_what_was_written_by_the_first_version_is_still_read() -> None:
         '"use":[[4,[100,1024]],[5,[200,1]]],"v":1}'
     )
     decision = OperationEnded(3, Purpose.RUN, 10, 70, ((4, (100, 1024)), (5, (200, 1))))
-    assert write_decision(decision) == text.replace('"v":1', '"v":3')
+    assert write_decision(decision) == text.replace('"v":1', '"v":4')
     assert read_decision("OperationEnded", text) == decision
 
 
@@ -99,7 +100,14 @@ def test_what_was_written_by_the_first_version_is_still_read() -> None:
         ("", None),
         ("expected to start @1164462660", because(Code.START_EXPECTED, start=1164462660)),
         ("expected to resume @1164462660", because(Code.RESUMPTION_EXPECTED, start=1164462660)),
-        ("OpenNebula: VM 3 was deleted", because(Code.ENDED_OUTSIDE, text="VM 3 was deleted")),
+        (
+            "OpenNebula: VM 3 was deleted",
+            because(Code.ENDED_OUTSIDE, cause=because(Code.VM_DELETED, vm=3)),
+        ),
+        (
+            "OpenNebula: it was VM ٣ was deleted",
+            because(Code.ENDED_OUTSIDE, cause=because(Code.STATED, text="it was VM ٣ was deleted")),
+        ),
         ("its image arrives at @0 only", stated("its image arrives at 1970-01-01 00:00:00 only")),
         ("write to it@2day.example", stated("write to it@2day.example")),
     ],
@@ -149,6 +157,28 @@ def test_sentences_in_reasons_of_the_second_version_become_causes(
 ) -> None:
     document = {**json.loads(write_lease(record(1))), "reason": kept, "v": 2}
     assert read_lease(json.dumps(document)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("VM 3 was taken off its host", because(Code.VM_TAKEN_OFF, vm=3)),
+        ("VM 3 ended", because(Code.VM_ENDED, vm=3)),
+        ("VM 3 was powered off", because(Code.VM_POWERED_OFF, vm=3)),
+        ("VM 3 was put on hold", because(Code.VM_PUT_ON_HOLD, vm=3)),
+        ("VM 3 was released", because(Code.VM_RELEASED, vm=3)),
+        ("VM 3 was started by somebody else", because(Code.VM_STARTED_BY_OTHERS, vm=3)),
+        ("VM 3 asks for something else now", because(Code.VM_ASKS_ANEW, vm=3)),
+        ("somebody did something", because(Code.STATED, text="somebody did something")),
+    ],
+)
+def test_what_others_did_by_the_third_version_becomes_a_cause(text: str, cause: Reason) -> None:
+    kept = {"code": "ended-outside", "parameters": {"text": text}}
+    document = {**json.loads(write_lease(record(1))), "reason": kept, "v": 3}
+    read = read_lease(json.dumps(document))
+    assert read.reason == because(Code.ENDED_OUTSIDE, cause=cause)
+    assert in_words(read.reason) == f"OpenNebula: {text}"
+    assert read_lease(write_lease(read)) == read
 
 
 def test_what_the_second_version_said_of_hosts_becomes_reasons() -> None:
@@ -223,7 +253,7 @@ def damage(lease: LeaseRecord, path: list[str | int], value: Any) -> str:
         (["request", "nodes", 0, "count"], 0),
         (["request", "duration"], 0),
         (["request", "start"], 5),
-        (["v"], 4),
+        (["v"], 5),
         (["v"], "1"),
     ],
 )

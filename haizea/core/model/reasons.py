@@ -94,6 +94,17 @@ class Code(StrEnum):
     VM_NEVER_RAN = "vm-never-ran"
     COMMAND_REFUSED = "command-refused"
 
+    # What others did to VMs in OpenNebula.
+    VM_DELETED = "vm-deleted"
+    VM_ENDED = "vm-ended"
+    VM_TAKEN_OFF = "vm-taken-off"
+    VM_POWERED_OFF = "vm-powered-off"
+    VM_PUT_ON_HOLD = "vm-put-on-hold"
+    VM_RELEASED = "vm-released"
+    VM_STARTED_BY_OTHERS = "vm-started-by-others"
+    VM_ASKS_ANEW = "vm-asks-anew"
+    VM_NEVER_STARTS_AGAIN = "vm-never-starts-again"
+
     # Hosts that are not simply up.
     HOST_BROKE = "host-broke"
     HOST_IS_DRAINED = "host-is-drained"

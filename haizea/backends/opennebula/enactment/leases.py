@@ -46,6 +46,7 @@ from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
+from haizea.wording import in_words
 
 _log = logging.getLogger(__name__)
 
@@ -285,14 +286,14 @@ class Leases:
         match errand.goal if errand is not None else Goal.OFF:
             case Goal.RUNNING:
                 if state != VmState.ACTIVE:
-                    return self._off(lease, vm.id, "was taken off its host")
+                    return self._off(lease, vm.id, Code.VM_TAKEN_OFF)
                 if self._seen.legacy and ended_by_itself(now, seen, self._table):
-                    return self._off(lease, vm.id, "ended")
+                    return self._off(lease, vm.id, Code.VM_ENDED)
                 if errand is not None:
                     self._ledger.disturb(errand, by_others=is_busy(vm) or is_broken(vm))
             case Goal.SAVED:
                 if state not in AT_REST and state != VmState.SUSPENDED:
-                    return self._cancel(lease, vm.id, "was started by somebody else")
+                    return self._cancel(lease, vm.id, Code.VM_STARTED_BY_OTHERS)
             case Goal.OFF | Goal.PARKED:
                 return self._waiting(now, lease, errand, seen)
             case Goal.ENDED:
@@ -303,19 +304,19 @@ class Leases:
         vm = seen.vm
         if self._seen.waits.has(vm):
             if errand is None and self._edits.is_another_request(lease, vm):
-                return self._cancel(lease, vm.id, "asks for something else now")
+                return self._cancel(lease, vm.id, Code.VM_ASKS_ANEW)
             return []
         if errand is not None and (vm.state in AT_REST or vm.state == VmState.SUSPENDED):
             return []
         if vm.state == VmState.HOLD:
-            return self._cancel(lease, vm.id, "was put on hold")
+            return self._cancel(lease, vm.id, Code.VM_PUT_ON_HOLD)
         if vm.state == VmState.PENDING:
-            return self._cancel(lease, vm.id, "was released")
+            return self._cancel(lease, vm.id, Code.VM_RELEASED)
         if self._seen.legacy and self._endings.is_fresh(vm.id, now):  # 1.4 starts late.
             self._ledger.drop(vm.id)
             self._leave(now, lease)
             return []
-        return self._cancel(lease, vm.id, "was started by somebody else")
+        return self._cancel(lease, vm.id, Code.VM_STARTED_BY_OTHERS)
 
     def _gone(self, lease: Tracked, vm: int, errand: Errand | None) -> list[Input]:
         if errand is not None and errand.goal is Goal.ENDED:
@@ -323,23 +324,23 @@ class Leases:
             return []
         seen = self._seen.get(vm)
         if seen is None:
-            return self._off(lease, vm, "was deleted")
+            return self._off(lease, vm, Code.VM_DELETED)
         # In 1.4, where what failed cannot be started again; the whole group is over then.
         lease.let_go = lease.spoilt = True
-        text = f"VM {vm} failed, and OpenNebula cannot start it again"
-        return [LeaseCancelled(lease.id, because(Code.STATED, text=text))]
+        return [LeaseCancelled(lease.id, because(Code.VM_NEVER_STARTS_AGAIN, vm=vm))]
 
-    def _off(self, lease: Tracked, vm: int, what: str) -> list[Input]:
+    def _off(self, lease: Tracked, vm: int, code: Code) -> list[Input]:
         """A VM was taken off its host: a lease that runs goes on while any of its VMs does."""
         starting = lease.purpose is Purpose.PREPARE
         if lease.state is not State.ACTIVE and not starting:
-            return self._cancel(lease, vm, what)
+            return self._cancel(lease, vm, code)
         lease.taken.add(vm)
         if any(self._is_on(one) for one in lease.vms):
-            _log.info("VM %d %s; lease %d goes on with the others", vm, what, lease.id)
+            done = in_words(because(code, vm=vm))
+            _log.info("%s; lease %d goes on with the others", done, lease.id)
             return []
         if starting:
-            return self._cancel(lease, vm, what)
+            return self._cancel(lease, vm, code)
         lease.let_go = True
         return [LeaseEnded(lease.id)]
 
@@ -349,11 +350,10 @@ class Leases:
             return False
         return seen.vm.state == VmState.ACTIVE or (errand is not None and not errand.reached)
 
-    def _cancel(self, lease: Tracked, vm: int, what: str) -> list[Input]:
+    def _cancel(self, lease: Tracked, vm: int, code: Code) -> list[Input]:
         lease.let_go = True
         lease.taken.add(vm)
-        reason = because(Code.ENDED_OUTSIDE, text=f"VM {vm} {what}")
-        return [LeaseCancelled(lease.id, reason)]
+        return [LeaseCancelled(lease.id, because(Code.ENDED_OUTSIDE, cause=because(code, vm=vm)))]
 
     def outcome(self, now: int, outcome: Outcome) -> list[Input]:
         """Report what the outcome of an errand means for its lease."""
@@ -381,7 +381,7 @@ class Leases:
                 return self._gone(lease, errand.vm, errand)
             case What.AWAY:
                 self._ledger.reach(errand)
-                return self._off(lease, errand.vm, "was powered off")
+                return self._off(lease, errand.vm, Code.VM_POWERED_OFF)
             case What.FAILED:
                 self._ledger.changed.add(errand.vm)
                 assert outcome.reason is not None, "what failed did so for a reason"
