@@ -231,3 +231,37 @@ def test_a_deadline_stays_where_vms_take_longer() -> None:
     played.tell(100, LeaseReady(1))
     played.tell(300)
     assert played.did(1)[-1] == (Purpose.RUN, 100, 170)
+
+
+@pytest.mark.parametrize("booked_first", [True, False])
+def test_what_never_ran_before_it_is_to_be_saved_waits_again(booked_first: bool) -> None:
+    """Nothing of it is there to be saved: it was never active, and is not called suspended."""
+    played = Played()
+    asked = [
+        LeaseSubmitted(lease(1, duration=500), prepare_seconds=20),
+        LeaseSubmitted(lease(2, start=130)),
+    ]
+    for submitted in reversed(asked) if booked_first else asked:
+        played.tell(0, submitted)
+    for moment in range(20, 125, 5):
+        played.tell(moment, OperationDelayed(1, Purpose.PREPARE, moment + 5))
+    played.tell(130)
+    first = played.states(1)
+    assert {State.ACTIVE, State.SUSPENDING}.isdisjoint(state for _, state in first)
+    assert (125, State.QUEUED) in first
+    assert played.began(2, Purpose.RUN)[0][0] == 130
+    played.tell(231, LeaseReady(1))
+    played.tell(900)
+    assert played.did(1)[-1] == (Purpose.RUN, 231, 731)
+
+
+@pytest.mark.parametrize(("since", "state"), [(100, State.SUSPENDING), (126, State.QUEUED)])
+def test_after_an_absence_only_what_ran_is_saved(since: int, state: State) -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(2, start=130)))
+    played.tell(0, LeaseSubmitted(lease(1, duration=500), prepare_seconds=20))
+    back = played.restarted(10, 124)
+    back.tell(125, RunDelayed(1, since))
+    assert back.state(1) is state
+    back.tell(130)
+    assert back.state(2) is State.ACTIVE

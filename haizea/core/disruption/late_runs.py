@@ -27,6 +27,8 @@ class LateRuns:
         self._repair = repair
         self._trouble = trouble
         self._longer: list[tuple[Lease, int, int]] = []
+        #: Leases that are to be saved before they ran.
+        self._unsaved: list[Lease] = []
 
     def runs_from(self, lease_id: int, since: int) -> None:
         """Note that the VMs of a lease that was started do not run before ``since``.
@@ -48,6 +50,9 @@ class LateRuns:
         plan, begun = lease.plan, lease.since
         assert plan is not None, "its run is under way"
         assert begun is not None, "it has begun"
+        if plan.suspends and since >= plan.phases[lease.at].end:
+            self._unsaved.append(lease)
+            return
         lost = since - begun + lease.ran
         # Where nobody looked, they may have run for a while when that was found out.
         if lost <= 0 and not plan.prepares:
@@ -67,6 +72,10 @@ class LateRuns:
 
     def make_room(self) -> None:
         """Take waiting leases off the hosts that are needed longer, and end before promises."""
+        unsaved, self._unsaved = self._unsaved, []
+        for lease in unsaved:
+            if lease.plan is not None:
+                self._schedule.start_over(lease, *lease.plan.leaving)
         longer, self._longer = self._longer, []
         for lease, old_end, since in longer:
             plan = lease.plan

@@ -119,6 +119,17 @@ class Plan:
         """True if it ends with a suspension, the lease not being done."""
         return self.phases[-1].purpose is SUSPEND
 
+    @property
+    def never_runs(self) -> bool:
+        """True if nothing is left of its run before its suspension."""
+        return self.suspends and self.phases[-2].start == self.phases[-2].end
+
+    @property
+    def leaving(self) -> tuple[Reason, str]:
+        """The reason, and its short word, why it is to leave its hosts before it is done."""
+        assert self.because is not None, "it leaves them for a reason"
+        return self.because, self.code
+
     def phase(self, purpose: Purpose) -> Phase | None:
         """Its phase of this purpose, if it has one."""
         for phase in self.phases:

@@ -153,7 +153,8 @@ class Holdings:
                 self._instant.freed = True
             self._table.change_end(lease.hold, plan.end)
         else:
-            moment = min(prepare.end + late_seconds, run.end - 1)
+            # Nothing may be left that could be saved; what is to end has a last second of its run.
+            moment = min(prepare.end + late_seconds, run.end - (not plan.suspends))
             plan.phases[0] = prepare._replace(end=moment)
             plan.phases[1] = run._replace(start=moment)
             if lease.remaining < FOREVER and not lease.added_seconds:

@@ -358,13 +358,14 @@ class Schedule:
             self.book.change(lease, State.SUSPENDED_SCHEDULED)
         elif phase.purpose is RESUME:
             self.book.change(lease, State.RESUMED_READY)
-        if lease.at < len(plan.phases):
+        if phase.purpose is PREPARE and plan.never_runs:
+            self.start_over(lease, *plan.leaving)
+        elif lease.at < len(plan.phases):
             self.holdings.go_on(lease)
         elif plan.suspends:
             self._saved(lease, plan)
         elif plan.drops and lease.remaining > 0:
-            assert plan.because is not None, "it is dropped for a reason"
-            self.start_over(lease, plan.because, plan.code)
+            self.start_over(lease, *plan.leaving)
         else:
             reason = plan.because if plan.because is not None and not plan.code else None
             self.finish(lease, DONE, reason or because(Code.DURATION_OVER), "duration-over")
