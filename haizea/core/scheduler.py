@@ -92,7 +92,7 @@ class Scheduler:
         self._repair = repair = Repair(self._schedule, self._admission)
         self._trouble = trouble = Trouble(self._schedule, repair)
         self._others = Others(self._schedule, repair)
-        self._windows = Windows(self._schedule, repair, trouble.lost_host)
+        self._windows = Windows(self._schedule, policies, repair, trouble.lost_host)
         self._moved = Moved(self._schedule, repair, self._others)
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)

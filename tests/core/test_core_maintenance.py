@@ -103,6 +103,26 @@ def test_a_reservation_gets_other_hosts() -> None:
     assert runs(played(made, 60)) == [(1, 60, (1 - host.hosts[0],))]
 
 
+def test_a_reservation_preempts_on_its_other_hosts_as_a_new_one_would() -> None:
+    made = on_hosts(2, "ar-preempts-everything", Settings(suspension=Suspension.ALL))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, preemptible=True))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.BEST_EFFORT, duration=400, preemptible=True))])
+    made.handle(0, [LeaseSubmitted(lease(3, Kind.AR, 150))])
+    assert [x.plan.hosts for x in made.leases() if x.plan is not None] == [(0,), (1,), (0,)]
+    asked = window(120, 300)
+    impact = made.impact(asked)
+    assert impact.refusal is None
+    told_of = [(x.lease_id, in_words(x.how, at)) for x in impact.leases]
+    assert [lease_id for lease_id, _ in told_of] == [2, 3]
+    assert told(made.handle(50, [MaintenanceAsked(asked)]).decisions) == [("planned", "new disks")]
+    decisions = played(made, 2000)
+    assert (3, 150, (1,)) in runs(decisions)
+    ended = [d for d in decisions if isinstance(d, OperationEnded)]
+    saved = [(d.lease_id, d.end) for d in ended if d.purpose is Purpose.SUSPEND]
+    assert saved == [(2, 150)], "no sooner than it must"
+    assert states(decisions, 2)[-1] is State.DONE
+
+
 def test_it_is_refused_with_who_is_in_the_way() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE))])
@@ -168,6 +188,47 @@ def test_what_may_stay_keeps_its_host_and_nothing_new_comes() -> None:
     begun = [d for d in decisions if isinstance(d, OperationStarted)]
     assert [(d.purpose, d.time, d.hosts) for d in begun] == [(Purpose.OUTAGE, 100, (0,))]
     assert runs(made.handle(1000, [MaintenanceEnded(1)]).decisions) == [(3, 1000, (0,))]
+
+
+def test_nothing_goes_to_other_hosts_of_what_may_stay() -> None:
+    made = scheduler(3)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, nodes=2))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50))])
+    assert [x.plan.hosts for x in made.leases() if x.plan is not None] == [(0, 1), (2,)]
+    made.handle(0, [MaintenanceAsked(window(0, None, (0, 2), Leaving.STAY))])
+    made.check()
+    assert (2, 50, (2,)) in runs(played(made, 300))
+
+
+def test_nothing_goes_to_other_hosts_of_what_is_ended_before_it_is() -> None:
+    made = scheduler(3)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, nodes=2))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50))])
+    made.handle(0, [MaintenanceAsked(window(40, None, (0, 2), Leaving.END))])
+    made.check()
+
+
+def test_a_window_is_changed_after_a_part_of_what_it_held_is_over() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])
+    made.handle(0, [MaintenanceAsked(window(0, None, (0,), Leaving.STAY))])
+    played(made, 60)
+    changed = window(0, 400, (0,), Leaving.STAY)
+    assert made.impact(changed).refusal is None
+    assert told(made.handle(60, [MaintenanceAsked(changed)]).decisions)[0][0] == "planned"
+
+
+def test_a_host_is_not_out_of_use_before_those_that_may_come_yet() -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, duration=40))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 50, duration=40))])
+    made.handle(0, [MaintenanceAsked(window(0, None, (0,), Leaving.STAY))])
+    outages = [
+        d.time
+        for d in played(made, 200)
+        if isinstance(d, OperationStarted) and d.purpose is Purpose.OUTAGE
+    ]
+    assert outages == [90]
 
 
 def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
@@ -296,17 +357,18 @@ def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, Lea
     return known | {record.id: record for record in made.leases()}
 
 
-@tries(150)
+@tries(200)
 @given(
     steps(),
     st.sampled_from(list(Backfilling)),
     st.sampled_from(list(Suspension)),
+    st.sampled_from(["no-preemption", "ar-preempts-everything"]),
 )
 def test_hosts_in_maintenance_are_empty(
-    script: list[Step], backfilling: Backfilling, suspension: Suspension
+    script: list[Step], backfilling: Backfilling, suspension: Suspension, preemption: str
 ) -> None:
     rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=suspension)
-    made, now, decisions = scheduler(4, rules), 0, []
+    made, now, decisions = on_hosts(4, preemption, rules), 0, []
     for step in script:
         now += step.after
         decisions += played(made, now - 1)

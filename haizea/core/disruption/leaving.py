@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hostrules import HostRules
 from haizea.core.model.hosts import host_set
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
@@ -12,10 +13,25 @@ from haizea.core.model.members import BEST_EFFORT, FIRM
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
-from haizea.core.placement.preemption import Clearing, Without, clear_all, clearing
-from haizea.core.placement.remapping import Move
+from haizea.core.placement.preemption import (
+    Clearing,
+    Preemption,
+    Without,
+    channel_with,
+    clear_all,
+    clearing,
+)
+from haizea.core.placement.remapping import Move, Remapped
 from haizea.core.requests.promises import Promises
+from haizea.core.requests.rooms import Rooms
 from haizea.core.schedule.schedule import Schedule
+
+
+class Victim(NamedTuple):
+    """A lease on another host that makes room there, and for whom."""
+
+    clearing: Clearing
+    asked: Lease
 
 
 class Way(NamedTuple):
@@ -23,12 +39,22 @@ class Way(NamedTuple):
 
     clearings: list[Clearing]
     moves: list[Move]
+    victims: list[Victim]
+    stuck: list[Lease]
+
+
+class Away(NamedTuple):
+    """Other hosts for promised leases, who makes room there, and who finds none."""
+
+    moves: list[Move]
+    victims: list[Victim]
     stuck: list[Lease]
 
 
 def ways_out(
     schedule: Schedule,
     promises: Promises,
+    rooms: Rooms,
     sizes: Sequence[tuple[int, Capacity]],
     start: int,
     end: int,
@@ -39,6 +65,8 @@ def ways_out(
 
     What waits is planned anew, what is promised and has not begun gets other hosts, together,
     and what runs is suspended or starts over, where it may be ``disturb``-ed; the rest is stuck.
+    Where moving plans is not enough, what is promised may preempt on other hosts as a new
+    reservation does.
     """
     on_them = _leases_on(schedule, [host for host, _ in sizes], start, end)
     waiting = [lease for lease in on_them if not lease.started and _only_waits(lease)]
@@ -47,13 +75,21 @@ def ways_out(
     able = [lease for lease in running if disturb and _may_be_preempted(lease.request)]
     clearings, left = _clearings(schedule, able, start)
     stuck = [lease for lease in running if lease not in left]
-    moves: list[Move] | None = []
+    away = Away([], [], [])
     if promised:
-        moves = _moves(schedule, promises, sizes, (start, end), [*waiting, *running])
-        if moves is None:
-            stuck += promised
+        leaving = [*waiting, *left]
+        moves = _moves(schedule, promises, sizes, (start, end), leaving, stuck)
+        if moves is not None:
+            away = Away(moves, [], [])
+        elif disturb:
+            apart = _Apart(schedule, [host for host, _ in sizes], start)
+            apart.leave(leaving, clearings)
+            away = apart.place(promises, rooms, promised)
+        else:
+            away = Away([], [], promised)
     clearings += [Clearing(lease, None) for lease in waiting]
-    return Way(clearings, moves or [], sorted(stuck, key=lambda lease: lease.id))
+    stuck += away.stuck
+    return Way(clearings, away.moves, away.victims, sorted(stuck, key=lambda lease: lease.id))
 
 
 def _leases_on(schedule: Schedule, hosts: Sequence[int], start: int, end: int) -> list[Lease]:
@@ -95,16 +131,27 @@ def _moves(
     sizes: Sequence[tuple[int, Capacity]],
     period: tuple[int, int],
     leaving: Sequence[Lease],
+    staying: Sequence[Lease],
 ) -> list[Move] | None:
-    """Other hosts for all that is promised there, once others have left."""
+    """Other hosts for all that is promised there, once others have left.
+
+    Who stays is looked past on those hosts, and keeps its other hosts: so does what is ended there,
+    for as long as that has not come.
+    """
     start, end = period
     if not any(any(size) for _, size in sizes):
         return []
     trial = schedule.table.fork()
-    trial.open(host_set(host for host, _ in sizes))
+    mine = host_set(host for host, _ in sizes)
+    trial.open(mine)
     without = Without(trial, start)
     for lease in leaving:
         without.take(lease)
+    for lease in staying:
+        hold = lease.hold
+        trial.withdraw(hold)
+        rest = tuple([part for part in hold.use if not mine >> part[0] & 1])
+        trial.reserve(hold.start, hold.end, rest, -1)
     found = promises.elsewhere()(trial, _whole(sizes), start, end, 1)
     return None if found is None else found.moves
 
@@ -121,3 +168,59 @@ def _whole(sizes: Sequence[tuple[int, Capacity]]) -> Lease:
     )
     rules = HostRules(allowed=tuple(1 << host for host, _ in wanted))
     return Lease(request, Demand(request, rules))
+
+
+class _Apart:
+    """A schedule as it would be without some hosts, to place promised leases in one by one."""
+
+    def __init__(self, schedule: Schedule, hosts: Sequence[int], start: int) -> None:
+        self._schedule = schedule
+        self._start = start
+        self._trial = schedule.table.fork()
+        self._trial.close(host_set(hosts))
+        self._channel = schedule.planner.channel
+        #: Leases that make room already, by id.
+        self._gone: set[int] = set()
+
+    def leave(self, leaving: Sequence[Lease], clearings: Sequence[Clearing]) -> None:
+        """These leave the hosts."""
+        without = Without(self._trial, self._start)
+        for lease in leaving:
+            without.take(lease)
+        self._gone.update(lease.id for lease in leaving)
+        self._channel = channel_with(self._schedule.planner, self._channel, clearings)
+
+    def place(self, promises: Promises, rooms: Rooms, promised: Sequence[Lease]) -> Away:
+        """Give each its own time on other hosts, the first to start first."""
+        away = Away([], [], [])
+        for lease in sorted(promised, key=lambda lease: (lease.hold.start, lease.id)):
+            self._trial.withdraw(lease.hold)
+            found = self._place(promises, rooms, lease)
+            if found is None:
+                self._trial.restore(lease.hold)
+                away.stuck.append(lease)
+                continue
+            away.moves.append(Move(lease, found.hosts, lease.hold.start))
+            away.victims.extend(Victim(leaves, lease) for leaves in found.clearings)
+        return away
+
+    def _place(self, promises: Promises, rooms: Rooms, lease: Lease) -> Preemption | None:
+        schedule, hold = self._schedule, lease.hold
+        if promises.movable(lease.id) is None or schedule.needs_images(lease.request):
+            return None
+        planner = schedule.planner.on(self._trial, self._channel)
+        found = rooms.hosts(lease, hold.start, hold.end, planner, _nowhere, self._gone)
+        if found is None:
+            return None
+        without = Without(self._trial, hold.start)
+        for victim in [leaves.lease for leaves in found.clearings]:
+            without.take(victim)
+            self._gone.add(victim.id)
+        self._channel = channel_with(planner, self._channel, found.clearings)
+        self._trial.reserve(hold.start, hold.end, lease.demand.use(found.hosts), lease.id)
+        return found
+
+
+def _nowhere(table: SlotTable, asked: Lease, start: int, end: int, parts: int) -> Remapped | None:
+    """Move nobody else: that was tried before."""
+    return None

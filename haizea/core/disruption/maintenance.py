@@ -16,10 +16,12 @@ from haizea.core.disruption.leaving import Way, ways_out
 from haizea.core.disruption.replanning import Repair
 from haizea.core.model.hosts import host_set, hosts_in
 from haizea.core.model.maintenance import Impact, Leaver, Leaving, Maintenance
+from haizea.core.model.policy import Policies
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER, Capacity
 from haizea.core.placement.plan import Lease
 from haizea.core.requests.promises import Promises
+from haizea.core.requests.rooms import Rooms
 from haizea.core.schedule.host_table import OTHERS
 from haizea.core.schedule.schedule import Schedule
 from haizea.core.schedule.window_table import Window
@@ -38,11 +40,12 @@ class _Way(NamedTuple):
 class Windows:
     """Keeps maintenance windows. ``lost``: what becomes of a lease that has to end."""
 
-    def __init__(self, schedule: Schedule, repair: Repair, lost: Loss) -> None:
+    def __init__(self, schedule: Schedule, policies: Policies, repair: Repair, lost: Loss) -> None:
         self._schedule = schedule
         self._table = schedule.window_table
         self._repair = repair
         self._promises = Promises(schedule)
+        self._rooms = Rooms(schedule, policies, self._promises)
         self._lost = lost
 
     # --- what is asked ------------------------------------------------------------------
@@ -62,7 +65,10 @@ class Windows:
         if way is None:
             return Impact(refusal=found.refusal)
         leases = [
-            *(Leaver(lease_id=c.lease.id, how=_how(c.suspend_at)) for c in way.clearings),
+            *(
+                Leaver(lease_id=clearing.lease.id, how=_how(clearing.suspend_at))
+                for clearing in [*way.clearings, *(victim.clearing for victim in way.victims)]
+            ),
             *(
                 Leaver(lease_id=move.lease.id, how=because(Code.GETS_OTHER_HOSTS))
                 for move in way.moves
@@ -82,15 +88,16 @@ class Windows:
         problem = self._problem(asked)
         if problem is not None:
             return _Way(None, problem)
-        old = self._table.windows.get(asked.id)
+        old, now = self._table.windows.get(asked.id), self._schedule.now
         with ExitStack() as otherwise:
-            for hold in [] if old is None else old.holds:
+            for hold in [] if old is None else [h for h in old.holds if h.end > now]:
                 otherwise.enter_context(without(self._schedule.table, hold))
             way = ways_out(
                 self._schedule,
                 self._promises,
+                self._rooms,
                 self._sizes(asked.hosts),
-                max(asked.start, self._schedule.now),
+                max(asked.start, now),
                 FOREVER if asked.end is None else asked.end,
                 disturb=asked.leases is not Leaving.STAY,
             )
@@ -154,6 +161,9 @@ class Windows:
                 schedule.clear(clearing, reason)
             elif clearing.lease.plan is not None:
                 self._repair.displace(clearing.lease, reason, keep_off=window.hosts)
+        for clearing, asked_by in way.victims:
+            why = because(Code.HOSTS_GO_TO_FROM, lease=asked_by.id, start=asked_by.hold.start)
+            schedule.clear(clearing, why)
         self._promises.reroute(way.moves)
         schedule.holdings.move(way.moves, reason)
         self._table.take(window)
@@ -211,21 +221,22 @@ class Windows:
                 if window.asked.leases is Leaving.END:
                     self._send_away(window)
             hosts = [host for host in window.asked.hosts if host not in window.out]
-            self._table.take_out(window, [host for host in hosts if not self._leases_on(host)])
+            empty = [host for host in hosts if not self._leases_on(host, window.end)]
+            self._table.take_out(window, empty)
 
     def _send_away(self, window: Window) -> None:
         reason = self._reason(window)
         self._table.step_aside()
         for host in window.asked.hosts:
-            for lease in self._leases_on(host):
+            for lease in self._leases_on(host, self._schedule.now + 1):
                 if lease.plan is not None and lease.hold.hosts >> host & 1:
                     self._lost(lease, host, reason)
         self._table.settle()
 
-    def _leases_on(self, host: int) -> list[Lease]:
-        """The leases that are on a host now, by id."""
+    def _leases_on(self, host: int, end: int) -> list[Lease]:
+        """The leases that are on a host now, or are to be before ``end``, by id."""
         schedule = self._schedule
-        owners = {h.owner for h in schedule.table.holds_on(host) if h.start <= schedule.now}
+        owners = {hold.owner for hold in schedule.table.holds_on(host) if hold.start < end}
         return [schedule.leases[owner] for owner in sorted(owners) if owner in schedule.leases]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from haizea.core.capacity.channel import Channel
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import Purpose
@@ -205,17 +206,32 @@ def clear_all(
     on_trial = planner.on(planner.table, trial)
     clearings: list[Clearing] = []
     for lease in victims:
-        assert lease.plan is not None, "it holds hosts"
         for interval in _suspension_of(lease):
             trial.release(*interval)
         found = clearing(on_trial, lease, deadline, now)
         if found is None:
             return [], lease
-        if found.suspend_at is not None and planner.durations.shares_files:
-            seconds = planner.durations.suspend_seconds(lease, lease.plan.hosts)
-            trial.reserve(found.suspend_at, found.suspend_at + seconds)
+        _take_files(planner, trial, found)
         clearings.append(found)
     return clearings, None
+
+
+def channel_with(planner: Planner, channel: Channel, clearings: Iterable[Clearing]) -> Channel:
+    """Return the shared file system as it is taken once these leases make room that way."""
+    trial = channel.fork()
+    for found in clearings:
+        for interval in _suspension_of(found.lease):
+            trial.release(*interval)
+        _take_files(planner, trial, found)
+    return trial
+
+
+def _take_files(planner: Planner, trial: Channel, found: Clearing) -> None:
+    plan = found.lease.plan
+    assert plan is not None, "it holds hosts"
+    if found.suspend_at is not None and planner.durations.shares_files:
+        seconds = planner.durations.suspend_seconds(found.lease, plan.hosts)
+        trial.reserve(found.suspend_at, found.suspend_at + seconds)
 
 
 def _suspension_of(lease: Lease) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 from haizea.core.capacity.what_if import assuming
@@ -32,10 +32,12 @@ class Rooms:
         end: int,
         planner: Planner,
         elsewhere: Elsewhere | None = None,
+        spared: Container[int] = (),
     ) -> Preemption | None:
         """Hosts for an AR, each way only where those before it fail.
 
-        Beside what is there, moving what has not begun, at the cost of a claim, by preemption.
+        Beside what is there, moving what has not begun, at the cost of a claim, by preemption; not
+        of the leases to be ``spared``, by id.
         """
         claim, request = self._schedule.claim, lease.request
         elsewhere = elsewhere or self._promises.elsewhere()
@@ -50,7 +52,8 @@ class Rooms:
         found = beside(claim)
         if found is not None:
             return found
-        candidates, policy = self.preemptible(start, end), self._policies.preemption
+        candidates = [x for x in self.preemptible(start, end) if x.id not in spared]
+        policy = self._policies.preemption
         yields = claim is not None and self.yields(claim, request)
         # Each way has a share of the effort.
         ways = 1 + (1 if yields else 0) + (1 if candidates else 0)
