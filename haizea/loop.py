@@ -257,14 +257,15 @@ def run_loop(
 
 
 @contextmanager
-def collecting_rarely() -> Iterator[None]:
+def collecting_rarely(thresholds: tuple[int, int, int] = (200_000, 20, 100)) -> Iterator[None]:
     """Let Python look for garbage less often, and not among what the run begins with.
 
-    A simulation makes millions of small objects and next to no cycles of them.
+    A simulation makes millions of small objects and next to no cycles of them. ``thresholds``
+    are those of :func:`gc.set_threshold`.
     """
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(*thresholds)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from haizea import __version__
 from haizea.api import changes, events, leases, maintenance, pages, signing_in, sites, tokens
 from haizea.api.answers import EventOut
 from haizea.api.calls import Calls
+from haizea.api.feed import Feed
 from haizea.api.forms import LeaseForm, schema_of
 from haizea.api.guard import Guard
 from haizea.api.identities import CheckPassword, Identities
@@ -81,13 +83,15 @@ def make_app(
     settings = settings or ApiSettings()
     sessions = Sessions(manager, settings.session_seconds)
     look_up = Calls("tokens", settings.token_threads)
+    stream = Calls("streams", settings.stream_threads)
     interface = Interface(
         manager=manager,
         settings=settings,
         parse_lease=parse_lease or _json_alone,
         ask=Calls("questions", settings.question_threads, settings.own_question_threads),
         read_yaml=Calls("yaml", 1, 1),
-        stream=Calls("streams", settings.stream_threads),
+        stream=stream,
+        feed=Feed(manager, stream),
         identities=Identities(manager, look_up, sessions, check_password),
         sessions=sessions,
         shares=Shares(settings),
@@ -134,10 +138,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     interface: Interface = app.state.interface
     interface.bells.bind()
     unwatch = interface.manager.watch(interface.bells.ring)
+    beside = [
+        asyncio.create_task(interface.bells.ring_when(interface.closing)),
+        asyncio.create_task(interface.prepare_timelines()),
+    ]
     try:
         yield
     finally:
         unwatch()
+        for task in beside:
+            task.cancel()
         for closes in (interface.ask, interface.read_yaml, interface.stream, interface.identities):
             closes.close()
 

@@ -34,6 +34,11 @@ class Bells:
         except RuntimeError:
             return
 
+    async def ring_when(self, closing: asyncio.Event) -> None:
+        """Wake all at the end."""
+        await closing.wait()
+        self._ring()
+
     def _ring(self) -> None:
         for bell in self._bells:
             bell.set()

@@ -12,9 +12,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from haizea.api.answers import EventOut
 from haizea.api.forms import EventsFilter
-from haizea.api.happenings import event_out
 from haizea.api.interface import (
     ANYBODY,
     AnyToken,
@@ -27,7 +25,7 @@ from haizea.api.interface import (
 from haizea.api.manager import Unavailable
 from haizea.api.problems import Refused
 from haizea.api.settings import MOST_ID
-from haizea.service_types import Event, TokenInfo
+from haizea.service_types import TokenInfo
 
 router = APIRouter()
 MEDIA_TYPE = "text/event-stream"
@@ -163,37 +161,19 @@ class _Stream:
 
     async def _page(self) -> str:
         """The next events as text; empty when there are none yet."""
-        manager = self._here.manager
-
-        def read() -> tuple[list[Event], str, int]:
-            # Asked first: what is kept in between is found the next time.
-            last = manager.last_event_id()
-            events = manager.events(self._after, _PAGE, self._lease, self._owner)
-            return events, "".join(written_event(event_out(e, manager.site)) for e in events), last
-
-        events, text, last = await self._here.stream(read)
-        if events:
-            self._after = events[-1].id
-        else:
-            self._after = max(self._after, last)
-        return text
+        lines, self._after = await self._here.feed.after(
+            self._after, _PAGE, self._lease, self._owner
+        )
+        return "".join([line.text for line in lines])
 
     async def _rung(self, bell: asyncio.Event) -> bool:
-        """Wait for the next turn; false when it is time for a sign of life."""
-        waits = [
-            asyncio.create_task(bell.wait()),
-            asyncio.create_task(self._here.closing.wait()),
-        ]
+        """Wait for the next turn, or the end; false when it is time for a sign of life."""
         try:
-            done, _ = await asyncio.wait(
-                waits,
-                timeout=self._patience_seconds(),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return bool(done)
+            async with asyncio.timeout(self._patience_seconds()):
+                await bell.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _patience_seconds(self) -> float:
         """Seconds to wait for news: until the next sign of life, or the end of the token."""
@@ -210,8 +190,3 @@ class _Stream:
             return True
         self._checked, self._revocations = time.monotonic(), here.bells.revocations
         return await here.identities.identify(self._secret) is not None
-
-
-def written_event(event: EventOut) -> str:
-    """An event in the form of the stream."""
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {event.model_dump_json()}\n\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, cast
@@ -13,9 +14,10 @@ from pydantic import BaseModel
 
 from haizea.api.bells import Bells
 from haizea.api.calls import Calls
+from haizea.api.feed import Feed
 from haizea.api.guard import SECRET, TOKEN
 from haizea.api.identities import Identities
-from haizea.api.manager import Manager
+from haizea.api.manager import Manager, Unavailable
 from haizea.api.metrics import Meters
 from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.sessions import Attempts, Sessions
@@ -30,6 +32,7 @@ ANYBODY = (Role.USER, Role.OPERATOR, Role.READER)
 CHANGING = (Role.USER, Role.OPERATOR)
 WATCHING = (Role.OPERATOR, Role.READER)
 OPERATING = (Role.OPERATOR,)
+_PREPARE_SECONDS = 5
 _WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}
 
 
@@ -43,6 +46,7 @@ class Interface:
     ask: Calls
     read_yaml: Calls
     stream: Calls
+    feed: Feed
     identities: Identities
     sessions: Sessions
     shares: Shares
@@ -56,6 +60,19 @@ class Interface:
         """Answer with what ``make`` makes, as JSON; neither is done in the event loop's thread."""
         body = await self.ask(lambda: make().model_dump_json().encode())
         return Response(body, status_code=status, media_type="application/json")
+
+    async def prepare_timelines(self) -> None:
+        """After turns, have what is new be written for the timeline before somebody looks.
+
+        For many thousand leases that takes longer than whoever opens a page should wait.
+        """
+        with self.bells.bell() as bell:
+            while not self.closing.is_set():
+                bell.clear()
+                with suppress(Unavailable):
+                    await self.stream(self.timelines.prepare, self.manager)
+                await bell.wait()
+                await asyncio.sleep(_PREPARE_SECONDS)
 
     def lease_for(self, lease_id: int, token: TokenInfo) -> LeaseRecord:
         """A lease that the token's bearer may see.

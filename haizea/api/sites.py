@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from haizea.api.answers import (
     Health,
@@ -36,6 +36,9 @@ from haizea.core.model.hosts import Host, Site
 from haizea.service_types import Role, TokenInfo
 
 router = APIRouter()
+_AS_BEFORE: dict[int | str, dict[str, str]] = {
+    304: {"description": "It is what `If-None-Match` says, the `ETag` of an answer."}
+}
 #: Routes that are not part of a version of the interface.
 plain_router = APIRouter()
 
@@ -145,10 +148,10 @@ def _schedule(here: Interface, token: TokenInfo, start: int, end: int, limit: in
 @router.get(
     "/timeline",
     response_model=TimelineOut,
-    **described("Show the timeline", "site", ANYBODY),
+    **described("Show the timeline", "site", ANYBODY, responses=_AS_BEFORE),
 )
 async def show_timeline(
-    here: Here, wanted: Annotated[Period, Query()], token: AnyToken
+    request: Request, here: Here, wanted: Annotated[Period, Query()], token: AnyToken
 ) -> Response:
     """Show what is reserved between two moments in few bytes, for pictures of it.
 
@@ -156,8 +159,14 @@ async def show_timeline(
     it. Up to 25000 reservations, the first ones by start, and 400 days at once.
     """
     start, end = wanted.bounds(here.manager.now(), MOST_PERIOD_SECONDS)
-    body = await here.ask(here.timelines.body, here.manager, start, end, whose(token))
-    return Response(body, media_type="application/json")
+    told = await here.ask(here.timelines.told, here.manager, start, end, whose(token))
+    headers = {"ETag": told.tag, "Vary": "Accept-Encoding"}
+    if told.tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        return Response(told.packed, media_type="application/json", headers=headers)
+    return Response(told.body, media_type="application/json", headers=headers)
 
 
 @router.get(

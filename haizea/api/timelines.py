@@ -6,11 +6,15 @@ numbers, and made once for all who look at the same time.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from json import dumps
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 
 from pydantic import Field
 
@@ -20,7 +24,7 @@ from haizea.api.values import written
 from haizea.api.views import reason_fields
 from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Site
-from haizea.core.model.resources import FOREVER
+from haizea.core.model.resources import FOREVER, Capacity
 from haizea.service_types import Outage
 
 #: The most reservations in an answer, and the most numbers.
@@ -30,6 +34,12 @@ _STEPS = 400
 _PURPOSES = list(Purpose)
 _NUMBER_OF_PURPOSE = {purpose: number for number, purpose in enumerate(_PURPOSES)}
 _MOST_KEPT = 8
+#: How hard to compress: to a fifth, and as quickly as it is sent.
+_QUICKLY = 1
+#: So far ahead, and so many rows at once between two pauses, things are prepared.
+_PREPARED_SECONDS = 14 * 86_400
+_AT_ONCE, _PAUSE_SECONDS = 500, 0.002
+_Key = tuple[int, int, str | None]
 _MOST_ROWS_KEPT = 2 * MOST_RESERVATIONS
 
 
@@ -82,6 +92,29 @@ class TimelineOut(Answer):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A timeline as JSON, the same compressed, and a tag that is another one for other content."""
+
+    body: bytes
+    packed: bytes
+    tag: str
+
+
+_NOTHING = Told(b"", b"", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A timeline that was told, with all that is in it."""
+
+    told: Told
+    found: list[Reserved]
+    complete: bool
+    outages: Sequence[Outage]
+    hosts: int
+
+
 class Timelines:
     """Answers that were made for somebody and still hold; any thread may use it.
 
@@ -92,32 +125,60 @@ class Timelines:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._event = -1
-        self._made: OrderedDict[tuple[int, int, str | None], bytes] = OrderedDict()
+        self._fresh: set[_Key] = set()
+        self._made: OrderedDict[_Key, _Made] = OrderedDict()
         self._levels: dict[tuple[int, int], list[str]] = {}
         self._rows = Rows()
 
-    def body(self, manager: Manager, start: int, end: int, owner: str | None) -> bytes:
-        """The answer as JSON."""
+    def told(self, manager: Manager, start: int, end: int, owner: str | None) -> Told:
+        """The timeline as ``owner`` may see it, ``None`` for everybody's."""
         key = start, end, owner
         with self._lock:
             event = manager.last_event_id()
             if event != self._event:
-                self._made.clear()
+                self._fresh.clear()
                 self._levels.clear()
                 self._event = event
-            made = self._made.get(key)
-            if made is None:
-                made = self._made[key] = self._make(manager, start, end, owner)
-                if len(self._made) > _MOST_KEPT:
-                    self._made.popitem(last=False)
-        return made
+            if key not in self._fresh:
+                self._made[key] = self._make(manager, key, self._made.get(key))
+                self._fresh.add(key)
+            self._made.move_to_end(key)
+            if len(self._made) > _MOST_KEPT:
+                gone, _ = self._made.popitem(last=False)
+                self._fresh.discard(gone)
+            return self._made[key].told
 
-    def _make(self, manager: Manager, start: int, end: int, owner: str | None) -> bytes:
-        """Make the timeline as ``owner`` may see it, ``None`` for everybody's."""
+    def prepare(self, manager: Manager) -> None:
+        """Write what is ahead, so that who looks for the first time need not wait for that."""
+        now = manager.now()
+        ahead = manager.schedule(now, now + _PREPARED_SECONDS, MOST_RESERVATIONS, None)
+        for at, _ in enumerate(self._rows.of(ahead, manager.site), 1):
+            if not at % _AT_ONCE:
+                time.sleep(_PAUSE_SECONDS)
+
+    def _make(self, manager: Manager, key: _Key, before: _Made | None) -> _Made:
+        """Return what there is to tell now, which is often what was told ``before``."""
+        start, end, _ = key
         site = manager.site
         found = manager.schedule(start, end, MOST_RESERVATIONS + 1, None)
-        complete = len(found) <= MOST_RESERVATIONS
-        found = found[:MOST_RESERVATIONS]
+        outages = list(manager.outages(start, end))
+        made = _Made(
+            told=_NOTHING,
+            found=found[:MOST_RESERVATIONS],
+            complete=len(found) <= MOST_RESERVATIONS,
+            outages=outages,
+            hosts=len(site.hosts),
+        )
+        if before is not None and replace(before, told=_NOTHING) == made:
+            return before
+        body = self._write(made, site, key)
+        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        return replace(made, told=Told(body, gzip.compress(body, _QUICKLY, mtime=0), tag))
+
+    def _write(self, made: _Made, site: Site, key: _Key) -> bytes:
+        """Write a timeline as :class:`TimelineOut` describes it."""
+        start, end, owner = key
+        found, complete = made.found, made.complete
         own = found if owner is None else [entry for entry in found if entry.owner == owner]
         leases: dict[int, str] = {}
         rows: list[str] = []
@@ -127,10 +188,8 @@ class Timelines:
             if rows and numbers > _MOST_NUMBERS:
                 complete = False
                 break
-            entry = row.entry
-            leases[entry.lease_id] = row.lease
-            ends = -1 if entry.end >= FOREVER else entry.end - start
-            rows.append(f"{row.before}{entry.start - start},{ends}{row.after}")
+            leases[row.entry.lease_id] = row.lease
+            rows.append(row.text if row.since == start else row.written(start))
         step = max(60, -(-(end - start) // _STEPS))
         use = None if owner is None else self._use(found, site, start, end, step)
         rest = TimelineOut.model_construct(
@@ -139,7 +198,7 @@ class Timelines:
             complete=complete,
             purposes=_PURPOSES,
             hosts=[host.name for host in site.hosts],
-            outages=[_outage(outage, start) for outage in manager.outages(start, end)],
+            outages=[_outage(outage, start) for outage in made.outages],
             step=step,
             use=use,
         ).model_dump_json(exclude={"leases", "reservations"})
@@ -156,15 +215,30 @@ class Timelines:
         return made
 
 
-@dataclass(frozen=True, slots=True)
 class _Row:
-    """A reservation as JSON, but for its start and end, which count from what is asked about."""
+    """A reservation as JSON; its start and end count from ``since``, for who asked last."""
 
-    entry: Reserved
-    before: str
-    after: str
-    numbers: int
-    lease: str
+    __slots__ = ("_after", "_before", "entry", "lease", "numbers", "since", "text")
+
+    def __init__(self, entry: Reserved, site: Site) -> None:
+        runs = _runs(sorted([host for host, _ in entry.use]))
+        self.entry = entry
+        self.numbers = len(runs) + 6
+        self._before = f"[{entry.lease_id},{_NUMBER_OF_PURPOSE[entry.purpose]},"
+        rest = ",".join(map(str, (int(entry.firm), _share(entry, site), *runs)))
+        self._after = f",{rest}]"
+        # By hand: a model for each of many thousand takes longer than all the rest of a row.
+        owner, label = encode_basestring_ascii(entry.owner), encode_basestring_ascii(entry.label)
+        self.lease = f'{{"id":{entry.lease_id},"owner":{owner},"label":{label}}}'
+        self.since: int | None = None
+        self.text = ""
+
+    def written(self, since: int) -> str:
+        """Return the row as :class:`TimelineOut` describes it."""
+        start, end = self.entry.start, self.entry.end
+        ends = -1 if end >= FOREVER else end - since
+        self.since, self.text = since, f"{self._before}{start - since},{ends}{self._after}"
+        return self.text
 
 
 class Rows:
@@ -186,23 +260,8 @@ class Rows:
             row = known.get(id(entry))
             # A row keeps its entry, so that nothing else has that number meanwhile.
             if row is None:
-                row = known[id(entry)] = _row(entry, site)
+                row = known[id(entry)] = _Row(entry, site)
             yield row
-
-
-def _row(entry: Reserved, site: Site) -> _Row:
-    """Write a reservation in numbers, as :class:`TimelineOut` describes them."""
-    numbers = [int(entry.firm), _share(entry, site)]
-    numbers += _runs(sorted(host for host, _ in entry.use))
-    # By hand: a model for each of many thousand takes longer than all the rest of a row.
-    lease = f'{{"id":{entry.lease_id},"owner":{dumps(entry.owner)},"label":{dumps(entry.label)}}}'
-    return _Row(
-        entry=entry,
-        before=f"[{entry.lease_id},{_NUMBER_OF_PURPOSE[entry.purpose]},",
-        after="".join(f",{number}" for number in numbers) + "]",
-        numbers=len(numbers) + 4,
-        lease=lease,
-    )
 
 
 def _runs(hosts: Iterable[int]) -> list[int]:
@@ -234,9 +293,11 @@ def _share(entry: Reserved, site: Site) -> int:
     if not entry.use or entry.purpose is Purpose.TRANSFER:
         return 0
     host, amounts = entry.use[0]
-    if host >= len(site.hosts):
-        return 100
-    capacity = site.hosts[host].capacity
+    return 100 if host >= len(site.hosts) else _part(amounts, site.hosts[host].capacity)
+
+
+@lru_cache(maxsize=1024)
+def _part(amounts: Capacity, capacity: Capacity) -> int:
     parts = [100 * part // most for part, most in zip(amounts, capacity, strict=True) if most]
     return max([1, *parts])
 

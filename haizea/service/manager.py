@@ -245,25 +245,24 @@ class ServiceManager:
 
     def schedule(self, start: int, end: int, limit: int, owner: str | None) -> list[Reserved]:
         """List what is reserved between two moments."""
-        found = sorted(
-            self._reserved(start, end, owner, max(limit, _MOST_EVENTS)),
-            key=lambda entry: (entry.start, entry.lease_id, entry.end),
-        )
-        return found[:limit]
+        return self._reserved(start, end, owner, max(limit, _MOST_EVENTS))[:limit]
 
     def _reserved(
         self, start: int, end: int, owner: str | None, most: int = _MOST_EVENTS
-    ) -> Iterator[Reserved]:
+    ) -> list[Reserved]:
+        """List what was and will be reserved, in order."""
         with _answers():
             past = self._store.operations(start, end, most, owner)
             labels = self._store.labels({e.lease_id for e in past if e.lease_id is not None})
+        found = []
         for event in past:
             operation = event.decision
             if isinstance(operation, OperationEnded) and operation.lease_id in labels:
-                yield use.enacted(operation, event.owner or "", labels[operation.lease_id])
-        for entry in self._plans.of(self._board.leases()):
-            if entry.start < end and entry.end > start and owner in (None, entry.owner):
-                yield entry
+                found.append(use.enacted(operation, event.owner or "", labels[operation.lease_id]))
+        ahead = self._plans.between(self._board.leases(), start, end)
+        if owner is not None:
+            ahead = [entry for entry in ahead if entry.owner == owner]
+        return sorted(found + ahead, key=use.IN_ORDER) if found else ahead
 
     def status(self) -> ServiceStatus:
         """Return the state of the service."""

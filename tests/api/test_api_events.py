@@ -7,14 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 from api_service import Service, wanted
 
+from haizea.api import feed
 from haizea.api.settings import ApiSettings
-from haizea.service_types import Role
+from haizea.service_types import Event, Role
 
 QUICK = ApiSettings(heartbeat_seconds=0.2, stream_pause_seconds=0.01, most_streams=3)
 
@@ -85,6 +87,48 @@ def test_a_stream_goes_on_where_it_broke_off(service: Service) -> None:
                 e for e in everything if e["id"] > middle
             ]
         assert olga.get("/v1/events", params={"follow": False}).text.count("data:") == 0
+
+
+def test_an_event_is_read_once_for_all_who_follow(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(service)
+    read: list[int] = []
+    events = service.manager.events
+
+    def counted(after: int, limit: int, lease_id: int | None, owner: str | None) -> list[Event]:
+        found = events(after, limit, lease_id, owner)
+        read.extend(event.id for event in found)
+        return found
+
+    with service.client("olga") as olga, ExitStack() as streams:
+        lines = [
+            streams.enter_context(olga.stream("GET", "/v1/events")).iter_lines() for _ in range(3)
+        ]
+        monkeypatch.setattr(service.manager, "events", counted)
+        lease = ask(service)
+        seen = [told(stream, 5) for stream in lines]
+    assert seen[0] == seen[1] == seen[2]
+    assert {event["lease"] for event in seen[0]} == {lease}
+    assert sorted(read) == sorted(set(read)), "an event was read twice"
+
+
+def test_who_is_far_behind_is_told_everything(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more than the latest events are kept for all; older ones are read for who wants them."""
+    monkeypatch.setattr(feed, "_KEPT", 20)
+    for name in ("anna", "bert") * 10:
+        ask(service, name)
+        everything = all_events(service, "olga")
+        assert [e["id"] for e in everything] == [
+            e.id for e in service.manager.events(0, 10_000, None, None)
+        ]
+    assert len(everything) > 40
+    for lease in (1, 20):
+        assert {e["lease"] for e in all_events(service, "olga", lease=lease)} == {lease}
+    own = [e["id"] for e in everything if e["owner"] == "bert"]
+    assert [e["id"] for e in all_events(service, "bert")] == own
 
 
 def test_events_of_one_lease_and_of_own_leases(service: Service) -> None:

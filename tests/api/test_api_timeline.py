@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -66,6 +67,36 @@ def test_what_is_too_much_is_left_out_and_said(
     assert len(shown["reservations"]) == 1
 
 
+def test_who_has_a_timeline_already_is_told_so(service: LiveService) -> None:
+    since = service.manager.now() // 3600 * 3600
+    period = {"since": spelled(since), "until": spelled(since + 60 * 3600)}
+    with service.client("anna") as anna, service.client("olga") as olga:
+
+        def seen(tag: str = "") -> httpx.Response:
+            return olga.get("/v1/timeline", params=period, headers={"If-None-Match": tag})
+
+        whole = seen()
+        plain = olga.get("/v1/timeline", params=period, headers={"Accept-Encoding": "identity"})
+        assert whole.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in plain.headers
+        assert whole.json() == plain.json()
+        tag = whole.headers["etag"]
+        assert (seen(tag).status_code, seen(tag).content) == (304, b"")
+        anna.post("/v1/leases", json=wanted(1, start="+99h"))
+        assert seen(tag).status_code == 304, "nothing happened in the time that is looked at"
+        lease = anna.post("/v1/leases", json=wanted(1, start="+55h")).json()["lease"]["id"]
+        after = seen(tag)
+        assert after.status_code == 200
+        assert after.headers["etag"] != tag
+        assert lease in {row[0] for row in after.json()["reservations"]}
+        own = anna.get("/v1/timeline", params=period, headers={"If-None-Match": tag})
+        assert own.status_code == 200, "another's is another one"
+
+
+def spelled(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
 @pytest.mark.parametrize("days", [-1, 401])
 def test_a_time_that_is_none_is_refused(service: LiveService, days: int) -> None:
     ends = {-1: "2025-12-31T00:00:00Z", 401: "2027-02-06T00:00:00Z"}[days]
@@ -123,11 +154,11 @@ def test_what_was_told_before_is_told_as_it_is_now(service: LiveService, owner: 
         for hour, someone in enumerate((anna, bert, anna), 20):
             answer = someone.post("/v1/leases", json=wanted(1, start=f"+{hour}h")).json()
             asked.append(answer["lease"]["id"])
-            fresh = timelines.Timelines().body(manager, start, end, owner)
-            assert kept.body(manager, start, end, owner) == fresh
+            fresh = timelines.Timelines().told(manager, start, end, owner)
+            assert kept.told(manager, start, end, owner) == fresh
         anna.delete(f"/v1/leases/{asked[0]}")
-        fresh = timelines.Timelines().body(manager, start, end, owner)
-        assert kept.body(manager, start, end, owner) == fresh
-        assert f'"id":{asked[2]}'.encode() in fresh
-        later = kept.body(manager, start + 3600, end, owner)
-        assert later == timelines.Timelines().body(manager, start + 3600, end, owner)
+        fresh = timelines.Timelines().told(manager, start, end, owner)
+        assert kept.told(manager, start, end, owner) == fresh
+        assert f'"id":{asked[2]}'.encode() in fresh.body
+        later = kept.told(manager, start + 3600, end, owner)
+        assert later == timelines.Timelines().told(manager, start + 3600, end, owner)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from browser import Visit, WebService
 from playwright.sync_api import Browser, expect
 
+from haizea.api.answers import EventOut
 from haizea.core.model.events import Purpose
 
 Begin = Callable[..., Visit]
@@ -97,6 +99,16 @@ def test_every_purpose_has_words_and_preparing_its_own_look(visit: Begin) -> Non
     assert looks["prepare"] == looks["transfer"] == "prepare"
     assert looks["run"] == "run"
     assert looks["suspend"] == "work"
+
+
+def test_every_kind_of_event_is_followed(visit: Begin) -> None:
+    """Changes that somebody else made were shown when something else happened."""
+    page = visit("olga", "#/timeline").page
+    folder = "document.querySelector('script[type=module]').src.replace('main.js', '')"
+    text = page.evaluate(f"fetch({folder} + 'live.js').then((found) => found.text())")
+    kinds = get_args(EventOut.model_fields["kind"].annotation)
+    assert kinds
+    assert [kind for kind in kinds if f'"{kind}"' not in text] == []
 
 
 def test_a_user_sees_own_leases_and_how_full_hosts_are(visit: Begin) -> None:

@@ -26,6 +26,7 @@ async function answered(method, path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
   if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
   if (options.json !== undefined) headers["Content-Type"] = "application/json";
+  if (options.tag) headers["If-None-Match"] = options.tag;
   const body = options.json === undefined ? options.body : JSON.stringify(options.json);
   try {
     return await fetch(path, { method, headers, body, signal: options.signal, cache: "no-store" });
@@ -35,11 +36,14 @@ async function answered(method, path, options = {}) {
   }
 }
 
-/** Ask, and have the answer's JSON. Raises Refusal and Away; `options.tagged` is told its ETag. */
+/**
+ * Ask, and have the answer's JSON, null where there is none. Raises Refusal and Away.
+ * `options.tagged` is told its ETag; the answer is null, too, where it still is `options.tag`.
+ */
 export async function call(method, path, options = {}) {
   const answer = await answered(method, path, options);
   options.tagged?.(answer.headers.get("ETag"));
-  if (answer.status === 204) return null;
+  if (answer.status === 204 || answer.status === 304) return null;
   let body = null;
   try {
     body = await answer.json();

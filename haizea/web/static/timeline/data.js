@@ -4,18 +4,26 @@ import { HOUR, iso, now } from "../times.js";
 
 const FIELDS = 6;
 
-/** Load what is reserved from one moment to another. */
-export async function loadTimeline(since, until, signal) {
+/** Load what is reserved from one moment to another; answers `before` itself where that still holds. */
+export async function loadTimeline(since, until, signal, before = null) {
+  const known = before?.since === since && before?.until === until ? before : null;
+  let tag = null;
+  const tagged = (given) => {
+    tag = given;
+  };
   const [answer, queue] = await Promise.all([
-    get(query("v1/timeline", { since: iso(since), until: iso(until) }), { signal }),
+    get(query("v1/timeline", { since: iso(since), until: iso(until) }), { signal, tag: known?.tag, tagged }),
     get(query("v1/queue", { limit: 200 }), { signal }),
   ]);
-  return new Timeline(answer, queue);
+  const waiting = JSON.stringify(queue);
+  if (!answer && waiting === known.waitingText) return known;
+  return Object.assign(new Timeline(answer ?? known.answer, queue), { tag, waitingText: waiting });
 }
 
 /** Everything between two moments: entries are {id, purpose, start, end, firm, share, runs, lease}. */
 export class Timeline {
   constructor(answer, queue) {
+    this.answer = answer;
     this.since = Date.parse(answer.since);
     this.until = Date.parse(answer.until);
     this.complete = answer.complete;

@@ -106,7 +106,9 @@ class TimelineView {
     const round = Math.max(HOUR, this.window.length / 4);
     const since = Math.floor((this.window.start - this.window.length / 2) / round) * round;
     const until = Math.ceil((this.window.end + this.window.length / 2) / round) * round;
-    this.data = await loadTimeline(since, until, this.page.signal);
+    const data = await loadTimeline(since, until, this.page.signal, this.data);
+    if (data === this.data) return;
+    this.data = data;
     this.layOut();
   }
 
