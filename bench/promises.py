@@ -8,10 +8,11 @@ on the same requests by itself, from the beginning, to say how much work could b
 from __future__ import annotations
 
 import json
-import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from random import Random
 
 from bench.judge import Node, Task, witness
@@ -116,6 +117,22 @@ MIXES = (
         most_seconds=1200,
         waiting=30,
     ),
+    Mix(
+        name="unequal 5",
+        cores=(2, 4, 8, 4, 6),
+        sizes=(1, 2, 3, 4),
+        most_nodes=2,
+        gap_seconds=110,
+    ),
+    Mix(
+        name="unequal beside waiting 16",
+        cores=(2, 4, 8, 16) * 4,
+        sizes=(1, 2, 3, 5, 8),
+        most_nodes=4,
+        most_seconds=3600,
+        waiting=50,
+        gap_seconds=40,
+    ),
 )
 
 
@@ -124,6 +141,7 @@ class Outcome:
     """Figures of one mix, over its seeds: work is in core-seconds, of ARs alone."""
 
     name: str
+    seeds: str = ""
     asked: int = 0
     accepted: int = 0
     rejected: int = 0
@@ -265,16 +283,57 @@ def _let_pass(scheduler: Scheduler, until: int) -> None:
     scheduler.handle(until)
 
 
+def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Lines of a page's table of outcomes, and one for all of them together."""
+    yield (
+        "| mix | seeds | asked | accepted | by the judge | rejected | avoidable | not decided"
+        " | work, of the judge's | slowest decision |"
+    )
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for o in [*outcomes, _together(outcomes)]:
+        share = 100 * o.avoidable / o.rejected if o.rejected else 0.0
+        yield (
+            f"| {o.name} | {o.seeds} | {o.asked:,} | {o.accepted:,} | {o.exact_accepted:,} |"
+            f" {o.rejected:,} | {o.avoidable} ({share:.1f} %) | {o.undecided} |"
+            f" {100 * o.work / max(1, o.exact_work):.1f} % | {o.slowest_ms:.0f} ms |"
+        )
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    total = Outcome(name="together")
+    for o in outcomes:
+        total.asked += o.asked
+        total.accepted += o.accepted
+        total.rejected += o.rejected
+        total.avoidable += o.avoidable
+        total.undecided += o.undecided
+        total.work += o.work
+        total.exact_accepted += o.exact_accepted
+        total.exact_work += o.exact_work
+        total.slowest_ms = max(total.slowest_ms, o.slowest_ms)
+    return total
+
+
 def main(say: Callable[[str], None] = print) -> None:
-    """Measure the mixes that are named, or all; print a line of JSON for each."""
-    names, flags = [a for a in sys.argv[1:] if a[0] != "-"], sys.argv[1:]
+    """Measure mixes and print a line of JSON for each, or print the table of such lines."""
+    parser = ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="MIX", help="mixes to measure; else all")
+    parser.add_argument("--seeds", default="1,2,3", help="seeds of the requests: 1,2,3")
+    parser.add_argument("--alone", action="store_true", help="without the judge")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="lines of an earlier run")
+    asked = parser.parse_args()
+    if asked.table is not None:
+        lines = asked.table.read_text(encoding="utf-8").splitlines()
+        for line in table([Outcome(**json.loads(line)) for line in lines]):
+            say(line)
+        return
     settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
     for mix in MIXES:
-        if names and mix.name not in names:
+        if asked.names and mix.name not in asked.names:
             continue
-        outcome = Outcome(name=mix.name)
-        for seed in (1, 2, 3):
-            run(mix, seed, outcome, settings, judge="--alone" not in flags)
+        outcome = Outcome(name=mix.name, seeds=asked.seeds)
+        for seed in asked.seeds.split(","):
+            run(mix, int(seed), outcome, settings, judge=not asked.alone)
         say(json.dumps(asdict(outcome)))
 
 

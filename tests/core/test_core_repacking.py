@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
+from types import FrameType
 
 import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from test_core_counting import Nobody
 
 from bench.promises import Mix, Outcome, run
+from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import HostsPlanned, LeaseSubmitted, StateChanged
 from haizea.core.model.hostrules import Allowed, HostRules, allowed_hosts
 from haizea.core.model.hosts import EVERYWHERE, Host, Site
@@ -19,6 +24,8 @@ from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.placement.canvas import Canvas, Unit
+from haizea.core.placement.repacking import Repacking
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -120,3 +127,32 @@ def _hosts_of(record: LeaseRecord, asked_for: LeaseSubmitted) -> tuple[int, ...]
     else:
         assert all(allowed >> host & 1 for host in plan.hosts)
     return plan.hosts
+
+
+def calls_of_a_packing(count: int, looks: int) -> int:
+    """Function calls to pack so many units anew, all of them for much the same time."""
+    hosts = [Host(i, f"host-{i}", (400, 4096)) for i in range(24)]
+    canvas, random, units = Canvas(SlotTable(hosts, 0), Nobody()), Random(5), list[Unit]()
+    for _ in range(count):
+        start, cores = random.randint(1, 50), random.randint(1, 3)
+        units.append(Unit(start, start + 60, (100 * cores, 1024 * cores), -1))
+    calls = 0
+
+    def counted(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    repacking = Repacking(canvas, list(range(24)), units, looks)
+    found = repacking.place(1)
+    sys.setprofile(before)
+    assert not found
+    assert repacking.left <= looks // 20
+    return calls
+
+
+def test_packing_anew_takes_bounded_work_however_much_is_about() -> None:
+    most = 3 * 50_000
+    for count in (100, 400, 1600, 6400):
+        assert calls_of_a_packing(count, 50_000) < most, count

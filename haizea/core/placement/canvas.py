@@ -7,7 +7,9 @@ together. A unit that has begun, or may not be moved for another reason, is fixe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final, Protocol
 
 from haizea.core.capacity.hold import Hold
@@ -89,11 +91,14 @@ class Planned(Protocol):
 
 
 class Canvas:
-    """Units on hosts."""
+    """Units on hosts; with a ``window``, those in it, and what reaches beyond it is fixed."""
 
-    def __init__(self, table: SlotTable, planned: Planned) -> None:
+    def __init__(
+        self, table: SlotTable, planned: Planned, window: tuple[int, int] = (0, FOREVER)
+    ) -> None:
         self.table = table
         self._planned = planned
+        self._first, self._last = window
         self._rows: dict[int, list[Unit]] = {}
         self._units: dict[int, list[Unit]] = {}
         self._leases: dict[int, Lease] = {}
@@ -130,7 +135,8 @@ class Canvas:
         """The units on a host."""
         row = self._rows.get(host)
         if row is None:
-            row = self._rows[host] = self._read(host, self.table.holds_on(host))
+            holds = self.table.holds_over(host, self._first, self._last)
+            row = self._rows[host] = self._read(host, holds)
         return row
 
     def _read(self, host: int, holds: Iterable[Hold]) -> list[Unit]:
@@ -154,6 +160,8 @@ class Canvas:
             if lease is None or lease.plan is None or lease.hold.hosts & self.table.shut:
                 return None
             hold = lease.hold
+            if hold.start < self._first or hold.end > self._last:
+                return None
             units = self.units(owner, lease.demand, lease.plan.hosts, hold.start, hold.end)
             if self._planned.keeps_apart(lease):
                 everyone = (1 << len(units)) - 1
@@ -189,6 +197,18 @@ class Canvas:
         """The unit is nowhere now."""
         self.row(unit.host).remove(unit)
         unit.host = -1
+
+    def as_planned(self) -> None:
+        """Put all units back on the hosts on which they are planned."""
+        for lease_id, units in self._units.items():
+            plan = self._leases[lease_id].plan
+            assert plan is not None, "it has a plan"
+            for unit in units:
+                planned = plan.hosts[unit.nodes[0]]
+                if unit.host != planned:
+                    if unit.host >= 0:
+                        self.take(unit)
+                    self.put(unit, planned)
 
     def wasted(self, host: int, unit: Unit, there: list[Unit]) -> int:
         """Return how much of the host nobody has while the unit is there, beside ``there``."""
@@ -250,3 +270,17 @@ def hosts_of(units: list[Unit], count: int) -> Hosts:
         for node in unit.nodes:
             hosts[node] = unit.host
     return tuple(hosts)
+
+
+def crowded(units: Sequence[Unit], first: int) -> list[int]:
+    """Return the moments from the first on at which as many are there as can be.
+
+    Whoever is there at another moment is there at one of these, too.
+    """
+    begins = sorted({max(unit.start, first) for unit in units})
+    ends = sorted([unit.end for unit in units])
+    return [
+        moment
+        for moment, following in pairwise([*begins, FOREVER + 1])
+        if bisect_right(ends, moment) < bisect_right(ends, following)
+    ]

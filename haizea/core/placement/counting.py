@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from math import gcd
 
 from haizea.core.model.resources import Capacity
-from haizea.core.placement.canvas import Canvas, Unit
+from haizea.core.placement.canvas import Canvas, Unit, crowded
 
 #: Parts of hosts are filled in steps of all sizes' common divisor; with more steps it takes long.
 _MOST_STEPS = 1024
+#: With more, the first are looked at.
+_MOST_MOMENTS = 500
 
 
 def cannot_be_packed(
@@ -23,14 +25,18 @@ def cannot_be_packed(
 ) -> bool:
     """Tell whether at some moment of ``[start, end)`` not all units can be on the hosts.
 
-    O(moments × (units + hosts × sizes)).
+    O(moments × (units at one + hosts × sizes)), of at most so many moments.
     """
     present = [unit for host in hosts for unit in canvas.overlapping(host, start, end)] + asked
     whole = [canvas.table.capacities[host] for host in hosts]
     place = {host: i for i, host in enumerate(hosts)}
     fillings = [_Filling() for _ in whole[0]] if whole else []
-    for moment in sorted({max(unit.start, start) for unit in present}):
-        there = [unit for unit in present if unit.start <= moment < unit.end]
+    present.sort(key=lambda unit: -unit.start)
+    there: list[Unit] = []
+    for moment in crowded(present, start)[:_MOST_MOMENTS]:
+        while present and present[-1].start <= moment:
+            there.append(present.pop())
+        there = [unit for unit in there if unit.end > moment]
         fixed = [unit for unit in there if not unit.nodes]
         sizes = [unit.size for unit in there if unit.nodes]
         for kind, filling in enumerate(fillings):

@@ -29,8 +29,16 @@ from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
 _MOST_HOSTS = 64
-#: A search that is lucky ends soon, so several share the effort.
-_REPACKINGS = 3
+#: So many looks for each host go to a search that moves little first: from an eighth to half.
+_FIRST_LOOKS = 50
+#: A search that is lucky ends soon, so several share the effort: as many as this, if each may
+#: take so many looks at hosts for each unit.
+_REPACKINGS = 6
+_LOOKS_EACH = 300
+#: What is about then meets what is asked for, or meets what does, and so on, so many times;
+#: no further where so many leases are found.
+_RINGS = 8
+_MOST_ABOUT = 300
 #: To find these among so many takes as long as to look at one.
 _GLANCED_AT = 16
 
@@ -99,45 +107,49 @@ def _by_search(
     First with few moves; on small sites, also among all that is about then.
     """
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
-    small = len(up) <= _MOST_HOSTS
-    canvas = Canvas(table, planned)
-    asked = canvas.units(-1, demand, (), start, end)
-    if small and cannot_be_packed(canvas, up, asked, start, end):
-        return None
-    with effort.share(2 if small else 1) as share:
-        found = _Search(canvas, share).place(list(reversed(asked)))
-    tries = _REPACKINGS if small else 0
-    while not found and tries:
+    if len(up) > _MOST_HOSTS:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
-        with effort.share(tries) as share:
-            placed = _repacked(canvas, up, asked, share, tries)
-        found, tries = bool(placed), 0 if placed is None else tries - 1
+        found = _Search(canvas, effort).place(list(reversed(asked)))
+        return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
+    window = _around(table, planned, start, end)
+    canvas = Canvas(table, planned, window)
+    asked = canvas.units(-1, demand, (), start, end)
+    if cannot_be_packed(canvas, up, asked, start, end):
+        return None
+    parts = max(2, min(8, effort.left // (_FIRST_LOOKS * len(up)))) if up else 1
+    with effort.share(parts) as share:
+        found = _Search(canvas, share).place(list(reversed(asked)))
+    if not found:
+        canvas.as_planned()
+        for unit in asked:
+            if unit.host >= 0:
+                canvas.take(unit)
+        found = _repacked(canvas, up, asked, effort)
     return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
-def _repacked(
-    canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort, seed: int
-) -> bool | None:
-    """Put all units that may move somewhere, as far as they are about then; tell if they are.
-
-    ``None`` where there are too many moments for any try.
-    """
-    units = _about(canvas, hosts, asked[0].start, asked[0].end) + asked
-    repacking = Repacking(canvas, hosts, units, seed)
-    if not repacking.small:
-        return None
-    left = repacking.place(effort.left * FASTER)
-    effort.left = (left or 0) // FASTER
-    return left is not None
+def _around(table: SlotTable, planned: Planned, start: int, end: int) -> tuple[int, int]:
+    """Return from when to when it is about then: what may move meets others, and so on."""
+    first, last = start, end
+    for _ in range(_RINGS):
+        near = [h for h in table.holds_between(first, last) if planned.movable(h.owner) is not None]
+        if len(near) > _MOST_ABOUT:
+            break
+        first = min([first, *[hold.start for hold in near]])
+        last = max([last, *[hold.end for hold in near]])
+    return first, last
 
 
-def _about(canvas: Canvas, hosts: list[int], start: int, end: int) -> list[Unit]:
-    """Return what may move of all that meets something that is there in ``[start, end)``."""
-    near = [unit for host in hosts for unit in canvas.overlapping(host, start, end)]
-    first = min([unit.start for unit in near], default=start)
-    last = max([unit.end for unit in near], default=end)
-    return [u for host in hosts for u in canvas.overlapping(host, first, last) if u.nodes]
+def _repacked(canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort) -> bool:
+    """Put all units that may move somewhere; tell if they are."""
+    there = {unit for host in hosts for unit in canvas.row(host) if unit.nodes}
+    units = sorted(there, key=lambda unit: (unit.start, unit.lease_id, unit.place))
+    repacking = Repacking(canvas, hosts, [*units, *asked], effort.left * FASTER)
+    tries = max(1, min(_REPACKINGS, repacking.left // (_LOOKS_EACH * len(repacking.units))))
+    placed = any(repacking.place(parts) for parts in range(tries, 0, -1))
+    effort.left = max(0, repacking.left) // FASTER
+    return placed
 
 
 def _moves(canvas: Canvas) -> list[Move]:

@@ -18,10 +18,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from haizea.core.model.resources import Capacity
-from haizea.core.placement.canvas import Canvas, Unit
+from haizea.core.placement.canvas import Canvas, Unit, crowded
 
 #: More moments times types of resources make numbers that take long to look at.
 _MOST_FIELDS: Final = 4096
+#: So many more of them take as long as one more look.
+_FIELDS_A_LOOK: Final = 256
+#: To take in a unit takes as long as so many looks.
+_UNIT_TAKES: Final = 8
+#: To go through so many units takes as long as a look.
+_UNITS_A_LOOK: Final = 16
 #: So many units are drawn after each time that others had to leave.
 _DRAWN: Final = 10
 #: A draw takes as long as half a look.
@@ -31,7 +37,7 @@ _FACTOR: Final = 6364136223846793005
 _STEP: Final = 1442695040888963407
 _LARGEST: Final = (1 << 64) - 1
 #: Hosts are looked at so many times as fast as on a canvas.
-FASTER: Final = 16
+FASTER: Final = 24
 
 
 class _Fields:
@@ -39,6 +45,7 @@ class _Fields:
 
     def __init__(self, moments: list[int], capacities: Sequence[Capacity]) -> None:
         self._moments = moments
+        self.count = len(moments) * len(capacities[0])
         totals = [max(1, *amounts) for amounts in zip(*capacities, capacities[0], strict=True)]
         # The largest host has about as much of each type, so that sums of them mean something.
         self._scales = [max(totals) // total for total in totals]
@@ -84,61 +91,83 @@ class _Fields:
 class Repacking:
     """Units on hosts, with all that begins and ends about then beside them.
 
-    Units are known by their place in ``units``; those that are on a host stay there until
-    others need it. On the canvas they are on none meanwhile. With another ``seed``, which is not
-    0, others are drawn.
+    Units are known by their place in order of start; those that are on a host stay there until
+    others need it. On the canvas they are on none until all have a host. Building it and
+    searching take no more than so many looks at hosts, of which some are ``left``.
     """
 
-    def __init__(self, canvas: Canvas, hosts: list[int], units: list[Unit], seed: int) -> None:
+    def __init__(self, canvas: Canvas, hosts: list[int], units: list[Unit], looks: int) -> None:
         self._canvas = canvas
-        self._units = units
-        self._host = [unit.host for unit in units]
+        self._up = hosts
+        self.units = units = sorted(units, key=lambda unit: unit.start)
+        self._starts = [unit.start for unit in units]
+        self._planned = [unit.host for unit in units]
         for unit in units:
             if unit.host >= 0:
                 canvas.take(unit)
-        first = min([unit.start for unit in units])
-        last = max([unit.end for unit in units])
+        first, last = self._starts[0], max([unit.end for unit in units])
         staying = [(host, u) for host in hosts for u in canvas.overlapping(host, first, last)]
-        begins = {unit.start for unit in units} | {max(u.start, first) for _, u in staying}
+        moments = crowded([*units, *[u for _, u in staying]], first)
         capacities = [canvas.table.capacities[host] for host in hosts]
-        fields = self._fields = _Fields(sorted(begins), capacities)
-        self.small = len(begins) * len(capacities[0]) <= _MOST_FIELDS
-        #: What each host has left, with bits to spare; the set of units there.
-        self._free = [0] * len(canvas.table.capacities)
-        self._there = [0] * len(canvas.table.capacities)
-        for host, capacity in zip(hosts, capacities, strict=True):
-            self._free[host] = fields.everywhere(capacity) + fields.spare
+        self._fields = _Fields(moments, capacities)
+        self._look = 1 + self._fields.count // _FIELDS_A_LOOK
+        self.left = looks - _UNIT_TAKES * self._look * (len(units) + len(staying))
+        if self.left > 0 and self._fields.count <= _MOST_FIELDS:
+            self._take_in(capacities, staying)
+        else:
+            self.left = 0
+
+    def _take_in(self, capacities: list[Capacity], staying: list[tuple[int, Unit]]) -> None:
+        fields, units = self._fields, self.units
+        #: What each host has left beside what stays, with bits to spare.
+        self._most_free = [0] * len(self._canvas.table.capacities)
+        for host, capacity in zip(self._up, capacities, strict=True):
+            self._most_free[host] = fields.everywhere(capacity) + fields.spare
         for host, unit in staying:
-            self._free[host] -= fields.of(unit)
+            self._most_free[host] -= fields.of(unit)
         self._sizes = [fields.of(unit) for unit in units]
         self._spans = [fields.span(unit) for unit in units]
-        self._hosts = [self._hosts_for(place, hosts) for place in range(len(units))]
         self._works = [unit.bulk * (unit.end - unit.start) for unit in units]
-        self._refused = [1] * len(units)
-        self._about = [
-            [place for place, other in enumerate(units) if other is not unit and _meet(unit, other)]
-            for unit in units
-        ]
-        self._foes = [self._foes_of(unit) if unit.foes else 0 for unit in units]
-        self._drawn = seed
-        for place, host in enumerate(self._host):
+        self._foes = _foes_among(units)
+        #: Hosts with room for each unit beside what stays, and who is there when it is, as far
+        #: as somebody asked.
+        self._hosts: list[list[int] | None] = [None] * len(units)
+        self._about: list[list[int] | None] = [None] * len(units)
+        self._as_planned()
+
+    def _as_planned(self) -> None:
+        """Put all units where they are planned to be."""
+        #: What each host has left, with bits to spare; the set of units there.
+        self._free = list(self._most_free)
+        self._there = [0] * len(self._free)
+        self._refused = [1] * len(self.units)
+        self._host = [-1] * len(self.units)
+        for place, host in enumerate(self._planned):
             if host >= 0:
                 self._put(place, host)
 
-    def _hosts_for(self, place: int, hosts: list[int]) -> list[int]:
+    def _hosts_for(self, place: int) -> list[int]:
         """Return the hosts that have room for a unit beside what stays."""
-        allowed = self._units[place].allowed
-        return [host for host in hosts if allowed >> host & 1 and self._fits(place, host)]
+        hosts = self._hosts[place]
+        if hosts is None:
+            allowed, size = self.units[place].allowed, self._sizes[place]
+            spare, free = self._fields.spare, self._most_free
+            hosts = [h for h in self._up if allowed >> h & 1 and free[h] - size & spare == spare]
+            self._hosts[place] = hosts
+            self.left -= len(self._up) * self._look
+        return hosts
 
-    def _foes_of(self, unit: Unit) -> int:
-        """Return the set of units that must not be where this one is."""
-        return sum(
-            [
-                1 << place
-                for place, other in enumerate(self._units)
-                if other.lease_id == unit.lease_id and unit.foes >> other.place & 1
-            ]
-        )
+    def _who_meets(self, place: int) -> list[int]:
+        """Return the units that are there at some moment when this one is."""
+        about = self._about[place]
+        if about is None:
+            unit, units = self.units[place], self.units
+            before_end = bisect_left(self._starts, unit.end)
+            start = unit.start
+            about = [o for o in range(before_end) if units[o].end > start and o != place]
+            self._about[place] = about
+            self.left -= before_end // _UNITS_A_LOOK
+        return about
 
     def _fits(self, place: int, host: int) -> bool:
         spare = self._fields.spare
@@ -155,50 +184,57 @@ class Repacking:
         self._there[host] &= ~(1 << place)
         self._host[place] = -1
 
-    def place(self, looks: int) -> int | None:
-        """Find a host for every unit within so many looks at hosts; the looks that are left.
+    def place(self, parts: int) -> bool:
+        """Find a host for every unit, within one of so many parts of the looks that are left.
 
-        ``None`` where that is not possible, or was not found. The units are on these hosts
+        Each number of parts has other units drawn. If it was found, the units are on these hosts
         then, on the canvas, too.
         """
+        least = self.left - self.left // parts
+        if self.left <= 0:
+            return False
+        self._as_planned()
+        self._drawn = parts
         homeless = [place for place, host in enumerate(self._host) if host < 0]
         homeless.sort(key=self._ease)
-        while homeless and looks > 0:
+        while homeless:
             place = homeless.pop()
-            looks -= len(self._hosts[place])
             host = self._fullest(place)
             if host is not None:
                 self._put(place, host)
-                continue
-            looks -= len(self._hosts[place]) + _DRAWS_TAKE
-            self._refused[place] += 1
-            found = self._cheapest(place)
-            if found is None:
-                return None
-            host, leaving = found
-            for other in leaving:
-                self._take(other)
-            self._put(place, host)
-            homeless += sorted(leaving, key=self._ease)
-            for _ in range(_DRAWN):
-                self._change_places()
-        if homeless:
-            return None
-        for unit, host in zip(self._units, self._host, strict=True):
+            elif self.left <= least or not self._make_room(place, homeless):
+                return False
+        for unit, host in zip(self.units, self._host, strict=True):
             self._canvas.put(unit, host)
-        return max(0, looks)
+        return True
+
+    def _make_room(self, place: int, homeless: list[int]) -> bool:
+        """Have others leave a host for a unit, for now; tell whether that is possible."""
+        self._refused[place] += 1
+        found = self._cheapest(place)
+        if found is None:
+            return False
+        host, leaving = found
+        for other in leaving:
+            self._take(other)
+        self._put(place, host)
+        homeless += sorted(leaving, key=self._ease)
+        self.left -= _DRAWS_TAKE * self._look
+        for _ in range(_DRAWN):
+            self._change_places()
+        return True
 
     def _ease(self, place: int) -> tuple[int, int, int]:
         """Return how easy it is to put a unit somewhere: less is harder, and comes last."""
-        unit = self._units[place]
-        return -len(self._hosts[place]), unit.bulk, self._works[place]
+        return -len(self._hosts_for(place)), self.units[place].bulk, self._works[place]
 
     def _fullest(self, place: int) -> int | None:
         """Return the host with room for a unit that has the least left beside it."""
         size, span, foes = self._sizes[place], self._spans[place], self._foes[place]
         spare, most, free, there = self._fields.spare, self._fields.most, self._free, self._there
-        best, chosen = -1, None
-        for host in self._hosts[place]:
+        best, chosen, hosts = -1, None, self._hosts_for(place)
+        self.left -= len(hosts) * self._look
+        for host in hosts:
             left = free[host] - size
             if left & spare == spare and not there[host] & foes:
                 # The sum of all fields.
@@ -210,10 +246,12 @@ class Repacking:
     def _cheapest(self, place: int) -> tuple[int, list[int]] | None:
         """Return the host that units leave most easily, so that this one fits, and which ones."""
         refused, sizes = self._refused, self._sizes
-        left = {host: self._free[host] - sizes[place] for host in self._hosts[place]}
+        left = {host: self._free[host] - sizes[place] for host in self._hosts_for(place)}
+        about = self._who_meets(place)
+        self.left -= (len(left) + len(about) // 2) * self._look
         there: dict[int, list[int]] = {host: [] for host in left}
         # Who is the hardest to displace, and the largest, is asked first whether it can stay.
-        for other in sorted(self._about[place], key=self._hardness):
+        for other in sorted(about, key=self._hardness):
             host = self._host[other]
             if host in left:
                 left[host] += sizes[other]
@@ -243,8 +281,8 @@ class Repacking:
 
     def _change_places(self) -> None:
         """Move a unit that is drawn to a host that is drawn, or have it change with another."""
-        place = self._draw(len(self._units))
-        before, hosts, about = self._host[place], self._hosts[place], self._about[place]
+        place = self._draw(len(self.units))
+        before, hosts = self._host[place], self._hosts_for(place)
         # One on a host that is over-full can have no host with room for it.
         if before < 0 or not hosts:
             return
@@ -255,7 +293,7 @@ class Repacking:
             if not self._there[host] & self._foes[place]:
                 self._take(place)
                 self._put(place, host)
-        elif about:
+        elif about := self._who_meets(place):
             other = about[self._draw(len(about))]
             if self._host[other] not in (before, -1):
                 self._exchange(place, other)
@@ -263,7 +301,7 @@ class Repacking:
     def _exchange(self, one: int, other: int) -> None:
         """Let two units have each other's hosts, if they can."""
         here, there = self._host[one], self._host[other]
-        if here not in self._hosts[other] or there not in self._hosts[one]:
+        if here not in self._hosts_for(other) or there not in self._hosts_for(one):
             return
         self._take(one)
         self._take(other)
@@ -280,6 +318,15 @@ class Repacking:
         return drawn
 
 
-def _meet(one: Unit, other: Unit) -> bool:
-    """Tell whether both are there at some moment."""
-    return other.start < one.end and other.end > one.start
+def _foes_among(units: list[Unit]) -> list[int]:
+    """Return the set of units that must not be where each is."""
+    of_lease: dict[int, list[tuple[int, Unit]]] = {}
+    for place, unit in enumerate(units):
+        if unit.foes:
+            of_lease.setdefault(unit.lease_id, []).append((place, unit))
+    return [
+        sum(
+            [1 << place for place, o in of_lease.get(unit.lease_id, ()) if unit.foes >> o.place & 1]
+        )
+        for unit in units
+    ]
