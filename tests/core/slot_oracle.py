@@ -89,6 +89,22 @@ class Oracle:
                 return t
         return None
 
+    def enough_in_all(
+        self, size: Capacity, count: int, length: int, start: int, before: int
+    ) -> int | None:
+        """The first moment at which all hosts together have as much, up to ``before`` at most."""
+        for moment in range(start, before):
+            if all(
+                sum(amounts) >= count * want
+                for second in self.moments_of(moment, min(moment + length, before))
+                for want, amounts in zip(size, zip(*self._frees(second), strict=True), strict=True)
+            ):
+                return moment
+        return None
+
+    def _frees(self, second: int) -> list[Capacity]:
+        return [self.free(host, second) for host in range(len(self.capacities))]
+
     def fits_on(self, use: Use, start: int, end: int) -> bool:
         return all(
             want <= have

@@ -18,11 +18,14 @@ from hypothesis.stateful import (
 from slot_oracle import HORIZON, Entry, Oracle
 
 from haizea.core.capacity.fit_index import Levels, SizeIndexes, level_count
-from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.hold import Hold, shape_of
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, host_set
+from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import FOREVER, Capacity, fits
+from haizea.core.placement.mapper import Demand
+from haizea.core.placement.shadow import Claim
 
 CAPACITIES = st.tuples(st.sampled_from([4, 4, 8]), st.sampled_from([4, 4, 6]), st.just(2))
 SIZES: tuple[Capacity, ...] = ((1, 1, 0), (2, 1, 1), (4, 4, 0), (0, 3, 0), (3, 2, 1), (4, 4, 2))
@@ -201,6 +204,34 @@ class SlotTables(RuleBasedStateMachine):
             expected = self.oracle.earliest_on(use, length, start, before)
             assert self.table.earliest_on(use, length, start, before) == expected
 
+    @rule(data=st.data(), size=SIZE, count=st.integers(1, 8), length=LENGTH)
+    def ask_for_enough_in_all(
+        self, data: st.DataObject, size: Capacity, count: int, length: int
+    ) -> None:
+        start = self.moment(data)
+        before = data.draw(st.integers(start, HORIZON + 1), "before")
+        found = self.table.totals().first(size, count, length, self.oracle.now, start, before)
+        assert found == self.oracle.enough_in_all(size, count, length, start, before)
+
+    @rule(data=st.data(), size=SIZE, count=st.integers(1, 4))
+    def ask_beside_a_claim(self, data: st.DataObject, size: Capacity, count: int) -> None:
+        """Tell whether a claim stands as if the other use was held, which leaves no trace."""
+        start, end = self.interval(data)
+        first, last = self.interval(data)
+        use, claimed = self.use(data), self.use(data)
+        if not self.oracle.fits_on(use, first, last):
+            return
+        held = self.oracle.copy()
+        held.reserve(Hold(first, last, use, shape_of(use), 1, True, 0), first, last, use, True)
+        levels = self.table.room(size, start, end).copy()
+        claim = Claim(1, _demand(size, count), start, end, levels, None)
+        stands = level_count(held.room(size, start, end), FOREVER) >= count
+        overlap = first < end and last > start
+        assert claim.allows(self.table, use, first, last) == (stands or not overlap)
+        claim = Claim(1, _demand(size, count), start, end, None, claimed)
+        stands = held.fits_on(claimed, start, end)
+        assert claim.allows(self.table, use, first, last) == (stands or not overlap)
+
     @rule(data=st.data())
     def ask_what_is_held(self, data: st.DataObject) -> None:
         start, end = self.interval(data)
@@ -218,6 +249,11 @@ class SlotTables(RuleBasedStateMachine):
     @invariant()
     def agree(self) -> None:
         agree(self.table, self.oracle)
+
+
+def _demand(size: Capacity, count: int) -> Demand:
+    nodes = (NodeSet(count, size),)
+    return Demand(LeaseRequest(id=1, submitted=0, kind=Kind.BEST_EFFORT, nodes=nodes, duration=1))
 
 
 def agree(table: SlotTable, oracle: Oracle) -> None:

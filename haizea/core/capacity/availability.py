@@ -1,25 +1,37 @@
-"""The number of hosts that are free over time, where hosts are interchangeable.
+"""Free capacity over time as one number: of hosts, where they are interchangeable.
 
 On a site of equal hosts that lease nodes take whole, with nothing that starts later on
 particular hosts, the number of free hosts says all: leases given such times one after
 another can always be dealt hosts when they start (intervals colour like that).
+Elsewhere such a number says what all hosts have free together
+(:mod:`haizea.core.capacity.totals`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from typing import Final
 
 from haizea.core.model.resources import FOREVER
+
+#: A bit that is set in a negative number of hosts, and in no other.
+_NEGATIVE: Final = 1 << 61
 
 
 class Profile:
     """A step function: ``free[i]`` hosts from ``times[i]`` to the next time, the last for ever."""
 
-    __slots__ = ("_free", "_times")
+    __slots__ = ("_below", "_free", "_times")
 
-    def __init__(self, now: int, hosts: int, ends: Iterable[tuple[int, int]]) -> None:
-        """From ``now`` on, of ``hosts`` in all, so many are taken until each of ``ends``."""
+    def __init__(
+        self, now: int, hosts: int, ends: Iterable[tuple[int, int]], below: int = _NEGATIVE
+    ) -> None:
+        """From ``now`` on, of ``hosts`` in all, so many are taken until each of ``ends``.
+
+        A difference is less than nothing where one of the bits ``below`` is set in it.
+        """
+        self._below = below
         taken: dict[int, int] = {}
         free = hosts
         for end, count in ends:
@@ -54,12 +66,12 @@ class Profile:
         ``before`` is when they are taken for the one who asks already, over the same
         length: by then they count as free. ``None`` if there is no such moment before it.
         """
-        times, free = self._times, self._free
+        times, free, below = self._times, self._free, self._below
         last = len(times)
         i = bisect_right(times, start) - 1
         moment = start
         while moment < before:
-            if free[i] < count:
+            if free[i] - count & below:
                 i += 1
                 if i == last:
                     return None
@@ -67,13 +79,18 @@ class Profile:
                 continue
             end = min(moment + length, before)
             j = i + 1
-            while j < last and times[j] < end and free[j] >= count:
+            while j < last and times[j] < end and not free[j] - count & below:
                 j += 1
             if j == last or times[j] >= end:
                 return moment
             i = j
             moment = times[i]
         return None
+
+    @property
+    def begin(self) -> int:
+        """The first moment that is known."""
+        return self._times[0]
 
     def free_at_start(self) -> int:
         """Return the number of hosts that are free at present."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_profile import HostProfile
+from haizea.core.capacity.totals import Totals
 from haizea.core.model.hosts import HostSet, hosts_in
-from haizea.core.model.resources import FOREVER, Capacity, fits
+from haizea.core.model.resources import FOREVER, Capacity, fits, subtract
 
 #: For so many spans of time what is free on a host is known at once.
 _MOST_KNOWN: Final = 32
@@ -32,6 +33,7 @@ class Timelines:
         "_profiles",
         "_unlisted",
         "_unlisted_hosts",
+        "totals",
     )
 
     def __init__(self, capacities: list[Capacity]) -> None:
@@ -43,6 +45,8 @@ class Timelines:
         self._profiles: dict[int, HostProfile] = {}
         self._unlisted: dict[int, Hold] = {}  # by serial number, in order
         self._unlisted_hosts: HostSet = 0
+        #: What is free of all hosts together, where somebody asked for it; not on copies.
+        self.totals: Totals | None = None
 
     def on(self, host: int) -> list[Hold]:
         """The holds on a host; do not change it."""
@@ -62,9 +66,13 @@ class Timelines:
         """List a hold on its hosts. O(1)."""
         self._unlisted[hold.serial] = hold
         self._unlisted_hosts |= hold.hosts
+        if self.totals is not None:
+            self.totals.take(hold)
 
     def drop(self, hold: Hold) -> None:
         """List it no more. O(1) if nobody asked about its hosts."""
+        if self.totals is not None:
+            self.totals.give_back(hold)
         if self._unlisted.pop(hold.serial, None) is None:
             for host in hosts_in(hold.hosts):
                 self._on[host].remove(hold)
@@ -85,6 +93,14 @@ class Timelines:
         return hold.serial in self._unlisted or (
             bool(hold.hosts) and hold in self._on[hold.hosts.bit_length() - 1]
         )
+
+    def beside(self, hold: Hold, host: int, now: int) -> Iterator[tuple[Hold, int, int]]:
+        """Other holds on the host that are to come, and when they overlap ``hold``. O(holds)."""
+        for other in self.on(host):
+            if other is not hold and other.start > now:
+                start, end = max(other.start, hold.start), min(other.end, hold.end)
+                if start < end:
+                    yield other, start, end
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:
         """The capacity free on one host throughout ``[start, end)``.
@@ -169,6 +185,11 @@ class Timelines:
         later = bisect_right(changes, moment)
         return changes[later] if later < len(changes) else FOREVER
 
+    def sum_up(self, now: int, holds: Iterable[Hold]) -> Totals:
+        """Keep what is free of all hosts together; ``holds`` are all that are not over."""
+        self.totals = Totals(self._capacities, now, holds)
+        return self.totals
+
     def fork(self) -> Timelines:
         """An independent copy."""
         twin = Timelines([])
@@ -180,7 +201,18 @@ class Timelines:
         twin._unlisted_hosts = self._unlisted_hosts
         return twin
 
+    def check(self, now: int, free_now: Iterable[Capacity]) -> None:
+        """Assert that holds leave so much at present, and never take more than there is."""
+        for host, (free, left) in enumerate(zip(self._capacities, free_now, strict=True)):
+            for hold in self.on(host):
+                assert hold.end > now, "a hold that is over is still listed"
+                if hold.start <= now:
+                    free = subtract(free, hold.amount(host))
+                assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
+            assert free == left, "free capacity at present"
+
     def add_host(self) -> None:
         """There is one host more."""
         self._on.append([])
         self._least.append({})
+        self.totals = None

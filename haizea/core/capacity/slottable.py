@@ -22,10 +22,11 @@ from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.next_changes import by_next_change
 from haizea.core.capacity.openings import Openings, Spans
 from haizea.core.capacity.running import Present
+from haizea.core.capacity.totals import Totals
 from haizea.core.capacity.upcoming import Future
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
-from haizea.core.model.resources import FOREVER, Capacity, common, fills, fits, subtract
+from haizea.core.model.resources import FOREVER, Capacity, common, fills, fits
 
 
 class SlotTable:
@@ -254,6 +255,15 @@ class SlotTable:
         """The holds on one host that are there at some time in ``[start, end)``."""
         return self._timelines.overlapping(host, start, end)
 
+    def totals(self) -> Totals:
+        """Free capacity of all hosts together; kept up to date until :meth:`forget_totals`."""
+        held = self.holds_between(self.now, FOREVER)
+        return self._timelines.totals or self._timelines.sum_up(self.now, held)
+
+    def forget_totals(self) -> None:
+        """Nobody asks for them any more."""
+        self._timelines.totals = None
+
     def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many holds they have at present, fewest first."""
         return self._present.by_holds(hosts)
@@ -306,14 +316,7 @@ class SlotTable:
 
     def check(self) -> None:
         """Assert every invariant. O(everything)."""
-        for host, capacity in enumerate(self.capacities):
-            free = capacity
-            for hold in self._timelines.on(host):
-                assert hold.end > self.now, "a hold that is over is still listed"
-                if hold.start <= self.now:
-                    free = subtract(free, hold.amount(host))
-                assert min(self.least_free(host, hold.start, hold.end)) >= 0, "over capacity"
-            assert free == self._present.free[host], "free capacity at present"
+        self._timelines.check(self.now, self._present.free)
         self._present.check(self.now)
         for hold in self._ahead:
             assert hold.start > self.now, "a hold that has started is listed as ahead"
@@ -331,15 +334,10 @@ class SlotTable:
         if hold.end <= hold.start:
             return
         self._future.remove(hold.start, hold.end, hold.hosts)
-        crowded = hold.hosts & self._future.crowded
-        for host in hosts_in(crowded):
-            for other in self._timelines.on(host):
-                if other is not hold and other.start > self.now:
-                    start, end = max(other.start, hold.start), min(other.end, hold.end)
-                    if start < end:
-                        full = fills(other.amount(host), self.capacities[host])
-                        closed = 1 << host if full else 0
-                        self._future.add(start, end, 1 << host, closed)
+        for host in hosts_in(hold.hosts & self._future.crowded):
+            for other, start, end in self._timelines.beside(hold, host, self.now):
+                closed = fills(other.amount(host), self.capacities[host]) << host
+                self._future.add(start, end, 1 << host, closed)
 
     def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
         """Every moment from ``start`` on at which something comes free, with the levels then.

@@ -98,17 +98,20 @@ class Planner:
         before: int = FOREVER,
         prefer: HostSet = 0,
         spans: Spans | None = None,
+        ready: int | None = None,
     ) -> Plan | None:
         """The plan that starts soonest in ``[start, before)``.
 
         A lease that could move at once, but go on sooner where it is, stays. ``spans`` are
         for leases that :meth:`is_plain` alone: what does not overlap them is passed over.
+        A plan that starts later than the lease is ``ready`` waits for hosts; by default it is
+        at ``start``.
         """
         for moment in self._possible_starts(lease, start, before, spans):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
                 plan = self.or_stay(lease, plan, start) if plan.sources else plan
-                plan.waits = plan.start > start
+                plan.waits = plan.start > (start if ready is None else ready)
                 return plan
         return None
 

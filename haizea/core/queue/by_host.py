@@ -38,6 +38,7 @@ class Reserving:
     def rest(self) -> None:
         """Forget what leases were looked at for: others plan them now."""
         self._schedule.table.openings.rest()
+        self._schedule.table.forget_totals()
         self._seen.clear()
 
     def take_over(self, starts: dict[int, int]) -> None:
@@ -132,6 +133,18 @@ class Reserving:
         own = plan.start - lease.remaining + 1
         return min(own, refusals.bound(lease.demand, lease.remaining))
 
+    def _enough_in_all(self, lease: Lease, plan: Plan, start: int) -> int:
+        """The first moment from ``start`` on from which hosts have enough together, up to its own.
+
+        Only the hold of the lease itself is left out of account, by what comes before it.
+        """
+        table, size = self._schedule.table, lease.demand.size
+        assert size is not None, "what is plain has equal nodes"
+        found = table.totals().first(
+            size, lease.demand.count, lease.remaining, table.now, start, plan.start
+        )
+        return plan.start if found is None else found
+
     # --- plans --------------------------------------------------------------------------
 
     def _place(self, lease: Lease, start: int, may_wait: bool, glance: Glance) -> bool:
@@ -197,15 +210,17 @@ class Reserving:
         earliest = schedule.now
         if schedule.preparation is not None and schedule.preparation.pending(lease.id):
             earliest = schedule.preparation.arrival(lease.id)
-        spans = self._since(lease, plain)
+        ready, spans = earliest, self._since(lease, plain)
         before = plan.start
         if spans is not None:
             before = min(before, spans.end)
             earliest = max(earliest, self._ruled_out(lease, plan))
+            if earliest < before:
+                earliest = self._enough_in_all(lease, plan, earliest)
         if earliest >= before:
             return
         with without(schedule.table, lease.hold), freed(schedule.channel, plan.exclusive):
-            better = self._planner.earliest(lease, earliest, before, spans=spans)
+            better = self._planner.earliest(lease, earliest, before, spans=spans, ready=ready)
         if better is None or better.runs_from >= plan.runs_from:
             return
         schedule.replace(lease, better)
