@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from haizea.core.model.events import (
@@ -172,3 +174,48 @@ def test_starts_that_were_not_tried_do_not_count_as_failures(tried: bool, state:
         changes = [d.new for d in decisions if isinstance(d, StateChanged)]
         last = next((new for new in changes if new in (State.QUEUED, State.FAILED)), last)
     assert last is state
+
+
+@pytest.mark.parametrize("moved", [True, False])
+@pytest.mark.parametrize(("back", "resumes"), [(60, True), (110, False), (139, False)])
+def test_who_would_resume_late_for_nothing_waits_and_lets_a_reservation_start(
+    back: int, resumes: bool, moved: bool
+) -> None:
+    """Nobody was there from 41 or before on, when a lease was to run until a reservation."""
+    run, suspend, resume = Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME
+    phases = (Purpose.MIGRATE, 0, 41), (resume, 41, 57), (run, 57, 124), (suspend, 124, 140)
+    saved = kept(1, State.MIGRATING, (100, 512), *phases, since=0, remaining=500)
+    assert saved.plan is not None
+    reason = because(Code.HOSTS_RESERVED, start=140)
+    plan = replace(saved.plan, because=reason, code="hole")
+    saved = replace(saved, saved=True, bound=(0,), plan=plan)
+    if moved:
+        plan = replace(plan, at=1, since=None)
+        saved = replace(saved, state=State.SUSPENDED_SCHEDULED, plan=plan)
+    scheduler = going_on(10, saved, kept(2, State.SCHEDULED, (100, 512), (run, 140, 200)))
+    decisions = list(scheduler.handle(back).decisions)
+    while (moment := scheduler.next_wakeup()) is not None and moment <= 200:
+        decisions += scheduler.handle(moment).decisions
+        scheduler.check()
+    starts = [d for d in decisions if isinstance(d, OperationStarted)]
+    assert [d.time for d in starts if d.lease_id == 2] == [140]
+    before = [d.purpose for d in starts if d.lease_id == 1 and d.time < 140]
+    assert before == ([resume, run, suspend] if resumes else [])
+    assert [d.purpose for d in starts if d.lease_id == 1 and d.time >= 140] == [resume]
+
+
+def test_a_run_that_is_late_is_cut_before_what_follows_it_is_late() -> None:
+    """Its resumption goes on for 80 s longer than the run before its suspension was to take."""
+    run, suspend, resume = Purpose.RUN, Purpose.SUSPEND, Purpose.RESUME
+    phases = (resume, 0, 16), (run, 16, 76), (suspend, 76, 92)
+    going = kept(1, State.RESUMING, (100, 512), *phases, since=0, remaining=500)
+    assert going.plan is not None
+    reason = because(Code.HOSTS_RESERVED, start=92)
+    going = replace(going, plan=replace(going.plan, because=reason, code="hole"))
+    scheduler = going_on(10, going, kept(2, State.SCHEDULED, (100, 512), (run, 92, 300)))
+    decisions = list(scheduler.handle(15, [OperationDelayed(1, resume, 96)]).decisions)
+    while (moment := scheduler.next_wakeup()) is not None and moment <= 200:
+        decisions += scheduler.handle(moment).decisions
+        scheduler.check()
+    started = [d.time for d in decisions if isinstance(d, OperationStarted) and d.lease_id == 2]
+    assert started == [96 + 1 + 16]

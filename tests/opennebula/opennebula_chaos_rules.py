@@ -253,7 +253,7 @@ class Hour:
 
         Only where nothing but absences is in the way: what hangs takes its time.
         """
-        if self.world.trouble_before.chances != Chances() or self.world.legacy:
+        if self.world.trouble_before.chances != Chances():
             return
         for lease in self.leases:
             end = self._end(lease)

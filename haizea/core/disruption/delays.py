@@ -14,6 +14,7 @@ from haizea.core.disruption.replanning import Repair
 from haizea.core.images.transfers import ImageTransfer
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind
+from haizea.core.model.members import MIGRATE, RESUME, RUN, SUSPENDED_SCHEDULED
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
@@ -143,12 +144,19 @@ class Lateness:
                 self._schedule.holdings.end_with(lease, at)
             # Whether what was to run from its preparation on has run is not known yet.
             end = now + 1 if plan.prepares and at > lease.at else now
-            if phase.end < end:
+            if _resumes_in_vain(lease, plan, end - phase.end):
+                reason = because(Code.NOT_AT_WORK, moment=phase.end)
+                self._schedule.book.change(lease, SUSPENDED_SCHEDULED, reason, "late")
+                self._schedule.back_to_queue(lease, reason, "late")
+            elif phase.end < end:
                 self._shift(lease, at, end - phase.end)
 
     def _starts_late(self, lease: Lease, plan: Plan, due: int, now: int) -> None:
         """A phase was to begin before now, and did not."""
         reason = because(Code.NOT_AT_WORK, moment=due)
+        if _resumes_in_vain(lease, plan, now - due):
+            self._schedule.back_to_queue(lease, reason, "late")
+            return
         if lease.at > 0:
             late_seconds = self._schedule.holdings.start_later(lease)
             self._shift(lease, lease.at, late_seconds)
@@ -176,3 +184,12 @@ class Lateness:
         self._schedule.holdings.begin_late(lease)
         if plan.runs_from != lease.request.start:
             self._schedule.book.note_late(lease, reason)
+
+
+def _resumes_in_vain(lease: Lease, plan: Plan, late_seconds: int) -> bool:
+    """Tell whether a lease that is to resume so much later would be saved again at once."""
+    resume, run = plan.phase(RESUME), plan.phase(RUN)
+    if not plan.suspends or resume is None or run is None or plan.phases.index(resume) < lease.at:
+        return False
+    begins = lease.under_way is None or lease.under_way.purpose is MIGRATE
+    return begins and late_seconds >= run.end - run.start

@@ -291,8 +291,8 @@ class Holdings:
 def shifted(phases: list[Phase], at: int, late: int) -> list[Phase]:
     """The phases with the one at ``at`` longer, and what follows later.
 
-    Where a suspension follows, a run in between is cut short rather than shifted, as long
-    as something is left of it: the suspension's end is what others count on.
+    Where a suspension follows, a run in between is cut short, to its last second, rather than
+    shifted: the suspension's end is what others count on.
     """
     result = phases[:at]
     phase = phases[at]
@@ -300,14 +300,10 @@ def shifted(phases: list[Phase], at: int, late: int) -> list[Phase]:
     rest = phases[at + 1 :]
     shift = late
     for i, later in enumerate(rest):
-        if (
-            later.purpose is RUN
-            and i + 1 < len(rest)
-            and rest[i + 1].purpose is SUSPEND
-            and later.end - later.start > shift
-        ):
-            result.append(Phase(later.purpose, later.start + shift, later.end))
-            shift = 0
+        if later.purpose is RUN and i + 1 < len(rest) and rest[i + 1].purpose is SUSPEND:
+            cut = min(shift, max(0, later.end - later.start - 1))
+            result.append(Phase(RUN, later.start + shift, later.end - cut + shift))
+            shift -= cut
         else:
             end = later.end if later.end >= FOREVER else later.end + shift
             result.append(Phase(later.purpose, later.start + shift, end))
