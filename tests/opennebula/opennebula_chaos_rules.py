@@ -286,16 +286,27 @@ class Hour:
             start = lease.request.start or 0
             for name in lease.request.names:
                 begun = [c for c in self.changes[int(name)] if c.old == "PENDING"]
-                back = [b for a, b in self.world.absences if a <= start + 1 and b >= start]
+                back = self._back(start)
                 if (
                     not begun
-                    or not back
+                    or back is None
                     or any(a <= begun[0].time and b >= start - 90 for a, b in others)
                 ):
                     continue
-                late = begun[0].time - self._cleared(begun[0], max(back))
+                late = begun[0].time - self._cleared(begun[0], back)
                 if late > _CATCH_UP_SECONDS:
                     yield f"lease {lease.id}: VM {name} began {late:.1f} s after Haizea was back"
+
+    def _back(self, start: float) -> float | None:
+        """The moment when Haizea was back that was away at ``start``, and stayed for a while."""
+        back: float | None = None
+        for since, until in sorted(self.world.absences):
+            missed = since <= start + 1 and until >= start
+            # Killed again in the moment in which it was back, it had no time to give a command.
+            again = back is not None and back <= since <= back + _CATCH_UP_SECONDS + 1
+            if missed or again:
+                back = max(back or until, until)
+        return back
 
     def _cleared(self, begun: Change, back: float) -> float:
         """The moment when the last VM that Haizea had missed, too, left the host of this one."""

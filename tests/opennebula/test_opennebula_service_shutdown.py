@@ -95,3 +95,46 @@ def test_a_lease_that_is_cancelled_does_not_wait_for_its_image(
         cloud.haizea("cancel", str(cloud.lease(vm).id))
         cloud.until_state(vm, "DONE", seconds=120)
         assert cloud.lease(vm).state is State.CANCELLED
+
+
+def test_what_cannot_be_started_leaves_its_host_while_its_lease_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host is free for others then, and it counts as nobody else's after a restart."""
+    limits = "command-retries: 1"
+    with site(tmp_path, monkeypatch, hosts=2, opennebula=limits) as cloud:
+        cloud.running()
+        cloud.sandbox.control.plan("fail", step="BOOT", count=2)
+        vm = cloud.submit(cpu=8, start="best_effort", duration="00:01:00")
+        cloud.until(lambda: len(cloud.came_to(vm, "BOOT_FAILURE")) == 2)
+        cloud.until(lambda: cloud.came_to(vm, "PENDING")[1:] != [])
+        cloud.stop_haizea()
+        cloud.start_haizea()
+        cloud.until_state(vm, "DONE", seconds=9000)
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+@pytest.mark.parametrize(
+    ("version", "step"), [("1.4.0", "BOOT"), ("7.4.0", "BOOT"), ("7.4.0", "BOOT_STOPPED")]
+)
+def test_what_oned_forgot_unseen_ends_when_its_lease_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, step: str
+) -> None:
+    """Oned died and came back while Haizea was away, in the middle of a start."""
+    limits = "shutdown-grace: 40"
+    with site(
+        tmp_path, monkeypatch, hosts=1, version=version, opennebula=limits, listen="127.0.0.1:0"
+    ) as cloud:
+        vm = cloud.submit(cpu=8, start="best_effort", duration="01:00:00", preemptible="yes")
+        cloud.sandbox.control.plan("hang", step=step, count=1)
+        if step == "BOOT_STOPPED":
+            cloud.until_state(vm, "RUNNING")
+            cloud.booked(start="+00:02:00", duration="00:00:40")
+        cloud.until_state(vm, step, seconds=900)
+        cloud.stop_haizea()
+        cloud.sandbox.restart()
+        cloud.start_haizea()
+        cloud.haizea("cancel", str(cloud.lease(vm).id))
+        cancelled = cloud.now()
+        cloud.until_state(vm, "DONE", "FAILED", seconds=400)
+        assert cloud.now() < cancelled + 40 + 2 * cloud.slack, "command-timeout is 900 s"

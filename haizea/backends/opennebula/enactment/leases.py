@@ -99,7 +99,7 @@ class Leases:
                 self._started(now, decision)
             elif isinstance(decision, OperationEnded):
                 lease = self._ledger.leases.get(decision.lease_id)
-                if lease is not None and lease.purpose is decision.purpose:
+                if lease is not None and decision.purpose in (lease.purpose, lease.failed):
                     self._nothing_under_way(lease)
                     if gives_hosts_up(decision, runs):
                         self._leave(now, lease)

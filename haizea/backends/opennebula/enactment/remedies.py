@@ -6,7 +6,7 @@ from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.model.vm import LcmState
 from haizea.backends.opennebula.state.ledger import Errand
 from haizea.backends.opennebula.state.seen import Seen
-from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb, runs
+from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb, runs, starts
 
 _PROLOGS = frozenset([LcmState.PROLOG, LcmState.PROLOG_RESUME, LcmState.PROLOG_UNDEPLOY])
 _BOOTS = frozenset(
@@ -58,7 +58,12 @@ def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
         patience = min(_HARD_SECONDS << min(errand.attempts, 10), limits.grace_seconds)
         soonest = seen.changed + patience
         return max(errand.first_sent + limits.grace_seconds, soonest)
-    return _began(seen) + limits.timeout_seconds
+    hangs = _began(seen) + limits.timeout_seconds
+    if errand.next_goal is Goal.ENDED and starts(seen.vm):
+        # Nobody needs it any more; that OpenNebula forgot it meanwhile may have gone unseen.
+        is_first = seen.vm.lcm_state in _FIRST_STARTS
+        return min(hangs, errand.since + (_HARD_SECONDS if is_first else limits.grace_seconds))
+    return hangs
 
 
 def _began(seen: Seen) -> int:
