@@ -24,7 +24,7 @@ from haizea.study.tables import OWN_COLUMNS, factor_column
 _BATCH_ROWS = 200_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frames:
     """A study's results. ``runs`` has a row for each run: its factors' values and its figures.
 
@@ -39,6 +39,13 @@ class Frames:
     factors: Mapping[str, list[Any]]
     baseline: Mapping[str, Any]
     report: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Return a line a factor: a notebook prints what is the last value of a cell."""
+        lines = [f"{self.name}: {len(self.runs)} runs, {len(self.figures)} figures of each"]
+        for factor, values in self.factors.items():
+            lines.append(f"  {factor}: {', '.join(map(str, values))}")
+        return "\n".join(lines)
 
     def leases(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All leases of all runs, ``run`` telling whose. They may be many: choose columns."""

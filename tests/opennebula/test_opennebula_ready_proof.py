@@ -76,3 +76,67 @@ def test_95_of_100_reservations_run_at_their_start(
         # Hosts are held for less than half as long again as starting VMs really takes.
         assert led <= 1.5 * sum(took.values())
         cloud.assert_no_overload()
+
+
+def running_seconds(cloud: Site, first: float, last: float) -> float:
+    """Seconds in which VMs ran between two moments, all together."""
+    since: dict[int, float] = {}
+    total = 0.0
+    for change in cloud.sandbox.control.changes():
+        begun = since.pop(change.vm, None)
+        if begun is not None:
+            total += max(0.0, min(change.time, last) - max(begun, first))
+        if change.new == "RUNNING":
+            since[change.vm] = change.time
+    return total + sum(max(0.0, last - max(begun, first)) for begun in since.values())
+
+
+def played_hour(cloud: Site) -> tuple[float, float]:
+    """Reservations for a third of ten hosts beside a queue for more than the rest, for an hour.
+
+    Returns the share of that hour in which VMs ran, and the share of what reservations hold that
+    comes before their start.
+    """
+    dice = random.Random(SEED)
+    for size in [dice.randrange(1_000, 40_001) for _ in range(10)]:
+        cloud.until_state(submitted(cloud, size, "now", "00:05:00"), "RUNNING", seconds=1500)
+    first = cloud.now() + 800
+    booked = [
+        submitted(
+            cloud,
+            dice.randrange(1_000, 40_001),
+            format_time(int(first) + dice.randrange(0, 3000)),
+            "00:10:00",
+        )
+        for _ in range(160)
+    ]
+    for _ in range(450):
+        submitted(cloud, 1_000, "best_effort", f"00:{dice.randrange(5, 15):02}:00")
+    cloud.until(lambda: all(cloud.state(vm) == "DONE" for vm in booked), seconds=8000)
+    leases = {int(r.request.names[0]): r for r in cloud.leases()}
+    led = sum(leases[vm].prepare_seconds for vm in booked)
+    used = running_seconds(cloud, first, first + 3600) / (3600 * 80)
+    return used, led / (led + len(booked) * 600)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("HAIZEA_LONG_TESTS" not in os.environ, reason="takes minutes")
+def test_hosts_are_used_as_much_as_if_vms_were_deployed_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used, shares = {}, {}
+    for ready in ("deploy", "start"):
+        directory = tmp_path / ready
+        directory.mkdir()
+        more = {"opennebula": f"ready-by: {ready}", "version": "7.4.0", "seed": SEED}
+        with site(
+            directory, monkeypatch, hosts=10, speed=20, durations=DURATIONS, wakeup=60, **more
+        ) as cloud:
+            used[ready], shares[ready] = played_hour(cloud)
+    fallen = 1 - used["start"] / used["deploy"]
+    print(
+        f"\nseed {SEED}: VMs ran for {100 * used['deploy']:.1f} % of the hour with 'ready-by:"
+        f" deploy', {100 * used['start']:.1f} % with 'ready-by: start'; {100 * shares['start']:.1f}"
+        " % of what reservations hold is before their start"
+    )
+    assert fallen < shares["start"]

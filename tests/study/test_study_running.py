@@ -29,6 +29,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_table_has_a_row_for_each_run(small: Path) -> None:
     frames = haizea.study.load(small)
+    first, *factors = repr(frames).splitlines()
+    assert "8 runs" in first
+    assert factors == [
+        "  profile: none, all",
+        "  load: 0.5, 0.9",
+        "  seed: 1, 2",
+    ]
     assert frames.factors == {"profile": ["none", "all"], "load": [0.5, 0.9], "seed": [1, 2]}
     assert list(frames.runs["run"]) == list(range(1, 9))
     assert set(frames.runs["status"]) == {"complete"}
