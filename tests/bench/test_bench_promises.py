@@ -1,0 +1,26 @@
+"""The page of what is promised shows what was measured, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.promises import Outcome, table
+
+ROOT = Path(__file__).parent.parent.parent
+MEASURED = ROOT / "bench" / "results" / "promises.jsonl"
+PAGE = ROOT / "docs" / "promises.md"
+
+
+def test_the_page_shows_the_table_of_the_figures_that_are_kept() -> None:
+    lines = MEASURED.read_text(encoding="utf-8").splitlines()
+    shown = "\n".join(table([Outcome(**json.loads(line)) for line in lines]))
+    assert shown in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_last_row_is_the_sum_of_the_others() -> None:
+    one = Outcome(name="a", seeds="1", asked=10, accepted=6, rejected=4, avoidable=1)
+    one.work, one.exact_work, one.slowest_ms = 99, 100, 7.0
+    other = Outcome(name="b", seeds="1", asked=5, accepted=5, work=100, exact_work=100)
+    *_, last = table([one, other])
+    assert last == "| together |  | 15 | 11 | 0 | 4 | 1 (25.0 %) | 0 | 99.5 % | 7 ms |"
