@@ -248,7 +248,7 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
     capacities = [host.capacity for host in site.hosts]
     exact = Judge(capacities)
     for request in mix.asked(seed):
-        _let_pass(scheduler, request.submitted)
+        let_pass(scheduler, request.submitted)
         before = situation(scheduler.leases(), request.submitted)
         begun = time.process_time()
         decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)]).decisions
@@ -276,7 +276,7 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
                 outcome.undecided += 1
 
 
-def _let_pass(scheduler: Scheduler, until: int) -> None:
+def let_pass(scheduler: Scheduler, until: int) -> None:
     """Let everything happen that is planned before ``until``, and at it."""
     while (due := scheduler.next_wakeup()) is not None and due <= until:
         scheduler.handle(due)

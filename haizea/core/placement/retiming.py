@@ -1,9 +1,12 @@
 """Other times for leases that have a deadline and have not begun, so that there is room for more.
 
-On a fork of the slot table, those that may be at another time are taken away, and put back
-one by one: each as soon as there is room for it, on hosts that are free or that others leave
-(:mod:`haizea.core.placement.remapping`). Who finds no room in its window is put back before all
-others at the next try. It takes no longer than a bound on the hosts looked at.
+Starts are found first, by what all hosts together have (:mod:`haizea.core.placement.timing`), then
+hosts for them: on a fork of the slot table, those that may be at another time are taken away, and
+put back at these starts, on hosts that are free or that others leave
+(:mod:`haizea.core.placement.remapping`). Where hosts are not taken whole, and no starts lead to
+hosts, leases are put back one by one, each as soon as there is room for it; who finds none in its
+window is put back before all others at the next try. It takes no longer than a bound on the hosts
+looked at.
 """
 
 from __future__ import annotations
@@ -16,15 +19,20 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.members import RUN
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.canvas import Planned
-from haizea.core.placement.mapper import Hosts
+from haizea.core.placement.mapper import Hosts, takes_whole
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.placement.planner import Planner
-from haizea.core.placement.remapping import Effort, Move, Remapped, remap
+from haizea.core.placement.remapping import Effort, Move, Remapped, all_taken_whole, remap
+from haizea.core.placement.timing import Timing, Window
 
 #: The owner of what is asked for, on a sketch.
 _ASKED: Final = -5
 #: So many leases are put back anew at most.
-_MOST_LEASES: Final = 32
+_MOST_LEASES: Final = 48
+#: Hosts are looked for at the starts that were found so many times at most.
+_MOST_TIMINGS: Final = 6
+#: To find out whether a lease fits at some time takes so much less than to look at a host.
+_FASTER: Final = 2
 #: In so many orders at most.
 _MOST_TRIES: Final = 60
 #: So many moments are looked at for hosts that others leave, before the first with free ones.
@@ -42,15 +50,6 @@ class Windowed(Planned, Protocol):
         """The leases that may be at another time than planned."""
 
 
-class Window(NamedTuple):
-    """A lease, from when to when it may begin, and for how long it needs hosts."""
-
-    lease: Lease
-    first: int
-    last: int
-    seconds: int
-
-
 class Retimed(NamedTuple):
     """A start and hosts for a lease, and who else is to be where and when."""
 
@@ -61,7 +60,8 @@ class Retimed(NamedTuple):
 def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -> Retimed | None:
     """Find room for what is asked, on the planner's table, with others at other times.
 
-    Those in its way alone are looked at first, then all. ``None`` if none is found.
+    Those in its way alone are looked at first, then those that these may get in the way of, then
+    all. ``None`` if none is found.
     """
     table, now = planner.table, planner.table.now
     end = min(asked.last + asked.seconds, FOREVER)
@@ -71,15 +71,63 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
         return None
     until = max([x.request.deadline or FOREVER for x in near], default=end)
     wide = [x for x in everyone if x.hold.start < max(until, end) and x.last_start >= asked.first]
-    for group in (near, wide) if len(wide) > len(near) else (near,):
-        group = sorted(group, key=lambda x: (-x.last_start + x.hold.start, x.id))[:_MOST_LEASES]
+    tried = -1
+    for group in (near, wide, everyone):
+        if len(group) == tried:
+            continue
+        tried = len(group)
+        group = sorted(group, key=lambda x: (x.hold.start - x.last_start, x.id))[:_MOST_LEASES]
         windows = [
             Window(x, max(now, x.request.after or now), x.last_start, x.remaining) for x in group
         ]
-        found = _in_some_order(planner, planned, asked, windows, effort)
+        found = _timed(planner, planned, asked, windows, effort)
+        if found is None and not _is_counted(table, asked, windows):
+            found = _in_some_order(planner, planned, asked, windows, effort)
         if found is not None:
             return found
     return None
+
+
+def _is_counted(table: SlotTable, asked: Window, windows: Sequence[Window]) -> bool:
+    """Tell whether hosts are equal and taken whole, so that numbers of them say everything."""
+    last = max([window.last + window.seconds for window in (asked, *windows)])
+    whole = takes_whole(asked.lease.demand, table.uniform_capacity)
+    return whole and all_taken_whole(table, table.now, min(last, FOREVER))
+
+
+def _timed(
+    planner: Planner,
+    planned: Windowed,
+    asked: Window,
+    windows: Sequence[Window],
+    effort: Effort,
+) -> Retimed | None:
+    """Find starts by what all hosts together have, then hosts for them."""
+    everyone, away = [_stand_in(asked), *windows], [window.lease for window in windows]
+    bare = planner.table.fork()
+    for lease in away:
+        bare.withdraw(lease.hold)
+    timing = Timing(bare, everyone)
+    for _ in range(_MOST_TIMINGS):
+        looks = max(0, effort.left // 2) * _FASTER
+        starts, left = timing.starts(looks)
+        effort.left -= (looks - left) // _FASTER
+        if starts is None or effort.left <= 0:
+            return None
+        sketch = _Sketch(planner, planned, away, effort)
+        order = sorted(range(len(everyone)), key=lambda i: (starts[i], i))
+        stuck = next((i for i in order if not sketch.place_at(everyone[i], starts[i])), None)
+        if stuck is None:
+            return sketch.found()
+        timing.put_first(stuck)
+    return None
+
+
+def _stand_in(asked: Window) -> Window:
+    """Return what is asked for under a name of its own, for a sketch."""
+    lease = Lease(replace(asked.lease.request, id=_ASKED), asked.lease.demand)
+    lease.remaining = asked.seconds
+    return asked._replace(lease=lease)
 
 
 def _in_some_order(
@@ -90,9 +138,7 @@ def _in_some_order(
     effort: Effort,
 ) -> Retimed | None:
     """Try orders in which all of them are put back."""
-    lease = Lease(replace(asked.lease.request, id=_ASKED), asked.lease.demand)
-    lease.remaining = asked.seconds
-    order = [asked._replace(lease=lease), *windows]
+    order = [_stand_in(asked), *windows]
     order.sort(key=lambda w: (w.last, -w.seconds * w.lease.demand.count, w.lease.id))
     seen: set[tuple[int, ...]] = set()
     for attempt in range(_MOST_TRIES):
@@ -166,6 +212,15 @@ class _Sketch:
         if direct is None:
             return False
         self._put(lease, direct.hosts, direct.start)
+        return True
+
+    def place_at(self, window: Window, start: int) -> bool:
+        """Put a lease there at this moment, if hosts are free or others leave them."""
+        self._effort.left -= 1
+        direct = self._planner.earliest_whole(window.lease, start, start + 1, None)
+        if direct is None:
+            return self._place_elsewhere(window.lease, start)
+        self._put(window.lease, direct.hosts, direct.start)
         return True
 
     def _moments(self, first: int, before: int) -> list[int]:

@@ -14,7 +14,8 @@ from haizea.core.model.members import PREPARE, RUN, SHUTDOWN
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
-from haizea.core.placement.retiming import Retimed, Window, retime
+from haizea.core.placement.retiming import Retimed, retime
+from haizea.core.placement.timing import Window
 from haizea.core.schedule.schedule import Schedule
 
 
