@@ -41,7 +41,7 @@ from haizea.api.manager import Decided, Draft
 from haizea.core.model.lease import Kind
 
 HOSTS, RESERVATIONS, PAGES = 1_000, 20_000, 50
-ROUNDS, SECONDS = 6, 12
+ROUNDS, SECONDS = 5, 10
 RESULT = Path(__file__).parent / "results" / "web.json"
 WEEK = 7 * 86_400
 _FRAMES = """async () => {
@@ -176,10 +176,12 @@ def followed(service: RealService, pages: int, loads: Any) -> Iterator[None]:
         target=follow, args=(service.url, service.secret, pages, loads), daemon=True
     )
     followers.start()
-    time.sleep(10)
-    timed(service, 1)
+    for _ in range(60):
+        timed(service, 1)
+        assert followers.is_alive(), "the clients that look ended at once"
+        if loads.value >= pages:
+            break
     assert loads.value >= pages, "not all clients that look are there"
-    assert followers.is_alive(), "the clients that look ended at once"
     try:
         yield
         assert followers.is_alive(), "the clients that look ended before the measurement did"

@@ -77,7 +77,7 @@ export class Shell {
       h("div", { class: "field" }, h("label", { for: "theme" }, t("theme")), theme),
       h("a", { href: "docs" }, t("navDocs")),
       h("button", { class: "button", onclick: leave }, t("signOut")));
-    const details = h("details", { class: "menu" },
+    const details = this.details = h("details", { class: "menu" },
       h("summary", { "aria-label": t("menu") }, icon(PERSON), h("span", {}, this.session.owner)), panel);
     details.addEventListener("toggle", () => {
       const yours = t("zoneYours", { zone: viewerZone() });
@@ -100,6 +100,7 @@ export class Shell {
   }
 
   mark(place) {
+    this.details.open = false;
     for (const [name, link] of Object.entries(this.links)) {
       if (name === place.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

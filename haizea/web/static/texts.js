@@ -192,6 +192,9 @@ const TEXTS = {
   hostsShown: { one: "{count} host", other: "{count} hosts" },
   incomplete: "There is more than can be shown at once: look at a shorter time.",
   inUse: "{share} % in use",
+  inUseShort: "{share} % used",
+  outageRows: "Hosts out of use",
+  moreTools: "Filter and view",
   waitingRows: "Waiting, where they are expected to start",
   timelineLabel: "Timeline: {rows} rows, {leases} leases, {waiting} waiting. The same is there as a table.",
   timelineHelp:

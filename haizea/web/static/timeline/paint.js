@@ -79,6 +79,7 @@ export class Painter {
     const last = Math.min(rows.length, Math.ceil((view.scroll + this.height - AXIS) / view.rowHeight));
     const ticks = this.ticks(view);
     this.drawGrid(ticks, view);
+    this.drawAxis(ticks, view);
     pen.save();
     pen.beginPath();
     pen.rect(0, AXIS, this.width, this.height - AXIS);
@@ -86,10 +87,14 @@ export class Painter {
     for (let index = first; index < last; index += 1) {
       this.drawRow(rows[index], AXIS + index * view.rowHeight - view.scroll, view, marks);
     }
-    pen.restore();
     this.drawNow(view);
+    // What a heading says is not struck through.
+    for (let index = first; index < last; index += 1) {
+      if (rows[index].heading) this.drawRow(rows[index], AXIS + index * view.rowHeight - view.scroll, view, marks);
+    }
+    pen.restore();
+    this.drawNowMark(view);
     if (marks.selection) this.drawSelection(marks.selection, view);
-    this.drawAxis(ticks, view);
   }
 
   drawRow(row, top, view, marks) {
@@ -330,7 +335,20 @@ export class Painter {
     const x = this.x(now(), view);
     if (x < view.left || x > this.width) return;
     this.pen.fillStyle = this.colours.bad;
-    this.pen.fillRect(Math.round(x) - 1, AXIS - 6, 2, this.height);
+    this.pen.fillRect(Math.round(x) - 1, AXIS, 2, this.height);
+  }
+
+  /** The head of the line of now, at the foot of the axis. */
+  drawNowMark(view) {
+    const x = Math.round(this.x(now(), view));
+    if (x < view.left || x > this.width) return;
+    const { pen } = this;
+    pen.fillStyle = this.colours.bad;
+    pen.beginPath();
+    pen.moveTo(x - 5, AXIS - 6);
+    pen.lineTo(x + 5, AXIS - 6);
+    pen.lineTo(x, AXIS + 1);
+    pen.fill();
   }
 
   drawSelection({ from, to, top, bottom }, view) {
@@ -345,55 +363,4 @@ export class Painter {
     pen.strokeRect(left, top, right - left, bottom - top);
     this.text(`${clock(from)} – ${clock(to)}`, left + 6, top - 8 < AXIS ? bottom + 10 : top - 8, 200, this.colours.text, "600 12px system-ui, sans-serif");
   }
-}
-
-/** The strip above: how full the site is, in the same scale of time. */
-export function drawStrip(painter, load, view, from) {
-  const { pen, colours: c } = painter;
-  pen.setTransform(painter.scale, 0, 0, painter.scale, 0, 0);
-  pen.fillStyle = c.surface;
-  pen.fillRect(0, 0, painter.width, painter.height);
-  const bottom = painter.height - 1;
-  const tall = painter.height - 6;
-  pen.fillStyle = c.line;
-  pen.fillRect(view.left, bottom, painter.width, 1);
-  pen.fillRect(view.left, bottom - tall, painter.width, 1);
-  pen.fillStyle = c.accent;
-  pen.globalAlpha = 0.55;
-  const { times, parts } = load;
-  const heights = columns(load, view, painter, from);
-  for (let x = 0; x < heights.length; ) {
-    let until = x + 1;
-    while (until < heights.length && heights[until] === heights[x]) until += 1;
-    const height = Math.round(heights[x] * tall);
-    if (height) pen.fillRect(view.left + x, bottom - height, until - x, height);
-    x = until;
-  }
-  pen.globalAlpha = 1;
-  const present = firstAfter(times, now()) - 1;
-  const share = Math.round(100 * (parts[present] ?? 0));
-  painter.text(t("inUse", { share }), 10, painter.height / 2, view.left - 16, c.soft);
-}
-
-/** The most that is in use in each column of pixels: there may be many steps in one. */
-function columns({ times, parts }, view, painter, from) {
-  const heights = new Float32Array(Math.max(0, Math.floor(painter.width - view.left)));
-  const scale = heights.length / (view.end - view.start);
-  const column = (time) => Math.floor((time - view.start) * scale);
-  for (let at = Math.max(0, firstAfter(times, view.start) - 1); at < times.length && times[at] < view.end; at += 1) {
-    const first = Math.max(0, column(Math.max(times[at], from)));
-    const last = Math.min(heights.length - 1, at + 1 < times.length ? column(times[at + 1]) : heights.length);
-    for (let x = first; x <= last; x += 1) heights[x] = Math.max(heights[x], parts[at]);
-  }
-  return heights;
-}
-
-function firstAfter(times, moment) {
-  let [low, high] = [0, times.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (times[middle] <= moment) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

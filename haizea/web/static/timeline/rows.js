@@ -1,5 +1,7 @@
 // Rows of the timeline, by host or by lease: {name, detail, key, bars, lanes, use, status}.
+import { t } from "../texts.js";
 import { now } from "../times.js";
+import { hostsText } from "../words.js";
 import { Timeline } from "./data.js";
 
 /** A row for each host that the filter leaves, with what is on it side by side. */
@@ -69,6 +71,17 @@ export function leaseRows(data, wanted) {
     });
   }
   return rows.sort((one, other) => one.start - other.start || one.lease.id - other.lease.id);
+}
+
+/** A row for each time in which hosts are out of use, for a picture that has no rows of hosts. */
+export function outageRows(data, wanted) {
+  const words = wanted.search.trim().toLowerCase();
+  return data.outages.filter((outage) => !words || data.hostNames(outage).some((name) => name.toLowerCase().includes(words)))
+    .map((outage, index) => ({
+      name: outage.window ? t("maintenanceNumber", { id: outage.window }) : t(`outage_${outage.status}`),
+      detail: hostsText(data.hostNames(outage)), key: `outage ${index}`,
+      outages: [outage], bars: [], lanes: 1, use: null, status: null,
+    }));
 }
 
 /** Rows for leases that wait: a bar where each is expected to start. */

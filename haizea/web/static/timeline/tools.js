@@ -42,19 +42,7 @@ export function toolbar(view) {
   const options = (name, keys) => choice({
     "aria-label": t(`tools_${name}`), title: t(`tools_${name}`), onchange: (event) => view.want({ [name]: event.target.value }),
   }, keys.map((key) => [key, t(`${name}_${key}`)]), wanted[name]);
-  return h("div", { class: "tools", role: "toolbar", "aria-label": t("navTimeline") },
-    h("div", { class: "segments" }, [["host", "byHost"], ["lease", "byLease"]].map(([by, text]) =>
-      pressed(t(text), wanted.by === by, () => view.want({ by })))),
-    h("div", { class: "group" },
-      h("button", { type: "button", class: "button", onclick: step(-1), "aria-label": t("earlier"), title: t("earlier") }, "‹"),
-      h("button", { type: "button", class: "button", onclick: () => view.toNow() }, t("nowButton")),
-      h("button", { type: "button", class: "button", onclick: step(1), "aria-label": t("later"), title: t("later") }, "›"),
-      jump),
-    h("div", { class: "group" },
-      h("div", { class: "segments" }, LENGTHS.map(([name, length]) =>
-        pressed(t(`length_${name}`), Math.abs(window.length - length) < HOUR, () => window.set(window.start, window.start + length)))),
-      h("button", { type: "button", class: "button", onclick: () => window.zoom(0.6), "aria-label": t("zoomIn"), title: t("zoomIn") }, "+"),
-      h("button", { type: "button", class: "button", onclick: () => window.zoom(1 / 0.6), "aria-label": t("zoomOut"), title: t("zoomOut") }, "−")),
+  const extra = h("div", { class: "extra", id: "timeline-extra" },
     toggle(t("ahead"), window.ahead, (isOn) => {
       window.ahead = isOn;
       window.set(window.start, window.end);
@@ -72,6 +60,25 @@ export function toolbar(view) {
     options("order", ["name", "group", "busy", "free"]),
     options("rows", ["normal", "small"]),
     toggle(t("asTable"), wanted.table, (table) => view.want({ table })));
+  // On a phone the picture goes first: these are there when they are asked for.
+  const unfold = h("button", {
+    type: "button", class: "button unfold", "aria-expanded": "false", "aria-controls": extra.id,
+    onclick: () => unfold.setAttribute("aria-expanded", String(extra.classList.toggle("unfolded"))),
+  }, t("moreTools"));
+  return h("div", { class: "tools", role: "toolbar", "aria-label": t("navTimeline") },
+    h("div", { class: "segments" }, [["host", "byHost"], ["lease", "byLease"]].map(([by, text]) =>
+      pressed(t(text), wanted.by === by, () => view.want({ by })))),
+    h("div", { class: "group" },
+      h("button", { type: "button", class: "button", onclick: step(-1), "aria-label": t("earlier"), title: t("earlier") }, "‹"),
+      h("button", { type: "button", class: "button", onclick: () => view.toNow() }, t("nowButton")),
+      h("button", { type: "button", class: "button", onclick: step(1), "aria-label": t("later"), title: t("later") }, "›"),
+      jump),
+    h("div", { class: "group" },
+      h("div", { class: "segments" }, LENGTHS.map(([name, length]) =>
+        pressed(t(`length_${name}`), Math.abs(window.length - length) < HOUR, () => window.set(window.start, window.start + length)))),
+      h("button", { type: "button", class: "button", onclick: () => window.zoom(0.6), "aria-label": t("zoomIn"), title: t("zoomIn") }, "+"),
+      h("button", { type: "button", class: "button", onclick: () => window.zoom(1 / 0.6), "aria-label": t("zoomOut"), title: t("zoomOut") }, "−")),
+    unfold, extra);
 }
 
 /** What the looks of bars mean. */

@@ -50,6 +50,7 @@ function beginning(params, types, hosts, lease) {
   return {
     ...asked,
     kind: lease.kind,
+    after: Date.parse(lease.after) > now() ? Date.parse(lease.after) : NaN,
     deadline: Date.parse(lease.deadline) > now() ? Date.parse(lease.deadline) : asked.deadline,
     duration: lease.duration === null ? "unlimited" : spelled(lease.duration),
     sets: lease.nodes.map((set) => ({

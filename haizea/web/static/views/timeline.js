@@ -6,8 +6,9 @@ import { t } from "../texts.js";
 import { Control, Window, rounded } from "../timeline/control.js";
 import { loadTimeline } from "../timeline/data.js";
 import { Details, Tip } from "../timeline/details.js";
-import { AXIS, Painter, drawStrip } from "../timeline/paint.js";
-import { hostRows, leaseRows, waitingRows } from "../timeline/rows.js";
+import { AXIS, Painter } from "../timeline/paint.js";
+import { hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
+import { drawStrip } from "../timeline/strip.js";
 import { tableOf } from "../timeline/table.js";
 import { legend, toolbar } from "../timeline/tools.js";
 import { DAY, HOUR, iso, now } from "../times.js";
@@ -16,6 +17,7 @@ const REFRESH_MILLISECONDS = 4000;
 const FETCH_MILLISECONDS = 250;
 const HEIGHTS = { normal: 24, small: 10 };
 const STRIP = 44;
+const MOST_ABOVE = 12;
 
 export async function showTimeline(box, page) {
   page.title(t("navTimeline"));
@@ -117,7 +119,7 @@ class TimelineView {
     const rows = this.wanted.by === "host"
       ? hostRows(this.data, this.wanted) : leaseRows(this.data, this.wanted);
     this.laidOut = now();
-    this.rows = [...this.waiting(), ...rows];
+    this.rows = [...this.above(), ...rows];
     this.scroller.hidden = this.strip.hidden = this.wanted.table;
     this.picture.hidden = this.wanted.table;
     this.tableBox.hidden = !this.wanted.table;
@@ -126,12 +128,18 @@ class TimelineView {
     this.redraw();
   }
 
-  waiting() {
-    const rows = waitingRows(this.data, this.wanted);
-    if (!rows.length) return [];
-    const heading = { heading: true, key: "waiting", name: t("waitingRows"), count: rows.length, bars: [], lanes: 1 };
-    const hosts = { heading: true, key: "hosts", name: t(this.wanted.by === "host" ? "hosts" : "navLeases"), count: this.wanted.by === "host" ? this.data.hosts.length : this.data.leases.size, bars: [], lanes: 1 };
-    return [heading, ...rows.slice(0, 12), hosts];
+  /** What stands above the rows proper, each part with a heading. */
+  above() {
+    const byHost = this.wanted.by === "host";
+    const parts = [["waitingRows", waitingRows(this.data, this.wanted)]];
+    if (!byHost) parts.push(["outageRows", outageRows(this.data, this.wanted)]);
+    const some = parts.filter(([, rows]) => rows.length);
+    if (!some.length) return [];
+    const heading = (key, count) => ({ heading: true, key, name: t(key), count, bars: [], lanes: 1 });
+    return [
+      ...some.flatMap(([key, rows]) => [heading(key, rows.length), ...rows.slice(0, MOST_ABOVE)]),
+      heading(byHost ? "hosts" : "navLeases", byHost ? this.data.hosts.length : this.data.leases.size),
+    ];
   }
 
   describe(rows) {
