@@ -41,7 +41,7 @@ from haizea.api.manager import Decided, Draft
 from haizea.core.model.lease import Kind
 
 HOSTS, RESERVATIONS, PAGES = 1_000, 20_000, 50
-ROUNDS, SECONDS = 5, 10
+ROUNDS, SECONDS = 3, 10
 RESULT = Path(__file__).parent / "results" / "web.json"
 WEEK = 7 * 86_400
 _FRAMES = """async () => {
