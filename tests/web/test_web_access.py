@@ -125,8 +125,9 @@ def test_a_lease_is_asked_for_and_cancelled_by_keyboard_alone(
 def test_maintenance_is_told_beside_leases_too(visit: Begin, service: WebService) -> None:
     someone = visit("anna", "#/timeline?by=lease")
     page = someone.page
-    box = page.locator("canvas.plot").bounding_box()
     expect(page.locator(".under")).to_contain_text("lease")
+    someone.until("document.querySelector('canvas.plot').height > 150")
+    box = page.locator("canvas.plot").bounding_box()
     assert box is not None
     # Rows: a heading, the window. Now is at an eighth of a day.
     x = box["x"] + 200 + (box["width"] - 200) * 10 / 24
