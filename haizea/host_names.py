@@ -1,28 +1,44 @@
-"""Hosts as people name them: by name, by pattern, or by how large they are."""
+"""Hosts as people name them: by name, by pattern, by how large they are, or by a condition."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
-from haizea.core.model.hosts import Host, Site
+from haizea.core.model.hosts import Host, HostSet, Site, hosts_in
 from haizea.times.durations import shown
 
 _SIZE = re.compile(r"([A-Za-z][\w-]{0,63})(>=|<=|=)(\d{1,15})", re.ASCII)
 #: What a pattern has and a plain name has not.
 _PATTERN = re.compile(r"[*?\[]")
+#: What a condition on attributes has and a name has not.
+_COMPARES = re.compile(r"[=<>!@]")
+
+#: Finds the hosts whose attributes meet a condition; raises :class:`ValueError` for a text that
+#: is not one.
+Meeting = Callable[[str], HostSet]
 
 
-def hosts_called(site: Site, words: Iterable[str]) -> tuple[int, ...]:
+def no_attributes(condition: str) -> HostSet:
+    """Find no host by a condition: nothing but names and sizes is known of these."""
+    return 0
+
+
+def hosts_called(
+    site: Site, words: Iterable[str], meeting: Meeting = no_attributes
+) -> tuple[int, ...]:
     """The indices of the hosts that any of the words means, in order.
 
-    ``host-3``, ``rack-b-*`` (``*``, ``?`` and ``[…]`` as in a shell), ``Memory>=65536``. Raises
-    :class:`ValueError` for a word that means no host.
+    ``host-3``, ``rack-b-*`` (``*``, ``?`` and ``[…]`` as in a shell), ``Memory>=65536``, or what
+    ``meeting`` understands, such as ``RACK="b"``. Raises :class:`ValueError` for a word that means
+    no host.
     """
     found: set[int] = set()
     for word in words:
         mine = {host.id for host in site.hosts if _is_meant(host, word, site)}
+        if not mine and _COMPARES.search(word):
+            mine = {host for host in hosts_in(meeting(word)) if host < len(site.hosts)}
         if not mine:
             raise ValueError(f"{shown(word)} is not a host of this site: see 'haizea hosts'")
         found |= mine

@@ -82,6 +82,15 @@ def _states(results: Results, counter: str | None) -> _Part:
     return columns, results.rows(f"SELECT {', '.join(columns)} FROM states ORDER BY rowid")
 
 
+def _changes(results: Results, counter: str | None) -> _Part:
+    # Results of earlier versions have no changes.
+    columns = [row[1] for row in results.rows("PRAGMA table_info(changes)")]
+    if not columns:
+        return ["lease", "time", "status"], []
+    names = ", ".join(map(quoted, columns))
+    return columns, results.rows(f"SELECT {names} FROM changes ORDER BY lease, rowid")
+
+
 def _columns_of(results: Results, table: str) -> set[str]:
     return {row[1] for row in results.rows(f"PRAGMA table_info({table})")}
 
@@ -97,6 +106,7 @@ EXPORTS: dict[str, Callable[[Results, str | None], _Part]] = {
     "counter": _counter,
     "reservations": _reservations,
     "states": _states,
+    "changes": _changes,
     "batsim": _batsim,
 }
 

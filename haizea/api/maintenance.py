@@ -22,7 +22,7 @@ from haizea.api.interface import (
     OperatorToken,
     described,
 )
-from haizea.api.manager import Upkept
+from haizea.api.manager import Manager, Upkept
 from haizea.api.problems import Refused, later, not_found
 from haizea.api.settings import MOST_ID
 from haizea.api.values import written, written_or_none
@@ -41,7 +41,8 @@ _Hosts = Annotated[
     Field(
         min_length=1,
         max_length=1000,
-        description="Hosts by name, by pattern (`rack-b-*`) or by size (`Memory>=65536`).",
+        description="Hosts by name, by pattern (`rack-b-*`), by size (`Memory>=65536`) or, with"
+        ' OpenNebula, by a condition on their attributes (`RACK="b"`).',
         examples=[["host-3", "rack-b-*"]],
     ),
 ]
@@ -160,7 +161,7 @@ async def plan_maintenance(
     """
     window = Maintenance(
         id=0,
-        hosts=_hosts(here.manager.site, wanted.hosts),
+        hosts=_hosts(here.manager, wanted.hosts),
         start=here.manager.now() if wanted.start is None else wanted.start,
         end=wanted.end,
         reason=wanted.reason,
@@ -186,7 +187,7 @@ async def change_maintenance(
     given = wanted.model_fields_set
     window = Maintenance(
         id=window_id,
-        hosts=old.hosts if wanted.hosts is None else _hosts(here.manager.site, wanted.hosts),
+        hosts=old.hosts if wanted.hosts is None else _hosts(here.manager, wanted.hosts),
         start=old.start if wanted.start is None else wanted.start,
         end=wanted.end if "end" in given else old.end,
         reason=old.reason if wanted.reason is None else wanted.reason,
@@ -216,9 +217,9 @@ def _known(here: Interface, window_id: int) -> MaintenanceRecord:
     raise not_found(f"maintenance {window_id}")
 
 
-def _hosts(site: Site, words: list[str]) -> tuple[int, ...]:
+def _hosts(manager: Manager, words: list[str]) -> tuple[int, ...]:
     try:
-        return hosts_called(site, words)
+        return hosts_called(manager.site, words, manager.hosts_meeting)
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong), "hosts") from None
 

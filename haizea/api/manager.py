@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from haizea.core.model.events import Purpose
-from haizea.core.model.hosts import Host, Site
+from haizea.core.model.hosts import Host, HostSet, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Impact, Maintenance, MaintenanceRecord
@@ -299,6 +299,12 @@ class Manager(Protocol):
 
     def learned(self) -> Sequence[LearnedTime]:
         """Return how long operations of the backend take, as far as was learned."""
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        """Find hosts by a condition on their attributes, as the backend has them.
+
+        Raises :class:`ValueError` for a text that is not a condition.
+        """
 
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over, by id."""

@@ -57,6 +57,8 @@ def add(
 ) -> None:
     """Plan maintenance of each HOST: a name, a pattern, or a size such as 'Memory>=65536'.
 
+    With OpenNebula it may be a condition on their attributes, as in a VM's SCHED_REQUIREMENTS.
+
     The leases that run into it are listed before it is done. When it starts, the hosts are
     empty: what waits is planned around it, what is promised gets other hosts, what runs and may
     be preempted is suspended in time or starts over. To drain hosts, leave the times out and
@@ -67,6 +69,7 @@ def add(
       haizea maintenance add host-5 host-6 --from 'friday 8:00' --until 'friday 17:00' \\
         --reason 'new disks'
       haizea maintenance add 'rack-b-*' --leases stay
+      haizea maintenance add 'RACK="b"' --from 'saturday 8:00' --reason 'power'
     """
     asked: dict[str, Any] = {"hosts": list(hosts), **_asked(session, start, end, reason, leases)}
     _confirm(session, "POST", _PATH, asked, yes)

@@ -66,6 +66,7 @@ def convert_data(
     counter       counters over time (-c chooses one)
     reservations  who held how much of which host, when, and for what
     states        the story of each lease
+    changes       what leases that were changed had asked for, were granted and refused
     batsim        the jobs table of Batsim, which evalys draws
     swf           one run in the Standard Workload Format, with the waits that came of it
     """

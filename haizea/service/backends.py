@@ -11,10 +11,11 @@ from haizea.backends.world import World, WorldBackend
 from haizea.clock import RealClock
 from haizea.config import Config, make_site
 from haizea.config.words import Mode
-from haizea.core.model.hosts import Site
+from haizea.core.model.hosts import HostSet, Site
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord
 from haizea.extras import advice, extra_of
+from haizea.host_names import no_attributes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import Inbox
@@ -60,6 +61,12 @@ class Behind(Protocol):
 
     def learned(self) -> Sequence[LearnedTime]:
         """Return how long operations take there, as far as was learned. Any thread may ask."""
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        """Find hosts by a condition on their attributes, as it is written there.
+
+        Any thread may ask. Raises :class:`ValueError` for a text that is not a condition.
+        """
 
     def is_over(self, leases: int) -> bool:
         """Tell whether the service is to end, there being so many leases that are not over."""
@@ -146,6 +153,10 @@ class WorldSide:
     def learned(self) -> Sequence[LearnedTime]:
         """Nothing."""
         return ()
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        """No host: those of the configuration have names and sizes alone."""
+        return no_attributes(condition)
 
     def is_over(self, leases: int) -> bool:
         """Return False: it goes on until it is stopped."""

@@ -24,13 +24,14 @@ from haizea.api.manager import (
     Upkept,
 )
 from haizea.core.model.events import OperationEnded
-from haizea.core.model.hosts import Site
+from haizea.core.model.hosts import HostSet, Site
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
+from haizea.host_names import Meeting
 from haizea.service import use
 from haizea.service.alterations import Alteration
 from haizea.service.board import Board
@@ -63,7 +64,8 @@ class About:
     """Facts that do not change while the service runs.
 
     ``now`` reads its clock, ``problem`` says what is wrong with its backend, if anything, and
-    ``learned`` how long operations take there.
+    ``learned`` how long operations take there. ``hosts_meeting`` finds hosts by a condition on
+    their attributes.
     """
 
     started: int
@@ -71,6 +73,7 @@ class About:
     now: Callable[[], int]
     problem: Callable[[], str]
     learned: Callable[[], Sequence[LearnedTime]]
+    hosts_meeting: Meeting
 
 
 class ServiceManager:
@@ -229,6 +232,10 @@ class ServiceManager:
     def learned(self) -> Sequence[LearnedTime]:
         """Return how long operations of the backend take, as far as was learned."""
         return self._about.learned()
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        """Find hosts by a condition on their attributes."""
+        return self._about.hosts_meeting(condition)
 
     def maintenance(self) -> Sequence[MaintenanceRecord]:
         """Maintenance windows that are not over."""

@@ -36,7 +36,7 @@ from haizea.backends.opennebula.wire.session import read_session
 from haizea.clock import RealClock
 from haizea.config import Config
 from haizea.config.opennebula import DefaultLease, PreemptWith, ReadyBy
-from haizea.core.model.hosts import Site
+from haizea.core.model.hosts import HostSet, Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.policy import Policies
@@ -227,6 +227,13 @@ class OpenNebulaSide:
             )
             for sort, figures in self._opennebula.leads.shown
         ]
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        """The hosts that a VM with these requirements might have, by their attributes."""
+        try:
+            return self._opennebula.placing.meeting(condition)
+        except ExpressionError as error:
+            raise ValueError(str(error)) from error
 
     def is_over(self, leases: int) -> bool:
         """After the last lease, where the configuration says so."""

@@ -149,6 +149,7 @@ class Service:
             now=clock.now,
             problem=behind.problem,
             learned=behind.learned,
+            hosts_meeting=behind.hosts_meeting,
         )
 
     @property

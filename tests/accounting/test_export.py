@@ -127,7 +127,7 @@ def test_all_counters_and_their_names(plain: str, labelled: str) -> None:
 
 
 def test_json_has_the_same_as_csv(plain: str) -> None:
-    for what in ("per-lease", "per-run", "counter", "reservations", "states"):
+    for what in ("per-lease", "per-run", "counter", "reservations", "states", "changes"):
         objects = json.loads(convert("-t", what, "--output", "json", plain).stdout)
         text = [{k: "" if v is None else str(v) for k, v in found.items()} for found in objects]
         assert text == table("-t", what, plain)

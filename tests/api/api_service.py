@@ -49,7 +49,7 @@ from haizea.core.model.events import (
     OperationStarted,
     Purpose,
 )
-from haizea.core.model.hosts import Site
+from haizea.core.model.hosts import HostSet, Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
@@ -58,6 +58,7 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity, ResourceTypes, add
 from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
+from haizea.host_names import no_attributes
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
 from haizea.service.outages import Outages
@@ -285,6 +286,9 @@ class SmallManager:
             if i > after and owner in (None, r.request.owner)
         ]
         return QueuePart(length=len(records), places=places[:limit])
+
+    def hosts_meeting(self, condition: str) -> HostSet:
+        return no_attributes(condition)
 
     def learned(self) -> Sequence[LearnedTime]:
         return ()

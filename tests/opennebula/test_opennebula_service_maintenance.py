@@ -71,3 +71,19 @@ def test_it_holds_while_haizea_is_away(tmp_path: Path, monkeypatch: pytest.Monke
         assert cloud.state(vm) == "PENDING"
         assert "over" in cloud.haizea("maintenance", "end", "1")
         cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+def test_hosts_are_found_by_their_attributes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2, version="7.4.0", listen=LISTENS) as cloud:
+        cloud.call("one.host.update", 1, 'RACK="b"', 1)
+
+        def said(word: str) -> dict[str, Any]:
+            words = ("maintenance", "add", word, "--from", "+1h", "--output", "json")
+            answer: dict[str, Any] = json.loads(cloud.haizea(*words))
+            return answer
+
+        cloud.until(lambda: said('RACK="b"').get("hosts") == [cloud.sandbox.cloud.hosts[1].name])
+        for word, message in (('RACK="c"', "not a host"), ("RACK=", "condition")):
+            assert message in said(word)["error"]["message"]

@@ -178,6 +178,14 @@ class Placing:
         own_rank = None if ranking is matchmaker.default_ranking else ranking
         return Places(allowed, own_rank)
 
+    def meeting(self, condition: str) -> HostSet:
+        """The hosts that meet a condition, none before they are seen. Any thread may ask.
+
+        Raises :class:`haizea.backends.opennebula.expressions.errors.ExpressionError`.
+        """
+        matchmaker = self._matchmaker
+        return 0 if matchmaker is None else matchmaker.meeting(condition)
+
     def mistake(self, vm: VirtualMachine) -> str:
         """The mistake of a VM's owner by which the VM is not placed; empty if there is none."""
         if self._matchmaker is None:

@@ -117,6 +117,16 @@ class Matchmaker:
             reason=suiting.reason,
         )
 
+    def meeting(self, condition: str) -> HostSet:
+        """The hosts that meet a condition as a VM's requirements would have it. Any thread may ask.
+
+        :raises ExpressionError: the text is not a condition.
+        """
+        requirement = parse_requirement(condition, "the condition")
+        # The table that matches are found by remembers answers, for one thread.
+        table = AttributeTable([host.attributes for host in self.hosts], HOST_PLACES)
+        return self.usable & table.matching(requirement)
+
     def mistake(self, requirements: str, rank: str) -> str:
         """The mistake in a VM owner's expressions, whatever hosts there are; or nothing."""
         if requirements.strip():
