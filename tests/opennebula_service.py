@@ -198,6 +198,23 @@ class Site:
             text += f"HAIZEA=[ {words} ]\n"
         return int(self.call("one.vm.allocate", text))
 
+    def edit(self, vm: int, **haizea: str) -> None:
+        """Write other words into a VM's ``HAIZEA``, as ``onevm update --append`` does."""
+        words = ", ".join(f'{name.upper()}="{word}"' for name, word in haizea.items())
+        self.call("one.vm.update", vm, f"HAIZEA=[ {words} ]", 1)
+
+    def told_of_edit(self, vm: int) -> str:
+        """Return what a VM's owner reads of the last edit."""
+        found = self.sandbox.cloud.vms[vm].user_template.get("HAIZEA_STATUS", [])
+        return str(found[0].get("CHANGE", "")) if found and isinstance(found[0], dict) else ""
+
+    def until_told(self, vm: int, text: str) -> None:
+        """Wait until its owner reads this of the last edit."""
+        try:
+            self.until(lambda: text in self.told_of_edit(vm))
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not in {self.told_of_edit(vm)!r}") from None
+
     def state(self, vm: int) -> str:
         """A VM's state by name."""
         return self.sandbox.control.vm(vm).state

@@ -23,7 +23,7 @@ from haizea.backends.opennebula.owners.reports import LeaseReports, Reports
 from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.owners.words import refused_in_words
 from haizea.backends.opennebula.requests.drafts import DraftRules
-from haizea.backends.opennebula.requests.edits import REFUSED, Edit
+from haizea.backends.opennebula.requests.edits import GRANTED, REFUSED, Edit
 from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
@@ -163,7 +163,7 @@ class OpenNebulaSide:
         altered = found.result()
         reason = altered.reason
         if reason is None:
-            edits.answered(edit, "granted", granted=True)
+            edits.answered(edit, GRANTED, granted=True)
         elif reason.code is Code.CHANGED_MEANWHILE or altered.record is None:
             edits.answered(edit, None)
         else:

@@ -11,26 +11,6 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 
 
-def edit(cloud: Site, vm: int, **haizea: str) -> None:
-    """Write other words into a VM's ``HAIZEA``, as ``onevm update --append`` does."""
-    words = ", ".join(f'{name.upper()}="{word}"' for name, word in haizea.items())
-    cloud.call("one.vm.update", vm, f"HAIZEA=[ {words} ]", 1)
-
-
-def answer(cloud: Site, vm: int) -> str:
-    """Return what its owner reads of the last edit."""
-    found = cloud.sandbox.cloud.vms[vm].user_template.get("HAIZEA_STATUS", [])
-    return str(found[0].get("CHANGE", "")) if found and isinstance(found[0], dict) else ""
-
-
-def until_told(cloud: Site, vm: int, text: str) -> None:
-    """Wait until its owner reads this of the last edit."""
-    try:
-        cloud.until(lambda: text in answer(cloud, vm))
-    except AssertionError:
-        raise AssertionError(f"{text!r} is not in {answer(cloud, vm)!r}") from None
-
-
 def waiting(cloud: Site, **words: str) -> int:
     """A VM that has a lease and no room."""
     given = {"start": "best_effort", "duration": "01:00:00", **words}
@@ -52,8 +32,8 @@ def test_a_lease_that_waits_is_changed_in_its_place(
         cloud.running()
         first, second = waiting(cloud), waiting(cloud)
         before = cloud.lease(first)
-        edit(cloud, first, start="best_effort", duration="00:05:00", hosts="fixed")
-        until_told(cloud, first, "granted")
+        cloud.edit(first, start="best_effort", duration="00:05:00", hosts="fixed")
+        cloud.until_told(first, "granted")
         after = cloud.lease(first)
         assert (after.id, after.request.duration) == (before.id, 300)
         assert after.request.fixed_hosts
@@ -70,26 +50,26 @@ def test_a_running_lease_gets_another_end_or_stays_as_it_is(
         cloud.until(lambda: cloud.has_lease(booked, State.SCHEDULED))
         start = cloud.lease(booked).request.start
         assert start is not None
-        edit(cloud, vm, start="best_effort", duration="01:00:00")
-        until_told(cloud, vm, "granted")
+        cloud.edit(vm, start="best_effort", duration="01:00:00")
+        cloud.until_told(vm, "granted")
         granted, promised = cloud.lease(vm), cloud.lease(booked)
         assert granted.request.duration == 3600
-        edit(cloud, vm, start="best_effort", duration="09:00:00")
-        until_told(cloud, vm, "the latest end that would do")
+        cloud.edit(vm, start="best_effort", duration="09:00:00")
+        cloud.until_told(vm, "the latest end that would do")
         assert cloud.lease(vm) == granted
         assert cloud.lease(booked) == promised
         # The duration that is proposed is one that is granted.
-        told = answer(cloud, vm)
+        told = cloud.told_of_edit(vm)
         assert told.startswith("refused, and nothing has changed: its hosts are promised")
         would_do = told.split("duration ")[-1]
-        edit(cloud, vm, start="best_effort", duration=would_do)
-        until_told(cloud, vm, "granted")
+        cloud.edit(vm, start="best_effort", duration=would_do)
+        cloud.until_told(vm, "granted")
         plan = cloud.lease(vm).plan
         assert plan is not None
         # The hosts are wanted as soon as the VMs of the reservation are to be started.
         assert plan.phases[-1].end == start - promised.prepare_seconds
-        edit(cloud, vm, start="best_effort", duration=str(int(would_do) + 1))
-        until_told(cloud, vm, "refused")
+        cloud.edit(vm, start="best_effort", duration=str(int(would_do) + 1))
+        cloud.until_told(vm, "refused")
 
 
 def test_a_reservation_gets_another_start_or_keeps_its_own(
@@ -100,18 +80,18 @@ def test_a_reservation_gets_another_start_or_keeps_its_own(
             cloud.booked(start=start, duration="01:00:00") for start in ("+02:00:00", "+05:01:00")
         )
         before = cloud.lease(vm)
-        edit(cloud, vm, start="+04:30:00", duration="01:00:00")
-        until_told(cloud, vm, "the nearest start that would do")
+        cloud.edit(vm, start="+04:30:00", duration="01:00:00")
+        cloud.until_told(vm, "the nearest start that would do")
         assert cloud.lease(vm) == before
-        edit(cloud, vm, start="best_effort", duration="01:00:00")
-        until_told(cloud, vm, "a lease keeps its kind")
-        edit(cloud, vm, start="soon", duration="01:00:00")
-        until_told(cloud, vm, "HAIZEA start")
-        edit(cloud, vm, start="+02:00:00", duration="01:00:00", group="web")
-        until_told(cloud, vm, "a lease keeps its VMs")
+        cloud.edit(vm, start="best_effort", duration="01:00:00")
+        cloud.until_told(vm, "a lease keeps its kind")
+        cloud.edit(vm, start="soon", duration="01:00:00")
+        cloud.until_told(vm, "HAIZEA start")
+        cloud.edit(vm, start="+02:00:00", duration="01:00:00", group="web")
+        cloud.until_told(vm, "a lease keeps its VMs")
         assert cloud.lease(vm) == before
-        edit(cloud, vm, start="+03:00:00", duration="02:00:00")
-        until_told(cloud, vm, "granted")
+        cloud.edit(vm, start="+03:00:00", duration="02:00:00")
+        cloud.until_told(vm, "granted")
         after = cloud.lease(vm).request
         assert before.request.start is not None
         assert (after.start, after.duration) == (before.request.start + 3600, 7200)
@@ -126,11 +106,11 @@ def test_a_window_is_changed_or_stays(tmp_path: Path, monkeypatch: pytest.Monkey
         assert cloud.lease(vm).request.kind is Kind.DEADLINE
         booked = cloud.booked(start="+05:00:00", duration="02:00:00")
         before = cloud.lease(vm)
-        edit(cloud, vm, **words | {"duration": "02:30:00"})
-        until_told(cloud, vm, "refused, and nothing has changed")
+        cloud.edit(vm, **words | {"duration": "02:30:00"})
+        cloud.until_told(vm, "refused, and nothing has changed")
         assert cloud.lease(vm) == before
-        edit(cloud, vm, **words | {"duration": "02:30:00", "deadline": "+05:00:00"})
-        until_told(cloud, vm, "granted")
+        cloud.edit(vm, **words | {"duration": "02:30:00", "deadline": "+05:00:00"})
+        cloud.until_told(vm, "granted")
         assert cloud.lease(vm).request.duration == 9000
         assert cloud.lease(booked).state is State.SCHEDULED
 
@@ -144,12 +124,12 @@ def test_vms_of_a_group_are_changed_once_all_say_the_same(
         cloud.until(lambda: cloud.has_lease(vms[0], State.SCHEDULED))
         before = cloud.lease(vms[0])
         longer = words | {"duration": "02:00:00"}
-        edit(cloud, vms[0], **longer)
-        until_told(cloud, vms[1], "do not say the same duration")
+        cloud.edit(vms[0], **longer)
+        cloud.until_told(vms[1], "do not say the same duration")
         assert cloud.lease(vms[0]) == before
-        edit(cloud, vms[1], **longer)
+        cloud.edit(vms[1], **longer)
         for vm in vms:
-            until_told(cloud, vm, "granted")
+            cloud.until_told(vm, "granted")
         assert cloud.lease(vms[1]).request.duration == 7200
         assert cloud.lease(vms[1]).id == before.id
 
@@ -160,22 +140,22 @@ def test_an_edit_is_answered_once_whoever_restarts_or_changes_the_lease(
     with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
         cloud.running()
         vm, booked = waiting(cloud), cloud.booked(start="+05:00:00", duration="01:00:00")
-        edit(cloud, booked, start="+05:00:00", duration="soon")
-        until_told(cloud, booked, "HAIZEA duration")
+        cloud.edit(booked, start="+05:00:00", duration="soon")
+        cloud.until_told(booked, "HAIZEA duration")
         kept = cloud.lease(booked)
         # What others change stays, though the VM says what it said.
         cloud.haizea("change", str(cloud.lease(vm).id), "--duration", "2h")
         cloud.until(lambda: cloud.lease(vm).request.duration == 7200)
         cloud.stop_haizea()
         cloud.start_haizea()
-        edit(cloud, booked, start="+05:00:00", duration="00:30:00")
-        until_told(cloud, booked, "granted")
+        cloud.edit(booked, start="+05:00:00", duration="00:30:00")
+        cloud.until_told(booked, "granted")
         assert cloud.lease(vm).request.duration == 7200
         assert (cloud.lease(booked).id, cloud.lease(booked).request.duration) == (kept.id, 1800)
         # What was edited while nobody looked is a change, too.
         cloud.stop_haizea()
-        edit(cloud, vm, start="best_effort", duration="00:05:00")
+        cloud.edit(vm, start="best_effort", duration="00:05:00")
         cloud.start_haizea()
-        until_told(cloud, vm, "granted")
+        cloud.until_told(vm, "granted")
         assert cloud.lease(vm).request.duration == 300
         assert number_of_leases(cloud, vm) == number_of_leases(cloud, booked) == 1

@@ -203,6 +203,27 @@ def test_a_start_that_a_killed_haizea_asked_for_may_come_late(
         assert cloud.lease(waiting).state is State.DONE
 
 
+def test_an_edit_is_answered_though_haizea_is_killed_before_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(1)
+    with at_work(Killable, tmp_path, monkeypatch, hosts=1, speed=20, version="7.4.0") as cloud:
+        cloud.store = Store.open(str(cloud.directory / "leases.db"))
+        vm = cloud.running(duration="02:00:00")
+        cloud.booked(start="+10:00:00")
+        granted = 0
+        for number in range(6):
+            hours = 20 + number if number % 2 else 3 + number
+            cloud.edit(vm, start="best_effort", duration=f"{hours:02}:00:00")
+            time.sleep(dice.uniform(0.0, 1.5))
+            cloud.kill_haizea()
+            cloud.start_haizea()
+            cloud.until_told(vm, "refused" if number % 2 else "granted")
+            granted = granted if number % 2 else hours * 3600
+            assert cloud.lease(vm).request.duration == granted
+        assert len(cloud.leases()) == 2
+
+
 def _some_vms(cloud: Site, dice: random.Random) -> list[int]:
     return [
         cloud.submit(

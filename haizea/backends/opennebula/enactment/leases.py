@@ -113,7 +113,7 @@ class Leases:
         on_hosts: set[int] = set()
         for decision in decisions:
             if isinstance(decision, LeaseAltered):
-                self._edits.note_altered(decision)
+                self._edits.note_altered_before(decision.request.id)
             if not isinstance(decision, StateChanged | OperationEnded):
                 continue
             known = self._ledger.leases.get(decision.lease_id)

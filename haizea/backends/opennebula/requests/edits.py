@@ -23,6 +23,9 @@ from haizea.core.model.lifecycle import State
 
 #: What VMs that say nothing get by default; it may be configured otherwise by now.
 _DEFAULTS = frozenset([Kind.BEST_EFFORT, Kind.IMMEDIATE])
+#: The answer to words that are being asked for: whoever starts next does not know what came of it.
+_PENDING = "?"
+GRANTED = "granted"
 #: Begins what an owner reads of an edit that changes nothing.
 REFUSED = "refused, and nothing has changed: "
 
@@ -37,7 +40,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """The words of a VM when its lease had an answer to them, and that answer."""
+    """The words of a VM when its lease was asked for them, and the answer to that."""
 
     said: str
     answer: str
@@ -78,7 +81,7 @@ class Edits:
     def answer(self, vm: int) -> str:
         """Return the answer to the VM's last edit; empty if there was none."""
         known = self._answers.get(vm)
-        return "" if known is None else known.answer
+        return "" if known is None or known.answer == _PENDING else known.answer
 
     def notice(self, vms: Iterable[int]) -> None:
         """VMs changed, came or went, have a lease now or have none any more."""
@@ -101,6 +104,17 @@ class Edits:
         if lease.id not in self._asked and lease.id not in self._dirty:
             self._altered.add(lease.id)
             self._dirty.add(lease.id)
+
+    def note_altered_before(self, lease_id: int) -> None:
+        """A lease was changed shortly before a restart; it is what its record says.
+
+        If it was by an edit, that is noted. What VMs say whose owners edited nothing is no request
+        to have it as it was before others changed it.
+        """
+        lease = self.ledger.leases.get(lease_id)
+        if lease is not None and not any(vm in self._answers for vm in lease.vms):
+            self._altered.add(lease_id)
+            self._dirty.add(lease_id)
 
     def is_another_request(self, lease: Tracked, vm: VirtualMachine) -> bool:
         """Tell whether a VM that waits asks for another lease: none can become that."""
@@ -167,27 +181,40 @@ class Edits:
         elif not _is_of_this(lease.request, found):
             self._settle(lease, said, f"{REFUSED}{_another(lease.request, found)}")
         elif (asked := _changed(lease.request, found)) == lease.request:
-            self._settle(lease, {}, "")
+            if self._is_pending(said):
+                self._settle(lease, said, GRANTED)
+            else:
+                self._settle(lease, {}, "")
         else:
             self._asked[lease.id] = said
+            self._note(lease, said, _PENDING)
             self.ask(Edit(asked, lease.request))
 
     def _is_answered(self, said: Mapping[int, str]) -> bool:
-        answered = {vm: one.said for vm in said if (one := self._answers.get(vm)) is not None}
-        return answered == said
+        known = [(vm, self._answers.get(vm)) for vm in said]
+        return said == {vm: x.said for vm, x in known if x is not None and x.answer != _PENDING}
+
+    def _is_pending(self, said: Mapping[int, str]) -> bool:
+        """Tell whether these words were asked for, and Haizea ended before it noted the answer."""
+        return all(self._answers.get(vm) == _Answered(said[vm], _PENDING) for vm in said)
 
     def _settle(self, lease: Tracked, said: Mapping[int, str], answer: str) -> None:
         """Keep what VMs said, and the answer to it, and have their owners told."""
+        if self._note(lease, said, answer):
+            self.tell_again([lease.id])
+
+    def _note(self, lease: Tracked, said: Mapping[int, str], answer: str) -> bool:
+        """Keep what VMs said, and the answer to it; tell whether that is new."""
         before = {vm: known for vm in lease.vms if (known := self._answers.get(vm))}
         after = {vm: _Answered(words, answer) for vm, words in said.items()}
         if before == after:
-            return
+            return False
         for vm in self._answers.keys() - self.ledger.lease_of.keys() | before.keys():
             del self._answers[vm]
         self._answers.update(after)
         shown = {vm: [one.said, one.answer] for vm, one in self._answers.items()}
         self.keep(json.dumps(shown, sort_keys=True))
-        self.tell_again([lease.id])
+        return True
 
 
 def _said(vm: VirtualMachine) -> str:
