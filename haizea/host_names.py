@@ -34,6 +34,8 @@ def hosts_called(
     ``meeting`` understands, such as ``RACK="b"``. Raises :class:`ValueError` for a word that means
     no host.
     """
+    if not site.hosts:
+        raise ValueError("no host of this site is known yet: try again in a moment")
     found: set[int] = set()
     for word in words:
         mine = {host.id for host in site.hosts if _is_meant(host, word, site)}

@@ -19,6 +19,7 @@ LISTENS = "127.0.0.1:0"
 def plan(cloud: Site, host: int, *words: str) -> dict[str, Any]:
     """Plan maintenance of a host, as an operator does."""
     name = cloud.sandbox.cloud.hosts[host].name
+    cloud.until(lambda: name in cloud.haizea("hosts"))
     said = cloud.haizea("maintenance", "add", name, *words, "--yes", "--output", "json")
     made: dict[str, Any] = json.loads(said)
     assert made.get("hosts") == [name], said
