@@ -250,9 +250,7 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
     for request in mix.asked(seed):
         let_pass(scheduler, request.submitted)
         before = situation(scheduler.leases(), request.submitted)
-        begun = time.process_time()
-        decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)]).decisions
-        taken = 1000 * (time.process_time() - begun)
+        accepted, taken = decided(scheduler, request)
         if request.kind is not Kind.AR:
             continue
         outcome.slowest_ms = max(outcome.slowest_ms, taken)
@@ -260,10 +258,7 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
         if judge and exact.accepts(request):
             outcome.exact_accepted += 1
             outcome.exact_work += work_of(request)
-        states = [
-            d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == request.id
-        ]
-        if State.REJECTED not in states:
+        if accepted:
             outcome.accepted += 1
             outcome.work += work_of(request)
             continue
@@ -274,6 +269,15 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings, *, judge: boo
                 outcome.avoidable += found is not None
             except TimeoutError:
                 outcome.undecided += 1
+
+
+def decided(scheduler: Scheduler, request: LeaseRequest) -> tuple[bool, float]:
+    """Ask for a lease now: tell if it is accepted, and after how many milliseconds of processor."""
+    begun = time.process_time()
+    decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)]).decisions
+    taken = 1000 * (time.process_time() - begun)
+    states = [d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == request.id]
+    return State.REJECTED not in states, taken
 
 
 def let_pass(scheduler: Scheduler, until: int) -> None:

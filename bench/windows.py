@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from bench.judge import can_be_kept
-from bench.promises import MIXES, Mix, Outcome, let_pass, task_of, tasks_promised, work_of
-from haizea.core.model.events import LeaseSubmitted, StateChanged
+from bench.promises import MIXES, Mix, Outcome, decided, let_pass, task_of, tasks_promised, work_of
 from haizea.core.model.lease import Kind
-from haizea.core.model.lifecycle import State
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
@@ -40,17 +37,12 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings) -> None:
     for request in mix.asked(seed):
         let_pass(scheduler, request.submitted)
         before = tasks_promised(scheduler.leases(), request.submitted)
-        begun = time.process_time()
-        decisions = scheduler.handle(request.submitted, [LeaseSubmitted(request)]).decisions
-        taken = 1000 * (time.process_time() - begun)
+        accepted, taken = decided(scheduler, request)
         if request.kind is Kind.BEST_EFFORT:
             continue
         outcome.slowest_ms = max(outcome.slowest_ms, taken)
         outcome.asked += 1
-        states = [
-            d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == request.id
-        ]
-        if State.REJECTED not in states:
+        if accepted:
             outcome.accepted += 1
             outcome.work += work_of(request)
             continue

@@ -48,8 +48,8 @@ class Totals:
     ) -> int | None:
         """The first moment from ``start`` on from which so many nodes may have room at all.
 
-        For ``length``, or up to ``before`` if that is sooner; ``None`` if there is none
-        before it. O(steps until then).
+        They have it for ``length``, or until ``before`` where that is sooner. ``None`` if there is
+        no such moment before ``before``. O(steps until then).
         """
         key = (size, count)
         if key not in self._needs:
