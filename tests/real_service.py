@@ -102,6 +102,11 @@ class RealService:
         return path
 
     @property
+    def store_file(self) -> Path:
+        """The database that it keeps everything in."""
+        return self._directory / "leases.db"
+
+    @property
     def manager(self) -> ServiceManager:
         """The address of its HTTP interface."""
         return self._service.manager

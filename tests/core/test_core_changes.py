@@ -233,6 +233,7 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
             turn = made.handle(now, [LeaseChanged(which, asked)])
             if isinstance(turn.decisions[0], ChangeRefused):
                 assert len(turn.decisions) == 1
+                assert not turn.records, "nothing has changed, so that nothing is to be kept"
                 assert (made.leases(), made.queue()) == before
             else:
                 requests[which] = asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -85,6 +86,70 @@ def test_wrong_input_is_told(
     answer = service.run("change", number, *arguments)
     assert answer.exit_code == status, answer.output
     assert said in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
+    """A service with leases of each kind, and host-4 in maintenance from in 20 hours on."""
+    with real_service(tmp_path_factory.mktemp("busy")) as started:
+        whole = ("-c", "4", "-m", "4G")
+        active(started, asked(started, "-t", "now", "-d", "1h", "-n", "1", *whole))
+        asked(started, "-t", "+3h", "-d", "1h", "-n", "4", *whole)
+        asked(started, "-t", "+5h", "-d", "1h", "-n", "1", *whole)
+        asked(started, "--after", "+6h", "--deadline", "+8h", "-d", "1h", "-n", "1", *whole)
+        asked(started, "-t", "best_effort", "-d", "20h", "-n", "4", *whole)
+        window = ("--from", "+20h", "--until", "+21h", "--reason", "fans")
+        started.json("maintenance", "add", "host-4", *window)
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["change", "1", "--extend", "5h"], "its hosts are promised between"),
+        (["change", "1", "--nodes", "2"], "only its end can change"),
+        (["change", "1", "--shorten", "90m"], "cancel it instead"),
+        (["change", "2", "--nodes", "5"], "never has room for 5 nodes"),
+        (["change", "2", "--start", "+1m"], "at most 3 free"),
+        (["change", "3", "--start", "+3h"], "between"),
+        (["change", "4", "--deadline", "+6h"], "too soon"),
+        (["change", "4", "--after", "+3h", "--deadline", "+4h"], "at no time between"),
+        (["change", "5", "--nodes", "9"], "never has room for 9 nodes"),
+        (["change", "99", "--extend", "1h"], "there is no lease 99"),
+        (["maintenance", "add", "host-*", "--from", "+3h", "--until", "+4h"], "nothing else is free for it"),
+        (["maintenance", "change", "1", "--from", "now", "--host", "host-*"], "lease 1 has"),
+        (["maintenance", "change", "1", "--until", "+19h"], "not after its start"),
+        (["maintenance", "add", "host-4", "--from", "+20h"], "by window 1: change that one"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_leaves_the_store_as_it_was(
+    busy: RealService, arguments: list[str], said: str
+) -> None:
+    before, told_before = kept(busy)
+    answer = busy.run(*arguments, *(["--yes"] if arguments[0] == "maintenance" else []))
+    assert (answer.exit_code, said in answer.stderr) == (1, True), answer.output
+    after, told = kept(busy)
+    assert after == before
+    assert told[: len(told_before)] == told_before
+    assert {kind for _, kind, _ in told[len(told_before) :]} <= {"ChangeRefused", "MaintenanceChanged"}
+
+
+def kept(
+    service: RealService,
+) -> tuple[dict[str, list[tuple[object, ...]]], list[tuple[object, ...]]]:
+    """Every row of every table, but the count of turns and their moment; and what was told."""
+    with closing(sqlite3.connect(service.store_file)) as store:
+        names = [
+            name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        rows = {
+            name: store.execute(f'SELECT * FROM "{name}" ORDER BY 1').fetchall() for name in names
+        }
+        rows["state"] = store.execute(
+            "SELECT epoch, holder, next_lease, site FROM state"
+        ).fetchall()
+        del rows["events"]
+        return rows, store.execute("SELECT id, kind, document FROM events ORDER BY id").fetchall()
 
 
 def test_another_owners_lease_is_not_there(service: RealService) -> None:
