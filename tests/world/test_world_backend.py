@@ -360,3 +360,27 @@ def test_what_fails_after_its_planned_end_is_under_way_until_then(tmp_path: Path
     assert told == [OperationDelayed(1, Purpose.SUSPEND, vm.until)]
     assert {type(event) for event in backend.observe(vm.until)} == {OperationFailed}
     world.close()
+
+
+def test_what_was_resumed_while_nobody_looked_is_done_though_its_life_has_an_end(
+    tmp_path: Path,
+) -> None:
+    world = World.open(tmp_path / "world.db", HOSTS, 0)
+    backend = WorldBackend(world, {1: 500})
+    backend.observe(0)
+    backend.enact(0, STARTED)
+    backend.observe(100)
+    backend.enact(100, suspended(100, 130))
+    backend.observe(130)
+    backend.enact(200, [OperationStarted(200, 1, Purpose.RESUME, 230, (0, 1))])
+    assert set(states(world, 200)) == {VmState.RESUMING}
+    resumes = record(
+        PhaseRecord(purpose=Purpose.RESUME, start=200, end=230),
+        PhaseRecord(purpose=Purpose.RUN, start=230, end=1000),
+        at=0,
+        since=200,
+        state=State.RESUMING,
+    )
+    assert WorldBackend(world, {1: 500}).reconcile(240, [resumes]) == []
+    assert {(vm.state, vm.until) for vm in world.vms()} == {(VmState.RUNNING, 230 + 400)}
+    world.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from haizea.backends.world.options import WorldOptions
-from haizea.backends.world.vm import Vm
+from haizea.backends.world.vm import Vm, VmState
 from haizea.core.model.events import Input, OperationDelayed, OperationFailed, Purpose
 from haizea.core.model.reasons import Code, because
 
@@ -72,9 +72,10 @@ class Operations:
         """One of its VMs was told; this is what it does now.
 
         One that is going to fail is on its host until then, which may be after the planned end
-        where it was told late.
+        where it was told late. One that runs is done with its operation, and ``until`` is the end
+        of its life.
         """
-        if vm is not None and vm.until is not None:
+        if vm is not None and vm.until is not None and vm.state is not VmState.RUNNING:
             operation.until = max(operation.until, vm.until)
 
     def next_delay(self) -> int | None:
