@@ -101,6 +101,10 @@ class LeaseOut(Answer):
     planned_end: When | None = Field(
         description="Until when they run by it; `null` if there is none, or none is known."
     )
+    makes_room: When | None = Field(
+        description="Its planned end, where it is not done by then: it makes room for others, and"
+        " goes on or begins again later."
+    )
     expected: When | None = Field(
         description="Expected start, or resumption, of a waiting lease, where it is known."
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from haizea.api.answers import Answer, LeaseOut, ReasonCode, ReasonParameters, When
@@ -74,9 +74,12 @@ Match = Annotated[
         " changes (`412`).",
     ),
 ]
+Preview = Annotated[
+    bool, Query(description="Change nothing: answer `200` with what it would lead to.")
+]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "It is granted.",
+        "description": "It is granted, or this is what it would lead to, with `preview`.",
         "headers": {"ETag": {"schema": {"type": "string"}, "description": "Of its new terms."}},
     },
     409: {"model": ChangeOut, "description": "It is refused: see `reason` and `offer`."},
@@ -89,11 +92,18 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **described("Change a lease", "leases", CHANGING, 404, 408, 409, 412, 413, responses=_ANSWERS),
 )
 async def change_lease(
-    here: Here, lease_id: LeaseId, wanted: LeaseChange, token: ChangingToken, match: Match = None
+    here: Here,
+    lease_id: LeaseId,
+    wanted: LeaseChange,
+    token: ChangingToken,
+    match: Match = None,
+    preview: Preview = False,
 ) -> Response:
     """Give a lease another start, end, size or standing: as a whole, or nothing changes.
 
-    Of a lease that runs, the end alone and whether it is preemptible.
+    Of a lease that runs, the end alone and whether it is preemptible. With `preview` nothing
+    changes in any case: the answer is what this would lead to now, with the lease as it would be,
+    or as it is where the change would be refused. When a lease that waits would run, is not in it.
     """
     record = await here.ask(here.lease_for, lease_id, token)
     before = record.request
@@ -103,7 +113,7 @@ async def change_lease(
     if asked == before:
         found = Altered(record=record)
     else:
-        future = here.manager.change(asked, before, token.owner)
+        future = here.manager.change(asked, before, token.owner, preview=preview)
         try:
             found = await settled(future, here.settings.decision_seconds, here.closing)
         except (TimeoutError, Closing):
@@ -121,9 +131,9 @@ async def change_lease(
             offer=written_or_none(found.offer),
             **reason_fields(found.reason),
         ),
-        200 if found.reason is None else 409,
+        200 if preview or found.reason is None else 409,
     )
-    response.headers["ETag"] = terms_tag(after.request)
+    response.headers["ETag"] = terms_tag(before if preview else after.request)
     return response
 
 

@@ -124,6 +124,7 @@ class Decided:
 class Altered:
     """The outcome of a change: the lease afterwards, or as it was and ``reason`` says why.
 
+    Of a preview, the lease as it would be, with no more of its plan than when it would run.
     ``offer`` is the nearest start, or the latest end of what runs, that would do.
     """
 
@@ -258,11 +259,12 @@ class Manager(Protocol):
         """
 
     def change(
-        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str, *, preview: bool
     ) -> Future[Altered]:
         """Have a lease be what ``request`` asks for, if it still is ``instead_of``.
 
-        Raises :class:`Busy`.
+        Or (``preview``) find out what that would lead to, and leave everything as it is. Raises
+        :class:`Busy`.
         """
 
     def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:

@@ -107,11 +107,18 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "image": None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
         "planned_start": None if run is None else written_or_none(run.start),
         "planned_end": None if run is None else written_or_none(run.end),
+        "makes_room": _makes_room(record),
         # What is over is not expected any more, whatever it was expected to do.
         "expected": None if record.over else written_or_none(record.expected),
         "remaining": record.remaining if record.remaining < FOREVER else None,
         "ran": max(0, record.ran),
     }
+
+
+def _makes_room(record: LeaseRecord) -> str | None:
+    plan = record.plan
+    run = None if plan is None or not plan.code else plan.phase(Purpose.RUN)
+    return None if run is None else written_or_none(run.end)
 
 
 def reason_fields(reason: Reason | None) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def _duration(text: str) -> int | str:
 @click.option(
     "--preemptible/--non-preemptible", default=None, help="Permit suspending it for others."
 )
+@click.option("--dry-run", is_flag=True, help="Tell what would come of it, and change nothing.")
 @asks_service
 def change_lease(
     session: Session,
@@ -65,6 +66,7 @@ def change_lease(
     cpu: int | None,
     memory: int | None,
     preemptible: bool | None,
+    dry_run: bool,
 ) -> None:
     """Change the lease with the number LEASE, as a whole or not at all.
 
@@ -74,6 +76,7 @@ def change_lease(
     \b
     Examples:
       haizea change 17 --extend 2h
+      haizea change 17 --extend 8h --dry-run
       haizea change 18 --start 'friday 9:00' --nodes 4
     """
     asked: dict[str, Any] = {
@@ -90,12 +93,13 @@ def change_lease(
     if not asked:
         raise click.UsageError("Say what to change: --extend, --shorten, --duration, --start, ...")
     path = f"/v1/leases/{lease_id}"
-    answer = session.client.ask("PATCH", path, body=Body.of(asked), accept=(409,))
+    query = {"preview": "true"} if dry_run else {}
+    answer = session.client.ask("PATCH", path, query=query, body=Body.of(asked), accept=(409,))
     if session.as_json:
         session.print_json(answer.body)
     else:
-        _tell(session, answer.body)
-    if answer.status == 409:
+        _tell(session, answer.body, dry_run)
+    if not answer.body["granted"]:
         raise click.exceptions.Exit(ServiceProblem.exit_code)
 
 
@@ -116,13 +120,16 @@ def _nodes(
     return [{"count": nodes or before[0]["count"], "resources": wanted}]
 
 
-def _tell(session: Session, answer: Any) -> None:
+def _tell(session: Session, answer: Any, dry_run: bool) -> None:
     lease = answer["lease"]
     if answer["granted"]:
         end = local(lease["planned_end"], session.zone)
         until = f", until {end}" if end else ""
+        became = "could be changed" if dry_run else "is changed"
+        nothing = " Nothing has changed." if dry_run else ""
         click.echo(
-            f"Lease {lease['id']} is changed: {duration_in_words(lease['duration'])} in all{until}."
+            f"Lease {lease['id']} {became}: {duration_in_words(lease['duration'])} in all{until}."
+            f"{nothing}"
         )
         return
     click.echo(f"Error: {reason_in_words(answer, session.zone)}. Nothing has changed.", err=True)

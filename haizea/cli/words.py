@@ -149,8 +149,7 @@ def _period(lease: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     if start is None or end is None:
         return f"{begins}, without end"
     period = f"{begins} to {format_moment(end, zone)}"
-    remaining = lease["remaining"]
-    if remaining is None or end - start < remaining:
+    if lease.get("makes_room"):
         return f"{period}, is suspended then, and goes on later"
     return period
 

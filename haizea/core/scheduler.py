@@ -52,7 +52,7 @@ from haizea.core.model.members import BEST_EFFORT
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Settings
-from haizea.core.model.turn import Turn
+from haizea.core.model.turn import ChangeTrial, Turn
 from haizea.core.placement.durations import Durations, Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
 from haizea.core.placement.plan import Lease
@@ -225,6 +225,16 @@ class Scheduler:
         """Return what a maintenance window would mean if it were asked for now."""
         return self._windows.impact(window)
 
+    def trial(
+        self, lease_id: int, request: LeaseRequest, instead_of: LeaseRequest | None = None
+    ) -> ChangeTrial:
+        """Return what would come of a :class:`LeaseChanged` like this now; nothing changes.
+
+        It takes as long as the decision does.
+        """
+        with self._queue.pinned():
+            return self._changes.trial(lease_id, request, instead_of)
+
     def waiting(self) -> int:
         """Return the number of leases that wait in the queue."""
         return len(self._schedule.waiting)
@@ -247,14 +257,24 @@ class Scheduler:
             elif isinstance(event, RunDelayed):
                 self._late_runs.runs_from(event.lease_id, event.since)
 
+    def _change(self, event: LeaseChanged) -> None:
+        if self._queue.counts:
+            # What is refused leaves waiting leases their mere numbers of hosts.
+            found = self.trial(event.lease_id, event.request, event.instead_of)
+            if found.reason is not None:
+                self._schedule.book.refuse_change(event.lease_id, found.reason, found.offer)
+                return
+            self._queue.pin()
+        self._changes.change(event.lease_id, event.request, event.instead_of)
+
     # One line for each input, all in sight of one another.
     def _notice(self, event: Input) -> None:  # noqa: C901
         trouble = self._trouble
         if _may_need_more_of_hosts(event):
             self._schedule.window_table.step_aside()
         match event:
-            case LeaseChanged(lease_id, request, instead_of):
-                self._changes.change(lease_id, request, instead_of)
+            case LeaseChanged():
+                self._change(event)
             case MaintenanceAsked(window):
                 self._windows.ask(window)
             case MaintenanceEnded(window_id):
@@ -299,4 +319,4 @@ def _concerns_hosts(event: Input) -> bool:
     """Tell whether this gives or takes particular hosts, outside the queue's order."""
     if isinstance(event, LeaseSubmitted):
         return event.request.kind is not BEST_EFFORT
-    return not isinstance(event, LeaseEnded | LeaseCancelled | HostRates)
+    return not isinstance(event, LeaseEnded | LeaseCancelled | LeaseChanged | HostRates)

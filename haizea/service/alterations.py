@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from haizea.api.manager import Altered
 from haizea.core.model.events import ChangeRefused, Decision, LeaseAltered
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.members import RUN
 from haizea.core.model.reasons import Code, because
-from haizea.core.model.records import LeaseRecord
+from haizea.core.model.records import LeaseRecord, PhaseRecord
+from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import ChangeTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alteration:
-    """Somebody wants a lease to be what ``request`` asks for, in the place of ``instead_of``."""
+    """Somebody wants a lease to be what ``request`` asks for, in the place of ``instead_of``.
+
+    Or (``preview``) to know what would come of it.
+    """
 
     request: LeaseRequest
     instead_of: LeaseRequest
     owner: str
+    preview: bool = False
     weight: int = 1
     answer: Future[Altered] = field(default_factory=Future)
 
@@ -46,3 +53,32 @@ def answer_all(
         elif outcome is not None:
             found = Altered(record=lease(lease_id), reason=outcome.reason, offer=outcome.offer)
         request.answer.set_result(found)
+
+
+def answer_previews(
+    asked: Sequence[Alteration],
+    trial: Callable[[int, LeaseRequest, LeaseRequest], ChangeTrial],
+    lease: Callable[[int], LeaseRecord | None],
+) -> None:
+    """Answer what changes would lead to, as things are after a turn."""
+    for change in asked:
+        lease_id = change.request.id
+        tried = trial(lease_id, change.request, change.instead_of)
+        change.answer.set_result(foreseen(change.request, tried, lease(lease_id)))
+
+
+def foreseen(asked: LeaseRequest, trial: ChangeTrial, record: LeaseRecord | None) -> Altered:
+    """Return what a change would lead to, by its trial; ``record`` is of the lease as it is."""
+    if trial.reason is not None or record is None:
+        return Altered(record=record, reason=trial.reason, offer=trial.offer)
+    plan = None
+    if record.plan is not None and trial.start is not None and trial.end is not None:
+        run = PhaseRecord(purpose=RUN, start=trial.start, end=trial.end)
+        plan = replace(record.plan, phases=(run,), at=0, since=None)
+    before, after = record.request.duration, asked.duration
+    remaining = FOREVER
+    if after is not None:
+        remaining = after - record.ran if before is None else record.remaining + after - before
+    expected = None if trial.start is None else record.expected
+    became = replace(record, request=asked, plan=plan, remaining=remaining, expected=expected)
+    return Altered(record=became)

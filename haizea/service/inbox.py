@@ -137,6 +137,8 @@ class Taken:
     repeated: list[tuple[Submission, int]] = field(default_factory=list)
     cancelled: list[Cancellation] = field(default_factory=list)
     altered: list[Alteration] = field(default_factory=list)
+    #: Changes of which it is only asked what they would lead to, once the turn is over.
+    foreseen: list[Alteration] = field(default_factory=list)
     #: By owner and key, those of the new requests that have a key.
     by_key: dict[tuple[str, str], RequestKey] = field(default_factory=dict)
 
@@ -204,7 +206,8 @@ class Inbox:
             _refuse(request, why)
         for submission in (*self.taken.submitted.values(), *(s for s, _ in self.taken.repeated)):
             _refuse(submission, why)
-        for errand in (*self.taken.cancelled, *self.taken.altered, *self.upkeep.taken):
+        changes = (*self.taken.altered, *self.taken.foreseen)
+        for errand in (*self.taken.cancelled, *changes, *self.upkeep.taken):
             _refuse(errand, why)
 
     # --- the loop's thread ------------------------------------------------------------
@@ -238,6 +241,8 @@ class Inbox:
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)
                     inputs.append(LeaseCancelled(lease_id, reason))
+                case Alteration(preview=True):
+                    self.taken.foreseen.append(request)
                 case Alteration(request=asked, instead_of=before):
                     self.taken.altered.append(request)
                     inputs.append(LeaseChanged(asked.id, asked, before))

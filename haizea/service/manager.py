@@ -162,11 +162,11 @@ class ServiceManager:
         return request.answer
 
     def change(
-        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str, *, preview: bool
     ) -> Future[Altered]:
-        """Have a lease be what is asked."""
+        """Have a lease be what is asked, or find out what that would lead to."""
         self._refuse_if_nothing_is_kept()
-        asked = Alteration(request=request, instead_of=instead_of, owner=owner)
+        asked = Alteration(request=request, instead_of=instead_of, owner=owner, preview=preview)
         self._inbox.put(asked)
         return asked.answer
 

@@ -23,6 +23,7 @@ from haizea.core.scheduler import Scheduler
 from haizea.loop import collecting_rarely, run_loop
 from haizea.report import STATUS, DecisionLog
 from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
+from haizea.service.alterations import answer_previews
 from haizea.service.answers import Answers
 from haizea.service.backends import Behind, open_backend
 from haizea.service.board import Board
@@ -204,7 +205,7 @@ class Service:
                     self._inbox,
                     [self._turns, log, *self._observers],
                     lambda due: self._is_over(),
-                    lambda: self._read_what_changed(between_turns),
+                    lambda: self._between_turns(between_turns),
                 )
         except Stopped:
             self._logger.warning("what was decided last could not be kept, and is forgotten")
@@ -218,7 +219,10 @@ class Service:
         if self._ends_for_a_failure:
             raise LeaseFailure(f"{self._turns.failure} (lease-failure-handling)")
 
-    def _read_what_changed(self, between_turns: Callable[[], None]) -> None:
+    def _between_turns(self, between_turns: Callable[[], None]) -> None:
+        taken = self._inbox.taken
+        answer_previews(taken.foreseen, self._scheduler.trial, self._board.lease)
+        taken.foreseen = []
         if self._reading_again:
             self._reading_again = False
             between_turns()

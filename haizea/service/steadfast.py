@@ -27,7 +27,7 @@ from haizea.core.model.maintenance import Impact, Maintenance
 from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import FOREVER
-from haizea.core.model.turn import Turn
+from haizea.core.model.turn import ChangeTrial, Turn
 from haizea.core.scheduler import Scheduler
 from haizea.service.offers import offer_for
 from haizea.service.recovery import record_problem
@@ -135,6 +135,15 @@ class Steadfast:
             self._logger.exception("weighing maintenance failed, which is a bug in Haizea")
             self._failure = error
             return Impact(refusal=stated("what it would mean cannot be found out now; ask again"))
+
+    def trial(self, lease_id: int, request: LeaseRequest, instead_of: LeaseRequest) -> ChangeTrial:
+        """Return what a change of a lease would lead to; a refusal where finding out fails."""
+        try:
+            return self._scheduler.trial(lease_id, request, instead_of)
+        except Exception as error:
+            self._logger.exception("trying a change failed, which is a bug in Haizea")
+            self._failure = error
+            return ChangeTrial(stated("what it would lead to cannot be found out now; ask again"))
 
     def _offers(self, records: Sequence[LeaseRecord]) -> dict[int, int]:
         """Starts at which ARs would be accepted that were rejected now; none where it fails."""

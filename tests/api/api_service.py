@@ -61,6 +61,7 @@ from haizea.core.scheduler import Scheduler
 from haizea.host_names import no_attributes
 from haizea.policies.registry import make_policies
 from haizea.service import drafts
+from haizea.service.alterations import foreseen
 from haizea.service.outages import Outages
 from haizea.service_types import (
     Event,
@@ -120,9 +121,15 @@ class SmallManager:
         return int(time.time())
 
     def change(
-        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str
+        self, request: LeaseRequest, instead_of: LeaseRequest, owner: str, *, preview: bool
     ) -> Future[Altered]:
         answer: Future[Altered] = Future()
+        if preview:
+            with self._lock:
+                trial = self._scheduler.trial(request.id, request, instead_of)
+                found = foreseen(request, trial, self._records.get(request.id))
+            answer.set_result(found)
+            return answer
         self.tell(LeaseChanged(request.id, request, instead_of))
         with self._lock:
             answer.set_result(Altered(record=self._records.get(request.id)))

@@ -5,6 +5,7 @@ The judge is naive: it adds up, second by second, who is on which host by the de
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.model.turn import ChangeTrial, Turn
 from haizea.core.scheduler import Scheduler
 from haizea.wording import in_words
 
@@ -61,6 +63,33 @@ def change(made: Scheduler, now: int, old: LeaseRequest, **terms: object) -> lis
     found = made.handle(now, [LeaseChanged(old.id, asked)]).decisions
     made.check()
     return found
+
+
+def tried(made: Scheduler, lease_id: int, asked: LeaseRequest) -> ChangeTrial:
+    """Return what a change would lead to; nobody can tell afterwards that it was asked."""
+    before = pickle.dumps((made.leases(), made.site_record(), made.queue(), made.next_wakeup()))
+    found = made.trial(lease_id, asked)
+    made.check()
+    after = pickle.dumps((made.leases(), made.site_record(), made.queue(), made.next_wakeup()))
+    assert after == before
+    return found
+
+
+def agree(foreseen: ChangeTrial, turn: Turn) -> None:
+    """See that a change led to what was foreseen."""
+    first = turn.decisions[0]
+    if isinstance(first, ChangeRefused):
+        assert (foreseen.reason, foreseen.offer) == (first.reason, first.offer)
+        return
+    assert foreseen.reason is None
+    (altered,) = [d for d in turn.decisions if isinstance(d, LeaseAltered)]
+    record = next(r for r in turn.records if r.id == altered.request.id)
+    if foreseen.start is not None:
+        assert record.plan is not None
+        run = record.plan.phase(Purpose.RUN)
+        assert run is not None
+        sooner = record.request.kind is Kind.DEADLINE and run.start < foreseen.start
+        assert sooner or (foreseen.start, foreseen.end) == (run.start, run.end)
 
 
 def planned(made: Scheduler, lease_id: int) -> tuple[int, ...]:
@@ -230,7 +259,9 @@ def test_a_change_is_granted_as_a_whole_or_changes_nothing(
             if cpu == 200:
                 asked = replace(old, duration=duration)
             before = made.leases(), made.queue()
+            foreseen = tried(made, which, asked)
             turn = made.handle(now, [LeaseChanged(which, asked)])
+            agree(foreseen, turn)
             if isinstance(turn.decisions[0], ChangeRefused):
                 assert len(turn.decisions) == 1
                 assert not turn.records, "nothing has changed, so that nothing is to be kept"
@@ -287,3 +318,62 @@ def test_started_operations_are_of_leases_that_are_known() -> None:
     decisions = change(made, 0, first, start=20) + played(made, 30)
     begun = [(d.lease_id, d.time) for d in decisions if isinstance(d, OperationStarted)]
     assert begun == [(1, 20)]
+
+
+def test_a_trial_reckons_with_waiting_leases_that_have_numbers_of_hosts() -> None:
+    made = scheduler(2, Settings(backfilling=Backfilling.CONSERVATIVE))
+    first = lease(1, Kind.BEST_EFFORT, duration=100)
+    made.handle(0, [LeaseSubmitted(first), LeaseSubmitted(lease(2, Kind.BEST_EFFORT))])
+    made.handle(1, [LeaseSubmitted(lease(3, Kind.BEST_EFFORT, nodes=2))])
+    assert [record.plan for record in made.leases()][2] is None, "it is promised a number of hosts"
+    longer = replace(first, duration=200)
+    foreseen = tried(made, 1, longer)
+    agree(foreseen, made.handle(2, [LeaseChanged(1, longer)]))
+
+
+_WHOLE = st.tuples(
+    st.sampled_from([Kind.BEST_EFFORT, Kind.BEST_EFFORT, Kind.AR, Kind.DEADLINE]),
+    st.integers(20, 150),
+    st.integers(10, 150),
+    st.integers(1, 3),
+    st.booleans(),
+)
+
+
+@tries(100)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 6), st.integers(10, 200), _WHOLE), max_size=12
+    ),
+    st.sampled_from(list(Backfilling)),
+    st.sampled_from([400, 200]),
+)
+def test_nobody_can_tell_that_a_change_was_tried(
+    script: list[tuple[int, int, int, tuple[Kind, int, int, int, bool]]],
+    backfilling: Backfilling,
+    cpu: int,
+) -> None:
+    """Two schedulers are told the same story, and one of them is asked about changes, too."""
+    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=Suspension.ALL)
+    asked, other, now = scheduler(4, rules), scheduler(4, rules), 0
+    for number, (after, which, length, (kind, ahead, duration, count, gives)) in enumerate(script):
+        now += after
+        assert played(asked, now) == played(other, now)
+        assert asked.handle(now) == other.handle(now)
+        old = next((r.request for r in asked.leases() if r.id == which), None)
+        if old is not None:
+            longer = replace(old, duration=length, preemptible=gives)
+            foreseen = tried(asked, which, longer)
+            if number % 3 == 0:
+                news = [LeaseChanged(which, longer)]
+                turn = asked.handle(now, news)
+                assert turn == other.handle(now, news)
+                agree(foreseen, turn)
+        start = now + ahead if kind is Kind.AR else None
+        deadline = now + ahead + duration if kind is Kind.DEADLINE else None
+        new = lease(
+            number + 1, kind, start, deadline=deadline, submitted=now, duration=duration,
+            nodes=count, cpu=cpu, preemptible=gives,
+        )  # fmt: skip
+        assert asked.handle(now, [LeaseSubmitted(new)]) == other.handle(now, [LeaseSubmitted(new)])
+    assert played(asked, 10_000) == played(other, 10_000)

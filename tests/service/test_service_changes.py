@@ -61,6 +61,39 @@ def test_a_change_that_is_refused_tells_what_would_do_and_changes_nothing(
     assert service.run("change", number, "-n", "2").exit_code == 1
 
 
+def test_a_dry_run_tells_what_a_change_leads_to_and_changes_nothing(service: RealService) -> None:
+    number = asked(service, "-t", "now", "-d", "1h", "-n", "1")
+    active(service, number)
+    asked(service, "-t", "+3h", "-d", "1h", "-n", "4", "-c", "4")
+    before = service.json("show", number)
+    last_event = service.manager.last_event_id()
+    answer = service.run("change", number, "--extend", "1h", "--dry-run")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert f"Lease {number} could be changed: 2h in all, until" in answer.stdout
+    assert answer.stdout.endswith(". Nothing has changed.\n")
+    refused = service.run("change", number, "--extend", "5h", "--dry-run")
+    assert refused.exit_code == 1
+    assert "The latest end that would do:" in refused.stderr
+    foreseen = service.json("change", number, "--extend", "1h", "--non-preemptible", "--dry-run")
+    assert service.json("show", number) == before
+    assert service.manager.last_event_id() == last_event, "nothing was decided"
+    changed = service.json("change", number, "--extend", "1h", "--non-preemptible")
+    terms = ("duration", "planned_start", "planned_end", "preemptible", "state", "remaining")
+    assert [foreseen["lease"][name] for name in terms] == [changed["lease"][name] for name in terms]
+
+
+def test_a_dry_run_of_what_waits_and_of_a_reservation(service: RealService) -> None:
+    asked(service, "-t", "now", "-d", "1h", "-n", "4", "-c", "4", "-m", "4G")
+    waits = asked(service, "-d", "1h", "-n", "2", "-c", "4")
+    foreseen = service.json("change", waits, "-n", "3", "--dry-run")
+    assert foreseen["granted"]
+    assert foreseen["lease"]["nodes"][0]["count"] == 3
+    assert foreseen["lease"]["planned_start"] is None, "the queue says when"
+    later = asked(service, "-t", "+5h", "-d", "1h", "-n", "1")
+    start = service.json("change", later, "--start", "+6h", "--dry-run")["lease"]["planned_start"]
+    assert start > service.json("show", later)["planned_start"]
+
+
 def test_a_reservation_gets_another_start_and_size(service: RealService) -> None:
     number = asked(service, "-t", "+2h", "-d", "1h", "-n", "1")
     old = service.json("show", number)

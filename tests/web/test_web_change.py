@@ -134,6 +134,57 @@ def test_whoever_was_overtaken_sees_what_it_is_now(visit: Begin, service: WebSer
     assert lease_of(service, lease)["duration"] == 5 * 3600
 
 
+def test_the_form_says_while_one_types_what_would_come_of_it(
+    visit: Begin, service: WebService
+) -> None:
+    service.ask("bert", 8, start="+60h", duration=7200)
+    lease = service.ask("anna", 2, start="+70h", label="live")["lease"]["id"]
+    before = lease_of(service, lease)
+    someone = visit("anna", f"#/leases/{lease}")
+    page = someone.page
+    page.get_by_role("button", name="Change").click()
+    form = page.get_by_label("Change the lease")
+    expect(form).to_contain_text("What would come of it is shown here")
+    form.get_by_label("Length in all").fill("two")
+    expect(form.get_by_role("alert")).to_contain_text("two")
+    form.get_by_label("Length in all").fill("2h")
+    expect(form).to_contain_text("Fits: runs from")
+    expect(form.get_by_role("alert")).to_have_count(0)
+    form.get_by_label("Start").fill(
+        page.evaluate("new Date(Date.now() + 60.5 * 36e5).toISOString().slice(0, 16)")
+    )
+    expect(form).to_contain_text("Does not fit.")
+    expect(form).to_contain_text("The nearest start that fits:")
+    someone.check_access()
+    someone.picture("lease-change-live")
+    form.get_by_label("How many").fill("9")
+    expect(form).to_contain_text("this site never has room for 9 nodes")
+    form.get_by_label("How many").fill("2")
+    form.get_by_label("Start").fill(
+        page.evaluate("new Date(Date.now() + 62.5 * 36e5).toISOString().slice(0, 16)")
+    )
+    expect(form).to_contain_text("Fits: runs from")
+    assert lease_of(service, lease) == before, "nothing is changed by typing"
+    form.get_by_role("button", name="Change").click()
+    expect(page.locator(".messages")).to_contain_text("is changed")
+
+
+def test_what_waits_can_be_changed_and_the_queue_says_when(
+    visit: Begin, service: WebService
+) -> None:
+    service.ask("bert", 8, start="now", duration=7200)
+    lease = service.ask("anna", 2, label="waits")["lease"]["id"]
+    someone = visit("anna", f"#/leases/{lease}", viewport={"width": 390, "height": 800})
+    page = someone.page
+    page.get_by_role("button", name="Change").click()
+    form = page.get_by_label("Change the lease")
+    form.get_by_label("May be suspended").select_option("no")
+    expect(form).to_contain_text("Can be changed; when it runs, the queue says.")
+    form.get_by_label("May be suspended").select_option("yes")
+    expect(form).to_contain_text("This is how it is already.")
+    someone.check()
+
+
 @pytest.mark.parametrize("name", ["rita", "olga"])
 def test_operators_change_others_leases_and_readers_none(
     visit: Begin, service: WebService, name: str

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from haizea.core.model.events import Decision
+from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import Capacity
 
@@ -36,3 +37,16 @@ class Turn(NamedTuple):
     offers: Mapping[int, int] = _NOTHING
     #: When something was due before ``now`` that could not be done then; nobody was at work.
     late_since: int | None = None
+
+
+class ChangeTrial(NamedTuple):
+    """Outcome that a change of a lease would have: granted, where no ``reason`` is against it.
+
+    ``offer`` is the nearest start or deadline, or the latest end of what runs, that would do.
+    ``start`` and ``end`` say from when to when the lease would run, where it does not wait.
+    """
+
+    reason: Reason | None = None
+    offer: int | None = None
+    start: int | None = None
+    end: int | None = None

@@ -13,6 +13,9 @@ that could not start cannot start now either, so only new ones are looked at.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, Capacity
@@ -69,6 +72,17 @@ class Queue:
         if self._counts:
             self._reserving.take_over(self._counting.hand_over())
             self._counts = False
+
+    @property
+    def counts(self) -> bool:
+        """True while reservations are mere numbers of hosts at present."""
+        return self._counts
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Look at the schedule as :meth:`pin` would leave it; it is as before when that ends."""
+        with self._reserving.supposing(self._counting.starts if self._counts else {}):
+            yield
 
     def check(self) -> None:
         """Assert every invariant."""

@@ -8,6 +8,8 @@ ends, :mod:`haizea.core.queue.by_host` takes over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from haizea.core.capacity.availability import Profile
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
@@ -56,6 +58,11 @@ class Counting:
                 schedule.promise(lease, start)
             else:
                 schedule.book.lose_claim(lease, because(Code.ANOTHER_RUNS_LONGER))
+
+    @property
+    def starts(self) -> Mapping[int, int]:
+        """The moments at which waiting leases are to start, by id."""
+        return self._starts
 
     def hand_over(self) -> dict[int, int]:
         """Stop; answers when each waiting lease was to start."""

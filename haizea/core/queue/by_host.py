@@ -7,6 +7,9 @@ plan in the slot table, provisionally; whenever something comes free it may move
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
@@ -43,15 +46,28 @@ class Reserving:
 
     def take_over(self, starts: dict[int, int]) -> None:
         """Give waiting leases hosts for the times that they were promised, soonest first."""
-        leases = self._schedule.leases
         self.rest()
+        for lease, plan in self._promised(starts):
+            self._schedule.commit(lease, plan, firm=False)
+
+    @contextmanager
+    def supposing(self, starts: Mapping[int, int]) -> Iterator[None]:
+        """Look at the schedule as :meth:`take_over` would leave it; nothing changes."""
+        with ExitStack() as supposed:
+            for lease, plan in self._promised(starts):
+                supposed.enter_context(self._schedule.holdings.supposing(lease, plan))
+            yield
+
+    def _promised(self, starts: Mapping[int, int]) -> Iterator[tuple[Lease, Plan]]:
+        """Plans for the times that waiting leases were promised; each reckons with those before."""
+        leases = self._schedule.leases
         for lease_id, start in sorted(starts.items(), key=lambda entry: (entry[1], entry[0])):
             lease = leases.get(lease_id)
             if lease is None or lease.plan is not None:
                 continue
             plan = self._planner.promised(lease, max(start, self._schedule.now))
             if plan is not None:
-                self._schedule.commit(lease, plan, firm=False)
+                yield lease, plan
 
     def look(self, arrived: list[Lease] | None) -> None:
         """Move reservations earlier, make those that are missing, start what can start.

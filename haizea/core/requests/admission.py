@@ -6,6 +6,8 @@ deadline. A best-effort lease joins the queue. Every refusal has a reason that i
 
 from __future__ import annotations
 
+from functools import partial
+
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
@@ -22,11 +24,11 @@ from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption
 from haizea.core.placement.remapping import Elsewhere
-from haizea.core.requests.deadlines import Deadlines
-from haizea.core.requests.periods import Period, has_time_left, period_of
+from haizea.core.requests.deadlines import Deadlines, Found
+from haizea.core.requests.periods import Period, has_time_left, period_of, run_end
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
-from haizea.core.requests.taking import Refusal, Taking
+from haizea.core.requests.taking import Granted, Refusal, Taking
 from haizea.core.schedule.altering import Altering, demand_as
 from haizea.core.schedule.schedule import Schedule
 
@@ -126,10 +128,11 @@ class Admission:
         """Return what can be said against a request without looking at the schedule."""
         return self._refusal(Lease(request, demand_as(request, allowed)))
 
-    def place_changed(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
-        """Give a promise that has not begun what is asked in its place; nothing changes if not.
+    def find_changed(self, lease: Lease, asked: LeaseRequest) -> Granted | Refusal:
+        """Find a way to give a promise that has not begun what is asked in its place.
 
-        No images are on their way for it. Fixed hosts stay, for as many nodes as before.
+        Nothing changes by that. No images are on their way for it. Fixed hosts stay, for as many
+        nodes as before.
         """
         schedule, allowed = self._schedule, lease.demand.where
         as_many = asked.node_count == lease.request.node_count
@@ -142,28 +145,44 @@ class Admission:
         if refusal is not None:
             return refusal
         if asked.kind is DEADLINE:
-            return self._place_window(lease, changed)
+            return self._find_window(lease, changed)
         period = period_of(schedule, changed)
         with without(schedule.table, lease.hold):
             found, period = self._find(changed, period, schedule.planner)
             if found is None:
                 return self._too_little(changed, period, schedule.planner)
-        schedule.drop_plan(lease)
+        shutdown_seconds = schedule.planner.durations.shutdown_seconds(changed)
+        return Granted(
+            partial(self._place_changed, lease, asked, found, period),
+            period.start,
+            run_end(period.end, shutdown_seconds),
+        )
+
+    def _place_changed(
+        self, lease: Lease, asked: LeaseRequest, found: Preemption, period: Period
+    ) -> None:
+        self._schedule.drop_plan(lease)
         self._altering.stand_as(lease, asked)
         self._promises.reroute(found.moves)
         self._take(lease, found, period, None)
-        return None
 
-    def _place_window(self, lease: Lease, changed: Lease) -> Refusal | None:
+    def _find_window(self, lease: Lease, changed: Lease) -> Granted | Refusal:
         schedule = self._schedule
         with without(schedule.table, lease.hold):
             found = self.deadlines.find(changed, schedule.planner)
         if isinstance(found, Refusal):
             return found
-        schedule.drop_plan(lease)
-        self._altering.stand_as(lease, changed.request)
+        shutdown_seconds = schedule.planner.durations.shutdown_seconds(changed)
+        return Granted(
+            partial(self._place_window, lease, changed.request, found),
+            found.start,
+            run_end(found.start + changed.remaining, shutdown_seconds),
+        )
+
+    def _place_window(self, lease: Lease, asked: LeaseRequest, found: Found) -> None:
+        self._schedule.drop_plan(lease)
+        self._altering.stand_as(lease, asked)
         self.deadlines.take(lease, found)
-        return None
 
     def place_again(self, lease: Lease, keep_off: HostSet = 0) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from functools import partial
 
 from haizea.core.capacity.what_if import without
 from haizea.core.model.hostrules import HostRules
@@ -26,15 +27,17 @@ from haizea.core.model.members import (
 from haizea.core.model.policy import Policies
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
+from haizea.core.model.turn import ChangeTrial
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.preemption import Preemption
 from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.admission import Admission
 from haizea.core.requests.counteroffers import Offers
+from haizea.core.requests.periods import run_end
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
-from haizea.core.requests.taking import Refusal
+from haizea.core.requests.taking import Granted, Refusal
 from haizea.core.schedule.altering import Altering, remaining_as
 from haizea.core.schedule.schedule import Schedule
 
@@ -65,17 +68,32 @@ class Changes:
         if lease is None:
             book.refuse_change(lease_id, because(Code.IS_OVER), None)
             return
-        if instead_of not in (None, lease.request):
-            book.refuse_change(lease_id, because(Code.CHANGED_MEANWHILE), None)
-            return
-        refusal = self._change(lease, asked)
-        if refusal is None:
+        found = self._find(lease, asked, instead_of)
+        if isinstance(found, Granted):
+            found.carry_out()
             book.say_altered(lease)
         else:
-            book.refuse_change(lease_id, refusal.reason, self._offer(lease, asked, refusal))
+            book.refuse_change(lease_id, found.reason, self._offer(lease, asked, found))
 
-    def _change(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+    def trial(
+        self, lease_id: int, asked: LeaseRequest, instead_of: LeaseRequest | None
+    ) -> ChangeTrial:
+        """Find out what :meth:`change` would lead to; nothing changes."""
+        lease = self._schedule.leases.get(lease_id)
+        if lease is None:
+            return ChangeTrial(because(Code.IS_OVER))
+        found = self._find(lease, asked, instead_of)
+        if isinstance(found, Granted):
+            return ChangeTrial(start=found.start, end=found.end)
+        return ChangeTrial(found.reason, self._offer(lease, asked, found))
+
+    def _find(
+        self, lease: Lease, asked: LeaseRequest, instead_of: LeaseRequest | None
+    ) -> Granted | Refusal:
+        """Find a way to let a lease be what is asked; nothing changes by that."""
         request, plan = lease.request, lease.plan
+        if instead_of not in (None, request):
+            return Refusal("busy", because(Code.CHANGED_MEANWHILE))
         leaves = plan is not None and bool(plan.suspends or plan.drops)
         stays = request.preemptible and not asked.preemptible
         if leaves and stays and plan is not None and lease not in self._schedule.waiting:
@@ -90,19 +108,19 @@ class Changes:
         if request.image is not None and self._schedule.preparation is not None:
             return Refusal("busy", because(Code.IMAGE_IS_PLANNED, image=request.image.name))
         if request.kind in FIRM:
-            return self._admission.place_changed(lease, asked)
+            return self._admission.find_changed(lease, asked)
         if request.kind is BEST_EFFORT:
             return self._wait_otherwise(lease, asked)
         return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
 
-    def _stand_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+    def _stand_otherwise(self, lease: Lease, asked: LeaseRequest) -> Granted:
         if lease in self._schedule.waiting:
-            self._altering.wait_as(lease, asked)
-        else:
-            self._altering.stand_as(lease, asked)
-        return None
+            return Granted(partial(self._altering.wait_as, lease, asked))
+        carry_out = partial(self._altering.stand_as, lease, asked)
+        run = None if lease.plan is None else lease.plan.phase(RUN)
+        return Granted(carry_out) if run is None else Granted(carry_out, run.start, run.end)
 
-    def _wait_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+    def _wait_otherwise(self, lease: Lease, asked: LeaseRequest) -> Granted | Refusal:
         if lease.saved and asked.nodes != lease.request.nodes:
             return Refusal("busy", because(Code.SAVED_AS_IT_IS))
         refusal = self._admission.refusal_of(asked, lease.demand.where)
@@ -110,12 +128,11 @@ class Changes:
             return refusal
         if remaining_as(lease, asked) <= 0:
             return Refusal("in-the-past", because(Code.HAS_RUN, seconds=lease.ran))
-        self._altering.wait_as(lease, asked)
-        return None
+        return Granted(partial(self._altering.wait_as, lease, asked))
 
     # --- what runs ----------------------------------------------------------------------
 
-    def _end_otherwise(self, lease: Lease, asked: LeaseRequest) -> Refusal | None:
+    def _end_otherwise(self, lease: Lease, asked: LeaseRequest) -> Granted | Refusal:
         """Let a lease that runs end sooner or later."""
         same = replace(lease.request, duration=asked.duration, preemptible=asked.preemptible)
         if asked != replace(same, deadline=asked.deadline):
@@ -133,18 +150,29 @@ class Changes:
         if plan.suspends or plan.drops:
             if end <= under_way.end:
                 return Refusal("busy", because(Code.LEAVES_FIRST, moment=plan.end))
-            self._altering.stand_as(lease, asked)
-            return None
-        if end > plan.end:
-            refusal = self._keep_hosts(lease, asked, end)
-            if refusal is not None:
-                return refusal
-        self._altering.end_as(lease, asked)
-        return None
+            stands = partial(self._altering.stand_as, lease, asked)
+            return Granted(stands, under_way.start, under_way.end)
+        found = self._keep_hosts(lease, asked, end) if end > plan.end else None
+        if isinstance(found, Refusal):
+            return found
+        return Granted(
+            partial(self._end_as, lease, asked, found),
+            under_way.start,
+            run_end(end, shutdown_seconds),
+        )
 
-    def _keep_hosts(self, lease: Lease, asked: LeaseRequest, end: int) -> Refusal | None:
-        """Make room for a lease that runs to keep its hosts until ``end``, as for an AR."""
-        plan, schedule = lease.plan, self._schedule
+    def _end_as(self, lease: Lease, asked: LeaseRequest, found: Preemption | None) -> None:
+        if found is not None:
+            reason = because(Code.ANOTHER_KEEPS_HOSTS, lease=lease.id)
+            for clearing in found.clearings:
+                self._schedule.clear(clearing, reason)
+            self._promises.reroute(found.moves)
+            self._schedule.holdings.move(found.moves, reason)
+        self._altering.end_as(lease, asked)
+
+    def _keep_hosts(self, lease: Lease, asked: LeaseRequest, end: int) -> Preemption | Refusal:
+        """Find room for a lease that runs to keep its hosts until ``end``, as for an AR."""
+        plan = lease.plan
         assert plan is not None, "it runs"
         said = self._policies.admission.refusal(asked)
         if said is not None:
@@ -153,12 +181,7 @@ class Changes:
         if found is None:
             reason = because(Code.HOSTS_PROMISED, start=plan.end, end=end)
             return Refusal("no-room", reason)
-        reason = because(Code.ANOTHER_KEEPS_HOSTS, lease=lease.id)
-        for clearing in found.clearings:
-            schedule.clear(clearing, reason)
-        self._promises.reroute(found.moves)
-        schedule.holdings.move(found.moves, reason)
-        return None
+        return found
 
     def _behind(
         self, lease: Lease, asked: LeaseRequest, end: int, elsewhere: Elsewhere | None = None

@@ -45,3 +45,8 @@ def has_time_left(schedule: Schedule, lease: Lease, end: int) -> bool:
     if request.duration is None or request.start >= now:
         return True
     return end - now > schedule.planner.durations.shutdown_seconds(lease)
+
+
+def run_end(end: int, shutdown_seconds: int) -> int:
+    """Return until when a lease runs that is to be off its hosts by ``end``."""
+    return end if end >= FOREVER else end - shutdown_seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from haizea.core.images.transfers import Shipment
@@ -18,6 +19,17 @@ class Refusal(NamedTuple):
 
     code: str
     reason: Reason
+
+
+class Granted(NamedTuple):
+    """A change that can be: its way to be carried out, and from when to when the lease then runs.
+
+    Both moments are ``None`` where they are not known: of a lease that waits.
+    """
+
+    carry_out: Callable[[], None]
+    start: int | None = None
+    end: int | None = None
 
 
 class Taking:

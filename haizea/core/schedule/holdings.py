@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from haizea.core.capacity.hold import Hold
 from haizea.core.model.events import Expected, HostsPlanned
 from haizea.core.model.members import FIRM, PREPARE, RUN, SUSPEND
 from haizea.core.model.reasons import Code, Reason, because
@@ -30,18 +32,34 @@ class Holdings:
 
     def take(self, lease: Lease, plan: Plan, *, firm: bool) -> None:
         """Give a lease a plan, from its first phase on."""
-        shape = lease.demand.spread(plan.hosts).shape
-        plan.hold = self._table.reserve(
-            plan.start, plan.end, plan.use, lease.id, firm=firm, shape=shape
-        )
-        for interval in plan.exclusive:
-            self._channel.reserve(*interval)
+        plan.hold = self._hold(lease, plan, firm=firm)
         lease.plan = plan
         lease.at = 0
         lease.since = None
         lease.token += 1
         self._instant.touched[lease.id] = lease
         self._agenda.add(plan.start, START, lease)
+
+    def _hold(self, lease: Lease, plan: Plan, *, firm: bool) -> Hold:
+        for interval in plan.exclusive:
+            self._channel.reserve(*interval)
+        shape = lease.demand.spread(plan.hosts).shape
+        return self._table.reserve(plan.start, plan.end, plan.use, lease.id, firm=firm, shape=shape)
+
+    @contextmanager
+    def supposing(self, lease: Lease, plan: Plan) -> Iterator[None]:
+        """Look at the schedule as it were if a lease without a plan had this one, provisionally."""
+        assert lease.plan is None, "it has no plan"
+        heard = self._table.openings.hush()
+        lease.plan, plan.hold = plan, self._hold(lease, plan, firm=False)
+        try:
+            yield
+        finally:
+            self._table.withdraw(lease.hold)
+            for interval in plan.exclusive:
+                self._channel.release(*interval)
+            lease.plan = None
+            self._table.openings.hear_on(heard)
 
     def exchange(self, lease: Lease, plan: Plan) -> None:
         """Give a lease another plan in the place of one that has not begun."""

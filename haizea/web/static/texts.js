@@ -139,6 +139,8 @@ const TEXTS = {
   lengthInAll: "Length in all",
   changeAbout: "It is changed as a whole, or stays as it is.",
   nothingToChange: "This is how it is already.",
+  changePreview: "What would come of it is shown here before it is changed.",
+  changeFits: "Can be changed; when it runs, the queue says.",
   changedLease: "Lease {id} is changed.",
   changedUntil: "Lease {id} is changed, and runs until {end}.",
   changeRefused: "It stays as it is: {reason}",
@@ -155,6 +157,9 @@ const TEXTS = {
   noLease: "There is no lease {id}, or it is not yours.",
   onTimeline: "On the timeline",
   endsIn: "ends in {time}",
+  makesRoomIn: "makes room in {time}",
+  leavesAt: "Makes room",
+  makesRoom: "At {end} it makes room for others; it goes on, or begins again, later.",
   startsIn: "starts in {time}",
   nodesOf: "{count} × {resources}",
 

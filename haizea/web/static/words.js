@@ -1,6 +1,7 @@
 // States, purposes and amounts as people read them.
 import { h } from "./dom.js";
 import { t } from "./texts.js";
+import { full, short } from "./times.js";
 
 const TONES = {
   Active: "run",
@@ -76,7 +77,19 @@ export function startOf(lease) {
   return { time: lease.start, about: false };
 }
 
+/** A moment, all of it where one points at it. */
+export const timeMark = (moment) => h("time", { datetime: moment, title: full(moment) }, short(moment));
+
+/** From when to when a lease would run: "Fits: runs from 14:00 until 15:00". */
+export function fits(lease) {
+  const end = lease.planned_end ? [` ${t("until")} `, timeMark(lease.planned_end)] : null;
+  return [t("fits"), " ", timeMark(lease.planned_start || lease.start), end];
+}
+
+/** A hint about a lease that runs in a gap, or is to make room, and is not done by then. */
+export const makesRoom = (lease) => (lease.makes_room ? h("p", { class: "hint" }, t("makesRoom", { end: short(lease.makes_room) })) : null);
+
 /** When a lease is over, or was: an ISO time or null. */
 export function endOf(lease) {
-  return lease.ended || lease.planned_end || null;
+  return lease.ended || (lease.makes_room ? null : lease.planned_end) || null;
 }

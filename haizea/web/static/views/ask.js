@@ -5,10 +5,10 @@ import { go } from "../router.js";
 import { asCommand, asCurl, asYaml } from "../spellings.js";
 import { t } from "../texts.js";
 import { DAY, HOUR, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
-import { hostsText } from "../words.js";
+import { Trial } from "../trial.js";
+import { fits, hostsText, makesRoom, timeMark } from "../words.js";
 import { nodeSet } from "./nodes.js";
 
-const PAUSE_MILLISECONDS = 300;
 const REFRESH_MILLISECONDS = 15_000;
 const KINDS = [["ar", "askAt"], ["deadline", "askBy"], ["best-effort", "askSoon"], ["immediate", "askNow"]];
 const LENGTHS = ["1h", "4h", "1d", "1w"];
@@ -25,10 +25,10 @@ export async function showAsk(box, page) {
   const lease = like ? await get(`v1/leases/${Number(like)}`, { signal: page.signal }).catch(() => null) : null;
   const form = new AskForm(box, page, types, hosts, lease);
   form.draw();
-  const refreshing = setInterval(() => form.tryOut(), REFRESH_MILLISECONDS);
+  const refreshing = setInterval(() => form.trial.now(), REFRESH_MILLISECONDS);
   return () => {
     clearInterval(refreshing);
-    form.end();
+    form.trial.end();
   };
 }
 
@@ -75,14 +75,12 @@ class AskForm {
     this.said = h("p", { class: "error", role: "alert" });
     this.ways = h("section", { class: "card" });
     this.way = "command";
-    this.waiting = null;
-    this.asking = null;
+    this.trial = new Trial(this.answer, {
+      send: (signal) => call("POST", "v1/leases/trial", { json: this.body(), signal }),
+      show: (decision) => this.show(decision),
+      wrong: (text) => this.say("unclear", text),
+    });
     this.key = newKey();
-  }
-
-  end() {
-    clearTimeout(this.waiting);
-    this.asking?.abort();
   }
 
   draw() {
@@ -159,8 +157,7 @@ class AskForm {
     this.key = newKey();
     this.said.textContent = "";
     this.drawWays();
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.tryOut(), PAUSE_MILLISECONDS);
+    this.trial.soon();
   }
 
   /** The request as the interface takes it. */
@@ -188,26 +185,6 @@ class AskForm {
 
   // --- the live answer -----------------------------------------------------------------------
 
-  async tryOut() {
-    this.asking?.abort();
-    this.asking = new AbortController();
-    const { signal } = this.asking;
-    this.answer.setAttribute("aria-busy", "true");
-    try {
-      const decision = await call("POST", "v1/leases/trial", { json: this.body(), signal });
-      if (!signal.aborted) this.show(decision);
-    } catch (error) {
-      if (error.name === "AbortError" || signal.aborted) return;
-      if (error instanceof Refusal && error.status === 503) {
-        this.waiting = setTimeout(() => this.tryOut(), 4 * PAUSE_MILLISECONDS);
-        return;
-      }
-      this.say("unclear", error instanceof Refusal ? error.message : t("awayShort"));
-    } finally {
-      if (!signal.aborted) this.answer.removeAttribute("aria-busy");
-    }
-  }
-
   say(kind, title, ...more) {
     this.answer.className = `answer card answer-${kind}`;
     fill(this.answer, h("p", { class: "verdict" }, title), more);
@@ -215,15 +192,13 @@ class AskForm {
 
   show(decision) {
     const { lease, hosts } = decision;
-    const time = (moment) => h("time", { datetime: moment, title: full(moment) }, short(moment));
     if (decision.outcome === "rejected") {
       this.say("no", t("doesNotFit"), h("p", {}, inViewersZone(lease.reason)), decision.offer ? this.offer(decision.offer) : null);
     } else if (decision.outcome === "accepted" || lease.planned_start) {
-      const end = lease.planned_end ? [` ${t("until")} `, time(lease.planned_end)] : null;
-      this.say("yes", [t("fits"), " ", time(lease.planned_start || lease.start), end],
+      this.say("yes", fits(lease), makesRoom(lease),
         hosts.length ? h("p", { class: "hint" }, t("onHosts", { hosts: hostsText(hosts) })) : null);
     } else {
-      this.say("waits", decision.expected ? [t("waits"), " ", time(decision.expected)] : t("waitsUnknown"),
+      this.say("waits", decision.expected ? [t("waits"), " ", timeMark(decision.expected)] : t("waitsUnknown"),
         h("p", { class: "hint" }, [t("waitsPlace", { place: decision.place }), inViewersZone(lease.reason)].filter(Boolean).join(": ")));
     }
   }

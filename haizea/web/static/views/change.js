@@ -3,6 +3,8 @@ import { Refusal, call } from "../api.js";
 import { choice, field, fill, h } from "../dom.js";
 import { t } from "../texts.js";
 import { forControl, full, inViewersZone, iso, short, spelled } from "../times.js";
+import { Trial } from "../trial.js";
+import { fits, makesRoom } from "../words.js";
 import { nodeSet } from "./nodes.js";
 
 const CHANGEABLE = new Set([
@@ -19,19 +21,28 @@ export class Changes {
     this.whenChanged = whenChanged;
     this.form = h("div");
     this.answer = h("div", { role: "status", "aria-live": "polite" });
+    this.trial = new Trial(this.answer, {
+      send: (signal) => this.send(this.wanted(), { signal, preview: true }),
+      show: (outcome) => this.foreseen(outcome),
+      wrong: (text, error) => (error.status === 412 ? this.whenChanged() : this.wrong(text)),
+    });
     this.node = h("section", { class: "card changes", hidden: true, "aria-label": t("changeLease") }, this.form, this.answer);
-    this.lease = this.tag = null;
+    this.lease = this.tag = this.wanted = null;
   }
 
   /** Take notice of the lease as it is now; `tag` is of its terms. */
   know(lease, tag) {
+    const isAnother = this.tag !== tag;
     this.lease = lease;
     this.tag = tag;
     if (!isChangeable(lease)) this.close();
+    else if (isAnother && this.wanted && Object.keys(this.wanted()).length) this.trial.soon();
   }
 
   close() {
+    this.trial.end();
     this.node.hidden = true;
+    this.wanted = null;
     fill(this.form);
     fill(this.answer);
   }
@@ -41,15 +52,16 @@ export class Changes {
     const running = lease.state === "Active";
     const begun = running || lease.started !== null || lease.ran > 0;
     const sets = lease.nodes.map((set) => ({ count: set.count, resources: { ...set.resources } }));
+    const typed = () => this.typed();
     const start = lease.kind === "ar" && lease.start && !begun
-      ? h("input", { type: "datetime-local", value: forControl(Date.parse(lease.start)) }) : null;
+      ? h("input", { type: "datetime-local", value: forControl(Date.parse(lease.start)), oninput: typed }) : null;
     const moment = (name) => (lease.deadline && !begun
-      ? h("input", { type: "datetime-local", value: lease[name] ? forControl(Date.parse(lease[name])) : "" }) : null);
+      ? h("input", { type: "datetime-local", value: lease[name] ? forControl(Date.parse(lease[name])) : "", oninput: typed }) : null);
     const window = { deadline: moment("deadline"), after: moment("after") };
-    const length = h("input", { value: lease.duration === null ? "unlimited" : spelled(lease.duration), required: true, size: 10, autocomplete: "off" });
-    const preemptible = choice({}, [["yes", t("yes")], ["no", t("no")]], lease.preemptible ? "yes" : "no");
+    const length = h("input", { value: lease.duration === null ? "unlimited" : spelled(lease.duration), required: true, size: 10, autocomplete: "off", oninput: typed });
+    const preemptible = choice({ onchange: typed }, [["yes", t("yes")], ["no", t("no")]], lease.preemptible ? "yes" : "no");
     const before = { start: start?.value, deadline: window.deadline?.value, after: window.after?.value, length: length.value, preemptible: preemptible.value, sets: JSON.stringify(sets) };
-    const wanted = () => {
+    this.wanted = () => {
       const changes = {};
       if (start && start.value !== before.start) changes.start = start.value ? iso(new Date(start.value).getTime()) : "";
       for (const [name, control] of Object.entries(window)) {
@@ -63,13 +75,13 @@ export class Changes {
       return changes;
     };
     const nodes = begun || lease.names.length ? null
-      : h("fieldset", {}, h("legend", {}, t("nodes")), sets.map((set, index) => nodeSet(set, index, Object.keys(set.resources), () => {})));
-    fill(this.answer);
+      : h("fieldset", {}, h("legend", {}, t("nodes")), sets.map((set, index) => nodeSet(set, index, Object.keys(set.resources), typed)));
+    this.say("", h("p", { class: "hint" }, t("changePreview")));
     fill(this.form, h("form", {
       class: "ask", novalidate: true,
       onsubmit: (event) => {
         event.preventDefault();
-        this.ask(wanted());
+        this.ask(this.wanted());
       },
     },
     h("h2", {}, t("changeLease")),
@@ -84,18 +96,41 @@ export class Changes {
     (start || window.deadline || length).focus();
   }
 
+  /** Say while somebody types what would come of it. */
+  typed() {
+    if (this.says()) this.trial.soon();
+    else this.trial.end();
+  }
+
+  /** Tell whether the form asks for something; say so where it does not. */
+  says(wanted = this.wanted()) {
+    if (Object.keys(wanted).length) return true;
+    this.say("", h("p", { class: "hint" }, t("nothingToChange")));
+    return false;
+  }
+
+  foreseen(outcome) {
+    const { lease } = outcome;
+    if (!outcome.granted) {
+      this.say("no", h("p", { class: "verdict" }, t("doesNotFit")), h("p", {}, inViewersZone(outcome.reason)), this.offer(outcome, this.wanted()));
+    } else {
+      this.say("yes", h("p", { class: "verdict" }, lease.planned_start ? fits(lease) : t("changeFits")), makesRoom(lease));
+    }
+  }
+
+  send(wanted, { signal = null, preview = false } = {}) {
+    const options = { json: wanted, headers: this.tag ? { "If-Match": this.tag } : {}, also: [409], signal };
+    return call("PATCH", `v1/leases/${this.lease.id}${preview ? "?preview=true" : ""}`, options);
+  }
+
   /** Have the lease changed, if it still is what is shown. */
   async ask(wanted) {
+    this.trial.end();
     this.node.hidden = false;
-    if (!Object.keys(wanted).length) {
-      fill(this.answer, h("p", { class: "hint" }, t("nothingToChange")));
-      return;
-    }
-    if (this.asking) return;
+    if (this.asking || !this.says(wanted)) return;
     this.asking = true;
     try {
-      const options = { json: wanted, headers: this.tag ? { "If-Match": this.tag } : {}, also: [409] };
-      const outcome = await call("PATCH", `v1/leases/${this.lease.id}`, options);
+      const outcome = await this.send(wanted);
       if (outcome.granted) this.granted(outcome.lease);
       else this.refused(outcome, wanted);
     } catch (error) {
@@ -106,8 +141,13 @@ export class Changes {
     }
   }
 
+  say(kind, ...parts) {
+    this.answer.className = kind ? `preview answer-${kind}` : "preview";
+    fill(this.answer, parts);
+  }
+
   wrong(text, ...more) {
-    fill(this.answer, h("p", { class: "error", role: "alert" }, text), more);
+    this.say("no", h("p", { class: "error", role: "alert" }, text), more);
   }
 
   granted(lease) {

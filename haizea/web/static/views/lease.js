@@ -6,7 +6,7 @@ import { follow } from "../live.js";
 import { address, go } from "../router.js";
 import { t } from "../texts.js";
 import { countdown, duration, exact, full, inViewersZone, now, relative, short, span } from "../times.js";
-import { amounts, hostsText, isOver, nodesText, startOf, stateMark } from "../words.js";
+import { amounts, endOf, hostsText, isOver, nodesText, startOf, stateMark } from "../words.js";
 import { Changes, isChangeable } from "./change.js";
 
 const REFRESH_MILLISECONDS = 500;
@@ -82,7 +82,7 @@ class Lease {
     const { lease } = this;
     let text = "";
     const until = (moment) => (Date.parse(moment) - now()) / 1000;
-    if (lease.state === "Active" && lease.planned_end) text = t("endsIn", { time: countdown(until(lease.planned_end)) });
+    if (lease.state === "Active" && lease.planned_end) text = t(lease.makes_room ? "makesRoomIn" : "endsIn", { time: countdown(until(lease.planned_end)) });
     else if (!isOver(lease.state) && lease.planned_start && until(lease.planned_start) > 0) {
       text = t("startsIn", { time: countdown(until(lease.planned_start)) });
     }
@@ -133,7 +133,8 @@ class Lease {
       lease.after ? [t("notBefore"), time(lease.after)] : null,
       lease.deadline ? [t("deadline"), time(lease.deadline)] : null,
       start && start !== lease.start ? [about ? t("expected") : t("start"), time(start)] : null,
-      lease.ended || lease.planned_end ? [t("end"), time(lease.ended || lease.planned_end)] : null,
+      endOf(lease) ? [t("end"), time(endOf(lease))] : null,
+      lease.makes_room ? [t("leavesAt"), time(lease.makes_room)] : null,
       lease.ran ? [t("ran"), duration(lease.ran)] : null,
       isOver(lease.state) ? null : [t("remaining"), duration(lease.remaining)],
       [t("preemptible"), t(lease.preemptible ? "yes" : "no")],
