@@ -6,7 +6,8 @@ whichever time zone, comes from here; what is kept and sent to programs are code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
 from typing import Any, Final, get_type_hints
 
 from haizea.core.model.reasons import MOMENTS, Code, Parameters, Reason
@@ -164,6 +165,11 @@ _OPERATIONS: Final[Mapping[str, str]] = {
 Moment = Callable[[int], str]
 
 _KINDS: Final[Mapping[str, Any]] = get_type_hints(Parameters)
+#: What the words of each reason are about.
+_NEEDED: Final[Mapping[Code, Sequence[str]]] = {
+    code: [name for _, name, _, _ in Formatter().parse(words) if name is not None]
+    for code, words in WORDS.items()
+}
 
 
 def in_words(reason: Reason | None, moment: Moment = format_utc) -> str:
@@ -209,12 +215,10 @@ def reason_of(code: object, parameters: object) -> Reason:
     if not isinstance(parameters, Mapping):
         raise ValueError(f"the parameters of {found} are not an object: {parameters!r:.40}")
     known = [(name, value) for name, value in parameters.items() if name in _KINDS]
-    reason = Reason(found, tuple((name, _read(name, value)) for name, value in known))
-    try:
-        in_words(reason)
-    except KeyError as error:
-        raise ValueError(f"{found} has no {error.args[0]}") from None
-    return reason
+    for name in _NEEDED[found]:
+        if name not in parameters:
+            raise ValueError(f"{found} has no {name}")
+    return Reason(found, tuple((name, _read(name, value)) for name, value in known))
 
 
 def _read(name: str, value: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from haizea.api.settings import AMOUNT_LIMIT
 from haizea.core.model.lease import LeaseRequest
@@ -43,8 +44,9 @@ def read_duration(given: object) -> int | None:
     return None if given is None else parse_lease_duration(str(given), AMOUNT_LIMIT - 1)
 
 
+@lru_cache(maxsize=1 << 14)
 def written(moment: int) -> str:
-    """The moment as ISO 8601 in UTC, ``2026-11-25T14:00:00Z``."""
+    """The moment as ISO 8601 in UTC, ``2026-11-25T14:00:00Z``; long lists repeat their moments."""
     return datetime.fromtimestamp(moment, UTC).isoformat().removesuffix("+00:00") + "Z"
 
 

@@ -10,7 +10,7 @@ from haizea.cli.errors import WrongInput, missing_extra
 from haizea.cli.help import HELP
 from haizea.config import Config, find_state_directory, load
 from haizea.config.words import Mode
-from haizea.runtime import RunError
+from haizea.service.stopping import NotStopped, stop
 
 
 def start_service(config: Config, *, foreground: bool, new_store: bool = False) -> int:
@@ -27,6 +27,8 @@ def start_service(config: Config, *, foreground: bool, new_store: bool = False) 
         if told is None:
             raise
         raise told from error
+    from haizea.runtime import RunError
+
     try:
         if not foreground:
             return daemon.detach(config, new_store=new_store)
@@ -41,14 +43,12 @@ def stop_service(path: Path) -> int:
 
     What is wrong in the file keeps it from that only where it leaves open which service it is.
     """
-    from haizea.service import daemon
-
     directory, problem = find_state_directory(path)
     if problem is not None:
         click.echo(f"Warning: the service could not be started again:\n{problem}", err=True)
     try:
-        click.echo(f"Haizea: {daemon.stop(path, directory)}")
-    except RunError as error:
+        click.echo(f"Haizea: {stop(path, directory)}")
+    except NotStopped as error:
         click.echo(f"Error: {error}", err=True)
         return 1
     return 0
@@ -65,6 +65,7 @@ def save_results(configuration: Path, datafile: Path) -> None:
     'check-schedule'.
     """
     from haizea.accounting.errors import ResultsError
+    from haizea.runtime import RunError
     from haizea.service.results import save
     from haizea.store import StoreError
 

@@ -46,7 +46,10 @@ def clean(text: object) -> str:
 
     Labels and reasons are written by whoever asks for leases.
     """
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    words = str(text)
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
 
 
 def width_of(text: str) -> int:
@@ -156,8 +159,11 @@ def _lines(
 def _line(cells: Sequence[tuple[str, Column, int]], style: Callable[[str, Column], str]) -> str:
     parts = []
     for cell, column, width in cells:
-        text = cut(cell, width)
-        space = " " * (width - width_of(text))
+        text, taken = cell, width_of(cell)
+        if taken > width:
+            text = cut(cell, width)
+            taken = width_of(text)
+        space = " " * (width - taken)
         styled = style(text, column)
         parts.append(space + styled if column.right else styled + space)
     return _GAP.join(parts).rstrip()

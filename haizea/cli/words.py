@@ -32,11 +32,15 @@ def in_utc(moment: int | None) -> str | None:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+#: Many leases share their moments, and a zone is slow to ask.
+_shown_moment = functools.lru_cache(maxsize=1 << 16)(format_moment)
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def local(text: str | None, zone: tzinfo) -> str | None:
-    """A moment in an answer, as local time with its zone; many leases share their moments."""
+    """A moment in an answer, as local time with its zone."""
     moment = moment_of(text)
-    return None if moment is None else format_moment(moment, zone)
+    return None if moment is None else _shown_moment(moment, zone)
 
 
 def reason_in_words(told: Mapping[str, Any], zone: tzinfo) -> str:
@@ -49,7 +53,7 @@ def reason_in_words(told: Mapping[str, Any], zone: tzinfo) -> str:
         reason = reason_of(told.get("reason_code"), told.get("reason_parameters"))
     except ValueError:
         return clean(told["reason"] or "")
-    return clean(in_words(reason, lambda moment: format_moment(moment, zone)))
+    return clean(in_words(reason, lambda moment: _shown_moment(moment, zone)))
 
 
 def when(text: str | None, now: int, zone: tzinfo) -> str:

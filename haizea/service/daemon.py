@@ -15,8 +15,8 @@ from haizea.api.server import ServerError
 from haizea.backends.world import WorldError
 from haizea.config import Config, ConfigError, load
 from haizea.config.words import Mode
-from haizea.locks import LockFile, is_taken
-from haizea.loop import EndlessInstant, SchedulerError
+from haizea.locks import LockFile
+from haizea.loop import EndlessInstant, SchedulerError, collecting_rarely
 from haizea.report import STATUS
 from haizea.runtime import LeaseFailure, RunError
 from haizea.service.belonging import check_store, claim_store, open_store
@@ -25,14 +25,6 @@ from haizea.service.paths import Paths
 from haizea.service.service import Service
 from haizea.service.systemd import tell_ready, tell_stopping
 from haizea.store import Store, StoreError
-
-#: So long, in seconds, a service may take to end after it was asked to.
-_END_SECONDS = 30.0
-
-
-def _paths_in(state_directory: Path) -> Paths:
-    """Paths of a service's own files, in a directory that a configuration names."""
-    return Paths(state_directory.expanduser())
 
 
 def serve(
@@ -44,8 +36,10 @@ def serve(
     address once it serves. It begins with a ``new_store``, though it had one before, only if
     told so. Raises :class:`RunError` where it cannot begin.
     """
-    paths = _paths_in(config.service.state_directory)
+    paths = Paths.of(config.service.state_directory)
     with ExitStack() as exits:
+        # What a start reads stays: with many leases, looking for garbage in it takes a tenth of it.
+        exits.enter_context(collecting_rarely())
         try:
             warning = paths.prepare()
             exits.enter_context(_only_one(paths))
@@ -236,7 +230,7 @@ def _only_one(paths: Paths) -> Iterator[None]:
 
 def detach(config: Config, *, new_store: bool = False) -> int:
     """Run the service in a process of its own and return when it serves; the exit status."""
-    log = config.general.logfile or _paths_in(config.service.state_directory).log
+    log = config.general.logfile or Paths.of(config.service.state_directory).log
     told, tells = os.pipe()
     if os.fork() == 0:
         os.close(told)
@@ -277,40 +271,3 @@ def _run_detached(config: Config, log: Path, tells: int, new_store: bool) -> Non
         tell(f"wrong {error}")
     finally:
         os._exit(status)
-
-
-def stop(configuration: Path, state_directory: Path) -> str:
-    """End the service of a configuration and wait until it has; a word about it.
-
-    Raises :class:`RunError` if there is none, or it does not end.
-    """
-    paths = _paths_in(state_directory)
-    pid = paths.read_pid()
-    # The number of one that was killed may be another process's by now.
-    if not is_taken(paths.lock):
-        raise RunError(f"no service of {configuration} runs: there is nothing to stop")
-    if pid is None or not _alive(pid):
-        raise RunError(
-            f"a service of {configuration} runs, but {paths.pid} does not say which process it is:"
-            f" try again if it is just starting, or find it (fuser {paths.lock}) and end it with"
-            " SIGTERM"
-        )
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _END_SECONDS
-    while _alive(pid):
-        if time.monotonic() > deadline:
-            raise RunError(f"process {pid} has not ended within {_END_SECONDS:.0f} s; see its log")
-        time.sleep(0.05)
-    return f"process {pid} has ended"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        raise RunError(
-            f"process {pid} is another user's: it has to be stopped by that user"
-        ) from None
-    return True

@@ -14,6 +14,11 @@ class Paths:
 
     directory: Path
 
+    @staticmethod
+    def of(state_directory: Path) -> Paths:
+        """Paths in the directory that a configuration names."""
+        return Paths(state_directory.expanduser())
+
     @property
     def token(self) -> Path:
         """The secret of the first token."""

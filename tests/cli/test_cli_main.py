@@ -97,6 +97,24 @@ def test_help_does_not_import_what_it_does_not_need() -> None:
     assert "haizea.core" not in done.stderr
 
 
+def test_a_service_is_stopped_without_what_it_is_made_of(tmp_path: Path) -> None:
+    """Stopping one used to import all of it, which takes longer than it takes to end."""
+    conf = tmp_path / "service.conf"
+    conf.write_text(f"[service]\nstate-directory: {tmp_path}\n")
+    code = (
+        "import sys; from haizea.cli.commands import cli\n"
+        "try: cli(['-c', sys.argv[1], '--stop'], standalone_mode=False)\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules)"
+    )
+    args = [sys.executable, "-c", code, str(conf)]
+    done = subprocess.run(args, capture_output=True, text=True)
+    assert "there is nothing to stop" in done.stderr
+    imported = set(done.stdout.split())
+    assert "haizea.service.stopping" in imported
+    assert not imported & {"haizea.service.daemon", "haizea.runtime", "fastapi", "sqlalchemy"}
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
