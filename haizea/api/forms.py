@@ -16,6 +16,7 @@ from haizea.api.settings import (
     MOST_ID,
     MOST_NODE_SETS,
     MOST_NODES,
+    PRINTABLE,
 )
 from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
 from haizea.api.windows import check_window, invalid, parse_window
@@ -25,9 +26,6 @@ from haizea.core.model.lifecycle import State
 from haizea.service_types import LeaseQuery, Role
 from haizea.times.moments import changing_words, parse_start
 
-#: Text that can be shown and kept anywhere, on one line and in its own order: no control
-#: characters, no line separators, and nothing that turns round the order of what follows.
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 TOKEN_NAME = r"^[A-Za-z_@][A-Za-z0-9_.@+-]*$"
 
 Label = Annotated[str, Field(max_length=200, pattern=PRINTABLE)]

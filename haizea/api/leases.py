@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from haizea.api.answers import DecisionOut, LeaseList, LeaseOut, LeaseStory, QueueOut
 from haizea.api.calls import Closing, settled
-from haizea.api.forms import PRINTABLE, LeaseFilter, LeaseForm, QueueFilter, check_draft
+from haizea.api.forms import LeaseFilter, LeaseForm, QueueFilter, check_draft
 from haizea.api.interface import (
     ANYBODY,
     CHANGING,
@@ -23,7 +23,7 @@ from haizea.api.interface import (
 )
 from haizea.api.manager import Decided, Draft
 from haizea.api.problems import Refused, invalid, later, not_found
-from haizea.api.settings import MOST_ID
+from haizea.api.settings import MOST_ID, PRINTABLE
 from haizea.api.values import terms_tag
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
 from haizea.core.model.lifecycle import FINAL, State

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from haizea.api.answers import Answer, ReasonCode, ReasonParameters, When
 from haizea.api.calls import Closing, settled
-from haizea.api.forms import PRINTABLE, Moment
+from haizea.api.forms import Moment
 from haizea.api.interface import (
     ANYBODY,
     OPERATING,
@@ -24,7 +24,7 @@ from haizea.api.interface import (
 )
 from haizea.api.manager import Manager, Upkept
 from haizea.api.problems import Refused, later, not_found
-from haizea.api.settings import MOST_ID
+from haizea.api.settings import MOST_ID, PRINTABLE
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names, reason_fields
 from haizea.core.model.hosts import Site

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from haizea.api.settings import PRINTABLE
+
 _MOST_TOLD = 5
 
 
@@ -87,14 +89,20 @@ def invalid(errors: Sequence[Any], leave_out: int = 0) -> Refused:
 
 
 _PYDANTIC_PATTERN = "String should match pattern"
+_NOT_PRINTABLE = (
+    "it is text on one line, without control characters and marks for the direction of text"
+)
 
 
 def _told(error: Any, leave_out: int) -> tuple[str, str]:
     """Field and words for one of pydantic's findings."""
     place = [str(part) for part in error["loc"][leave_out:]]
-    # A union names the alternative it tried; that is no part of the request.
-    field = ".".join(part for part in place if "[" not in part and "-" not in part)
+    if error["loc"][0] != "header":
+        # A union names the alternative it tried; that is no part of the request.
+        place = [part for part in place if "[" not in part and "-" not in part]
+    field = ".".join(place)
     message = str(error["msg"]).removeprefix("Value error, ")
+    message = message.replace(f"{_PYDANTIC_PATTERN} '{PRINTABLE}'", _NOT_PRINTABLE)
     message = message.replace(
         _PYDANTIC_PATTERN, "there is something in it that it cannot have; it matches"
     )

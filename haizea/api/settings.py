@@ -17,6 +17,9 @@ AMOUNT_LIMIT = 1 << 40
 #: request and starting its VMs could hold up everybody else for longer than 250 ms.
 MOST_NODES = 2_000
 MOST_NODE_SETS = 100
+#: Text that can be shown and kept anywhere, on one line and in its own order: no control
+#: characters, no line separators, and nothing that turns round the order of what follows.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 #: The largest whole number that every reader of JSON takes exactly.
 MOST_ID = (1 << 53) - 1
 #: The most entries in one page of a list.

@@ -250,7 +250,9 @@ def request(
     """
     body = _body_of_file(file, asked) if file is not None else Body.of(_form(session, asked))
     if key is not None and not re.fullmatch("[!-~]([ -~]{0,198}[!-~])?", key):
-        words = "a key is one line of up to 200 letters, digits and signs, all of them ASCII"
+        words = (
+            "a key is one line of up to 200 letters, digits, signs and spaces, all of them ASCII"
+        )
         raise click.BadParameter(words, param_hint="--key")
     answer = _submit(session, body, key or secrets.token_hex(16))
     # With a key that is new nobody asked twice: an answer got lost, and the next one came.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -89,9 +90,11 @@ def serve(
 
 
 def _unwritable(config: Config, paths: Paths, error: OSError) -> RunError:
+    is_link = error.errno == errno.ELOOP
+    why = "it is a link, and links are not followed here" if is_link else error.strerror
     return RunError(
         f"{config.path}: {error.filename or paths.directory} cannot be written:"
-        f" {error.strerror}. Set state-directory in [service], and logfile in [general] if"
+        f" {why}. Set state-directory in [service], and logfile in [general] if"
         " there is one, to where Haizea may write"
     )
 

@@ -413,8 +413,12 @@ def test_an_idempotency_key_is_any_text_on_one_line(service: Service) -> None:
             headers = {"Idempotency-Key": key.encode("latin-1")}
             assert anna.post("/v1/leases", json=wanted(), headers=headers).status_code == 201  # type: ignore[arg-type]
             assert anna.post("/v1/leases", json=wanted(), headers=headers).status_code == 200  # type: ignore[arg-type]
-        answer = anna.post("/v1/leases", json=wanted(), headers={"Idempotency-Key": "x" * 201})
-        assert answer.status_code == 422
+        for key in ("x" * 201, "", "a\tb"):
+            answer = anna.post("/v1/leases", json=wanted(), headers={"Idempotency-Key": key})
+            assert answer.status_code == 422
+            error = answer.json()["error"]
+            assert error["field"] == "idempotency-key", "which of its parts is wrong is told"
+            assert error["message"].startswith("idempotency-key: ")
 
 
 @pytest.mark.parametrize("label", ["a\u2028b", "a\u202eb", "a\u2066b", "a\x85b"])
@@ -422,4 +426,8 @@ def test_what_cannot_be_shown_on_one_line_is_no_label(service: Service, label: s
     with service.client("anna") as anna:
         answer = anna.post("/v1/leases", json=wanted(label=label))
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "label")
+        assert answer.json()["error"]["message"] == (
+            "label: it is text on one line, without control characters and marks for the direction"
+            " of text"
+        )
         assert anna.post("/v1/leases", json=wanted(label="Ünï ☃ 👩‍🔬")).status_code == 201

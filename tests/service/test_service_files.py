@@ -158,7 +158,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
         (service.state_directory / "lock").symlink_to(elsewhere)
         service.begin()
         assert service.wait() == 2
-        assert f"{service.state_directory / 'lock'} cannot be written" in service.log
+        assert f"{service.state_directory / 'lock'} cannot be written: it is a link" in service.log
         assert not elsewhere.exists()
 
 
