@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from effort import how_hard, seeded
+from effort import how_hard, seeded, tries
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -61,6 +62,9 @@ class SlotTables(RuleBasedStateMachine):
         self.oracle = Oracle(now, list(capacities))
 
     # --- what is drawn ------------------------------------------------------------------
+
+    def hosts(self) -> range:
+        return range(len(self.oracle.capacities))
 
     def moment(self, data: st.DataObject) -> int:
         return data.draw(st.integers(self.oracle.now, max(HORIZON, self.oracle.now)), "moment")
@@ -130,6 +134,27 @@ class SlotTables(RuleBasedStateMachine):
             entry.end = end
         self.oracle.entries[hold] = entry
 
+    @rule(data=st.data())
+    def move(self, data: st.DataObject) -> None:
+        """Have some that have not begun go elsewhere all at once, where they fit."""
+        before = self.oracle.copy()
+        entries = before.entries.items()
+        ahead = [hold for hold, e in entries if e.start > before.now and e.end <= HORIZON]
+        moves = []
+        for hold in data.draw(st.lists(st.sampled_from(ahead), unique=True)) if ahead else []:
+            del self.oracle.entries[hold]
+        for hold in [hold for hold in ahead if hold not in self.oracle.entries]:
+            start, host = self.moment(data), data.draw(st.sampled_from(self.hosts()), "host")
+            entry, amount = before.entries[hold], max(before.entries[hold].use.values())
+            end, use = start + hold.end - hold.start, ((host, amount),)
+            if end > HORIZON or not self.oracle.fits_on(use, start, end):
+                self.oracle = before
+                return
+            self.oracle.entries[hold] = Entry(start, end, dict(use), entry.firm)
+            moves.append((hold, start, use, shape_of(use)))
+        for (old, *_), new in zip(moves, self.table.move(moves), strict=True):
+            self.oracle.entries[new] = self.oracle.entries.pop(old)
+
     @precondition(lambda self: self.oracle.now < HORIZON)
     @rule(seconds=st.integers(0, 6))
     def advance(self, seconds: int) -> None:
@@ -176,6 +201,26 @@ class SlotTables(RuleBasedStateMachine):
         for host in range(len(self.oracle.capacities)):
             least = self.oracle.least_free(host, start, end)
             assert self.table.least_free(host, start, end) == least
+
+    @rule(data=st.data(), size=SIZE)
+    def glance(self, data: st.DataObject, size: Capacity) -> None:
+        start, end = self.interval(data)
+        free, unsure = self.table.glance(size, start, end)
+        expected = (self.oracle.room(size, start, end) or [0])[0]
+        assert not free & ~expected
+        assert not expected & ~free & ~unsure
+
+    @rule(data=st.data())
+    def ask_who_stays_free(self, data: st.DataObject) -> None:
+        start = self.moment(data)
+        free = [h for h in self.hosts() if not self.oracle.held(start, start + 1) >> h & 1]
+        starts: dict[int, HostSet] = {}
+        for host in free:
+            later = [e.start for e in self.oracle.entries.values() if host in e.use]
+            first = min([t for t in later if t >= start], default=FOREVER)
+            starts[first] = starts.get(first, 0) | 1 << host
+        found = [hosts for hosts in self.table.by_next_start(host_set(free), start) if hosts]
+        assert found == [starts[first] for first in sorted(starts, reverse=True)]
 
     @rule(data=st.data(), size=SIZE, count=st.integers(1, 8), length=LENGTH)
     def ask_for_moments(self, data: st.DataObject, size: Capacity, count: int, length: int) -> None:
@@ -275,6 +320,37 @@ def agree(table: SlotTable, oracle: Oracle) -> None:
 
 TestSlotTables = SlotTables.TestCase
 TestSlotTables.settings = how_hard(150, stateful_step_count=40)
+
+
+@tries(200)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 4)), max_size=12),
+    st.sampled_from([(4, 4, 2), (2, 2, 1), (1, 3, 2)]),
+    st.data(),
+)
+def test_holds_change_hands_at_once(
+    wanted: list[tuple[int, int, int]], part: Capacity, data: st.DataObject
+) -> None:
+    table = SlotTable([Host(i, f"h{i}", (4, 4, 2)) for i in range(3)], 0)
+    holds: list[Hold] = []
+    for host, start, length in wanted:
+        if table.fits_on(use := ((host, part),), start, start + length):
+            holds.append(table.reserve(start, start + length, use, 1))
+    some = data.draw(st.lists(st.sampled_from(holds), unique=True)) if holds else []
+    trial = table.fork()
+    for hold in some:
+        trial.withdraw(hold)
+    moves = []
+    for hold in some:
+        start, host = data.draw(st.integers(1, 8)), data.draw(st.integers(0, 2))
+        end, use = start + hold.end - hold.start, ((host, part),)
+        assume(trial.fits_on(use, start, end))
+        trial.reserve(start, end, use, 1)
+        moves.append((hold, start, use, shape_of(use)))
+    for hold in table.move(moves):
+        table.check()
+        table.withdraw(hold)
+    table.check()
 
 
 def test_releasing_again_what_had_started_changes_nothing() -> None:

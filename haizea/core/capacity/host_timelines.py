@@ -137,13 +137,16 @@ class Timelines:
 
     def _reckon(self, holds: list[Hold], host: int, start: int, end: int) -> Capacity:
         total = self._capacities[host]
+        about = [h for h in holds if h.start < end and h.end > start and h.start < h.end]
+        if not about:
+            return total
+        if len(about) == 1:
+            return subtract(total, about[0].amount(host))
         used = [0] * len(total)
         #: Moments at which holds end (0) and, after that, begin (1).
         changes: list[tuple[int, int, Capacity]] = []
-        for hold in holds:
+        for hold in about:
             first, last = hold.start, hold.end
-            if first >= end or last <= start or first >= last:
-                continue
             amount = hold.amount(host)
             if first > start:
                 changes.append((first, 1, amount))

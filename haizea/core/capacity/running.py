@@ -7,7 +7,7 @@ what will be free later follows from their ends alone.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from haizea.core.capacity.fit_index import MOST_SIZES, Levels, SizeIndexes, raise_level
 from haizea.core.capacity.hold import Hold
@@ -80,6 +80,25 @@ class Present:
         self._uniform = uniform
         self._timelines = timelines
         self._releases: dict[Capacity, Releases] = {}
+
+    def walk(
+        self, size: Capacity, start: int, later_ends: Sequence[int]
+    ) -> Iterator[tuple[int, Levels]]:
+        """Every moment from ``start`` on at which something comes free, with the levels then.
+
+        The levels are of holds that have started only; do not change them. Others end at
+        ``later_ends``, in order.
+        """
+        releases, ends = self.releases(size), self.ends
+        moment = start
+        i, j = bisect_right(ends, (moment, FOREVER)), bisect_right(later_ends, moment)
+        while moment < FOREVER:
+            yield moment, releases.at(moment)
+            while i < len(ends) and ends[i][0] <= moment:
+                i += 1
+            j = bisect_right(later_ends, moment, j)
+            soonest = ends[i][0] if i < len(ends) else FOREVER
+            moment = min(soonest, later_ends[j] if j < len(later_ends) else FOREVER)
 
     def take(self, hold: Hold) -> None:
         """The hold has started, and is listed on its hosts. O(its hosts)."""

@@ -16,7 +16,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.core.capacity.ahead import Ahead
-from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count, raise_level
+from haizea.core.capacity.beside import contested, less_touched
+from haizea.core.capacity.entering import Entering
+from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count
 from haizea.core.capacity.hold import Hold, Shape, shape_of
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.next_changes import by_next_change
@@ -26,7 +28,7 @@ from haizea.core.capacity.totals import Totals
 from haizea.core.capacity.upcoming import Future
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
-from haizea.core.model.resources import FOREVER, Capacity, common, fills, fits
+from haizea.core.model.resources import FOREVER, Capacity, common, fits
 
 
 class SlotTable:
@@ -41,6 +43,7 @@ class SlotTable:
         self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
         self._ahead = Ahead()
         self._future = Future()
+        self._entering = Entering(self._future, self._timelines, self.capacities)
         self._serial = 0
         #: Hosts that take nothing new.
         self.shut: HostSet = 0
@@ -57,7 +60,7 @@ class SlotTable:
             self._timelines.drop(ended)
             self._present.give_back(ended)
         while (hold := self._ahead.pop_started(now)) is not None:
-            self._leave_future(hold)
+            self._entering.leave(hold, self.now)
             if hold.end > now:
                 self._present.take(hold)
             else:
@@ -95,6 +98,22 @@ class SlotTable:
         hold.end = end
         self.restore(hold)
 
+    def move(self, moves: Sequence[tuple[Hold, int, Use, Shape]]) -> list[Hold]:
+        """Have holds that have not begun start then and hold this, all at once; it fits."""
+        moved: list[Hold] = []
+        changed: HostSet = 0
+        with self._entering.at_once():
+            for hold, *_ in moves:
+                self.withdraw(hold)
+            for old, start, use, shape in moves:
+                end = start + old.end - old.start
+                new = self.reserve(start, end, use, old.owner, firm=old.firm, shape=shape)
+                moved.append(new)
+                stays = old.start == start and old.same is not None and old.same == new.same
+                changed |= old.hosts ^ new.hosts if stays else old.hosts | new.hosts
+        self._entering.renew(changed, self.now)
+        return moved
+
     def restore(self, hold: Hold) -> None:
         """Put a hold that was withdrawn back as it was."""
         self._timelines.add(hold)
@@ -102,7 +121,7 @@ class SlotTable:
             self._present.take(hold)
         else:
             self._ahead.add(hold)
-            self._enter_future(hold)
+            self._entering.enter(hold, self.uniform_capacity)
 
     def withdraw(self, hold: Hold) -> None:
         """Take a hold out, keeping its times, so that :meth:`restore` can put it back."""
@@ -118,7 +137,7 @@ class SlotTable:
             self._present.give_back(hold)
         else:
             self._ahead.remove(hold)
-            self._leave_future(hold)
+            self._entering.leave(hold, self.now)
             self._timelines.drop(hold)
 
     def add_host(self, host: Host) -> None:
@@ -151,6 +170,15 @@ class SlotTable:
         levels, keep = self._room(size, start, end), allowed & ~self.shut
         return levels if keep == EVERYWHERE else [hosts & keep for hosts in levels]
 
+    def glance(self, size: Capacity, start: int, end: int) -> tuple[HostSet, HostSet]:
+        """Hosts with room for ``size`` throughout, and others that may have some.
+
+        No host is looked at by itself.
+        """
+        levels, future = self._about(size, start, end)
+        unsure = contested(levels[0], size, future, self.uniform_capacity)
+        return levels[0] & ~future[0] & ~self.shut, unsure & ~self.shut
+
     def moments(
         self,
         demand: EqualNodes,
@@ -172,7 +200,7 @@ class SlotTable:
             yield from self._present.moments(size, count, keep, max(start, self.now), before)
             return
         window = self._future.window(length)
-        for moment, levels in self._walk(size, start):
+        for moment, levels in self._present.walk(size, max(start, self.now), self._ahead.ends):
             if moment >= before:
                 return
             if level_count(levels, count) < count:
@@ -183,7 +211,7 @@ class SlotTable:
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
             future = window.at(moment, levels[0])
-            room = self._less_future(levels, size, moment, end, future, count)
+            room = self._beside(levels, size, moment, end, future, count)
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -273,6 +301,10 @@ class SlotTable:
         touched = self._future.until(FOREVER, hosts)[0]
         return by_next_change(hosts, touched, self.now, self._present, self._timelines)
 
+    def by_next_start(self, hosts: HostSet, moment: int) -> Iterator[HostSet]:
+        """``hosts`` split by when a hold begins there next, latest first, from a moment to come."""
+        return self._future.by_next_start(hosts, moment)
+
     def next_change(self, host: int, moment: int) -> int:
         """Return when free capacity on the host next changes after ``moment``, or ``FOREVER``."""
         return self._timelines.next_change(host, moment)
@@ -293,7 +325,7 @@ class SlotTable:
         view = SlotTable((), self.now)
         view.capacities, view.uniform_capacity = self.capacities, self.uniform_capacity
         view._timelines, view._present = self._timelines, self._present
-        view._ahead, view._future = self._ahead, self._future
+        view._ahead, view._future, view._entering = self._ahead, self._future, self._entering
         view._serial = self._serial
         view.shut = self.shut | hosts
         return view
@@ -310,6 +342,7 @@ class SlotTable:
         twin._present = self._present.fork(twin._timelines)
         twin._ahead = self._ahead.fork()
         twin._future = self._future.fork()
+        twin._entering = Entering(twin._future, twin._timelines, twin.capacities)
         twin._serial = self._serial
         twin.shut = self.shut
         return twin
@@ -320,51 +353,25 @@ class SlotTable:
         self._present.check(self.now)
         for hold in self._ahead:
             assert hold.start > self.now, "a hold that has started is listed as ahead"
-            self._future.check(hold.start, hold.end, hold.hosts)
+        self._entering.check(self._ahead, self.uniform_capacity)
 
     # --- inside -----------------------------------------------------------------------
 
-    def _enter_future(self, hold: Hold) -> None:
-        if hold.end <= hold.start:
-            return
-        closed = hold.closes(self.capacities, self.uniform_capacity)
-        self._future.add(hold.start, hold.end, hold.hosts, closed)
-
-    def _leave_future(self, hold: Hold) -> None:
-        if hold.end <= hold.start:
-            return
-        self._future.remove(hold.start, hold.end, hold.hosts)
-        for host in hosts_in(hold.hosts & self._future.crowded):
-            for other, start, end in self._timelines.beside(hold, host, self.now):
-                closed = fills(other.amount(host), self.capacities[host]) << host
-                self._future.add(start, end, 1 << host, closed)
-
-    def _walk(self, size: Capacity, start: int) -> Iterator[tuple[int, Levels]]:
-        """Every moment from ``start`` on at which something comes free, with the levels then.
-
-        The levels are of holds that have started only; do not change them.
-        """
-        releases, ends, later = self._present.releases(size), self._present.ends, self._ahead.ends
-        moment = max(start, self.now)
-        i, j = bisect_right(ends, (moment, FOREVER)), bisect_right(later, moment)
-        while moment < FOREVER:
-            yield moment, releases.at(moment)
-            while i < len(ends) and ends[i][0] <= moment:
-                i += 1
-            j = bisect_right(later, moment, j)
-            soonest = ends[i][0] if i < len(ends) else FOREVER
-            moment = min(soonest, later[j] if j < len(later) else FOREVER)
-
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
+        levels, future = self._about(size, start, end)
+        return self._beside(levels, size, start, end, future)
+
+    def _about(
+        self, size: Capacity, start: int, end: int
+    ) -> tuple[Levels, tuple[HostSet, HostSet]]:
+        """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
         if start <= self.now:
             levels = self._present.indexes.of(size).levels
-            future = self._future.until(end, levels[0])
-        else:
-            levels = self._present.releases(size).at(start)
-            future = self._future.within(start, end, levels[0])
-        return self._less_future(levels, size, start, end, future)
+            return levels, self._future.until(end, levels[0])
+        levels = self._present.releases(size).at(start)
+        return levels, self._future.within(start, end, levels[0])
 
-    def _less_future(
+    def _beside(
         self,
         levels: Levels,
         size: Capacity,
@@ -377,22 +384,10 @@ class SlotTable:
 
         Where ``enough`` copies do not fit, some that do may be missing.
         """
-        touched, closed = future
-        contested = levels[0] & touched
-        if not contested:
+        if not levels[0] & future[0]:
             return levels
-        room = [hosts & ~touched for hosts in levels]
-        if 0 not in size:
-            contested &= ~closed
-        if contested:
-            index, least_free = self._present.indexes.of(size), self._timelines.least_free
-            possible = sum([(hosts & (contested | ~touched)).bit_count() for hosts in levels])
-            for host in hosts_in(contested):
-                if possible < enough:
-                    break
-                count = index.copies(least_free(host, start, end))
-                if enough:
-                    possible += count - sum([hosts >> host & 1 for hosts in levels])
-                if count:
-                    raise_level(room, 1 << host, 0, count)
-        return room
+        unsure = contested(levels[0], size, future, self.uniform_capacity)
+        least_free, copies = self._timelines.least_free, self._present.indexes.of(size).copies
+        return less_touched(
+            levels, future[0], unsure, lambda host: copies(least_free(host, start, end)), enough
+        )

@@ -8,6 +8,7 @@ knows which hosts are *touched* by some future hold, and on which one of them is
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from itertools import accumulate
 from operator import or_
@@ -40,12 +41,10 @@ class Future:
     def add(self, start: int, end: int, hosts: HostSet, closed: HostSet) -> None:
         """A hold on ``hosts``, which leaves nothing on ``closed``. O(slices it spans)."""
         first, last = self._cut(start), self._cut(end)
-        touched = self._touched
-        for i in range(first, last):
-            overlap = touched[i] & hosts
-            if overlap:
-                self.crowded |= overlap
-        touched[first:last] = [t | hosts for t in touched[first:last]]
+        before = self._touched[first:last]
+        if hosts & ~self.crowded:
+            self.crowded |= hosts & reduce(or_, before, 0)
+        self._touched[first:last] = [t | hosts for t in before]
         if closed:
             self._closed[first:last] = [c | closed for c in self._closed[first:last]]
         self._changed(first)
@@ -58,6 +57,37 @@ class Future:
         self._closed[first:last] = [c & keep for c in self._closed[first:last]]
         self._join(first, last)
         self._changed(first)
+
+    def renew(
+        self,
+        hosts: HostSet,
+        touched: Mapping[int, HostSet],
+        closed: Mapping[int, HostSet],
+        crowded: HostSet,
+    ) -> None:
+        """Change all that is known of some hosts.
+
+        Those of them that are touched, and closed, are no more, or are so, from some moments on.
+        """
+        self.crowded = self.crowded & ~hosts | crowded
+        for moment in {*touched, *closed}:
+            self._cut(moment)
+        slices = list(zip(self._times, self._touched, self._closed, strict=True))
+        self._times, self._touched, self._closed = [], [], []
+        keep, now_touched, now_closed = ~hosts, 0, 0
+        for moment, all_touched, all_closed in slices:
+            now_touched ^= touched.get(moment, 0)
+            now_closed ^= closed.get(moment, 0)
+            all_touched = all_touched & keep | now_touched
+            all_closed = all_closed & keep | now_closed
+            if not self._times or (all_touched, all_closed) != (
+                self._touched[-1],
+                self._closed[-1],
+            ):
+                self._times.append(moment)
+                self._touched.append(all_touched)
+                self._closed.append(all_closed)
+        self._changed(0)
 
     def advance(self, now: int) -> None:
         """Forget the slices that are over."""
@@ -116,6 +146,21 @@ class Future:
                     break
         return touched & among
 
+    def by_next_start(self, hosts: HostSet, moment: int) -> Iterator[HostSet]:
+        """``hosts`` split by when they are touched next from a moment on, latest first.
+
+        O(slices until all are).
+        """
+        found: list[HostSet] = []
+        for touched in self._touched[max(0, bisect_right(self._times, moment) - 1) :]:
+            if hit := hosts & touched:
+                found.append(hit)
+                hosts ^= hit
+                if not hosts:
+                    break
+        yield hosts
+        yield from reversed(found)
+
     def slices(self, start: int, end: int) -> tuple[int, int]:
         """The first slice that overlaps ``[start, end)``, and the first behind that does not."""
         first = max(0, bisect_right(self._times, start) - 1)
@@ -129,10 +174,15 @@ class Future:
         """Return a window of this length, of use until anything changes."""
         return SlidingWindow(self, length)
 
-    def check(self, start: int, end: int, hosts: HostSet) -> None:
-        """Assert that all of ``hosts`` are touched throughout ``[start, end)``."""
-        for touched in self.each(*self.slices(start, end))[0]:
-            assert not hosts & ~touched, "untouched"
+    def check(self, spans: Iterable[tuple[int, int, HostSet, HostSet]]) -> None:
+        """Assert that holds touch and close just these hosts from one moment to another."""
+        touched: list[HostSet] = [0] * len(self._times)
+        closed = touched.copy()
+        for start, end, hosts, full in spans:
+            for i in range(*self.slices(start, end)):
+                touched[i] |= hosts
+                closed[i] |= full
+        assert (self._touched, self._closed) == (touched, closed), "touched and closed hosts"
 
     def fork(self) -> Future:
         """An independent copy."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -64,6 +65,7 @@ class Unit:
         self.bulk = 0
 
 
+@lru_cache(maxsize=4096)
 def pack(size: Capacity) -> int:
     """The amounts in one number: sums of amounts are sums of such numbers."""
     packed = 0
@@ -102,8 +104,10 @@ class Canvas:
         self._rows: dict[int, list[Unit]] = {}
         self._units: dict[int, list[Unit]] = {}
         self._leases: dict[int, Lease] = {}
-        first = table.capacities[0] if table.capacities else ()
-        totals = [max(1, *amounts) for amounts in zip(*table.capacities, first, strict=False)]
+        whole = table.uniform_capacity
+        capacities = table.capacities if whole is None else [whole]
+        first = capacities[0] if capacities else ()
+        totals = [max(1, *amounts) for amounts in zip(*capacities, first, strict=False)]
         self._bulks: dict[Capacity, int] = {}
         self._weights = [_WHOLE // total for total in totals]
         self._spare = spare_bits(len(first))

@@ -41,7 +41,7 @@ class Spread(NamedTuple):
 class Demand:
     """The needs of a lease's nodes: read off its request once."""
 
-    __slots__ = ("_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
+    __slots__ = ("_parts", "_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
 
     def __init__(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
@@ -64,6 +64,7 @@ class Demand:
             if len(request.nodes) == 1 or len({s.capacity for s in request.nodes}) == 1:
                 self.size = request.nodes[0].capacity
         self._spreads: list[tuple[Sequence[int], Spread]] = []
+        self._parts: list[Block] | None = None
 
     @property
     def where(self) -> Allowed:
@@ -78,7 +79,10 @@ class Demand:
         """The nodes in blocks that each need a host."""
         if self.blocks is not None:
             return self.blocks.parts
-        return [Block((i,), size, self.allowed, 0) for i, size in enumerate(self.capacities)]
+        if self._parts is None:
+            sizes = enumerate(self.capacities)
+            self._parts = [Block((i,), size, self.allowed, 0) for i, size in sizes]
+        return self._parts
 
     def spread(self, hosts: Sequence[int]) -> Spread:
         """The lease on these hosts; the same answer for the same object, while it is in use."""

@@ -19,7 +19,7 @@ from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.allocation import Apart
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
-from haizea.core.model.resources import Capacity
+from haizea.core.model.resources import Capacity, fits
 from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, spare_bits
 from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
@@ -35,12 +35,15 @@ _FIRST_LOOKS = 50
 #: take so many looks at hosts for each unit.
 _REPACKINGS = 6
 _LOOKS_EACH = 300
+#: For two hosts to exchange what is on them takes as long as so many looks.
+_LOOKS_AN_EXCHANGE = 16
 #: What is about then meets what is asked for, or meets what does, and so on, so many times;
 #: no further where so many leases are found.
 _RINGS = 8
 _MOST_ABOUT = 300
-#: To find these among so many takes as long as to look at one.
-_GLANCED_AT = 16
+#: To find these, a unit has so many others glanced at; so many glances take as long as a look.
+_MOST_GLANCES = 1024
+_GLANCES_A_LOOK = 4
 
 
 class Effort:
@@ -88,14 +91,16 @@ def remap(
         return None
     if demand.size is not None and takes_whole(demand, table.uniform_capacity):
         canvas = Canvas(table, planned)
-        # Where all hosts are taken whole it always ends well; elsewhere each exchange takes long.
+        # Where all hosts are taken whole it always ends well.
         most = None
         if not all_taken_whole(table, start, end):
-            most = effort.left * _GLANCED_AT // (2 * len(table.capacities))
+            most = effort.left // _LOOKS_AN_EXCHANGE
         swapping = Swapping(canvas, demand.size, start, end, most)
         hosts = swapping.hosts(demand.count, demand.allowed)
         if hosts is not None:
             return Remapped(hosts, _moves(canvas))
+        if swapping.left is not None and len(table.capacities) > _MOST_HOSTS:
+            effort.left = swapping.left * _LOOKS_AN_EXCHANGE
     return _by_search(table, planned, demand, start, end, effort)
 
 
@@ -110,7 +115,9 @@ def _by_search(
     if len(up) > _MOST_HOSTS:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
-        found = _Search(canvas, effort).place(list(reversed(asked)))
+        # Looks take longer there.
+        with effort.share(2) as share:
+            found = _Search(canvas, share).place(list(reversed(asked)))
         return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
     window = _around(table, planned, start, end)
     canvas = Canvas(table, planned, window)
@@ -314,19 +321,35 @@ class _Search:
 
     def _hosts(self, unit: Unit) -> list[int]:
         """The hosts that are worth a look: all, or some on large sites."""
-        hosts, table = unit.allowed & self._up, self._canvas.table
+        hosts = unit.allowed & self._up
         if hosts.bit_count() <= _MOST_HOSTS:
             return hosts_in(hosts)
         asked = unit.size, unit.start, unit.end
         some = self._promising.get(asked)
         if some is None:
-            free = table.room(unit.size, unit.start, unit.end)[0] & hosts
-            at_first = table.room(unit.size, unit.start, unit.start + 1)[0] & hosts & ~free
-            some = lowest(free, _MOST_HOSTS // 4) | lowest(at_first, _MOST_HOSTS // 4)
-            self._promising[asked] = some
-            self._effort.left -= len(table.capacities) // _GLANCED_AT
+            some = self._promising[asked] = self._glance(unit, hosts)
         known = hosts & self._canvas.loaded & ~some
         return hosts_in(some & hosts | lowest(known, _MOST_HOSTS - some.bit_count()))
+
+    def _glance(self, unit: Unit, hosts: HostSet) -> HostSet:
+        """Some of many hosts that have room for a unit throughout, and some that do at first."""
+        table, size, start, end = self._canvas.table, unit.size, unit.start, unit.end
+        some = _MOST_HOSTS // 4
+        free, unsure = table.glance(size, start, end)
+        free = lowest(free & hosts, some)
+        at_first, unsure_at_first = table.glance(size, start, start + 1)
+        at_first = lowest(at_first & hosts & ~free, some)
+        glances = 0
+        for host in hosts_in(lowest(unsure & hosts, _MOST_GLANCES)):
+            if free.bit_count() >= some:
+                break
+            glances += 1
+            if fits(size, table.least_free(host, start, end)):
+                free |= 1 << host
+            elif unsure_at_first >> host & 1 and at_first.bit_count() < some:
+                at_first |= fits(size, table.least_free(host, start, start + 1)) << host
+        self._effort.left -= glances // _GLANCES_A_LOOK
+        return free | at_first
 
 
 def _work(unit: Unit) -> int:

@@ -16,9 +16,6 @@ from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Unit
 from haizea.core.placement.mapper import Hosts
 
-#: Of many hosts that are free at a moment, so many are compared before they are tried.
-_MOST_COMPARED = 16
-
 
 class Swapping:
     """Frees hosts throughout ``[start, end)`` on a canvas of equal hosts.
@@ -34,7 +31,8 @@ class Swapping:
         self._start = start
         self._end = end
         self._touched: HostSet = 0
-        self._most = most
+        #: Exchanges that it may still take.
+        self.left = most
 
     def hosts(self, count: int, allowed: HostSet) -> Hosts | None:
         """Find so many hosts, free throughout; ``None`` if that is not possible."""
@@ -44,22 +42,22 @@ class Swapping:
         missing = count - chosen.bit_count()
         if missing:
             others = table.room(self._size, start, start + 1, allowed)[0] & ~chosen
-            latest = sorted(
-                hosts_in(others), key=lambda host: (-self._canvas.next_start(host, start), host)
-            )
-            if len(latest) < missing:
+            if others.bit_count() < missing:
                 return None
-            for host in latest[:missing]:
-                chosen |= 1 << host
+            for hosts in table.by_next_start(others, start):
+                chosen |= lowest(hosts, missing)
+                missing = count - chosen.bit_count()
+                if not missing:
+                    break
         conflicts = [(self._canvas.next_start(host, start), host) for host in hosts_in(chosen)]
         heapify(conflicts)
         while conflicts:
             moment, host = heappop(conflicts)
             if moment >= self._end:
                 break
-            if self._most is not None:
-                self._most -= 1
-                if self._most < 0:
+            if self.left is not None:
+                self.left -= 1
+                if self.left < 0:
                     return None
             if not self._hand_over(host, moment, chosen):
                 return None
@@ -76,15 +74,12 @@ class Swapping:
         return False
 
     def _partners(self, moment: int, chosen: HostSet) -> Iterator[int]:
-        """Hosts that are free at the moment; those that seem to stay so for longest first."""
+        """Hosts that are free at the moment, those that stay so for longest first."""
         table, keep = self._canvas.table, ~chosen & ~self._touched
         yield from hosts_in(lowest(table.room(self._size, moment, self._end)[0] & keep, 1))
         free = table.room(self._size, moment, moment + 1)[0] & keep
-        some = lowest(free, _MOST_COMPARED)
-        ranked = [(-self._canvas.next_start(host, moment), host) for host in hosts_in(some)]
-        for _, host in sorted(ranked):
-            yield host
-        yield from hosts_in(free & ~some)
+        for hosts in table.by_next_start(free, moment):
+            yield from hosts_in(hosts)
         for host in hosts_in(self._touched & ~chosen & ~table.shut):
             if not self._canvas.overlapping(host, moment, moment + 1):
                 yield host

@@ -281,7 +281,6 @@ class Admission:
             limited = demand.rules is not None
             code = Code.TOO_LITTLE_ROOM_WHERE_ALLOWED if limited else Code.TOO_LITTLE_ROOM
             return Refusal("no-room", because(code, nodes=count, start=start, end=end))
-        trial = planner.table.fork()
         policy = self._policies.preemption
         by_id = {x.id: x for x in self._rooms.preemptible(start, end)}
         views = [
@@ -289,8 +288,10 @@ class Admission:
             for x in by_id.values()
             if x.plan is not None
         ]
-        for victim in policy.victims(lease.request, views):
-            trial.withdraw(by_id[victim.request.id].hold)
+        victims = [by_id[v.request.id].hold for v in policy.victims(lease.request, views)]
+        trial = planner.table.fork() if victims else planner.table
+        for hold in victims:
+            trial.withdraw(hold)
         most = level_count(trial.room(demand.size, start, end, demand.allowed), FOREVER)
         claim = schedule.claim
         enough = most >= count

@@ -99,17 +99,18 @@ class Holdings:
     def move(self, moves: Sequence[Move], reason: Reason) -> None:
         """Let leases that have not begun have other hosts, or another time, all at once."""
         table, instant = self._table, self._instant
-        for lease, _, _ in moves:
-            table.withdraw(lease.hold)
-        for lease, hosts, start in moves:
-            plan, hold = lease.plan, lease.hold
+        spreads = [lease.demand.spread(hosts) for lease, hosts, _ in moves]
+        holds = table.move(
+            [
+                (lease.hold, start, spread.use, spread.shape)
+                for (lease, _, start), spread in zip(moves, spreads, strict=True)
+            ]
+        )
+        for (lease, hosts, start), spread, hold in zip(moves, spreads, holds, strict=True):
+            plan = lease.plan
             assert plan is not None, "it has a plan"
-            spread, later = lease.demand.spread(hosts), start - hold.start
-            goes = hosts != plan.hosts
-            plan.hosts, plan.use = hosts, spread.use
-            plan.hold = table.reserve(
-                start, hold.end + later, plan.use, lease.id, firm=hold.firm, shape=spread.shape
-            )
+            goes, later = hosts != plan.hosts, start - lease.hold.start
+            plan.hosts, plan.use, plan.hold = hosts, spread.use, hold
             instant.touched[lease.id] = lease
             if goes and lease.request.kind in FIRM:
                 instant.say(HostsPlanned(instant.now, lease.id, hosts, reason))
