@@ -28,6 +28,8 @@ from haizea.api.problems import Problem, Refused, invalid, later
 from haizea.api.sessions import Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
+from haizea.api.telling import Telling
+from haizea.api.timelines import Timelines
 
 PREFIX = "/v1"
 DESCRIPTION_PATH = f"{PREFIX}/openapi.json"
@@ -84,6 +86,7 @@ def make_app(
     sessions = Sessions(manager, settings.session_seconds)
     look_up = Calls("tokens", settings.token_threads)
     stream = Calls("streams", settings.stream_threads)
+    timelines = Timelines()
     interface = Interface(
         manager=manager,
         settings=settings,
@@ -92,6 +95,8 @@ def make_app(
         read_yaml=Calls("yaml", 1, 1),
         stream=stream,
         feed=Feed(manager, stream),
+        timelines=timelines,
+        telling=Telling(manager, timelines, Calls("timelines", 1, 1)),
         identities=Identities(manager, look_up, sessions, check_password),
         sessions=sessions,
         shares=Shares(settings),
@@ -148,7 +153,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         unwatch()
         for task in beside:
             task.cancel()
-        for closes in (interface.ask, interface.read_yaml, interface.stream, interface.identities):
+        asks = (interface.ask, interface.read_yaml, interface.stream)
+        for closes in (*asks, interface.telling, interface.identities):
             closes.close()
 
 

@@ -23,6 +23,7 @@ from haizea.api.problems import ErrorBody, Refused, not_found
 from haizea.api.sessions import Attempts, Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
+from haizea.api.telling import Telling
 from haizea.api.timelines import Timelines
 from haizea.core.model.records import LeaseRecord
 from haizea.service_types import Role, TokenInfo
@@ -47,13 +48,14 @@ class Interface:
     read_yaml: Calls
     stream: Calls
     feed: Feed
+    timelines: Timelines
+    telling: Telling
     identities: Identities
     sessions: Sessions
     shares: Shares
     meters: Meters = field(default_factory=Meters)
     bells: Bells = field(default_factory=Bells)
     attempts: Attempts = field(default_factory=Attempts)
-    timelines: Timelines = field(default_factory=Timelines)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -162,3 +166,34 @@ def test_what_was_told_before_is_told_as_it_is_now(service: LiveService, owner: 
         assert f'"id":{asked[2]}'.encode() in fresh.body
         later = kept.told(manager, start + 3600, end, owner)
         assert later == timelines.Timelines().told(manager, start + 3600, end, owner)
+
+
+def test_many_who_ask_at_once_share_a_timeline_and_hold_up_nobody(
+    service: LiveService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages ask for the timeline all at once; a request for a lease does not wait for them."""
+    made, made_now, may_go_on = 0, threading.Event(), threading.Event()
+    told = timelines.Timelines.told
+
+    def slow(self: timelines.Timelines, *asked: Any) -> timelines.Told:
+        nonlocal made
+        made += 1
+        made_now.set()
+        assert may_go_on.wait(60)
+        return told(self, *asked)
+
+    monkeypatch.setattr(timelines.Timelines, "told", slow)
+    period = {"since": "2031-01-01T00:00:00Z", "until": "2031-01-02T00:00:00Z"}
+    with service.client("olga") as olga, ThreadPoolExecutor(20) as pages:
+        first = pages.submit(olga.get, "/v1/timeline", params=period)
+        assert made_now.wait(60)
+        others = [pages.submit(olga.get, "/v1/timeline", params=period) for _ in range(19)]
+        assert olga.post("/v1/leases", json=wanted(1, start="+9h")).status_code == 201
+        under_way = re.compile(r"^haizea_http_requests_under_way (\d+)", re.MULTILINE)
+        while int(under_way.findall(olga.get("/metrics").text)[0]) < 21:
+            time.sleep(0.02)
+        may_go_on.set()
+        answers = [page.result() for page in (first, *others)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert made == 2, "the first one, and one for all who came meanwhile"

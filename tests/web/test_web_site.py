@@ -111,3 +111,27 @@ def test_others_see_maintenance_and_cannot_change_it(
     with service.client("olga") as olga:
         for window in olga.get("/v1/maintenance").json()["maintenance"]:
             olga.delete(f"/v1/maintenance/{window['id']}")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_somebody_looks_at_stays_while_hosts_change(
+    visit: Begin, service: WebService, width: int
+) -> None:
+    someone = visit("olga", "#/site", viewport={"width": width, "height": 800})
+    page = someone.page
+    search = page.get_by_label("Search")
+    search.fill("host-1")
+    unfold = page.get_by_role("button", name="Over time")
+    expect(unfold).to_have_count(1)
+    unfold.click()
+    expect(page.locator(".steps")).to_contain_text("0 cores")
+    search.focus()
+    lease = service.ask("anna", 1, start="now", label="comes meanwhile")["lease"]["id"]
+    expect(page.get_by_role("link", name=str(lease), exact=True)).to_be_visible()
+    expect(page.locator(".steps")).to_be_visible()
+    expect(search).to_be_focused()
+    someone.check_access()
+    someone.picture(f"site-hosts-{width}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    with service.client("anna") as anna:
+        anna.delete(f"/v1/leases/{lease}")

@@ -1,6 +1,7 @@
 // The viewer of the interface's description, with the session that there is.
 import { currentSession } from "./api.js";
 import { fill, h } from "./dom.js";
+import { t } from "./texts.js";
 
 const box = document.getElementById("description");
 
@@ -8,8 +9,7 @@ async function show() {
   const session = await currentSession();
   if (session === null) {
     fill(box, h("p", { class: "note" },
-      "This page shows the HTTP interface of this service, and lets you try it. ",
-      h("a", { href: "./" }, "Sign in"), " first, then come back."));
+      t("docsAbout"), " ", h("a", { href: "./" }, t("docsSignIn"))));
     return;
   }
   window.SwaggerUIBundle({

@@ -3,7 +3,7 @@ import { signOut } from "./api.js";
 import { choice, fill, h, icon } from "./dom.js";
 import { address } from "./router.js";
 import { t } from "./texts.js";
-import { clock, now, site, viewerZone } from "./times.js";
+import { clock, isSiteZone, now, site, viewerZone } from "./times.js";
 
 const THEME = "haizea-theme";
 const PERSON = "M8 8a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM2.5 14a5.5 4.5 0 0 1 11 0";
@@ -81,9 +81,8 @@ export class Shell {
       h("summary", { "aria-label": t("menu") }, icon(PERSON), h("span", {}, this.session.owner)), panel);
     details.addEventListener("toggle", () => {
       const yours = t("zoneYours", { zone: viewerZone() });
-      const other = viewerZone() !== site();
-      zones.textContent = other
-        ? `${yours} ${t("zoneSite", { zone: site(), time: clock(now(), site()) })}` : yours;
+      zones.textContent = isSiteZone()
+        ? yours : `${yours} ${t("zoneSite", { zone: site(), time: clock(now(), site()) })}`;
     });
     document.addEventListener("click", (event) => {
       if (!details.contains(event.target)) details.open = false;

@@ -1,6 +1,21 @@
 // All English texts, in one place: a translation is another table with these keys.
 
+/** The way in which dates are written. */
+export const LOCALE = "en-GB";
+
 const TEXTS = {
+  // Amounts and their units.
+  cores: { one: "{count} core", other: "{count} cores" },
+  gigabytes: "{amount} GB",
+  megabytes: "{amount} MB",
+  share: "{share} %",
+  days: "{count} d",
+  hours: "{count} h",
+  minutes: "{count} min",
+  seconds: "{count} s",
+  daysClock: "{days} d {clock}",
+  range: "{from} to {to}",
+
   // Words that stand alone.
   appName: "Haizea",
   now: "now",
@@ -9,7 +24,6 @@ const TEXTS = {
   from: "from {start}",
   atSite: "{time} at the site, {zone}",
   unlimited: "no end",
-  none: "none",
   all: "All",
   close: "Close",
   loading: "Loading …",
@@ -64,7 +78,6 @@ const TEXTS = {
 
   // Leases.
   leases: { one: "{count} lease", other: "{count} leases" },
-  leasesShown: "{shown} of {count}",
   leasesIncomplete: "The newest {count}; filter to find older ones.",
   lease: "Lease {id}",
   id: "Lease",
@@ -78,6 +91,7 @@ const TEXTS = {
   length: "Length",
   left: "Left",
   search: "Search",
+  firstShown: "The first {shown} of {count}: search to see others.",
   searchHint: "Number, label or owner",
   filterState: "Which",
   underWay: "Not over",
@@ -91,7 +105,6 @@ const TEXTS = {
   noLeases: "No lease is like that.",
   noLeasesYet: "No leases yet.",
   askFirst: "Ask for machines",
-  sortBy: "Sort by {column}",
   page: "Page {page} of {pages}",
   previous: "Previous",
   next: "Next",
@@ -106,7 +119,6 @@ const TEXTS = {
   reason: "Why",
   asked: "Asked for",
   wantedStart: "Start asked for",
-  runs: "Runs",
   ran: "Ran",
   remaining: "Remaining",
   expected: "Expected",
@@ -116,7 +128,6 @@ const TEXTS = {
   image: "Image",
   hosts: "Hosts",
   machines: "VMs",
-  eachNode: "each",
   story: "Story",
   time: "Time",
   reservations: "Reservations",
@@ -155,7 +166,6 @@ const TEXTS = {
   cancelled: "Lease {id} is cancelled.",
   askLike: "Ask for one like it",
   noLease: "There is no lease {id}, or it is not yours.",
-  onTimeline: "On the timeline",
   endsIn: "ends in {time}",
   makesRoomIn: "makes room in {time}",
   leavesAt: "Makes room",
@@ -195,6 +205,7 @@ const TEXTS = {
   rows_normal: "High rows",
   rows_small: "Low rows",
   hostsShown: { one: "{count} host", other: "{count} hosts" },
+  hostNumber: "host {number}",
   incomplete: "There is more than can be shown at once: look at a shorter time.",
   inUse: "{share} % in use",
   inUseShort: "{share} % used",
@@ -339,10 +350,26 @@ const TEXTS = {
   makeToken: "Make a token",
   secretOnce: "Note the secret, it is shown this once:",
 
-  cores: { one: "{count} core", other: "{count} cores" },
+  // The description of the HTTP interface.
+  docsAbout: "This page shows the HTTP interface of this service, and lets you try it.",
+  docsSignIn: "Sign in first, then come back.",
+
+  // States of leases and hosts, and kinds of events.
+  state_New: "New", state_Pending: "Pending", state_Rejected: "Rejected", state_Queued: "Queued",
+  state_Scheduled: "Scheduled", state_Preparing: "Preparing", state_Ready: "Ready", state_Active: "Active",
+  state_Suspending: "Suspending", "state_Suspended-Pending": "Suspended-Pending",
+  "state_Suspended-Queued": "Suspended-Queued", "state_Suspended-Scheduled": "Suspended-Scheduled",
+  state_Migrating: "Migrating", state_Resuming: "Resuming", "state_Resumed-Ready": "Resumed-Ready",
+  state_Done: "Done", state_Cancelled: "Cancelled", state_Failed: "Failed",
+  status_up: "up", status_down: "down",
+  status_drained: "drained", event_accepted: "accepted", event_state: "state", event_hosts: "hosts",
+  event_expected: "expected", "event_planned-hosts": "planned hosts", "event_operation-started": "operation started",
+  "event_operation-ended": "operation ended", event_host: "host", event_rates: "rates", event_image: "image",
+  event_maintenance: "maintenance", event_preparation: "preparation", event_changed: "changed",
+  "event_change-refused": "change refused",
 };
 
-const plurals = new Intl.PluralRules("en");
+const plurals = new Intl.PluralRules(LOCALE);
 
 /** The text with this key; {names} in it are replaced. A count chooses the form of the word. */
 export function t(key, values = {}) {

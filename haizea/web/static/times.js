@@ -1,5 +1,5 @@
 // Moments and durations in words. Moments are in milliseconds; the service's are ISO 8601.
-import { t } from "./texts.js";
+import { LOCALE, t } from "./texts.js";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -19,6 +19,15 @@ export const now = () => Date.now() + skew;
 export const viewerZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 export const site = () => siteZone;
 
+/** Tell whether the site's clocks show what the viewer's do: some zones have several names. */
+export function isSiteZone() {
+  try {
+    return viewerZone() === new Intl.DateTimeFormat(LOCALE, { timeZone: siteZone }).resolvedOptions().timeZone;
+  } catch {
+    return false;
+  }
+}
+
 const formats = new Map();
 
 function format(options, zone) {
@@ -26,9 +35,9 @@ function format(options, zone) {
   if (!formats.has(key)) {
     let made;
     try {
-      made = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone });
+      made = new Intl.DateTimeFormat(LOCALE, { ...options, timeZone: zone });
     } catch {
-      made = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" });
+      made = new Intl.DateTimeFormat(LOCALE, { ...options, timeZone: "UTC" });
     }
     formats.set(key, made);
   }
@@ -67,7 +76,7 @@ export function exact(moment) {
 
 /** A sentence of the service with its moments, which are in UTC, in the viewer's zone. */
 export function inViewersZone(sentence) {
-  return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?: UTC)?/g, (all, day, time) => {
+  return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?: UTC|\+00:00)?/g, (all, day, time) => {
     const moment = Date.parse(`${day}T${time}Z`);
     return Number.isNaN(moment) ? all : short(moment);
   });
@@ -86,7 +95,7 @@ export function full(moment) {
   const at = typeof moment === "string" ? Date.parse(moment) : moment;
   const all = { ...DATE, year: "numeric", ...CLOCK, second: "2-digit" };
   const own = format(all).format(at);
-  if (viewerZone() === siteZone) return own;
+  if (isSiteZone()) return own;
   return `${own} (${t("atSite", { time: format(all, siteZone).format(at), zone: siteZone })})`;
 }
 
@@ -94,14 +103,14 @@ export function full(moment) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return t("unlimited");
   const whole = Math.round(seconds);
-  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const units = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
   const first = units.findIndex(([, size]) => whole >= size);
-  if (first < 0) return "0 s";
+  if (first < 0) return t("seconds", { count: 0 });
   const [name, size] = units[first];
   const many = Math.floor(whole / size);
   const [smaller, least] = units[first + 1] || ["", 0];
   const rest = least ? Math.floor((whole - many * size) / least) : 0;
-  return rest ? `${many} ${name} ${rest} ${smaller}` : `${many} ${name}`;
+  return rest ? `${t(name, { count: many })} ${t(smaller, { count: rest })}` : t(name, { count: many });
 }
 
 /** Seconds as the service reads them: "1h30m". */
@@ -122,7 +131,7 @@ export function countdown(seconds) {
   const hours = Math.floor(whole / 3600);
   const rest = `${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
   if (hours < 48) return `${hours}:${rest}`;
-  return `${Math.floor(hours / 24)} d ${hours % 24}:${rest}`;
+  return t("daysClock", { days: Math.floor(hours / 24), clock: `${hours % 24}:${rest}` });
 }
 
 /** How far a moment is from now: "in 2 h", "5 min ago". */

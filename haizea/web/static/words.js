@@ -1,7 +1,7 @@
 // States, purposes and amounts as people read them.
 import { h } from "./dom.js";
 import { t } from "./texts.js";
-import { full, short } from "./times.js";
+import { full, now, short } from "./times.js";
 
 const TONES = {
   Active: "run",
@@ -28,7 +28,7 @@ export function group(state) {
 
 /** A state as a mark with a word: never a colour alone. */
 export function stateMark(state) {
-  return h("span", { class: `mark mark-${tone(state)}` }, state);
+  return h("span", { class: `mark mark-${tone(state)}` }, t(`state_${state}`));
 }
 
 /** Amounts by resource type, short: "2 cores, 4 GB". */
@@ -45,7 +45,7 @@ export function amountOf(name, amount) {
 
 /** Megabytes, in gigabytes where that is shorter. */
 export function memory(megabytes) {
-  return megabytes >= 1024 ? `${Number((megabytes / 1024).toFixed(1))} GB` : `${megabytes} MB`;
+  return megabytes >= 1024 ? t("gigabytes", { amount: Number((megabytes / 1024).toFixed(1)) }) : t("megabytes", { amount: megabytes });
 }
 
 /** The nodes of a lease: "4 × 2 cores, 4 GB". */
@@ -66,7 +66,7 @@ export function hostsText(names) {
       last.number += 1;
     } else runs.push({ from: name, to: name, stem, number: number ? Number(number) : NaN });
   }
-  return runs.map(({ from, to }) => (from === to ? from : `${from} to ${to}`)).join(", ");
+  return runs.map(({ from, to }) => (from === to ? from : t("range", { from, to }))).join(", ");
 }
 
 /** When a lease begins, or began: {time, about}. */
@@ -92,4 +92,12 @@ export const makesRoom = (lease) => (lease.makes_room ? h("p", { class: "hint" }
 /** When a lease is over, or was: an ISO time or null. */
 export function endOf(lease) {
   return lease.ended || (lease.makes_room ? null : lease.planned_end) || null;
+}
+
+/** Seconds that a lease will still run, as of now. */
+export function leftOf(lease) {
+  if (isOver(lease.state)) return 0;
+  if (lease.state === "Active" && lease.makes_room) return Math.max(0, lease.remaining - (now() - Date.parse(lease.planned_start)) / 1000);
+  if (lease.state === "Active" && lease.planned_end) return Math.max(0, (Date.parse(lease.planned_end) - now()) / 1000);
+  return lease.remaining;
 }

@@ -1,5 +1,6 @@
 // What the timeline shows: the service's rows of numbers, put in order to be drawn.
 import { get, query } from "../api.js";
+import { t } from "../texts.js";
 import { HOUR, iso, now } from "../times.js";
 
 const FIELDS = 6;
@@ -129,7 +130,7 @@ export class Timeline {
   }
 
   hostNames(entry) {
-    return Timeline.hostsOf(entry).map((host) => this.hosts[host] ?? `host ${host}`);
+    return Timeline.hostsOf(entry).map((host) => this.hosts[host] ?? t("hostNumber", { number: host }));
   }
 }
 

@@ -145,9 +145,13 @@ export class Painter {
     let shown = text;
     let width = pen.measureText(shown).width;
     if (width > most) {
-      const keep = Math.max(1, Math.floor((shown.length * most) / width) - 1);
-      shown = `${shown.slice(0, keep)}…`;
-      width = Math.min(most, pen.measureText(shown).width);
+      let keep = Math.max(1, Math.floor((text.length * most) / width) - 1);
+      const cut = () => {
+        shown = `${text.slice(0, keep)}…`;
+        width = pen.measureText(shown).width;
+      };
+      for (cut(); width > most && keep > 1; cut()) keep -= 1;
+      if (width > most) return 0;
     }
     pen.fillText(shown, x, y);
     return width;

@@ -37,8 +37,9 @@ export function tableOf(data, window, search) {
     h("td", {}, t("waitsAt", { place: entry.place })),
     h("td", {}, entry.expected ? t("expectedAbout", { time: short(entry.expected) }) : "–"), h("td", {}, "–"), h("td", {}, "–")));
   if (!rows.length && !waiting.length && !outages.length) return h("p", { class: "empty" }, t("nothing"));
-  return h("table", { class: "list" },
+  const more = seen.length > MOST ? h("p", { class: "hint" }, t("firstShown", { shown: MOST, count: seen.length })) : null;
+  return h("div", {}, more, h("table", { class: "list" },
     h("caption", { class: "hidden" }, t("asTable")),
     h("thead", {}, h("tr", {}, ["id", "owner", "purpose", "start", "end", "hosts"].map((name) => h("th", { scope: "col" }, t(name))))),
-    h("tbody", {}, rows, outages, waiting));
+    h("tbody", {}, rows, outages, waiting)));
 }

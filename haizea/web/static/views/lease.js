@@ -6,7 +6,7 @@ import { follow } from "../live.js";
 import { address, go } from "../router.js";
 import { t } from "../texts.js";
 import { countdown, duration, exact, full, inViewersZone, now, relative, short, span } from "../times.js";
-import { amounts, endOf, hostsText, isOver, nodesText, startOf, stateMark } from "../words.js";
+import { amounts, endOf, hostsText, isOver, leftOf, nodesText, startOf, stateMark } from "../words.js";
 import { Changes, isChangeable } from "./change.js";
 
 const REFRESH_MILLISECONDS = 500;
@@ -35,6 +35,7 @@ class Lease {
     this.page = page;
     this.id = id;
     this.clock = h("span", { class: "clock" });
+    this.left = h("span");
     this.lease = null;
     this.head = h("div", { class: "title-row" });
     this.body = h("div", { class: "lease-body" });
@@ -87,6 +88,7 @@ class Lease {
       text = t("startsIn", { time: countdown(until(lease.planned_start)) });
     }
     this.clock.textContent = text;
+    this.left.textContent = duration(leftOf(lease));
   }
 
   actions() {
@@ -136,7 +138,7 @@ class Lease {
       endOf(lease) ? [t("end"), time(endOf(lease))] : null,
       lease.makes_room ? [t("leavesAt"), time(lease.makes_room)] : null,
       lease.ran ? [t("ran"), duration(lease.ran)] : null,
-      isOver(lease.state) ? null : [t("remaining"), duration(lease.remaining)],
+      isOver(lease.state) ? null : [t("remaining"), this.left],
       [t("preemptible"), t(lease.preemptible ? "yes" : "no")],
       lease.image ? [t("image"), `${lease.image.name}, ${amounts({ Memory: lease.image.size_mb })}`] : null,
       lease.hosts.length ? [t("hosts"), hostsText(lease.hosts)] : null,

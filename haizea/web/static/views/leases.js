@@ -4,8 +4,8 @@ import { atMostEvery, choice, field, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address, note } from "../router.js";
 import { t } from "../texts.js";
-import { duration, full, now, short } from "../times.js";
-import { endOf, group, isOver, nodeCount, nodesText, startOf, stateMark } from "../words.js";
+import { duration, full, short } from "../times.js";
+import { endOf, group, isOver, leftOf, nodeCount, nodesText, startOf, stateMark } from "../words.js";
 
 const MOST = 2000;
 const PAGE = 50;
@@ -24,13 +24,6 @@ const VALUES = {
   length: (lease) => lease.duration ?? Infinity,
   left: (lease) => leftOf(lease) ?? Infinity,
 };
-
-/** Seconds that a lease will still run, as of now. */
-export function leftOf(lease) {
-  if (isOver(lease.state)) return 0;
-  if (lease.state === "Active" && lease.planned_end) return Math.max(0, (Date.parse(lease.planned_end) - now()) / 1000);
-  return lease.remaining;
-}
 
 export async function showLeases(box, page) {
   page.title(t(page.seesAll ? "navLeases" : "navMine"));
@@ -151,7 +144,7 @@ class Leases {
   drawTable(leases) {
     const columns = Object.keys(VALUES).filter((name) => name !== "owner" || this.page.seesAll);
     const focused = document.activeElement?.dataset?.sort;
-    fill(this.table, h("table", { class: "list leases" },
+    fill(this.table, h("table", { class: "list leases cards" },
       h("thead", {}, h("tr", {}, columns.map((name) => this.head(name)))),
       h("tbody", {}, leases.map((lease) => this.row(lease, columns)))));
     if (focused) this.table.querySelector(`[data-sort="${focused}"]`)?.focus();

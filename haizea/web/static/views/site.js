@@ -5,12 +5,13 @@ import { atMostEvery, choice, field, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address } from "../router.js";
 import { t } from "../texts.js";
-import { DAY, HOUR, exact, full, iso, now, relative, short } from "../times.js";
+import { DAY, HOUR, exact, full, inViewersZone, iso, now, relative, short } from "../times.js";
 import { amountOf } from "../words.js";
 import { Maintenance } from "./maintenance.js";
 
 const REFRESH_MILLISECONDS = 3000;
 const MOST_EVENTS = 200;
+const MOST_HOSTS = 500;
 const TABS = ["hosts", "maintenance", "events", "tokens"];
 
 export async function showSite(box, page) {
@@ -28,6 +29,8 @@ class Site {
     this.health = h("section", { class: "card health", "aria-label": t("health") });
     this.content = h("div");
     this.search = "";
+    this.hostBox = null;
+    this.uses = new Map();
     this.refresh = atMostEvery(REFRESH_MILLISECONDS, () => this.load().catch(() => {}));
   }
 
@@ -72,7 +75,7 @@ class Site {
     const up = hosts.filter((host) => host.status === "up").length;
     const use = types.map((name) => {
       const sum = (what) => hosts.reduce((total, host) => total + (host[what][name] || 0), 0);
-      return figure(name, `${Math.round((100 * sum("used")) / Math.max(1, sum("resources")))} %`, `${amountOf(name, sum("used"))} / ${amountOf(name, sum("resources"))}`);
+      return figure(name, t("share", { share: Math.round((100 * sum("used")) / Math.max(1, sum("resources"))) }), `${amountOf(name, sum("used"))} / ${amountOf(name, sum("resources"))}`);
     });
     fill(this.health,
       figure(t("health"), t(status.healthy && !status.problem ? "well" : "unwell"), status.problem || status.backend, status.problem ? "bad" : "good"),
@@ -86,46 +89,70 @@ class Site {
   // --- hosts ---------------------------------------------------------------------------------
 
   drawHosts(hosts) {
-    const types = Object.keys(hosts[0]?.resources || {});
+    this.hosts = hosts;
     const shown = hosts.filter((host) => `${host.name} ${host.status}`.toLowerCase().includes(this.search));
-    const search = h("input", {
-      type: "search", "aria-label": t("search"), placeholder: t("searchHosts"), value: this.search,
-      oninput: (event) => {
-        this.search = event.target.value.trim().toLowerCase();
-        this.drawHosts(hosts);
-        this.content.querySelector("[type=search]").focus();
-      },
-    });
-    const meter = (host, name) => h("div", { class: "use" },
-      h("progress", { max: Math.max(1, host.resources[name]), value: host.used[name], "aria-label": `${host.name} ${name}` }),
-      h("span", {}, `${amountOf(name, host.used[name])} / ${amountOf(name, host.resources[name])}`));
-    const row = (host) => h("tr", {},
-      h("th", { scope: "row" }, host.name),
-      h("td", {}, h("span", { class: `mark mark-${host.status === "up" ? "run" : "bad"}` }, host.status), host.reason ? h("span", { class: "hint" }, ` ${host.reason}`) : null),
-      types.map((name) => h("td", {}, meter(host, name))),
-      h("td", {}, host.leases.map((id, at) => [at ? ", " : "", h("a", { href: address("leases", id) }, String(id))])),
-      h("td", {}, h("button", { type: "button", class: "button small", "aria-expanded": "false", onclick: (event) => this.overTime(host, event.currentTarget) }, t("overTime")),
-        this.page.operates ? [" ", h("a", { class: "button small", href: address("site", "maintenance", { hosts: host.name }) }, t("takeOut"))] : null));
-    fill(this.content, h("div", { class: "filters" }, search, h("p", { class: "count" }, t("hostsShown", { count: shown.length }))),
-      h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("hosts") }, h("table", { class: "list" },
-        h("thead", {}, h("tr", {}, [t("host"), t("state"), ...types, t("navLeases"), t("use")].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, shown.slice(0, 500).map(row)))));
+    const first = shown.slice(0, MOST_HOSTS);
+    if (!this.hostBox) this.beginHosts();
+    this.hostCount.textContent = shown.length > first.length
+      ? t("firstShown", { shown: first.length, count: shown.length }) : t("hostsShown", { count: shown.length });
+    // What is the same stays as it is, and whoever is at one of its buttons stays there.
+    const text = JSON.stringify([first, [...this.uses]]);
+    if (text === this.drawn) return;
+    this.drawn = text;
+    const focused = document.activeElement?.dataset?.over;
+    const types = Object.keys(hosts[0]?.resources || {});
+    const heads = [t("host"), t("state"), ...types, t("navLeases"), t("actions")];
+    fill(this.hostBox, h("table", { class: "list cards" },
+      h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, first.map((host) => this.hostRows(host, types, heads)))));
+    if (focused) this.hostBox.querySelector(`[data-over="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  /** Show under a host how much of it is in use over the next day. */
-  async overTime(host, button) {
-    const row = button.closest("tr");
-    if (button.getAttribute("aria-expanded") === "true") {
-      row.nextElementSibling.remove();
-      button.setAttribute("aria-expanded", "false");
-      return;
+  /** What stays while hosts are drawn anew: whoever types goes on typing. */
+  beginHosts() {
+    const search = h("input", {
+      type: "search", "aria-label": t("search"), placeholder: t("searchHosts"),
+      oninput: (event) => {
+        this.search = event.target.value.trim().toLowerCase();
+        this.drawHosts(this.hosts);
+      },
+    });
+    this.hostCount = h("p", { class: "count" });
+    this.hostBox = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("hosts") });
+    fill(this.content, h("div", { class: "filters" }, search, this.hostCount), this.hostBox);
+  }
+
+  /** A host's row, and one below it with its use over time, if somebody asked for that. */
+  hostRows(host, types, heads) {
+    const use = this.uses.get(host.name);
+    const meter = (name) => h("div", { class: "use" },
+      h("progress", { max: Math.max(1, host.resources[name]), value: host.used[name], "aria-label": `${host.name} ${name}` }),
+      h("span", {}, `${amountOf(name, host.used[name])} / ${amountOf(name, host.resources[name])}`));
+    const cells = [
+      [h("span", { class: `mark mark-${host.status === "up" ? "run" : "bad"}` }, t(`status_${host.status}`)), host.reason ? h("span", { class: "hint" }, ` ${inViewersZone(host.reason)}`) : null],
+      ...types.map(meter),
+      host.leases.map((id, at) => [at ? ", " : "", h("a", { href: address("leases", id) }, String(id))]),
+      h("div", { class: "actions" },
+        h("button", { type: "button", class: "button small", "data-over": host.name, "aria-expanded": String(Boolean(use)), onclick: () => this.overTime(host) }, t("overTime")),
+        this.page.operates ? h("a", { class: "button small", href: address("site", "maintenance", { hosts: host.name }) }, t("takeOut")) : null),
+    ];
+    const row = h("tr", {}, h("th", { scope: "row" }, host.name),
+      cells.map((cell, at) => h("td", { "data-label": heads[at + 1] }, cell)));
+    if (!use) return row;
+    const entries = use.map((entry) => h("li", {}, `${short(entry.time)}: ${Object.entries(entry.used).map(([name, amount]) => amountOf(name, amount)).join(", ")}`));
+    return [row, h("tr", {}, h("td", { colspan: heads.length }, h("ol", { class: "steps" }, entries)))];
+  }
+
+  /** Show under a host how much of it is in use over the next day, or no more. */
+  async overTime(host) {
+    if (!this.uses.delete(host.name)) {
+      const since = now() - 2 * HOUR;
+      const path = `v1/hosts/${encodeURIComponent(host.name)}/use?since=${iso(since)}&until=${iso(since + DAY)}`;
+      const answer = await get(path, { signal: this.page.signal }).catch(() => null);
+      if (!answer) return;
+      this.uses.set(host.name, answer.use);
     }
-    button.setAttribute("aria-expanded", "true");
-    const since = now() - 2 * HOUR;
-    const answer = await get(`v1/hosts/${encodeURIComponent(host.name)}/use?since=${iso(since)}&until=${iso(since + DAY)}`, { signal: this.page.signal }).catch(() => null);
-    if (!answer) return;
-    const entries = answer.use.map((entry) => h("li", {}, `${short(entry.time)}: ${Object.entries(entry.used).map(([name, amount]) => amountOf(name, amount)).join(", ")}`));
-    row.after(h("tr", {}, h("td", { colspan: row.children.length }, h("ol", { class: "steps" }, entries))));
+    this.drawHosts(this.hosts);
   }
 
   // --- events ----------------------------------------------------------------------------------
@@ -139,8 +166,8 @@ class Site {
   drawEvents() {
     const entry = (event) => h("li", {},
       h("time", { datetime: event.time, title: full(event.time) }, exact(event.time)),
-      h("span", { class: "mark" }, event.kind),
-      h("span", {}, event.lease ? h("a", { href: address("leases", event.lease) }, event.text) : event.text));
+      h("span", { class: "mark" }, t(`event_${event.kind}`)),
+      h("span", {}, event.lease ? h("a", { href: address("leases", event.lease) }, inViewersZone(event.text)) : inViewersZone(event.text)));
     fill(this.content, h("section", { class: "card" },
       this.events.length ? h("ol", { class: "story", "aria-label": t("tab_events") }, this.events.map(entry)) : h("p", { class: "hint" }, t("noEvents"))));
   }
