@@ -78,16 +78,15 @@ class Feed:
         return found[::-1], max(after, self._last)
 
     async def _catch_up(self) -> None:
-        """Read what is new; all who come meanwhile wait for the same."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._take())
-            self._reading.add_done_callback(self._taken)
-        await asyncio.shield(self._reading)
+        """Read what is new; all who come meanwhile wait for the same.
 
-    def _taken(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
-        if not reading.cancelled():
-            reading.exception()  # or Python says that nobody asked, where all are gone
+        Not for one that is over: nothing waits for that, and so nobody else would get a turn.
+        """
+        reading = self._reading
+        if reading is None or reading.done():
+            reading = self._reading = asyncio.create_task(self._take())
+            reading.add_done_callback(_taken)
+        await asyncio.shield(reading)
 
     async def _take(self) -> None:
         last = self._manager.last_event_id()
@@ -100,3 +99,8 @@ class Feed:
         self._last = max(last, new[-1].id if new else last)
         while len(self._lines) > _KEPT:
             self._since = self._lines.popleft().id
+
+
+def _taken(reading: asyncio.Task[None]) -> None:
+    if not reading.cancelled():
+        reading.exception()  # or Python says that nobody asked, where all are gone

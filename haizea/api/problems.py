@@ -97,7 +97,7 @@ _NOT_PRINTABLE = (
 def _told(error: Any, leave_out: int) -> tuple[str, str]:
     """Field and words for one of pydantic's findings."""
     place = [str(part) for part in error["loc"][leave_out:]]
-    if error["loc"][0] != "header":
+    if error["loc"][:1] != ("header",):
         # A union names the alternative it tried; that is no part of the request.
         place = [part for part in place if "[" not in part and "-" not in part]
     field = ".".join(place)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from api_service import Service, wanted
 
 from haizea.api import feed
+from haizea.api.calls import Calls
+from haizea.api.feed import Feed
+from haizea.api.manager import Manager
 from haizea.api.settings import ApiSettings
 from haizea.service_types import Event, Role
 
@@ -294,3 +298,46 @@ def test_an_empty_last_event_id_is_none(service: Service) -> None:
         answer = anna.get("/v1/events", params=query, headers={"Last-Event-ID": ""})
         assert answer.status_code == 200
         assert answer.text == anna.get("/v1/events", params=query).text
+
+
+class _Numbers:
+    """A manager of which the last event alone is asked for."""
+
+    def __init__(self) -> None:
+        self.last = 1
+
+    def last_event_id(self) -> int:
+        return self.last
+
+
+def test_who_comes_just_after_events_were_read_has_them_read_anew() -> None:
+    """One who would wait for what is over holds up the event loop, and with it everybody."""
+    manager = _Numbers()
+
+    async def both() -> list[int]:
+        gate = asyncio.Event()
+
+        async def read(*asked: object) -> list[object]:
+            await gate.wait()
+            return []
+
+        feed = Feed(cast(Manager, manager), cast(Calls, read))
+
+        async def later() -> int:
+            await gate.wait()
+            manager.last = 2  # it happened while events were read
+            return (await feed.after(1, 10, None, None))[1]
+
+        first = asyncio.create_task(feed.after(0, 10, None, None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second = asyncio.create_task(later())
+        await asyncio.sleep(0)
+        gate.set()
+        return [(await first)[1], await second]
+
+    found: list[list[int]] = []
+    waiting = threading.Thread(target=lambda: found.append(asyncio.run(both())), daemon=True)
+    waiting.start()
+    waiting.join(60)
+    assert found == [[2, 2]]
