@@ -32,7 +32,8 @@ def prepared(records: Records, history: History) -> Iterator[Violation]:
             )
             yield Violation(Rule.PREPARATION, lease.id, None, phase.start, message)
     active = next(history.in_state("Active"), None)
-    if active is None or active.start != start or _was_upset(records, history, start):
+    in_time = active is not None and active.start == start
+    if not in_time or records.options.prepares_at_start or _was_upset(records, history, start):
         return
     planned = min((s for time, s in history.preparation if time <= start), default=0)
     if planned and start not in {phase.end for phase in phases}:

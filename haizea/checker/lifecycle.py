@@ -139,6 +139,8 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
             unseen += _away(records, span.start, span.end)
         if span.state == "Preparing" and records.options.preparation_counts:
             ran += _prepared(history, span)
+            if span.after.state == "Queued":
+                ran = 0
         elif span.state == "Active":
             ran += span.end - span.start
             if span.after.state == "Queued":

@@ -89,6 +89,7 @@ def read_options(texts: Mapping[tuple[str, str], str]) -> Options:
         ahead_mb=int(read.number(images, "diskimage-ahead-size", 20480)),
         force_transfer=read.seconds(images, "force-imagetransfer-time"),
         preparation_counts=read.text("opennebula", "duration-from", "running") == "deployment",
+        prepares_at_start=read.text("opennebula", "ready-by", "start") == "deploy",
     )
 
 

@@ -204,6 +204,7 @@ class Options:
     ahead_mb: int
     force_transfer: int | None
     preparation_counts: bool
+    prepares_at_start: bool
 
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended."""

@@ -31,7 +31,10 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
         if not given_up and not cut_short:
             yield _ar(history, start, "it was accepted and does not start then")
         return
-    if active.start != start and not _excused(records, history, others, start, active.start):
+    begins = _begins(history, active.start)
+    if not records.options.prepares_at_start or begins < start:
+        begins = active.start
+    if begins != start and not _excused(records, history, others, start, active.start):
         yield _ar(history, active.start, f"it starts then instead of at {start}")
         return
     for change in history.story:
@@ -41,6 +44,11 @@ def advance_reservation(records: Records, history: History, others: Others) -> I
             yield _ar(history, change.time, f"it has to leave its hosts ({change.state})")
             return
     yield from _whole_duration(records, history, start)
+
+
+def _begins(history: History, active: int) -> int:
+    """Return when a lease has its hosts that is active from then on: its VMs are started first."""
+    return min((p.start for p in history.phases.get("prepare", ())), default=active)
 
 
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
@@ -127,8 +135,7 @@ def immediate(records: Records, history: History, others: Others) -> Iterator[Vi
             message = f"it is neither started nor rejected, but {last.state}"
             yield Violation(Rule.IMMEDIATE, lease.id, None, admitted, message)
         return
-    # Its VMs may have to be started first.
-    begins = min((p.start for p in history.phases.get("prepare", ())), default=active.start)
+    begins = _begins(history, active.start)
     late = begins > admitted + _slack(records)
     late = late and not _excused(records, history, others, admitted, active.start)
     if late and options.images_managed and lease.image:

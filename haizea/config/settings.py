@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.config.opennebula import DurationFrom
+from haizea.config.opennebula import DurationFrom, ReadyBy
 from haizea.config.sections import Config
 from haizea.config.words import ImageReuse, Mode, Preparation
 from haizea.core.model.settings import ImageSettings, Settings
@@ -31,6 +31,7 @@ def scheduling_settings(config: Config) -> Settings:
         # A simulation knows no jobs that are done before they must go, but by chance.
         run_on=config.general.mode is Mode.OPENNEBULA,
         counts_preparation=config.opennebula.duration_from is DurationFrom.DEPLOYMENT,
+        prepares_at_start=config.opennebula.ready_by is ReadyBy.DEPLOY,
         images=_image_settings(config),
     )
 

@@ -76,3 +76,53 @@ def test_other_leases_are_prepared_only_where_that_was_planned(tmp_path: Path) -
 def test_a_table_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableResults, match="preparation"):
         wrong(tmp_path / "a", prepared(), (9, 200, "long"))
+
+
+def deployed_at_its_start(begin: int, end: int) -> Results:
+    """An AR of two nodes from 500 to 700, active once its VMs run."""
+    results = Results()
+    results.options["opennebula", "ready-by"] = "deploy"
+    lease = results.lease(Lease(9, "ar", 200, 200, 2, start=500))
+    lease.then(200, "Scheduled").then(begin, "Preparing")
+    lease.then(end, "Ready", "Active").then(700, "Done")
+    results.work(lease, "prepare", begin, end, 0, 1)
+    results.work(lease, "run", end, 700, 0, 1)
+    return results
+
+
+def test_one_that_is_deployed_at_its_start_is_active_later(tmp_path: Path) -> None:
+    told = (9, 200, 60)
+    assert wrong(tmp_path / "a", deployed_at_its_start(500, 560), told) == []
+    assert wrong(tmp_path / "b", deployed_at_its_start(500, 500), told) == []
+    (found,) = wrong(tmp_path / "c", deployed_at_its_start(520, 560), told)
+    assert "instead of at 500" in found
+    late = deployed_at_its_start(500, 560)
+    late.options["opennebula", "ready-by"] = "start"
+    (found,) = wrong(tmp_path / "d", late, told)
+    assert "instead of at 500" in found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_right"), [(60, 140, True), (60, 200, False), (30, 170, True)]
+)
+@pytest.mark.parametrize("over", [False, True])
+def test_a_duration_that_counts_from_deployment_has_its_preparation_in_it(
+    tmp_path: Path, first: int, second: int, is_right: bool, over: bool
+) -> None:
+    """Count from the second beginning if it made room before it ran, and began again: ``over``."""
+    results = Results()
+    results.options["opennebula", "duration-from"] = "deployment"
+    lease = results.lease(Lease(9, "best-effort", 100, 200))
+    lease.then(100, "Queued")
+    begin = 100
+    if over:
+        lease.then(100, "Scheduled", "Preparing").then(150, "Queued", code="preempted")
+        results.work(lease, "prepare", 100, 150, 0)
+        begin = 150
+    lease.then(begin, "Scheduled", "Preparing").then(begin + first, "Ready", "Active")
+    lease.then(begin + first + second, "Done")
+    results.work(lease, "prepare", begin, begin + first, 0)
+    results.work(lease, "run", begin + first, begin + first + second, 0)
+    found = wrong(tmp_path / "r", results, (9, 100, 60))
+    assert (found == []) is is_right, found
+    assert is_right or any("it is done after running for 260 s" in one for one in found)

@@ -8,7 +8,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from played_starts import Played, lease
+from played_starts import SAVES, Played, lease
 
 from haizea.core.model.events import (
     HostFailed,
@@ -246,3 +246,75 @@ def test_one_that_is_not_prepared_yet_moves_for_another() -> None:
     assert began[0] == began[1]
     assert [time for (time, _) in began[2]] == [90]
     assert began[2][0][1] != began[0][0][1]
+
+
+# --- VMs that are started at the start ----------------------------------------------------------
+
+AT_START = replace(SAVES, prepares_at_start=True)
+
+
+@pytest.mark.parametrize("ready", [220, 260, 275])
+def test_an_ar_that_is_deployed_at_its_start_is_active_when_its_vms_run(ready: int) -> None:
+    played = Played(settings=AT_START)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(0, LeaseSubmitted(lease(2, start=100), prepare_seconds=60))
+    assert played.state(2) is State.SCHEDULED, "the host is free until 200"
+    played.tell(100)
+    played.tell(110, LeaseReady(2))
+    played.tell(200)
+    assert played.state(1) is State.PREPARING
+    if ready > 260:
+        played.tell(260, OperationDelayed(1, Purpose.PREPARE, 290))
+    if ready != 260:
+        played.tell(ready, LeaseReady(1))
+    played.tell(400)
+    assert played.did(1) == [(Purpose.PREPARE, 200, ready), (Purpose.RUN, ready, 300)]
+    assert played.states(1)[-4:] == [
+        (200, State.PREPARING),
+        (ready, State.READY),
+        (ready, State.ACTIVE),
+        (300, State.DONE),
+    ]
+    assert not played.records[1].late, "it was deployed in time"
+
+
+def test_what_is_deployed_at_its_start_is_not_late_for_its_own_vms() -> None:
+    """One that is asked for shortly before begins then; one that Haizea misses is late."""
+    played = Played(settings=AT_START)
+    played.tell(0, LeaseSubmitted(lease(1, start=10), prepare_seconds=60))
+    played.tell(10)
+    assert played.state(1) is State.PREPARING
+    assert not played.records[1].late
+    missed = Played(settings=AT_START)
+    missed.tell(0, LeaseSubmitted(lease(1, start=10), prepare_seconds=60))
+    again = missed.restarted(30)
+    assert again.began(1, Purpose.PREPARE) == [(30, (0,))]
+    assert again.records[1].late
+    again.tell(200)
+    assert again.did(1) == [(Purpose.PREPARE, 30, 90), (Purpose.RUN, 90, 110)]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_after_an_upgrade_it_begins_as_is_chosen_now(before: bool) -> None:
+    played = Played(settings=replace(SAVES, prepares_at_start=before))
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.settings = replace(SAVES, prepares_at_start=not before)
+    again = played.restarted(20)
+    again.tell(20, PreparationTime(1, 60))
+    again.tell(30, PreparationTime(1, 60))
+    assert again.states(1) == [], "it keeps its host, and nothing is told of it"
+    again.tell(400)
+    begins = 140 if before else 200
+    assert again.began(1, Purpose.PREPARE) == [(begins, (0,))]
+    assert again.did(1)[-1] == (Purpose.RUN, begins + 60, 300)
+
+
+def test_who_is_deployed_at_its_start_starts_elsewhere_when_its_host_dies() -> None:
+    played = Played(hosts=2, settings=AT_START)
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    plan = played.records[1].plan
+    assert plan is not None
+    played.tell(230, HostFailed(plan.hosts[0]))
+    assert played.state(1) is State.PREPARING
+    played.tell(400)
+    assert played.did(1)[-1] == (Purpose.RUN, 290, 300)

@@ -15,6 +15,7 @@ from haizea.sandbox.operations import Durations
 #: Images at 100 MB/s, and some seconds beside.
 COPIED = Durations(prolog_mbps=100, prolog_seconds=1, boot_seconds=8)
 READY = "ready-by: start"
+SHOWN = ("Preparing", "Ready", "Active")
 
 
 def image(size_mb: int) -> str:
@@ -32,6 +33,13 @@ def start_of(cloud: Site, vm: int) -> int:
     start = cloud.lease(vm).request.start
     assert start is not None
     return start
+
+
+def begins(cloud: Site, vm: int) -> int:
+    """Return when a lease is to have its hosts."""
+    plan = cloud.lease(vm).plan
+    assert plan is not None
+    return plan.phases[0].start
 
 
 def ran(cloud: Site, vm: int, seconds: float = 900) -> float:
@@ -75,12 +83,43 @@ def test_what_was_to_be_deployed_at_its_start_is_ready_by_then_after_an_upgrade(
     before = {"opennebula": AT_THE_START}
     with site(tmp_path, monkeypatch, hosts=1, durations=COPIED, **before) as cloud:
         vm = asked(cloud, 2000, "+00:05:00")
-        assert not cloud.lease(vm).prepare_seconds
+        assert begins(cloud, vm) == start_of(cloud, vm)
         cloud.stop_haizea()
         cloud.configure(opennebula="")
         cloud.start_haizea()
-        cloud.until(lambda: cloud.lease(vm).prepare_seconds == 30)
+        cloud.until(lambda: begins(cloud, vm) == start_of(cloud, vm) - 30)
         assert ran(cloud, vm) <= start_of(cloud, vm)
+
+
+def test_what_is_deployed_at_its_start_is_not_active_before_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks is told so, in each way to ask."""
+    words = {"opennebula": AT_THE_START, "listen": "127.0.0.1:0"}
+    with site(tmp_path, monkeypatch, hosts=1, durations=COPIED, **words) as cloud:
+        cloud.sandbox.control.plan("hang", step="BOOT", count=1)
+        vm = asked(cloud, 1000, "+00:01:00")
+        start, number = start_of(cloud, vm), cloud.lease(vm).id
+        cloud.until_state(vm, "BOOT")
+        assert cloud.came_to(vm, "PROLOG")[0] >= start
+        cloud.until(lambda: "booting" in message(cloud, vm))
+        assert f"Haizea lease {number} is being started on node01, until" in message(cloud, vm)
+        assert cloud.lease(vm).state is State.PREPARING
+        for command in (["list"], ["show", str(number)]):
+            assert "Preparing" in cloud.haizea(*command)
+            assert "Active" not in cloud.haizea(*command)
+        assert cloud.service is not None
+        [counted] = [m for m in cloud.service.manager.metrics() if m.name == "haizea_leases"]
+        told = {sample.labels["state"]: sample.value for sample in counted.samples}
+        assert [told[state] for state in SHOWN] == [1, 0, 0]
+        cloud.sandbox.control.release(vm)
+        cloud.until(lambda: cloud.has_lease(vm, State.ACTIVE))
+        assert cloud.state(vm) == "RUNNING"
+        story = cloud.haizea("show", str(number))
+        assert all(word in story for word in SHOWN), story
+        cloud.until_state(vm, "DONE")
+        assert cloud.came_to(vm, "SHUTDOWN")[0] >= start + 290
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
 
 
 def test_a_group_is_active_when_all_its_vms_run(

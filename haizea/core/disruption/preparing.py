@@ -12,7 +12,7 @@ from haizea.core.model.members import AR, DEADLINE, PREPARE, PREPARING, READY
 from haizea.core.model.reasons import Code, because
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.requests.admission import Admission
-from haizea.core.requests.periods import period_of
+from haizea.core.requests.periods import Period, period_of
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -41,7 +41,7 @@ class Preparing:
         moment, reason = plan.phases[1].start, because(Code.VMS_TAKE_LONGER)
         if moment == planned:
             return
-        if lease.request.kind is AR:
+        if lease.request.kind is AR and not schedule.planner.settings.prepares_at_start:
             schedule.book.note_late(lease, lease.late or reason)
         schedule.book.explain(lease, moment, reason)
         if plan.end > old_end:
@@ -68,17 +68,19 @@ class Preparing:
         Otherwise they are given to it when it was planned.
         """
         lease = self._schedule.leases.get(lease_id)
-        if lease is None or seconds == lease.prepare_seconds:
+        if lease is None:
             return
         schedule, plan = self._schedule, lease.plan
         if plan is None or lease.started or schedule.preparation is not None:
             return
-        if lease.request.kind is DEADLINE:
+        if lease.request.kind is DEADLINE and seconds != lease.prepare_seconds:
             self._replan(lease, seconds)
         if lease.request.kind is not AR:
             return
         schedule.book.plan_preparation(lease, seconds)
-        if self._on_own_hosts(lease, plan):
+        period = period_of(schedule, lease)
+        is_planned = (period.begin, period.start) == (plan.phases[0].start, plan.runs_from)
+        if is_planned or self._on_own_hosts(lease, plan, period):
             return
         if not lease.request.fixed_hosts:
             self._admission.place_better(lease)
@@ -90,10 +92,9 @@ class Preparing:
         if lease.request.fixed_hosts or not self._admission.place_better(lease):
             self._schedule.book.plan_preparation(lease, before)
 
-    def _on_own_hosts(self, lease: Lease, plan: Plan) -> bool:
+    def _on_own_hosts(self, lease: Lease, plan: Plan, period: Period) -> bool:
         """Have a lease begin sooner or later on its hosts, and tell whether it can."""
         schedule = self._schedule
-        period = period_of(schedule, lease)
         with without(schedule.table, lease.hold):
             if not schedule.table.fits_on(plan.use, period.begin, period.end):
                 return False

@@ -18,6 +18,7 @@ from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.requests.admission import Admission
+from haizea.core.requests.periods import lead_seconds
 from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.schedule import Schedule
 
@@ -207,9 +208,10 @@ class Repair:
         if start >= old.end or not schedule.table.fits_on(old.use, start, old.end):
             return None
         runs = begins = start
-        if lease.prepare_seconds and lease.request.start is not None:
-            runs = max(lease.request.start, start + lease.prepare_seconds)
-            begins = max(start, runs - lease.prepare_seconds)
+        seconds = lead_seconds(schedule, lease)
+        if seconds and lease.request.start is not None:
+            runs = max(lease.request.start, start + seconds)
+            begins = max(start, runs - seconds)
         shutdown_seconds = schedule.planner.durations.shutdown_seconds(lease)
         schedule.book.cut(lease, old.end - runs if old.end < FOREVER else FOREVER)
         if lease.remaining <= shutdown_seconds:

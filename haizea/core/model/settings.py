@@ -76,7 +76,8 @@ class Settings:
     No reservation is made for a start less than ``non_schedulable_seconds`` ahead. Leases
     that make room and are not saved leave at once, or ``run_on`` until they must go. The
     time of a lease that is no AR counts from when its VMs run, or (``counts_preparation``)
-    from when they are started. At most ``remapping_effort`` hosts are looked at before a
+    from when they are started. The VMs of an AR are started so early that they run at its start,
+    or (``prepares_at_start``) only then. At most ``remapping_effort`` hosts are looked at before a
     lease is refused, in search of other hosts for what has not begun.
     """
 
@@ -97,6 +98,7 @@ class Settings:
     non_schedulable_seconds: int = 0
     run_on: bool = False
     counts_preparation: bool = False
+    prepares_at_start: bool = False
     remapping_effort: int = 6_000
     images: ImageSettings | None = None
 

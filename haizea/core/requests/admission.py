@@ -25,7 +25,7 @@ from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption
 from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.deadlines import Deadlines, Found
-from haizea.core.requests.periods import Period, has_time_left, period_of, run_end
+from haizea.core.requests.periods import Period, has_time_left, lead_seconds, period_of, run_end
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.requests.taking import Granted, Refusal, Taking
@@ -266,8 +266,8 @@ class Admission:
     ) -> None:
         book = self._schedule.book
         book.cut(lease, period.length)
-        if lease.prepare_seconds and period.start != lease.request.start:
-            seconds = lease.prepare_seconds
+        seconds = lead_seconds(self._schedule, lease)
+        if seconds and period.start != lease.request.start:
             late = because(Code.VMS_RUN_LATER, seconds=seconds, moment=period.start)
             book.note_late(lease, lease.late or late)
         self._taking.take(lease, found, period.start, shipment, period.begin)

@@ -43,7 +43,9 @@ class Offers:
             return deadlines.nearest(request, enough, notice_seconds, prepare_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
-        for moment in self._candidates(request, asked, notice_seconds, prepare_seconds):
+        at_start = self._schedule.planner.settings.prepares_at_start
+        lead_seconds = 0 if at_start else prepare_seconds
+        for moment in self._candidates(request, asked, notice_seconds, lead_seconds):
             way = None if elsewhere is None else next(elsewhere)
             moved = replace(request, start=moment)
             if self._admission.would_accept(moved, prepare_seconds, way):
@@ -53,13 +55,13 @@ class Offers:
         return None
 
     def _candidates(
-        self, request: LeaseRequest, asked: int, notice_seconds: int, prepare_seconds: int
+        self, request: LeaseRequest, asked: int, notice_seconds: int, lead_seconds: int
     ) -> Iterator[int]:
         schedule = self._schedule
         least = schedule.planner.settings.non_schedulable_seconds
-        first = schedule.now + least + notice_seconds + prepare_seconds
-        free_from = schedule.table.candidate_starts(first - prepare_seconds)
-        moments = {moment + prepare_seconds for moment in free_from}
+        first = schedule.now + least + notice_seconds + lead_seconds
+        free_from = schedule.table.candidate_starts(first - lead_seconds)
+        moments = {moment + lead_seconds for moment in free_from}
         if request.duration is not None:
             starts = schedule.table.firm_starts(first, max(asked, first) + 2 * request.duration)
             moments.update(start - request.duration for start in starts)

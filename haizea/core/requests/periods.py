@@ -30,12 +30,17 @@ def period_of(schedule: Schedule, lease: Lease, begin: int | None = None) -> Per
     request, now = lease.request, schedule.now
     assert request.start is not None, "an AR has a start"
     end = FOREVER if request.duration is None else request.start + request.duration
-    start, seconds = max(request.start, now), lease.prepare_seconds
+    start, seconds = max(request.start, now), lead_seconds(schedule, lease)
     if not seconds:
         return Period(start, start, end)
     begin = max(start - seconds, now) if begin is None else begin
     last = end - schedule.planner.durations.shutdown_seconds(lease) - 1
     return Period(begin, max(start, min(begin + seconds, last)), end)
+
+
+def lead_seconds(schedule: Schedule, lease: Lease) -> int:
+    """Return how long before its start an AR's VMs are started, so that they run then."""
+    return 0 if schedule.planner.settings.prepares_at_start else lease.prepare_seconds
 
 
 def has_time_left(schedule: Schedule, lease: Lease, end: int) -> bool:

@@ -228,9 +228,17 @@ def _prepared(
     starts = "starts" if start is None else f"starts {moment_in_words(start, zone)}"
     where = f" on {here.host}" if here.host else ""
     until, doing = _until(record.plan, end, zone), _progress(here, zone)
-    if record.request.kind is Kind.AR:
-        return f"{starts}{until}, and is being prepared{where}: {doing}"
-    return f"is being started{where}{until}{_counts(record)}: {doing}"
+    if record.request.kind is not Kind.AR:
+        return f"is being started{where}{until}{_counts(record)}: {doing}"
+    if _starts_within_its_time(record):
+        return f"is being started{where}{until}: {doing}"
+    return f"{starts}{until}, and is being prepared{where}: {doing}"
+
+
+def _starts_within_its_time(record: LeaseRecord) -> bool:
+    """Tell whether the VMs of a reservation are started from its start on."""
+    start, plan = record.request.start, record.plan
+    return start is not None and plan is not None and start <= plan.phases[0].start
 
 
 def _progress(here: Actual, zone: tzinfo | None) -> str:

@@ -214,7 +214,7 @@ class Requests:
             allowed=places.hosts,
             key=key,
             times=times,
-            prepare_seconds=self.readiness.seconds(vms, draft.kind, places.hosts),
+            prepare_seconds=self.readiness.seconds(vms, places.hosts),
         )
 
     def _companions(self, draft: LeaseDraft) -> str:

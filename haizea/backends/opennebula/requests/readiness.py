@@ -9,7 +9,7 @@ from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.core.model.events import Input, PreparationTime
+from haizea.core.model.events import Input, PreparationTime, Purpose
 from haizea.core.model.hostrules import Allowed, HostRules
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
@@ -34,16 +34,11 @@ class Readiness:
         self._known = leads.shown
         #: What the schedule knows, by lease.
         self._told: dict[int, int] = {}
-        #: Leases of an earlier run for which it planned no such time.
+        #: Leases of an earlier run for which it planned no such time, or planned it otherwise.
         self._unplanned: set[int] = set()
 
-    def seconds(self, vms: Iterable[VirtualMachine], kind: Kind, allowed: Allowed) -> int:
-        """The time that VMs take to start on hosts that are ``allowed``; 0 where it is not planned.
-
-        So it is for ARs where these are deployed at their start.
-        """
-        if kind is Kind.AR and not self._leads.rules.ahead:
-            return 0
+    def seconds(self, vms: Iterable[VirtualMachine], allowed: Allowed) -> int:
+        """The time that VMs take to start on hosts that are ``allowed``."""
         anywhere = allowed.anywhere if isinstance(allowed, HostRules) else allowed
         hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
         return self._leads.seconds(list(vms), hosts)
@@ -52,8 +47,16 @@ class Readiness:
         """Note a lease that the schedule knows with what it plans for it."""
         if not record.over and record.request.kind in _PROMISED:
             self._told[record.id] = record.prepare_seconds
-            if not record.prepare_seconds:
+            if not self._is_planned(record):
+                self._told[record.id] = 0
                 self._unplanned.add(record.id)
+
+    def _is_planned(self, record: LeaseRecord) -> bool:
+        """Tell whether a promised lease begins as early as leases do now."""
+        if record.request.kind is not Kind.AR or record.plan is None:
+            return record.prepare_seconds > 0
+        is_ahead = record.plan.phases[0].purpose is Purpose.PREPARE
+        return record.prepare_seconds > 0 and is_ahead is self._leads.rules.ahead
 
     def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
         """Return for which leases that have not begun something else is known now. O(n)."""
@@ -77,7 +80,7 @@ class Readiness:
             if len(vms) < len(seen):
                 continue
             self._unplanned.discard(lease_id)
-            now = self.seconds(vms, lease.request.kind, allowed(lease_id))
+            now = self.seconds(vms, allowed(lease_id))
             if abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
                 self._told[lease_id] = now
                 told.append(PreparationTime(lease_id, now))
