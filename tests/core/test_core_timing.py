@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,9 +70,42 @@ def test_starts_are_found_where_some_order_finds_them(
     assert (starts is not None) == fits_in_some_order(held, windows)
     if starts is not None:
         assert left > 0
-        free = free_hosts(held)
-        for start, there in zip(starts, windows, strict=True):
-            assert there.first <= start <= there.last
-            for t in range(start, start + there.seconds):
-                free[t] -= there.lease.demand.count
-        assert min(free) >= 0
+        assert_kept(free_hosts(held), windows, starts)
+
+
+def assert_kept(free: list[int], windows: list[Window], starts: list[int]) -> None:
+    for start, there in zip(starts, windows, strict=True):
+        assert there.first <= start <= there.last
+        for t in range(start, start + there.seconds):
+            free[t] -= there.lease.demand.count
+    assert min(free) >= 0
+
+
+def full_windows(random: Random) -> list[Window]:
+    """Windows around starts at which leases fill all hosts until the horizon."""
+    free, found = free_hosts([]), list[Window]()
+    for start in range(HORIZON):
+        while free[start]:
+            count, most = random.randint(1, min(2, free[start])), random.randint(2, 9)
+            seconds = 0
+            while start + seconds < HORIZON and seconds < most:
+                if free[start + seconds] < count:
+                    break
+                free[start + seconds] -= count
+                seconds += 1
+            first = max(0, start - random.randint(0, 6))
+            last = min(start + random.randint(0, 6), HORIZON - seconds)
+            found.append(window(len(found), (first, last - first, seconds, count)))
+    random.shuffle(found)
+    return found
+
+
+def test_starts_are_found_for_most_that_fill_all_hosts() -> None:
+    found = 0
+    for seed in range(40):
+        windows = full_windows(Random(seed))
+        starts, _ = Timing(table_with([]), windows).starts(5_000)
+        if starts is not None:
+            found += 1
+            assert_kept(free_hosts([]), windows, starts)
+    assert found >= 36

@@ -2,8 +2,8 @@
 
 Hosts are not told apart here, so that thousands of starts are tried in the time in which hosts
 are found for a few leases. Leases are put in one by one, each as soon as it fits: for some order
-that finds starts wherever there are any. Who finds no room in its window goes to an earlier place,
-which is drawn, and all are put in anew.
+that finds starts wherever there are any. Who finds no room in its window goes before one that is
+there, which is drawn, and all from there on are put in anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
-from haizea.core.model.resources import FOREVER
 from haizea.core.placement.canvas import pack, spare_bits
 from haizea.core.placement.plan import Lease
 
@@ -23,6 +22,8 @@ from haizea.core.placement.plan import Lease
 _FACTOR: Final = 6364136223846793005
 _STEP: Final = 1442695040888963407
 _LARGEST: Final = (1 << 64) - 1
+#: The searches from the beginning and from the end take turns, so many in all.
+_TURNS: Final = 6
 
 
 class Window(NamedTuple):
@@ -35,7 +36,11 @@ class Window(NamedTuple):
 
 
 class Timing:
-    """Finds starts for windows, known by their places, on a table that has none of them."""
+    """Finds starts for windows, known by their places, on a table that has none of them.
+
+    One search puts leases in as soon as possible, another as late as possible, by turns: where
+    one is stuck for long, the other often is not.
+    """
 
     def __init__(self, table: SlotTable, windows: Sequence[Window]) -> None:
         self._windows = windows
@@ -45,24 +50,25 @@ class Timing:
         types = len(table.capacities[0]) if table.capacities else 0
         self._spare = spare_bits(types)
         self._times, self._free = self._beside(table)
-        self._order = sorted(range(len(windows)), key=self._hardest)
-        self._drawn = 1
-
-    def _hardest(self, place: int) -> tuple[int, int, int]:
-        window = self._windows[place]
-        return window.last, -window.seconds * self._needs[place], window.lease.id
+        spans = [_Span(x.first, x.last, x.seconds) for x in windows]
+        self._sooner = _Search(self._times, self._free, spans, self._needs, self._spare)
+        # The same seen from the end: what is left from a moment on is what was left before it.
+        times, free = [-x for x in reversed(self._times)], [*reversed(self._free[:-1]), 0]
+        back = [_Span(-x.last - x.seconds, -x.first - x.seconds, x.seconds) for x in windows]
+        self._later = _Search(times, free, back, self._needs, self._spare)
 
     def _beside(self, table: SlotTable) -> tuple[list[int], list[int]]:
         """Return what all hosts together have left from each of some moments on."""
         first = min([window.first for window in self._windows])
-        end = min(max([window.last + window.seconds for window in self._windows]), FOREVER)
+        end = max([window.last + window.seconds for window in self._windows])
         up = [c for host, c in enumerate(table.capacities) if not table.shut >> host & 1]
-        changes = {first: sum([pack(capacity) for capacity in up]) + self._spare}
+        changes = {first: sum([pack(capacity) for capacity in up]) + self._spare, end: 0}
         for hold in table.holds_between(first, end):
             amount = _held(hold, table.shut)
             begin = max(hold.start, first)
             changes[begin] = changes.get(begin, 0) - amount
-            changes[hold.end] = changes.get(hold.end, 0) + amount
+            if hold.end <= end:
+                changes[hold.end] = changes.get(hold.end, 0) + amount
         times, free, left = sorted(changes), list[int](), 0
         for moment in times:
             left += changes[moment]
@@ -71,35 +77,112 @@ class Timing:
 
     def put_first(self, place: int) -> None:
         """Put a window in before all others from now on."""
-        self._order.remove(place)
-        self._order.insert(0, place)
+        self._sooner.put_first(place)
+        self._later.put_first(place)
 
     def starts(self, looks: int) -> tuple[list[int] | None, int]:
         """Find a start for each window; return how many of so many looks are left, too.
 
         A look puts in one lease. ``None`` if no starts are found.
         """
-        order = self._order
+        share = looks // _TURNS
+        for turn in range(_TURNS):
+            search = self._later if turn % 2 else self._sooner
+            found, left = search.starts(share)
+            looks -= share - left
+            if found is not None:
+                return self._justified(found) if turn % 2 else found, looks
+            if left:
+                # One of them fits at no time, even alone.
+                break
+        return None, looks
+
+    def _justified(self, found: list[int]) -> list[int]:
+        """Starts that were found from the end, with each as soon as it fits in their order."""
+        starts = [-x - window.seconds for x, window in zip(found, self._windows, strict=True)]
+        spans = [
+            _Span(x.first, start, x.seconds) for x, start in zip(self._windows, starts, strict=True)
+        ]
+        again = _Search(self._times, self._free, spans, self._needs, self._spare)
+        return again.starts(len(starts))[0] or starts
+
+
+class _Span(NamedTuple):
+    """From when to when something may begin, and for how long it lasts."""
+
+    first: int
+    last: int
+    seconds: int
+
+
+class _Search:
+    """Puts spans in one by one, each as soon as it fits, in one order after another."""
+
+    def __init__(
+        self,
+        times: list[int],
+        free: list[int],
+        spans: Sequence[_Span],
+        needs: Sequence[int],
+        spare: int,
+    ) -> None:
+        self._spans = spans
+        self._needs = needs
+        self._spare = spare
+        self._order = sorted(range(len(spans)), key=self._hardest)
+        self._starts = [0] * len(spans)
+        #: What is free over time before each place of the order, as far as that still holds.
+        self._until = [(times, free)]
+        self._drawn = 1
+
+    def _hardest(self, place: int) -> tuple[int, int, int]:
+        span = self._spans[place]
+        return span.last, -span.seconds * self._needs[place], place
+
+    def put_first(self, place: int) -> None:
+        """Put a span in before all others from now on."""
+        self._order.remove(place)
+        self._order.insert(0, place)
+        del self._until[1:]
+
+    def starts(self, looks: int) -> tuple[list[int] | None, int]:
+        """Find a start for each span; return how many of so many looks are left, too."""
+        order, until = self._order, self._until
         while looks > 0:
-            times, free, starts = self._times.copy(), self._free.copy(), [0] * len(order)
             stuck = -1
-            for at, place in enumerate(order):
+            for at in range(len(until) - 1, len(order)):
                 looks -= 1
-                start = self._put_in(times, free, place)
+                times, free = until[at][0].copy(), until[at][1].copy()
+                start = self._put_in(times, free, order[at])
                 if start is None:
                     stuck = at
                     break
-                starts[place] = start
+                self._starts[order[at]] = start
+                until.append((times, free))
             if stuck < 0:
-                return starts, looks
+                return list(self._starts), looks
             if stuck == 0:
                 return None, looks
-            order.insert(self._draw(stuck), order.pop(stuck))
+            place = self._before(stuck)
+            order.insert(place, order.pop(stuck))
+            del until[place + 1 :]
         return None, 0
+
+    def _before(self, stuck: int) -> int:
+        """Draw one of those that have the time of the one that is stuck: it goes before that."""
+        order = self._order
+        first, last, seconds = self._spans[order[stuck]]
+        there = [
+            at
+            for at in range(stuck)
+            if self._starts[order[at]] < last + seconds
+            and self._starts[order[at]] + self._spans[order[at]].seconds > first
+        ]
+        return there[self._draw(len(there))] if there else self._draw(stuck)
 
     def _put_in(self, times: list[int], free: list[int], place: int) -> int | None:
         """Take a lease out as soon as there is enough; return when, ``None`` if there is not."""
-        _, start, last, seconds = self._windows[place]
+        start, last, seconds = self._spans[place]
         need, spare = self._needs[place], self._spare
         i = bisect_right(times, start) - 1
         end = start + seconds
