@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -76,7 +77,8 @@ def list_hosts(session: Session) -> None:
     Of each resource, what is in use of what there is. CPU is percent of a core, Memory is
     MB. OTHERS is the part of it that no lease holds: VMs beside Haizea's, for example.
     With a user's token, LEASES are one's own. Where other rates than the configured
-    ones were learned of a host, SUSPENDS and RESUMES show them. Below stands how long
+    ones were learned of a host, SUSPENDS and RESUMES show them. MAINTENANCE is when the host is
+    out of use next, and the window's number. Below stands how long
     copying images, booting and ending VMs take, as was learned, and what is planned for it.
     """
     answer = session.client.get("/v1/hosts")
@@ -91,6 +93,7 @@ def list_hosts(session: Session) -> None:
     with_others = any(_others(host) for host in hosts)
     with_reasons = any(host["reason"] for host in hosts)
     with_rates = any(host["suspend_rate"] or host["resume_rate"] for host in hosts)
+    maintained = _maintained(session)
     columns = [
         Column("HOST", flexible=True),
         Column("STATUS", coloured=True),
@@ -99,6 +102,7 @@ def list_hosts(session: Session) -> None:
         *([Column("OTHERS", flexible=True)] if with_others else []),
         Column("LEASES", flexible=True),
         *([Column("SUSPENDS", right=True), Column("RESUMES", right=True)] if with_rates else []),
+        *([Column("MAINTENANCE")] if maintained else []),
         *([Column("REASON", flexible=True)] if with_reasons else []),
     ]
     rows = [
@@ -110,6 +114,7 @@ def list_hosts(session: Session) -> None:
             *([_others(host) or None] if with_others else []),
             ", ".join(str(lease) for lease in host["leases"]),
             *([_rate(host["suspend_rate"]), _rate(host["resume_rate"])] if with_rates else []),
+            *([maintained.get(host["name"])] if maintained else []),
             *([clean(host["reason"])] if with_reasons else []),
         ]
         for host in hosts
@@ -117,6 +122,23 @@ def list_hosts(session: Session) -> None:
     click.echo(table(columns, rows, terminal_width()))
     if answer["learned"]:
         click.echo(f"\n{_learned_table(answer['learned'])}")
+
+
+def _maintained(session: Session) -> dict[str, str]:
+    """When each host that is to be in maintenance is so next, by its name."""
+    windows = session.client.get("/v1/maintenance")["maintenance"]
+    found: dict[str, str] = {}
+    for window in sorted(windows, key=lambda window: datetime.fromisoformat(window["start"])):
+        for name in window["hosts"]:
+            if name in window["out"]:
+                end = local(window["end"], session.zone)
+                times = "now" if end is None else f"until {end}"
+            elif window["status"] == "begun":
+                times = "when it is empty"
+            else:
+                times = f"from {local(window['start'], session.zone)}"
+            found.setdefault(name, f"{times} ({window['id']})")
+    return found
 
 
 def _learned_table(learned: list[Any]) -> str:

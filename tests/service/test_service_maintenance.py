@@ -88,6 +88,22 @@ def until_begun(service: RealService) -> None:
     )
 
 
+def test_hosts_show_when_they_are_out_of_use(service: RealService) -> None:
+    assert "MAINTENANCE" not in service.run("hosts").stdout
+    later = service.json("maintenance", "add", "host-2", "--from", "+2h", "--until", "+3h")
+    drained = service.json("maintenance", "add", "host-1", "--leases", "stay")
+    until(
+        lambda: service.json("maintenance", "list")["maintenance"][-1]["out"] == ["host-1"],
+        "the host is out of use",
+    )
+    title, first, second, third, _ = service.run("hosts").stdout.splitlines()
+    assert "MAINTENANCE" in title
+    assert f"now ({drained['id']})" in first
+    assert "from 2" in second
+    assert f"({later['id']})" in second
+    assert "(" not in third
+
+
 def test_it_is_changed_as_a_whole_or_not_at_all(service: RealService) -> None:
     made = service.json("maintenance", "add", "host-1", "--from", "+1h", "--until", "+2h")
     number = str(made["id"])
