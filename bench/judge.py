@@ -15,8 +15,9 @@ from ortools.sat.python import cp_model
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.resources import Capacity
 
-#: A question that takes longer is not decided; to be counted, not to be guessed.
-LIMIT_SECONDS = 3.0
+#: A question that takes longer is not decided; to be counted, not to be guessed. These are seconds
+#: as the solver counts its work, about as long as others, and the same on every machine.
+LIMIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +48,96 @@ def witness(
     easy = _first_fit(capacities, nodes)
     if easy is not None:
         return easy
-    model = cp_model.CpModel()
-    literals: list[list[cp_model.IntVar | None]] = []
-    on_host: list[list[tuple[cp_model.IntervalVar, Capacity]]] = [[] for _ in capacities]
-    apart: dict[tuple[str, int], list[cp_model.IntVar]] = {}
-    for node in nodes:
-        places: list[cp_model.IntVar | None] = []
-        length = node.end - node.start
-        for host in range(len(capacities)):
-            fixed_here = node.host == host
-            may = fixed_here or (node.host is None and node.allowed >> host & 1)
-            if not may:
-                places.append(None)
-                continue
-            here = model.new_bool_var("")
-            interval = model.new_optional_fixed_size_interval_var(node.start, length, here, "")
-            on_host[host].append((interval, node.size))
-            places.append(here)
-            if node.apart:
-                apart.setdefault((node.apart, host), []).append(here)
-        model.add_exactly_one([place for place in places if place is not None])
-        literals.append(places)
-    _bound_hosts(model, capacities, on_host)
-    for together in apart.values():
-        model.add_at_most_one(together)
-    return _solved(model, literals, seconds)
+    groups = _groups(nodes)
+    model, counts = cp_model.CpModel(), list[dict[int, cp_model.IntVar]]()
+    for group in groups:
+        of_group = {
+            host: model.new_int_var(0, group.most(capacity), "")
+            for host, capacity in enumerate(capacities)
+            if group.may_be_on(host)
+        }
+        model.add(sum(of_group.values()) == len(group.places))
+        counts.append(of_group)
+    for moment in _crowded(nodes):
+        there = [i for i, g in enumerate(groups) if g.node.start <= moment < g.node.end]
+        for host, capacity in enumerate(capacities):
+            here = [(counts[i][host], groups[i].node) for i in there if host in counts[i]]
+            _bound(model, capacity, here)
+    solver = _decided(model, seconds)
+    return None if solver is None else _dealt_out(solver, groups, counts, len(nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Nodes, by their places, that are alike: the first of them stands for all."""
+
+    node: Node
+    places: list[int]
+
+    def may_be_on(self, host: int) -> bool:
+        """Tell whether some of them may be on the host."""
+        if self.node.host is not None:
+            return self.node.host == host
+        return bool(self.node.allowed >> host & 1)
+
+    def most(self, capacity: Capacity) -> int:
+        """Return how many of them an empty host of this capacity has room for."""
+        fit = [has // part for has, part in zip(capacity, self.node.size, strict=True) if part]
+        return min([len(self.places), *fit, *([1] if self.node.apart else [])])
+
+
+def _groups(nodes: Sequence[Node]) -> list[_Group]:
+    """Put nodes that are alike together: only how many of them are where makes a difference."""
+    groups: dict[Node, _Group] = {}
+    for place, node in enumerate(nodes):
+        groups.setdefault(node, _Group(node, [])).places.append(place)
+    return list(groups.values())
+
+
+def _crowded(nodes: Sequence[Node]) -> list[int]:
+    """Return the moments at which there are most: who is there at another is there at one of these.
+
+    Those are the last starts before somebody ends.
+    """
+    starts, ends = sorted({node.start for node in nodes}), sorted({node.end for node in nodes})
+    return [
+        start
+        for start, following in zip(starts, [*starts[1:], ends[-1] + 1], strict=True)
+        if any(start < end <= following for end in ends)
+    ]
+
+
+def _bound(
+    model: cp_model.CpModel, capacity: Capacity, there: Sequence[tuple[cp_model.IntVar, Node]]
+) -> None:
+    """A host never has more on it than it has, at a moment at which these may be there.
+
+    What takes more than half of it is alone among its like, and two halves fill it: that follows,
+    but the solver is slow to find it out.
+    """
+    for kind, amount in enumerate(capacity):
+        sizes = [(count, node.size[kind]) for count, node in there if node.size[kind]]
+        model.add(sum([count * size for count, size in sizes]) <= amount)
+        halves = [(count, (2 * size > amount) + (2 * size >= amount)) for count, size in sizes]
+        model.add(sum([count * half for count, half in halves if half]) <= 2)
+    for name in {node.apart for _, node in there if node.apart}:
+        model.add(sum([count for count, node in there if node.apart == name]) <= 1)
+
+
+def _dealt_out(
+    solver: cp_model.CpSolver,
+    groups: Sequence[_Group],
+    counts: Sequence[dict[int, cp_model.IntVar]],
+    nodes: int,
+) -> list[int]:
+    """A host for each node, where so many of each group are on each host."""
+    found = [-1] * nodes
+    for group, of_group in zip(groups, counts, strict=True):
+        places = iter(group.places)
+        for host, count in of_group.items():
+            for _ in range(solver.value(count)):
+                found[next(places)] = host
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,24 +249,12 @@ def _fits(capacity: Capacity, nodes: Sequence[Node], there: Sequence[int], new: 
     return True
 
 
-def _solved(
-    model: cp_model.CpModel, literals: list[list[cp_model.IntVar | None]], seconds: float
-) -> list[int] | None:
-    solver = _decided(model, seconds)
-    if solver is None:
-        return None
-    return [
-        next(h for h, here in enumerate(places) if here is not None and solver.value(here))
-        for places in literals
-    ]
-
-
 def _decided(model: cp_model.CpModel, seconds: float) -> cp_model.CpSolver | None:
     """Return the solver with a solution, or ``None`` if there is no solution."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
-    solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = seconds
     status = solver.solve(model)
     if status == cp_model.INFEASIBLE:
         return None

@@ -48,6 +48,7 @@ class Repair:
 
     def move(self, lease: Lease, reason: Reason, keep_off: HostSet = 0) -> None:
         """Give a lease that has not started other hosts for the same time, or let it fail."""
+        before = () if lease.plan is None else lease.plan.hosts
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
         refusal = self._place(lease, reason, keep_off)
@@ -55,6 +56,7 @@ class Repair:
             self.give_up(lease, _in_vain(reason, refusal))
         else:
             self._schedule.book.note_in_time(lease)
+            self._schedule.book.tell_hosts(lease, before, reason)
 
     def _place(self, lease: Lease, reason: Reason, *keep_off: HostSet) -> Refusal | None:
         """Give a lease hosts for its time off these hosts, or else off the next.
@@ -161,7 +163,7 @@ class Repair:
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind in FIRM:
-            found = self._improve(lease)
+            found = self._improve(lease, reason)
             code = Code.LEFT_DRAINED_HOST if found else Code.STAYS_ON_DRAINED_HOST
             assert lease.plan is not None, "it is promised hosts"
             start = lease.plan.runs_from
@@ -201,6 +203,7 @@ class Repair:
                 self._put_off[lease.id] = lease
         else:
             self._schedule.book.note_in_time(lease)
+            schedule.book.tell_hosts(lease, old.hosts, reason)
 
     def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
         """The plan on the same hosts from ``start`` to its old end."""
@@ -237,13 +240,15 @@ class Repair:
         for lease in list(self._put_off.values()):
             if self._schedule.leases.get(lease.id) is not lease or lease.started:
                 del self._put_off[lease.id]
-            elif self._improve(lease):
+            elif self._improve(lease, because(Code.STARTS_SOONER)):
                 self._schedule.book.reword(lease, because(Code.STARTS_SOONER))
 
-    def _improve(self, lease: Lease) -> bool:
+    def _improve(self, lease: Lease, reason: Reason) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""
+        before = () if lease.plan is None else lease.plan.hosts
         if not self._admission.place_better(lease):
             return False
+        self._schedule.book.tell_hosts(lease, before, reason)
         self._put_off.pop(lease.id, None)
         self._schedule.book.note_in_time(lease)
         return True
