@@ -10,7 +10,8 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import Host, host_set
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import FOREVER, Capacity, add, copies, fits, subtract
-from haizea.core.placement.mapper import Demand, GreedyMapper, first_fit, fits_site
+from haizea.core.placement.mapper import Demand, GreedyMapper, fits_site
+from haizea.core.placement.packing import first_fit, largest_first
 from haizea.policies.host_selection import Greedy, NoPolicy
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(0, 4))
@@ -99,7 +100,7 @@ def test_unequal_nodes_get_what_they_ask_for(
 @given(st.lists(SIZES, min_size=1, max_size=6), st.lists(SIZES, min_size=1, max_size=4))
 def test_first_fit(sizes: list[Capacity], capacities: list[Capacity]) -> None:
     free = dict(enumerate(capacities))
-    hosts = first_fit(sizes, list(free), free.copy())
+    hosts = first_fit(largest_first(sizes), list(free), free.copy())
     left = free.copy()
     if hosts is not None:
         for host, size in zip(hosts, sizes, strict=True):
@@ -111,6 +112,24 @@ def test_first_fit(sizes: list[Capacity], capacities: list[Capacity]) -> None:
             total = add(total, size)
         # Whatever fits on one host is found there.
         assert not any(fits(total, capacity) for capacity in capacities)
+
+
+@tries(200)
+@given(st.lists(SIZES, min_size=1, max_size=12), st.lists(SIZES, min_size=1, max_size=4))
+def test_first_fit_asks_host_by_host_for_each_node(
+    sizes: list[Capacity], capacities: list[Capacity]
+) -> None:
+    left = dict(enumerate(capacities))
+    expected: list[int | None] = [None] * len(sizes)
+    for node in sorted(
+        range(len(sizes)), key=lambda i: (-sum(sizes[i]), [-n for n in sizes[i]], i)
+    ):
+        expected[node] = next((h for h, free in left.items() if fits(sizes[node], free)), None)
+        host = expected[node]
+        if host is not None:
+            left[host] = subtract(left[host], sizes[node])
+    found = first_fit(largest_first(sizes), range(len(capacities)), dict(enumerate(capacities)))
+    assert found == (None if None in expected else tuple(expected))
 
 
 def test_shut_hosts_get_no_nodes_of_several_sizes() -> None:

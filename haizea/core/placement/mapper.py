@@ -18,8 +18,9 @@ from haizea.core.model.hostrules import Allowed, HostRules, permits
 from haizea.core.model.hosts import EVERYWHERE, HostSet, host_set, hosts_in, lowest
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.policy import HostSelectionPolicy, declares
-from haizea.core.model.resources import FOREVER, Capacity, add, fits, subtract
+from haizea.core.model.resources import FOREVER, Capacity, add, fits
 from haizea.core.placement.fitting import Block, Blocks
+from haizea.core.placement.packing import first_fit, largest_first
 
 #: ``hosts[i]`` is the host of lease node *i* + 1.
 Hosts = tuple[int, ...]
@@ -41,7 +42,17 @@ class Spread(NamedTuple):
 class Demand:
     """The needs of a lease's nodes: read off its request once."""
 
-    __slots__ = ("_parts", "_spreads", "allowed", "blocks", "capacities", "count", "rules", "size")
+    __slots__ = (
+        "_largest_first",
+        "_parts",
+        "_spreads",
+        "allowed",
+        "blocks",
+        "capacities",
+        "count",
+        "rules",
+        "size",
+    )
 
     def __init__(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
         self.capacities: list[Capacity] = request.node_capacities()
@@ -65,6 +76,14 @@ class Demand:
                 self.size = request.nodes[0].capacity
         self._spreads: list[tuple[Sequence[int], Spread]] = []
         self._parts: list[Block] | None = None
+        self._largest_first: list[tuple[Capacity, list[int]]] = []
+
+    @property
+    def largest_first(self) -> list[tuple[Capacity, list[int]]]:
+        """The nodes as :func:`largest_first` has them; do not change it."""
+        if not self._largest_first:
+            self._largest_first = largest_first(self.capacities)
+        return self._largest_first
 
     @property
     def where(self) -> Allowed:
@@ -277,7 +296,7 @@ class GreedyMapper:
         end: int,
         prefer: HostSet = 0,
     ) -> Hosts | None:
-        """See :meth:`Mapper.pack`: first fit, the largest nodes first. O(nodes × hosts).
+        """See :meth:`Mapper.pack`: first fit, the largest nodes first. O(sizes × hosts + nodes).
 
         Where there are rules, those with the fewest hosts first: see :class:`Blocks`.
         """
@@ -292,7 +311,7 @@ class GreedyMapper:
         free = {host: table.least_free(host, start, end) for host in order}
         if demand.blocks is not None:
             return demand.blocks.fit(order, free)
-        return first_fit(demand.capacities, order, free)
+        return first_fit(demand.largest_first, order, free)
 
     def _tiers(
         self, table: SlotTable, request: LeaseRequest, hosts: HostSet, start: int, prefer: HostSet
@@ -303,23 +322,6 @@ class GreedyMapper:
             hosts &= ~prefer
         if hosts:
             yield from self._selection.tiers(request, hosts, view)
-
-
-def first_fit(
-    capacities: Sequence[Capacity], order: Sequence[int], free: dict[int, Capacity]
-) -> Hosts | None:
-    """A host for each node, largest node first, each on the first host with room left."""
-    chosen = [-1] * len(capacities)
-    for node in sorted(range(len(capacities)), key=lambda i: (_bulk(capacities[i]), -i))[::-1]:
-        wanted = capacities[node]
-        for host in order:
-            if fits(wanted, free[host]):
-                free[host] = subtract(free[host], wanted)
-                chosen[node] = host
-                break
-        else:
-            return None
-    return tuple(chosen)
 
 
 def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:
@@ -343,8 +345,4 @@ def fits_site(demand: Demand, capacities: Sequence[Capacity]) -> bool:
     free = {host: capacities[host] for host in hosts}
     if demand.blocks is not None:
         return demand.blocks.fit(hosts, free) is not None
-    return first_fit(demand.capacities, hosts, free) is not None
-
-
-def _bulk(capacity: Capacity) -> tuple[int, Capacity]:
-    return sum(capacity), capacity
+    return first_fit(demand.largest_first, hosts, free) is not None
