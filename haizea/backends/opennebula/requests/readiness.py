@@ -11,6 +11,7 @@ from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.events import Input, PreparationTime, Purpose
 from haizea.core.model.hostrules import Allowed, HostRules
+from haizea.core.model.hosts import HostSet
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
@@ -36,11 +37,16 @@ class Readiness:
         self._told: dict[int, int] = {}
         #: Leases of an earlier run for which it planned no such time, or planned it otherwise.
         self._unplanned: set[int] = set()
+        #: Names of hosts, by set, of use until something is seen.
+        self._names: dict[HostSet, list[str]] = {}
 
     def seconds(self, vms: Iterable[VirtualMachine], allowed: Allowed) -> int:
         """The time that VMs take to start on hosts that are ``allowed``."""
         anywhere = allowed.anywhere if isinstance(allowed, HostRules) else allowed
-        hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
+        hosts = self._names.get(anywhere)
+        if hosts is None:
+            hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
+            self._names[anywhere] = hosts
         return self._leads.seconds(list(vms), hosts)
 
     def take_up(self, record: LeaseRecord) -> None:
@@ -60,6 +66,7 @@ class Readiness:
 
     def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
         """Return for which leases that have not begun something else is known now. O(n)."""
+        self._names.clear()
         if self._leads.shown is not self._known:
             self._known = self._leads.shown
             concerned = list(self._told)
