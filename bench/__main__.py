@@ -17,7 +17,7 @@ from bench.case import Case
 from bench.cases import AXES, every_case
 from bench.measure import HAIZEA, ROOT, ChildFailed, run
 from bench.page import write_page
-from bench.report import report
+from bench.report import renewed, report
 from bench.suite import Bench, Figures, decision_times
 from bench.workloads import SharedDataAbsent
 
@@ -55,6 +55,11 @@ PROFILED = ("blue-60", "generated-10k", "blue-30-conservative", "blue-30-ars", "
 @click.option(
     "--compile", "compiles", is_flag=True, help="Compile a copy of Haizea and measure it, too."
 )
+@click.option(
+    "--renew",
+    is_flag=True,
+    help="With --only: measure these rows of the page anew, and keep the others.",
+)
 @click.option("--page", is_flag=True, help="Only write docs/performance.md from the figures.")
 def main(
     quick: bool,
@@ -64,6 +69,7 @@ def main(
     output: Path | None,
     folder: Path | None,
     compiles: bool,
+    renew: bool,
     page: bool,
 ) -> None:
     """Measure how fast Haizea simulates, in leases per CPU second.
@@ -83,6 +89,7 @@ def main(
       python -m bench --compile             everything, interpreted and compiled
       python -m bench --quick               a first impression
       python -m bench --only blue-60 --only queue-depth --repeats 5
+      python -m bench --compile --only ars-ahead --renew     these rows of the page anew
     """
     if listed:
         _list()
@@ -91,6 +98,8 @@ def main(
     if page:
         write_page(json.loads((output or committed).read_text(encoding="utf-8")))
         return
+    if renew and not names:
+        raise click.UsageError("--renew is for the rows that --only names")
     cases = _chosen(names, quick)
     with _folder(folder) as made:
         fast = _compiled(made) if compiles else None
@@ -99,16 +108,20 @@ def main(
         bench = Bench(made, repeats or (1 if quick else 3), click.echo, fast)
         found = _measure(bench, cases, wants_decision=not names or "decision" in names)
         profiles = {} if quick or names else _profiles(bench, cases, made)
+    if renew:
+        before = json.loads((output or committed).read_text(encoding="utf-8"))
+        found = renewed(before, found[0]), found[1] or before["decision"]
+        profiles = before["profiles"]
     result = report(*found, profiles, quick)
     _print_targets(result)
     whole = not quick and not names
-    if output is None and whole:
+    if output is None and (whole or renew):
         output = committed
     if output is not None:
         output.parent.mkdir(exist_ok=True)
         output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(f"\nFigures: {output}")
-    if whole:
+    if whole or renew:
         write_page(result)
 
 

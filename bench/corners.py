@@ -155,4 +155,10 @@ CORNERS = (
             shapes.with_small_reservations, jobs=n, ars=n // 75, hosts=128, how=CONSERVATIVE
         ),
     ),
+    _axis(
+        "kth",
+        "jobs of a year of KTH-SP2, one small AR for each 75 of them, 100 hosts, conservative",
+        (3500, 7000, 14_000, 28_000),
+        lambda n: partial(shapes.kth, jobs=n, how=CONSERVATIVE),
+    ),
 )

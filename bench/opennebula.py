@@ -2,15 +2,18 @@
 
     python -m bench.opennebula
 
-plays an OpenNebula with 240 hosts and 2,000 waiting VMs, then one with 1,000 hosts and
-10,000 VMs. One cycle is from "VMs known" to "commands decided": what was seen becomes
-requests, requests become leases, leases get hosts, and commands are ready to be sent. No
-network, no store: CPU seconds of Haizea alone. Then an event of one VM is handled, with the
-calls counted that it takes.
+plays an OpenNebula with 1,000 to 10,000 waiting VMs, and one host for ten of these, three times
+each. One cycle is from "VMs known" to "commands decided": what was seen becomes requests, requests
+become leases, leases get hosts, and commands are ready to be sent. No network, no store: CPU
+seconds of Haizea alone. Then an event of one VM is handled, with the calls counted that it takes.
+It writes bench/results/opennebula.json; ``python -m bench --page`` writes docs/performance.md from
+it.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import resource
 import subprocess
@@ -18,7 +21,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
 
+from bench.suite import slope
 from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.state.memory import Memory
@@ -38,7 +45,12 @@ from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options as SandboxOptions
 from haizea.sandbox.server import Sandbox
 
-SIZES = ((240, 2_000), (1_000, 10_000))
+RESULT = Path(__file__).parent / "results" / "opennebula.json"
+#: Hosts, and waiting VMs.
+SIZES = ((100, 1_000), (200, 2_000), (500, 5_000), (1_000, 10_000))
+RUNS = 3
+#: So many events are handled; the median of their times counts.
+_EVENTS = 21
 _SETTINGS = Settings(suspension=Suspension.ALL, backfilling=Backfilling.AGGRESSIVE)
 
 
@@ -126,7 +138,7 @@ class Case:
         asked, self.asked = self.asked, []
         for asking in asked:
             request = self._request(asking)
-            inputs.append(LeaseSubmitted(request, asking.allowed))
+            inputs.append(LeaseSubmitted(request, asking.allowed, asking.prepare_seconds))
         inputs += self.backend.observe(self.now)
         turn = self.scheduler.handle(self.now, inputs)
         records = {r.id: r for r in turn.records}
@@ -156,8 +168,8 @@ class Case:
         )
 
 
-def measure(hosts: int, vms: int) -> str:
-    """One line of figures."""
+def measure(hosts: int, vms: int) -> dict[str, Any]:
+    """Figures of one OpenNebula, in CPU seconds."""
     case = Case(hosts, vms)
     begun = time.process_time()
     look = case.look()
@@ -171,33 +183,61 @@ def measure(hosts: int, vms: int) -> str:
     orders = case.backend._commander._orders.qsize()
     states = [lease.state for lease in case.backend._ledger.leases.values()]
     case.wire.calls.clear()
-    begun = time.process_time()
-    vm = look.vms[0].id
-    case.backend._news.append(Look(asked=time.monotonic(), vms=case.client.vms_by_id([vm])))
-    case.turn()
-    event = time.process_time() - begun
+    events = []
+    for vm in look.vms[:_EVENTS]:
+        begun = time.process_time()
+        seen = case.client.vms_by_id([vm.id])
+        case.backend._news.append(Look(asked=time.monotonic(), vms=seen))
+        case.turn()
+        events.append(time.process_time() - begun)
     begun = time.process_time()
     case.now += 30
     case.backend._news.append(look)
     case.turn()
-    again = time.process_time() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return (
-        f"{hosts} hosts, {vms} VMs: fetched and read in {reading:.2f} s (sandbox included),"
-        f" decided in {deciding:.2f} s CPU: {orders} commands, {states.count(State.ACTIVE)} active"
-        f" of {len(states)} leases; a later look {again:.2f} s; one VM's event"
-        f" {event * 1000:.1f} ms with {case.wire.calls}; peak {peak:.0f} MB (sandbox included)"
-    )
+    return {
+        "hosts": hosts,
+        "vms": vms,
+        "commands": orders,
+        "active": states.count(State.ACTIVE),
+        "read_seconds": reading,
+        "decided_seconds": deciding,
+        "event_seconds": median(events),
+        "slowest_event_seconds": max(events),
+        "calls_an_event": len(case.wire.calls) / _EVENTS,
+        "later_look_seconds": time.process_time() - begun,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def main(arguments: list[str]) -> None:
-    """Measure every size, each in a process of its own, or the one that is given."""
+    """Measure every size, each run in a process of its own, or the one that is given."""
     if arguments:
-        print(measure(int(arguments[0]), int(arguments[1])))
+        print(json.dumps(measure(int(arguments[0]), int(arguments[1]))))
         return
+    sizes, points = list[dict[str, Any]](), list[tuple[float, float]]()
     for hosts, vms in SIZES:
         command = [sys.executable, "-m", "bench.opennebula", str(hosts), str(vms)]
-        subprocess.run(command, check=True)
+        runs = []
+        for _ in range(RUNS):
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            runs.append(json.loads(done.stdout))
+        decided = [run["decided_seconds"] for run in runs]
+        events = [1000 * run["event_seconds"] for run in runs]
+        print(
+            f"{hosts} hosts, {vms} VMs: decided in {median(decided):.2f} s"
+            f" ({min(decided):.2f} to {max(decided):.2f}), an event {median(events):.1f} ms,"
+            f" at most {max(run['slowest_event_seconds'] for run in runs) * 1000:.1f} ms",
+            flush=True,
+        )
+        sizes.append({"hosts": hosts, "vms": vms, "runs": runs})
+        points.append((vms, median(decided)))
+    result = {
+        "exponent": slope(points),
+        "sizes": sizes,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+    print(f"exponent {result['exponent']:.2f}")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import platform
 import sqlite3
 import sysconfig
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bench.case import Axis
 from bench.cases import AXES, TARGETS, Target
-from bench.suite import Figures, exponent
+from bench.suite import Figures, Yardstick, exponent
 
 #: How figures are called and written for people.
 FIGURES = {
@@ -111,6 +111,26 @@ def report(
         ],
         "profiles": dict(profiles),
     }
+
+
+def figures_of(case: Mapping[str, Any]) -> Figures:
+    """The figures that a case in a file of figures has."""
+    named = {field.name for field in fields(Figures)}
+    found: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in case.items()
+        if name in named
+    }
+    if found.get("yardstick") is not None:
+        found["yardstick"] = Yardstick(**found["yardstick"])
+    return Figures(**found)
+
+
+def renewed(before: Mapping[str, Any], figures: Sequence[Figures]) -> list[Figures]:
+    """The figures of a file, these in place of those of the same cases; more at the end."""
+    anew = {found.name: found for found in figures}
+    kept = [anew.pop(c["name"]) if c["name"] in anew else figures_of(c) for c in before["cases"]]
+    return [*kept, *anew.values()]
 
 
 def machine() -> dict[str, Any]:

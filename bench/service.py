@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,7 +50,7 @@ migration: yes
 policy-preemption: ar-preempts-everything
 [simulation]
 clock: real
-resources: 50 CPU:400 Memory:16384
+resources: {resources}
 [service]
 listen: 127.0.0.1:0
 state-directory: {folder}/state
@@ -130,7 +130,14 @@ def random_request(chance: random.Random) -> dict[str, Any]:
     return draft
 
 
-def ask(port: int, token: str, requests: int, clients: int, seed: int) -> Load:
+def ask(
+    port: int,
+    token: str,
+    requests: int,
+    clients: int,
+    seed: int,
+    make: Callable[[random.Random], dict[str, Any]] = random_request,
+) -> Load:
     """Have so many clients ask for leases at once; each sends its next one after an answer."""
     load = Load()
     lock = threading.Lock()
@@ -141,7 +148,7 @@ def ask(port: int, token: str, requests: int, clients: int, seed: int) -> Load:
         connection = Connection(port, token)
         together.wait()
         for _ in range(number, requests, clients):
-            draft = random_request(chance)
+            draft = make(chance)
             begun = time.perf_counter()
             status, body = connection.call("POST", "/v1/leases", draft)
             took = time.perf_counter() - begun
@@ -194,10 +201,13 @@ def disagreements(port: int, token: str, answered: dict[int, str]) -> list[str]:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[tuple[int, str, subprocess.Popen[bytes]]]:
+def service(
+    folder: Path, resources: str = "50 CPU:400 Memory:16384"
+) -> Iterator[tuple[int, str, subprocess.Popen[bytes]]]:
     """A service in this folder: its port, its token, its process."""
     path = folder / "service.conf"
-    path.write_text(CONFIGURATION.format(folder=folder), encoding="utf-8")
+    text = CONFIGURATION.format(folder=folder, resources=resources)
+    path.write_text(text, encoding="utf-8")
     log = folder / "log"
     with log.open("wb") as file:
         process = subprocess.Popen([*HAIZEA, "--fg", "-c", path], stdout=file, stderr=file)

@@ -9,12 +9,17 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from bench.workloads import Prepared, Scheduling, sizes_of_node, write_lwf
+from bench.workloads import Prepared, Scheduling, shared, sizes_of_node, write_lwf
 from haizea.core.model.lease import Kind
+from haizea.workloads import read
 from haizea.workloads.generate import Estimate, GenerateOptions, generate
-from haizea.workloads.model import WorkloadLease, by_arrival
+from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.nodes import Nodes
 
+#: A year of KTH's SP2, of 100 hosts, as the Parallel Workloads Archive has it.
+KTH_TRACE, KTH_HOSTS = "traces/KTH-SP2-1996-2.1-cln.swf", 100
+#: One AR for so many jobs.
+KTH_JOBS_AN_AR = 75
 RESERVATION_SECONDS = 900
 #: Who books ahead does so by this much.
 LEAD_SECONDS = 3600
@@ -49,6 +54,28 @@ def with_small_reservations(
     options = GenerateOptions(jobs=jobs, hosts=hosts, load=0.5, estimate=Estimate.ROUND)
     workload = generate(options)
     span = max(workload.leases[-1].arrival_seconds, ars * RESERVATION_SECONDS * 4 // hosts)
+    return write_lwf(folder, _with_reservations(workload, ars, span, at_once=at_once), how)
+
+
+def kth(folder: Path, jobs: int, how: Scheduling) -> Prepared:
+    """The first jobs of a year of KTH's SP2, and small ARs, one for each 75 of them.
+
+    Raises :class:`SharedDataAbsent` where the trace is not there.
+    """
+    trace = read(shared(KTH_TRACE))
+    leases = by_arrival(trace.leases)[:jobs]
+    first, last = leases[0].arrival_seconds, leases[-1].arrival_seconds
+    moved = tuple([replace(x, arrival_seconds=x.arrival_seconds - first) for x in leases])
+    site = WorkloadSite(("CPU", "Memory"), (Nodes(KTH_HOSTS, {"CPU": 100, "Memory": 1024}),))
+    workload = replace(trace, leases=moved, site=site)
+    ars = jobs // KTH_JOBS_AN_AR
+    return write_lwf(folder, _with_reservations(workload, ars, last - first), how)
+
+
+def _with_reservations(
+    workload: Workload, ars: int, span: int, *, at_once: bool = False
+) -> Workload:
+    """The workload and so many small ARs over its time."""
     chance = random.Random(1)
     reservations = []
     for _ in range(ars):
@@ -62,5 +89,4 @@ def with_small_reservations(
                 duration_seconds=RESERVATION_SECONDS,
             )
         )
-    leases = by_arrival([*workload.leases, *reservations])
-    return write_lwf(folder, replace(workload, leases=leases), how)
+    return replace(workload, leases=by_arrival([*workload.leases, *reservations]))

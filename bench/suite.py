@@ -280,16 +280,22 @@ def exponent(axis: Axis, figures: dict[str, Figures], start_up_seconds: float) -
     where fewer than two cases have figures.
     """
     points = [
-        (math.log(amount), math.log(max(found.cpu_seconds - start_up_seconds, 0.001)))
+        (amount, max(found.cpu_seconds - start_up_seconds, 0.001))
         for case, amount in axis.cases
         if (found := figures.get(case.name)) is not None and not found.refused
     ]
+    return slope(points)
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float | None:
+    """Slope of a line through the logarithms of amounts and seconds; ``None`` below two points."""
     if len(points) < 2:
         return None
-    mean_x = math.fsum(x for x, _ in points) / len(points)
-    mean_y = math.fsum(y for _, y in points) / len(points)
-    spread = math.fsum((x - mean_x) ** 2 for x, _ in points)
-    return math.fsum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    logs = [(math.log(amount), math.log(seconds)) for amount, seconds in points]
+    mean_x = math.fsum(x for x, _ in logs) / len(logs)
+    mean_y = math.fsum(y for _, y in logs) / len(logs)
+    spread = math.fsum((x - mean_x) ** 2 for x, _ in logs)
+    return math.fsum((x - mean_x) * (y - mean_y) for x, y in logs) / spread
 
 
 def line_of(figures: Figures) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from bench.__main__ import RESULTS, main
 from bench.case import EASY, Axis, Case
 from bench.cases import AXES, TARGETS, Target, every_case
 from bench.measure import ChildFailed, run
-from bench.report import Verdict, python_build, report
+from bench.page_service import deep_queue, large_opennebula
+from bench.report import Verdict, python_build, renewed, report
 from bench.suite import Bench, Figures, Yardstick, exponent
 from haizea.core.model.lease import Kind
 from haizea.workloads import read
@@ -228,3 +230,59 @@ def test_the_list_names_cases_and_axes() -> None:
     assert done.exit_code == 0
     assert "generated-200k" in done.output
     assert "queue-depth" in done.output
+
+
+def test_rows_are_renewed_among_others(measured: Figures) -> None:
+    before = report([measured, replace(measured, name="other")], None, {}, quick=False)
+    read_back = json.loads(json.dumps(before))
+    slower = replace(measured, runs_cpu_seconds=(9.0,))
+    added = replace(measured, name="third")
+    found = renewed(read_back, [slower, added])
+    assert found == [slower, replace(measured, name="other"), added]
+
+
+def test_renewing_takes_names() -> None:
+    result = CliRunner().invoke(main, ["--renew"])
+    assert result.exit_code == 2
+    assert "--renew is for the rows that --only names" in result.output
+
+
+def test_kth_is_cut_to_its_first_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAIZEA_SHARED_DATA", str(tmp_path))
+    with pytest.raises(workloads.SharedDataAbsent):
+        shapes.kth(tmp_path, 150, EASY)
+    trace = tmp_path / shapes.KTH_TRACE
+    trace.parent.mkdir()
+    lines = [f"{i} {100 + 60 * i} -1 50 4 -1 -1 4 60 -1 1 1 1 1 1 -1 -1 -1" for i in range(1, 301)]
+    trace.write_text("\n".join(lines) + "\n", encoding="ascii")
+    prepared = shapes.kth(tmp_path, 150, EASY)
+    leases = read(tmp_path / "trace.lwf").leases
+    assert prepared.hosts == 100
+    assert prepared.leases == len(leases) == 152
+    assert [lease.kind for lease in leases].count(Kind.AR) == 2
+    assert leases[0].arrival_seconds == 0
+
+
+def test_parts_on_services_are_written_of_their_figures(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    assert large_opennebula(figures) == deep_queue(figures) == ""
+    run_of = {"decided_seconds": 2.0, "event_seconds": 0.004, "slowest_event_seconds": 0.3}
+    sizes = [{"hosts": 500, "vms": 5000, "runs": [{**run_of, "peak_mb": 99.0}] * 3}]
+    figures.write_text(json.dumps({"sizes": sizes, "exponent": 1.1, "load_average": 1.0}))
+    assert "| 5,000 | 500 | 2.00 (2.00–2.00) | 4.0 (4.0–4.0) | 300 | 99 |" in large_opennebula(
+        figures
+    )
+    deep = {
+        "hosts": 100,
+        "waiting": 10_000,
+        "sizes": 20,
+        "submissions_ms": [9.0, 10.0, 30.0],
+        "hard": [{"name": "AR, all hosts", "outcome": "rejected", "runs_ms": [7, 8, 9]}],
+        "many": [{"count": 12, "runs_ms": [80, 90, 100], "runs_wall_ms": [81, 91, 101]}],
+        "load_average": 1.0,
+    }
+    figures.write_text(json.dumps(deep))
+    told = deep_queue(figures)
+    assert "One more lease that waits takes 10.0 ms, and 30.0 ms at most of 3" in told
+    assert "| AR, all hosts | rejected | 8 (7–9) |" in told
+    assert "| 12 | 90 (80–100) | 91 (81–101) |" in told
