@@ -137,6 +137,29 @@ def test_one_whose_host_does_not_come_back_is_not_started_and_says_why(
         assert not cloud.came_to(vm, "PROLOG")
 
 
+@pytest.mark.parametrize("noticed", ["while it is prepared", "by Haizea too late"])
+def test_one_whose_host_is_gone_when_it_is_prepared_is_prepared_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noticed: str
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=2) as cloud:
+        vm = cloud.booked(start="+00:02:00")
+        [gone] = cloud.planned(vm)
+        if noticed == "while it is prepared":
+            cloud.sandbox.control.plan("fail", step="PROLOG", count=1, factor=3.0)
+            cloud.until_state(vm, "PROLOG")
+            cloud.sandbox.control.break_host(gone)
+        else:
+            cloud.stop_haizea()
+            switch(cloud, gone, OFFLINE)
+            start = cloud.lease(vm).request.start
+            assert start is not None
+            cloud.until(lambda: cloud.now() >= start - 2)
+            cloud.start_haizea()
+        cloud.until(lambda: cloud.has_lease(vm, State.ACTIVE), seconds=900)
+        assert (cloud.state(vm), cloud.host(vm)) == ("RUNNING", 1 - gone)
+        cloud.assert_no_overload()
+
+
 def test_one_that_finds_no_other_host_takes_the_first_that_comes_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,24 @@ def test_a_lease_that_is_cancelled_does_not_wait_for_its_image(
         assert cloud.lease(vm).state is State.CANCELLED
 
 
+def test_cancelling_a_lease_deletes_its_vms_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A VM that waits or is stopped goes as well as one that runs; the guide says so."""
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        stopped = cloud.running(preemptible="yes")
+        runs = cloud.booked(start="+00:02:00", duration="01:00:00")
+        waits = cloud.submit(cpu=8, start="best_effort", duration="00:30:00")
+        cloud.until_state(runs, "RUNNING")
+        assert (cloud.state(stopped), cloud.state(waits)) == ("STOPPED", "PENDING")
+        for vm in (waits, stopped, runs):
+            said = cloud.haizea("cancel", str(cloud.lease(vm).id))
+            assert "Cancelled" in said
+        for vm in (waits, stopped, runs):
+            cloud.until_state(vm, "DONE")
+            assert cloud.lease(vm).state is State.CANCELLED
+
+
 def test_what_cannot_be_started_leaves_its_host_while_its_lease_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
