@@ -8,6 +8,7 @@ the run's clock, so that the log of a simulation is the same whenever it is repe
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +65,16 @@ _LEVEL_OF: dict[type, int] = {
 _HOSTS_NAMED = 4
 
 
+def on_one_line(text: str) -> str:
+    """``text`` with what would begin a line, or turn round its order, as escapes of JSON.
+
+    Some of it is written by whoever asks for leases.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 class ClockFormatter(logging.Formatter):
     """``[2006-11-25 13:00:00] INFO message``, the time being the run's and in UTC."""
 
@@ -76,10 +87,11 @@ class ClockFormatter(logging.Formatter):
         return format_utc(self._clock.now())
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line, the level in the configuration's words."""
+        """The line, the level in the configuration's words; it stays one line."""
         record.levelname = {STATUS: "STATUS", VDEBUG: "VDEBUG"}.get(
             record.levelno, record.levelname
         )
+        record.message = on_one_line(record.message)
         return super().formatMessage(record)
 
 

@@ -63,6 +63,9 @@ class ChangeOut(Answer):
     offer: When | None = Field(
         description="The nearest start or deadline, or the latest end of what runs, that would do."
     )
+    offer_until: When | None = Field(
+        description="Until when a start that is proposed can be asked for."
+    )
 
 
 Match = Annotated[
@@ -129,6 +132,7 @@ async def change_lease(
             granted=found.reason is None,
             lease=lease_out(after, types),
             offer=written_or_none(found.offer),
+            offer_until=written_or_none(found.offer_until),
             **reason_fields(found.reason),
         ),
         200 if preview or found.reason is None else 409,

@@ -125,12 +125,14 @@ class Altered:
     """The outcome of a change: the lease afterwards, or as it was and ``reason`` says why.
 
     Of a preview, the lease as it would be, with no more of its plan than when it would run.
-    ``offer`` is the nearest start, or the latest end of what runs, that would do.
+    ``offer`` is the nearest start, or the latest end of what runs, that would do, and
+    ``offer_until`` the last moment at which that start can be asked for.
     """
 
     record: LeaseRecord | None
     reason: Reason | None = None
     offer: int | None = None
+    offer_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from haizea.cli.help import HELP
 from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.options import ParsedOption
 from haizea.cli.request_command import parse_cpu, parse_megabytes
-from haizea.cli.session import Session, asks_service
+from haizea.cli.session import ServiceCommand, Session, asks_service
 from haizea.cli.words import duration_in_words, local, reason_in_words
 from haizea.times.durations import parse_duration
 
@@ -23,7 +23,7 @@ def _duration(text: str) -> int | str:
     return _UNLIMITED if text.strip().lower() == _UNLIMITED else parse_duration(text)
 
 
-@click.command("change", context_settings=HELP)
+@click.command("change", cls=ServiceCommand, context_settings=HELP)
 @click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
 @click.option("--extend", type=_SPAN, metavar="DURATION", help="Let it run for so much longer.")
 @click.option("--shorten", type=_SPAN, metavar="DURATION", help="Let it run for so much less.")
@@ -138,4 +138,6 @@ def _tell(session: Session, answer: Any, dry_run: bool) -> None:
         windowed = lease.get("deadline") is not None
         what = "The nearest deadline" if windowed else "The nearest start"
         what = "The latest end" if lease["state"] == "Active" else what
-        click.echo(f"{what} that would do: {offer}", err=True)
+        latest = local(answer.get("offer_until"), session.zone)
+        time_left = f"; it can be asked for until {latest}" if latest else ""
+        click.echo(f"{what} that would do: {offer}{time_left}", err=True)

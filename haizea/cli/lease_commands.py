@@ -9,7 +9,7 @@ import click
 from haizea.cli.client import Refusal, ServiceProblem, error_of
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption, limit_option
-from haizea.cli.session import PAST_MOMENT, Session, asks_service
+from haizea.cli.session import PAST_MOMENT, ServiceCommand, Session, asks_service
 from haizea.cli.tables import Column, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -39,7 +39,7 @@ def _lease_id(text: str) -> int:
 LEASE_ID = ParsedOption("LEASE", _lease_id)
 
 
-@click.command("list", context_settings=HELP)
+@click.command("list", cls=ServiceCommand, context_settings=HELP)
 @click.option(
     "--state",
     "states",
@@ -154,7 +154,7 @@ def _names(lease: Any) -> str:
 # --- show -----------------------------------------------------------------------------------
 
 
-@click.command("show", context_settings=HELP)
+@click.command("show", cls=ServiceCommand, context_settings=HELP)
 @click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
 @asks_service
 def show_lease(session: Session, lease_id: int) -> None:
@@ -258,7 +258,7 @@ def _story(session: Session, lease: Any) -> str:
 # --- cancel ---------------------------------------------------------------------------------
 
 
-@click.command("cancel", context_settings=HELP)
+@click.command("cancel", cls=ServiceCommand, context_settings=HELP)
 @click.argument("lease_ids", metavar="LEASE...", type=LEASE_ID, nargs=-1)
 @click.option(
     "-l",

@@ -8,7 +8,7 @@ import click
 
 from haizea.cli.client import Body
 from haizea.cli.help import HELP
-from haizea.cli.session import Session, asks_service
+from haizea.cli.session import ServiceCommand, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import local, reason_in_words
 
@@ -38,7 +38,7 @@ _leases = click.option(
 _yes = click.option("--yes", is_flag=True, help="Do not ask before it is done.")
 
 
-@maintenance.command("add", context_settings=HELP)
+@maintenance.command("add", cls=ServiceCommand, context_settings=HELP)
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 @_from
 @_until
@@ -76,7 +76,7 @@ def add(
     _tell(session, session.client.ask("POST", _PATH, body=Body.of(asked)).body, "is planned")
 
 
-@maintenance.command("change", context_settings=HELP)
+@maintenance.command("change", cls=ServiceCommand, context_settings=HELP)
 @click.argument("window", metavar="NUMBER", type=_ID)
 @click.option("--host", "hosts", metavar="HOST", multiple=True, help="Other hosts than before.")
 @_from
@@ -111,7 +111,7 @@ def change(
     _tell(session, session.client.ask("PATCH", path, body=Body.of(asked)).body, "is changed")
 
 
-@maintenance.command("end", context_settings=HELP)
+@maintenance.command("end", cls=ServiceCommand, context_settings=HELP)
 @click.argument("windows", metavar="NUMBER...", type=_ID, nargs=-1, required=True)
 @asks_service
 def end_windows(session: Session, windows: tuple[int, ...]) -> None:
@@ -126,7 +126,7 @@ def end_windows(session: Session, windows: tuple[int, ...]) -> None:
         click.echo(f"Maintenance {window['id']} is over.")
 
 
-@maintenance.command("list", context_settings=HELP)
+@maintenance.command("list", cls=ServiceCommand, context_settings=HELP)
 @asks_service
 def list_windows(session: Session) -> None:
     """List maintenance that is planned or under way.

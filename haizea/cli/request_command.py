@@ -18,7 +18,7 @@ from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.options import ParsedOption
-from haizea.cli.session import Session, asks_service
+from haizea.cli.session import ServiceCommand, Session, asks_service
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.model.lease import Kind
@@ -208,7 +208,7 @@ def request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command("request", context_settings=HELP)
+@click.command("request", cls=ServiceCommand, context_settings=HELP)
 @click.option(
     "-f",
     "--file",

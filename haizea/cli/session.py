@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import tzinfo
@@ -73,6 +74,28 @@ class Session:
                 return {**page, entries: found}
 
 
+class ServiceCommand(click.Command):
+    """A command of :func:`asks_service`, whose wrong use is told for programs, too.
+
+    Options are read before there is a session that could tell it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; what is wrong with them is an object, where that is asked for."""
+        said = " ".join(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as wrong:
+            if not re.search(r"--output[ =]json\b", said):
+                raise
+            _print_error(wrong)
+            raise click.exceptions.Exit(wrong.exit_code) from None
+
+
+def _print_error(wrong: click.ClickException) -> None:
+    click.echo(json.dumps({"error": error_of(wrong)}, ensure_ascii=False))
+
+
 def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options for the service, the token and the output; ``command`` gets a :class:`Session`.
 
@@ -108,7 +131,7 @@ def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
             with explained():
                 return work()
         except click.ClickException as wrong:
-            click.echo(json.dumps({"error": error_of(wrong)}, ensure_ascii=False))
+            _print_error(wrong)
             raise click.exceptions.Exit(wrong.exit_code) from None
 
     for option in reversed(_OPTIONS):

@@ -15,7 +15,7 @@ from haizea.cli.client import Body
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
-from haizea.cli.session import Session, asks_service
+from haizea.cli.session import ServiceCommand, Session, asks_service
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import in_utc, local, moment_of
 from haizea.times.moments import parse_moment
@@ -62,7 +62,7 @@ def token() -> None:
     """
 
 
-@token.command("make", context_settings=HELP)
+@token.command("make", cls=ServiceCommand, context_settings=HELP)
 @click.argument("name", metavar="NAME", type=ParsedOption("NAME", _name))
 @click.option(
     "--role",
@@ -142,7 +142,7 @@ def _tell(session: Session, made: Any, save: Path | None) -> None:
         click.echo(made["secret"])
 
 
-@token.command("list", context_settings=HELP)
+@token.command("list", cls=ServiceCommand, context_settings=HELP)
 @click.option("-a", "--all", "past", is_flag=True, help="Revoked and expired ones as well.")
 @asks_service
 def list_tokens(session: Session, past: bool) -> None:
@@ -188,7 +188,7 @@ def _how(found: Any) -> str:
     return "expired" if expires is not None and expires <= time.time() else "good"
 
 
-@token.command("revoke", context_settings=HELP)
+@token.command("revoke", cls=ServiceCommand, context_settings=HELP)
 @click.argument("which", metavar="TOKEN")
 @asks_service
 def revoke_token(session: Session, which: str) -> None:

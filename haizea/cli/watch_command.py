@@ -9,13 +9,13 @@ import click
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.lease_commands import LEASE_ID
-from haizea.cli.session import Session, asks_service
+from haizea.cli.session import ServiceCommand, Session, asks_service
 from haizea.cli.stream import follow
 from haizea.cli.wait import event_line, tell_of_loss
 from haizea.core.model.lifecycle import FINAL
 
 
-@click.command("watch", context_settings=HELP)
+@click.command("watch", cls=ServiceCommand, context_settings=HELP)
 @click.argument("lease_id", metavar="[LEASE]", type=LEASE_ID, required=False)
 @click.option(
     "--after",

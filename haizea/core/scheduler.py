@@ -204,17 +204,16 @@ class Scheduler:
         self,
         request: LeaseRequest,
         enough: Callable[[], bool] = lambda: False,
-        notice_seconds: int = 0,
         prepare_seconds: int = 0,
     ) -> int | None:
         """The start nearest to an AR's own at which it would be accepted, if one is found.
 
         Of a lease with a deadline, the nearest deadline. ``enough`` is asked again and again
         whether to stop looking. The time can be asked for
-        until ``notice_seconds`` s from now at least, as far as that depends on how near it is. VMs
+        as long as the settings say, as far as that depends on how near it is. VMs
         of an AR, which take up to ``prepare_seconds`` s to start, run by then.
         """
-        return self._offers.nearest(request, enough, notice_seconds, prepare_seconds)
+        return self._offers.nearest(request, enough, prepare_seconds)
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""

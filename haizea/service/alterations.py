@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from haizea.api.manager import Altered
 from haizea.core.model.events import ChangeRefused, Decision, LeaseAltered
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lifecycle import State
 from haizea.core.model.members import RUN
-from haizea.core.model.reasons import Code, because
+from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.turn import ChangeTrial
+from haizea.service.offers import offer_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,12 @@ def answer_all(
     taken: Sequence[Alteration],
     decisions: Sequence[Decision],
     lease: Callable[[int], LeaseRecord | None],
+    ahead_seconds: int,
 ) -> None:
-    """Answer the requests of a turn, in their order, by what was decided in it."""
+    """Answer the requests of a turn, in their order, by what was decided in it.
+
+    A start can be asked for until ``ahead_seconds`` s before it.
+    """
     told: dict[int, list[LeaseAltered | ChangeRefused]] = {}
     for decision in decisions:
         if isinstance(decision, LeaseAltered):
@@ -51,7 +57,7 @@ def answer_all(
         if isinstance(outcome, LeaseAltered):
             found = Altered(record=lease(lease_id))
         elif outcome is not None:
-            found = Altered(record=lease(lease_id), reason=outcome.reason, offer=outcome.offer)
+            found = _refused(lease(lease_id), outcome.reason, outcome.offer, ahead_seconds)
         request.answer.set_result(found)
 
 
@@ -59,18 +65,32 @@ def answer_previews(
     asked: Sequence[Alteration],
     trial: Callable[[int, LeaseRequest, LeaseRequest], ChangeTrial],
     lease: Callable[[int], LeaseRecord | None],
+    ahead_seconds: int,
 ) -> None:
     """Answer what changes would lead to, as things are after a turn."""
     for change in asked:
         lease_id = change.request.id
         tried = trial(lease_id, change.request, change.instead_of)
-        change.answer.set_result(foreseen(change.request, tried, lease(lease_id)))
+        found = foreseen(change.request, tried, lease(lease_id), ahead_seconds)
+        change.answer.set_result(found)
 
 
-def foreseen(asked: LeaseRequest, trial: ChangeTrial, record: LeaseRecord | None) -> Altered:
+def _refused(
+    record: LeaseRecord | None, reason: Reason | None, offer: int | None, ahead_seconds: int
+) -> Altered:
+    """The answer where nothing changes; the latest end of what runs does as long as it is ahead."""
+    until = None
+    if record is not None and record.state is not State.ACTIVE:
+        until = offer_until(record, offer, ahead_seconds)
+    return Altered(record=record, reason=reason, offer=offer, offer_until=until)
+
+
+def foreseen(
+    asked: LeaseRequest, trial: ChangeTrial, record: LeaseRecord | None, ahead_seconds: int
+) -> Altered:
     """Return what a change would lead to, by its trial; ``record`` is of the lease as it is."""
     if trial.reason is not None or record is None:
-        return Altered(record=record, reason=trial.reason, offer=trial.offer)
+        return _refused(record, trial.reason, trial.offer, ahead_seconds)
     plan = None
     if record.plan is not None and trial.start is not None and trial.end is not None:
         run = PhaseRecord(purpose=RUN, start=trial.start, end=trial.end)

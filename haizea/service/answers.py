@@ -55,7 +55,7 @@ class Answers:
             except StoreError as error:
                 self._logger.debug("what was cancelled is not told: %s", error)
                 cancellation.answer.set_exception(Unavailable(NOT_KEPT))
-        answer_all(taken.altered, turn.decisions, self._board.lease)
+        answer_all(taken.altered, turn.decisions, self._board.lease, self._ahead_seconds)
         taken.submitted, taken.repeated, taken.cancelled, taken.altered = {}, [], [], []
 
     def _decided(self, submission: Submission, record: LeaseRecord, offer: int | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from haizea.config import Config
 from haizea.config.words import LogFormat
-from haizea.report import LEVELS, STATUS, VDEBUG
+from haizea.report import LEVELS, STATUS, VDEBUG, on_one_line
 
 _LEVEL_NAMES = {STATUS: "STATUS", VDEBUG: "VDEBUG"}
 
@@ -40,7 +40,7 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line, the level in the configuration's words; it stays one line."""
         record.levelname = _LEVEL_NAMES.get(record.levelno, record.levelname)
-        record.message = _on_one_line(record.message)
+        record.message = on_one_line(record.message)
         return super().formatMessage(record)
 
 
@@ -62,17 +62,7 @@ class JsonFormatter(logging.Formatter):
         found.update((name, getattr(record, name)) for name in _MORE if hasattr(record, name))
         if record.exc_info:
             found["exception"] = self.formatException(record.exc_info)
-        return _on_one_line(json.dumps(found, ensure_ascii=False))
-
-
-def _on_one_line(text: str) -> str:
-    """``text`` with what would begin a line, or turn round its order, as escapes of JSON.
-
-    Some of it is written by whoever asks for leases.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+        return on_one_line(json.dumps(found, ensure_ascii=False))
 
 
 def local(moment: int) -> str:

@@ -26,9 +26,7 @@ def notice_seconds(speed: float) -> int:
     return math.ceil(_NOTICE_SECONDS * speed)
 
 
-def offer_for(
-    scheduler: Scheduler, record: LeaseRecord, notice_seconds: int, until: float
-) -> int | None:
+def offer_for(scheduler: Scheduler, record: LeaseRecord, until: float) -> int | None:
     """Return a start, or a deadline, with which a rejected lease would be accepted.
 
     ``None`` for other leases, and where none is found until ``until``, by the steady clock.
@@ -37,12 +35,7 @@ def offer_for(
         return None
     if record.code not in _OTHER_TIME:
         return None
-    return scheduler.offer(
-        record.request,
-        lambda: time.monotonic() > until,
-        notice_seconds,
-        record.prepare_seconds,
-    )
+    return scheduler.offer(record.request, lambda: time.monotonic() > until, record.prepare_seconds)
 
 
 def offer_until(record: LeaseRecord, offer: int | None, ahead_seconds: int) -> int | None:

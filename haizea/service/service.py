@@ -19,6 +19,7 @@ from haizea.config.words import FailureHandling, Mode
 from haizea.core.model.events import Input
 from haizea.core.model.hosts import Site
 from haizea.core.model.policy import Policies
+from haizea.core.model.settings import Settings
 from haizea.core.scheduler import Scheduler
 from haizea.loop import collecting_rarely, run_loop
 from haizea.report import STATUS, DecisionLog
@@ -83,8 +84,8 @@ class Service:
         self._found = ""
         self._reading_again = False
         self._keep_seconds = config.service.keep_finished_seconds
-        settings = scheduling_settings(config)
         pace = pace or _pace(store, config)
+        settings = replace(scheduling_settings(config), notice_seconds=notice_seconds(pace.speed))
         saved = store.load()
         self.clock = _clock(config, pace, saved, logger)
         self._behind = open_backend(config, store, self.clock, pace.speed)
@@ -96,7 +97,7 @@ class Service:
         since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
         self._board = Board(site, since)
-        self._scheduler = self._going_on(saved, policies, since, pace.speed)
+        self._scheduler = self._going_on(saved, policies, settings, since)
         saved = replace(saved, records=self._scheduler.sound)
         _check_site(config, site, saved)
         self._board.start(saved, self._scheduler.queue(), store.about_hosts())
@@ -113,13 +114,13 @@ class Service:
         self._turns = Turns(
             store, self._board, self._inbox, answers, self._figures, logger, settings=settings
         )
-        self.manager = self._manager(self._about(now), policies, pace.speed)
+        self.manager = self._manager(self._about(now), policies, settings)
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(saved.records)
         self._recover(saved, now)
 
-    def _manager(self, about: About, policies: Policies, speed: float) -> ServiceManager:
-        settings, board = scheduling_settings(self._config), self._board
+    def _manager(self, about: About, policies: Policies, settings: Settings) -> ServiceManager:
+        board = self._board
         return ServiceManager(
             about,
             self._store,
@@ -128,19 +129,20 @@ class Service:
             self._turns,
             Expectations(board, settings, policies, about.now, self._logger),
             self._figures,
-            Trials(board, settings, policies, about.now, speed),
+            Trials(board, settings, policies, about.now),
         )
 
-    def _going_on(self, saved: Saved, policies: Policies, since: int, speed: float) -> Steadfast:
+    def _going_on(
+        self, saved: Saved, policies: Policies, settings: Settings, since: int
+    ) -> Steadfast:
         """A scheduler of the site as the board has it, with what was saved."""
-        config, settings = self._config, scheduling_settings(self._config)
+        config = self._config
 
         def make(start: int) -> Scheduler:
             mapper = mapper_of(config, policies)
             return Scheduler(self._board.site, settings, policies, start, mapper)
 
-        load, notice = self._store.load, notice_seconds(speed)
-        return Steadfast(make, load, saved, since, self._logger, notice)
+        return Steadfast(make, self._store.load, saved, since, self._logger)
 
     def _about(self, now: int) -> About:
         behind, clock = self._behind, self.clock
@@ -221,7 +223,12 @@ class Service:
 
     def _between_turns(self, between_turns: Callable[[], None]) -> None:
         taken = self._inbox.taken
-        answer_previews(taken.foreseen, self._scheduler.trial, self._board.lease)
+        answer_previews(
+            taken.foreseen,
+            self._scheduler.trial,
+            self._board.lease,
+            self._config.scheduling.non_schedulable_seconds,
+        )
         taken.foreseen = []
         if self._reading_again:
             self._reading_again = False

@@ -61,8 +61,6 @@ class Steadfast:
 
     ``make`` makes a scheduler of the site as it is known now, that begins at a moment.
     ``load`` finds what is kept later on. ``sound`` are the leases that went on, as it seems.
-    A start that is proposed in place of one that was rejected can be asked for until
-    ``notice_seconds`` s from then at least.
     """
 
     def __init__(
@@ -72,12 +70,10 @@ class Steadfast:
         saved: Saved,
         since: int,
         logger: logging.Logger,
-        notice_seconds: int = 0,
     ) -> None:
         self._make = make
         self._load = load
         self._logger = logger
-        self._notice_seconds = notice_seconds
         self._failure: Exception | None = None
         self._now = since
         self._used: dict[int, HostUsed] = {}
@@ -150,7 +146,7 @@ class Steadfast:
         until, found = time.monotonic() + _OFFER_SECONDS, dict[int, int]()
         for record in records:
             try:
-                offer = offer_for(self._scheduler, record, self._notice_seconds, until)
+                offer = offer_for(self._scheduler, record, until)
             except Exception as error:
                 self._logger.exception("looking for another time failed, which is a bug in Haizea")
                 self._failure = error

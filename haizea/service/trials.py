@@ -16,7 +16,7 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings
 from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
-from haizea.service.offers import notice_seconds, offer_for, offer_until
+from haizea.service.offers import offer_for, offer_until
 from haizea.service.shadow import shadow
 
 #: No lease has this number yet, nor will have soon.
@@ -34,7 +34,7 @@ _REST = 2
 class Trials:
     """Trials, one at a time; any thread may ask. ``now`` reads the service's clock.
 
-    ``settings`` are the scheduler's, of whose time so many seconds as ``speed`` pass in a real one.
+    ``settings`` are the scheduler's.
     """
 
     def __init__(
@@ -43,13 +43,11 @@ class Trials:
         settings: Settings,
         policies: Policies,
         now: Callable[[], int],
-        speed: float = 1.0,
     ) -> None:
         self._board = board
         self._settings = replace(settings, images=None)
         self._policies = policies
         self._now = now
-        self._notice_seconds = notice_seconds(speed)
         self._busy = threading.Lock()
         self._rest_until = 0.0
 
@@ -74,7 +72,7 @@ class Trials:
         place = expected = offer = None
         if record.state is State.REJECTED:
             until = time.monotonic() + _OFFER_SECONDS
-            offer = offer_for(scheduler, record, self._notice_seconds, until)
+            offer = offer_for(scheduler, record, until)
         elif _NUMBER in scheduler.queue():
             place, expected = self._board.waiting + 1, record.expected
             if expected is None:

@@ -14,7 +14,7 @@ import yaml
 
 from haizea.core.model.lease import DiskImage, Kind
 from haizea.core.model.maintenance import Leaving
-from haizea.times import shown
+from haizea.times import durations, shown
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.changes import WorkloadChange
@@ -295,7 +295,10 @@ class _Reader:
         try:
             return Kind.AR, self._read_start(text)
         except ValueError as wrong:
-            self._fail(node, "start", f"{wrong} (or now, or best-effort)")
+            told = str(wrong)
+            # What is not even a duration may have been meant as a word.
+            told += ", or now, or best-effort" if told.endswith(durations.FORMS) else ""
+            self._fail(node, "start", told)
 
     def _id(self, node: yaml.Node) -> int:
         number = self._parse(node, "id", lambda text: values.whole(text, 1))

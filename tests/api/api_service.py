@@ -127,7 +127,7 @@ class SmallManager:
         if preview:
             with self._lock:
                 trial = self._scheduler.trial(request.id, request, instead_of)
-                found = foreseen(request, trial, self._records.get(request.id))
+                found = foreseen(request, trial, self._records.get(request.id), ahead_seconds=0)
             answer.set_result(found)
             return answer
         self.tell(LeaseChanged(request.id, request, instead_of))

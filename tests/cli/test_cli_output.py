@@ -79,6 +79,19 @@ def test_wrong_use_of_a_command_is_told(service: RealService) -> None:
     assert told["code"] == "wrong-use"
     told = error(service.run("request", "-f", "/nowhere/lease.yaml", "--output", "json"), 2)
     assert "/nowhere/lease.yaml" in told["message"]
+    # What is wrong with an option is found before there is a session, and was told as text.
+    for wrong, words in (
+        (["list", "--state", "Nope"], "'Nope' is not one of"),
+        (["list", "--since", "mondey"], "'mondey' is not a time that is known here"),
+        (["list", "--limt", "3"], "No such option"),
+        (["show", "x"], "'x' is not the number of a lease"),
+        (["token", "revoke"], "Missing argument"),
+    ):
+        for output in (["--output", "json"], ["--output=json"]):
+            told = error(service.run(*wrong, *output), 2)
+            assert told["code"] == "wrong-use"
+            assert words in told["message"], told
+    assert "Error" in service.run("list", "--state", "Nope").stderr
 
 
 def test_a_rejection_is_one_object(service: RealService) -> None:

@@ -107,6 +107,18 @@ def test_what_runs_is_extended_and_shortened() -> None:
     assert ran(played(made, 500), 1) == [(0, 200)]
 
 
+def test_a_start_that_is_proposed_leaves_time_to_ask_for_it() -> None:
+    """Propose another start, however near or long ago the one was that is asked for instead."""
+    made = scheduler(1, Settings(non_schedulable_seconds=10, notice_seconds=60))
+    first = lease(1, Kind.AR, start=500)
+    made.handle(0, [LeaseSubmitted(first)])
+    for start, why in ((105, "is less than 10 s ahead"), (50, "is over")):
+        (refused,) = told(change(made, 100, first, start=start))
+        assert why in refused
+        assert refused.endswith("(170)")
+    assert told(change(made, 159, first, start=170)) == ["granted"]
+
+
 def test_an_extension_has_others_go_elsewhere_and_never_costs_a_reservation() -> None:
     made = scheduler(2)
     first = lease(1, Kind.IMMEDIATE)

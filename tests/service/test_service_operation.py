@@ -269,4 +269,13 @@ def test_a_start_that_is_proposed_can_be_asked_for_a_while(tmp_path: Path) -> No
         status, accepted = client.submit(draft(start=rejected["offer"]))
         assert (status, accepted["lease"]["start"]) == (201, rejected["offer"])
         assert "offer_until" in accepted
+        # And so can the one that is proposed in place of a change.
+        path, before = f"/v1/leases/{accepted['lease']['id']}", time.time()
+        status, refused = client.call("PATCH", path, {"start": "+1"})
+        assert (status, refused["granted"]) == (409, False)
+        assert moment(refused["offer"]) >= int(before) + 70
+        assert moment(refused["offer_until"]) == moment(refused["offer"]) - 10
+        time.sleep(2)
+        status, changed = client.call("PATCH", path, {"start": refused["offer"]})
+        assert (status, changed["lease"]["start"]) == (200, refused["offer"])
         client.close()

@@ -78,7 +78,9 @@ class Settings:
     time of a lease that is no AR counts from when its VMs run, or (``counts_preparation``)
     from when they are started. The VMs of an AR are started so early that they run at its start,
     or (``prepares_at_start``) only then. At most ``remapping_effort`` hosts are looked at before a
-    lease is refused, in search of other hosts for what has not begun.
+    lease is refused, in search of other hosts for what has not begun. A start or deadline that
+    is proposed in place of one that was refused can be asked for during ``notice_seconds``, at
+    least.
     """
 
     backfilling: Backfilling = Backfilling.OFF
@@ -100,6 +102,7 @@ class Settings:
     counts_preparation: bool = False
     prepares_at_start: bool = False
     remapping_effort: int = 6_000
+    notice_seconds: int = 0
     images: ImageSettings | None = None
 
     @property

@@ -45,6 +45,8 @@ from haizea.core.schedule.schedule import Schedule
 _PARTS = 4
 #: For these reasons another time may do.
 _OTHER_TIME = frozenset({"no-room", "no-time", "promised"})
+#: For these, too, where it has not begun.
+_NEAR = frozenset({"too-soon", "in-the-past"})
 _WAITS = frozenset({QUEUED, SCHEDULED, SUSPENDED_QUEUED, SUSPENDED_SCHEDULED})
 
 
@@ -199,8 +201,7 @@ class Changes:
         if lease.plan is None:
             return None
         runs = lease.state is ACTIVE
-        near = asked.deadline is not None and refusal.code == "too-soon"
-        if refusal.code not in _OTHER_TIME and (runs or not near):
+        if refusal.code not in _OTHER_TIME and (runs or refusal.code not in _NEAR):
             return None
         if runs:
             return self._latest_end(lease, asked)
@@ -208,7 +209,7 @@ class Changes:
             return None
         with without(self._schedule.table, lease.hold):
             shared = self._promises.sharing(_PARTS)
-            return self._offers.nearest(asked, lambda: False, 0, lease.prepare_seconds, shared)
+            return self._offers.nearest(asked, lambda: False, lease.prepare_seconds, shared)
 
     def _latest_end(self, lease: Lease, asked: LeaseRequest) -> int | None:
         """The latest end at which something else starts that would be granted, if there is any."""

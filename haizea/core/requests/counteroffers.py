@@ -25,13 +25,12 @@ class Offers:
         self,
         request: LeaseRequest,
         enough: Callable[[], bool],
-        notice_seconds: int,
         prepare_seconds: int = 0,
         elsewhere: Iterator[Elsewhere] | None = None,
     ) -> int | None:
         """Return that start, or deadline; ``None`` if none is found among the nearest worth trying.
 
-        It can still be asked for in ``notice_seconds`` s, and its VMs take up to
+        It can still be asked for as long as the settings say, and its VMs take up to
         ``prepare_seconds`` s to start.
         Those are moments at which something comes free, and those from which it is over
         when something else starts. Each costs about what deciding on a request does;
@@ -40,12 +39,12 @@ class Offers:
         """
         if request.deadline is not None:
             deadlines = self._admission.deadlines
-            return deadlines.nearest(request, enough, notice_seconds, prepare_seconds)
+            return deadlines.nearest(request, enough, prepare_seconds)
         asked = request.start
         assert asked is not None, "an AR has a start"
         at_start = self._schedule.planner.settings.prepares_at_start
         lead_seconds = 0 if at_start else prepare_seconds
-        for moment in self._candidates(request, asked, notice_seconds, lead_seconds):
+        for moment in self._candidates(request, asked, lead_seconds):
             way = None if elsewhere is None else next(elsewhere)
             moved = replace(request, start=moment)
             if self._admission.would_accept(moved, prepare_seconds, way):
@@ -54,12 +53,11 @@ class Offers:
                 break
         return None
 
-    def _candidates(
-        self, request: LeaseRequest, asked: int, notice_seconds: int, lead_seconds: int
-    ) -> Iterator[int]:
+    def _candidates(self, request: LeaseRequest, asked: int, lead_seconds: int) -> Iterator[int]:
         schedule = self._schedule
-        least = schedule.planner.settings.non_schedulable_seconds
-        first = schedule.now + least + notice_seconds + lead_seconds
+        settings = schedule.planner.settings
+        ahead_seconds = settings.non_schedulable_seconds + settings.notice_seconds
+        first = schedule.now + ahead_seconds + lead_seconds
         free_from = schedule.table.candidate_starts(first - lead_seconds)
         moments = {moment + lead_seconds for moment in free_from}
         if request.duration is not None:

@@ -211,16 +211,16 @@ class Deadlines:
         self,
         request: LeaseRequest,
         enough: Callable[[], bool],
-        notice_seconds: int,
         prepare_seconds: int = 0,
     ) -> int | None:
         """Return the nearest deadline by which a lease could be done; ``None`` if none is found.
 
-        It can still be asked for in ``notice_seconds`` s, and its VMs take up to
+        It can still be asked for as long as the settings say, and its VMs take up to
         ``prepare_seconds`` s to start. ``enough`` is asked again and again
         whether to stop looking: what was found until then is answered.
         """
         schedule = self._schedule
+        notice_seconds = schedule.planner.settings.notice_seconds
         first = max(schedule.now + notice_seconds, request.after or 0)
         endless = replace(request, deadline=FOREVER)
         lease = self._draft(endless, prepare_seconds)
