@@ -198,3 +198,14 @@ def test_the_tests_install_all_extras() -> None:
     assert requirements("all") == requirements("service", "opennebula", "postgresql", "study")
     assert requirements("test") > requirements("all")
     assert {"lark", "fastapi", "psycopg"} <= requirements("all")
+
+
+def test_pages_install_from_a_clone() -> None:
+    """Haizea is on no package index: a line that asks one for it fails, or installs another's."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "etc").iterdir()]
+    wrong = re.compile(r"pip3? install [^`\n]*(?<![\w/.-])'?haizea(?![\w/.-])(?!.* @ )")
+    assert wrong.search("`pip install 'haizea[service]'`")
+    assert wrong.search("pip install -q haizea\n")
+    for page in pages:
+        found = wrong.search(page.read_text(encoding="utf-8"))
+        assert found is None, f"{page}: {found and found[0]}"
