@@ -13,6 +13,10 @@ from typing import ParamSpec, TypeVar
 #: On whose behalf something is asked; empty where nobody's share counts.
 ASKING: ContextVar[str] = ContextVar("asking", default="")
 
+#: So long a store that was away may need to be back, and so often it is looked at.
+_HOPE_SECONDS = 3.0
+_LOOK_SECONDS = 1.0
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -60,11 +64,16 @@ class Closing(Exception):
     """The service ends before the answer is there."""
 
 
-async def settled(future: Future[T], seconds: float, closing: asyncio.Event) -> T:
+async def settled(
+    future: Future[T],
+    seconds: float,
+    closing: asyncio.Event,
+    hopeless: Callable[[], bool] = lambda: False,
+) -> T:
     """The result of ``future``, which stays untouched whatever becomes of the one who waits.
 
-    Raises :class:`TimeoutError` after so many seconds, :class:`Closing` soon after the
-    service begins to end, and what the future holds.
+    Raises :class:`TimeoutError` after so many seconds, and after a few where it is ``hopeless``
+    to wait; :class:`Closing` soon after the service begins to end; and what the future holds.
     """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -79,7 +88,14 @@ async def settled(future: Future[T], seconds: float, closing: asyncio.Event) -> 
     future.add_done_callback(tell)
     waits = {asyncio.create_task(done.wait()), asyncio.create_task(closing.wait())}
     try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        began = loop.time()
+        came: set[asyncio.Task[bool | None]] = set()
+        while not came and (left := began + seconds - loop.time()) > 0:
+            if loop.time() >= began + _HOPE_SECONDS and hopeless():
+                break
+            came, _ = await asyncio.wait(
+                waits, timeout=min(left, _LOOK_SECONDS), return_when=asyncio.FIRST_COMPLETED
+            )
     finally:
         for wait in waits:
             wait.cancel()

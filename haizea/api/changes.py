@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from haizea.api.answers import Answer, LeaseOut, ReasonCode, ReasonParameters, When
-from haizea.api.calls import Closing, settled
+from haizea.api.calls import Closing
 from haizea.api.forms import Duration, NodesForm, Start
 from haizea.api.interface import CHANGING, ChangingToken, Here, described
 from haizea.api.leases import LeaseId
@@ -118,7 +118,7 @@ async def change_lease(
     else:
         future = here.manager.change(asked, before, token.owner, preview=preview)
         try:
-            found = await settled(future, here.settings.decision_seconds, here.closing)
+            found = await here.decided(future)
         except (TimeoutError, Closing):
             raise later(
                 "no-decision-yet", "there is no decision yet: look at the lease", 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from haizea.api.bells import Bells
-from haizea.api.calls import Calls
+from haizea.api.calls import Calls, T, settled
 from haizea.api.feed import Feed
 from haizea.api.guard import SECRET, TOKEN
 from haizea.api.identities import Identities
@@ -62,6 +63,15 @@ class Interface:
         """Answer with what ``make`` makes, as JSON; neither is done in the event loop's thread."""
         body = await self.ask(lambda: make().model_dump_json().encode())
         return Response(body, status_code=status, media_type="application/json")
+
+    async def decided(self, future: Future[T]) -> T:
+        """Wait for a decision, as :func:`settled` does, but not for a store that is away."""
+        return await settled(
+            future,
+            self.settings.decision_seconds,
+            self.closing,
+            lambda: not self.manager.healthy(),
+        )
 
     async def prepare_timelines(self) -> None:
         """After turns, have what is new be written for the timeline before somebody looks.

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import ValidationError
 
 from haizea.api.answers import DecisionOut, LeaseList, LeaseOut, LeaseStory, QueueOut
-from haizea.api.calls import Closing, settled
+from haizea.api.calls import Closing
 from haizea.api.forms import LeaseFilter, LeaseForm, QueueFilter, check_draft
 from haizea.api.interface import (
     ANYBODY,
@@ -185,7 +185,7 @@ async def ask_with_document(
 async def _decide(here: Interface, draft: Draft, owner: str, key: str | None) -> Response:
     future = here.manager.submit(draft, owner, key)
     try:
-        decided = await settled(future, here.settings.decision_seconds, here.closing)
+        decided = await here.decided(future)
     except (TimeoutError, Closing):
         raise later(
             "no-decision-yet",
@@ -305,7 +305,7 @@ async def cancel_lease(here: Here, lease_id: LeaseId, token: ChangingToken) -> R
             reason = because(Code.CANCELLED_BY_OPERATOR, owner=token.owner)
         future = here.manager.cancel(lease_id, reason)
         try:
-            after = await settled(future, here.settings.decision_seconds, here.closing)
+            after = await here.decided(future)
         except (TimeoutError, Closing):
             raise later(
                 "no-decision-yet", "it is not cancelled yet, but may be soon: send this again", 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from concurrent.futures import Future
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from haizea.api.answers import Answer, ReasonCode, ReasonParameters, When
-from haizea.api.calls import Closing, settled
+from haizea.api.calls import Closing
 from haizea.api.forms import Moment
 from haizea.api.interface import (
     ANYBODY,
@@ -244,9 +243,8 @@ def _as_kept(here: Interface, window: Maintenance) -> MaintenanceRecord:
 
 
 async def _decided(here: Interface, future: Future[_T]) -> _T:
-    waiting: Awaitable[_T] = settled(future, here.settings.decision_seconds, here.closing)
     try:
-        return await waiting
+        return await here.decided(future)
     except (TimeoutError, Closing):
         raise later(
             "no-decision-yet", "there is no decision yet: look at the list of maintenance", 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -9,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from api_service import Service, SmallManager, wanted
 from prometheus_client.parser import text_string_to_metric_families
 
 from haizea.api.app import make_app
+from haizea.api.calls import settled
 from haizea.api.server import Server, ServerError
 from haizea.api.settings import ApiSettings
 
@@ -75,6 +77,20 @@ def test_a_decision_that_does_not_come_leaves_nothing_open(service: Service) -> 
         again = anna.post("/v1/leases", json=wanted(), headers=headers)
         assert again.status_code == 200
         assert len(anna.get("/v1/leases?all=true").json()["leases"]) == 1
+
+
+def test_nobody_waits_for_long_while_nothing_can_be_kept() -> None:
+    """On a full disk the first who asked used to wait for as long as a decision may take."""
+
+    async def ask(hopeless: bool) -> None:
+        decision: Future[None] = Future()
+        if not hopeless:
+            asyncio.get_running_loop().call_later(0.1, decision.set_result, None)
+        await settled(decision, 3600, asyncio.Event(), lambda: hopeless)
+
+    asyncio.run(ask(hopeless=False))
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask(hopeless=True))
 
 
 def test_too_many_who_wait_are_turned_away(service: Service) -> None:
