@@ -27,6 +27,8 @@ Known = Callable[[int], LeaseRecord | None]
 
 #: No answer has more rows than this, whatever was asked.
 MOST_ROWS = 10_000
+#: But of what leases did: a picture of a past week of a large site has all of it.
+MOST_OPERATIONS = 30_000
 
 #: What :mod:`haizea.store.codec` writes of an operation that is a run.
 _RUNS = f'"purpose":"{Purpose.RUN}"'
@@ -129,7 +131,7 @@ def operations(
     select = sa.select(events).where(events.c.kind == "OperationEnded", events.c.time > start)
     if owner is not None:
         select = select.where(events.c.owner == text(owner))
-    select = select.order_by(events.c.time, events.c.id).limit(_rows(limit))
+    select = select.order_by(events.c.time, events.c.id).limit(min(limit, MOST_OPERATIONS))
     return [found for found in _events(connection, select) if _begun(found.decision) < end]
 
 

@@ -34,7 +34,16 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because, stated
 from haizea.core.model.records import HostRecord, LeaseRecord, SiteRecord
-from haizea.store import CodecError, Event, KeptTurn, LeaseQuery, RequestKey, Store, StoreError
+from haizea.store import (
+    CodecError,
+    Event,
+    KeptTurn,
+    LeaseQuery,
+    RequestKey,
+    Store,
+    StoreError,
+    questions,
+)
 
 FIRST = because(Code.PLANNED_ANEW)
 SECOND = because(Code.ANOTHER_COMES_FIRST)
@@ -138,6 +147,18 @@ def test_events_about_hosts_are_nobodys(store: Store) -> None:
         Event(id=i, time=4 + i, lease_id=None, owner=None, decision=decision)
         for i, decision in enumerate(decisions, 1)
     ]
+
+
+def test_what_leases_did_is_told_beyond_a_page_of_other_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture of a past week of a large site says that it is complete."""
+    monkeypatch.setattr(questions, "MOST_ROWS", 5)
+    store.save(submission(1))
+    ended = [OperationEnded(1, Purpose.RUN, t, t + 1, ((0, (100,)),)) for t in range(10, 30)]
+    store.save(KeptTurn(now=40, decisions=ended))
+    assert [event.decision for event in store.operations(12, 27, 100)] == ended[2:17]
+    assert len(store.operations(0, 50, 7)) == 7
 
 
 def test_events_come_page_by_page_of_one_lease_or_owner(store: Store) -> None:
