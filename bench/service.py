@@ -208,7 +208,14 @@ def service(
     path = folder / "service.conf"
     text = CONFIGURATION.format(folder=folder, resources=resources)
     path.write_text(text, encoding="utf-8")
-    log = folder / "log"
+    with running(folder) as started:
+        yield started
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[int, str, subprocess.Popen[bytes]]]:
+    """Start the service that is configured in this folder: its port, its token, its process."""
+    path, log = folder / "service.conf", folder / "log"
     with log.open("wb") as file:
         process = subprocess.Popen([*HAIZEA, "--fg", "-c", path], stdout=file, stderr=file)
     try:
