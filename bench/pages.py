@@ -1,4 +1,4 @@
-"""How much slower a service answers requests for leases while many pages are open.
+"""Cost of open pages: the time that a service takes longer to answer requests for leases.
 
 Turns with pages and without follow each other in the order with, without, without, with, so that
 other work on the machine, and what drifts, counts on both sides. Each pair of neighbours gives one
