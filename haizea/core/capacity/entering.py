@@ -49,8 +49,10 @@ class Entering:
     def at_once(self) -> Iterator[None]:
         """Let holds leave and enter for nothing; :meth:`renew` their hosts before any question."""
         self._waits = True
-        yield
-        self._waits = False
+        try:
+            yield
+        finally:
+            self._waits = False
 
     def renew(self, hosts: HostSet, now: int) -> None:
         """Enter anew what is to come on these hosts. O(their holds + the future)."""
