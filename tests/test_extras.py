@@ -92,7 +92,6 @@ def test_a_service_needs_one_extra(checkout: Path) -> None:
     [
         (["run", SERVICE], (), "uvicorn", "service"),
         (["-c", SERVICE], (), "uvicorn", "service"),
-        (["-c", SERVICE, "--stop"], (), "uvicorn", "service"),
         (["save-results", SERVICE, "a.results"], (), "sqlalchemy", "service"),
         (["-c", "one.conf"], (), "uvicorn", "opennebula"),
         (["-c", "one.conf"], ("service",), "lark", "opennebula"),
@@ -117,6 +116,14 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(
     assert f" needs the package {lacks}, which is not installed." in done.stderr
     assert re.search(rf" -m pip install .*\[{extra}\]'", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_stopping_a_service_needs_no_extra(checkout: Path) -> None:
+    done = run(checkout, ["haizea", "-c", SERVICE, "--stop"])
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: no service of {SERVICE} runs: there is nothing to stop\n",
+    )
 
 
 def test_a_module_that_is_missing_for_another_reason_is_a_bug(checkout: Path) -> None:
