@@ -98,6 +98,21 @@ def test_an_ar_that_starts_again_elsewhere_says_why_once(
         assert not [text for text in read if text.count("booting failed") > 1]
 
 
+def test_a_vm_of_a_group_that_hangs_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = "command-timeout: 60"
+    with site(tmp_path, monkeypatch, hosts=2, speed=SPEED, opennebula=limits) as cloud:
+        words = {"start": "best_effort", "duration": "01:00:00", "group": "g", "group_size": "2"}
+        hung = cloud.submit(cpu=8, **words)
+        cloud.sandbox.control.plan("hang", step="BOOT", vm=hung)
+        other = cloud.submit(cpu=8, **words)
+        texts(cloud, other, f"VM {hung}: it hangs in boot; it is tried again")
+        texts(cloud, hung, "is being started on node0")
+        read = texts(cloud, hung, "it hangs in boot; it is tried again")
+        assert f"VM {hung}" not in read[-1]
+
+
 def test_a_group_runs_only_when_all_of_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

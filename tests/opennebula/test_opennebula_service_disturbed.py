@@ -34,7 +34,7 @@ def test_what_its_owner_began_with_a_vm_and_hangs_does_not_hang_for_ever(
 ) -> None:
     limits = "command-timeout: 60"
     with site(tmp_path, monkeypatch, hosts=1, opennebula=limits) as cloud:
-        vm = cloud.running(duration="unlimited")
+        vm = cloud.running(duration="unlimited", rest='SCHED_RANK="* FREE_CPU"')
         cloud.until(lambda: "runs on node01" in read(cloud, vm))
         step = "EPILOG_STOP" if failing else "SAVE_STOP"
         cloud.sandbox.control.plan("fail" if failing else "hang", step=step, count=1)
@@ -46,5 +46,6 @@ def test_what_its_owner_began_with_a_vm_and_hangs_does_not_hang_for_ever(
         else:
             said = f"VM {vm} hangs in save stop: Haizea got it out of that"
             cloud.until(lambda: said in read(cloud, vm))
+            assert "SCHED_RANK, character 1" in read(cloud, vm), "that is said besides"
             assert cloud.state(vm) == "RUNNING"
             assert cloud.lease(vm).state is State.ACTIVE

@@ -38,7 +38,8 @@ class Actuals:
         seen = self._seen.get(vm)
         host, remark = "", ""
         if seen is not None:
-            remark = self._trouble(vm) or self._placing.mistake(seen.vm)
+            remarks = [self._trouble(vm), self._placing.mistake(seen.vm)]
+            remark = "; ".join(text for text in remarks if text)
             if seen.vm.state == VmState.ACTIVE and seen.vm.history:
                 host = seen.vm.history[-1].host_name
         doing = self._doing(vm)
@@ -84,7 +85,13 @@ class Actuals:
 
 def _said_of_it(problem: Reason) -> str:
     """A problem in words that stand where the VM is named already."""
-    return str(problem.get("text")) if problem.code is Code.VM_FAILED else in_words(problem)
+    match problem.code:
+        case Code.VM_FAILED:
+            return str(problem.get("text"))
+        case Code.VM_HANGS:
+            return f"it hangs in {problem.get('text')}"
+        case _:
+            return in_words(problem)
 
 
 def _failed_before(errand: Errand, seen: Seen) -> bool:
