@@ -103,7 +103,12 @@ def test_a_vm_of_a_group_that_hangs_is_named_once(
 ) -> None:
     limits = "command-timeout: 60"
     with site(tmp_path, monkeypatch, hosts=2, speed=SPEED, opennebula=limits) as cloud:
-        words = {"start": "best_effort", "duration": "01:00:00", "group": "g", "group_size": "2"}
+        words: dict[str, Any] = {
+            "start": "best_effort",
+            "duration": "01:00:00",
+            "group": "g",
+            "group_size": "2",
+        }
         hung = cloud.submit(cpu=8, **words)
         cloud.sandbox.control.plan("hang", step="BOOT", vm=hung)
         other = cloud.submit(cpu=8, **words)
