@@ -13,7 +13,6 @@ from haizea.core.model.lifecycle import State
 from haizea.core.model.members import RUN
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord
-from haizea.core.model.resources import FOREVER
 from haizea.core.model.turn import ChangeTrial
 from haizea.service.offers import offer_until
 
@@ -95,10 +94,7 @@ def foreseen(
     if record.plan is not None and trial.start is not None and trial.end is not None:
         run = PhaseRecord(purpose=RUN, start=trial.start, end=trial.end)
         plan = replace(record.plan, phases=(run,), at=0, since=None)
-    before, after = record.request.duration, asked.duration
-    remaining = FOREVER
-    if after is not None:
-        remaining = after - record.ran if before is None else record.remaining + after - before
     expected = None if trial.start is None else record.expected
-    became = replace(record, request=asked, plan=plan, remaining=remaining, expected=expected)
+    left = trial.remaining
+    became = replace(record, request=asked, plan=plan, remaining=left, expected=expected)
     return Altered(record=became)

@@ -43,10 +43,12 @@ class ChangeTrial(NamedTuple):
     """Outcome that a change of a lease would have: granted, where no ``reason`` is against it.
 
     ``offer`` is the nearest start or deadline, or the latest end of what runs, that would do.
-    ``start`` and ``end`` say from when to when the lease would run, where it does not wait.
+    ``start`` and ``end`` say from when to when the lease would run, where it does not wait, and
+    ``remaining`` how many seconds would be left of it.
     """
 
     reason: Reason | None = None
     offer: int | None = None
     start: int | None = None
     end: int | None = None
+    remaining: int = 0

@@ -86,7 +86,8 @@ class Changes:
             return ChangeTrial(because(Code.IS_OVER))
         found = self._find(lease, asked, instead_of)
         if isinstance(found, Granted):
-            return ChangeTrial(start=found.start, end=found.end)
+            left = remaining_as(lease, asked)
+            return ChangeTrial(start=found.start, end=found.end, remaining=left)
         return ChangeTrial(found.reason, self._offer(lease, asked, found))
 
     def _find(
