@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 #: On whose behalf something is asked; empty where nobody's share counts.
 ASKING: ContextVar[str] = ContextVar("asking", default="")
@@ -58,6 +58,12 @@ class Calls:
     def close(self) -> None:
         """Begin nothing more. What is under way is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def heard(task: asyncio.Task[Any]) -> None:
+    """Be done with a task for which nobody may wait any more; Python warns of what nobody asks."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Closing(Exception):

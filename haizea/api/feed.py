@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from haizea.api.answers import EventOut
-from haizea.api.calls import Calls
+from haizea.api.calls import Calls, heard
 from haizea.api.happenings import event_out
 from haizea.api.manager import Manager
 
@@ -85,7 +85,7 @@ class Feed:
         reading = self._reading
         if reading is None or reading.done():
             reading = self._reading = asyncio.create_task(self._take())
-            reading.add_done_callback(_taken)
+            reading.add_done_callback(heard)
         await asyncio.shield(reading)
 
     async def _take(self) -> None:
@@ -99,8 +99,3 @@ class Feed:
         self._last = max(last, new[-1].id if new else last)
         while len(self._lines) > _KEPT:
             self._since = self._lines.popleft().id
-
-
-def _taken(reading: asyncio.Task[None]) -> None:
-    if not reading.cancelled():
-        reading.exception()  # or Python says that nobody asked, where all are gone

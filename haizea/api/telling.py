@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from haizea.api.calls import Calls
+from haizea.api.calls import Calls, heard
 from haizea.api.manager import Manager
 from haizea.api.timelines import Timelines, Told
 
@@ -17,7 +17,7 @@ _Key = tuple[int, int, str | None]
 
 
 class Telling:
-    """Tells timelines. Only the event loop's thread uses it; ``read`` has the thread that makes.
+    """Tells timelines, asked in the event loop's thread; ``read`` has the thread that makes them.
 
     One owner has one made at a time, so that nobody waits for more than one of each other's.
     """
@@ -53,5 +53,4 @@ class Telling:
     def _made(self, key: _Key, made: asyncio.Task[Told]) -> None:
         if self._waiting.get(key) is made:
             del self._waiting[key]
-        if not made.cancelled():
-            made.exception()  # or Python says that nobody asked, where all are gone
+        heard(made)

@@ -56,7 +56,7 @@ class Repair:
             self.give_up(lease, _in_vain(reason, refusal))
         else:
             self._schedule.book.note_in_time(lease)
-            self._schedule.book.tell_hosts(lease, before, reason)
+            self._schedule.holdings.tell_hosts(lease, before, reason)
 
     def _place(self, lease: Lease, reason: Reason, *keep_off: HostSet) -> Refusal | None:
         """Give a lease hosts for its time off these hosts, or else off the next.
@@ -203,7 +203,7 @@ class Repair:
                 self._put_off[lease.id] = lease
         else:
             self._schedule.book.note_in_time(lease)
-            schedule.book.tell_hosts(lease, old.hosts, reason)
+            schedule.holdings.tell_hosts(lease, old.hosts, reason)
 
     def _later(self, lease: Lease, old: Plan, start: int) -> Plan | None:
         """The plan on the same hosts from ``start`` to its old end."""
@@ -248,7 +248,7 @@ class Repair:
         before = () if lease.plan is None else lease.plan.hosts
         if not self._admission.place_better(lease):
             return False
-        self._schedule.book.tell_hosts(lease, before, reason)
+        self._schedule.holdings.tell_hosts(lease, before, reason)
         self._put_off.pop(lease.id, None)
         self._schedule.book.note_in_time(lease)
         return True

@@ -98,9 +98,8 @@ class Holdings:
 
     def move(self, moves: Sequence[Move], reason: Reason) -> None:
         """Let leases that have not begun have other hosts, or another time, all at once."""
-        table, instant = self._table, self._instant
         spreads = [lease.demand.spread(hosts) for lease, hosts, _ in moves]
-        holds = table.move(
+        holds = self._table.move(
             [
                 (lease.hold, start, spread.use, spread.shape)
                 for (lease, _, start), spread in zip(moves, spreads, strict=True)
@@ -109,13 +108,18 @@ class Holdings:
         for (lease, hosts, start), spread, hold in zip(moves, spreads, holds, strict=True):
             plan = lease.plan
             assert plan is not None, "it has a plan"
-            goes, later = hosts != plan.hosts, start - lease.hold.start
+            before, later = plan.hosts, start - lease.hold.start
             plan.hosts, plan.use, plan.hold = hosts, spread.use, hold
-            instant.touched[lease.id] = lease
-            if goes and lease.request.kind in FIRM:
-                instant.say(HostsPlanned(instant.now, lease.id, hosts, reason))
+            self._instant.touched[lease.id] = lease
+            self.tell_hosts(lease, before, reason)
             if later:
                 self._start_at(lease, start, later, reason)
+
+    def tell_hosts(self, lease: Lease, before: Sequence[int], reason: Reason) -> None:
+        """A promise that has not begun has a new plan; whoever knew of other hosts is told."""
+        plan, instant = lease.plan, self._instant
+        if plan is not None and plan.hosts != before and lease.request.kind in FIRM:
+            instant.say(HostsPlanned(instant.now, lease.id, plan.hosts, reason))
 
     def _start_at(self, lease: Lease, start: int, later: int, reason: Reason) -> None:
         """A lease with a deadline, which has its hosts already, is to begin at another time."""

@@ -5,14 +5,12 @@ Everything that is said about a lease goes through here, as a decision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from haizea.core.model.events import (
     ChangeRefused,
     Expected,
     HostsLimited,
-    HostsPlanned,
     LeaseAccepted,
     LeaseAltered,
     OperationEnded,
@@ -190,12 +188,6 @@ class Book:
         """A lease is to start after its time; why."""
         lease.late = reason
         self._instant.touched[lease.id] = lease
-
-    def tell_hosts(self, lease: Lease, before: Sequence[int], reason: Reason) -> None:
-        """A promise that has not begun has a new plan; whoever knew of other hosts is told."""
-        plan, instant = lease.plan, self._instant
-        if plan is not None and plan.hosts != before and lease.request.kind in FIRM:
-            instant.say(HostsPlanned(instant.now, lease.id, plan.hosts, reason))
 
     def note_in_time(self, lease: Lease) -> None:
         """An AR that was to start late and now has hosts for its own start is not late any more.
