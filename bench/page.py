@@ -122,9 +122,9 @@ other work on the machine included.
 
 Turns of four seconds with pages and without follow each other, {answers:,} answers in all, so that
 other work on the machine counts on both sides; the service and the pages are processes of their
-own. A difference within that of two turns of the same kind is none, and an interval that reaches
-beyond the target leaves open whether it is met: it takes an idle machine to tell. Processor time
-does not depend on what else the machine does.
+own. A difference smaller than that between two turns of the same kind means nothing. Where the
+interval reaches beyond the target, it is open whether the target is met; only an idle machine can
+tell. Processor time does not depend on what else the machine does.
 """
 
 _STUDY = """\

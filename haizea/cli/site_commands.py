@@ -125,7 +125,7 @@ def list_hosts(session: Session) -> None:
 
 
 def _maintained(session: Session) -> dict[str, str]:
-    """Times at which hosts are next in maintenance, by host; of others there is none."""
+    """Return when hosts are out of use next, in words, by name; only those that will be."""
     windows = session.client.get("/v1/maintenance")["maintenance"]
     found: dict[str, str] = {}
     for window in sorted(windows, key=lambda window: datetime.fromisoformat(window["start"])):

@@ -43,6 +43,12 @@ def texts(cloud: Site, vm: int, until: str) -> list[str]:
     return found[1:]
 
 
+def of_a_pair(cloud: Site) -> int:
+    """Submit a VM of a group of two, each on a host of its own."""
+    words: dict[str, Any] = {"group": "g", "group_size": "2"}
+    return cloud.submit(cpu=8, start="best_effort", duration="01:00:00", **words)
+
+
 def pause(cloud: TappedSite) -> None:
     """Let every VM be looked at twice from now on: a look may be under way already."""
     before = looks(cloud)
@@ -103,15 +109,9 @@ def test_a_vm_of_a_group_that_hangs_is_named_once(
 ) -> None:
     limits = "command-timeout: 60"
     with site(tmp_path, monkeypatch, hosts=2, speed=SPEED, opennebula=limits) as cloud:
-        words: dict[str, Any] = {
-            "start": "best_effort",
-            "duration": "01:00:00",
-            "group": "g",
-            "group_size": "2",
-        }
-        hung = cloud.submit(cpu=8, **words)
+        hung = of_a_pair(cloud)
         cloud.sandbox.control.plan("hang", step="BOOT", vm=hung)
-        other = cloud.submit(cpu=8, **words)
+        other = of_a_pair(cloud)
         texts(cloud, other, f"VM {hung}: it hangs in boot; it is tried again")
         texts(cloud, hung, "is being started on node0")
         read = texts(cloud, hung, "it hangs in boot; it is tried again")
@@ -122,15 +122,9 @@ def test_a_group_runs_only_when_all_of_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=2, speed=SPEED) as cloud:
-        words: dict[str, Any] = {
-            "start": "best_effort",
-            "duration": "01:00:00",
-            "group": "g",
-            "group_size": "2",
-        }
-        late = cloud.submit(cpu=8, **words)
+        late = of_a_pair(cloud)
         cloud.sandbox.control.plan("hang", step="PROLOG", vm=late)
-        other = cloud.submit(cpu=8, **words)
+        other = of_a_pair(cloud)
         cloud.until_state(other, "RUNNING")
         read = texts(cloud, other, f"VM {late}: preparing its files")
         assert not [text for text in read if "runs on" in text]

@@ -57,9 +57,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def begun(world: World) -> WorldBackend:
-    """A backend whose lease 1 runs on both hosts since 0."""
-    backend = WorldBackend(world)
+def begun(world: World, ends: int | None = None) -> WorldBackend:
+    """A backend whose lease 1 runs on both hosts since 0, and ends by itself after so long."""
+    backend = WorldBackend(world, {} if ends is None else {1: ends})
     assert backend.observe(0) == []
     backend.enact(0, STARTED)
     return backend
@@ -250,9 +250,7 @@ def test_started_over_within_one_second(world: World) -> None:
 
 def test_what_happened_meanwhile_is_told(tmp_path: Path) -> None:
     world = World.open(tmp_path / "world.db", HOSTS, 0)
-    backend = WorldBackend(world, {1: 300})
-    backend.observe(0)
-    backend.enact(0, STARTED)
+    begun(world, ends=300)
     assert WorldBackend(world).reconcile(299, [RUNS]) == []
     again = WorldBackend(world)
     assert again.reconcile(300, [RUNS]) == [LeaseEnded(1)]
@@ -366,9 +364,7 @@ def test_what_was_resumed_while_nobody_looked_is_done_though_its_life_has_an_end
     tmp_path: Path,
 ) -> None:
     world = World.open(tmp_path / "world.db", HOSTS, 0)
-    backend = WorldBackend(world, {1: 500})
-    backend.observe(0)
-    backend.enact(0, STARTED)
+    backend = begun(world, ends=500)
     backend.observe(100)
     backend.enact(100, suspended(100, 130))
     backend.observe(130)
