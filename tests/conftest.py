@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from types import ModuleType
 
 import effort
 import pytest
 from hypothesis import HealthCheck, settings
-from working_order import slow_tests_first
+from working_order import WAITING_WORKERS, in_lanes
 
 # A busy machine makes examples slowly, which says nothing about what is tested.
 settings.register_profile(
@@ -15,8 +17,18 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-#: The tests of a folder that is called so are slow: they start processes and wait for them.
+#: Tests that wait are slow in a folder that is called so: they start processes, and kill them.
 SLOW_FOLDERS = {"service"}
+
+#: Tests that use one of these wait: for a service, a cloud or a browser that goes its own pace.
+WAITING_HELPERS = {
+    "browser",
+    "opennebula_service",
+    "opennebula_tap",
+    "quick_service",
+    "real_service",
+    "service_process",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,23 +47,40 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """With ``-n auto``, twice as many as there are processors: many tests mostly wait."""
+    """With ``-n auto``, as many as there are processors, and some more for tests that wait."""
     known = hasattr(os, "sched_getaffinity")
     processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    return max(2, processors * 2)
+    return processors + WAITING_WORKERS
+
+
+@cache
+def _waits(module: ModuleType) -> bool:
+    """Tell whether a module of tests uses something that goes its own pace."""
+    used = vars(module).values()
+    names = {getattr(thing, "__module__", None) for thing in used}
+    names |= {thing.__name__ for thing in used if isinstance(thing, ModuleType)}
+    return not WAITING_HELPERS.isdisjoint(names)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is slow, and what waits."""
+    if isinstance(item, pytest.Function) and _waits(item.module):
+        item.add_marker(pytest.mark.waits)
+        if item.path.parent.name in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have each worker begin with its share of the slow tests.
+    """Have some workers begin with tests that wait, the others with slow ones that compute.
 
-    What is begun last decides when all is over; that should be something short. It is the
-    same order in every worker, which xdist asks for.
+    So there is something to compute as long as somebody waits. It is the same order in every
+    worker, which xdist asks for.
     """
-    for item in items:
-        if item.path.parent.name in SLOW_FOLDERS:
-            item.add_marker(pytest.mark.slow)
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = slow_tests_first(
-        items, lambda item: "slow" in item.keywords, lambda item: item.path, workers
+    items[:] = in_lanes(
+        items,
+        is_slow=lambda item: "slow" in item.keywords,
+        waits=lambda item: "waits" in item.keywords,
+        group=lambda item: item.path,
+        workers=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
     )

@@ -3,36 +3,89 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 import threading
 import time
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from working_order import made_once, slow_tests_first
+from working_order import in_lanes, made_once, waiting_workers
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Sample(NamedTuple):
+    """A test as far as its place in the order is concerned."""
+
+    file: int
+    number: int
+    slow: bool
+    waits: bool
+
+
+def ordered(tests: list[Sample], workers: int) -> list[Sample]:
+    return in_lanes(
+        tests, lambda test: test.slow, lambda test: test.waits, lambda test: test.file, workers
+    )
 
 
 @tries(200)
-@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=60), st.integers(1, 6))
-def test_each_worker_begins_with_its_share_of_the_slow_tests(
-    tests: list[tuple[int, bool]], workers: int
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.booleans()), max_size=60),
+    st.integers(1, 9),
+)
+def test_every_test_is_run_once_and_those_of_a_file_stay_together(
+    made: list[tuple[int, bool, bool]], workers: int
 ) -> None:
-    items = [(file, number, is_slow) for number, (file, is_slow) in enumerate(sorted(tests))]
-    ordered = slow_tests_first(items, lambda item: item[2], lambda item: item[0], workers)
-    assert sorted(ordered) == items
-    quick = [item for item in ordered if not item[2]]
+    tests = [Sample(file, n, *rest) for n, (file, *rest) in enumerate(sorted(made))]
+    order = ordered(tests, workers)
+    assert sorted(order) == tests
+    quick = [test for test in order if not test.slow and not test.waits]
     assert quick == sorted(quick)
-    runs = [list(run) for is_slow, run in groupby(ordered, lambda item: item[2]) if is_slow]
-    files = [file for run in runs for file, _ in groupby(run, lambda item: item[0])]
-    assert len(files) == len(set(files)), "the slow tests of a file stay together"
-    part = len(items) // workers
-    most = max([sum(item[2] for item in items if item[0] == file) for file in files], default=0)
-    if len(files) >= workers and len(files) * most <= part:
-        for worker in range(workers):
-            assert ordered[len(items) * worker // workers][2]
+    for waits in (True, False):
+        early = [t for t in order if t.waits == waits and (t.slow or waits)]
+        runs = [key for key, _ in groupby(early, lambda test: (test.file, test.slow))]
+        assert len(runs) == len(set(runs))
+
+
+@tries(50)
+@given(st.integers(2, 20), st.integers(1, 4), st.integers(1, 4))
+def test_some_workers_wait_from_the_beginning_while_the_others_compute(
+    workers: int, waiting: int, slow: int
+) -> None:
+    """There is enough of everything, in files of several tests."""
+    lanes = waiting_workers(workers)
+    assert 1 <= lanes < workers
+    tests: list[Sample] = []
+    for file in range(workers * 3):
+        tests += [Sample(file, len(tests) + n, n % 2 == 0, True) for n in range(waiting)]
+        tests += [Sample(file, len(tests) + n, True, False) for n in range(slow)]
+    tests += [Sample(-1, len(tests) + n, False, False) for n in range(workers * len(tests))]
+    order = ordered(tests, workers)
+    for worker in range(workers):
+        part = order[len(order) * worker // workers : len(order) * (worker + 1) // workers]
+        assert part[0].slow
+        assert not part[-1].slow
+        assert not part[-1].waits
+        assert {test.waits for test in part if test.slow} == {worker < lanes}
+
+
+def test_files_are_marked_by_what_they_use() -> None:
+    slow = "tests/service/test_service_operation.py"
+    waiting = "tests/cli/test_cli_watch.py"
+    quick = "tests/cli/test_cli_client_tables.py"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "waits and not slow"]
+    done = subprocess.run(
+        [*command, slow, waiting, quick], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    assert found == {waiting}, done.stdout
 
 
 def test_what_several_want_is_made_once(

@@ -16,27 +16,52 @@ from haizea.locks import LockFile
 
 _Item = TypeVar("_Item")
 
+#: So many workers at most begin with tests that wait. Together those wait for as long however
+#: many processors there are, and take little of each.
+WAITING_WORKERS = 6
 
-def slow_tests_first(
+
+def waiting_workers(workers: int) -> int:
+    """Return how many of so many workers begin with tests that mostly wait."""
+    return min(WAITING_WORKERS, workers * 3 // 4) if workers > 1 else 0
+
+
+def in_lanes(
     items: Sequence[_Item],
     is_slow: Callable[[_Item], bool],
+    waits: Callable[[_Item], bool],
     group: Callable[[_Item], Hashable],
     workers: int,
 ) -> list[_Item]:
-    """The items, so that each of ``workers`` equal parts begins with its share of slow ones.
+    """The items, so that some workers wait from the beginning while the others compute.
 
-    Those are the parts that xdist deals out with ``--dist worksteal``. Slow ones of a group
-    stay together, for they may share what is expensive to make; the order of the rest stays.
+    Each of ``workers`` equal parts, which xdist deals out with ``--dist worksteal``, begins
+    with its share: the first ones with tests that wait, slow ones before others, and the rest
+    with slow tests that do not. Then come quick tests, in the order that they had. A worker
+    without any takes from the end of what others have, so those that wait are begun where
+    they are as long as there is something else to do. What shares a group stays together,
+    for it may share what is expensive to make.
     """
-    shares: list[list[_Item]] = [[] for _ in range(workers)]
-    for _, slow in groupby([item for item in items if is_slow(item)], group):
-        min(shares, key=len).extend(slow)
-    quick = iter([item for item in items if not is_slow(item)])
-    ordered: list[_Item] = []
+    waiting = sorted([item for item in items if waits(item)], key=is_slow, reverse=True)
+    slow = [item for item in items if is_slow(item) and not waits(item)]
+    quick = iter([item for item in items if not is_slow(item) and not waits(item)])
+    lanes = waiting_workers(workers)
+    shares = _dealt(waiting, group, lanes) + _dealt(slow, group, workers - lanes)
+    ordered = [] if lanes else waiting
     for worker, share in enumerate(shares, start=1):
         ordered += share
         ordered += islice(quick, max(0, len(items) * worker // workers - len(ordered)))
     return ordered
+
+
+def _dealt(
+    items: list[_Item], group: Callable[[_Item], Hashable], shares: int
+) -> list[list[_Item]]:
+    """The items in so many shares, in which groups stay whole."""
+    dealt: list[list[_Item]] = [[] for _ in range(shares)]
+    for _, together in groupby(items, group) if shares else ():
+        min(dealt, key=len).extend(together)
+    return dealt
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
