@@ -124,39 +124,69 @@ class Scheduler:
 
     def _decide(self, now: int, inputs: Sequence[Input]) -> None:
         schedule, windows = self._schedule, self._schedule.window_table
-        assert now >= schedule.now, f"time runs backwards: {schedule.now} to {now}"
+        assert now >= schedule.instant.now, f"time runs backwards: {schedule.now} to {now}"
         schedule.begin_instant(now)
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
-        if any(map(_concerns_hosts, inputs)):
-            self._queue.pin()
-        due = schedule.agenda.next_time()
-        if (due is not None and due < now) or any(map(_may_need_more_of_hosts, news)):
-            windows.step_aside()
-        self._take_delays(news)
-        due = schedule.agenda.next_time()
-        if due is not None and due < now:
-            self._queue.pin()
-            self._lateness.catch_up()
+        # In most instants there is no more than this, and nothing that else could change anything
+        # is asked whether it has to.
+        eventful = self._is_eventful(inputs)
+        if eventful:
+            self._take_delays(inputs, news)
         schedule.let_pass()
-        self._lateness.clear_ways()
-        self._late_runs.make_room()
-        windows.settle()
-        self._windows.end_due()
+        if eventful:
+            self._lateness.clear_ways()
+            self._late_runs.make_room()
+            windows.settle()
+            self._windows.end_due()
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)
             elif not isinstance(event, OperationDelayed | RunDelayed):
                 self._notice(event)
                 windows.settle()
-        self._trouble.leave_drained()
+        if eventful:
+            self._trouble.leave_drained()
         schedule.do_what_is_due()
-        windows.settle()
-        self._windows.begin_due()
-        if schedule.instant.freed:
-            self._repair.bring_forward()
+        if eventful:
+            windows.settle()
+            self._windows.begin_due()
+            if schedule.instant.freed:
+                self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)
+        if eventful:
+            self._settle_hosts()
+        while schedule.instant.concerns_queue or self._deadlines.come_due():
+            self._queue.look()
+            schedule.do_what_is_due()
+            self._deadlines.start_sooner()
+        schedule.forget_past()
+
+    def _is_eventful(self, inputs: Sequence[Input]) -> bool:
+        """Tell whether there is more to this instant than best-effort leases that come and end.
+
+        That is so, too, while hosts are out of use or not as they should be, or a lease is late.
+        """
+        for event in inputs:
+            if isinstance(event, LeaseSubmitted):
+                if event.request.kind is not BEST_EFFORT:
+                    return True
+            elif not isinstance(event, LeaseEnded):
+                return True
+        schedule = self._schedule
+        due = schedule.agenda.next_time()
+        return (
+            (due is not None and due < schedule.instant.now)
+            or bool(schedule.window_table.windows or schedule.host_table.statuses)
+            or self._others.short
+            or self._late_runs.need_room
+            or self._repair.has_put_off
+        )
+
+    def _settle_hosts(self) -> None:
+        """Hold what others use and maintenance takes, and leave hosts that are to be left."""
+        windows = self._schedule.window_table
         if self._others.short:
             self._queue.pin()
             windows.step_aside()
@@ -164,11 +194,6 @@ class Scheduler:
             windows.settle()
         self._trouble.leave_drained()
         self._windows.leave()
-        while schedule.instant.concerns_queue or self._deadlines.come_due():
-            self._queue.look()
-            schedule.do_what_is_due()
-            self._deadlines.start_sooner()
-        schedule.forget_past()
 
     def leases(self) -> list[LeaseRecord]:
         """The leases that are not over, as they are now, by id. O(n log n)."""
@@ -217,8 +242,11 @@ class Scheduler:
 
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
-        parts = (self._schedule.agenda, self._windows, self._deadlines)
-        return min((t for part in parts if (t := part.next_time()) is not None), default=None)
+        due = self._schedule.agenda.next_time()
+        for other in (self._windows.next_time(), self._deadlines.next_time()):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def impact(self, window: Maintenance) -> Impact:
         """Return what a maintenance window would mean if it were asked for now."""
@@ -247,7 +275,14 @@ class Scheduler:
         self._schedule.check()
         self._queue.check()
 
-    def _take_delays(self, news: Sequence[Input]) -> None:
+    def _take_delays(self, inputs: Sequence[Input], news: Sequence[Input]) -> None:
+        """Take in what takes longer, before time passes, and what nobody did in its time."""
+        schedule = self._schedule
+        if any(map(_concerns_hosts, inputs)):
+            self._queue.pin()
+        due = schedule.agenda.next_time()
+        if (due is not None and due < schedule.now) or any(map(_may_need_more_of_hosts, news)):
+            schedule.window_table.step_aside()
         for event in news:
             if isinstance(event, OperationDelayed) and event.purpose is Purpose.PREPARE:
                 self._preparing.delayed(event.lease_id, event.end)
@@ -255,6 +290,10 @@ class Scheduler:
                 self._lateness.delayed(event.lease_id, event.purpose, event.end)
             elif isinstance(event, RunDelayed):
                 self._late_runs.runs_from(event.lease_id, event.since)
+        due = schedule.agenda.next_time()
+        if due is not None and due < schedule.now:
+            self._queue.pin()
+            self._lateness.catch_up()
 
     def _change(self, event: LeaseChanged) -> None:
         if self._queue.counts:

@@ -70,6 +70,11 @@ class LateRuns:
         """
         self._longer.append((lease, old_end, since))
 
+    @property
+    def need_room(self) -> bool:
+        """True if some lease keeps its hosts for longer and has no room there yet."""
+        return bool(self._longer or self._unsaved)
+
     def make_room(self) -> None:
         """Take waiting leases off the hosts that are needed longer, and end before promises."""
         unsaved, self._unsaved = self._unsaved, []

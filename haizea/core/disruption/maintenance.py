@@ -204,7 +204,9 @@ class Windows:
     def next_time(self) -> int | None:
         """Return when a window begins or ends next."""
         windows = self._table.windows.values()
-        return min((w.end if w.begun else w.asked.start for w in windows), default=None)
+        if not windows:
+            return None
+        return min(w.end if w.begun else w.asked.start for w in windows)
 
     def end_due(self) -> None:
         """Give hosts of windows back that are over by now. To be called once time has passed."""

@@ -235,6 +235,11 @@ class Repair:
             if plan.runs_from > start and not schedule.needs_images(lease.request):
                 self._put_off[lease.id] = lease
 
+    @property
+    def has_put_off(self) -> bool:
+        """True if some AR was put off, and may start when it should after all."""
+        return bool(self._put_off)
+
     def bring_forward(self) -> None:
         """Let ARs that were put off start when they should, where something came free."""
         for lease in list(self._put_off.values()):
