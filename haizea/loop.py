@@ -108,23 +108,20 @@ class TraceArrivals:
 
     def next_arrival(self) -> int | None:
         """Return when the next request is submitted; ``None`` after the last."""
-        moments = [] if (due := self._next_lease()) is None else [due]
+        due = FOREVER
+        if self._next < len(self._requests):
+            due = self._requests[self._next].submitted
         if self._windows:
-            moments.append(self._windows[-1][0])
+            due = min(due, self._windows[-1][0])
         if self._changes:
-            moments.append(self._changes[-1].moment)
-        return min(moments, default=None)
+            due = min(due, self._changes[-1].moment)
+        return due if due < FOREVER else None
 
     def note(self, turn: Turn) -> None:
         """Note what leases are that were changed."""
         for decision in turn.decisions if self._terms else ():
             if isinstance(decision, LeaseAltered):
                 self._terms[decision.request.id] = decision.request
-
-    def _next_lease(self) -> int | None:
-        if self._next < len(self._requests):
-            return self._requests[self._next].submitted
-        return None
 
     def take(self, now: int) -> list[Input]:
         """The requests submitted up to ``now``."""

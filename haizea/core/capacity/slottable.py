@@ -59,7 +59,7 @@ class SlotTable:
             ended = ends.pop(0)[2]
             self._timelines.drop(ended)
             self._present.give_back(ended)
-        while (hold := self._ahead.pop_started(now)) is not None:
+        while self._ahead.ends and (hold := self._ahead.pop_started(now)) is not None:
             self._entering.leave(hold, self.now)
             if hold.end > now:
                 self._present.take(hold)
@@ -167,7 +167,11 @@ class SlotTable:
         Of those ``allowed``, and not those that are shut. O(1) for a start at present where
         no future hold is in the way.
         """
-        levels, keep = self._room(size, start, end), allowed & ~self.shut
+        if start <= self.now and not self._ahead.ends:
+            levels = self._present.indexes.of(size).levels
+        else:
+            levels = self._room(size, start, end)
+        keep = allowed & ~self.shut
         return levels if keep == EVERYWHERE else [hosts & keep for hosts in levels]
 
     def glance(self, size: Capacity, start: int, end: int) -> tuple[HostSet, HostSet]:
@@ -196,7 +200,7 @@ class SlotTable:
         """
         size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
         assert size is not None, "nodes are equal"
-        if not self._ahead and self._present.takes_one(size):
+        if not self._ahead.ends and self._present.takes_one(size):
             yield from self._present.moments(size, count, keep, max(start, self.now), before)
             return
         window = self._future.window(length)
@@ -256,7 +260,7 @@ class SlotTable:
     @property
     def has_future(self) -> bool:
         """True if any hold has not started."""
-        return bool(self._ahead)
+        return bool(self._ahead.ends)
 
     @property
     def has_firm_future(self) -> bool:

@@ -170,19 +170,23 @@ class View:
     def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by how many leases they hold at the start, fewest first."""
         if self.start <= self._table.now:
-            yield from self._table.by_holds(hosts)
-            return
+            return self._table.by_holds(hosts)
+        return self._by_leases_later(hosts)
+
+    def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
+        """``hosts`` split by when their free capacity changes next, latest first."""
+        if self.start <= self._table.now:
+            return self._table.by_next_change(hosts)
+        return self._by_unchanged_later(hosts)
+
+    def _by_leases_later(self, hosts: HostSet) -> Iterator[HostSet]:
         idle = hosts & ~self._table.held(self.start, self.start + 1, hosts)
         if idle:
             yield idle
         if hosts != idle:
             yield from _grouped(hosts & ~idle, self.leases_on)
 
-    def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
-        """``hosts`` split by when their free capacity changes next, latest first."""
-        if self.start <= self._table.now:
-            yield from self._table.by_next_change(hosts)
-            return
+    def _by_unchanged_later(self, hosts: HostSet) -> Iterator[HostSet]:
         forever = hosts & ~self._table.held(self.start, FOREVER, hosts)
         if forever:
             yield forever
@@ -317,11 +321,16 @@ class GreedyMapper:
         self, table: SlotTable, request: LeaseRequest, hosts: HostSet, start: int, prefer: HostSet
     ) -> Iterable[HostSet]:
         view = View(table, start)
-        if prefer & hosts:
-            yield from self._selection.tiers(request, hosts & prefer, view)
-            hosts &= ~prefer
-        if hosts:
-            yield from self._selection.tiers(request, hosts, view)
+        if not prefer & hosts:
+            return self._selection.tiers(request, hosts, view) if hosts else ()
+        return self._preferred_first(request, hosts, prefer, view)
+
+    def _preferred_first(
+        self, request: LeaseRequest, hosts: HostSet, prefer: HostSet, view: View
+    ) -> Iterator[HostSet]:
+        yield from self._selection.tiers(request, hosts & prefer, view)
+        if hosts & ~prefer:
+            yield from self._selection.tiers(request, hosts & ~prefer, view)
 
 
 def takes_whole(demand: Demand, capacity: Capacity | None) -> bool:

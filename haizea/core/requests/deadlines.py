@@ -265,7 +265,9 @@ class Deadlines:
     def come_due(self) -> bool:
         """Tell whether a lease that is planned later may begin from this moment on."""
         due = False
-        while (moment := self.next_time()) is not None and moment <= self._schedule.now:
+        while self._afters and (moment := self.next_time()) is not None:
+            if moment > self._schedule.now:
+                break
             heappop(self._afters)
             due = True
         return due
@@ -286,9 +288,10 @@ class Deadlines:
 
         Who has the least time to spare comes first. Where nobody may overtake, they do not either.
         """
-        schedule, now = self._schedule, self._schedule.now
+        schedule = self._schedule
         if not schedule.book.deadlines:
             return
+        now = schedule.now
         if schedule.planner.settings.reservations == 0 and len(schedule.waiting):
             return
         planned = [x for x in self._promises.in_time() if x.hold.start > now]

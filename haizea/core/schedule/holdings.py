@@ -78,9 +78,10 @@ class Holdings:
             self._channel.release(start, end)
             if start < instant.now < end:
                 self._channel.reserve(start, instant.now)
-        if lease.hold.start <= instant.now < lease.hold.end:
-            instant.given_back.append((lease.hold.end, len(plan.use)))
-        self._table.release(lease.hold)
+        hold = lease.hold
+        if hold.start <= instant.now < hold.end:
+            instant.given_back.append((hold.end, hold.count))
+        self._table.release(hold)
         lease.plan = None
         lease.since = None
         lease.at = 0
