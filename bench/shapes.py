@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.workloads import Prepared, Scheduling, shared, sizes_of_node, write_lwf
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.workloads import read
 from haizea.workloads.generate import Estimate, GenerateOptions, generate
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
-from haizea.workloads.nodes import Nodes
 
 #: A year of KTH's SP2, of 100 hosts, as the Parallel Workloads Archive has it.
 KTH_TRACE, KTH_HOSTS = "traces/KTH-SP2-1996-2.1-cln.swf", 100

@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from real_service import RealService
 
 from bench.pages import beside_each_other
-from haizea.api.manager import Decided, Draft
-from haizea.core.model.lease import Kind
+from haizea.api.manager import Decided
+from haizea.core.model.lease import Draft, Kind, Nodes
 
 HOSTS, RESERVATIONS = 1_000, 20_000
 RESULT = Path(__file__).parent / "results" / "web.json"
@@ -73,11 +73,16 @@ def fill(service: RealService, count: int) -> int:
         futures: list[Future[Decided]] = []
         for _ in range(min(400, count - accepted + 20)):
             start = now + 600 + 300 * chance.randint(0, WEEK // 300)
-            nodes = ((chance.randint(1, 6), {"CPU": chance.choice([200, 400]), "Memory": 4096}),)
-            seconds = 900 * chance.randint(2, 8)
-            draft = Draft(kind=Kind.AR, nodes=nodes, duration=seconds, start=start, label="a class")
-            owner = chance.choice(["anna", "bert", "carla", "dora"])
-            futures.append(service.manager.submit(draft, owner, None))
+            count, cpu = chance.randint(1, 6), chance.choice([200, 400])
+            draft = Draft(
+                kind=Kind.AR,
+                nodes=(Nodes(count, {"CPU": cpu, "Memory": 4096}),),
+                duration=900 * chance.randint(2, 8),
+                start=start,
+                label="a class",
+                owner=chance.choice(["anna", "bert", "carla", "dora"]),
+            )
+            futures.append(service.manager.submit(draft, None))
         accepted += sum(f.result().record.state != "Rejected" for f in futures)
     return accepted
 

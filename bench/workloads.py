@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.traces import read_jobs
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.workloads import read
 from haizea.workloads.generate import ArOptions, Estimate, GenerateOptions, ar_nodes, generate
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.swf_writer import swf_text
 
 BLUE_HOSTS = 144

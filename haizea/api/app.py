@@ -23,13 +23,14 @@ from haizea.api.forms import LeaseForm, schema_of
 from haizea.api.guard import Guard
 from haizea.api.identities import CheckPassword, Identities
 from haizea.api.interface import Here, Interface
-from haizea.api.manager import Busy, Draft, Manager, Unavailable
+from haizea.api.manager import Busy, Manager, Unavailable
 from haizea.api.problems import Problem, Refused, invalid, later
 from haizea.api.sessions import Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
 from haizea.api.telling import Telling
 from haizea.api.timelines import Timelines
+from haizea.core.model.lease import Draft
 
 PREFIX = "/v1"
 DESCRIPTION_PATH = f"{PREFIX}/openapi.json"

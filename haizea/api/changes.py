@@ -20,7 +20,7 @@ from haizea.api.settings import MOST_NODE_SETS
 from haizea.api.values import terms_tag, written_or_none
 from haizea.api.views import lease_out, reason_fields
 from haizea.core.model.hosts import Site
-from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lease import Kind, LeaseRequest, Nodes, node_sets
 from haizea.core.model.reasons import Code
 from haizea.core.model.resources import UnknownResourceType
 from haizea.times.moments import parse_moment, parse_start
@@ -162,7 +162,8 @@ def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> L
         asked = replace(asked, deadline=_window(before, wanted.deadline, now, "deadline"))
     if wanted.nodes is not None:
         try:
-            nodes = tuple(NodeSet(n.count, site.types.capacity(n.resources)) for n in wanted.nodes)
+            asked_for = [Nodes(n.count, n.resources) for n in wanted.nodes]
+            nodes = node_sets(asked_for, site.types)
         except UnknownResourceType as wrong:
             raise Refused(422, "invalid", str(wrong), "nodes") from None
         if before.names:

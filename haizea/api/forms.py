@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from haizea.api.manager import Draft
 from haizea.api.problems import Refused
 from haizea.api.settings import (
     AMOUNT_LIMIT,
@@ -21,7 +20,7 @@ from haizea.api.settings import (
 from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
 from haizea.api.windows import check_window, invalid, parse_window
 from haizea.core.model.hosts import Site
-from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Draft, Kind, Nodes
 from haizea.core.model.lifecycle import State
 from haizea.service_types import LeaseQuery, Role
 from haizea.times.moments import changing_words, parse_start
@@ -184,7 +183,7 @@ class LeaseForm(BaseModel):
         window = parse_window(self.after, self.deadline, now)
         return Draft(
             kind=kind,
-            nodes=tuple((nodes.count, nodes.resources) for nodes in self.nodes),
+            nodes=tuple(Nodes(nodes.count, nodes.resources) for nodes in self.nodes),
             duration=self.duration,
             start=start,
             after=window.after,
@@ -226,19 +225,19 @@ def check_draft(draft: Draft, site: Site) -> None:
             f"{len(draft.nodes)} sets of nodes are too many: {MOST_NODE_SETS} are the most. Put"
             " equal nodes together with count, or ask for several leases",
         )
-    if (total := sum(count for count, _ in draft.nodes)) > MOST_NODES:
+    if (total := draft.node_count) > MOST_NODES:
         raise invalid(
             "nodes",
             f"{total} nodes are too many: {MOST_NODES} are the most. Ask for several leases",
         )
-    for _, amounts in draft.nodes:
-        for name, amount in amounts.items():
+    for nodes in draft.nodes:
+        for name, amount in nodes.amounts.items():
             if name not in site.types.names:
                 known = ", ".join(site.types.names)
                 raise invalid("nodes", f"the site has no resource type {name!a}; it has {known}")
             if not 0 <= amount < AMOUNT_LIMIT:
                 raise invalid("nodes", f"{amount} of {name} is too much")
-        if not any(amounts.values()):
+        if not any(nodes.amounts.values()):
             raise invalid("nodes", "a node asks for something: more than 0 of one resource type")
     if draft.duration is not None and not 0 < draft.duration < AMOUNT_LIMIT:
         raise invalid("duration", "this is too long; write unlimited for a lease without end")

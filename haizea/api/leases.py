@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,11 +22,12 @@ from haizea.api.interface import (
     described,
     whose,
 )
-from haizea.api.manager import Decided, Draft
+from haizea.api.manager import Decided
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID, PRINTABLE
 from haizea.api.values import terms_tag
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
+from haizea.core.model.lease import Draft
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because
 from haizea.service_types import KeyReused, LeaseQuery
@@ -125,8 +127,8 @@ async def ask_for_lease(
         raise Refused(
             415, "media-type", f"{given[:100]!a} is not taken; send {_JSON}, {_YAML} or {_XML}"
         )
-    draft = await _draft(here, await request.body(), media)
-    return await _decide(here, draft, token.owner, idempotency_key)
+    draft = await _draft(here, await request.body(), media, token.owner)
+    return await _decide(here, draft, idempotency_key)
 
 
 @router.post(
@@ -149,8 +151,8 @@ async def try_lease(request: Request, here: Here, token: ChangingToken) -> Respo
     of disk images, and may be another one a moment later. A `503` with the code `busy` says that
     there is no time for it at present.
     """
-    draft = await _draft(here, await request.body(), _JSON)
-    decided = await here.ask(here.manager.try_out, draft, token.owner)
+    draft = await _draft(here, await request.body(), _JSON, token.owner)
+    decided = await here.ask(here.manager.try_out, draft)
     return await here.answer(partial(decision_out, decided, here.manager.site))
 
 
@@ -178,12 +180,12 @@ async def ask_with_document(
     """
     body = await request.body()
     first = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    draft = await _draft(here, body, _XML if first == b"<" else _YAML)
-    return await _decide(here, draft, token.owner, idempotency_key)
+    draft = await _draft(here, body, _XML if first == b"<" else _YAML, token.owner)
+    return await _decide(here, draft, idempotency_key)
 
 
-async def _decide(here: Interface, draft: Draft, owner: str, key: str | None) -> Response:
-    future = here.manager.submit(draft, owner, key)
+async def _decide(here: Interface, draft: Draft, key: str | None) -> Response:
+    future = here.manager.submit(draft, key)
     try:
         decided = await here.decided(future)
     except (TimeoutError, Closing):
@@ -208,7 +210,8 @@ async def _decide(here: Interface, draft: Draft, owner: str, key: str | None) ->
     return response
 
 
-async def _draft(here: Interface, body: bytes, media: str) -> Draft:
+async def _draft(here: Interface, body: bytes, media: str, owner: str) -> Draft:
+    """The lease that a body asks for, which is the token's ``owner``'s whatever it says."""
     if media == _YAML and len(body) > here.settings.most_yaml_bytes:
         # It takes some 10 microseconds a byte to read, in which others have half a processor.
         raise Refused(
@@ -225,7 +228,7 @@ async def _draft(here: Interface, body: bytes, media: str) -> Draft:
         else:
             draft = here.parse_lease(body, media)
         check_draft(draft, site)
-        return draft
+        return replace(draft, owner=owner)
 
     try:
         return await (here.read_yaml if media == _YAML else here.ask)(read)

@@ -19,12 +19,12 @@ from typing import Protocol
 
 from haizea.core.model.events import Purpose
 from haizea.core.model.hosts import Host, HostSet, Site
-from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lease import Draft, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Impact, Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
-from haizea.core.model.resources import Capacity, ResourceTypes
+from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
 from haizea.service_types import Event, LearnedTime, LeaseQuery, Metric, Outage, Role, TokenInfo
 
@@ -37,68 +37,20 @@ class Unavailable(Exception):
     """The question cannot be answered at present, the store being away; in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A lease as somebody asks for it; it has no id yet.
-
-    ``nodes`` are sets of equal nodes: how many, and how much of which resource type each.
-    ``start`` is given for an AR alone, ``deadline`` for a lease that has one instead, and
-    ``after``, if it must not begin before; ``duration`` is in seconds, ``None`` without end.
-    ``said`` is the start, or the window, in the words that it was asked for in, where they mean
-    another moment each time.
-    """
-
-    kind: Kind
-    nodes: tuple[tuple[int, Mapping[str, int]], ...]
-    duration: int | None
-    start: int | None = None
-    preemptible: bool = False
-    image: DiskImage | None = None
-    label: str = ""
-    said: str = ""
-    fixed_hosts: bool = False
-    after: int | None = None
-    deadline: int | None = None
-
-    @property
-    def digest(self) -> str:
-        """Tells this request from others, and not when or in which form it is sent."""
-        asked = (
-            self.kind,
-            [(count, sorted(amounts.items())) for count, amounts in self.nodes],
-            self.duration,
-            self.said or self.start,
-            self.preemptible,
-            self.image and (self.image.name, self.image.size_mb),
-            self.label,
-            *(["fixed hosts"] if self.fixed_hosts else []),
-            *([] if self.deadline is None or self.said else [self.after, self.deadline]),
-        )
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-    def request(
-        self, lease_id: int, submitted: int, owner: str, types: ResourceTypes
-    ) -> LeaseRequest:
-        """The request that this becomes.
-
-        Raises :class:`haizea.core.model.resources.UnknownResourceType` for a resource type that
-        the site lacks.
-        """
-        return LeaseRequest(
-            id=lease_id,
-            submitted=submitted,
-            kind=self.kind,
-            nodes=tuple(NodeSet(count, types.capacity(amounts)) for count, amounts in self.nodes),
-            duration=self.duration,
-            start=self.start,
-            after=self.after,
-            deadline=self.deadline,
-            preemptible=self.preemptible,
-            fixed_hosts=self.fixed_hosts,
-            image=self.image,
-            label=self.label,
-            owner=owner,
-        )
+def digest_of(draft: Draft) -> str:
+    """Digest that tells an owner's request from others, not when or in which form it is sent."""
+    asked = (
+        draft.kind,
+        [(nodes.count, sorted(nodes.amounts.items())) for nodes in draft.nodes],
+        draft.duration,
+        draft.said or draft.start,
+        draft.preemptible,
+        draft.image and (draft.image.name, draft.image.size_mb),
+        draft.label,
+        *(["fixed hosts"] if draft.fixed_hosts else []),
+        *([] if draft.deadline is None or draft.said else [draft.after, draft.deadline]),
+    )
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,17 +189,17 @@ class Manager(Protocol):
 
     # --- requests ---------------------------------------------------------------------
 
-    def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
+    def submit(self, draft: Draft, key: str | None) -> Future[Decided]:
         """Ask for a lease; the answer comes when it is decided and kept.
 
-        ``key`` is the owner's idempotency key: the second request with it is not taken,
-        but answered with the lease of the first. The resource types of the draft are the
-        site's. Raises :class:`Busy`; the future may hold :class:`Unavailable`, or
-        :class:`haizea.service_types.KeyReused` where the first request with the key was
-        another one.
+        Its moments count from the epoch, its resource types are the site's, and its owner
+        is whoever asks. ``key`` is the owner's idempotency key: the second request with it is
+        not taken, but answered with the lease of the first. Raises :class:`Busy`; the future may
+        hold :class:`Unavailable`, or :class:`haizea.service_types.KeyReused` where the first
+        request with the key was another one.
         """
 
-    def try_out(self, draft: Draft, owner: str) -> Decided:
+    def try_out(self, draft: Draft) -> Decided:
         """Find out what a request would lead to now, and leave everything as it is.
 
         It takes a while; the lease in the answer has the id 0. Raises :class:`Busy` where there

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from haizea.api.manager import Draft
+from haizea.core.model.lease import Draft
 
 #: Turns a YAML document or a ``<lease>`` element, by media type, into a request.
 #: Raises :class:`ValueError` that says in words what is wrong with it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import click
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.workloads import values
 from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.fit import fit
@@ -29,7 +29,6 @@ from haizea.workloads.generate import (
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import DEFAULT_AMOUNTS, Workload, WorkloadLease, WorkloadSite
-from haizea.workloads.nodes import Amounts, Nodes
 from haizea.workloads.output import write_whole
 from haizea.workloads.plaintext import read_plaintext
 from haizea.workloads.reader import Format, format_of, read
@@ -174,8 +173,8 @@ def generate_workload(
     ar_duration: int,
     ar_size: str,
     ar_lead: int,
-    capacities: tuple[Amounts, ...],
-    host_capacity: Amounts | None,
+    capacities: tuple[Mapping[str, int], ...],
+    host_capacity: Mapping[str, int] | None,
     format_name: str | None,
     output: Path,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from haizea.api.manager import Draft
+from haizea.core.model.lease import Draft
 from haizea.times.moments import START_FORMS, changing_words, parse_moment
 from haizea.times.zones import SystemZone
 from haizea.workloads import WorkloadError, values
@@ -48,7 +48,7 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     after, deadline = lease.after_seconds, lease.deadline_seconds
     return Draft(
         kind=lease.kind,
-        nodes=tuple((nodes.count, nodes.amounts) for nodes in lease.nodes),
+        nodes=lease.nodes,
         duration=lease.duration_seconds,
         start=None if lease.start_seconds is None else now + lease.start_seconds,
         after=None if after is None else now + after,

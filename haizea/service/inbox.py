@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from haizea.api.manager import Busy, Decided, Draft, Unavailable
+from haizea.api.manager import Busy, Decided, Unavailable
 from haizea.core.model.events import (
     Input,
     LeaseCancelled,
@@ -20,6 +20,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.lease import Draft, node_sets
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
@@ -47,23 +48,26 @@ class Submission:
     """Somebody asks for a lease and waits for the decision.
 
     ``digest`` tells what is asked for with ``key`` from other requests; ``None`` where a key
-    alone does. ``names`` are what its nodes are called elsewhere, ``allowed`` the hosts that
-    will do, ``prepare_seconds`` how long its VMs take to start.
+    alone does. ``allowed`` are the hosts that will do, ``prepare_seconds`` how long its VMs
+    take to start.
     """
 
     draft: Draft
-    owner: str
     key: str | None
     digest: str | None = None
-    names: tuple[str, ...] = ()
     allowed: Allowed = EVERYWHERE
     prepare_seconds: int = 0
     answer: Future[Decided] = field(default_factory=Future)
 
     @property
+    def owner(self) -> str:
+        """The owner that the lease is to have."""
+        return self.draft.owner
+
+    @property
     def weight(self) -> int:
         """Number of nodes that the request is for."""
-        return sum(count for count, _ in self.draft.nodes)
+        return self.draft.node_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,9 +238,8 @@ class Inbox:
                         continue
                     lease_id, self._next = self._next, self._next + 1
                     self.taken.add(lease_id, request)
-                    asked = request.draft.request(lease_id, now, request.owner, self._types)
-                    if request.names:
-                        asked = replace(asked, names=request.names)
+                    draft = request.draft
+                    asked = draft.bind(lease_id, now, node_sets(draft.nodes, self._types))
                     inputs.append(LeaseSubmitted(asked, request.allowed, request.prepare_seconds))
                 case Cancellation(lease_id=lease_id, reason=reason):
                     self.taken.cancelled.append(request)

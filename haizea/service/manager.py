@@ -14,7 +14,6 @@ from haizea import __version__
 from haizea.api.manager import (
     Altered,
     Decided,
-    Draft,
     HostUse,
     QueuePart,
     QueuePlace,
@@ -22,10 +21,11 @@ from haizea.api.manager import (
     ServiceStatus,
     Unavailable,
     Upkept,
+    digest_of,
 )
 from haizea.core.model.events import OperationEnded
 from haizea.core.model.hosts import HostSet, Site
-from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lease import Draft, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
@@ -116,11 +116,11 @@ class ServiceManager:
 
     # --- requests ---------------------------------------------------------------------
 
-    def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
+    def submit(self, draft: Draft, key: str | None) -> Future[Decided]:
         """Ask for a lease."""
         self._refuse_if_nothing_is_kept()
-        digest = None if key is None else draft.digest
-        request = Submission(draft=draft, owner=owner, key=key, digest=digest)
+        digest = None if key is None else digest_of(draft)
+        request = Submission(draft=draft, key=key, digest=digest)
         answer: Future[Decided] = Future()
         request.answer.add_done_callback(lambda decided: self._pass_on(decided, answer))
         self._inbox.put(request)
@@ -146,9 +146,9 @@ class ServiceManager:
         expected = self._expectations.all().get(found.record.id)
         answer.set_result(replace(found, expected=expected))
 
-    def try_out(self, draft: Draft, owner: str) -> Decided:
+    def try_out(self, draft: Draft) -> Decided:
         """Find out what a request would lead to."""
-        return self._trials.try_out(draft, owner)
+        return self._trials.try_out(draft)
 
     def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:
         """End a lease."""

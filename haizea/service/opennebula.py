@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 
 from haizea.api.identities import CheckPassword
-from haizea.api.manager import Altered, Busy, Draft
+from haizea.api.manager import Altered, Busy
 from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.expressions.errors import ExpressionError
@@ -37,7 +37,7 @@ from haizea.clock import RealClock
 from haizea.config import Config
 from haizea.config.opennebula import DefaultLease, PreemptWith, ReadyBy
 from haizea.core.model.hosts import HostSet, Site
-from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lease import Draft, Kind, LeaseRequest, Nodes
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.policy import Policies
 from haizea.core.model.reasons import Code
@@ -119,7 +119,7 @@ class OpenNebulaSide:
             submission = Submission(
                 draft=Draft(
                     kind=asking.draft.kind,
-                    nodes=asking.nodes,
+                    nodes=tuple(Nodes(*sort) for sort in asking.nodes),
                     duration=asking.draft.duration,
                     start=asking.draft.start,
                     after=asking.draft.after,
@@ -127,10 +127,10 @@ class OpenNebulaSide:
                     preemptible=asking.draft.preemptible,
                     fixed_hosts=asking.draft.fixed_hosts,
                     label=asking.label,
+                    owner=asking.draft.owner,
+                    names=asking.names,
                 ),
-                owner=asking.draft.owner,
                 key=asking.key,
-                names=asking.names,
                 allowed=asking.allowed,
                 prepare_seconds=asking.prepare_seconds,
             )

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from haizea.api.manager import Busy, Decided, Draft
+from haizea.api.manager import Busy, Decided
 from haizea.core.model.events import LeaseSubmitted
-from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.lease import Draft, LeaseRequest, node_sets
 from haizea.core.model.lifecycle import State
 from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord
@@ -51,7 +51,7 @@ class Trials:
         self._busy = threading.Lock()
         self._rest_until = 0.0
 
-    def try_out(self, draft: Draft, owner: str) -> Decided:
+    def try_out(self, draft: Draft) -> Decided:
         """Answer what the request would lead to. Raises :class:`Busy`."""
         if time.monotonic() < self._rest_until:
             raise Busy
@@ -59,15 +59,15 @@ class Trials:
             raise Busy
         began = time.monotonic()
         try:
-            return self._try(draft, owner)
+            return self._try(draft)
         finally:
             took = time.monotonic() - began
             self._rest_until = began + took + _REST * max(0.0, took - 0.1)
             self._busy.release()
 
-    def _try(self, draft: Draft, owner: str) -> Decided:
+    def _try(self, draft: Draft) -> Decided:
         now = self._now()
-        request = draft.request(_NUMBER, now, owner, self._board.site.types)
+        request = draft.bind(_NUMBER, now, node_sets(draft.nodes, self._board.site.types))
         scheduler, record = self._asked(request, now, self._settings)
         place = expected = offer = None
         if record.state is State.REJECTED:

@@ -4,6 +4,7 @@
 ``docs/formats.md`` describes the formats.
 """
 
+from haizea.core.model.lease import Nodes
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.images import read_images
 from haizea.workloads.model import (
@@ -20,7 +21,6 @@ from haizea.workloads.model import (
     with_memory,
     with_overheads,
 )
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.reader import Format, read
 from haizea.workloads.swf import ReadOptions
 

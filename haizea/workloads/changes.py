@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
-from haizea.workloads.nodes import Nodes
+from haizea.core.model.lease import Kind, LeaseRequest, Nodes, NodeSet, later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +48,6 @@ class WorkloadChange:
             after_seconds=later(self.after_seconds, by_seconds),
             deadline_seconds=later(self.deadline_seconds, by_seconds),
         )
-
-
-def later(seconds: int | None, by_seconds: int) -> int | None:
-    """Shift a moment that a file may leave out."""
-    return None if seconds is None else seconds + by_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,11 @@ import csv
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
-from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind, Nodes
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.workloads.lublin import DailyCycle, LublinModel
 from haizea.workloads.model import (
     DEFAULT_AMOUNTS,
@@ -26,7 +26,6 @@ from haizea.workloads.model import (
     WorkloadSite,
     by_arrival,
 )
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.values import MAX_SECONDS
 

@@ -20,14 +20,13 @@ from xml.sax.xmlreader import AttributesImpl
 from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
-from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind, Nodes
 from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.lwf_elements import ELEMENTS, REPEATED, ROOTS, Element
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 

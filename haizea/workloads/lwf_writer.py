@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.terms import ANY, FIXED
 from haizea.workloads.values import clock
 

@@ -6,7 +6,7 @@ Times in a :class:`Workload` are seconds after its start; resource types are nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -15,16 +15,15 @@ from types import MappingProxyType
 from typing import Literal
 
 from haizea.core.model.hosts import Host, Site
-from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
+from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, Nodes, NodeSet, node_sets
 from haizea.core.model.resources import Capacity, ResourceTypes, UnknownResourceType
 from haizea.workloads.changes import BoundChange, WorkloadChange, bound_changes
 from haizea.workloads.errors import WorkloadError
-from haizea.workloads.nodes import Amounts, Nodes
 from haizea.workloads.windows import WorkloadWindow
 
 Overheads = Literal["none", "besteffort", "all"]
 
-DEFAULT_AMOUNTS: Amounts = MappingProxyType({"CPU": 100, "Memory": 1024})
+DEFAULT_AMOUNTS: Mapping[str, int] = MappingProxyType({"CPU": 100, "Memory": 1024})
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ def _bind_nodes(
     nodes: tuple[Nodes, ...],
 ) -> tuple[NodeSet, ...]:
     try:
-        return tuple(NodeSet(n.count, types.capacity(n.amounts)) for n in nodes)
+        return node_sets(nodes, types)
     except UnknownResourceType as wrong:
         called = f" (in the file: {lease.label})" if lease.label else ""
         raise WorkloadError(

@@ -13,12 +13,11 @@ import shlex
 from fractions import Fraction
 from typing import NoReturn
 
-from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind, Nodes
 from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease, by_arrival
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 
 COLUMNS = (

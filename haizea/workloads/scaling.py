@@ -28,9 +28,8 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
-from haizea.workloads.changes import later
+from haizea.core.model.lease import Nodes, later
 from haizea.workloads.model import Workload, WorkloadLease, by_arrival
-from haizea.workloads.nodes import Nodes
 
 #: Copies arrive within this time after the job that they repeat.
 _COPIES_WITHIN_SECONDS = 3600

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from haizea.core.model.lease import Nodes
 from haizea.core.model.members import BEST_EFFORT
 from haizea.times import shown
 from haizea.workloads import values
@@ -25,7 +26,6 @@ from haizea.workloads.model import (
     by_arrival,
     remark,
 )
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 
 COLUMNS = 18

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
-from haizea.core.model.lease import DiskImage, Kind
+from haizea.core.model.lease import DiskImage, Kind, Nodes
 from haizea.core.model.maintenance import Leaving
 from haizea.times import durations, shown
 from haizea.times.moments import parse_kind
@@ -20,7 +20,6 @@ from haizea.workloads import values
 from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.source import Source
 from haizea.workloads.terms import parse_fixed, windowed
 from haizea.workloads.windows import WorkloadWindow

@@ -18,10 +18,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 
+from haizea.core.model.lease import Nodes
 from haizea.workloads.generate import GenerateOptions, generate, load_of
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.model import DEFAULT_AMOUNTS, Workload, WorkloadSite
-from haizea.workloads.nodes import Nodes
 from haizea.workloads.output import write_whole
 from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.swf_writer import swf_text

@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 
 from haizea.config import loads
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, Nodes
 from haizea.runtime import Simulation
 from haizea.workloads.model import (
     DEFAULT_AMOUNTS,
@@ -31,7 +31,6 @@ from haizea.workloads.model import (
     WorkloadSite,
     by_arrival,
 )
-from haizea.workloads.nodes import Nodes
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"

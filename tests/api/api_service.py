@@ -23,7 +23,6 @@ from haizea.api.manager import (
     Altered,
     Busy,
     Decided,
-    Draft,
     HostUse,
     QueuePart,
     QueuePlace,
@@ -31,6 +30,7 @@ from haizea.api.manager import (
     ServiceStatus,
     Unavailable,
     Upkept,
+    digest_of,
 )
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
@@ -50,7 +50,7 @@ from haizea.core.model.events import (
     Purpose,
 )
 from haizea.core.model.hosts import HostSet, Site
-from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lease import Draft, Kind, LeaseRequest, node_sets
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
 from haizea.core.model.reasons import Reason
@@ -224,28 +224,29 @@ class SmallManager:
 
     # --- requests ---------------------------------------------------------------------
 
-    def submit(self, draft: Draft, owner: str, key: str | None) -> Future[Decided]:
+    def submit(self, draft: Draft, key: str | None) -> Future[Decided]:
         answer: Future[Decided] = Future()
         with self._lock:
             if len(self._inbox) >= self._most_waiting:
                 raise Busy
-            known = self._keys.get((owner, key)) if key is not None else None
+            known = self._keys.get((draft.owner, key)) if key is not None else None
             if known is not None:
-                if known[1] != draft.digest:
+                if known[1] != digest_of(draft):
                     answer.set_exception(KeyReused(known[0]))
                 else:
                     decided = self._decided(self._records[known[0]])
                     answer.set_result(replace(decided, repeated=True))
                 return answer
-            request = draft.request(self._next, self.now(), owner, self.site.types)
+            nodes = node_sets(draft.nodes, self.site.types)
+            request = draft.bind(self._next, self.now(), nodes)
             self._next += 1
             if key is not None:
-                self._keys[owner, key] = request.id, draft.digest
+                self._keys[draft.owner, key] = request.id, digest_of(draft)
             self._inbox.append((LeaseSubmitted(request), answer))
         self._wake.set()
         return answer
 
-    def try_out(self, draft: Draft, owner: str) -> Decided:
+    def try_out(self, draft: Draft) -> Decided:
         raise Busy
 
     def cancel(self, lease_id: int, reason: Reason) -> Future[LeaseRecord | None]:

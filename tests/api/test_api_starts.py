@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live_service import LiveService
 
+from haizea.api.manager import digest_of
 from haizea.service.drafts import parse_lease
 from haizea.times.moments import changing_words, parse_moment
 from haizea.times.zones import SystemZone
@@ -193,7 +194,7 @@ def test_a_date_and_time_is_the_same_whenever_it_is_said(text: str, now: int) ->
 @given(st.integers(10**9, 2 * 10**9), st.integers(0, 10**6))
 def test_drafts_of_the_same_words_have_one_digest(now: int, later: int) -> None:
     def digest(start: str, at: int) -> str:
-        return parse_lease(as_yaml(start).encode(), "application/yaml", at).digest
+        return digest_of(parse_lease(as_yaml(start).encode(), "application/yaml", at))
 
     assert digest("+01:00", now) == digest("+01:00", now + later)
     assert digest("01:00:00", now) == digest("01:00:00", now + later)

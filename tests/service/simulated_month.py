@@ -11,12 +11,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from haizea.api.manager import Decided, Draft
+from haizea.api.manager import Decided
 from haizea.backends.world import World, WorldBackend, WorldOptions
 from haizea.clock import SimulatedClock
 from haizea.core.model.events import Input, Purpose
 from haizea.core.model.hosts import Site
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Draft, Kind, Nodes
 from haizea.core.model.records import SiteRecord
 from haizea.core.model.resources import FOREVER, ResourceTypes
 from haizea.core.model.settings import Backfilling, Migration, Settings, Suspension
@@ -73,7 +73,7 @@ class Requests:
     def take(self, now: int) -> list[Input]:
         while self._next < len(self._times) and self._times[self._next] <= now:
             key = f"request-{self._next}" if self._next % 2 else None
-            request = Submission(draft=self._draft(now), owner="anna", key=key)
+            request = Submission(draft=self._draft(now), key=key)
             self._next += 1
             self._month.answers.append(request.answer)
             self._inbox.put(request)
@@ -84,10 +84,11 @@ class Requests:
         kind = chance.choices([Kind.BEST_EFFORT, Kind.AR, Kind.IMMEDIATE], [7, 2, 1])[0]
         return Draft(
             kind=kind,
-            nodes=((chance.randint(1, 4), {"CPU": 100, "Memory": 512}),),
+            nodes=(Nodes(chance.randint(1, 4), {"CPU": 100, "Memory": 512}),),
             duration=chance.randint(60, 3300),
             start=now + chance.randint(60, DAY) if kind is Kind.AR else None,
             preemptible=kind is Kind.BEST_EFFORT,
+            owner="anna",
         )
 
 

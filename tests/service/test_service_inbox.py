@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from haizea.api.manager import Draft, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Draft, Kind, Nodes
 from haizea.core.model.maintenance import Impact
 from haizea.core.model.reasons import Code, Reason
 from haizea.core.model.resources import ResourceTypes
@@ -31,9 +31,13 @@ def inbox() -> Inbox:
 
 def asked(owner: str, label: str = "", nodes: int = 1) -> Submission:
     draft = Draft(
-        kind=Kind.BEST_EFFORT, nodes=((nodes, {"CPU": 1}),), duration=60, label=label or owner
+        kind=Kind.BEST_EFFORT,
+        nodes=(Nodes(nodes, {"CPU": 1}),),
+        duration=60,
+        label=label or owner,
+        owner=owner,
     )
-    return Submission(draft=draft, owner=owner, key=None)
+    return Submission(draft=draft, key=None)
 
 
 def labels(inputs: list[Input]) -> list[str]:

@@ -74,7 +74,7 @@ def test_the_same_can_be_copied(visit: Begin) -> None:
     page.get_by_label("Start").fill("2031-05-06T09:00")
     page.get_by_role("button", name="YAML").click()
     draft = parse_lease(text.inner_text().encode(), "application/yaml", 0)
-    assert [count for count, _ in draft.nodes] == [2, 2]
+    assert [nodes.count for nodes in draft.nodes] == [2, 2]
     assert draft.fixed_hosts
     page.get_by_role("button", name="Command").click()
     assert '"label": "it\'s mine: yes"' in text.inner_text()

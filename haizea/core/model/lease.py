@@ -1,11 +1,13 @@
-"""Lease requests: what users ask for."""
+"""Drafts and requests of leases: what users ask for, and what the scheduler takes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
-from haizea.core.model.resources import Capacity
+from haizea.core.model.resources import Capacity, ResourceTypes
 
 
 class Kind(StrEnum):
@@ -23,11 +25,27 @@ _DEADLINE = Kind.DEADLINE
 
 
 @dataclass(frozen=True, slots=True)
+class Nodes:
+    """``count`` equal lease nodes, each asking for these amounts by the types' names."""
+
+    count: int
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSet:
     """``count`` equal lease nodes (VMs), each of this capacity."""
 
     count: int
     capacity: Capacity
+
+
+def node_sets(nodes: Iterable[Nodes], types: ResourceTypes) -> tuple[NodeSet, ...]:
+    """The nodes as sets of a site with these resource types.
+
+    Raises :class:`haizea.core.model.resources.UnknownResourceType` for one that the site lacks.
+    """
+    return tuple(NodeSet(n.count, types.capacity(n.amounts)) for n in nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,11 @@ class DiskImage:
 
     name: str
     size_mb: int
+
+
+def later(moment: int | None, by_seconds: int) -> int | None:
+    """Shift a moment that there may not be."""
+    return None if moment is None else moment + by_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +115,66 @@ class LeaseRequest:
         for node_set in self.nodes:
             capacities += [node_set.capacity] * node_set.count
         return capacities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A lease as somebody asks for it, whatever in: bound to no site, and it has no id yet.
+
+    Fields are as in :class:`LeaseRequest`, but that moments are seconds after a moment that
+    whoever reads or binds it knows: the epoch, or the start of a workload. ``said`` is the
+    start, or the window, in the words that it was asked for in, where they mean another moment
+    each time.
+    """
+
+    kind: Kind
+    nodes: tuple[Nodes, ...]
+    duration: int | None
+    start: int | None = None
+    after: int | None = None
+    deadline: int | None = None
+    preemptible: bool = False
+    fixed_hosts: bool = False
+    image: DiskImage | None = None
+    label: str = ""
+    owner: str = ""
+    names: tuple[str, ...] = ()
+    said: str = ""
+
+    @property
+    def node_count(self) -> int:
+        """The number of lease nodes that are asked for."""
+        return sum(n.count for n in self.nodes)
+
+    def later(self, by_seconds: int) -> Self:
+        """The same, so much later."""
+        return replace(
+            self,
+            start=later(self.start, by_seconds),
+            after=later(self.after, by_seconds),
+            deadline=later(self.deadline, by_seconds),
+        )
+
+    def bind(
+        self, lease_id: int, submitted: int, nodes: tuple[NodeSet, ...], origin: int = 0
+    ) -> LeaseRequest:
+        """The request that this becomes: ``nodes`` are its own on a site (:func:`node_sets`).
+
+        Its moments count from ``origin``.
+        """
+        return LeaseRequest(
+            id=lease_id,
+            submitted=submitted,
+            kind=self.kind,
+            nodes=nodes,
+            duration=self.duration,
+            start=later(self.start, origin),
+            after=later(self.after, origin),
+            deadline=later(self.deadline, origin),
+            preemptible=self.preemptible,
+            fixed_hosts=self.fixed_hosts,
+            image=self.image,
+            label=self.label,
+            owner=self.owner,
+            names=self.names,
+        )
