@@ -27,7 +27,6 @@ from typing import Any
 
 from bench.suite import slope
 from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
-from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.state.memory import Memory
 from haizea.backends.opennebula.state.seen import Look, Surroundings
 from haizea.backends.opennebula.wire.answers import AnswerReader, Value
@@ -35,7 +34,7 @@ from haizea.backends.opennebula.wire.client import Client
 from haizea.backends.opennebula.wire.session import Session
 from haizea.core.model.events import Decision, Input, LeaseSubmitted
 from haizea.core.model.hosts import Site
-from haizea.core.model.lease import LeaseRequest, NodeSet
+from haizea.core.model.lease import node_sets
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
@@ -44,6 +43,7 @@ from haizea.policies.registry import make_policies
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options as SandboxOptions
 from haizea.sandbox.server import Sandbox
+from haizea.service_types import Decided, Submission
 
 RESULT = Path(__file__).parent / "results" / "opennebula.json"
 #: Hosts, and waiting VMs.
@@ -92,8 +92,8 @@ class Case:
             lambda: None,
             lambda *_: None,
         )
-        self.backend.ask = self._ask
-        self.asked: list[Asking] = []
+        self.asked: list[Submission] = []
+        self.backend.ask = self.asked.append
         self.now = int(self.clock.now())
         policies = make_policies()
         self.scheduler = Scheduler(Site(ResourceTypes(), ()), _SETTINGS, policies, self.now)
@@ -118,9 +118,6 @@ class Case:
                 )
             self.sandbox._verbs.allocate(self.sandbox.cloud.users[0], text)
 
-    def _ask(self, asking: Asking) -> None:
-        self.asked.append(asking)
-
     def look(self) -> Look:
         """Everything there is."""
         asked = time.monotonic()
@@ -135,37 +132,21 @@ class Case:
     def turn(self) -> list[Decision]:
         """Do what the loop does in a turn, but for keeping it."""
         inputs: list[Input] = []
-        asked, self.asked = self.asked, []
-        for asking in asked:
-            request = self._request(asking)
-            inputs.append(LeaseSubmitted(request, asking.allowed, asking.prepare_seconds))
+        asked = list(self.asked)
+        self.asked.clear()
+        for one in asked:
+            number, self._next = self._next, self._next + 1
+            nodes = node_sets(one.draft.nodes, ResourceTypes())
+            request = one.draft.bind(number, self.now, nodes)
+            inputs.append(LeaseSubmitted(request, one.allowed, one.prepare_seconds))
         inputs += self.backend.observe(self.now)
         turn = self.scheduler.handle(self.now, inputs)
         records = {r.id: r for r in turn.records}
-        for asking, event in zip(asked, inputs, strict=False):
+        for one, event in zip(asked, inputs, strict=False):
             assert isinstance(event, LeaseSubmitted), "they come first"
-            record = records[event.request.id]
-            self.backend.answered(asking, record, False)
+            one.answer.set_result(Decided(record=records[event.request.id]))
         self.backend.enact(self.now, turn.decisions)
         return turn.decisions
-
-    def _request(self, asking: Asking) -> LeaseRequest:
-        number, self._next = self._next, self._next + 1
-        nodes = tuple(
-            NodeSet(count, (amounts["CPU"], amounts["Memory"])) for count, amounts in asking.nodes
-        )
-        draft = asking.draft
-        return LeaseRequest(
-            id=number,
-            submitted=self.now,
-            kind=draft.kind,
-            nodes=nodes,
-            duration=draft.duration,
-            start=draft.start,
-            preemptible=draft.preemptible,
-            owner=draft.owner,
-            names=asking.names,
-        )
 
 
 def measure(hosts: int, vms: int) -> dict[str, Any]:

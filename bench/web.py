@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from real_service import RealService
 
 from bench.pages import beside_each_other
-from haizea.api.manager import Decided
 from haizea.core.model.lease import Draft, Kind, Nodes
+from haizea.service_types import Decided
 
 HOSTS, RESERVATIONS = 1_000, 20_000
 RESULT = Path(__file__).parent / "results" / "web.json"

@@ -6,13 +6,63 @@ The store keeps it, the HTTP interface shows it, and neither knows the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from haizea.core.model.events import Decision
-from haizea.core.model.lease import Kind
+from haizea.core.model.hostrules import Allowed
+from haizea.core.model.hosts import EVERYWHERE
+from haizea.core.model.lease import Draft, Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Reason
+from haizea.core.model.records import LeaseRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Outcome of a request in the turn that took it.
+
+    ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
+    waits. ``offer`` is the nearest start at which a rejected AR would fit, or the nearest deadline
+    that would do, and ``offer_until`` the last moment at which that start can be asked for.
+    ``repeated`` says that the owner asked for this before, with the same idempotency key;
+    ``record`` is then that lease as it is now.
+    """
+
+    record: LeaseRecord
+    place: int | None = None
+    expected: int | None = None
+    offer: int | None = None
+    offer_until: int | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Somebody asks for a lease and waits for the decision.
+
+    ``digest`` tells what is asked for with ``key`` from other requests; ``None`` where a key
+    alone does. ``allowed`` are the hosts that will do, ``prepare_seconds`` how long its VMs
+    take to start.
+    """
+
+    draft: Draft
+    key: str | None
+    digest: str | None = None
+    allowed: Allowed = EVERYWHERE
+    prepare_seconds: int = 0
+    answer: Future[Decided] = field(default_factory=Future)
+
+    @property
+    def owner(self) -> str:
+        """The owner that the lease is to have."""
+        return self.draft.owner
+
+    @property
+    def weight(self) -> int:
+        """Number of nodes that the request is for."""
+        return self.draft.node_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

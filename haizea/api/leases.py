@@ -22,7 +22,6 @@ from haizea.api.interface import (
     described,
     whose,
 )
-from haizea.api.manager import Decided
 from haizea.api.problems import Refused, invalid, later, not_found
 from haizea.api.settings import MOST_ID, PRINTABLE
 from haizea.api.values import terms_tag
@@ -30,7 +29,7 @@ from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, 
 from haizea.core.model.lease import Draft
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, because
-from haizea.service_types import KeyReused, LeaseQuery
+from haizea.service_types import Decided, KeyReused, LeaseQuery
 
 router = APIRouter()
 LeaseId = Annotated[int, Path(ge=1, le=MOST_ID, description="The lease's number.")]

@@ -26,7 +26,16 @@ from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
-from haizea.service_types import Event, LearnedTime, LeaseQuery, Metric, Outage, Role, TokenInfo
+from haizea.service_types import (
+    Decided,
+    Event,
+    LearnedTime,
+    LeaseQuery,
+    Metric,
+    Outage,
+    Role,
+    TokenInfo,
+)
 
 
 class Busy(Exception):
@@ -51,25 +60,6 @@ def digest_of(draft: Draft) -> str:
         *([] if draft.deadline is None or draft.said else [draft.after, draft.deadline]),
     )
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
-    """Outcome of a request in the turn that took it.
-
-    ``place`` in the queue (from 1) and the ``expected`` start are those of a lease that
-    waits. ``offer`` is the nearest start at which a rejected AR would fit, or the nearest deadline
-    that would do, and ``offer_until`` the last moment at which that start can be asked for.
-    ``repeated`` says that the owner asked for this before, with the same idempotency key;
-    ``record`` is then that lease as it is now.
-    """
-
-    record: LeaseRecord
-    place: int | None = None
-    expected: int | None = None
-    offer: int | None = None
-    offer_until: int | None = None
-    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

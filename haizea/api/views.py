@@ -21,7 +21,7 @@ from haizea.api.answers import (
     TokenOut,
 )
 from haizea.api.host_answers import HostOut
-from haizea.api.manager import Decided, HostUse, QueuePlace, Reserved
+from haizea.api.manager import HostUse, QueuePlace, Reserved
 from haizea.api.settings import MOST_STORY
 from haizea.api.values import written, written_or_none
 from haizea.core.model.events import (
@@ -46,7 +46,7 @@ from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
-from haizea.service_types import Event, TokenInfo
+from haizea.service_types import Decided, Event, TokenInfo
 from haizea.wording import in_words, parameters_of
 
 

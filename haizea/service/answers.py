@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from haizea.api.manager import Decided, Unavailable
+from haizea.api.manager import Unavailable
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.turn import Turn
 from haizea.service.alterations import answer_all
 from haizea.service.board import Board
 from haizea.service.figures import Figures
-from haizea.service.inbox import NOT_KEPT, Submission, Taken
+from haizea.service.inbox import NOT_KEPT, Taken
 from haizea.service.offers import offer_until
+from haizea.service_types import Decided, Submission
 from haizea.store import Store, StoreError
 
 

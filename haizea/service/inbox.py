@@ -10,7 +10,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from haizea.api.manager import Busy, Decided, Unavailable
+from haizea.api.manager import Busy, Unavailable
 from haizea.core.model.events import (
     Input,
     LeaseCancelled,
@@ -18,15 +18,13 @@ from haizea.core.model.events import (
     LeaseSubmitted,
     MaintenanceEnded,
 )
-from haizea.core.model.hostrules import Allowed
-from haizea.core.model.hosts import EVERYWHERE
-from haizea.core.model.lease import Draft, node_sets
+from haizea.core.model.lease import node_sets
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.service.alterations import Alteration
 from haizea.service.upkeep import Ending, UpkeepDesk, Wish
-from haizea.service_types import KeyReused
+from haizea.service_types import KeyReused, Submission
 from haizea.store import RequestKey, StoreError
 
 _logger = logging.getLogger("haizea")
@@ -41,33 +39,6 @@ MOST_WAITING = 20_000
 #: request is taken however many nodes it is for.
 MOST_AT_ONCE = 200
 MOST_NODES_AT_ONCE = 2_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """Somebody asks for a lease and waits for the decision.
-
-    ``digest`` tells what is asked for with ``key`` from other requests; ``None`` where a key
-    alone does. ``allowed`` are the hosts that will do, ``prepare_seconds`` how long its VMs
-    take to start.
-    """
-
-    draft: Draft
-    key: str | None
-    digest: str | None = None
-    allowed: Allowed = EVERYWHERE
-    prepare_seconds: int = 0
-    answer: Future[Decided] = field(default_factory=Future)
-
-    @property
-    def owner(self) -> str:
-        """The owner that the lease is to have."""
-        return self.draft.owner
-
-    @property
-    def weight(self) -> int:
-        """Number of nodes that the request is for."""
-        return self.draft.node_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from itertools import islice
 from haizea import __version__
 from haizea.api.manager import (
     Altered,
-    Decided,
     HostUse,
     QueuePart,
     QueuePlace,
@@ -37,11 +36,12 @@ from haizea.service.alterations import Alteration
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
-from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox, Submission
+from haizea.service.inbox import NOT_KEPT, Cancellation, Inbox
 from haizea.service.trials import Trials
 from haizea.service.turns import Turns
 from haizea.service.upkeep import Ending, Wish
 from haizea.service_types import (
+    Decided,
     Event,
     LearnedTime,
     LeaseQuery,
@@ -50,6 +50,7 @@ from haizea.service_types import (
     Outage,
     Role,
     Sample,
+    Submission,
     TokenInfo,
 )
 from haizea.store import Store, StoreError

@@ -24,7 +24,6 @@ from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.owners.words import refused_in_words
 from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.edits import GRANTED, REFUSED, Edit
-from haizea.backends.opennebula.requests.intake import Asking
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
 from haizea.backends.opennebula.state.leads import LeadRules
@@ -37,7 +36,7 @@ from haizea.clock import RealClock
 from haizea.config import Config
 from haizea.config.opennebula import DefaultLease, PreemptWith, ReadyBy
 from haizea.core.model.hosts import HostSet, Site
-from haizea.core.model.lease import Draft, Kind, LeaseRequest, Nodes
+from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.policy import Policies
 from haizea.core.model.reasons import Code
@@ -46,11 +45,11 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.alterations import Alteration
-from haizea.service.inbox import Inbox, Submission
+from haizea.service.inbox import Inbox
 from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
-from haizea.service_types import LearnedTime
+from haizea.service_types import LearnedTime, Submission
 from haizea.store import CodecError, LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -115,26 +114,7 @@ class OpenNebulaSide:
     def attend(self, inbox: Inbox) -> None:
         """Have requests of waiting VMs put into the inbox."""
 
-        def ask(asking: Asking) -> None:
-            submission = Submission(
-                draft=Draft(
-                    kind=asking.draft.kind,
-                    nodes=tuple(Nodes(*sort) for sort in asking.nodes),
-                    duration=asking.draft.duration,
-                    start=asking.draft.start,
-                    after=asking.draft.after,
-                    deadline=asking.draft.deadline,
-                    preemptible=asking.draft.preemptible,
-                    fixed_hosts=asking.draft.fixed_hosts,
-                    label=asking.label,
-                    owner=asking.draft.owner,
-                    names=asking.names,
-                ),
-                key=asking.key,
-                allowed=asking.allowed,
-                prepare_seconds=asking.prepare_seconds,
-            )
-            submission.answer.add_done_callback(lambda _: self._answered(asking, submission))
+        def ask(submission: Submission) -> None:
             try:
                 inbox.put(submission)
             except Busy as error:
@@ -169,14 +149,6 @@ class OpenNebulaSide:
         else:
             why = refused_in_words(altered.record, reason, altered.offer)
             edits.answered(edit, f"{REFUSED}{why}", later=reason.code is Code.IS_BUSY)
-
-    def _answered(self, asking: Asking, submission: Submission) -> None:
-        if submission.answer.exception() is not None:
-            self._opennebula.answered(asking, None, False)
-            return
-        decided = submission.answer.result()
-        record = decided.record
-        self._opennebula.answered(asking, record, decided.repeated)
 
     def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Return the observer that tells the owners of VMs."""

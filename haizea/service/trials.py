@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from haizea.api.manager import Busy, Decided
+from haizea.api.manager import Busy
 from haizea.core.model.events import LeaseSubmitted
 from haizea.core.model.lease import Draft, LeaseRequest, node_sets
 from haizea.core.model.lifecycle import State
@@ -18,6 +18,7 @@ from haizea.core.scheduler import Scheduler
 from haizea.service.board import Board
 from haizea.service.offers import offer_for, offer_until
 from haizea.service.shadow import shadow
+from haizea.service_types import Decided
 
 #: No lease has this number yet, nor will have soon.
 _NUMBER = 1 << 52

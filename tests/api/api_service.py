@@ -22,7 +22,6 @@ from haizea.api.app import make_app
 from haizea.api.manager import (
     Altered,
     Busy,
-    Decided,
     HostUse,
     QueuePart,
     QueuePlace,
@@ -64,6 +63,7 @@ from haizea.service import drafts
 from haizea.service.alterations import foreseen
 from haizea.service.outages import Outages
 from haizea.service_types import (
+    Decided,
     Event,
     KeyReused,
     LearnedTime,

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from haizea.api.manager import Decided
 from haizea.backends.world import World, WorldBackend, WorldOptions
 from haizea.clock import SimulatedClock
 from haizea.core.model.events import Input, Purpose
@@ -26,10 +25,11 @@ from haizea.policies.registry import make_policies
 from haizea.service.answers import Answers
 from haizea.service.board import Board
 from haizea.service.figures import Figures
-from haizea.service.inbox import Inbox, Submission
+from haizea.service.inbox import Inbox
 from haizea.service.steadfast import Steadfast
 from haizea.service.turns import Enacting, Turns
 from haizea.service.upkeep import UpkeepDesk
+from haizea.service_types import Decided, Submission
 from haizea.store import LeaseQuery, Store
 
 DAY = 86_400

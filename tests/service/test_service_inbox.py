@@ -13,9 +13,9 @@ from haizea.service.inbox import (
     MOST_NODES_AT_ONCE,
     Cancellation,
     Inbox,
-    Submission,
 )
 from haizea.service.upkeep import UpkeepDesk
+from haizea.service_types import Submission
 
 
 def inbox() -> Inbox:

@@ -10,7 +10,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from haizea.backends.opennebula.enactment.allowed_hosts import Allowing
 from haizea.backends.opennebula.enactment.commander import Answer, Commander
@@ -23,7 +25,7 @@ from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_ver
 from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
 from haizea.backends.opennebula.requests.edits import Edits
-from haizea.backends.opennebula.requests.intake import Asking, Requests, Tell
+from haizea.backends.opennebula.requests.intake import Requests, Tell
 from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
 from haizea.backends.opennebula.state.endings import Endings
@@ -39,6 +41,7 @@ from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision, Input
 from haizea.core.model.hosts import Host
 from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.service_types import Decided, Submission
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +75,8 @@ class OpenNebulaBackend:
     """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
 
     OpenNebula is looked at through ``client``; ``commands`` is to try each call once. ``wake``
-    interrupts the clock. Requests are handed to :attr:`ask`, and their answers come to
-    :meth:`answered`.
+    interrupts the clock. Requests are handed to :attr:`ask`; they are answered in the loop's
+    thread.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class OpenNebulaBackend:
         self._wake = wake
         self._news: deque[News] = deque()
         self._answers: deque[Answer] = deque()
-        self.ask: Callable[[Asking], None] = lambda _: None
+        self.ask: Callable[[Submission], None] = lambda _: None
         #: Told the leases whose VMs were seen to be otherwise than before.
         self.tell_again: Callable[[Iterable[int]], None] = lambda _: None
         self._table = HostTable(*memory.kept("hosts"), options.host_grace_seconds)
@@ -255,13 +258,6 @@ class OpenNebulaBackend:
         )
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def answered(self, asking: Asking, record: LeaseRecord | None, repeated: bool) -> None:
-        """Note the answer to a request; from the loop's thread. No ``record``: nobody knows."""
-        self._requests.answered(asking, record, repeated=repeated)
-        if record is not None and not repeated:
-            self._allowing.note(record.id, asking.allowed)
-            self._readiness.take_up(record)
-
     def answered_before(self, names: Iterable[str]) -> None:
         """VMs whose leases are over since an earlier run: they have their answer."""
         self._requests.answered_before.update(int(name) for name in names if name.isdigit())
@@ -380,8 +376,16 @@ class OpenNebulaBackend:
         if self._follows:
             self._requests.dirty = False
             return
-        for asking in self._requests.make(now):
-            self.ask(asking)
+        for submission in self._requests.make(now):
+            submission.answer.add_done_callback(partial(self._decided, submission))
+            self.ask(submission)
+
+    def _decided(self, submission: Submission, answer: Future[Decided]) -> None:
+        """Note the answer to a request; where there is none, nobody knows."""
+        decided = None if answer.exception() is not None else answer.result()
+        self._requests.answered(submission, decided)
+        if decided is not None and not decided.repeated:
+            self._allowing.note(decided.record.id, submission.allowed)
 
     def _settle(self) -> None:
         """Pass on which VMs have leases now, and what is to be looked at."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.model.waiting import PENDING
 from haizea.backends.opennebula.requests.haizea_attribute import Start, Words, parse_words, unquoted
-from haizea.core.model.lease import Kind
+from haizea.backends.opennebula.state.seen import size_of
+from haizea.core.model.lease import Draft, Kind, Nodes
 from haizea.times import format_time
 
 #: Can be typed as it is printed: with apostrophes, and so without spaces in values.
@@ -23,51 +24,6 @@ _ALIKE = {
     "fixed_hosts": "hosts",
     "group_size": "group_size",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeDraft:
-    """One lease node: a VM and what it asks for.
-
-    ``requirements`` and ``rank`` are expressions as the user wrote them, empty where there
-    are none; ``automatic_requirements`` is OpenNebula's own.
-    """
-
-    vm_id: int
-    cpu_percent: int
-    memory_mb: int
-    requirements: str = ""
-    automatic_requirements: str = ""
-    rank: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseDraft:
-    """A lease that VMs ask for; lease node *i* + 1 is ``nodes[i]``, by VM id.
-
-    Times are seconds since the epoch, ``duration`` seconds or ``None`` without end.
-    ``submitted`` is when its last VM was. ``group`` is empty for a VM by itself.
-    ``explicit`` says whether its VMs have a ``HAIZEA``, or it is what those without get.
-    """
-
-    nodes: tuple[NodeDraft, ...]
-    kind: Kind
-    start: int | None
-    duration: int | None
-    preemptible: bool
-    submitted: int
-    owner: str
-    uid: int
-    group: str = ""
-    explicit: bool = True
-    after: int | None = None
-    deadline: int | None = None
-    fixed_hosts: bool = False
-
-    @property
-    def vm_ids(self) -> tuple[int, ...]:
-        """Its VMs, in the order of its nodes."""
-        return tuple(node.vm_id for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +45,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """The requests of VMs; every VM that waits is in exactly one of these."""
+    """The requests of VMs; every VM that waits is in exactly one of these.
 
-    leases: tuple[LeaseDraft, ...]
+    Of a draft the ``names`` are the numbers of its VMs, and the label is their group.
+    """
+
+    leases: tuple[Draft, ...]
     refusals: tuple[Refusal, ...]
     waiting: tuple[Waiting, ...]
 
@@ -113,20 +72,15 @@ class DraftRules:
         assert self.default is not Kind.AR, "a VM that does not say when cannot be an AR"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A VM and what it says; ``asks`` is whether it says anything at all."""
-
-    vm: VirtualMachine
-    words: Words
-    asks: bool
+#: A VM and what it says.
+_Member = tuple[VirtualMachine, Words]
 
 
 @dataclass(slots=True)
 class _Group:
     """The VMs of one group, by id: those that make sense, and those that do not."""
 
-    members: list[_Asked] = field(default_factory=list)
+    members: list[_Member] = field(default_factory=list)
     senseless: list[Refusal] = field(default_factory=list)
     uids: dict[int, int] = field(default_factory=dict)
     #: Whose lease it is already, if it is one.
@@ -168,8 +122,8 @@ def draft_leases(
             groups[name].senseless.append(Refusal((vm.id,), str(error)))
     alone = groups.pop("", _Group())
     result.refusals += alone.senseless
-    for asked in alone.members:
-        result.draft([asked], now)
+    for member in alone.members:
+        result.draft([member], now)
     for name, group in groups.items():
         result.group(name, group, now, rules)
     return result.drafts()
@@ -177,13 +131,13 @@ def draft_leases(
 
 @dataclass(slots=True)
 class _Result:
-    leases: list[LeaseDraft]
+    leases: list[Draft]
     refusals: list[Refusal]
     waiting: list[Waiting]
 
     def drafts(self) -> Drafts:
         return Drafts(
-            tuple(sorted(self.leases, key=lambda lease: lease.vm_ids)),
+            tuple(sorted(self.leases, key=vms_by_id)),
             tuple(sorted(self.refusals, key=lambda refusal: refusal.vm_ids)),
             tuple(sorted(self.waiting, key=lambda waiting: waiting.vm_ids)),
         )
@@ -191,11 +145,11 @@ class _Result:
     def refuse(self, vm_ids: Sequence[int], message: str) -> None:
         self.refusals.append(Refusal(tuple(vm_ids), message))
 
-    def draft(self, members: Sequence[_Asked], now: int) -> None:
+    def draft(self, members: Sequence[_Member], now: int) -> None:
         try:
             self.leases.append(_drafted(members, now))
         except _Senseless as error:
-            self.refuse([asked.vm.id for asked in members], str(error))
+            self.refuse([vm.id for vm, _ in members], str(error))
 
     def group(self, name: str, group: _Group, now: int, rules: DraftRules) -> None:
         """The lease of a group, once it is complete. A name belongs to who used it first."""
@@ -208,22 +162,22 @@ class _Result:
         if others:
             self.refuse(others, f"HAIZEA group {name!r} is another user's: choose another name")
         senseless = [one for one in group.senseless if group.uids[one.vm_ids[0]] == owner]
-        members = [asked for asked in group.members if asked.vm.uid == owner]
+        members = [member for member in group.members if member[0].uid == owner]
         self.refusals += senseless
         if not members:
             return
         message = _refused(name, group, senseless, members)
         if message:
-            self.refuse([asked.vm.id for asked in members], message)
+            self.refuse([vm.id for vm, _ in members], message)
         else:
             self.complete(name, members, now, rules)
 
-    def complete(self, name: str, members: list[_Asked], now: int, rules: DraftRules) -> None:
+    def complete(self, name: str, members: list[_Member], now: int, rules: DraftRules) -> None:
         """The lease of VMs that say the same, where they are enough."""
-        size = members[0].words.group_size
+        size = members[0][1].group_size
         if size is not None and len(members) > size:
             self.refuse(
-                [asked.vm.id for asked in members[size:]],
+                [vm.id for vm, _ in members[size:]],
                 f"HAIZEA group {name!r} is complete with {size} VMs: choose another name,"
                 " or a larger group_size",
             )
@@ -236,7 +190,7 @@ class _Result:
 
 
 def _refused(
-    name: str, group: _Group, senseless: Sequence[Refusal], members: Sequence[_Asked]
+    name: str, group: _Group, senseless: Sequence[Refusal], members: Sequence[_Member]
 ) -> str:
     """Why no member of a group can be a lease, empty where they can."""
     if group.started_by is not None:
@@ -250,13 +204,18 @@ def _refused(
     return _disagreement(name, members)
 
 
+def speaks(vm: VirtualMachine) -> bool:
+    """Tell whether a VM has a ``HAIZEA``."""
+    return "HAIZEA" in vm.user_template or "HAIZEA" in vm.template
+
+
 def _words_of(vm: VirtualMachine) -> dict[str, str]:
     """``HAIZEA`` of the user template, or (1.4) of the template, names in upper case."""
     template = vm.user_template if "HAIZEA" in vm.user_template else vm.template
     return {name.upper(): unquoted(text) for name, text in template.vector("HAIZEA").items()}
 
 
-def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
+def _read(vm: VirtualMachine, rules: DraftRules) -> _Member:
     if vm.problem:
         raise _Senseless(vm.problem)
     template = vm.user_template if "HAIZEA" in vm.user_template else vm.template
@@ -270,11 +229,16 @@ def _read(vm: VirtualMachine, rules: DraftRules) -> _Asked:
         words = parse_words(_words_of(vm), default=default, zone=rules.zone, submitted=vm.stime)
     except ValueError as error:
         raise _Senseless(str(error)) from None
-    return _Asked(vm, words, bool(written))
+    return vm, words
 
 
-def read_again(vms: Sequence[VirtualMachine], rules: DraftRules) -> LeaseDraft | Refusal:
-    """Read what the VMs of one lease ask for now, by VM id; a start may be past."""
+def read_again(
+    vms: Sequence[VirtualMachine], rules: DraftRules, unsaid: Kind | None = None
+) -> Draft | Refusal:
+    """Read what the VMs of one lease ask for now, by VM id; a start may be past.
+
+    Without ``HAIZEA`` they ask for the kind ``unsaid``, if one is given, or the default.
+    """
     vm_ids, members = tuple(vm.id for vm in vms), []
     for vm in vms:
         try:
@@ -282,33 +246,35 @@ def read_again(vms: Sequence[VirtualMachine], rules: DraftRules) -> LeaseDraft |
         except _Senseless as error:
             which = f"VM {vm.id}: " if len(vms) > 1 else ""
             return Refusal(vm_ids, f"{which}{error}")
-    name = members[0].words.group
-    for member in members:
-        if member.words.group != name:
-            return Refusal(vm_ids, f"VMs {vm_ids[0]} and {member.vm.id} name different groups")
+    name = members[0][1].group
+    for vm, words in members:
+        if words.group != name:
+            return Refusal(vm_ids, f"VMs {vm_ids[0]} and {vm.id} name different groups")
     message = _disagreement(name, members)
-    return Refusal(vm_ids, message) if message else _draft_of(members)
+    if message:
+        return Refusal(vm_ids, message)
+    draft = _draft_of(members)
+    return draft if unsaid is None or speaks(vms[0]) else replace(draft, kind=unsaid)
 
 
-def _disagreement(name: str, members: Sequence[_Asked]) -> str:
+def _disagreement(name: str, members: Sequence[_Member]) -> str:
     """Name what the members of a group do not say alike, in words for their owner."""
     for field_name, what in _ALIKE.items():
-        for first, other in pairwise(members):
-            if getattr(other.words, field_name) != getattr(first.words, field_name):
+        for (one, said), (other, other_said) in pairwise(members):
+            if getattr(other_said, field_name) != getattr(said, field_name):
                 return (
-                    f"HAIZEA group {name!r}: VMs {first.vm.id} and {other.vm.id} do not say the"
+                    f"HAIZEA group {name!r}: VMs {one.id} and {other.id} do not say the"
                     f" same {what}: all its VMs start and end together, so write it alike in all"
                 )
     return ""
 
 
 def _incomplete(
-    name: str, members: Sequence[_Asked], now: int, rules: DraftRules
+    name: str, members: Sequence[_Member], now: int, rules: DraftRules
 ) -> Waiting | None:
-    vm_ids = tuple(asked.vm.id for asked in members)
-    size = members[0].words.group_size
-    last = max(asked.vm.stime for asked in members)
-    start = members[0].words.start.at(last)
+    vm_ids, words = tuple(vm.id for vm, _ in members), members[0][1]
+    size, last = words.group_size, _submitted(members)
+    start = words.start.at(last)
     if size is not None:
         if len(members) == size or (start is not None and start < now):
             return None
@@ -323,8 +289,8 @@ def _incomplete(
     return Waiting(vm_ids, f"HAIZEA group {name!r}: waiting for more of its VMs", until)
 
 
-def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
-    words = members[0].words
+def _drafted(members: Sequence[_Member], now: int) -> Draft:
+    words = members[0][1]
     if words.group_size is not None and len(members) < words.group_size:
         raise _Senseless(
             f"HAIZEA group {words.group!r}: only {len(members)} of {words.group_size} VMs were"
@@ -339,43 +305,35 @@ def _drafted(members: Sequence[_Asked], now: int) -> LeaseDraft:
     return draft
 
 
-def _draft_of(members: Sequence[_Asked]) -> LeaseDraft:
-    """The lease of VMs that say the same."""
-    first = members[0]
-    words = first.words
-    submitted = max(asked.vm.stime for asked in members)
-    return LeaseDraft(
-        nodes=tuple(_node(asked.vm) for asked in members),
+def _draft_of(members: Sequence[_Member]) -> Draft:
+    """The lease of VMs that say the same; the largest have its first nodes."""
+    first, words = members[0]
+    submitted = _submitted(members)
+    vms = [vm for vm, _ in members]
+    vms.sort(key=lambda vm: (-vm.cpu_percent, -vm.memory_mb, vm.id))
+    return Draft(
         kind=words.start.kind,
+        nodes=tuple(
+            Nodes(len(list(alike)), {"CPU": cpu_percent, "Memory": memory_mb})
+            for (cpu_percent, memory_mb), alike in groupby(vms, size_of)
+        ),
         start=words.start.at(submitted),
         after=None if words.after is None else words.after.at(submitted),
         deadline=None if words.deadline is None else words.deadline.at(submitted),
         duration=words.duration,
         preemptible=words.preemptible,
         fixed_hosts=words.fixed_hosts,
-        submitted=submitted,
-        owner=first.vm.uname,
-        uid=first.vm.uid,
-        group=words.group,
-        explicit=first.asks,
+        label=words.group,
+        owner=first.uname,
+        names=tuple(str(vm.id) for vm in vms),
     )
 
 
-def _node(vm: VirtualMachine) -> NodeDraft:
-    return NodeDraft(
-        vm_id=vm.id,
-        cpu_percent=vm.cpu_percent,
-        memory_mb=vm.memory_mb,
-        requirements=_expression(vm, "SCHED_REQUIREMENTS", "REQUIREMENTS"),
-        automatic_requirements=vm.template.text("AUTOMATIC_REQUIREMENTS"),
-        rank=_expression(vm, "SCHED_RANK", "RANK"),
-    )
+def _submitted(members: Sequence[_Member]) -> int:
+    """The moment when the last of them was submitted."""
+    return max(vm.stime for vm, _ in members)
 
 
-def _expression(vm: VirtualMachine, *names: str) -> str:
-    """The first that there is: newer names first, the user's template before OpenNebula's."""
-    for name in names:
-        found = vm.user_template.text(name) or vm.template.text(name)
-        if found:
-            return found
-    return ""
+def vms_by_id(draft: Draft) -> tuple[int, ...]:
+    """The VMs of a draft, by id."""
+    return tuple(sorted(map(int, draft.names)))

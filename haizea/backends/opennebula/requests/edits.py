@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.requests.drafts import (
     DraftRules,
-    LeaseDraft,
     Refusal,
     read_again,
 )
@@ -18,7 +17,7 @@ from haizea.backends.opennebula.requests.intake import fingerprint
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.events import LeaseAltered
-from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lease import Draft, Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 
 #: What VMs that say nothing get by default; it may be configured otherwise by now.
@@ -123,8 +122,8 @@ class Edits:
             return True
         if request.kind is not Kind.BEST_EFFORT:
             return False  # It is promised, and what cannot be is refused.
-        found = read_again([vm], self.rules)
-        return isinstance(found, LeaseDraft) and not _is_of_this(request, found)
+        found = self._read(request, [vm])
+        return isinstance(found, Draft) and not _is_of_this(request, found)
 
     def make(self) -> None:
         """Ask for the changes that are due."""
@@ -175,7 +174,7 @@ class Edits:
         self._again.discard(lease.id)
         if self._is_answered(said) and not again:
             return
-        found = read_again(sorted(vms, key=lambda vm: vm.id), self.rules)
+        found = self._read(lease.request, vms)
         if isinstance(found, Refusal):
             self._settle(lease, said, f"{REFUSED}{found.message}")
         elif not _is_of_this(lease.request, found):
@@ -189,6 +188,11 @@ class Edits:
             self._asked[lease.id] = said
             self._note(lease, said, _PENDING)
             self.ask(Edit(asked, lease.request))
+
+    def _read(self, request: LeaseRequest, vms: Iterable[VirtualMachine]) -> Draft | Refusal:
+        """Read what the VMs of a lease ask for now; what they do not say stays what it is."""
+        unsaid = request.kind if request.kind in _DEFAULTS else None
+        return read_again(sorted(vms, key=lambda vm: vm.id), self.rules, unsaid)
 
     def _is_answered(self, said: Mapping[int, str]) -> bool:
         known = [(vm, self._answers.get(vm)) for vm in said]
@@ -221,27 +225,21 @@ def _said(vm: VirtualMachine) -> str:
     return hashlib.sha256(fingerprint(vm).encode()).hexdigest()[:16]
 
 
-def _is_of_this(request: LeaseRequest, draft: LeaseDraft) -> bool:
+def _is_of_this(request: LeaseRequest, draft: Draft) -> bool:
     """Tell whether a lease can become what a draft asks for: it keeps its kind and its group."""
-    return (_kind(request, draft), draft.group) == (request.kind, request.label)
+    return (draft.kind, draft.label) == (request.kind, request.label)
 
 
-def _kind(request: LeaseRequest, draft: LeaseDraft) -> Kind:
-    is_default = not draft.explicit and request.kind in _DEFAULTS
-    return request.kind if is_default else draft.kind
-
-
-def _another(request: LeaseRequest, draft: LeaseDraft) -> str:
-    kind = _kind(request, draft)
-    if kind is not request.kind:
+def _another(request: LeaseRequest, draft: Draft) -> str:
+    if draft.kind is not request.kind:
         return (
-            f"HAIZEA asks for a lease that is {kind.value}, and this one is {request.kind.value}:"
+            f"HAIZEA asks for a lease that is {draft.kind}, and this one is {request.kind}:"
             " a lease keeps its kind, so submit another VM"
         )
-    return f"HAIZEA names group {draft.group!r}: a lease keeps its VMs, so submit another VM"
+    return f"HAIZEA names group {draft.label!r}: a lease keeps its VMs, so submit another VM"
 
 
-def _changed(request: LeaseRequest, draft: LeaseDraft) -> LeaseRequest:
+def _changed(request: LeaseRequest, draft: Draft) -> LeaseRequest:
     return replace(
         request,
         start=draft.start,

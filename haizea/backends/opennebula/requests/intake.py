@@ -9,41 +9,23 @@ from dataclasses import dataclass, field
 
 from haizea.backends.opennebula.matching.lease_hosts import Placing, unplaced
 from haizea.backends.opennebula.model.vm import VirtualMachine
-from haizea.backends.opennebula.requests.drafts import DraftRules, Drafts, LeaseDraft, draft_leases
+from haizea.backends.opennebula.requests.drafts import (
+    DraftRules,
+    Drafts,
+    draft_leases,
+    speaks,
+    vms_by_id,
+)
 from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.state.ledger import Ledger, ended_outside
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.core.model.hostrules import Allowed
+from haizea.core.model.lease import Draft
 from haizea.core.model.lifecycle import FINAL
-from haizea.core.model.records import LeaseRecord
+from haizea.service_types import Decided, Submission
 from haizea.wording import in_words
 
 #: So often a request is made again whose lease was given up because of what others did.
 _MOST_TIMES = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """A request for a lease. ``nodes`` are sets of equal VMs, ``names`` the VMs in their order.
-
-    They take ``prepare_seconds`` to start, which count before the start of an AR. ``key``
-    is the same for the same request, also after a restart.
-    """
-
-    draft: LeaseDraft
-    nodes: tuple[tuple[int, dict[str, int]], ...]
-    names: tuple[str, ...]
-    allowed: Allowed
-    key: str
-    times: int = 0
-    prepare_seconds: int = 0
-
-    @property
-    def label(self) -> str:
-        """The name that people see."""
-        return self.draft.group
-
-
 _ANSWERS = frozenset(state.value for state in FINAL)
 
 #: Tells a VM's owner its status in one word, and why.
@@ -54,7 +36,7 @@ Tell = Callable[[int, str, str], None]
 class Requests:
     """The VMs that wait, and what became of asking for them. To be used from one thread.
 
-    ``ask`` hands a request over; its answer comes to :meth:`answered`. ``only_explicit``
+    The answers to what :meth:`make` makes come to :meth:`answered`. ``only_explicit``
     leaves VMs without ``HAIZEA`` alone. ``remnants`` are VMs of groups that can never be
     whole again, ``answered_before`` those not yet seen that had an answer in an earlier run.
     """
@@ -71,8 +53,9 @@ class Requests:
     answered_before: set[int] = field(default_factory=set)
     _waiting: dict[int, VirtualMachine] = field(default_factory=dict)
     _grouped: dict[int, VirtualMachine] = field(default_factory=dict)
-    _asked: dict[tuple[int, ...], str] = field(default_factory=dict)
-    _settled: dict[tuple[int, ...], str] = field(default_factory=dict)
+    _asked: set[tuple[int, ...]] = field(default_factory=set)
+    #: The keys of requests that were decided on, by VMs.
+    _settled: dict[tuple[int, ...], str | None] = field(default_factory=dict)
     _times: dict[str, int] = field(default_factory=dict)
     _told: dict[int, str] = field(default_factory=dict)
     #: What VMs asked for that had an answer: their owners have read what became of it.
@@ -107,12 +90,12 @@ class Requests:
                 self._had[number] = fingerprint(seen.vm)
                 if _is_grouped(seen.vm):
                     self._grouped[number] = seen.vm
-            elif not self.only_explicit or _speaks(seen.vm):
+            elif not self.only_explicit or speaks(seen.vm):
                 self._waiting[number] = seen.vm
                 self.dirty = True
 
-    def make(self, now: int) -> list[Asking]:
-        """The requests to be made now."""
+    def make(self, now: int) -> list[Submission]:
+        """The requests to be made now; the key is the same for the same one after a restart."""
         self.dirty, self._until = False, None
         if not self._waiting or not self.placing.ready:
             return []
@@ -126,27 +109,32 @@ class Requests:
         self._say(drafts)
         made = []
         for draft in drafts.leases:
-            asking = self._request(draft)
-            if asking is not None:
-                self._asked[draft.vm_ids] = asking.key
-                made.append(asking)
+            submission = self._request(draft)
+            if submission is not None:
+                self._asked.add(vms_by_id(draft))
+                made.append(submission)
         return made
 
-    def answered(self, asking: Asking, record: LeaseRecord | None, *, repeated: bool) -> None:
-        """Note the answer to a request: the lease, ``None`` where there is no answer."""
-        vm_ids = asking.draft.vm_ids
-        self._asked.pop(vm_ids, None)
-        if record is None:
+    def answered(self, submission: Submission, decided: Decided | None) -> None:
+        """Note the answer to a request, ``None`` where there is none."""
+        vms = vms_by_id(submission.draft)
+        self._asked.discard(vms)
+        if decided is None:
             return  # It is asked again after the next look at everything.
-        if repeated and ended_outside(record.reason):
+        record = decided.record
+        if not decided.repeated:
+            self.readiness.take_up(record)
+        if decided.repeated and ended_outside(record.reason):
             # It was given up because of what others did, and the VMs wait again.
-            self._times[_digest(asking.draft)] = asking.times + 1
-            self.dirty = asking.times < _MOST_TIMES
+            digest = _digest(submission.draft)
+            times = self._times.get(digest, 0)
+            self._times[digest] = times + 1
+            self.dirty = times < _MOST_TIMES
         elif record.over:
-            self._settled[vm_ids] = asking.key
-            for vm in self._waiting.keys() & set(vm_ids):
+            self._settled[vms] = submission.key
+            for vm in self._waiting.keys() & set(vms):
                 # What an earlier run could not tell any more is made up for.
-                if repeated and self._is_open(vm):
+                if decided.repeated and self._is_open(vm):
                     self.tell(vm, record.state.value, in_words(record.reason))
                 self._had[vm] = fingerprint(self._waiting[vm])
 
@@ -173,64 +161,53 @@ class Requests:
             self._had[number] = fingerprint(vm)
         return self._had.get(number) != fingerprint(vm)
 
-    def _request(self, draft: LeaseDraft) -> Asking | None:
+    def _request(self, draft: Draft) -> Submission | None:
         """The request for a draft, unless it was made already or cannot be met now."""
-        vm_ids = draft.vm_ids
-        if vm_ids in self._asked:
+        by_id = vms_by_id(draft)
+        if by_id in self._asked:
             return None
-        if any(vm in self.remnants and not self._is_open(vm) for vm in vm_ids):
+        if any(vm in self.remnants and not self._is_open(vm) for vm in by_id):
             return None  # What is left of a group does not run without the rest.
         digest = _digest(draft)
         times = self._times.get(digest, 0)
         key = f"{digest}/{times}" if times else digest
-        if self._settled.get(vm_ids) == key:
+        if self._settled.get(by_id) == key:
             return None
-        problem = self._companions(draft)
+        problem = self._companions(by_id)
         if problem:
-            self._hold_back(draft, problem)
+            self._hold_back(by_id, problem)
             return None
-        ordered = sorted(draft.nodes, key=lambda n: (-n.cpu_percent, -n.memory_mb, n.vm_id))
-        vms = [self._waiting[node.vm_id] for node in ordered]
+        vms = [self._waiting[int(name)] for name in draft.names]
         places = self.placing.places(vms)
         if places.reason:
-            self._hold_back(draft, places.reason)
+            self._hold_back(by_id, places.reason)
             return None
-        lacking = self.placing.lacking([self._waiting[vm] for vm in vm_ids], draft.kind)
+        lacking = self.placing.lacking([self._waiting[vm] for vm in by_id], draft.kind)
         if lacking:
-            self._hold_back(draft, lacking)
+            self._hold_back(by_id, lacking)
             return None
-        sizes: list[tuple[int, dict[str, int]]] = []
-        for node in ordered:
-            amounts = {"CPU": node.cpu_percent, "Memory": node.memory_mb}
-            if sizes and sizes[-1][1] == amounts:
-                sizes[-1] = (sizes[-1][0] + 1, amounts)
-            else:
-                sizes.append((1, amounts))
-        self.placing.ranks.rank(ordered[0].vm_id, places.ranking)
-        return Asking(
+        self.placing.ranks.rank(vms[0].id, places.ranking)
+        return Submission(
             draft=draft,
-            nodes=tuple(sizes),
-            names=tuple(str(node.vm_id) for node in ordered),
-            allowed=places.hosts,
             key=key,
-            times=times,
+            allowed=places.hosts,
             prepare_seconds=self.readiness.seconds(vms, places.hosts),
         )
 
-    def _companions(self, draft: LeaseDraft) -> str:
+    def _companions(self, vms: tuple[int, ...]) -> str:
         """The objection of VM groups to asking for it now; empty if there is none."""
-        for vm in draft.vm_ids:
-            others = self.placing.companions(vm) - set(draft.vm_ids)
+        for vm in vms:
+            others = self.placing.companions(vm) - set(vms)
             if not others:
                 continue
-            waits = self.ledger.lease_of.keys() | {v for vms in self._asked for v in vms}
+            waits = self.ledger.lease_of.keys() | {v for asked in self._asked for v in asked}
             first = unplaced(others, self.seen, waits)
             if first is not None:
                 return f"by its VM group it waits until VM {first} has a host"
         return ""
 
-    def _hold_back(self, draft: LeaseDraft, message: str) -> None:
-        for vm in filter(self._is_open, draft.vm_ids):
+    def _hold_back(self, vms: tuple[int, ...], message: str) -> None:
+        for vm in filter(self._is_open, vms):
             self._report(vm, "Waiting", message)
 
     def _report(self, vm: int, status: str, message: str) -> None:
@@ -245,26 +222,25 @@ def fingerprint(vm: VirtualMachine) -> str:
     return json.dumps([words, vm.cpu_percent, vm.memory_mb], sort_keys=True)
 
 
-def _speaks(vm: VirtualMachine) -> bool:
-    return "HAIZEA" in vm.user_template or "HAIZEA" in vm.template
-
-
 def _is_grouped(vm: VirtualMachine) -> bool:
     words = vm.user_template.vector("HAIZEA") or vm.template.vector("HAIZEA")
     return any(name.upper() == "GROUP" for name in words)
 
 
-def _digest(draft: LeaseDraft) -> str:
+def _digest(draft: Draft) -> str:
     """Digest of what is asked for, in a few letters."""
+    sizes = [nodes.amounts for nodes in draft.nodes for _ in range(nodes.count)]
+    named = zip(draft.names, sizes, strict=True)
+    vms = sorted([int(name), size["CPU"], size["Memory"]] for name, size in named)
     asked = [
-        [[node.vm_id, node.cpu_percent, node.memory_mb] for node in draft.nodes],
+        vms,
         draft.kind.value,
         draft.start,
         draft.duration,
         draft.preemptible,
-        draft.group,
+        draft.label,
         *([] if draft.deadline is None else [draft.after, draft.deadline]),
         *(["fixed hosts"] if draft.fixed_hosts else []),
     ]
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
-    return f"vm {draft.vm_ids[0]} {digest}"
+    return f"vm {vms[0][0]} {digest}"
