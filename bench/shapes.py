@@ -83,9 +83,9 @@ def _with_reservations(
             WorkloadLease(
                 arrival_seconds=0 if at_once else start - LEAD_SECONDS,
                 kind=Kind.AR,
-                start_seconds=start,
+                start=start,
                 nodes=(Nodes(chance.randint(1, 4), {"CPU": 100, "Memory": 1024}),),
-                duration_seconds=RESERVATION_SECONDS,
+                duration=RESERVATION_SECONDS,
             )
         )
     return replace(workload, leases=by_arrival([*workload.leases, *reservations]))

@@ -112,9 +112,9 @@ def blue_two_months(folder: Path, how: Scheduling) -> Prepared:
         WorkloadLease(
             arrival_seconds=job.submitted,
             kind=Kind.BEST_EFFORT,
-            start_seconds=None,
+            start=None,
             nodes=(Nodes(job.nodes, {"CPU": 100, "Memory": 1024}),),
-            duration_seconds=job.requested_seconds,
+            duration=job.requested_seconds,
             real_duration_seconds=job.run_seconds,
             preemptible=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from haizea.core.model.lease import Draft
 from haizea.times.moments import START_FORMS, changing_words, parse_moment
@@ -45,17 +46,4 @@ def parse_lease(content: bytes, media_type: str, now: int) -> Draft:
     (lease,) = workload.leases
     if lease.changes:
         raise ValueError("changes are for workloads: ask for the lease alone, and change it later")
-    after, deadline = lease.after_seconds, lease.deadline_seconds
-    return Draft(
-        kind=lease.kind,
-        nodes=lease.nodes,
-        duration=lease.duration_seconds,
-        start=None if lease.start_seconds is None else now + lease.start_seconds,
-        after=None if after is None else now + after,
-        deadline=None if deadline is None else now + deadline,
-        preemptible=lease.preemptible,
-        fixed_hosts=lease.fixed_hosts,
-        image=lease.image,
-        label=lease.label,
-        said=said,
-    )
+    return replace(lease.later(now), said=said)

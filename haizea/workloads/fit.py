@@ -124,7 +124,7 @@ def _least_at_limit(jobs: int) -> int:
 
 
 def _seconds(job: WorkloadLease) -> int:
-    return job.real_duration_seconds or job.duration_seconds or 1
+    return job.real_duration_seconds or job.duration or 1
 
 
 def _gamma_of(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:

@@ -144,7 +144,7 @@ def load_of(workload: Workload) -> float:
 
 def work_of(lease: WorkloadLease, host: Mapping[str, int]) -> float:
     """Host-seconds that the lease keeps busy, if it runs for its real duration."""
-    seconds = lease.real_duration_seconds or lease.duration_seconds
+    seconds = lease.real_duration_seconds or lease.duration
     assert seconds is not None, "a lease without end has no amount of work"
     return seconds * sum(n.count * share_of_host(n.amounts, host) for n in lease.nodes)
 
@@ -172,10 +172,8 @@ def generate(options: GenerateOptions) -> Workload:
     leases = [replace(x, arrival_seconds=a) for a, x in zip(arrivals, batch, strict=True)]
     for position, lease in ars:
         arrival = round(position * arrivals[-1])
-        assert lease.start_seconds is not None
-        leases.append(
-            replace(lease, arrival_seconds=arrival, start_seconds=arrival + lease.start_seconds)
-        )
+        assert lease.start is not None
+        leases.append(replace(lease, arrival_seconds=arrival, start=arrival + lease.start))
     site = WorkloadSite(tuple(host), (Nodes(options.hosts, host),))
     return Workload(name="generated", leases=by_arrival(leases), site=site)
 
@@ -205,9 +203,9 @@ def _batch_jobs(options: GenerateOptions) -> tuple[list[WorkloadLease], list[flo
         WorkloadLease(
             arrival_seconds=0,
             kind=Kind.BEST_EFFORT,
-            start_seconds=None,
+            start=None,
             nodes=pick.nodes(size),
-            duration_seconds=asked,
+            duration=asked,
             real_duration_seconds=run,
             preemptible=True,
         )
@@ -248,7 +246,7 @@ def _requested(run: int, options: GenerateOptions, rng: Random) -> int:
 def _reservations(
     options: GenerateOptions, batch_work: float, host: Mapping[str, int]
 ) -> list[tuple[float, WorkloadLease]]:
-    """ARs, each with its place (0 to 1) in the time span; ``start_seconds`` is its lead time.
+    """ARs, each with its place (0 to 1) in the time span; ``start`` is its lead time.
 
     They are drawn until their work is the wanted share of all; the last one is left out
     if that comes nearer to the share.
@@ -269,9 +267,9 @@ def _reservations(
         lease = WorkloadLease(
             arrival_seconds=0,
             kind=Kind.AR,
-            start_seconds=lead,
+            start=lead,
             nodes=pick.nodes(size),
-            duration_seconds=duration,
+            duration=duration,
         )
         more = work_of(lease, host)
         if work + more - wanted > wanted - work:

@@ -333,17 +333,17 @@ class _Leases:
         made = WorkloadLease(
             arrival_seconds=arrival,
             kind=kind,
-            start_seconds=start,
+            start=start,
             nodes=self._nodes(self._child(lease, "nodes"), values.MAX_NODES),
-            duration_seconds=duration,
+            duration=duration,
             real_duration_seconds=None if real is None else values.capped(real, duration),
             preemptible=preemptible,
             fixed_hosts=fixed,
             image=self._image(lease),
             label=_label(number, extras),
             id=number,
-            after_seconds=after,
-            deadline_seconds=until,
+            after=after,
+            deadline=until,
             extras=extras,
         )
         self.made.append(made)

@@ -48,10 +48,10 @@ def _request(lease: WorkloadLease, workload: Workload) -> Iterator[str]:
     yield f'      <lease{number} preemptible="{preemptible}"{hosts}>\n'
     yield from _nodes(lease.nodes, "        ", workload)
     yield f"        {_start(lease)}\n"
-    duration = lease.duration_seconds
+    duration = lease.duration
     yield f'        <duration time="{"unlimited" if duration is None else clock(duration)}"/>\n'
-    if lease.deadline_seconds is not None:
-        yield f'        <deadline time="{clock(lease.deadline_seconds)}"/>\n'
+    if lease.deadline is not None:
+        yield f'        <deadline time="{clock(lease.deadline)}"/>\n'
     if lease.image is not None:
         name = _quoted(lease.image.name, workload)
         image = f'<disk-image id={name} size="{lease.image.size_mb}"/>'
@@ -91,15 +91,15 @@ def _change(change: WorkloadChange, workload: Workload) -> Iterator[str]:
 
 def _start(lease: WorkloadLease) -> str:
     match lease.kind:
-        case Kind.DEADLINE if lease.after_seconds is not None:
-            return f'<start><exact time="{clock(lease.after_seconds)}"/></start>'
+        case Kind.DEADLINE if lease.after is not None:
+            return f'<start><exact time="{clock(lease.after)}"/></start>'
         case Kind.BEST_EFFORT | Kind.DEADLINE:
             return "<start/>"
         case Kind.IMMEDIATE:
             return "<start><now/></start>"
         case Kind.AR:
-            assert lease.start_seconds is not None
-            return f'<start><exact time="{clock(lease.start_seconds)}"/></start>'
+            assert lease.start is not None
+            return f'<start><exact time="{clock(lease.start)}"/></start>'
 
 
 def _nodes(groups: Iterable[Nodes], indent: str, workload: Workload) -> Iterator[str]:

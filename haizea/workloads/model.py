@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from haizea.core.model.hosts import Host, Site
-from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, Nodes, NodeSet, node_sets
+from haizea.core.model.lease import DiskImage, Draft, Kind, LeaseRequest, Nodes, NodeSet, node_sets
 from haizea.core.model.resources import Capacity, ResourceTypes, UnknownResourceType
 from haizea.workloads.changes import BoundChange, WorkloadChange, bound_changes
 from haizea.workloads.errors import WorkloadError
@@ -26,41 +26,22 @@ Overheads = Literal["none", "besteffort", "all"]
 DEFAULT_AMOUNTS: Mapping[str, int] = MappingProxyType({"CPU": 100, "Memory": 1024})
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadLease:
-    """One request in a workload.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadLease(Draft):
+    """One request in a workload, and what only a file knows of it.
 
-    ``arrival_seconds`` and ``start_seconds`` count from the workload's start; a start is
-    given for an AR alone. ``duration_seconds`` is ``None`` for a lease without end.
+    ``arrival_seconds`` and the moments of the draft count from the workload's start.
     ``real_duration_seconds``, where it is known, is when the lease ends by itself; it is
     never more than the duration. ``id`` is the number that the file gives, if it does;
-    ``label`` is what the file calls the lease. ``after_seconds`` and ``deadline_seconds``, from
-    the workload's start, are the window of a deadline lease. ``extras`` are names and values
-    that mean nothing to Haizea; they are in the label, too. ``changes`` are asked for later, in
-    their order.
+    ``label`` is what the file calls the lease. ``extras`` are names and values that mean nothing
+    to Haizea; they are in the label, too. ``changes`` are asked for later, in their order.
     """
 
     arrival_seconds: int
-    kind: Kind
-    start_seconds: int | None
-    nodes: tuple[Nodes, ...]
-    duration_seconds: int | None
     real_duration_seconds: int | None = None
-    preemptible: bool = False
-    image: DiskImage | None = None
-    label: str = ""
     id: int | None = None
-    owner: str = ""
-    after_seconds: int | None = None
-    deadline_seconds: int | None = None
     extras: tuple[tuple[str, str], ...] = ()
-    fixed_hosts: bool = False
     changes: tuple[WorkloadChange, ...] = ()
-
-    @property
-    def node_count(self) -> int:
-        """The number of lease nodes that are asked for."""
-        return sum(n.count for n in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,24 +165,7 @@ def bind(workload: Workload, types: ResourceTypes, start: int, first_id: int = 1
         if lease.changes:
             to_site = partial(_bind_nodes, workload, lease_id, lease, types)
             changes += bound_changes(lease_id, lease.changes, start, to_site)
-        since, after, deadline = lease.start_seconds, lease.after_seconds, lease.deadline_seconds
-        requests.append(
-            LeaseRequest(
-                id=lease_id,
-                submitted=start + lease.arrival_seconds,
-                kind=lease.kind,
-                nodes=nodes,
-                duration=lease.duration_seconds,
-                start=None if since is None else start + since,
-                after=None if after is None else start + after,
-                deadline=None if deadline is None else start + deadline,
-                preemptible=lease.preemptible,
-                fixed_hosts=lease.fixed_hosts,
-                image=lease.image,
-                label=lease.label,
-                owner=lease.owner,
-            )
-        )
+        requests.append(lease.bind(lease_id, start + lease.arrival_seconds, nodes, start))
         if lease.real_duration_seconds is not None:
             real_durations[lease_id] = lease.real_duration_seconds
     return BoundWorkload(tuple(requests), real_durations, tuple(changes))
@@ -290,7 +254,7 @@ def with_overheads(
             return lease
         return replace(
             lease,
-            duration_seconds=grown(lease.duration_seconds),
+            duration=grown(lease.duration),
             real_duration_seconds=grown(lease.real_duration_seconds),
             changes=tuple(
                 replace(c, duration_seconds=grown(c.duration_seconds)) for c in lease.changes

@@ -107,9 +107,9 @@ class _Row:
         return WorkloadLease(
             arrival_seconds=self._whole("submit", 0, values.MAX_SECONDS),
             kind=Kind.BEST_EFFORT if start == -1 else Kind.AR,
-            start_seconds=None if start == -1 else start,
+            start=None if start == -1 else start,
             nodes=self._nodes(nodes),
-            duration_seconds=duration,
+            duration=duration,
             real_duration_seconds=values.capped(real, duration),
             preemptible=start == -1,
             image=image,

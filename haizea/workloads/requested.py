@@ -25,7 +25,7 @@ class RequestedTimes:
     @classmethod
     def of(cls, leases: Iterable[WorkloadLease]) -> RequestedTimes:
         """The times that these leases ask for; those without end are left out."""
-        counted = Counter(x.duration_seconds for x in leases if x.duration_seconds is not None)
+        counted = Counter(x.duration for x in leases if x.duration is not None)
         pairs = sorted(counted.items())
         return cls(tuple(s for s, _ in pairs), tuple(count for _, count in pairs))
 

@@ -28,7 +28,7 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
-from haizea.core.model.lease import Nodes, later
+from haizea.core.model.lease import Nodes
 from haizea.workloads.model import Workload, WorkloadLease, by_arrival
 
 #: Copies arrive within this time after the job that they repeat.
@@ -69,11 +69,8 @@ def _sooner(lease: WorkloadLease, factor: float) -> WorkloadLease:
 
 def _moved(lease: WorkloadLease, by_seconds: int) -> WorkloadLease:
     return replace(
-        lease,
+        lease.later(by_seconds),
         arrival_seconds=lease.arrival_seconds + by_seconds,
-        start_seconds=later(lease.start_seconds, by_seconds),
-        after_seconds=later(lease.after_seconds, by_seconds),
-        deadline_seconds=later(lease.deadline_seconds, by_seconds),
         changes=tuple(change.moved(by_seconds) for change in lease.changes),
     )
 

@@ -179,17 +179,14 @@ class _Jobs:
             self._fail(number, None, f"more than {values.MAX_LEASES} jobs are too many")
         self.made.append(
             WorkloadLease(
-                submit,
-                BEST_EFFORT,
-                None,
-                nodes,
-                duration,
-                1 if run < 1 else duration if run > duration else run,
-                True,
-                None,
-                str(job),
-                None,
-                owner,
+                arrival_seconds=submit,
+                kind=BEST_EFFORT,
+                nodes=nodes,
+                duration=duration,
+                real_duration_seconds=1 if run < 1 else duration if run > duration else run,
+                preemptible=True,
+                label=str(job),
+                owner=owner,
             )
         )
 

@@ -56,7 +56,7 @@ def _obstacle(lease: WorkloadLease) -> str:
         return f"it is {lease.kind}, not best-effort"
     if not lease.preemptible:
         return "it is not preemptible"
-    if lease.duration_seconds is None:
+    if lease.duration is None:
         return "it has no end"
     if lease.image is not None:
         return "it has a disk image"
@@ -68,10 +68,10 @@ def _obstacle(lease: WorkloadLease) -> str:
 def _job(number: int, lease: WorkloadLease) -> str:
     run = lease.real_duration_seconds
     if run is None:
-        run = lease.duration_seconds
+        run = lease.duration
     count = lease.node_count
     user = lease.owner if lease.owner.isascii() and lease.owner.isdecimal() else "-1"
     return (
         f"{number} {lease.arrival_seconds} -1 {run} {count} -1 -1 {count}"
-        f" {lease.duration_seconds} -1 1 {user} -1 -1 -1 -1 -1 -1\n"
+        f" {lease.duration} -1 1 {user} -1 -1 -1 -1 -1 -1\n"
     )

@@ -120,7 +120,7 @@ def statistics(month: Workload) -> Statistics:
     whole = Workload(name=month.name, leases=jobs, site=site)
     nodes = [job.node_count for job in jobs]
     runs = sorted(job.real_duration_seconds or 0 for job in jobs)
-    asked = [job.duration_seconds or 0 for job in jobs]
+    asked = [job.duration or 0 for job in jobs]
     count = len(jobs)
     return Statistics(
         jobs=count,

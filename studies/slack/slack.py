@@ -88,11 +88,11 @@ def day_of(demand: float, day: int, slack_hours: int) -> Workload:
             WorkloadLease(
                 arrival_seconds=arrival,
                 kind=Kind.DEADLINE if slack else Kind.AR,
-                start_seconds=None if slack else start,
-                after_seconds=start if slack else None,
-                deadline_seconds=start + duration + slack if slack else None,
+                start=None if slack else start,
+                after=start if slack else None,
+                deadline=start + duration + slack if slack else None,
                 nodes=(Nodes(count, DEFAULT_AMOUNTS),),
-                duration_seconds=duration,
+                duration=duration,
             )
         )
     site = WorkloadSite(tuple(DEFAULT_AMOUNTS), (Nodes(HOSTS, DEFAULT_AMOUNTS),))

@@ -35,6 +35,6 @@ def test_requests_differ_in_their_slack_alone() -> None:
     assert {lease.kind for lease in firm} == {Kind.AR}
     for ar, other in zip(firm, loose, strict=True):
         assert other.kind is Kind.DEADLINE
-        assert (other.after_seconds, other.nodes) == (ar.start_seconds, ar.nodes)
-        end = (ar.start_seconds or 0) + (ar.duration_seconds or 0)
-        assert other.deadline_seconds == end + 4 * 3600
+        assert (other.after, other.nodes) == (ar.start, ar.nodes)
+        end = (ar.start or 0) + (ar.duration or 0)
+        assert other.deadline == end + 4 * 3600

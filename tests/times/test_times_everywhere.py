@@ -29,19 +29,19 @@ NODES = '<nodes><node-set numnodes="1"><res type="CPU" amount="1"/></node-set></
 def of_yaml(text: str, folder: Path) -> int | None:
     path = folder / "w.yaml"
     path.write_text(f"duration: {json.dumps(text)}\nnodes: {{count: 1, CPU: 1}}\n")
-    return read(path).leases[0].duration_seconds
+    return read(path).leases[0].duration
 
 
 def of_lwf(text: str, folder: Path) -> int | None:
     path = folder / "w.lwf"
     path.write_text(f'<lease>{NODES}<start/><duration time="{text}"/></lease>')
-    return read(path).leases[0].duration_seconds
+    return read(path).leases[0].duration
 
 
 def of_csv(text: str, folder: Path) -> int | None:
     path = folder / "w.csv"
     path.write_text(f"nodes,duration\n1,{text}\n")
-    return read_csv(Source(path)).leases[0].duration_seconds
+    return read_csv(Source(path)).leases[0].duration
 
 
 def of_sent_yaml(text: str, folder: Path) -> int | None:
@@ -72,7 +72,7 @@ def of_shell(text: str, folder: Path) -> int | None:
     done = CliRunner().invoke(cli, [*command, "--ar-duration", text, str(out)])
     if done.exit_code:
         raise ValueError(done.stderr)
-    lengths = [x.duration_seconds for x in read(out).leases if x.kind is Kind.AR]
+    lengths = [x.duration for x in read(out).leases if x.kind is Kind.AR]
     # Drawn from half the mean to one and a half.
     assert all(length is not None and 1350 <= length <= 8100 for length in lengths)
     return 5400
@@ -124,7 +124,7 @@ def test_a_start_in_a_workload_counts_from_its_start(start: str, tmp_path: Path)
     path = tmp_path / "w.yaml"
     text = f"{{start: {json.dumps(start)}, duration: 1h, nodes: {{CPU: 1}}}}"
     path.write_text(f"- {text}")
-    assert read(path).leases[0].start_seconds == 3600
+    assert read(path).leases[0].start == 3600
     sent = parse_lease(text.encode(), "application/yaml", NOW)
     assert sent.start == NOW + 3600
 
@@ -137,7 +137,7 @@ def test_a_start_may_be_before_that_of_the_workload(
 ) -> None:
     path = tmp_path / "w.yaml"
     path.write_text(f"- {{start: {start}, duration: 1h, nodes: {{CPU: 1}}}}")
-    assert read(path).leases[0].start_seconds == seconds
+    assert read(path).leases[0].start == seconds
 
 
 def test_hours_and_minutes_are_a_time_of_day_where_a_service_is_asked(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_start_may_be_a_date_where_that_of_the_workload_is_known(
     exact = f'<start><exact time="{start}"/></start>'
     in_lwf.write_text(f'<lease>{NODES}{exact}<duration time="1h"/></lease>')
     for path in (in_yaml, in_lwf):
-        assert read(path, origin=NOW).leases[0].start_seconds == seconds
+        assert read(path, origin=NOW).leases[0].start == seconds
         if start != "01:00:00":
             with pytest.raises(Exception, match="is a date, and the workload's start has none"):
                 read(path)

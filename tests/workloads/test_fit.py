@@ -31,7 +31,7 @@ def sizes(workload: Workload) -> list[float]:
 
 def times(workload: Workload) -> list[float]:
     """Return how long every lease runs."""
-    return [float(x.real_duration_seconds or x.duration_seconds or 0) for x in workload.leases]
+    return [float(x.real_duration_seconds or x.duration or 0) for x in workload.leases]
 
 
 def distance(one: Sequence[float], other: Sequence[float]) -> float:
@@ -89,7 +89,7 @@ def test_requested_times_are_those_of_the_trace_and_long_enough(tmp_path: Path) 
     real, made = read(trace), read(to)
 
     def requested(workload: Workload) -> list[float]:
-        return [float(x.duration_seconds or 0) for x in workload.leases]
+        return [float(x.duration or 0) for x in workload.leases]
 
     assert distance(requested(real), requested(made)) < 0.03
     assert all(a <= b for a, b in zip(times(made), requested(made), strict=True))
@@ -108,7 +108,7 @@ def test_an_estimate_that_is_asked_for_goes_before_that_of_the_trace(tmp_path: P
     trace, to = Path(__file__).parents[2] / "traces/batch.swf", tmp_path / "like.swf"
     command = ["generate-workload", "--like", str(trace), "--estimate", "exact", str(to)]
     cli.main(command, standalone_mode=False)
-    assert all(x.duration_seconds == x.real_duration_seconds for x in read(to).leases)
+    assert all(x.duration == x.real_duration_seconds for x in read(to).leases)
 
 
 def test_a_limit_of_run_times_is_found_and_kept() -> None:

@@ -57,9 +57,9 @@ def test_traces_say_what_will_be_seen(path: Path) -> None:
 def test_the_sample_is_the_one_of_the_quick_start() -> None:
     workload = read(TRACES / "sample.lwf")
     first, second = workload.leases
-    assert (first.kind, first.node_count, first.duration_seconds) == (Kind.BEST_EFFORT, 1, 3600)
-    assert (second.kind, second.node_count, second.start_seconds) == (Kind.AR, 4, 1800)
-    assert (second.arrival_seconds, second.duration_seconds) == (900, 1800)
+    assert (first.kind, first.node_count, first.duration) == (Kind.BEST_EFFORT, 1, 3600)
+    assert (second.kind, second.node_count, second.start) == (Kind.AR, 4, 1800)
+    assert (second.arrival_seconds, second.duration) == (900, 1800)
     assert (first.preemptible, second.preemptible) == (True, False)
 
 

@@ -180,11 +180,11 @@ def test_reservations_are_as_asked_for() -> None:
     assert {x.node_count for x in reserved} == {3, 4, 5}
     assert not any(x.preemptible for x in reserved)
     for lease in reserved:
-        assert lease.start_seconds is not None
-        assert lease.duration_seconds is not None
-        assert 300 <= lease.start_seconds - lease.arrival_seconds <= 900
-        assert 500 <= lease.duration_seconds <= 1500
-    mean = sum(x.duration_seconds or 0 for x in reserved) / len(reserved)
+        assert lease.start is not None
+        assert lease.duration is not None
+        assert 300 <= lease.start - lease.arrival_seconds <= 900
+        assert 500 <= lease.duration <= 1500
+    mean = sum(x.duration or 0 for x in reserved) / len(reserved)
     assert mean == pytest.approx(1000, rel=0.1)
 
 
@@ -192,9 +192,7 @@ def test_the_batch_jobs_stay_whatever_ars_are_added() -> None:
     def jobs(share: float) -> list[tuple[int, int | None]]:
         ars = ArOptions(share=share, most_nodes=4)
         workload = generate(GenerateOptions(jobs=100, hosts=16, ars=ars))
-        return [
-            (x.node_count, x.duration_seconds) for x in workload.leases if x.kind is not Kind.AR
-        ]
+        return [(x.node_count, x.duration) for x in workload.leases if x.kind is not Kind.AR]
 
     assert jobs(0.0) == jobs(0.4)
 
@@ -203,7 +201,7 @@ def test_the_batch_jobs_stay_whatever_ars_are_added() -> None:
 def test_estimates(estimate: Estimate) -> None:
     workload = generate(GenerateOptions(jobs=300, hosts=16, estimate=estimate, estimate_factor=1.5))
     for lease in workload.leases:
-        asked, run = lease.duration_seconds, lease.real_duration_seconds
+        asked, run = lease.duration, lease.real_duration_seconds
         assert asked is not None
         assert run is not None
         assert run <= asked

@@ -32,7 +32,14 @@ NODES = (Nodes(2, {"CPU": 100}), Nodes(1, {"Memory": 512, "CPU": 50}))
 
 
 def lease(arrival: int = 0, **changes: object) -> WorkloadLease:
-    base = WorkloadLease(arrival, Kind.BEST_EFFORT, None, NODES, 100, 60, preemptible=True)
+    base = WorkloadLease(
+        arrival_seconds=arrival,
+        kind=Kind.BEST_EFFORT,
+        nodes=NODES,
+        duration=100,
+        real_duration_seconds=60,
+        preemptible=True,
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -42,8 +49,8 @@ def workload(*leases: WorkloadLease) -> Workload:
 
 def test_bind() -> None:
     image = DiskImage("a", 1)
-    reserved = lease(7, kind=Kind.AR, start_seconds=50, preemptible=False, label="x", image=image)
-    endless = lease(9, duration_seconds=None, real_duration_seconds=None, owner="me")
+    reserved = lease(7, kind=Kind.AR, start=50, preemptible=False, label="x", image=image)
+    endless = lease(9, duration=None, real_duration_seconds=None, owner="me")
     bound = bind(workload(reserved, endless), ResourceTypes(), 1000)
     first, second = bound.requests
     assert (first.id, first.submitted, first.start, first.duration) == (1, 1007, 1050, 100)
@@ -138,12 +145,12 @@ def test_memory_replaces_what_the_file_says() -> None:
 
 
 def durations(changed: Workload) -> list[tuple[int | None, int | None]]:
-    return [(x.duration_seconds, x.real_duration_seconds) for x in changed.leases]
+    return [(x.duration, x.real_duration_seconds) for x in changed.leases]
 
 
 def test_overheads() -> None:
-    reserved = lease(kind=Kind.AR, start_seconds=5)
-    given = workload(lease(), reserved, lease(duration_seconds=None, real_duration_seconds=None))
+    reserved = lease(kind=Kind.AR, start=5)
+    given = workload(lease(), reserved, lease(duration=None, real_duration_seconds=None))
     assert with_overheads(given, "none", 5, 10) == given
     assert durations(with_overheads(given, "besteffort", 5, 10)) == [
         (115, 73),
@@ -154,13 +161,13 @@ def test_overheads() -> None:
 
 
 def test_exact_percentages_are_not_rounded_up() -> None:
-    given = workload(lease(duration_seconds=1000, real_duration_seconds=500))
+    given = workload(lease(duration=1000, real_duration_seconds=500))
     assert durations(with_overheads(given, "all", 0.2, 0)) == [(1002, 501)]
 
 
 @given(st.integers(1, 10**6), st.integers(0, 300), st.integers(0, 99))
 def test_overheads_round_up(seconds: int, percent: int, boot: int) -> None:
-    given = workload(lease(duration_seconds=seconds, real_duration_seconds=seconds))
+    given = workload(lease(duration=seconds, real_duration_seconds=seconds))
     expected = math.ceil(seconds * (100 + percent) / 100) + boot
     assert durations(with_overheads(given, "all", percent, boot)) == [(expected, expected)]
 

@@ -72,7 +72,7 @@ def test_kinds_of_start(
     tmp_path: Path, start: str, kind: Kind, seconds: int | None, preemptible: bool
 ) -> None:
     lease = lwf(tmp_path, lease_element(start)).leases[0]
-    assert (lease.kind, lease.start_seconds, lease.preemptible) == (kind, seconds, preemptible)
+    assert (lease.kind, lease.start, lease.preemptible) == (kind, seconds, preemptible)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_fractions_shorten_no_lease(tmp_path: Path) -> None:
         '<realduration time="00:00:07.5"/>',
     ).leases[0]
     assert lease.arrival_seconds == 1
-    assert lease.duration_seconds == 10
+    assert lease.duration == 10
     assert lease.real_duration_seconds == 8
 
 
@@ -107,7 +107,7 @@ def test_a_real_duration_is_within_one_second_and_the_duration(tmp_path: Path) -
 
 def test_unlimited_and_software(tmp_path: Path) -> None:
     image = '<software><disk-image id="a.img" size="7"/></software>'
-    assert lwf(tmp_path, lease_element(duration="unlimited")).leases[0].duration_seconds is None
+    assert lwf(tmp_path, lease_element(duration="unlimited")).leases[0].duration is None
     assert lwf(tmp_path, lease_element(software=image)).leases[0].image == DiskImage("a.img", 7)
     none = lease_element(software="<software><none/></software>")
     assert lwf(tmp_path, none).leases[0].image is None
@@ -168,11 +168,11 @@ def test_deadlines_and_extras(
     text = lease_element(DEADLINE, attributes='id="7" preemptible="true"', software=more)
     workload = lwf(tmp_path, text)
     (lease,) = workload.leases
-    terms = (lease.kind, lease.start_seconds, lease.after_seconds)
+    terms = (lease.kind, lease.start, lease.after)
     window = (Kind.DEADLINE, None, 1800)
     assert terms == ((Kind.AR, 1800, None) if deadline is None else window)
     assert lease.preemptible
-    assert (lease.label, lease.deadline_seconds, lease.extras) == (label, deadline, extras)
+    assert (lease.label, lease.deadline, lease.extras) == (label, deadline, extras)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_wrong_deadlines_and_extras(tmp_path: Path, more: str, told: str) -> Non
 
 def test_a_deadline_without_a_start(tmp_path: Path) -> None:
     (lease,) = lwf(tmp_path, lease_element(software='<deadline time="2h"/>')).leases
-    assert (lease.kind, lease.after_seconds, lease.deadline_seconds) == (Kind.DEADLINE, None, 7200)
+    assert (lease.kind, lease.after, lease.deadline) == (Kind.DEADLINE, None, 7200)
 
 
 def test_a_deadline_does_not_go_with_a_start_now(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_window_in_yaml_and_in_a_table(tmp_path: Path) -> None:
     for workload in (read(text_file(tmp_path, yaml, "leases.yaml")), rows):
         (lease,) = workload.leases
         assert (lease.kind, lease.preemptible) == (Kind.DEADLINE, False)
-        assert (lease.after_seconds, lease.deadline_seconds) == (1800, 32400)
+        assert (lease.after, lease.deadline) == (1800, 32400)
 
 
 def test_a_label_of_extras_is_bounded(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_swf(tmp_path: Path, packed: bool) -> None:
     path.write_bytes(gzip.compress(SWF.encode()) if packed else SWF.encode())
     workload = read(path, ReadOptions(4, {"CPU": 200, "Memory": 512}))
     rows = [
-        (x.label, x.arrival_seconds, x.node_count, x.duration_seconds, x.real_duration_seconds)
+        (x.label, x.arrival_seconds, x.node_count, x.duration, x.real_duration_seconds)
         for x in workload.leases
     ]
     assert rows == [
@@ -298,8 +298,8 @@ def test_ten_columns_whatever_the_file_is_called(tmp_path: Path) -> None:
         first, second = read(text_file(tmp_path, text, name)).leases
         assert (first.kind, first.preemptible) == (Kind.BEST_EFFORT, True)
         assert first.image == DiskImage("with blank.img", 600)
-        assert (first.duration_seconds, first.real_duration_seconds) == (100, 100)
-        assert (second.kind, second.start_seconds, second.preemptible) == (Kind.AR, 3600, False)
+        assert (first.duration, first.real_duration_seconds) == (100, 100)
+        assert (second.kind, second.start, second.preemptible) == (Kind.AR, 3600, False)
         assert second.nodes == (Nodes(2, {"CPU": 50, "Memory": 512, "Disk": 20}),)
 
 
@@ -310,11 +310,11 @@ def test_yaml_means_the_same_quoted_or_not(tmp_path: Path) -> None:
 - {duration: 90, real-duration: 45, nodes: {count: 3, CPU: 5}, image: {id: a, size: 3}, id: 9}
 """
     now, queued, reserved = read(text_file(tmp_path, text, "w.yaml")).leases
-    assert (reserved.arrival_seconds, reserved.start_seconds) == (5400, 7200)
-    assert (reserved.duration_seconds, reserved.preemptible) == (1800, False)
-    assert (now.kind, now.duration_seconds, now.preemptible) == (Kind.IMMEDIATE, None, True)
+    assert (reserved.arrival_seconds, reserved.start) == (5400, 7200)
+    assert (reserved.duration, reserved.preemptible) == (1800, False)
+    assert (now.kind, now.duration, now.preemptible) == (Kind.IMMEDIATE, None, True)
     assert now.nodes == (Nodes(2, {"CPU": 50}), Nodes(1, {"CPU": 60}))
-    assert (queued.duration_seconds, queued.real_duration_seconds) == (90, 45)
+    assert (queued.duration, queued.real_duration_seconds) == (90, 45)
     assert (queued.image, queued.id, queued.label) == (DiskImage("a", 3), 9, "9")
 
 
@@ -369,7 +369,7 @@ def test_blue_horizon(name: str, kept: int, left_out: int) -> None:
     for ours, theirs in zip(workload.leases, prepared.leases, strict=True):
         assert ours.nodes == theirs.nodes
         assert ours.arrival_seconds == theirs.arrival_seconds
-        assert ours.duration_seconds == theirs.duration_seconds
+        assert ours.duration == theirs.duration
         assert ours.real_duration_seconds == theirs.real_duration_seconds
     assert prepared.site is not None
     assert prepared.site.hosts[0].count == 144

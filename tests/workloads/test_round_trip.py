@@ -37,6 +37,14 @@ NAMES = (
 TYPES = ("CPU", "Memory", "GPU")
 AMOUNTS = st.dictionaries(st.sampled_from(TYPES), st.integers(0, 10**6), min_size=1)
 NODES = st.lists(st.builds(Nodes, st.integers(1, 500), AMOUNTS), min_size=1, max_size=3).map(tuple)
+JOB = WorkloadLease(
+    arrival_seconds=0,
+    kind=Kind.BEST_EFFORT,
+    nodes=(Nodes(1, {"CPU": 1}),),
+    duration=5,
+    real_duration_seconds=5,
+    preemptible=True,
+)
 SITES = st.none() | st.builds(WorkloadSite, st.just(TYPES), NODES)
 
 
@@ -49,15 +57,15 @@ def leases(draw: st.DrawFn) -> WorkloadLease:
     return WorkloadLease(
         arrival_seconds=draw(SECONDS),
         kind=kind,
-        start_seconds=draw(st.integers(-5000, 10**7)) if kind is Kind.AR else None,
+        start=draw(st.integers(-5000, 10**7)) if kind is Kind.AR else None,
         nodes=draw(NODES),
-        duration_seconds=duration,
+        duration=duration,
         real_duration_seconds=real,
         preemptible=draw(st.booleans()),
         fixed_hosts=draw(st.booleans()),
         image=draw(st.none() | st.builds(DiskImage, NAMES, st.integers(0, 10**6))),
-        after_seconds=draw(st.none() | SECONDS) if windowed else None,
-        deadline_seconds=draw(SECONDS) if windowed else None,
+        after=draw(st.none() | SECONDS) if windowed else None,
+        deadline=draw(SECONDS) if windowed else None,
         extras=draw(st.just(()) | st.just((("price", "1.5"), ("paid", "")))),
     )
 
@@ -91,9 +99,9 @@ JOBS = st.builds(
     lambda arrival, nodes, run, more, owner: WorkloadLease(
         arrival_seconds=arrival,
         kind=Kind.BEST_EFFORT,
-        start_seconds=None,
+        start=None,
         nodes=(Nodes(nodes, {"CPU": 100, "Memory": 1024}),),
-        duration_seconds=run + more,
+        duration=run + more,
         real_duration_seconds=run,
         preemptible=True,
         owner=owner,
@@ -118,8 +126,7 @@ def test_swf(tmp_path: Path, jobs: list[WorkloadLease], epoch: int | None) -> No
 
 
 def test_swf_keeps_job_numbers_where_they_differ() -> None:
-    job = WorkloadLease(0, Kind.BEST_EFFORT, None, (Nodes(1, {"CPU": 1}),), 5, 5, True)
-    both = [replace(job, label="13"), replace(job, label="9")]
+    both = [replace(JOB, label="13"), replace(JOB, label="9")]
     lines = "".join(swf_text(Workload("w", tuple(both)))).splitlines()
     assert [x.split()[0] for x in lines if x[0] != ";"] == ["13", "9"]
     lines = "".join(swf_text(Workload("w", (both[0], both[0])))).splitlines()
@@ -129,27 +136,24 @@ def test_swf_keeps_job_numbers_where_they_differ() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"kind": Kind.AR, "start_seconds": 5}, "it is ar, not best-effort"),
+        ({"kind": Kind.AR, "start": 5}, "it is ar, not best-effort"),
         ({"kind": Kind.IMMEDIATE}, "it is immediate"),
         ({"preemptible": False}, "not preemptible"),
-        ({"duration_seconds": None}, "no end"),
+        ({"duration": None}, "no end"),
         ({"image": DiskImage("a", 1)}, "disk image"),
         ({"nodes": (Nodes(1, {"CPU": 1}), Nodes(1, {"CPU": 2}))}, "of several sizes"),
         ({"nodes": (Nodes(1, {"CPU": 2}),)}, "of another size"),
     ],
 )
 def test_what_swf_cannot_hold(change: dict[str, object], reason: str) -> None:
-    job = WorkloadLease(0, Kind.BEST_EFFORT, None, (Nodes(1, {"CPU": 1}),), 5, 5, True)
-    workload = Workload("w", (job, replace(job, **change)))  # type: ignore[arg-type]
+    workload = Workload("w", (JOB, replace(JOB, **change)))  # type: ignore[arg-type]
     with pytest.raises(WorkloadError, match=reason) as caught:
         list(swf_text(workload))
     assert "lease 2" in str(caught.value)
 
 
 def test_what_lwf_cannot_hold(tmp_path: Path) -> None:
-    job = WorkloadLease(
-        0, Kind.BEST_EFFORT, None, (Nodes(1, {"CPU": 1}),), 5, image=DiskImage("a\1", 1)
-    )
+    job = replace(JOB, image=DiskImage("a\1", 1))
     path = tmp_path / "w.lwf"
     path.write_text("before")
     with pytest.raises(WorkloadError, match="XML cannot hold"):

@@ -41,10 +41,8 @@ def test_arrival_keeps_jobs_and_the_time_to_a_start(factor: float) -> None:
     other = scaled(MIXED, factor, ScaleBy.ARRIVAL)
     assert len(other.leases) == len(MIXED.leases)
     assert work(other) == work(MIXED)
-    leads = sorted(x.start_seconds - x.arrival_seconds for x in MIXED.leases if x.start_seconds)
-    assert leads == sorted(
-        x.start_seconds - x.arrival_seconds for x in other.leases if x.start_seconds
-    )
+    leads = sorted(x.start - x.arrival_seconds for x in MIXED.leases if x.start)
+    assert leads == sorted(x.start - x.arrival_seconds for x in other.leases if x.start)
 
 
 @given(st.floats(0.1, 10))
@@ -63,4 +61,4 @@ def test_repetition_keeps_jobs_and_numbers_each_once() -> None:
     known = [x.id for x in other.leases if x.id is not None]
     assert sorted(known) == list(range(1, len(MIXED.leases) + 1))
     ars = [x for x in other.leases if x.kind is Kind.AR]
-    assert all(x.start_seconds is not None and x.start_seconds >= x.arrival_seconds for x in ars)
+    assert all(x.start is not None and x.start >= x.arrival_seconds for x in ars)

@@ -34,7 +34,7 @@ def written(folder: Path, content: str | bytes, name: str = "j.swf") -> Path:
 
 
 def rows(workload: Workload) -> list[tuple[str, int, int | None, int]]:
-    return [(x.label, x.arrival_seconds, x.duration_seconds, x.node_count) for x in workload.leases]
+    return [(x.label, x.arrival_seconds, x.duration, x.node_count) for x in workload.leases]
 
 
 def remarks(path: Path) -> list[str]:
@@ -109,7 +109,7 @@ def test_run_times(
     job = f"1 0 -1 {run} 4 -1 -1 4 {requested} -1 1 7 -1 -1 -1 -1 -1 -1\n"
     path = written(tmp_path, job)
     (lease,) = read(path).leases
-    assert (lease.duration_seconds, lease.real_duration_seconds) == (duration, real)
+    assert (lease.duration, lease.real_duration_seconds) == (duration, real)
     assert remarks(path) == told
 
 
@@ -257,7 +257,7 @@ def test_a_line_end_may_lie_between_two_pieces(tmp_path: Path, end: str, shift: 
 
 def test_a_table_of_an_old_mac(tmp_path: Path) -> None:
     path = written(tmp_path, "\ufeffduration,nodes\r60,1\r90,2\r", "t.csv")
-    assert [x.duration_seconds for x in read_csv(Source(path)).leases] == [60, 90]
+    assert [x.duration for x in read_csv(Source(path)).leases] == [60, 90]
 
 
 # --- numbers ------------------------------------------------------------------------------

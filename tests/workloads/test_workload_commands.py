@@ -45,7 +45,7 @@ def test_generate_everything(tmp_path: Path) -> None:
     assert workload.site == WorkloadSite(("CPU", "GPU"), (Nodes(12, {"CPU": 400, "GPU": 2}),))
     reserved = [x for x in workload.leases if x.kind is Kind.AR]
     assert reserved
-    assert all(x.start_seconds == x.arrival_seconds for x in reserved)
+    assert all(x.start == x.arrival_seconds for x in reserved)
     assert "--node-capacity 'CPU:50 GPU:1'" in workload.description
 
 
@@ -121,12 +121,12 @@ def test_csv2lwf(tmp_path: Path) -> None:
     )
     first, second, third = workload.leases
     assert (first.kind, first.preemptible) == (Kind.BEST_EFFORT, True)
-    assert (first.duration_seconds, first.real_duration_seconds) == (3600, 50)
+    assert (first.duration, first.real_duration_seconds) == (3600, 50)
     assert first.nodes == (Nodes(2, {"CPU": 150, "Memory": 2048}),)
     assert first.image == DiskImage("my, image", 7)
-    assert (second.kind, second.duration_seconds, second.id) == (Kind.IMMEDIATE, None, 4)
+    assert (second.kind, second.duration, second.id) == (Kind.IMMEDIATE, None, 4)
     assert second.preemptible
-    assert (third.kind, third.arrival_seconds, third.start_seconds) == (Kind.AR, 60, 600)
+    assert (third.kind, third.arrival_seconds, third.start) == (Kind.AR, 60, 600)
     assert third.nodes == (Nodes(1, {"CPU": 100, "Memory": 1024}),)
 
 
@@ -188,7 +188,7 @@ def test_scaled_reservations_keep_their_images_and_lead_times(tmp_path: Path) ->
         round(x.arrival_seconds / 4) for x in before.leases
     ]
     leads = [
-        [x.start_seconds - x.arrival_seconds for x in w.leases if x.start_seconds is not None]
+        [x.start - x.arrival_seconds for x in w.leases if x.start is not None]
         for w in (before, after)
     ]
     assert leads[0] == leads[1] != []

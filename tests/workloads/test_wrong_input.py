@@ -362,4 +362,4 @@ def test_damaged_files_never_end_in_another_exception(
         workload = read(path)
     except WorkloadError:
         return
-    assert all(x.nodes and x.duration_seconds != 0 for x in workload.leases)
+    assert all(x.nodes and x.duration != 0 for x in workload.leases)
