@@ -138,6 +138,8 @@ class Simulation:
         self._faults = faults.describe() if faults is not None else ""
         windows = _windows(config, workload, self.site)
         self._arrivals = TraceArrivals(bound.requests, windows, bound.changes)
+        # Only changes ask for what leases are by then.
+        self._watching: list[Observer] = [self._arrivals] if bound.changes else []
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -162,7 +164,7 @@ class Simulation:
         scheduler = Scheduler(
             self.site, settings, self._policies, started, self._mapper, whole_turns=False
         )
-        everyone: list[Observer] = [self.tally, self._arrivals, *observers]
+        everyone: list[Observer] = [self.tally, *self._watching, *observers]
         if results is not None:
             everyone.insert(0, results)
         failed: Exception | None = None

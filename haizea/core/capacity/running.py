@@ -107,7 +107,8 @@ class Present:
         else:
             self._shift(hold, subtract)
         sooner = hold.hosts
-        for host in hosts_in(hold.hosts & self.held[0]):
+        shared = hold.hosts & self.held[0]
+        for host in hosts_in(shared) if shared else ():
             end = self._first_end(host, hold)
             if end > hold.end:
                 self._ends_not(end, 1 << host)
@@ -134,7 +135,8 @@ class Present:
         first = self.ending_first(hold.end) & hold.hosts
         if first:
             self._ends_not(hold.end, first)
-            for host in hosts_in(first & self.held[1]):
+            shared = first & self.held[1]
+            for host in hosts_in(shared) if shared else ():
                 self._ends(self._first_end(host, hold), 1 << host)
         self._taken.discard(hold.serial)
         fewer = hold.hosts

@@ -15,9 +15,10 @@ from haizea.core.model.members import (
     MIGRATE,
     PREPARE,
     RUN,
+    SHUTDOWN,
     SUSPENDED_SCHEDULED,
 )
-from haizea.core.model.reasons import DRAINED, Code, Reason, because
+from haizea.core.model.reasons import DRAINED, DURATION_OVER, ENDED_EARLY, Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.schedule import Schedule
@@ -40,15 +41,16 @@ class Trouble:
         lease = self._schedule.leases.get(lease_id)
         if lease is None or lease.state is not ACTIVE:
             return
-        if lease.under_way is not None and lease.under_way.purpose is Purpose.SHUTDOWN:
+        under_way = lease.under_way
+        if under_way is not None and under_way.purpose is SHUTDOWN:
             self._schedule.finish(lease, DONE, because(Code.SHUT_DOWN), "shut-down")
             return
         ran = 0 if lease.since is None else self._schedule.now - lease.since
         if ran >= lease.remaining:
             # It ended while nobody looked, and nobody knows when.
-            self._schedule.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
+            self._schedule.finish(lease, DONE, DURATION_OVER, "duration-over")
             return
-        self._schedule.finish(lease, DONE, because(Code.ENDED_EARLY), "early-end")
+        self._schedule.finish(lease, DONE, ENDED_EARLY, "early-end")
 
     def cancelled(self, lease_id: int, reason: Reason) -> None:
         """Somebody who may does not want the lease any more."""
@@ -197,7 +199,7 @@ class Trouble:
             return
         match lease.state:
             case State.ACTIVE if lease.under_way and lease.under_way.purpose is Purpose.SHUTDOWN:
-                self._schedule.finish(lease, DONE, because(Code.DURATION_OVER), "duration-over")
+                self._schedule.finish(lease, DONE, DURATION_OVER, "duration-over")
             case State.ACTIVE | State.PREPARING | State.READY:
                 self._stopped(lease, reason)
             case State.MIGRATING:

@@ -214,6 +214,10 @@ def because(code: Code, **parameters: Unpack[Parameters]) -> Reason:
     return Reason(code, tuple(parameters.items()))
 
 
+#: Why a lease is over that was not ended by anybody.
+DURATION_OVER: Final = because(Code.DURATION_OVER)
+ENDED_EARLY: Final = because(Code.ENDED_EARLY)
+
 #: Why a host is down, or drained, where nothing else is said.
 BROKE: Final = because(Code.HOST_BROKE)
 DRAINED: Final = because(Code.HOST_IS_DRAINED)

@@ -43,6 +43,7 @@ class Durations:
         self.rates = rates
         self.shares_files = settings.exclusion is Exclusion.GLOBAL
         self._memory = memory
+        self._shuts_down = settings.shutdown_seconds > 0 or settings.enactment_overhead_seconds > 0
 
     def memory_mb(self, lease: Lease) -> list[int]:
         """The memory of each node."""
@@ -79,6 +80,8 @@ class Durations:
 
     def shutdown_seconds(self, lease: Lease) -> int:
         """To shut the lease down: part of what remains of it."""
+        if not self._shuts_down:
+            return 0
         remaining = max(lease.remaining, 0)
         return overheads.shutdown_seconds(self.settings, lease.demand.count, remaining)
 

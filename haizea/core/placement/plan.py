@@ -100,7 +100,8 @@ class Plan:
     @property
     def starts(self) -> int:
         """The moment at which the lease starts or goes on, as its owner sees it."""
-        return self.phases[1].start if self.prepares else self.phases[0].start
+        first = self.phases[0]
+        return self.phases[1].start if first.purpose is PREPARE else first.start
 
     @property
     def drops(self) -> bool:

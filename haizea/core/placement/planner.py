@@ -51,6 +51,8 @@ class Planner:
         self.table = table
         self.channel = channel
         self._rows: dict[int, Hosts] = {}
+        self._suspends = settings.suspension is not Suspension.NONE
+        self._suspends_wide = settings.suspension is Suspension.ALL
         self._needs_only_room = declares(mapper, "refuses_only_without_room")
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
@@ -63,15 +65,9 @@ class Planner:
 
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended at all."""
-        if not lease.request.preemptible:
+        if not self._suspends or not lease.request.preemptible:
             return False
-        match self.settings.suspension:
-            case Suspension.NONE:
-                return False
-            case Suspension.SERIAL_ONLY:
-                return lease.demand.count == 1
-            case Suspension.ALL:
-                return True
+        return self._suspends_wide or lease.demand.count == 1
 
     def _movable(self, lease: Lease) -> bool:
         return lease.bound is None or (lease.saved and self.settings.migration is not Migration.NO)
@@ -285,7 +281,7 @@ class Planner:
 
     def _full_plan(self, lease: Lease, hosts: Hosts, start: int, resume: int) -> Plan:
         plan = self._begin(lease, hosts, start, resume)
-        begin = resume + self.durations.resume_seconds(lease, hosts)
+        begin = resume + self.durations.resume_seconds(lease, hosts) if lease.saved else resume
         self.finish(lease, plan, begin)
         return plan
 

@@ -123,6 +123,9 @@ class Claiming:
     def _start_or_claim(self) -> None:
         """Go through the queue: start what fits, and claim a later start for the first."""
         schedule = self._schedule
+        if schedule.claim is None and not len(schedule.waiting):
+            self._search.forget()
+            return
         old = schedule.drop_claim()
         glance = Glance(schedule.table)
         for lease in schedule.waiting:

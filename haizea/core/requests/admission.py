@@ -75,8 +75,9 @@ class Admission:
             return Refusal("policy", because(Code.POLICY, text=said))
         if request.start is not None and (refusal := self._too_soon(request.start)) is not None:
             return refusal
-        if not all(any(node_set.capacity) for node_set in request.nodes):
-            return Refusal("nothing", because(Code.ASKS_FOR_NOTHING))
+        for node_set in request.nodes:
+            if not any(node_set.capacity):
+                return Refusal("nothing", because(Code.ASKS_FOR_NOTHING))
         if not self._fits_site(lease.demand):
             limited = lease.demand.rules is not None
             code = Code.TOO_LARGE_WHERE_ALLOWED if limited else Code.TOO_LARGE

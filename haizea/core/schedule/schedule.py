@@ -31,7 +31,7 @@ from haizea.core.model.members import (
     SUSPEND,
 )
 from haizea.core.model.policy import QueueOrderPolicy
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import DURATION_OVER, Code, Reason, because
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
@@ -368,7 +368,7 @@ class Schedule:
             self.start_over(lease, *plan.leaving)
         else:
             reason = plan.because if plan.because is not None and not plan.code else None
-            self.finish(lease, DONE, reason or because(Code.DURATION_OVER), "duration-over")
+            self.finish(lease, DONE, reason or DURATION_OVER, "duration-over")
 
     def _saved(self, lease: Lease, plan: Plan) -> None:
         lease.saved = True
