@@ -84,6 +84,7 @@ class Case:
         self.client = Client("http://localhost:2633/RPC2", Session("oneadmin:onepass"))
         self.client._connections = self.wire  # type: ignore[assignment]
         memory = Memory(read=lambda _: None, write=lambda *_: True, request=lambda _: None)
+        self.asked: list[Submission] = []
         self.backend = OpenNebulaBackend(
             self.client,
             self.client,
@@ -91,9 +92,9 @@ class Case:
             memory,
             lambda: None,
             lambda *_: None,
+            self.asked.append,
+            lambda _: None,
         )
-        self.asked: list[Submission] = []
-        self.backend.ask = self.asked.append
         self.now = int(self.clock.now())
         policies = make_policies()
         self.scheduler = Scheduler(Site(ResourceTypes(), ()), _SETTINGS, policies, self.now)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from haizea.core.model.events import Decision
 from haizea.core.model.hostrules import Allowed
 from haizea.core.model.hosts import EVERYWHERE
-from haizea.core.model.lease import Draft, Kind
+from haizea.core.model.lease import Draft, Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
@@ -63,6 +63,36 @@ class Submission:
     def weight(self) -> int:
         """Number of nodes that the request is for."""
         return self.draft.node_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Altered:
+    """The outcome of a change: the lease afterwards, or as it was and ``reason`` says why.
+
+    Of a preview, the lease as it would be, with no more of its plan than when it would run.
+    ``offer`` is the nearest start, or the latest end of what runs, that would do, and
+    ``offer_until`` the last moment at which that start can be asked for.
+    """
+
+    record: LeaseRecord | None
+    reason: Reason | None = None
+    offer: int | None = None
+    offer_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alteration:
+    """Somebody wants a lease to be what ``request`` asks for, in the place of ``instead_of``.
+
+    Or (``preview``) to know what would come of it.
+    """
+
+    request: LeaseRequest
+    instead_of: LeaseRequest
+    owner: str
+    preview: bool = False
+    weight: int = 1
+    answer: Future[Altered] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from haizea.api.calls import Closing
 from haizea.api.forms import Duration, NodesForm, Start
 from haizea.api.interface import CHANGING, ChangingToken, Here, described
 from haizea.api.leases import LeaseId
-from haizea.api.manager import Altered
 from haizea.api.problems import Refused, later
 from haizea.api.settings import MOST_NODE_SETS
 from haizea.api.values import terms_tag, written_or_none
@@ -23,6 +22,7 @@ from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, Nodes, node_sets
 from haizea.core.model.reasons import Code
 from haizea.core.model.resources import UnknownResourceType
+from haizea.service_types import Altered
 from haizea.times.moments import parse_moment, parse_start
 
 router = APIRouter()

@@ -27,6 +27,7 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.durations import Rates
 from haizea.service_types import (
+    Altered,
     Decided,
     Event,
     LearnedTime,
@@ -60,21 +61,6 @@ def digest_of(draft: Draft) -> str:
         *([] if draft.deadline is None or draft.said else [draft.after, draft.deadline]),
     )
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Altered:
-    """The outcome of a change: the lease afterwards, or as it was and ``reason`` says why.
-
-    Of a preview, the lease as it would be, with no more of its plan than when it would run.
-    ``offer`` is the nearest start, or the latest end of what runs, that would do, and
-    ``offer_until`` the last moment at which that start can be asked for.
-    """
-
-    record: LeaseRecord | None
-    reason: Reason | None = None
-    offer: int | None = None
-    offer_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from haizea.api.manager import Altered
 from haizea.core.model.events import ChangeRefused, Decision, LeaseAltered
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
@@ -15,21 +13,7 @@ from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord
 from haizea.core.model.turn import ChangeTrial
 from haizea.service.offers import offer_until
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alteration:
-    """Somebody wants a lease to be what ``request`` asks for, in the place of ``instead_of``.
-
-    Or (``preview``) to know what would come of it.
-    """
-
-    request: LeaseRequest
-    instead_of: LeaseRequest
-    owner: str
-    preview: bool = False
-    weight: int = 1
-    answer: Future[Altered] = field(default_factory=Future)
+from haizea.service_types import Alteration, Altered
 
 
 def answer_all(

@@ -18,7 +18,7 @@ from haizea.extras import advice, extra_of
 from haizea.host_names import no_attributes
 from haizea.loop import Observer
 from haizea.runtime import RunError
-from haizea.service.inbox import Inbox
+from haizea.service.inbox import HandIn
 from haizea.service.recovery import LastingBackend
 from haizea.service.world import open_world
 from haizea.service_types import LearnedTime
@@ -47,9 +47,6 @@ class Behind(Protocol):
     def policies(self, chosen: Policies) -> Policies:
         """The policies to use, where the configuration has chosen these."""
 
-    def attend(self, inbox: Inbox) -> None:
-        """Hand requests of its own, if it has any, over to the inbox from now on."""
-
     def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Return who else is to be told decisions. ``known`` are the leases that went on."""
 
@@ -75,17 +72,23 @@ class Behind(Protocol):
         """Let go of it."""
 
 
-def open_backend(config: Config, store: Store, clock: RealClock, speed: float) -> Behind:
+def open_backend(
+    config: Config, store: Store, clock: RealClock, speed: float, hand_in: HandIn
+) -> Behind:
     """Open what the configuration names. ``speed`` is that of the clock.
+
+    What it asks for itself it hands in, in the loop's thread.
 
     Raises :class:`haizea.runtime.RunError`, or what the world raises.
     """
     if config.general.mode is Mode.OPENNEBULA:
-        return _opennebula(config, store, clock, speed)
+        return _opennebula(config, store, clock, speed, hand_in)
     return WorldSide(config, store, clock)
 
 
-def _opennebula(config: Config, store: Store, clock: RealClock, speed: float) -> Behind:
+def _opennebula(
+    config: Config, store: Store, clock: RealClock, speed: float, hand_in: HandIn
+) -> Behind:
     """Imported only here: what parses expressions comes with an extra that not all have."""
     try:
         from haizea.service.opennebula import open_opennebula
@@ -94,7 +97,7 @@ def _opennebula(config: Config, store: Store, clock: RealClock, speed: float) ->
             raise
         advised = advice(str(error.name), "opennebula")
         raise RunError(f"{config.path}: [general] mode: opennebula {advised}") from error
-    return open_opennebula(config, store, clock, speed)
+    return open_opennebula(config, store, clock, speed, hand_in)
 
 
 class WorldSide:
@@ -135,9 +138,6 @@ class WorldSide:
     def policies(self, chosen: Policies) -> Policies:
         """Return the policies as they were chosen."""
         return chosen
-
-    def attend(self, inbox: Inbox) -> None:
-        """Do nothing: there are no requests of its own."""
 
     def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Nobody."""

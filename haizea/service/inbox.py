@@ -22,9 +22,8 @@ from haizea.core.model.lease import node_sets
 from haizea.core.model.reasons import Reason
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
-from haizea.service.alterations import Alteration
 from haizea.service.upkeep import Ending, UpkeepDesk, Wish
-from haizea.service_types import KeyReused, Submission
+from haizea.service_types import Alteration, KeyReused, Submission
 from haizea.store import RequestKey, StoreError
 
 _logger = logging.getLogger("haizea")
@@ -57,6 +56,8 @@ class Cancellation:
 
 #: Whatever somebody asks for and waits for.
 Errand = Submission | Cancellation | Alteration | Wish | Ending
+#: Takes what a backend asks for itself: leases, and changes of leases.
+HandIn = Callable[[Submission | Alteration], None]
 
 
 class _Lines:

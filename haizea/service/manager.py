@@ -12,7 +12,6 @@ from itertools import islice
 
 from haizea import __version__
 from haizea.api.manager import (
-    Altered,
     HostUse,
     QueuePart,
     QueuePlace,
@@ -32,7 +31,6 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import Capacity
 from haizea.host_names import Meeting
 from haizea.service import use
-from haizea.service.alterations import Alteration
 from haizea.service.board import Board
 from haizea.service.expectations import Expectations
 from haizea.service.figures import Figures
@@ -41,6 +39,8 @@ from haizea.service.trials import Trials
 from haizea.service.turns import Turns
 from haizea.service.upkeep import Ending, Wish
 from haizea.service_types import (
+    Alteration,
+    Altered,
     Decided,
     Event,
     LearnedTime,

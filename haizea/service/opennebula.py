@@ -11,7 +11,6 @@ from math import ceil
 from pathlib import Path
 
 from haizea.api.identities import CheckPassword
-from haizea.api.manager import Altered, Busy
 from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.expressions.errors import ExpressionError
@@ -23,7 +22,7 @@ from haizea.backends.opennebula.owners.reports import LeaseReports, Reports
 from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
 from haizea.backends.opennebula.owners.words import refused_in_words
 from haizea.backends.opennebula.requests.drafts import DraftRules
-from haizea.backends.opennebula.requests.edits import GRANTED, REFUSED, Edit
+from haizea.backends.opennebula.requests.edits import GRANTED, REFUSED
 from haizea.backends.opennebula.site.placer import SOCKET_NAME, PlacerError, WakeUps
 from haizea.backends.opennebula.site.watching import Intervals
 from haizea.backends.opennebula.state.leads import LeadRules
@@ -44,12 +43,11 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
-from haizea.service.alterations import Alteration
-from haizea.service.inbox import Inbox
+from haizea.service.inbox import HandIn
 from haizea.service.opennebula_section import address, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
-from haizea.service_types import LearnedTime, Submission
+from haizea.service_types import Alteration, Altered, LearnedTime
 from haizea.store import CodecError, LeaseQuery, Store, StoreError
 
 _log = logging.getLogger(__name__)
@@ -60,13 +58,15 @@ _HURRIED = ConnectionSettings(connect_seconds=3.0, silence_seconds=5.0, answer_s
 _MOST_TOLD_AGAIN = 200
 
 
-def open_opennebula(config: Config, store: Store, clock: RealClock, speed: float) -> OpenNebulaSide:
+def open_opennebula(
+    config: Config, store: Store, clock: RealClock, speed: float, hand_in: HandIn
+) -> OpenNebulaSide:
     """The OpenNebula that the configuration names. ``speed`` is that of the clock.
 
     Raises :class:`haizea.runtime.RunError`.
     """
     try:
-        return OpenNebulaSide(config, store, clock, speed)
+        return OpenNebulaSide(config, store, clock, speed, hand_in)
     except (OpenNebulaError, ExpressionError) as error:
         raise RunError(f"{config.path}: [opennebula] {error}") from error
 
@@ -74,9 +74,12 @@ def open_opennebula(config: Config, store: Store, clock: RealClock, speed: float
 class OpenNebulaSide:
     """An OpenNebula, with its hosts and the VMs that wait there."""
 
-    def __init__(self, config: Config, store: Store, clock: RealClock, speed: float) -> None:
+    def __init__(
+        self, config: Config, store: Store, clock: RealClock, speed: float, hand_in: HandIn
+    ) -> None:
         section = config.opennebula
         self._store = store
+        self._hand_in = hand_in
         self.name = "OpenNebula, dry run" if section.dry_run else "OpenNebula"
         self.remains = ""  # Its own VMs are known by their owners, whatever the store.
         self.next_lease_id = 1
@@ -99,7 +102,14 @@ class OpenNebulaSide:
         # What cannot be sent now may be wrong in a while: it is decided on anew.
         commands = _client(config, RetrySettings(attempts=1))
         self._opennebula = OpenNebulaBackend(
-            client, commands, options, _memory(store), clock.interrupt, self._reports.report
+            client,
+            commands,
+            options,
+            _memory(store),
+            clock.interrupt,
+            self._reports.report,
+            hand_in,
+            self._change,
         )
         self.backend: LastingBackend = self._opennebula
 
@@ -111,44 +121,25 @@ class OpenNebulaSide:
         """The chosen ones, but hosts are preferred by rank."""
         return replace(chosen, host_selection=self._opennebula.placing.ranks)
 
-    def attend(self, inbox: Inbox) -> None:
-        """Have requests of waiting VMs put into the inbox."""
-
-        def ask(submission: Submission) -> None:
-            try:
-                inbox.put(submission)
-            except Busy as error:
-                submission.answer.set_exception(error)
-
-        self._opennebula.ask = ask
-        self._opennebula.edits.ask = partial(self._change, inbox)
-
-    def _change(self, inbox: Inbox, edit: Edit) -> None:
+    def _change(self, change: Alteration) -> None:
         """Have a lease be what its VMs were edited to ask for."""
-        asked = edit.asked
-        change = Alteration(
-            request=asked, instead_of=edit.before, owner=asked.owner, weight=asked.node_count
-        )
-        change.answer.add_done_callback(lambda found: self._changed(edit, found))
-        try:
-            inbox.put(change)
-        except Busy as error:
-            change.answer.set_exception(error)
+        change.answer.add_done_callback(partial(self._changed, change))
+        self._hand_in(change)
 
-    def _changed(self, edit: Edit, found: Future[Altered]) -> None:
+    def _changed(self, change: Alteration, found: Future[Altered]) -> None:
         edits = self._opennebula.edits
         if found.exception() is not None:
-            edits.answered(edit, None)
+            edits.answered(change, None)
             return
         altered = found.result()
         reason = altered.reason
         if reason is None:
-            edits.answered(edit, GRANTED, granted=True)
+            edits.answered(change, GRANTED, granted=True)
         elif reason.code is Code.CHANGED_MEANWHILE or altered.record is None:
-            edits.answered(edit, None)
+            edits.answered(change, None)
         else:
             why = refused_in_words(altered.record, reason, altered.offer)
-            edits.answered(edit, f"{REFUSED}{why}", later=reason.code is Code.IS_BUSY)
+            edits.answered(change, f"{REFUSED}{why}", later=reason.code is Code.IS_BUSY)
 
     def observers(self, known: Sequence[LeaseRecord]) -> list[Observer]:
         """Return the observer that tells the owners of VMs."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from haizea.api.app import make_app
 from haizea.api.identities import CheckPassword
+from haizea.api.manager import Busy
 from haizea.api.server import Server
 from haizea.api.settings import ApiSettings
 from haizea.clock import Pace, RealClock
@@ -40,7 +41,7 @@ from haizea.service.steadfast import Steadfast
 from haizea.service.trials import Trials
 from haizea.service.turns import Enacting, Stopped, Turns
 from haizea.service.upkeep import UpkeepDesk
-from haizea.service_types import Role
+from haizea.service_types import Alteration, Role, Submission
 from haizea.store import Saved, Store, StoreError
 
 _PACE = "pace"
@@ -88,7 +89,7 @@ class Service:
         settings = replace(scheduling_settings(config), notice_seconds=notice_seconds(pace.speed))
         saved = store.load()
         self.clock = _clock(config, pace, saved, logger)
-        self._behind = open_backend(config, store, self.clock, pace.speed)
+        self._behind = open_backend(config, store, self.clock, pace.speed, self._hand_in)
         if not new_store:
             _check_nothing_runs(config, store, saved, self._behind)
         policies = self._behind.policies(policies_of(config))
@@ -110,7 +111,6 @@ class Service:
         self._inbox = Inbox(
             site.types, first, store.lease_for_key, self.clock.interrupt, answers.repeated, upkeep
         )
-        self._behind.attend(self._inbox)
         self._turns = Turns(
             store, self._board, self._inbox, answers, self._figures, logger, settings=settings
         )
@@ -118,6 +118,13 @@ class Service:
         self._server = _server(config, self.manager, self.clock, self._behind.check_password)
         self._observers = self._behind.observers(saved.records)
         self._recover(saved, now)
+
+    def _hand_in(self, errand: Submission | Alteration) -> None:
+        """Take what the backend asks for itself."""
+        try:
+            self._inbox.put(errand)
+        except Busy as error:
+            errand.answer.set_exception(error)
 
     def _manager(self, about: About, policies: Policies, settings: Settings) -> ServiceManager:
         board = self._board

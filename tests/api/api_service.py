@@ -20,7 +20,6 @@ import httpx
 
 from haizea.api.app import make_app
 from haizea.api.manager import (
-    Altered,
     Busy,
     HostUse,
     QueuePart,
@@ -63,6 +62,7 @@ from haizea.service import drafts
 from haizea.service.alterations import foreseen
 from haizea.service.outages import Outages
 from haizea.service_types import (
+    Altered,
     Decided,
     Event,
     KeyReused,

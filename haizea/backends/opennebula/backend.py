@@ -41,7 +41,7 @@ from haizea.backends.opennebula.wire.client import Client
 from haizea.core.model.events import Decision, Input
 from haizea.core.model.hosts import Host
 from haizea.core.model.records import LeaseRecord, SiteRecord
-from haizea.service_types import Decided, Submission
+from haizea.service_types import Alteration, Decided, Submission
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class OpenNebulaBackend:
     """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
 
     OpenNebula is looked at through ``client``; ``commands`` is to try each call once. ``wake``
-    interrupts the clock. Requests are handed to :attr:`ask`; they are answered in the loop's
-    thread.
+    interrupts the clock, ``tell`` tells owners of VMs. Requests are handed to ``ask``, and changes
+    that owners make to ``change``; they are answered in the loop's thread.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class OpenNebulaBackend:
         memory: Memory,
         wake: Callable[[], None],
         tell: Tell,
+        ask: Callable[[Submission], None],
+        change: Callable[[Alteration], None],
     ) -> None:
         self._options = options
         self._client = client
@@ -94,7 +96,7 @@ class OpenNebulaBackend:
         self._wake = wake
         self._news: deque[News] = deque()
         self._answers: deque[Answer] = deque()
-        self.ask: Callable[[Submission], None] = lambda _: None
+        self._ask = ask
         #: Told the leases whose VMs were seen to be otherwise than before.
         self.tell_again: Callable[[Iterable[int]], None] = lambda _: None
         self._table = HostTable(*memory.kept("hosts"), options.host_grace_seconds)
@@ -102,18 +104,17 @@ class OpenNebulaBackend:
         self._seen = SeenVms(*memory.kept("moves"))
         self._seen.waits = WaitingStates(*memory.kept("waits"))
         self._ledger = Ledger()
+        known = self._ledger, self._seen
         self.placing = Placing(self._table, self._seen, options.placing)
         self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self.leads = LeadTimes(options.leads, self._seen, *memory.kept("lead times"))
-        self.edits = Edits(self._ledger, self._seen, options.rules, *memory.kept("edits"))
-        self.actuals = Actuals(self._ledger, self._seen, self.placing, self.leads, self.edits)
+        self.edits = Edits(*known, options.rules, *memory.kept("edits"), change)
+        self.actuals = Actuals(*known, self.placing, self.leads, self.edits)
         self._learning = Learning(self._rates, self.leads)
         self._readiness = Readiness(self._ledger, self._seen, self._table, self.leads)
-        self._leases = Leases(
-            self._ledger, self._seen, self._table, self._endings, memory.request, self.edits
-        )
+        self._leases = Leases(*known, self._table, self._endings, memory.request, self.edits)
         self._requests = self._asking(tell)
         self._requests.remnants = self._leases.remnants
         self._allowing = Allowing(self._ledger, self._seen, self._table, self._leases, self.placing)
@@ -121,8 +122,7 @@ class OpenNebulaBackend:
             commands, options.commands, self._hear_answer, dry_run=options.dry_run
         )
         self._enactment = Enactment(
-            self._ledger,
-            self._seen,
+            *known,
             self._table,
             options.limits,
             self._commander.send,
@@ -378,7 +378,7 @@ class OpenNebulaBackend:
             return
         for submission in self._requests.make(now):
             submission.answer.add_done_callback(partial(self._decided, submission))
-            self.ask(submission)
+            self._ask(submission)
 
     def _decided(self, submission: Submission, answer: Future[Decided]) -> None:
         """Note the answer to a request; where there is none, nobody knows."""

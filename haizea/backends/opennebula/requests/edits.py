@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from haizea.backends.opennebula.model.vm import VirtualMachine
-from haizea.backends.opennebula.requests.drafts import (
-    DraftRules,
-    Refusal,
-    read_again,
-)
+from haizea.backends.opennebula.requests.drafts import DraftRules, Refusal, read_again
 from haizea.backends.opennebula.requests.intake import fingerprint
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.events import LeaseAltered
 from haizea.core.model.lease import Draft, Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.service_types import Alteration
 
 #: What VMs that say nothing get by default; it may be configured otherwise by now.
 _DEFAULTS = frozenset([Kind.BEST_EFFORT, Kind.IMMEDIATE])
@@ -27,14 +24,6 @@ _PENDING = "?"
 GRANTED = "granted"
 #: Begins what an owner reads of an edit that changes nothing.
 REFUSED = "refused, and nothing has changed: "
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A lease is to be what its VMs ask for now, in the place of what it is."""
-
-    asked: LeaseRequest
-    before: LeaseRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +49,7 @@ class Edits:
     rules: DraftRules
     kept: str | None
     keep: Callable[[str], object]
-    ask: Callable[[Edit], None] = lambda _: None
+    ask: Callable[[Alteration], None]
     tell_again: Callable[[Iterable[int]], None] = lambda _: None
     _answers: dict[int, _Answered] = field(default_factory=dict)
     _considered: dict[int, str] = field(default_factory=dict)
@@ -141,21 +130,21 @@ class Edits:
                 self._consider(lease)
 
     def answered(
-        self, edit: Edit, answer: str | None, *, granted: bool = False, later: bool = False
+        self, change: Alteration, answer: str | None, *, granted: bool = False, later: bool = False
     ) -> None:
         """Note the answer to a change. Where none came (``None``), the change is asked for again.
 
         With ``later`` it is asked for again as soon as the lease is in another state.
         """
-        said = self._asked.pop(edit.asked.id)
-        lease = self.ledger.leases.get(edit.asked.id)
+        said = self._asked.pop(change.request.id)
+        lease = self.ledger.leases.get(change.request.id)
         if lease is None:
             return
         if answer is None:
             self._dirty.add(lease.id)
             return
         if granted:
-            lease.request = edit.asked
+            lease.request = change.request
         self._settle(lease, said, answer)
         if later:
             self._busy[lease.id] = lease.state
@@ -187,7 +176,13 @@ class Edits:
         else:
             self._asked[lease.id] = said
             self._note(lease, said, _PENDING)
-            self.ask(Edit(asked, lease.request))
+            change = Alteration(
+                request=asked,
+                instead_of=lease.request,
+                owner=asked.owner,
+                weight=asked.node_count,
+            )
+            self.ask(change)
 
     def _read(self, request: LeaseRequest, vms: Iterable[VirtualMachine]) -> Draft | Refusal:
         """Read what the VMs of a lease ask for now; what they do not say stays what it is."""
