@@ -27,7 +27,6 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
-    PreparationPlanned,
     RatesChanged,
     StateChanged,
 )
@@ -35,6 +34,7 @@ from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.turn import Turn
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.core.placement.durations import Rates
 from haizea.loop import Tally
 from haizea.times import format_utc
@@ -57,6 +57,7 @@ _LEVEL_OF: dict[type, int] = {
     HostsLimited: logging.DEBUG,
     HostsPlanned: logging.INFO,
     PreparationPlanned: logging.DEBUG,
+    ShutdownPlanned: logging.DEBUG,
     Expected: VDEBUG,
     ImageStored: VDEBUG,
 }
@@ -154,7 +155,7 @@ def about(decision: Decision) -> dict[str, Any]:
             found["lease"] = lease_id
         case HostsLimited() | Expected() | HostsPlanned() | OperationStarted() | OperationEnded():
             found["lease"] = decision.lease_id
-        case PreparationPlanned(lease_id=lease_id):
+        case PreparationPlanned(lease_id=lease_id) | ShutdownPlanned(lease_id=lease_id):
             found["lease"] = lease_id
         case HostChanged(host=host, status=status):
             found |= {"host": host.name, "state": status}
@@ -202,8 +203,9 @@ def describe(decision: Decision, site: Site, hosts: dict[int, Host]) -> str:
             return f"{named} is {status}" + (f": {in_words(reason)}" if reason else "")
         case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
             return f"host {_name(host_id, hosts)}: {Rates(suspend, resume).describe()}"
-        case PreparationPlanned(lease_id=lease_id, seconds=seconds):
-            return f"lease {lease_id}: its VMs are planned to take {seconds} s to start"
+        case PreparationPlanned(_, lease_id, seconds) | ShutdownPlanned(_, lease_id, seconds):
+            what = "start" if isinstance(decision, PreparationPlanned) else "shut down"
+            return f"lease {lease_id}: its VMs are planned to take {seconds} s to {what}"
         case ImageStored(host_id=host_id, used_mb=used_mb):
             return f"host {_name(host_id, hosts)}: images take {used_mb} MB"
 

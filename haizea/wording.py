@@ -61,6 +61,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.PLANNED_ANEW: "it is planned anew after a restart",
     Code.IMAGE_ON_ITS_WAY: "image {image} on its way",
     Code.PREPARATION_PLANNED: "starting its VMs is planned to take {seconds} s",
+    Code.SHUTDOWN_PLANNED: "shutting its VMs down is planned to take {seconds} s",
     Code.VMS_ARE_STARTED: "its VMs are being started, to run {moment}",
     Code.VMS_RUN: "its VMs run; its time begins {start}",
     Code.VMS_RUN_LATER: "starting its VMs takes up to {seconds} s, until {moment}",

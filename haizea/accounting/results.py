@@ -43,7 +43,6 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
-    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
@@ -53,6 +52,7 @@ from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import ACTIVE, OUTAGE
 from haizea.core.model.reasons import Reason
 from haizea.core.model.turn import Turn
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 
 Status = Literal["complete", "interrupted", "failed"]
 
@@ -266,7 +266,7 @@ class ResultsFile:
                 self._limited.limited(decision)
             case Expected():
                 self._live[decision.lease_id].told = decision
-            case HostsPlanned() | RatesChanged() | PreparationPlanned():
+            case HostsPlanned() | RatesChanged() | PreparationPlanned() | ShutdownPlanned():
                 self._planned.note(decision)
             case HostChanged():
                 time, host, status, reason = decision

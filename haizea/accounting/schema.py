@@ -62,6 +62,10 @@ PLANNED_HOSTS = "CREATE TABLE planned_hosts (lease INTEGER, time INTEGER, hosts 
 #: of earlier versions.
 PREPARATION = "CREATE TABLE preparation (lease INTEGER, time INTEGER, seconds INTEGER)"
 
+#: Seconds that a lease's VMs were planned to take to shut down, from a moment on, in place of
+#: ``shutdown-time``. Absent in results of earlier versions.
+SHUTDOWN = "CREATE TABLE shutdown (lease INTEGER, time INTEGER, seconds INTEGER)"
+
 #: Maintenance windows: ``planned``, ``refused``, ``begun`` or ``over``, when; ``hosts`` is a
 #: JSON array of ids, ``end`` NULL without end, ``leases`` what becomes of those that cannot leave.
 #: Absent in results of earlier versions.
@@ -134,6 +138,7 @@ TABLES = (
     NODE_HOSTS,
     PLANNED_HOSTS,
     PREPARATION,
+    SHUTDOWN,
     MAINTENANCE,
     CHANGES,
     LEASES,

@@ -316,6 +316,7 @@ class EventOut(Answer):
         "change-refused",
         "image",
         "preparation",
+        "shutdown",
     ]
     text: str = Field(description="The event in words.")
     lease: int | None = None

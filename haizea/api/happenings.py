@@ -19,12 +19,12 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
-    PreparationPlanned,
     RatesChanged,
     StateChanged,
 )
 from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Site
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.core.placement.durations import Rates
 from haizea.service_types import Event
 from haizea.times import format_time
@@ -94,6 +94,9 @@ def _told(event: Event, site: Site) -> EventOut:
         case PreparationPlanned(seconds=seconds):
             text = f"lease {lease}: its VMs are planned to take {seconds} s to start"
             return EventOut(id=event.id, time=when, kind="preparation", text=text, lease=lease)
+        case ShutdownPlanned(seconds=seconds):
+            text = f"lease {lease}: its VMs are planned to take {seconds} s to shut down"
+            return EventOut(id=event.id, time=when, kind="shutdown", text=text, lease=lease)
         case ImageStored(host_id=host_id, used_mb=used_mb):
             name = host_names(site, [host_id])[0]
             text = f"images take {used_mb} MB on host {name}"

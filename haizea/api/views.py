@@ -36,7 +36,6 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
-    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
@@ -46,6 +45,7 @@ from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.service_types import Decided, Event, TokenInfo
 from haizea.wording import in_words, parameters_of
 
@@ -191,6 +191,9 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
             case PreparationPlanned(seconds=seconds):
                 reason = because(Code.PREPARATION_PLANNED, seconds=seconds)
                 code = "preparation"
+            case ShutdownPlanned(seconds=seconds):
+                reason = because(Code.SHUTDOWN_PLANNED, seconds=seconds)
+                code = "shutdown"
             case HostChanged() | RatesChanged() | MaintenanceChanged() | ImageStored():
                 continue
             case _:

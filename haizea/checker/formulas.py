@@ -6,7 +6,7 @@ nodes matters there are a least and a most, which are equal in the common cases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
@@ -140,9 +140,24 @@ def threshold(options: Options, suspend: int, resume: int) -> int:
     return ceil((suspend + resume) * (1 + Fraction(repr(options.threshold_factor))))
 
 
-def shutdown_seconds(options: Options, nodes: int, left: int) -> int:
-    """To shut down, at the end of a stay of which ``left`` seconds were left at its start."""
-    return max(min(options.shutdown_seconds + options.enactment_overhead * nodes, left - 1), 0)
+def shutdown_seconds(
+    options: Options, nodes: int, left: int, learned_seconds: int | None = None
+) -> int:
+    """To shut down nodes of a lease of which so much is left, of which 1 s is kept.
+
+    What was learned is planned, but for no more than half of that, unless the options ask for it.
+    """
+    commands = options.enactment_overhead * nodes
+    seconds = options.shutdown_seconds + commands
+    if learned_seconds is not None:
+        seconds = min(learned_seconds + commands, max(seconds, left // 2))
+    return max(min(seconds, left - 1), 0)
+
+
+def shutdown_range(options: Options, nodes: int, left: int, learned: Iterable[int]) -> Range:
+    """The same, with each of the times that were learned meanwhile, and with none of them."""
+    found = [shutdown_seconds(options, nodes, left, one) for one in (None, *learned)]
+    return Range(min(found), max(found))
 
 
 def transfer_seconds(options: Options, size_mb: int) -> int:

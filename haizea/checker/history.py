@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from haizea.checker.formulas import Range, shutdown_range
 from haizea.checker.records import (
     FINAL,
     FOREVER,
@@ -79,7 +80,8 @@ class History:
     were written; ``host_rules`` and ``node_hosts`` those of a lease that may not run
     everywhere, ``planned_hosts`` those that it was given in place of others before it
     began, in order of time; ``preparation`` has when its VMs were planned to take how many
-    seconds to start; ``changes`` what it was to be from when on, if anybody wanted it changed.
+    seconds to start, and ``shutdown`` to shut down; ``changes`` what it was to be from when on,
+    if anybody wanted it changed.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class History:
         planned_hosts: Sequence[NodeHosts] = (),
         preparation: Sequence[tuple[int, int]] = (),
         changes: Sequence[TermsChange] = (),
+        shutdown: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.records = records
         self.lease = lease
@@ -103,6 +106,7 @@ class History:
         self.planned_hosts = planned_hosts
         self.preparation = preparation
         self.changes = changes
+        self.shutdown = shutdown
 
     def was_preemptible(self, time: int) -> bool:
         """Tell whether the lease was preemptible just before that moment, or became it then."""
@@ -113,6 +117,11 @@ class History:
         return any(now) or next(
             (c.terms.preemptible for c in reversed(known) if c.time < time), False
         )
+
+    def shutdown_seconds(self, left: int) -> Range:
+        """To shut it down as part of what is left of it, as it may have been planned."""
+        learned = [seconds for _, seconds in self.shutdown]
+        return shutdown_range(self.records.options, self.lease.nodes, left, learned)
 
     @property
     def rows(self) -> Iterator[Row]:

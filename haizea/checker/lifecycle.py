@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from haizea.checker import formulas
 from haizea.checker.history import PURPOSES, History, Phase, Span
 from haizea.checker.records import AR, DEADLINE, FINAL, Records
 from haizea.checker.violation import Rule, Violation
@@ -149,7 +148,7 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     late = ran > lease.duration and not (records.disturbed and done.code != "early-end")
     least = lease.duration
     if done.code == "shut-down":
-        least -= formulas.shutdown_seconds(records.options, lease.nodes, least)
+        least -= history.shutdown_seconds(least).most
     if late or (ran + unseen < least and done.code != "early-end"):
         message = f"it is done after running for {ran} s of the {lease.duration} s it asked for"
         yield _broken(history, done.time, message)

@@ -49,12 +49,11 @@ def read_node_hosts(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, N
         yield lease, NodeHosts(time, _numbers(table, _parsed(table, text)))
 
 
-def read_preparation(db: sqlite3.Connection) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Leases, in order: when their VMs were planned to take how long to start, by time.
+def read_seconds(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Leases, in order: when their VMs were planned to take how long, by time.
 
-    Raises :class:`BadPlaces`.
+    ``preparation`` has how long to start, ``shutdown`` to shut down. Raises :class:`BadPlaces`.
     """
-    table = "preparation"
     for lease, time, seconds in _rows(db, table, "lease, time, seconds"):
         yield lease, (time, _numbers(table, [seconds])[0])
 

@@ -66,10 +66,12 @@ def _shutdown(history: History) -> Iterator[Violation]:
     took = sum(
         p.end - p.start for p in history.phases.get("shutdown", ()) if start <= p.start < end
     )
-    expected = formulas.shutdown_seconds(records.options, history.lease.nodes, end - start)
+    expected = history.shutdown_seconds(end - start)
     final = history.final
-    sooner = final is not None and final.code == "shut-down" and took < expected
-    if took != expected and not sooner and not (records.disturbed and took > expected):
+    if expected.least <= took <= expected.most:
+        return
+    sooner = final is not None and final.code == "shut-down" and took < expected.least
+    if not sooner and not (records.disturbed and took > expected.most):
         message = f"its shutdown takes {took} s instead of {expected} s"
         yield Violation(Rule.OPERATIONS, history.lease.id, None, end, message)
 

@@ -111,7 +111,7 @@ class Preemptions:
         least = max(formulas.threshold(options, seconds, resume), 1)
         latest = deadline - seconds
         left = stay.planned_end - stay.active
-        shutdown = formulas.shutdown_seconds(options, lease.nodes, left)
+        shutdown = history.shutdown_seconds(left).most
         runs_then = latest < stay.planned_end - shutdown
         if asked <= latest and latest - stay.active >= least and runs_then:
             message = (

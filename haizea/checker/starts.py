@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from haizea.checker import formulas
 from haizea.checker.history import WAITING, History
 from haizea.checker.images import arrived
 from haizea.checker.others import Others
@@ -113,7 +112,7 @@ def may_end_early(records: Records, history: History, seconds: int) -> bool:
     """Tell whether it is right that a lease was done so long before its duration was over."""
     last, duration = history.story[-1], history.lease.duration or 0
     if last.code == "shut-down":
-        return seconds <= formulas.shutdown_seconds(records.options, history.lease.nodes, duration)
+        return seconds <= history.shutdown_seconds(duration).most
     return last.code == "early-end" or history.lost_its_host
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from haizea.checker.changes import read_changes
 from haizea.checker.history import History
 from haizea.checker.load import ResultsFile
-from haizea.checker.load_places import read_host_rules, read_node_hosts, read_preparation
+from haizea.checker.load_places import read_host_rules, read_node_hosts, read_seconds
 from haizea.checker.records import (
     Capacity,
     Change,
@@ -93,9 +93,10 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
     host_rules = _Groups(read_host_rules(file.db))
     node_hosts = _Groups(read_node_hosts(file.db, "node_hosts"))
     planned_hosts = _Groups(read_node_hosts(file.db, "planned_hosts"))
-    preparation = _Groups(read_preparation(file.db))
+    preparation = _Groups(read_seconds(file.db, "preparation"))
+    shutdown = _Groups(read_seconds(file.db, "shutdown"))
     changes = _Groups(read_changes(file.db))
-    tables = (node_sets, host_rules, node_hosts, planned_hosts, preparation, changes)
+    tables = (node_sets, host_rules, node_hosts, planned_hosts, preparation, changes, shutdown)
     while (lease_id := min(known.lease, sets.lease, stories.lease)) <= LARGEST_NUMBER:
         rows = known.take(lease_id)
         held, story = sets.take(lease_id), stories.take(lease_id)
@@ -107,8 +108,8 @@ def leases(file: ResultsFile) -> Iterator[History | Stranger]:
         lease = _lease(rows[-1], node_sets.take(lease_id))
         rules, places = host_rules.take(lease_id), node_hosts.take(lease_id)
         plans, leads = planned_hosts.take(lease_id), preparation.take(lease_id)
-        altered = changes.take(lease_id)
-        yield History(file.records, lease, held, story, rules, places, plans, leads, altered)
+        altered, ends = changes.take(lease_id), shutdown.take(lease_id)
+        yield History(file.records, lease, held, story, rules, places, plans, leads, altered, ends)
     for others in tables:
         others.skip_to(LARGEST_NUMBER + 1)
 

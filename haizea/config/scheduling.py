@@ -171,7 +171,8 @@ class Scheduling:
         "shutdown-time",
         Duration(),
         "Time that shutting down a VM takes. It is the last part of a lease's duration: what is"
-        " asked for 5 minutes runs for so much less. Hosts are free as soon as VMs are gone.",
+        " asked for 5 minutes runs for so much less. Hosts are free as soon as VMs are gone. With"
+        " OpenNebula it counts until something was learned of VMs of the kind.",
         default="0",
     )
     enactment_overhead_seconds: int = option(

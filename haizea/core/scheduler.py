@@ -21,6 +21,7 @@ from haizea.core.disruption.late_runs import LateRuns
 from haizea.core.disruption.maintenance import Windows
 from haizea.core.disruption.preparing import Preparing
 from haizea.core.disruption.replanning import Repair
+from haizea.core.disruption.shutting_down import ShuttingDown
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import (
     HostAdded,
@@ -41,7 +42,6 @@ from haizea.core.model.events import (
     MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
-    PreparationTime,
     Purpose,
     RunDelayed,
 )
@@ -53,6 +53,7 @@ from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Settings
 from haizea.core.model.turn import ChangeTrial, Turn
+from haizea.core.model.vm_times import PreparationTime, ShutdownTime
 from haizea.core.placement.durations import Durations, Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
 from haizea.core.placement.plan import Lease
@@ -98,6 +99,7 @@ class Scheduler:
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._deadlines = self._admission.deadlines
         self._preparing = Preparing(self._schedule, self._admission, self._late_runs)
+        self._shutting_down = ShuttingDown(self._schedule)
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)
 
@@ -327,6 +329,8 @@ class Scheduler:
                 self._preparing.ready(lease_id)
             case PreparationTime(lease_id, seconds):
                 self._preparing.learn(lease_id, seconds)
+            case ShutdownTime(lease_id, seconds):
+                self._shutting_down.learn(lease_id, seconds)
             case HostAdded(host):
                 trouble.host_added(host)
             case HostFailed(host_id, reason):

@@ -39,6 +39,7 @@ def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
         plan=None if lease.plan is None else _plan_record(lease, lease.plan, not waits),
         allowed=allowed_record(lease.demand.where),
         prepare_seconds=lease.prepare_seconds,
+        shutdown_seconds=lease.shutdown_seconds,
     )
 
 

@@ -237,6 +237,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             certainty=section.ready_certainty / 100,
             image_mb_s=section.image_rate_mb_s,
             boot_seconds=section.boot_seconds,
+            shutdown_seconds=scheduling.shutdown_seconds,
         ),
         placing=PlacingPolicies(
             hosts=HostPolicy(section.host_policy.value),

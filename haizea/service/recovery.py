@@ -25,12 +25,12 @@ from haizea.core.model.events import (
     MaintenanceEnded,
     OperationDelayed,
     OperationFailed,
-    PreparationTime,
     RunDelayed,
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import fits, subtract
+from haizea.core.model.vm_times import PreparationTime, ShutdownTime
 from haizea.service.use import use_of
 from haizea.wording import in_words
 
@@ -114,6 +114,8 @@ def _in_words(event: Input) -> str:  # noqa: C901
             return f"all VMs of lease {lease_id} run"
         case PreparationTime(lease_id, seconds):
             return f"the VMs of lease {lease_id} take {seconds} s to start"
+        case ShutdownTime(lease_id, seconds):
+            return f"the VMs of lease {lease_id} take {seconds} s to shut down"
         case HostFailed(host_id, reason):
             return f"host number {host_id + 1} failed: {in_words(reason)}"
         case HostRestored(host_id):

@@ -22,12 +22,12 @@ from haizea.core.model.events import (
     MaintenanceChanged,
     OperationEnded,
     OperationStarted,
-    PreparationPlanned,
     Purpose,
     RatesChanged,
     StateChanged,
 )
 from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.service_types import KeyReused
 from haizea.store.codec import LARGEST, SMALLEST, write_decision, write_lease, write_site
 from haizea.store.schema import events, keys, leases, state
@@ -249,7 +249,7 @@ def _lease_of(decision: Decision) -> int | None:
             return None
         case StateChanged() | ChangeRefused() | HostsLimited() | HostsPlanned() | Expected():
             return decision.lease_id
-        case OperationStarted() | OperationEnded() | PreparationPlanned():
+        case OperationStarted() | OperationEnded() | PreparationPlanned() | ShutdownPlanned():
             return decision.lease_id
         case _:
             assert_never(decision)

@@ -126,3 +126,41 @@ def test_a_duration_that_counts_from_deployment_has_its_preparation_in_it(
     found = wrong(tmp_path / "r", results, (9, 100, 60))
     assert (found == []) is is_right, found
     assert is_right or any("it is done after running for 260 s" in one for one in found)
+
+
+# --- shutting down ------------------------------------------------------------------------
+
+SHUTDOWN = "CREATE TABLE shutdown (lease INTEGER, time INTEGER, seconds INTEGER)"
+
+
+def shut_down(
+    path: Path, took: int, *told: tuple[int, int, int], lasts: int = 200, code: str = ""
+) -> list[str]:
+    """What is wrong with a lease of 200 s that is shut down at the end, 10 s being configured."""
+    results = Results().option(shutdown_time="10")
+    code = code or "duration-over"
+    lease = results.best_effort(1, 300, 300, lasts - took, 0, asked=200)
+    lease.story[-1] = (300 + lasts, "Done", code, code)
+    results.work(lease, "shutdown", 300 + lasts - took, 300 + lasts, 0)
+    results.write(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(SHUTDOWN)
+        db.executemany("INSERT INTO shutdown VALUES (?, ?, ?)", told)
+    return [f"{v.rule.value}: {v.message}" for v in check_file(path).violations]
+
+
+def test_shutting_down_takes_what_was_planned(tmp_path: Path) -> None:
+    assert shut_down(tmp_path / "a", 10) == []
+    assert shut_down(tmp_path / "b", 40, (1, 300, 40)) == []
+    assert shut_down(tmp_path / "c", 10, (1, 300, 40)) == []
+    assert shut_down(tmp_path / "d", 5, (1, 300, 40), lasts=165, code="shut-down") == []
+    (found,) = shut_down(tmp_path / "e", 40)
+    assert "its shutdown takes 40 s instead of 10 s" in found
+    (found,) = shut_down(tmp_path / "f", 60, (1, 300, 40), (2, 300, 60))
+    assert "its shutdown takes 60 s instead of 10 to 40 s" in found
+
+
+def test_no_more_than_half_of_a_lease_is_for_shutting_down(tmp_path: Path) -> None:
+    assert shut_down(tmp_path / "a", 100, (1, 300, 500)) == []
+    (found,) = shut_down(tmp_path / "b", 101, (1, 300, 500))
+    assert "its shutdown takes 101 s instead of 10 to 100 s" in found

@@ -14,7 +14,6 @@ from haizea.core.model.events import (
     LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
-    PreparationTime,
     Purpose,
     RunDelayed,
 )
@@ -22,6 +21,7 @@ from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.settings import Backfilling
+from haizea.core.model.vm_times import PreparationTime
 
 FILLS = replace(SAVES, backfilling=Backfilling.AGGRESSIVE)
 COUNTS = replace(SAVES, counts_preparation=True)

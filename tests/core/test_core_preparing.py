@@ -17,13 +17,13 @@ from haizea.core.model.events import (
     LeaseSubmitted,
     OperationDelayed,
     OperationFailed,
-    PreparationTime,
     Purpose,
     StateChanged,
 )
 from haizea.core.model.lease import NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import Code, because
+from haizea.core.model.vm_times import PreparationTime
 
 
 def test_an_ar_holds_its_hosts_while_its_vms_start() -> None:

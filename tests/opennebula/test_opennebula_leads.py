@@ -10,7 +10,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from opennebula_service import Site, site
+from opennebula_service import AT_THE_START, Site, site
 
 from haizea.backends.opennebula.model.disks import Images, images_of
 from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
@@ -18,6 +18,7 @@ from haizea.backends.opennebula.state.lead_times import MOST_TIMES, Kinds, Lates
 from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.sandbox.operations import Durations
+from haizea.times import format_time
 
 SECONDS = st.floats(min_value=1, max_value=10_000)
 #: Images at 100 MB/s, a fixed part and booting beside them.
@@ -169,3 +170,40 @@ def test_nothing_is_learned_of_a_start_that_failed_or_was_not_watched(
         started(cloud, 500)
         cloud.until(lambda: bool(learned(cloud)))
         assert learned(cloud)["copy from default (ssh)"].times == 1
+
+
+def test_what_ending_takes_is_planned_and_what_follows_starts_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are put away for five minutes, where the configuration plans five seconds."""
+    slow = Durations(epilog_seconds=300)
+    more = {"opennebula": AT_THE_START, "listen": "127.0.0.1:0"}
+    with site(tmp_path, monkeypatch, hosts=1, speed=40, durations=slow, **more) as cloud:
+        first = cloud.running(start="now")
+        cloud.call("one.vm.action", "terminate", first)
+        cloud.until_state(first, "DONE")
+        # What others ended tells how long files were put away, and not the rest.
+        cloud.until(lambda: "end of no image" in learned(cloud))
+        assert "shutdown of no template" not in learned(cloud)
+        lease = cloud.lease(cloud.running(start="now"))
+        cloud.haizea("cancel", str(lease.id))
+        cloud.until(lambda: "shutdown of no template" in learned(cloud))
+        assert (
+            sum(
+                learned(cloud)[kind].planned_seconds
+                for kind in ("end of no image", "shutdown of no template")
+            )
+            >= 303
+        )
+        assert "shutdown of no template" in cloud.haizea("hosts")
+        before = cloud.running(start="now", duration="00:20:00")
+        ends = cloud.lease(before).plan
+        assert ends is not None
+        following = cloud.booked(start=format_time(ends.phases[-1].end))
+        cloud.until_state(before, "SHUTDOWN", seconds=1200)
+        cloud.assert_deployed_in_time(following)
+        assert ends.phases[-1].end - 303 >= cloud.came_to(before, "SHUTDOWN")[0] - cloud.slack
+        assert "shutting its VMs down is planned to take" in cloud.haizea(
+            "show", str(cloud.lease(before).id)
+        )
+        cloud.assert_no_overload()

@@ -242,6 +242,7 @@ class OpenNebulaBackend:
             return
         self._leases.follow(now, decisions)
         self._moves.confirm(decisions)
+        self._readiness.follow(decisions)
         self._settle()
         # What this leads to is told by the next observation.
         self._later += [*self._pump(now), *self._rates.news()]
@@ -323,7 +324,7 @@ class OpenNebulaBackend:
         if look.host is not None:
             told += self._table.see(now, look.host)
             self._everywhere = True
-        self._learning.ended(look.vms)
+        self._learning.ended(now, look.vms)
         changed = self._seen.take(now, look)
         if look.whole:
             leased = map(self._seen.get, self._ledger.lease_of)

@@ -19,6 +19,12 @@ from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.reasons import BROKE, DRAINED, Code, Reason, because
 from haizea.core.model.resources import Capacity
+from haizea.core.model.vm_times import (
+    PreparationPlanned,
+    PreparationTime,
+    ShutdownPlanned,
+    ShutdownTime,
+)
 
 
 class Purpose(StrEnum):
@@ -116,14 +122,6 @@ class LeaseReady:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparationTime:
-    """The VMs of a lease take so long to start, as far as is known now. It counts for ARs."""
-
-    lease_id: int
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True)
 class HostAdded:
     """The site has a new host; its ``id`` is the next index."""
 
@@ -217,6 +215,7 @@ Input = (
     | RunDelayed
     | LeaseReady
     | PreparationTime
+    | ShutdownTime
     | HostAdded
     | HostFailed
     | HostDrained
@@ -365,14 +364,6 @@ class RatesChanged(NamedTuple):
     resume_mb_s: float | None
 
 
-class PreparationPlanned(NamedTuple):
-    """From now on a lease's VMs are planned to be started so many seconds before they run."""
-
-    time: int
-    lease_id: int
-    seconds: int
-
-
 class ImageStored(NamedTuple):
     """The disk space that images take on a host changed to ``used_mb``."""
 
@@ -395,5 +386,6 @@ Decision = (
     | MaintenanceChanged
     | RatesChanged
     | PreparationPlanned
+    | ShutdownPlanned
     | ImageStored
 )

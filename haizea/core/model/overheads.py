@@ -66,9 +66,18 @@ def _times(seconds: int, factor: float) -> int:
     return ceil(seconds * (1 + Fraction(repr(factor))))
 
 
-def shutdown_seconds(settings: Settings, nodes: int, duration: int) -> int:
-    """To shut ``nodes`` VMs down at the end of ``duration``, of which 1 s at least is left."""
-    wanted = settings.shutdown_seconds + settings.enactment_overhead_seconds * nodes
+def shutdown_seconds(
+    settings: Settings, nodes: int, duration: int, learned_seconds: int | None = None
+) -> int:
+    """To shut ``nodes`` VMs down at the end of ``duration``, of which 1 s at least is left.
+
+    What was learned goes before the time of the settings. Where it is longer than that, half of
+    the duration is left.
+    """
+    commands = settings.enactment_overhead_seconds * nodes
+    wanted = configured = settings.shutdown_seconds + commands
+    if learned_seconds is not None:
+        wanted = min(learned_seconds + commands, max(configured, duration // 2))
     return max(min(wanted, duration - 1), 0)
 
 

@@ -46,6 +46,7 @@ class Code(StrEnum):
     PLANNED_ANEW = "planned-anew"
     IMAGE_ON_ITS_WAY = "image-on-its-way"
     PREPARATION_PLANNED = "preparation-planned"
+    SHUTDOWN_PLANNED = "shutdown-planned"
     VMS_ARE_STARTED = "vms-are-started"
     VMS_RUN = "vms-run"
     VMS_RUN_LATER = "vms-run-later"

@@ -75,7 +75,8 @@ class LeaseRecord:
     the hosts where its saved memory (``saved``) or its images are. ``failures`` counts how
     often its VMs failed. ``late`` says why an AR starts after its time, if it does. ``allowed``
     are the hosts that will do, ``None`` where all will. ``prepare_seconds`` is how long its VMs
-    are expected to take to start, before its start if it is an AR.
+    are expected to take to start, before its start if it is an AR, ``shutdown_seconds`` to shut
+    down, where that was learned.
     """
 
     request: LeaseRequest
@@ -94,6 +95,7 @@ class LeaseRecord:
     plan: PlanRecord | None = None
     allowed: AllowedRecord | None = None
     prepare_seconds: int = 0
+    shutdown_seconds: int | None = None
 
     @property
     def id(self) -> int:

@@ -80,10 +80,14 @@ class Durations:
 
     def shutdown_seconds(self, lease: Lease) -> int:
         """To shut the lease down: part of what remains of it."""
-        if not self._shuts_down:
+        if not self._shuts_down and lease.shutdown_seconds is None:
             return 0
-        remaining = max(lease.remaining, 0)
-        return overheads.shutdown_seconds(self.settings, lease.demand.count, remaining)
+        return self.shutdown_seconds_of(lease, max(lease.remaining, 0))
+
+    def shutdown_seconds_of(self, lease: Lease, seconds: int) -> int:
+        """To shut the lease down, as part of so many seconds on its hosts."""
+        count, learned = lease.demand.count, lease.shutdown_seconds
+        return overheads.shutdown_seconds(self.settings, count, seconds, learned)
 
     def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To move what is saved of the lease to these hosts."""

@@ -173,6 +173,7 @@ class Lease:
         "remaining",
         "request",
         "saved",
+        "shutdown_seconds",
         "since",
         "state",
         "story",
@@ -200,6 +201,7 @@ class Lease:
         self.failures = 0
         self.late: Reason | None = None
         self.prepare_seconds = 0
+        self.shutdown_seconds: int | None = None
         self.added_seconds = 0
         self.flexible = False
         self.whole = False

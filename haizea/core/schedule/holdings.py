@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.model.events import Expected, HostsPlanned
-from haizea.core.model.members import FIRM, PREPARE, RUN, SUSPEND
+from haizea.core.model.members import FIRM, PREPARE, RUN, SHUTDOWN, SUSPEND
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
@@ -302,6 +302,24 @@ class Holdings:
         plan.phases[0] = Phase(first.purpose, now, first.end)
         self._table.release(lease.hold)
         plan.hold = self._table.reserve(now, plan.end, plan.use, lease.id)
+        self.again(lease)
+
+    def plan_shutdown(self, lease: Lease) -> None:
+        """A lease that is to end on its hosts has as much of its time for that as it needs.
+
+        It is off them when it was to be. It runs for a second more at least.
+        """
+        plan = lease.plan
+        assert plan is not None, "it has a plan"
+        at = next(i for i, phase in enumerate(plan.phases) if phase.purpose is RUN)
+        run, end = plan.phases[at], plan.end
+        if plan.suspends or plan.drops or end >= FOREVER or run.end <= run.start:
+            return
+        seconds = self._planner.durations.shutdown_seconds_of(lease, end - run.start)
+        moment = max(end - seconds, run.start + 1, self._instant.now + 1)
+        if moment == run.end or moment >= end:
+            return
+        plan.phases[at:] = [run._replace(end=moment), Phase(SHUTDOWN, moment, end)]
         self.again(lease)
 
     def _free_files(self, plan: Plan, phase: Phase) -> None:

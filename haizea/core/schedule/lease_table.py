@@ -14,7 +14,6 @@ from haizea.core.model.events import (
     LeaseAccepted,
     LeaseAltered,
     OperationEnded,
-    PreparationPlanned,
     Purpose,
     StateChanged,
 )
@@ -40,6 +39,7 @@ from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Settings
+from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.instant import Instant
 from haizea.core.schedule.wait_queue import Line
@@ -100,6 +100,7 @@ class Book:
         lease.failures = record.failures
         lease.late = record.late
         lease.prepare_seconds = record.prepare_seconds
+        lease.shutdown_seconds = record.shutdown_seconds
         lease.added_seconds = record.prepare_seconds if self._adds_preparation(lease) else 0
         lease.expected = record.expected
         if lease.saved:
@@ -205,6 +206,12 @@ class Book:
             lease.plan_preparation(seconds, added=self._adds_preparation(lease))
             self._instant.say(PreparationPlanned(self._instant.now, lease.id, seconds))
             self._instant.touched[lease.id] = lease
+
+    def plan_shutdown(self, lease: Lease, seconds: int) -> None:
+        """The VMs of a lease are planned to take so long to shut down."""
+        lease.shutdown_seconds = seconds
+        self._instant.say(ShutdownPlanned(self._instant.now, lease.id, seconds))
+        self._instant.touched[lease.id] = lease
 
     def _adds_preparation(self, lease: Lease) -> bool:
         """Tell whether a lease's time counts from when its VMs run; that of an AR does not."""

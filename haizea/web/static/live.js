@@ -4,7 +4,7 @@ import { currentSession } from "./api.js";
 const KINDS = [
   "accepted", "state", "hosts", "expected", "planned-hosts",
   "operation-started", "operation-ended", "host", "rates", "image", "maintenance",
-  "preparation", "changed", "change-refused",
+  "preparation", "shutdown", "changed", "change-refused",
 ];
 const RETRY_MILLISECONDS = 3000;
 const GATHER_MILLISECONDS = 400;

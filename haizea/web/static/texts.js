@@ -365,7 +365,8 @@ const TEXTS = {
   status_drained: "drained", event_accepted: "accepted", event_state: "state", event_hosts: "hosts",
   event_expected: "expected", "event_planned-hosts": "planned hosts", "event_operation-started": "operation started",
   "event_operation-ended": "operation ended", event_host: "host", event_rates: "rates", event_image: "image",
-  event_maintenance: "maintenance", event_preparation: "preparation", event_changed: "changed",
+  event_maintenance: "maintenance", event_preparation: "preparation",
+  event_shutdown: "shutdown", event_changed: "changed",
   "event_change-refused": "change refused",
 };
 

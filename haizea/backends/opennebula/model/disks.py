@@ -8,6 +8,7 @@ from typing import NamedTuple
 from haizea.backends.opennebula.model.vm import VirtualMachine
 
 _LARGEST_MB = 10**9
+_PERSISTENT = ", persistent"
 
 
 class Images(NamedTuple):
@@ -20,6 +21,11 @@ class Images(NamedTuple):
     size_mb: int = 0
     kind: str = ""
     name: str = ""
+
+    @property
+    def kept_mb(self) -> int:
+        """The size of what is put back at the VM's end, as far as is known; else it is deleted."""
+        return self.size_mb if self.kind.endswith(_PERSISTENT) else 0
 
 
 def images_of(vm: VirtualMachine) -> Images:
@@ -49,4 +55,4 @@ def _kind(disk: Mapping[str, str]) -> str:
     store = disk.get("DATASTORE") or disk.get("DATASTORE_ID") or "unknown"
     kind = f"{store[:64]} ({disk.get('TM_MAD', 'unknown')[:32]})"
     # What is not cloned is used where it is, or linked.
-    return f"{kind}, persistent" if disk.get("CLONE", "").upper() == "NO" else kind
+    return kind + _PERSISTENT if disk.get("CLONE", "").upper() == "NO" else kind

@@ -1,23 +1,24 @@
-"""The time in which the VMs of leases are started, as the schedule is told it."""
+"""The time in which the VMs of leases are started, and shut down, as the schedule is told it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from haizea.backends.opennebula.model.vm import VirtualMachine
+from haizea.backends.opennebula.requests.shutdowns import Shutdowns
+from haizea.backends.opennebula.requests.worth import is_news
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Ledger
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.core.model.events import Input, PreparationTime, Purpose
+from haizea.core.model.events import Decision, Input, Purpose
 from haizea.core.model.hostrules import Allowed, HostRules
 from haizea.core.model.hosts import HostSet
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
+from haizea.core.model.vm_times import PreparationTime
 
-#: What is planned changes by so many seconds at least, and by this part of them.
-_WORTH_SECONDS, _WORTH = 2, 0.1
 _PROMISED = frozenset([Kind.AR, Kind.DEADLINE])
 
 
@@ -33,6 +34,7 @@ class Readiness:
         self._table = table
         self._leads = leads
         self._known = leads.shown
+        self._shutdowns = Shutdowns(ledger, seen, leads)
         #: What the schedule knows, by lease.
         self._told: dict[int, int] = {}
         #: Leases of an earlier run for which it planned no such time, or planned it otherwise.
@@ -51,11 +53,16 @@ class Readiness:
 
     def take_up(self, record: LeaseRecord) -> None:
         """Note a lease that the schedule knows with what it plans for it."""
+        self._shutdowns.take_up(record)
         if not record.over and record.request.kind in _PROMISED:
             self._told[record.id] = record.prepare_seconds
             if not self._is_planned(record):
                 self._told[record.id] = 0
                 self._unplanned.add(record.id)
+
+    def follow(self, decisions: Iterable[Decision]) -> None:
+        """Note which leases begin."""
+        self._shutdowns.follow(decisions)
 
     def _is_planned(self, record: LeaseRecord) -> bool:
         """Tell whether a promised lease begins as early as leases do now."""
@@ -65,14 +72,14 @@ class Readiness:
         return record.prepare_seconds > 0 and is_ahead is self._leads.rules.ahead
 
     def news(self, allowed: Callable[[int], Allowed]) -> list[Input]:
-        """Return for which leases that have not begun something else is known now. O(n)."""
+        """Return for which leases something else is known now. O(n)."""
         self._names.clear()
         if self._leads.shown is not self._known:
             self._known = self._leads.shown
             concerned = list(self._told)
         else:
             concerned = sorted(self._unplanned)
-        told: list[Input] = []
+        told: list[Input] = list(self._shutdowns.news())
         for lease_id in concerned:
             before, lease = self._told[lease_id], self._ledger.leases.get(lease_id)
             if lease is None:
@@ -88,7 +95,7 @@ class Readiness:
                 continue
             self._unplanned.discard(lease_id)
             now = self.seconds(vms, allowed(lease_id))
-            if abs(now - before) > max(_WORTH_SECONDS, _WORTH * before):
+            if is_news(now, before):
                 self._told[lease_id] = now
                 told.append(PreparationTime(lease_id, now))
         return told

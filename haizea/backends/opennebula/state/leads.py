@@ -1,7 +1,9 @@
-"""Lead times: what it takes from a VM's deployment until it runs, learned from VMs' own histories.
+"""Lead times: what it takes from a VM's deployment until it runs, and at its end until it is gone.
 
-A lease that is to run at a moment is deployed so much earlier. How long copying took is
-OpenNebula's own word; what remains of the time from the command to running counts as booting.
+Learned from VMs' own histories. A lease that is to run at a moment is deployed so much earlier;
+one that is to be off its hosts is shut down so much earlier. How long copying took, and putting
+files away, is OpenNebula's own word; what remains of the time from the command until the VM runs
+counts as booting, and until it is gone as shutting down.
 """
 
 from __future__ import annotations
@@ -27,8 +29,15 @@ from haizea.backends.opennebula.state.steps import Verb
 _FIRST_STARTS = frozenset([VmState.PENDING, VmState.HOLD])
 #: All of a sort, whatever their kind.
 _ALL = ""
+_NO_IMAGE = "no image"
 #: What is learned, and how people read it.
-_SORTS = {"copying": "copy from", "booting": "boot of", "hosts": "boot on", "ending": "end of"}
+_SORTS = {
+    "copying": "copy from",
+    "booting": "boot of",
+    "hosts": "boot on",
+    "shutdown": "shutdown of",
+    "ending": "end of",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +46,19 @@ class LeadRules:
 
     Images are taken to be copied at ``image_mb_s`` and VMs to boot for ``boot_seconds`` until
     something was learned. ``certainty``, from 0 to 1, is that all VMs of a lease run by its
-    start. ``ahead`` is whether leases are deployed before their start at all.
+    start, or are gone by its end. ``ahead`` is whether leases are deployed before their start at
+    all. The schedule plans ``shutdown_seconds`` for their ends until it is told otherwise.
     """
 
     ahead: bool = True
     certainty: float = 0.98
     image_mb_s: float = 100.0
     boot_seconds: int = 10
+    shutdown_seconds: int = 0
 
 
 class LeadTimes:
-    """Follows VMs that are started for the first time. To be used from one thread.
+    """Follows VMs that are started for the first time, or ended. To be used from one thread.
 
     Only what began by our command, went on without a break and ended well counts. ``keep``
     makes durable what was learned; ``kept`` is that of an earlier run.
@@ -62,6 +73,7 @@ class LeadTimes:
         found = json.loads(kept) if kept else {}
         self._sorts = {sort: Kinds(found.get(sort)) for sort in _SORTS}
         self._starts: dict[int, tuple[Errand, int]] = {}
+        self._ends: dict[int, tuple[Errand, int]] = {}
         #: Something was learned that is not shown or kept yet.
         self._is_new = False
         #: What was learned, for people; replaced, never changed, so that any thread may read it.
@@ -76,6 +88,21 @@ class LeadTimes:
         """
         each = self.rules.certainty ** (1 / max(len(vms), 1))
         longest = max((self._vm_seconds(vm, hosts, each) for vm in vms), default=0.0)
+        return ceil(longest)
+
+    def shutdown_seconds(self, vms: Sequence[VirtualMachine]) -> int | None:
+        """The time from ending these VMs together until all are gone; ``None``: nothing learned."""
+        shutdown, ending = self._sorts["shutdown"], self._sorts["ending"]
+        each = self.rules.certainty ** (1 / max(len(vms), 1))
+        longest = 0.0
+        for vm in vms:
+            images = images_of(vm)
+            off = shutdown.get(template_of(vm), ENOUGH) or shutdown.get(_ALL)
+            put_away = ending.get(images.kind or _NO_IMAGE) or ending.get(_ALL)
+            if off is None:
+                return None
+            files = 0.0 if put_away is None else put_away.seconds(each, images.kept_mb)
+            longest = max(longest, off.seconds(each) + files)
         return ceil(longest)
 
     def copy_seconds(self, vm: VirtualMachine) -> float:
@@ -123,9 +150,16 @@ class LeadTimes:
             if fresh and errand.attempts == 0:
                 self._starts[errand.vm] = (errand, now)
 
+        if verb is Verb.TERMINATE and seen is not None and errand.attempts == 0:
+            # Where this is of no effect, so is the time until it is done the hard way.
+            self._ends.setdefault(errand.vm, (errand, now))
+        elif verb is not Verb.TERMINATE_HARD:
+            self._ends.pop(errand.vm, None)
+
     def disturbed(self) -> None:
         """Note that what is under way was not watched all the time."""
         self._starts.clear()
+        self._ends.clear()
 
     def reached(self, now: int, errand: Errand) -> None:
         """A VM came to where it was to be."""
@@ -145,12 +179,19 @@ class LeadTimes:
         self._note("booting", template_of(seen.vm), boot)
         self._sorts["hosts"].note(stay.host_name, boot)
 
-    def ended(self, vm: VirtualMachine) -> None:
+    def ended(self, now: int, vm: VirtualMachine) -> None:
         """A VM is over, and its history is complete; to be told before it is forgotten."""
+        errand, since = self._ends.pop(vm.id, (None, 0))
         stay = vm.history[-1] if vm.history and self._seen.get(vm.id) else None
-        if stay is not None and 0 < stay.epilog_start <= stay.epilog_end:
-            kind = images_of(vm).kind
-            self._note("ending", kind or "no image", Timed(0, stay.epilog_end - stay.epilog_start))
+        if stay is None:
+            return
+        put_away = 0
+        if 0 < stay.epilog_start <= stay.epilog_end:
+            images, put_away = images_of(vm), stay.epilog_end - stay.epilog_start
+            self._note("ending", images.kind or _NO_IMAGE, Timed(images.kept_mb, put_away))
+        if errand is not None and not errand.attempts:
+            off = Timed(0, max(now - since - put_away, 1))
+            self._note("shutdown", template_of(vm), off)
 
     def _note(self, sort: str, kind: str, timed: Timed) -> None:
         self._sorts[sort].note(kind, timed)

@@ -33,8 +33,8 @@ class Learning:
         self.rates.reached(now, errand)
         self.leads.reached(now, errand)
 
-    def ended(self, vms: Iterable[VirtualMachine]) -> None:
+    def ended(self, now: int, vms: Iterable[VirtualMachine]) -> None:
         """Take notice of those that are over."""
         for vm in vms:
             if vm.state == VmState.DONE:
-                self.leads.ended(vm)
+                self.leads.ended(now, vm)
