@@ -136,7 +136,7 @@ SHUTDOWN = "CREATE TABLE shutdown (lease INTEGER, time INTEGER, seconds INTEGER)
 def shut_down(
     path: Path, took: int, *told: tuple[int, int, int], lasts: int = 200, code: str = ""
 ) -> list[str]:
-    """What is wrong with a lease of 200 s that is shut down at the end, 10 s being configured."""
+    """Tell what is wrong with a lease of 200 s that is shut down so long, 10 s being configured."""
     results = Results().option(shutdown_time="10")
     code = code or "duration-over"
     lease = results.best_effort(1, 300, 300, lasts - took, 0, asked=200)

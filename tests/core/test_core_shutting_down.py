@@ -49,7 +49,7 @@ def test_a_reservation_ends_when_it_was_to_end(begun: bool) -> None:
     assert played.did(1)[1:] == [(Purpose.RUN, 200, 270), (Purpose.SHUTDOWN, 270, 300)]
 
 
-def test_no_more_than_half_of_a_time_is_for_shutting_down_unless_the_settings_say_so() -> None:
+def test_no_more_than_half_of_a_time_is_for_shutting_down() -> None:
     for configured, shuts_down in ((5, 50), (80, 80)):
         played = Played(settings=replace(SAVES, shutdown_seconds=configured))
         played.tell(0, LeaseSubmitted(lease(1)))
@@ -86,7 +86,7 @@ TOLD = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 4), st.integers(1, 
 def test_nobody_has_hosts_for_longer_or_later_by_it(
     told: list[tuple[int, int, int]], configured: int, lead: int
 ) -> None:
-    """When hosts are held is the same, whatever is learned of shutting down, and whenever."""
+    """Hosts are held for the same times, whatever is learned of shutting down, and whenever."""
     held = []
     for counts in (False, True):
         played = Played(hosts=2, settings=replace(SAVES, shutdown_seconds=configured))
