@@ -308,8 +308,7 @@ class OpenNebulaBackend:
                 return []
             case Look():
                 self._down = False
-                if news.whole:
-                    self._follows = False
+                self._follows &= not news.whole
                 return self._look(now, news)
 
     def _look(self, now: int, look: Look) -> list[Input]:
