@@ -191,6 +191,14 @@ named above show: a lease passes through many, from its line in the trace to its
 results, and none of them takes more than a few percent. Starting up (`start-up` above) counts for
 more the shorter a run is. A wide lease costs what its hosts cost: each of them is named in its
 plan, in what is free, and in the results; the generated jobs have 86 nodes on average.
+
+Since the tables above were measured `blue-60` has become slower: it takes 1.15 times the time now
+(two pairs of runs in turn on a busy machine), after 1.31 times (five pairs), when every instant
+asked whatever sees to maintenance, delays and other users of hosts whether there was anything to
+do. A lease makes 353 Python calls now, 429 in between and 328 then, and 328 calls of C, 365 and
+333. Fewer calls of this kind will not make it twice as fast: Python's own loop has 41 % of the
+samples of a run, no function of C more than about 4 %, and looking for garbage takes 1 %. What is
+left to try is fewer decisions of a lease, each of which results, probes, tally and backend read.
 """
 
 _GROWTH = """\
