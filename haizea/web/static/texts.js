@@ -208,7 +208,7 @@ const TEXTS = {
   hostNumber: "host {number}",
   incomplete: "There is more than can be shown at once: look at a shorter time.",
   inUse: "{share} % in use",
-  inUseShort: "{share} % used",
+  inUseShort: "{share} %",
   outageRows: "Hosts out of use",
   moreTools: "Filter and view",
   waitingRows: "Waiting, where they are expected to start",

@@ -94,9 +94,10 @@ export function endOf(lease) {
   return lease.ended || (lease.makes_room ? null : lease.planned_end) || null;
 }
 
-/** Seconds that a lease will still run, as of now. */
+/** Seconds that a lease will still run, as of now; null without end. */
 export function leftOf(lease) {
   if (isOver(lease.state)) return 0;
+  if (lease.remaining === null) return null;
   if (lease.state === "Active" && lease.makes_room) return Math.max(0, lease.remaining - (now() - Date.parse(lease.planned_start)) / 1000);
   if (lease.state === "Active" && lease.planned_end) return Math.max(0, (Date.parse(lease.planned_end) - now()) / 1000);
   return lease.remaining;

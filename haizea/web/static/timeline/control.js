@@ -32,8 +32,14 @@ export class Window {
     this.set(this.start + by, this.end + by);
   }
 
+  /** Whoever does not point at a moment looks at now, if it is seen. */
+  get middle() {
+    const present = now();
+    return this.start <= present && present <= this.end ? present : (this.start + this.end) / 2;
+  }
+
   /** Make what is seen so many times as long, around a moment that stays where it is. */
-  zoom(factor, around = (this.start + this.end) / 2) {
+  zoom(factor, around = this.middle) {
     const length = Math.min(LONGEST, Math.max(SHORTEST, this.length * factor));
     const part = (around - this.start) / this.length;
     this.set(around - part * length, around + (1 - part) * length);

@@ -2,8 +2,8 @@
 import { t } from "../texts.js";
 import { now } from "../times.js";
 
-/** The strip above: how full the site is, in the same scale of time. */
-export function drawStrip(painter, load, view, from) {
+/** Draw how full the site is, and how full it is now where that is among what `data` tells. */
+export function drawStrip(painter, data, view) {
   const { pen, colours: c } = painter;
   pen.setTransform(painter.scale, 0, 0, painter.scale, 0, 0);
   pen.fillStyle = c.surface;
@@ -15,8 +15,8 @@ export function drawStrip(painter, load, view, from) {
   pen.fillRect(view.left, bottom - tall, painter.width, 1);
   pen.fillStyle = c.accent;
   pen.globalAlpha = 0.55;
-  const { times, parts } = load;
-  const heights = columns(load, view, painter, from);
+  const { times, parts } = data.load;
+  const heights = columns(data.load, view, painter, data.since);
   for (let x = 0; x < heights.length; ) {
     let until = x + 1;
     while (until < heights.length && heights[until] === heights[x]) until += 1;
@@ -25,7 +25,9 @@ export function drawStrip(painter, load, view, from) {
     x = until;
   }
   pen.globalAlpha = 1;
-  const present = firstAfter(times, now()) - 1;
+  const moment = now();
+  if (moment < data.since || moment >= data.until) return;
+  const present = firstAfter(times, moment) - 1;
   const share = Math.round(100 * (parts[present] ?? 0));
   painter.text(t(view.left < 100 ? "inUseShort" : "inUse", { share }), 10, painter.height / 2, view.left - 16, c.soft);
 }

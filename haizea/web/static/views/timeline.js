@@ -10,7 +10,7 @@ import { AXIS, Painter } from "../timeline/paint.js";
 import { hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
 import { drawStrip } from "../timeline/strip.js";
 import { tableOf } from "../timeline/table.js";
-import { legend, toolbar } from "../timeline/tools.js";
+import { Tools, legend } from "../timeline/tools.js";
 import { DAY, HOUR, iso, now } from "../times.js";
 
 const REFRESH_MILLISECONDS = 4000;
@@ -43,6 +43,7 @@ class TimelineView {
     const start = Date.parse(params.get("from")) || now() - length / 8;
     this.window = new Window(start, start + length, () => this.moved());
     this.window.ahead = params.get("ahead") === "yes";
+    if (this.window.ahead) this.window.keepAhead();
     this.mayAsk = page.mayChange;
     this.choosing = false;
     this.data = null;
@@ -95,7 +96,8 @@ class TimelineView {
     this.said = h("p", { class: "hint", role: "status" });
     this.picture = h("div", { class: "picture" },
       h("div", { class: "plot-box" }, this.strip, this.scroller, this.tip.node), this.details.node);
-    fill(this.box, h("h1", { class: "hidden" }, t("navTimeline")), toolbar(this),
+    this.tools = new Tools(this);
+    fill(this.box, h("h1", { class: "hidden" }, t("navTimeline")), this.tools.node,
       h("p", { id: "timeline-help", class: "hidden" }, t("timelineHelp")),
       this.picture, this.tableBox,
       h("div", { class: "under" }, legend(), this.said));
@@ -203,6 +205,7 @@ class TimelineView {
     const { data, window } = this;
     if (!data || window.start < data.since || window.end > data.until) this.fetch();
     else if (window.length < (data.until - data.since) / 12) this.fetch();
+    this.tools.follow();
     this.remember();
     this.redraw();
   }
@@ -219,7 +222,7 @@ class TimelineView {
       selection: this.selection, use: { since: this.data.since, step: this.data.step },
     };
     this.painter.draw(this.view, this.rows, marks);
-    drawStrip(this.stripPainter, this.data.load, this.view, this.data.since);
+    drawStrip(this.stripPainter, this.data, this.view);
   }
 
   tick() {
