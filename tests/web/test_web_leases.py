@@ -8,6 +8,9 @@ import pytest
 from browser import Visit, WebService
 from playwright.sync_api import expect
 
+from haizea.api.manager import Draft
+from haizea.core.model.lease import Kind
+
 Begin = Callable[..., Visit]
 
 
@@ -125,3 +128,32 @@ def test_the_page_goes_on_after_the_service_was_away(visit: Begin, service: WebS
     with service.client("anna") as anna:
         anna.delete(f"/v1/leases/{lease}")
     expect(page.locator(".title-row .mark")).to_have_text("Cancelled")
+
+
+def test_what_is_older_than_the_newest_thousands_is_found(
+    visit: Begin, service: WebService, leases: dict[str, int]
+) -> None:
+    """The page said so, and looked among the newest alone."""
+    manager = service.real.manager
+    draft = Draft(kind=Kind.IMMEDIATE, nodes=((9, {"CPU": 400}),), duration=60, label="crowd")
+    for _ in range(4):
+        for answer in [manager.submit(draft, "carla", None) for _ in range(501)]:
+            assert answer.result().record.state == "Rejected"
+    someone = visit("olga", "#/leases?which=all")
+    page = someone.page
+    expect(page.locator(".count")).to_contain_text("2000 leases among the newest 2000.")
+    search = page.get_by_label("Search")
+    for words in (str(leases["now"]), "another's", "bert"):
+        search.fill(words)
+        expect(page.locator(".leases tbody tr").first).to_be_visible()
+        expect(page.locator(".leases tbody")).not_to_contain_text("crowd")
+    search.fill("")
+    page.get_by_label("Kind").select_option("ar")
+    expect(page.locator(".leases tbody")).to_contain_text("later")
+    expect(page.get_by_role("button", name="Look further back")).to_be_hidden()
+    page.get_by_label("Kind").select_option("")
+    page.get_by_role("button", name="Look further back").click()
+    expect(page.get_by_role("button", name="Look further back")).to_be_hidden()
+    search.fill("nobody's label")
+    expect(page.get_by_text("No lease is like that.")).to_be_visible()
+    someone.check_access()

@@ -78,7 +78,8 @@ const TEXTS = {
 
   // Leases.
   leases: { one: "{count} lease", other: "{count} leases" },
-  leasesIncomplete: "The newest {count}; filter to find older ones.",
+  leasesIncomplete: "{leases} among the newest {count}.",
+  lookFurther: "Look further back",
   lease: "Lease {id}",
   id: "Lease",
   label: "Label",

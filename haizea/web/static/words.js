@@ -14,17 +14,14 @@ const TONES = {
 const WAITING = new Set(["New", "Pending", "Queued", "Suspended-Pending", "Suspended-Queued"]);
 const PLANNED = new Set(["Scheduled", "Ready", "Suspended-Scheduled", "Resumed-Ready"]);
 const OVER = new Set(["Done", "Cancelled", "Rejected", "Failed"]);
+const RUNNING = new Set(["Active", "Preparing", "Suspending", "Migrating", "Resuming"]);
+
+/** States by the groups that lists are filtered by. */
+export const STATES = { running: RUNNING, planned: PLANNED, waiting: WAITING, over: OVER };
 
 export const tone = (state) => TONES[state] || "wait";
 export const isOver = (state) => OVER.has(state);
 export const isWaiting = (state) => WAITING.has(state);
-
-/** Which of the groups that lists are filtered by a state is in. */
-export function group(state) {
-  if (OVER.has(state)) return "over";
-  if (WAITING.has(state)) return "waiting";
-  return PLANNED.has(state) ? "planned" : "running";
-}
 
 /** A state as a mark with a word: never a colour alone. */
 export function stateMark(state) {

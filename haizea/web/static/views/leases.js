@@ -1,15 +1,16 @@
 // The list of leases: sorted, filtered, in pages.
-import { allLeases } from "../api.js";
+import { allLeases, get } from "../api.js";
 import { atMostEvery, choice, field, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address, note } from "../router.js";
 import { t } from "../texts.js";
 import { duration, full, short } from "../times.js";
-import { endOf, group, isOver, leftOf, nodeCount, nodesText, startOf, stateMark } from "../words.js";
+import { STATES, endOf, isOver, leftOf, nodeCount, nodesText, startOf, stateMark } from "../words.js";
 
 const MOST = 2000;
 const PAGE = 50;
 const REFRESH_MILLISECONDS = 2000;
+const FIND_MILLISECONDS = 500;
 const NUMBERS = new Set(["id", "nodes", "length", "left"]);
 
 const VALUES = {
@@ -36,6 +37,7 @@ export async function showLeases(box, page) {
   return () => {
     unfollow();
     refresh.stop();
+    view.find.stop();
   };
 }
 
@@ -54,7 +56,10 @@ class Leases {
     };
     this.leases = [];
     this.complete = true;
-    this.count = h("p", { class: "count", role: "status" });
+    this.most = MOST;
+    this.find = atMostEvery(FIND_MILLISECONDS, () => this.findOlder().catch(() => {}));
+    this.count = h("p", { role: "status" });
+    this.further = h("button", { type: "button", class: "button small", hidden: true, onclick: () => this.lookFurther() }, t("lookFurther"));
     this.table = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("navLeases") });
     this.pager = h("nav", { class: "pager", "aria-label": t("page", { page: "", pages: "" }).trim() });
     fill(box, h("h1", { class: "hidden" }, t(page.seesAll ? "navLeases" : "navMine")), this.filters(), this.table, this.pager);
@@ -64,8 +69,11 @@ class Leases {
     const set = (name) => (event) => {
       this.wanted[name] = event.target.value;
       this.wanted.number = 1;
-      if (name === "which" || name === "whose") this.load(true);
-      else this.draw();
+      if (name !== "search") this.load(true);
+      else {
+        this.draw();
+        this.find();
+      }
     };
     const which = [
       ["open", t("underWay")], ["running", t("running")], ["planned", t("planned")],
@@ -80,33 +88,61 @@ class Leases {
       this.page.seesAll && this.page.mayChange
         ? field(t("whose"), choice({ onchange: set("whose") }, [["all", t("everybody")], ["mine", t("mine")]], this.wanted.whose)) : null,
       field(t("kind"), choice({ onchange: set("kind") }, kinds, this.wanted.kind)),
-      this.count);
+      h("div", { class: "count" }, this.count, this.further));
   }
 
   async load(quietly = false) {
-    const { which, whose } = this.wanted;
     if (!quietly && !this.leases.length) fill(this.table, h("p", { class: "hint" }, t("loading")));
-    const wanted = {
-      order: "newest",
-      all: which === "over" || which === "all",
-      owner: whose === "mine" ? this.page.session.owner : "",
-    };
+    const asked = this.asked();
     try {
-      const found = await allLeases(wanted, MOST, this.page.signal);
+      const found = await allLeases(asked, this.most, this.page.signal);
+      // Somebody chose others meanwhile: those are on their way.
+      if (JSON.stringify(asked) !== JSON.stringify(this.asked())) return;
       this.leases = found.leases;
       this.complete = found.complete;
       this.draw();
+      await this.findOlder();
     } catch (error) {
       // What is shown stays; the frame says that the service is away.
       if (!quietly) throw error;
     }
   }
 
+  /** What the service is asked for; what is searched for is found here. */
+  asked() {
+    const { which, whose, kind } = this.wanted;
+    return {
+      order: "newest", all: which === "all", state: [...(STATES[which] || [])], kind,
+      owner: whose === "mine" ? this.page.session.owner : "",
+    };
+  }
+
+  /** Where not all leases are here: ask for those with just this number, label or owner. */
+  async findOlder() {
+    const words = this.wanted.search.trim();
+    if (this.complete || !words) return;
+    const asked = this.asked();
+    const found = /^\d+$/.test(words)
+      ? [await get(`v1/leases/${words}`, { signal: this.page.signal })]
+      : (await Promise.all(["label", "owner"].filter((name) => !asked[name]).map(
+        (name) => allLeases({ ...asked, [name]: words }, MOST, this.page.signal)))).flatMap(({ leases }) => leases);
+    const known = new Set(this.leases.map(({ id }) => id));
+    const others = found.filter(({ id }) => !known.has(id) && known.add(id));
+    if (!others.length) return;
+    this.leases.push(...others);
+    this.draw();
+  }
+
+  lookFurther() {
+    this.most += MOST;
+    return this.load(true);
+  }
+
   chosen() {
     const { which, kind, search, sort, down } = this.wanted;
     const words = search.trim().toLowerCase();
     const fits = (lease) =>
-      (which === "all" || (which === "open" ? !isOver(lease.state) : group(lease.state) === which)) &&
+      (which === "all" || (which === "open" ? !isOver(lease.state) : STATES[which]?.has(lease.state))) &&
       (!kind || lease.kind === kind) &&
       (!words || String(lease.id) === words || `${lease.label} ${lease.owner}`.toLowerCase().includes(words));
     const value = VALUES[sort] || VALUES.id;
@@ -122,8 +158,9 @@ class Leases {
     const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
     this.wanted.number = Math.min(this.wanted.number, pages);
     const first = (this.wanted.number - 1) * PAGE;
-    this.count.textContent = this.complete
-      ? t("leases", { count: chosen.length }) : t("leasesIncomplete", { count: this.leases.length });
+    const count = t("leases", { count: chosen.length });
+    this.count.textContent = this.complete ? count : t("leasesIncomplete", { leases: count, count: this.leases.length });
+    this.further.hidden = this.complete;
     if (chosen.length) this.drawTable(chosen.slice(first, first + PAGE));
     else this.drawNothing();
     this.drawPager(pages);
