@@ -50,7 +50,7 @@ def test_nothing_keeps_anybody_out(
     unfold = page.get_by_role("button", name="Filter and view")
     if small:
         unfold.click()
-        expect(page.get_by_label("Which hosts")).to_be_visible()
+        expect(page.get_by_label("How high rows are")).to_be_visible()
         look("tools")
     else:
         expect(unfold).to_be_hidden()

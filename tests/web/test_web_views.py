@@ -1,4 +1,4 @@
-"""What a view says of itself is so, wherever one goes and comes from."""
+"""Views say of themselves what is so, wherever one goes and comes from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drawn(visit: Visit) -> None:
 
 
 def hours_from(visit: Visit) -> float:
-    """How many hours the timeline begins after now, by its own account."""
+    """Hours by which the timeline begins after now, by its own account."""
     return float(
         visit.page.evaluate(
             "(Date.parse(new URLSearchParams(location.hash.split('?')[1]).get('from'))"
@@ -38,7 +38,7 @@ def hours_from(visit: Visit) -> float:
 
 
 def test_what_has_no_end_has_no_time_left_either(visit: Begin, leases: dict[str, int]) -> None:
-    """It was 0 s as long as it was to make room for something else."""
+    """There were 0 s as long as it was to make room for something else."""
     page = visit("anna", "#/leases").page
     row = page.get_by_role("row", name="without end")
     expect(row.locator("td[data-label=Left]")).to_have_text("no end")
@@ -60,7 +60,7 @@ def test_the_future_only_is_the_future_in_an_old_link_too(visit: Begin) -> None:
 
 
 def test_controls_show_what_is_seen(visit: Begin) -> None:
-    """They showed what had been chosen last, whatever was seen since."""
+    """Controls showed what had been chosen last, whatever was seen since."""
     someone = visit("rita", "#/timeline")
     page = someone.page
     drawn(someone)
@@ -110,3 +110,90 @@ def test_how_full_the_site_is_now_is_told_where_it_is_known(visit: Begin) -> Non
         }}"""
     )
     assert told == ["-1: 50 % in use"]
+
+
+def test_a_request_that_is_not_sent_yet_is_in_the_address(visit: Begin) -> None:
+    """Loading the page anew began with an empty form."""
+    someone = visit("anna", "#/ask")
+    page = someone.page
+    page.get_by_role("button", name="By a deadline").click()
+    page.get_by_label("Length", exact=True).fill("37m")
+    page.get_by_label("Label").fill('a "class" & more?')
+    page.get_by_label("Not before").fill("2040-05-01T09:00")
+    page.get_by_role("button", name="Other nodes too").click()
+    page.get_by_label("How many").last.fill("3")
+    someone.until("decodeURIComponent(location.hash).includes('more?')")
+    someone.until("decodeURIComponent(location.hash).includes('\"count\":3')")
+    page.reload()
+    expect(page.get_by_label("Length", exact=True)).to_have_value("37m")
+    expect(page.get_by_label("Label")).to_have_value('a "class" & more?')
+    expect(page.get_by_label("Not before")).to_have_value("2040-05-01T09:00")
+    expect(page.get_by_label("How many").last).to_have_value("3")
+    pressed = page.locator(".ask .segments [aria-pressed=true]")
+    expect(pressed).to_have_text("By a deadline")
+    for junk in ("x", "null", "[]", '{"nodes":[]}', '{"nodes":[{}],"kind":"odd"}'):
+        someone.go("#/leases")
+        someone.go(f"#/ask?request={junk}")
+        expect(page.get_by_label("Length", exact=True)).to_be_visible()
+
+
+def test_the_lease_that_was_chosen_is_in_the_address(visit: Begin, leases: dict[str, int]) -> None:
+    someone = visit("rita", f"#/timeline?lease={leases['later']}")
+    page = someone.page
+    expect(page.locator(".details")).to_contain_text("all of them")
+    page.locator(".details").get_by_role("button", name="Close").click()
+    someone.until("!location.hash.includes('lease=')")
+    page.locator("canvas.plot").focus()
+    page.keyboard.press("]")
+    someone.until("location.hash.includes('lease=')")
+    before = page.locator(".details h2")
+    expect(before).to_contain_text("Lease")
+    name = before.inner_text()
+    page.reload()
+    expect(page.locator(".details h2")).to_have_text(name)
+
+
+def test_a_viewer_elsewhere_sees_what_time_it_is_at_the_site(visit: Begin) -> None:
+    """Only a menu told, and what one pointed at with a mouse."""
+    someone = visit("anna", "#/ask", timezone_id="Asia/Kathmandu")
+    page = someone.page
+    expect(page.locator(".top")).to_contain_text("Site ")
+    page.get_by_role("button", name="At a time").click()
+    page.get_by_label("Start").fill("2040-05-01T09:00")
+    expect(page.get_by_text("Tue, 1 May 2040, 03:15 at the site, ")).to_be_visible()
+    someone.check_access()
+    someone.picture("ask-elsewhere")
+
+
+def test_whoever_follows_a_link_goes_on_in_the_view(visit: Begin, leases: dict[str, int]) -> None:
+    """The focus was lost with the link, and began at the top of the page again."""
+    someone = visit("rita", "#/leases")
+    page = someone.page
+    page.get_by_role("link", name=str(leases["later"]), exact=True).press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("all of them")
+    someone.until("document.activeElement.id === 'main'")
+    someone.go("#/leases/999999")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("There is no lease 999999")
+    someone.check_access()
+
+
+def test_nothing_of_a_lease_is_cut_off_on_a_small_phone(visit: Begin, service: WebService) -> None:
+    """Half of each card was beside the screen."""
+    service.ask("anna", 1, start="+9h", label="a label of many words, longer than a phone is wide")
+    someone = visit("anna", "#/leases", viewport={"width": 320, "height": 640}, has_touch=True)
+    expect(someone.page.get_by_text("longer than a phone")).to_be_visible()
+    someone.picture("leases-small-phone")
+    box = "document.querySelector('.table-box')"
+    assert someone.page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")
+
+
+def test_a_token_is_made_that_ends(visit: Begin, service: WebService) -> None:
+    """The form offered none, though the interface does."""
+    page = visit("olga", "#/site/tokens").page
+    page.get_by_label("Name").fill("guest")
+    page.get_by_label("Expires").fill("2040-05-01T09:00")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".secret code")).to_contain_text("hz_")
+    with service.client("olga") as olga:
+        made = {token["name"]: token for token in olga.get("/v1/tokens").json()["tokens"]}
+    assert made["guest"]["expires"].startswith("2040-05-01")

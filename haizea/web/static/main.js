@@ -128,7 +128,11 @@ const over = () => {
 };
 whenSignedOut(over);
 document.addEventListener("signed-out", over);
-window.addEventListener("hashchange", show);
+window.addEventListener("hashchange", async () => {
+  await show();
+  // Whoever went by a link that is gone goes on in the view, not at the top of the page.
+  if (document.activeElement === document.body) app.shell?.main.focus({ preventScroll: true });
+});
 live.watchStream((state) => {
   app.shell?.stream(state);
   if (state === "live") lookAround();

@@ -21,6 +21,7 @@ export class Shell {
     this.session = session;
     this.links = this.makeLinks();
     this.streamMark = h("span", { class: "stream", role: "status" });
+    this.siteClock = h("span", { class: "stream-off soft" });
     this.banner = h("div", { class: "banner", role: "alert", hidden: true });
     this.messages = h("div", { class: "messages", role: "status", "aria-live": "polite" });
     this.main = h("main", { id: "main", tabindex: "-1" });
@@ -31,6 +32,7 @@ export class Shell {
         h("a", { class: "brand", href: address("timeline") }, h("span", { class: "logo" }), t("appName")),
         h("nav", { "aria-label": t("appName") }, Object.values(this.links)),
         h("span", { class: "spring" }),
+        this.siteClock,
         this.streamMark,
         this.menu(whenSignedOut)),
       this.banner,
@@ -118,8 +120,17 @@ export class Shell {
     this.streamMark.textContent = state === "off" ? "" : t(isLive ? "streamLive" : "streamLost");
   }
 
+  /** Show what the site's clocks do, where they differ from the viewer's. */
+  tick() {
+    if (isSiteZone()) return;
+    const time = clock(now(), site());
+    this.siteClock.textContent = t("siteClock", { time });
+    this.siteClock.title = t("zoneSite", { zone: site(), time });
+  }
+
   /** Show how the service is; null if it does not answer. */
   status(status) {
+    this.tick();
     const problem = status ? status.problem : "";
     this.banner.hidden = Boolean(status && status.healthy && !problem);
     if (!this.banner.hidden) {

@@ -54,6 +54,7 @@ const TEXTS = {
   themeDark: "Dark",
   menu: "You and settings",
   zoneYours: "Times are in your zone, {zone}.",
+  siteClock: "Site {time}",
   zoneSite: "The site is in {zone}, where it is {time}.",
   away: "The service does not answer. What you see may be old; trying again.",
   unhealthy: "The service is in trouble: {problem}",
@@ -212,6 +213,7 @@ const TEXTS = {
   inUseShort: "{share} %",
   outageRows: "Hosts out of use",
   moreTools: "Filter and view",
+  firstRows: "{shown} of {count}; the table has more",
   waitingRows: "Waiting, where they are expected to start",
   timelineLabel: "Timeline: {rows} rows, {leases} leases, {waiting} waiting. The same is there as a table.",
   timelineHelp:

@@ -99,6 +99,12 @@ export function full(moment) {
   return `${own} (${t("atSite", { time: format(all, siteZone).format(at), zone: siteZone })})`;
 }
 
+/** A moment by the site's clocks, in words; empty where they show what the viewer's do. */
+export function atSite(moment) {
+  if (!Number.isFinite(moment) || isSiteZone()) return "";
+  return t("atSite", { time: short(moment, siteZone), zone: siteZone });
+}
+
 /** Seconds in words: "2 d 3 h", "45 min", "12 s". */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return t("unlimited");

@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { fill, h } from "../dom.js";
 import { address } from "../router.js";
 import { t } from "../texts.js";
-import { duration, inViewersZone, now, short } from "../times.js";
+import { atSite, duration, inViewersZone, now, short } from "../times.js";
 import { hostsText, nodesText, stateMark } from "../words.js";
 import { hostCount } from "./data.js";
 
@@ -22,6 +22,7 @@ function outageWords(outage, data) {
     h("strong", {}, outage.window ? t("maintenanceNumber", { id: outage.window }) : t(`outage_${outage.status}`)),
     outage.reason ? h("span", {}, outage.reason) : null,
     h("span", {}, times(outage)),
+    atSite(outage.start) ? h("span", { class: "soft" }, atSite(outage.start)) : null,
     h("span", {}, hostsOf(outage, data)),
   ];
 }
@@ -59,6 +60,7 @@ export class Tip {
       h("strong", {}, [t("lease", { id: entry.id }), lease.label].filter(Boolean).join(" · ")),
       h("span", {}, `${lease.owner} · ${purposeText(entry)}`),
       h("span", {}, times(entry)),
+      atSite(entry.start) ? h("span", { class: "soft" }, atSite(entry.start)) : null,
       entry.runs.length ? h("span", {}, hostsOf(entry, data)) : null,
       entry.waiting ? h("span", {}, inViewersZone(entry.waiting.lease.reason)) : null);
   }
@@ -114,6 +116,8 @@ export class Details {
         h("dt", {}, t("start")), h("dd", {}, start ? short(start) : "–"),
         h("dt", {}, t("end")), h("dd", {}, end ? short(end) : "–"),
         lease.hosts.length ? [h("dt", {}, t("hosts")), h("dd", {}, hostsText(lease.hosts))] : null));
+    // On a phone it is below the picture.
+    this.node.scrollIntoView({ block: "nearest" });
   }
 
   closing() {

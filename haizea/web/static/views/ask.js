@@ -1,10 +1,10 @@
 // Asking for machines: a form that says, while one fills it in, what would come of it.
 import { Refusal, call, get } from "../api.js";
-import { choice, field, fill, h } from "../dom.js";
-import { go } from "../router.js";
+import { atMostEvery, choice, field, fill, h } from "../dom.js";
+import { go, note } from "../router.js";
 import { asCommand, asCurl, asYaml } from "../spellings.js";
 import { t } from "../texts.js";
-import { DAY, HOUR, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
+import { DAY, HOUR, atSite, duration, forControl, full, inViewersZone, iso, now, short, spelled } from "../times.js";
 import { Trial } from "../trial.js";
 import { fits, hostsText, makesRoom, timeMark } from "../words.js";
 import { nodeSet } from "./nodes.js";
@@ -28,6 +28,7 @@ export async function showAsk(box, page) {
   const refreshing = setInterval(() => form.trial.now(), REFRESH_MILLISECONDS);
   return () => {
     clearInterval(refreshing);
+    form.remember.stop();
     form.trial.end();
   };
 }
@@ -46,6 +47,8 @@ function beginning(params, types, hosts, lease) {
     sets: [{ count: Number(params.get("count")) || 1, resources: Object.fromEntries(types.map((name) => [name, some(name) || 0])) }],
     label: "", preemptible: "usual", fixed: false, image: "", imageSize: "",
   };
+  const request = read(params.get("request"));
+  if (request) return asBefore(request, asked, types);
   if (!lease) return asked;
   return {
     ...asked,
@@ -61,6 +64,35 @@ function beginning(params, types, hosts, lease) {
     fixed: lease.fixed_hosts,
     image: lease.image?.name || "",
     imageSize: lease.image ? String(lease.image.size_mb) : "",
+  };
+}
+
+/** A request that the address holds, null for none that can be read. */
+function read(text) {
+  try {
+    const request = JSON.parse(text);
+    return Array.isArray(request?.nodes) && request.nodes.length ? request : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The form as it was when it came to this request. */
+function asBefore(request, asked, types) {
+  const moment = (name) => (name in request ? Date.parse(request[name]) : asked[name]);
+  return {
+    ...asked,
+    kind: KINDS.some(([kind]) => kind === request.kind) ? request.kind : asked.kind,
+    start: moment("start"), deadline: moment("deadline"), after: moment("after"),
+    duration: String(request.duration ?? ""),
+    sets: request.nodes.map((set) => ({
+      count: Number(set.count) || 0, resources: Object.fromEntries(types.map((name) => [name, Number(set.resources?.[name]) || 0])),
+    })),
+    label: String(request.label ?? ""),
+    preemptible: "preemptible" in request ? (request.preemptible ? "yes" : "no") : "usual",
+    fixed: request.hosts === "fixed",
+    image: String(request.image?.name ?? ""),
+    imageSize: request.image ? String(request.image.size_mb) : "",
   };
 }
 
@@ -81,16 +113,23 @@ class AskForm {
       wrong: (text) => this.say("unclear", text),
     });
     this.key = newKey();
+    this.remember = atMostEvery(300, () => note("ask", "", { request: JSON.stringify(this.body()) }));
   }
 
   draw() {
     const { asked } = this;
     const kinds = h("div", { class: "segments", role: "group", "aria-label": t("kind") }, KINDS.map(([kind, text]) =>
       h("button", { type: "button", "aria-pressed": String(asked.kind === kind), onclick: () => this.set({ kind }, true) }, t(text))));
-    const moment = (name, label, hint, required) => field(label, h("input", {
-      type: "datetime-local", name, required, value: Number.isNaN(asked[name]) ? "" : forControl(asked[name]),
-      oninput: (event) => this.set({ [name]: new Date(event.target.value).getTime() }),
-    }), hint);
+    const moment = (name, label, hint, required) => {
+      const there = h("p", { class: "hint" }, atSite(asked[name]));
+      return h("div", {}, field(label, h("input", {
+        type: "datetime-local", name, required, value: Number.isNaN(asked[name]) ? "" : forControl(asked[name]),
+        oninput: (event) => {
+          this.set({ [name]: new Date(event.target.value).getTime() });
+          there.textContent = atSite(asked[name]);
+        },
+      }), hint), there);
+    };
     const times = {
       ar: () => moment("start", t("start"), "", true),
       deadline: () => [moment("deadline", t("deadline"), t("deadlineHint"), true), moment("after", t("notBefore"), t("startHint"), false)],
@@ -129,7 +168,7 @@ class AskForm {
   nodeSet(set, index) {
     const { sets } = this.asked;
     const remove = () => this.set({ sets: sets.filter((one) => one !== set) }, true);
-    return nodeSet(set, index, this.types, () => this.changed(),
+    return nodeSet(set, index, this.types, () => this.set({}),
       sets.length > 1 ? h("button", { type: "button", class: "button small", onclick: remove }, t("remove")) : null);
   }
 
@@ -149,6 +188,7 @@ class AskForm {
 
   set(changes, again = false) {
     Object.assign(this.asked, changes);
+    this.remember();
     if (again) this.draw();
     else this.changed();
   }
@@ -224,6 +264,7 @@ class AskForm {
         this.said.textContent = t("rejected", { reason: inViewersZone(decision.lease.reason) });
         this.key = newKey();
       } else {
+        this.remember.stop();
         this.page.say(t(decision.outcome === "accepted" ? "accepted" : "queued", { id: decision.lease.id, length: duration(decision.lease.duration) }));
         go("leases", decision.lease.id);
       }

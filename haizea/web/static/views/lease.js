@@ -51,7 +51,7 @@ class Lease {
       this.lease = await get(`v1/leases/${this.id}`, { signal: this.page.signal, tagged });
     } catch (error) {
       if (!(error instanceof Refusal) || ![404, 422].includes(error.status)) throw error;
-      fill(this.box, h("div", { class: "empty" }, h("p", {}, t("noLease", { id: this.page.part })),
+      fill(this.box, h("div", { class: "empty" }, h("h1", {}, t("noLease", { id: this.page.part })),
         h("a", { class: "button", href: address("leases") }, t("navLeases"))));
       return false;
     }

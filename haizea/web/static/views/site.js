@@ -191,18 +191,19 @@ class Site {
     const name = h("input", { required: true, maxlength: 64, autocomplete: "off", pattern: "[A-Za-z_@][A-Za-z0-9_.@+\\-]*" });
     const owner = h("input", { maxlength: 64, autocomplete: "off" });
     const role = choice({}, ["user", "operator", "reader"].map((one) => [one, t(`role_${one}`)]), "user");
+    const expires = h("input", { type: "datetime-local" });
     const said = h("div", { role: "status" });
     const make = async (event) => {
       event.preventDefault();
       try {
-        const made = await call("POST", "v1/tokens", { json: { name: name.value.trim(), role: role.value, owner: owner.value.trim() || null } });
+        const made = await call("POST", "v1/tokens", { json: { name: name.value.trim(), role: role.value, owner: owner.value.trim() || null, expires: expires.value ? iso(new Date(expires.value).getTime()) : null } });
         fill(said, h("p", { class: "secret" }, t("secretOnce"), " ", h("code", {}, made.secret)));
       } catch (error) {
         fill(said, h("p", { class: "error" }, error instanceof Refusal ? error.message : t("awayShort")));
       }
     };
     return h("form", { class: "card token-form", onsubmit: make },
-      h("div", { class: "filters" }, field(t("name"), name), field(t("role"), role), field(t("owner"), owner),
+      h("div", { class: "filters" }, field(t("name"), name), field(t("role"), role), field(t("owner"), owner), field(t("expires"), expires),
         h("button", { class: "button primary" }, t("makeToken"))), said);
   }
 

@@ -50,7 +50,7 @@ class TimelineView {
     this.rows = [];
     this.selection = null;
     this.hovered = null;
-    this.picked = null;
+    this.picked = Number(params.get("lease")) || null;
     this.drawing = null;
     this.fetch = atMostEvery(FETCH_MILLISECONDS, () => this.load().catch(() => {}));
     this.refresh = atMostEvery(REFRESH_MILLISECONDS, () => this.load().catch(() => {}));
@@ -59,6 +59,7 @@ class TimelineView {
   async begin() {
     this.make();
     await this.load();
+    if (this.picked !== null) this.details.show(this.picked);
     this.unfollow = follow(() => this.refresh());
     this.ticking = setInterval(() => this.tick(), 5000);
     this.resizing = new ResizeObserver(() => this.resize());
@@ -137,9 +138,11 @@ class TimelineView {
     if (!byHost) parts.push(["outageRows", outageRows(this.data, this.wanted)]);
     const some = parts.filter(([, rows]) => rows.length);
     if (!some.length) return [];
-    const heading = (key, count) => ({ heading: true, key, name: t(key), count, bars: [], lanes: 1 });
+    const heading = (key, count, most = count) => ({
+      heading: true, key, name: t(key), count: count > most ? t("firstRows", { shown: most, count }) : count, bars: [], lanes: 1,
+    });
     return [
-      ...some.flatMap(([key, rows]) => [heading(key, rows.length), ...rows.slice(0, MOST_ABOVE)]),
+      ...some.flatMap(([key, rows]) => [heading(key, rows.length, MOST_ABOVE), ...rows.slice(0, MOST_ABOVE)]),
       heading(byHost ? "hosts" : "navLeases", byHost ? this.data.hosts.length : this.data.leases.size),
     ];
   }
@@ -246,7 +249,7 @@ class TimelineView {
     note("timeline", "", {
       from: iso(Math.round(this.window.start / 1000) * 1000), hours: Number((this.window.length / HOUR).toFixed(2)),
       by: other(by, "host"), hosts: other(hosts, "all"), order: other(order, "name"), rows: other(rows, "normal"),
-      search, ahead: this.window.ahead ? "yes" : "", show: table ? "table" : "",
+      lease: this.picked, search, ahead: this.window.ahead ? "yes" : "", show: table ? "table" : "",
     });
   });
 
@@ -305,6 +308,7 @@ class TimelineView {
   pick(id) {
     this.picked = id;
     this.details.show(id);
+    this.remember();
     this.redraw();
   }
 
