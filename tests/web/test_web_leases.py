@@ -8,8 +8,7 @@ import pytest
 from browser import Visit, WebService
 from playwright.sync_api import expect
 
-from haizea.api.manager import Draft
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Draft, Kind, Nodes
 
 Begin = Callable[..., Visit]
 
@@ -135,9 +134,10 @@ def test_what_is_older_than_the_newest_thousands_is_found(
 ) -> None:
     """The page said so, and looked among the newest alone."""
     manager = service.real.manager
-    draft = Draft(kind=Kind.IMMEDIATE, nodes=((9, {"CPU": 400}),), duration=60, label="crowd")
+    nodes = (Nodes(9, {"CPU": 400}),)
+    draft = Draft(kind=Kind.IMMEDIATE, nodes=nodes, duration=60, label="crowd", owner="carla")
     for _ in range(4):
-        for answer in [manager.submit(draft, "carla", None) for _ in range(501)]:
+        for answer in [manager.submit(draft, None) for _ in range(501)]:
             assert answer.result().record.state == "Rejected"
     someone = visit("olga", "#/leases?which=all")
     page = someone.page
