@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from api_service import Service, SmallManager, wanted
+from own_loop import run_apart
 from prometheus_client.parser import text_string_to_metric_families
 
 from haizea.api.app import make_app
@@ -88,9 +89,9 @@ def test_nobody_waits_for_long_while_nothing_can_be_kept() -> None:
             asyncio.get_running_loop().call_later(0.1, decision.set_result, None)
         await settled(decision, 3600, asyncio.Event(), lambda: hopeless)
 
-    asyncio.run(ask(hopeless=False))
+    run_apart(ask(hopeless=False))
     with pytest.raises(TimeoutError):
-        asyncio.run(ask(hopeless=True))
+        run_apart(ask(hopeless=True))
 
 
 def test_too_many_who_wait_are_turned_away(service: Service) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 from api_service import Service, wanted
+from own_loop import run_apart
 
 from haizea.api.calls import ASKING, Calls
 from haizea.api.problems import Refused
@@ -152,7 +153,7 @@ def test_one_owner_s_questions_take_some_of_the_threads() -> None:
         calls.close()
         return done
 
-    assert asyncio.run(ask()) == ["bert", *["anna"] * 20]
+    assert run_apart(ask()) == ["bert", *["anna"] * 20]
 
 
 # --- connections ------------------------------------------------------------------------
