@@ -149,8 +149,9 @@ def _smallest(
     for count, lease in enumerate(ordered):
         without.take(lease)
         taken.append(lease)
-        # The effort is for all that are still to go, too.
-        room = room_now(len(ordered) - count)
+        # The effort is for all that are still to go, too; the most of it once all are gone.
+        following = len(ordered) - count - 1
+        room = room_now(2 * following + 1)
         if room is not None:
             break
     if room is None:

@@ -33,7 +33,7 @@ _MOST_HOSTS = 64
 _FIRST_LOOKS = 50
 #: A search that is lucky ends soon, so several share the effort: as many as this, if each may
 #: take so many looks at hosts for each unit.
-_REPACKINGS = 6
+_REPACKINGS = 3
 _LOOKS_EACH = 300
 #: For two hosts to exchange what is on them takes as long as so many looks.
 _LOOKS_AN_EXCHANGE = 16

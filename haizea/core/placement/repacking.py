@@ -14,7 +14,8 @@ with others where both fit, so that the search does not run in circles.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import gcd
 from typing import Final
 
 from haizea.core.model.resources import Capacity
@@ -22,37 +23,54 @@ from haizea.core.placement.canvas import Canvas, Unit, crowded
 
 #: More moments times types of resources make numbers that take long to look at.
 _MOST_FIELDS: Final = 4096
-#: So many more of them take as long as one more look.
-_FIELDS_A_LOOK: Final = 256
+#: So many more bits of them take as long as one more look.
+_BITS_A_LOOK: Final = 4096
 #: To take in a unit takes as long as so many looks.
-_UNIT_TAKES: Final = 8
+_UNIT_TAKES: Final = 16
 #: To go through so many units takes as long as a look.
-_UNITS_A_LOOK: Final = 16
+_UNITS_A_LOOK: Final = 8
 #: So many units are drawn after each time that others had to leave.
 _DRAWN: Final = 10
 #: A draw takes as long as half a look.
 _DRAWS_TAKE: Final = _DRAWN // 2
 #: Of the generator that draws: the same numbers each time.
-_FACTOR: Final = 6364136223846793005
-_STEP: Final = 1442695040888963407
-_LARGEST: Final = (1 << 64) - 1
+_FACTOR: Final = 48271
+_MODULUS: Final = (1 << 31) - 1
+#: Hosts that are left as easily as others are told apart by numbers below this one.
+_TIES: Final = 1 << 16
 #: Hosts are looked at so many times as fast as on a canvas.
-FASTER: Final = 24
+FASTER: Final = 45
 
 
 class _Fields:
-    """Amounts over time in one number: a field for each moment and type of resource."""
+    """Amounts over time in one number: a field for each moment and type of resource.
 
-    def __init__(self, moments: list[int], capacities: Sequence[Capacity]) -> None:
+    Amounts are in steps that divide all of them, so that fields are narrow. A type that is
+    as full as another one at any time, as memory that goes with cores, needs no fields.
+    """
+
+    def __init__(
+        self, moments: list[int], capacities: Sequence[Capacity], sizes: Iterable[Capacity]
+    ) -> None:
         self._moments = moments
-        self.count = len(moments) * len(capacities[0])
-        totals = [max(1, *amounts) for amounts in zip(*capacities, capacities[0], strict=True)]
-        # The largest host has about as much of each type, so that sums of them mean something.
-        self._scales = [max(totals) // total for total in totals]
+        kinds = dict[tuple[int, ...], tuple[int, int]]()
+        columns = zip(*{*capacities, *sizes}, strict=True)
+        for kind, amounts in enumerate(columns):
+            step = max(1, gcd(*amounts))
+            kinds.setdefault(tuple([amount // step for amount in amounts]), (kind, step))
+        totals = [max([c[kind] // step for c in capacities]) for kind, step in kinds.values()]
+        largest = max(totals)
+        #: The largest host has about as much of each type, so that sums of them mean something.
+        self._kinds = [
+            (kind, step, largest // max(1, total))
+            for (kind, step), total in zip(kinds.values(), totals, strict=True)
+        ]
+        self.count = len(moments) * len(self._kinds)
         # Sums of all fields are less than what one of them holds.
-        self._bits = max(totals).bit_length() + 1 + _MOST_FIELDS.bit_length()
+        self._bits = largest.bit_length() + 1 + self.count.bit_length()
+        self.bits = self.count * self._bits
         self.most = (1 << self._bits) - 1
-        self.spare = self._repeated(1 << self._bits - 1, 0, len(moments) * len(totals))
+        self.spare = self._repeated(1 << self._bits - 1, 0, self.count)
 
     def everywhere(self, size: Capacity) -> int:
         """The size at all moments."""
@@ -66,8 +84,8 @@ class _Fields:
         """The fields of a unit as long as it is there, without bits to spare."""
         since, until = self._places(unit)
         found = 0
-        for kind in range(len(self._scales)):
-            first = kind * len(self._moments)
+        for place in range(len(self._kinds)):
+            first = place * len(self._moments)
             found += self._repeated(self.most >> 1, first + since, first + until)
         return found
 
@@ -76,9 +94,9 @@ class _Fields:
 
     def _over(self, size: Capacity, since: int, until: int) -> int:
         found = 0
-        for kind, amount in enumerate(size):
-            first = kind * len(self._moments)
-            found += self._repeated(amount * self._scales[kind], first + since, first + until)
+        for place, (kind, step, scale) in enumerate(self._kinds):
+            first = place * len(self._moments)
+            found += self._repeated(size[kind] // step * scale, first + since, first + until)
         return found
 
     def _repeated(self, amount: int, since: int, until: int) -> int:
@@ -107,10 +125,11 @@ class Repacking:
                 canvas.take(unit)
         first, last = self._starts[0], max([unit.end for unit in units])
         staying = [(host, u) for host in hosts for u in canvas.overlapping(host, first, last)]
-        moments = crowded([*units, *[u for _, u in staying]], first)
+        staying_units = [unit for _, unit in staying]
+        moments = crowded([*units, *staying_units], first)
         capacities = [canvas.table.capacities[host] for host in hosts]
-        self._fields = _Fields(moments, capacities)
-        self._look = 1 + self._fields.count // _FIELDS_A_LOOK
+        self._fields = _Fields(moments, capacities, {u.size for u in [*units, *staying_units]})
+        self._look = 1 + self._fields.bits // _BITS_A_LOOK
         self.left = looks - _UNIT_TAKES * self._look * (len(units) + len(staying))
         if self.left > 0 and self._fields.count <= _MOST_FIELDS:
             self._take_in(capacities, staying)
@@ -128,6 +147,8 @@ class Repacking:
         self._sizes = [fields.of(unit) for unit in units]
         self._spans = [fields.span(unit) for unit in units]
         self._works = [unit.bulk * (unit.end - unit.start) for unit in units]
+        #: How much harder it is to displace a unit that was refused once more.
+        self._harder = 1 << max(self._works).bit_length()
         self._foes = _foes_among(units)
         #: Hosts with room for each unit beside what stays, and who is there when it is, as far
         #: as somebody asked.
@@ -141,6 +162,8 @@ class Repacking:
         self._free = list(self._most_free)
         self._there = [0] * len(self._free)
         self._refused = [1] * len(self.units)
+        #: Who is the hardest to displace, and the largest of these, comes first.
+        self._hardness = [-self._harder - work for work in self._works]
         self._host = [-1] * len(self.units)
         for place, host in enumerate(self._planned):
             if host >= 0:
@@ -168,10 +191,6 @@ class Repacking:
             self._about[place] = about
             self.left -= before_end // _UNITS_A_LOOK
         return about
-
-    def _fits(self, place: int, host: int) -> bool:
-        spare = self._fields.spare
-        return self._free[host] - self._sizes[place] & spare == spare
 
     def _put(self, place: int, host: int) -> None:
         self._free[host] -= self._sizes[place]
@@ -211,6 +230,7 @@ class Repacking:
     def _make_room(self, place: int, homeless: list[int]) -> bool:
         """Have others leave a host for a unit, for now; tell whether that is possible."""
         self._refused[place] += 1
+        self._hardness[place] -= self._harder
         found = self._cheapest(place)
         if found is None:
             return False
@@ -220,8 +240,7 @@ class Repacking:
         self._put(place, host)
         homeless += sorted(leaving, key=self._ease)
         self.left -= _DRAWS_TAKE * self._look
-        for _ in range(_DRAWN):
-            self._change_places()
+        self._change_places()
         return True
 
     def _ease(self, place: int) -> tuple[int, int, int]:
@@ -245,77 +264,78 @@ class Repacking:
 
     def _cheapest(self, place: int) -> tuple[int, list[int]] | None:
         """Return the host that units leave most easily, so that this one fits, and which ones."""
-        refused, sizes = self._refused, self._sizes
-        left = {host: self._free[host] - sizes[place] for host in self._hosts_for(place)}
+        refused, sizes, free, host_of = self._refused, self._sizes, self._free, self._host
+        size, spare, foes = sizes[place], self._fields.spare, self._foes[place]
+        left = {host: free[host] - size for host in self._hosts_for(place)}
         about = self._who_meets(place)
         self.left -= (len(left) + len(about) // 2) * self._look
         there: dict[int, list[int]] = {host: [] for host in left}
         # Who is the hardest to displace, and the largest, is asked first whether it can stay.
-        for other in sorted(about, key=self._hardness):
-            host = self._host[other]
+        for other in sorted(about, key=self._hardness.__getitem__):
+            host = host_of[other]
             if host in left:
                 left[host] += sizes[other]
                 there[host].append(other)
-        cheapest, chosen, leaving = (-1, 0), -1, list[int]()
+        cheapest, chosen, leaving = -1, -1, list[int]()
         for host, others in there.items():
-            gone = self._leaving(place, left[host], others)
-            cost = sum([refused[other] for other in gone]), self._draw(1 << 16)
+            room, gone, cost = left[host], list[int](), 0
+            for other in others:
+                beside = room - sizes[other]
+                if beside & spare == spare and not foes >> other & 1:
+                    room = beside
+                else:
+                    gone.append(other)
+                    cost += refused[other]
+            cost = cost * _TIES + self._draw(_TIES)
             if chosen < 0 or cost < cheapest:
                 cheapest, chosen, leaving = cost, host, gone
         return None if chosen < 0 else (chosen, leaving)
 
-    def _hardness(self, place: int) -> tuple[int, int]:
-        return -self._refused[place], -self._works[place]
-
-    def _leaving(self, place: int, left: int, others: list[int]) -> list[int]:
-        """Return who of others must leave a host of which so much is left without them."""
-        spare, sizes, foes = self._fields.spare, self._sizes, self._foes[place]
-        gone: list[int] = []
-        for other in others:
-            beside = left - sizes[other]
-            if beside & spare == spare and not foes >> other & 1:
-                left = beside
-            else:
-                gone.append(other)
-        return gone
-
     def _change_places(self) -> None:
-        """Move a unit that is drawn to a host that is drawn, or have it change with another."""
-        place = self._draw(len(self.units))
-        before, hosts = self._host[place], self._hosts_for(place)
-        # One on a host that is over-full can have no host with room for it.
-        if before < 0 or not hosts:
-            return
-        host = hosts[self._draw(len(hosts))]
-        if host == before:
-            return
-        if self._fits(place, host):
-            if not self._there[host] & self._foes[place]:
-                self._take(place)
-                self._put(place, host)
-        elif about := self._who_meets(place):
-            other = about[self._draw(len(about))]
-            if self._host[other] not in (before, -1):
-                self._exchange(place, other)
+        """Move units that are drawn to hosts that are drawn, or have them change with others."""
+        spare, sizes, free, host_of = self._fields.spare, self._sizes, self._free, self._host
+        count, drawn = len(sizes), self._drawn
+        for _ in range(_DRAWN):
+            drawn = drawn * _FACTOR % _MODULUS
+            place = drawn % count
+            here, hosts = host_of[place], self._hosts_for(place)
+            # One on a host that is over-full can have no host with room for it.
+            if here < 0 or not hosts:
+                continue
+            drawn = drawn * _FACTOR % _MODULUS
+            host = hosts[drawn % len(hosts)]
+            if host == here:
+                continue
+            if free[host] - sizes[place] & spare == spare:
+                if not self._there[host] & self._foes[place]:
+                    self._take(place)
+                    self._put(place, host)
+            elif about := self._who_meets(place):
+                drawn = drawn * _FACTOR % _MODULUS
+                other = about[drawn % len(about)]
+                there = host_of[other]
+                if there >= 0 and there != here:
+                    more = sizes[place] - sizes[other]
+                    if free[there] - more & spare == spare and free[here] + more & spare == spare:
+                        self._exchange(place, other)
+        self._drawn = drawn
 
     def _exchange(self, one: int, other: int) -> None:
-        """Let two units have each other's hosts, if they can."""
+        """Let two units have each other's hosts, where there is room, if they may."""
         here, there = self._host[one], self._host[other]
         if here not in self._hosts_for(other) or there not in self._hosts_for(one):
             return
         self._take(one)
         self._take(other)
-        foes = self._there[there] & self._foes[one] | self._there[here] & self._foes[other]
-        if not foes and self._fits(one, there) and self._fits(other, here):
+        if self._there[there] & self._foes[one] or self._there[here] & self._foes[other]:
             here, there = there, here
-        self._put(one, here)
-        self._put(other, there)
+        self._put(one, there)
+        self._put(other, here)
 
     def _draw(self, count: int) -> int:
         """Return a number below ``count``; the same ones in each search."""
-        self._drawn = (self._drawn * _FACTOR + _STEP) & _LARGEST
-        drawn: int = (self._drawn >> 33) % count
-        return drawn
+        self._drawn = self._drawn * _FACTOR % _MODULUS
+        return self._drawn % count
 
 
 def _foes_among(units: list[Unit]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from haizea.core.capacity.what_if import assuming
 from haizea.core.model.lease import LeaseRequest
@@ -15,6 +16,10 @@ from haizea.core.placement.remapping import Elsewhere
 from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.schedule import Schedule
+
+#: Each way takes one of so many parts of the effort; the last one, which is the most likely to
+#: find room, has what is left.
+_PARTS_BEFORE_THE_LAST: Final = 4
 
 
 class Rooms:
@@ -45,8 +50,9 @@ class Rooms:
         def beside(claim: Claim | None) -> Preemption | None:
             return self._beside(lease, start, end, claim, planner)
 
-        def by_moving(ways: int) -> Preemption | None:
-            found = elsewhere(planner.table, lease, start, end, ways)
+        def by_moving(*, last: bool) -> Preemption | None:
+            parts = 1 if last else _PARTS_BEFORE_THE_LAST
+            found = elsewhere(planner.table, lease, start, end, parts)
             return None if found is None else Preemption(found.hosts, [], found.moves)
 
         found = beside(claim)
@@ -55,13 +61,11 @@ class Rooms:
         candidates = [x for x in self.preemptible(start, end) if x.id not in spared]
         policy = self._policies.preemption
         yields = claim is not None and self.yields(claim, request)
-        # Each way has a share of the effort.
-        ways = 1 + (1 if yields else 0) + (1 if candidates else 0)
         with self.guarded(claim, planner):
-            found = by_moving(ways)
+            found = by_moving(last=not yields and not candidates)
         if found is None and yields:
             claim = None
-            found = beside(None) or by_moving(ways - 1)
+            found = beside(None) or by_moving(last=not candidates)
         if found is not None:
             return found
         with self.guarded(claim, planner):
