@@ -224,11 +224,29 @@ class Client:
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
         self._connected: int | None = None
+        #: Of the last answer, if it had one.
+        self.etag: str | None = None
 
     def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and body of the answer. Raises :class:`Unanswered`."""
+        connection = self.send(method, path, body, headers)
+        try:
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unanswered(repr(error)) from error
+        self.etag = answer.headers.get("ETag")
+        if "json" not in answer.headers.get("Content-Type", ""):
+            return answer.status, text.decode()
+        return answer.status, json.loads(text)
+
+    def send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPConnection:
+        """Send a call, and leave its answer where it comes. Raises :class:`Unanswered`."""
         port = self._port()
         if port is None:
             raise Unanswered("it does not serve")
@@ -240,14 +258,10 @@ class Client:
         fields = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
             self._connection.request(method, path, content, {**fields, **(headers or {})})
-            answer = self._connection.getresponse()
-            text = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unanswered(repr(error)) from error
-        if "json" not in answer.headers.get("Content-Type", ""):
-            return answer.status, text.decode()
-        return answer.status, json.loads(text)
+        return self._connection
 
     def get(self, path: str) -> Any:
         """The body of a good answer."""

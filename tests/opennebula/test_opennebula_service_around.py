@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opennebula_service import Site, site
 
+from haizea.backends.opennebula.site.watching import Intervals
 from haizea.core.model.lifecycle import State
 
-#: A slow clock, so that a look at everything is 18 seconds away, real ones.
-SLOW: dict[str, Any] = {"speed": 2, "wakeup": 36}
-SOON_SECONDS = 11.0
+#: A look at everything is half an hour away, longer than anybody here waits: whatever is seen
+#: is seen otherwise.
+RARE: dict[str, Any] = {"speed": 2, "wakeup": 3600}
+#: So often hosts are looked at meanwhile, every three seconds: without events, that has to do.
+OFTEN = 600
 
 
 def message(cloud: Site, vm: int) -> str:
@@ -22,52 +26,58 @@ def message(cloud: Site, vm: int) -> str:
     return str(text)
 
 
+def submitted_before_the_first_look(cloud: Site, **words: Any) -> int:
+    """A new VM that a service finds at its start, when it looks at everything."""
+    cloud.stop_haizea()
+    vm = cloud.submit(**words)
+    cloud.start_haizea()
+    return vm
+
+
 @pytest.mark.parametrize("events", [True, False])
 def test_what_is_written_into_a_host_is_seen_before_everything_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: bool
 ) -> None:
-    with site(tmp_path, monkeypatch, hosts=2, events=events, **SLOW) as cloud:
-        vm = cloud.submit(
-            start="best_effort", duration="01:00:00", rest='SCHED_REQUIREMENTS="RACK = 7"'
+    if not events:
+        often = partial(Intervals, around_per_full=OFTEN)
+        monkeypatch.setattr("haizea.service.opennebula.Intervals", often)
+    with site(tmp_path, monkeypatch, hosts=2, events=events, **RARE) as cloud:
+        vm = submitted_before_the_first_look(
+            cloud, start="best_effort", duration="01:00:00", rest='SCHED_REQUIREMENTS="RACK = 7"'
         )
         cloud.until(lambda: "no host meets" in message(cloud, vm))
-        began = time.monotonic()
         cloud.call("one.host.update", 1, 'RACK="7"', 1)
         cloud.until_state(vm, "RUNNING")
         assert cloud.host(vm) == 1
-        assert time.monotonic() - began < (4.0 if events else SOON_SECONDS)
 
 
 def test_leases_that_wait_follow_what_is_written_into_hosts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with site(tmp_path, monkeypatch, hosts=2, **SLOW) as cloud:
+    with site(tmp_path, monkeypatch, hosts=2, **RARE) as cloud:
         cloud.call("one.host.update", 0, 'RACK="7"', 1)
         cloud.running(rest='SCHED_REQUIREMENTS="RACK = 7"')
         waits = cloud.submit(
             cpu=8, start="best_effort", duration="01:00:00", rest='SCHED_REQUIREMENTS="RACK = 7"'
         )
         cloud.until(lambda: cloud.has_lease(waits))
-        began = time.monotonic()
         cloud.call("one.host.update", 1, 'RACK="7"', 1)
         cloud.until_state(waits, "RUNNING")
-        assert time.monotonic() - began < 6.0
 
 
 @pytest.mark.parametrize("events", [True, False])
 def test_status_says_soon_that_opennebula_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, events: bool
 ) -> None:
-    with site(tmp_path, monkeypatch, hosts=1, events=events, **SLOW) as cloud:
-        cloud.booked(start="+01:00:00")
+    with site(tmp_path, monkeypatch, hosts=1, events=events, **RARE) as cloud:
+        vm = submitted_before_the_first_look(cloud, cpu=8, start="+01:00:00", duration="00:10:00")
+        cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
         time.sleep(1.0)
         assert cloud.service is not None
         manager = cloud.service.manager
         assert not manager.status().problem
         cloud.sandbox.stop()
-        began = time.monotonic()
         cloud.until(lambda: "does not answer" in manager.status().problem)
-        assert time.monotonic() - began < SOON_SECONDS
         cloud.sandbox.start()
         cloud.until(lambda: not manager.status().problem)
         [lease] = cloud.leases()

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from busy_clients import Answers, BusyClients
+from busy_clients import Answers, BusyClients, Caller
+from busy_operator import BusyOperator
+from busy_terms import check_changes, check_deadlines, check_maintenance
+from last_words import LastWords
 from service_process import ServiceProcess, all_over, faults_of, moment, until
 
 from haizea.backends.world import World
@@ -29,7 +32,7 @@ LONGEST_DELAY_SECONDS = 20
 
 #: How late, in real seconds, a service may carry out what is due on a machine that has other
 #: things to do, too.
-BOOT_SECONDS = 2.0
+BOOT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Outcome:
     speed: float
     #: From a moment on, time went at another speed.
     last_speed: tuple[float, float]
+    #: The hosts' numbers by their names.
+    hosts: dict[str, int]
 
     @property
     def ars(self) -> list[dict[str, Any]]:
@@ -103,52 +108,82 @@ def options(seed: int, speed: float) -> dict[str, dict[str, str]]:
 
 def live_through(service: ServiceProcess, hour: Hour) -> Outcome:
     """Kill the service again and again, let it come back, and let everything end."""
-    chance = random.Random(hour.seed)
     service.start()
     pace = Pace.of(service, hour.speed)
-    clients = BusyClients(
-        hour.clients,
-        hour.seed,
-        service.client,
-        lambda: pace.at(time.time()),
-        hour.apart_seconds * hour.clients / hour.speed,
+
+    def now() -> float:
+        return pace.at(time.time())
+
+    pause = hour.apart_seconds * hour.clients / hour.speed
+    clients = BusyClients(hour.clients, hour.seed, service.client, now, pause)
+    operator = BusyOperator(
+        Caller(service.client(), clients.answers, clients.lock),
+        random.Random(f"{hour.seed} operator"),
+        host_names(service)[:-1],
+        now,
+        pause,
     )
+    last_words = LastWords(service.client(), clients.answers, host_names(service)[-1], now)
     absences: list[tuple[float, float]] = []
     clients.start()
+    operator.start()
     try:
-        away_since: float | None = None
-        for _ in range(hour.kills):
-            # However slow the machine is, it comes to work before most kills.
-            longest = hour.longest_start_seconds
-            if chance.randrange(hour.early_kills) or service.starts == 1:
-                service.wait_until_it_serves()
-                longest = hour.longest_life_seconds
-            deadline = time.monotonic() + chance.uniform(min(0.1, longest / 10), longest)
-            while time.monotonic() < deadline:
-                if away_since is not None and service.serving:
-                    absences.append((pace.at(away_since), pace.at(time.time())))
-                    away_since = None
-                assert not service.ended, service.log
-                time.sleep(0.01)
-            away_since = time.time() if away_since is None else away_since
-            service.kill()
-            service.begin()
-        service.wait_until_it_serves()
-        if away_since is not None:
-            absences.append((pace.at(away_since), pace.at(time.time())))
+        absences += kill_again_and_again(service, hour, pace, last_words)
     finally:
         clients.end()
-    changed = pace.at(time.time())
+        operator.end()
+    last_words.end()
+    changed = now()
     if hour.last_speed is not None:
         begun = time.time()
         assert service.kill(15) == 0, service.log
         service.configure(options(hour.seed, hour.last_speed))
         service.start()
-        changed = pace.at(time.time())
+        changed = now()
         absences.append((pace.at(begun), changed))
     return outcome(
         service, clients.answers, absences, hour.speed, (changed, hour.last_speed or hour.speed)
     )
+
+
+def kill_again_and_again(
+    service: ServiceProcess, hour: Hour, pace: Pace, last_words: LastWords
+) -> list[tuple[float, float]]:
+    """Kill the service as often as an hour wants, and leave one that serves; its absences."""
+    chance = random.Random(hour.seed)
+    absences: list[tuple[float, float]] = []
+    away_since: float | None = None
+    for _ in range(hour.kills):
+        # However slow the machine is, it comes to work before most kills.
+        longest = hour.longest_start_seconds
+        if chance.randrange(hour.early_kills) or service.starts == 1:
+            service.wait_until_it_serves()
+            longest = hour.longest_life_seconds
+            last_words.prepare()
+        deadline = time.monotonic() + chance.uniform(min(0.1, longest / 10), longest)
+        while time.monotonic() < deadline:
+            if away_since is not None and service.serving:
+                absences.append((pace.at(away_since), pace.at(time.time())))
+                away_since = None
+            assert not service.ended, service.log
+            time.sleep(0.01)
+        last_words.say(chance)
+        away_since = time.time() if away_since is None else away_since
+        service.kill()
+        service.begin()
+    service.wait_until_it_serves()
+    if away_since is not None:
+        absences.append((pace.at(away_since), pace.at(time.time())))
+    return absences
+
+
+def host_names(service: ServiceProcess) -> list[str]:
+    """The hosts of a service that serves, by number."""
+    client = service.client()
+    try:
+        return [host["name"] for host in client.get("/v1/hosts")["hosts"]]
+    finally:
+        client.close()
 
 
 def outcome(
@@ -164,6 +199,7 @@ def outcome(
     leases = client.leases()
     stories = {lease["id"]: client.get(f"/v1/leases/{lease['id']}") for lease in leases}
     client.close()
+    hosts = {name: index for index, name in enumerate(host_names(service))}
     assert service.kill(15) == 0, service.log
     return Outcome(
         answers=answers,
@@ -174,6 +210,7 @@ def outcome(
         absences=absences,
         speed=speed,
         last_speed=last_speed,
+        hosts=hosts,
     )
 
 
@@ -183,6 +220,13 @@ def check(found: Outcome) -> None:
     check_nothing_lost_or_doubled(found)
     check_world(found.world)
     check_advance_reservations(found)
+    check_changes(found.answers, found.stories)
+
+    def allowed(due: int, done: int) -> float:
+        return allowance(found, due, done)
+
+    check_deadlines(found.stories.values(), allowed)
+    check_maintenance(found.answers, found.results, found.world, found.hosts, allowed)
     assert all_over(found.leases)
     faults = faults_of(found.results)
     assert faults == [], "\n".join(faults)
@@ -265,6 +309,8 @@ def describe(found: Outcome, seconds: float) -> str:
     return (
         f"{seconds:.0f} s, {len(found.absences)} absences of {away:.0f} s of its time in all;"
         f" {len(answers.leases)} requests answered, {len(answers.cancelled)} cancelled,"
-        f" {answers.unanswered} calls without an answer, {answers.later} told to come later;"
+        f" {sum(answers.granted.values())} changes granted, {len(answers.forms)} windows,"
+        f" {answers.refused} of both refused; {answers.unanswered} calls without an answer,"
+        f" {answers.later} told to come later;"
         f" {states}; {len(late)} ARs started, the latest {max(late, default=0)} s late"
     )
