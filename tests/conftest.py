@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 import effort
@@ -16,6 +17,13 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+# Where Python is to leave no bytecode beside sources, every worker and every service that is
+# started would compile all of them anew, which takes longer than most tests. What begins later
+# keeps it elsewhere.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    bytecode = Path(__file__).parent.parent / "build/bytecode"
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(bytecode))
 
 #: Tests that wait are slow in a folder that is called so: they start processes, and kill them.
 SLOW_FOLDERS = {"service"}

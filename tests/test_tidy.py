@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,12 @@ def room_below(outer: str, module: str) -> str:
     if not module.startswith(outer + "."):
         return ""
     return module.removeprefix(outer + ".").split(".")[0]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The tree of a file, which every rule looks at and none changes."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -356,7 +363,7 @@ def events() -> set[str]:
     unions = {"Input", "Decision"}
     return {
         name.id
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in parsed(path).body
         if isinstance(node, ast.Assign) and {ast.unparse(node.targets[0])} <= unions
         for name in ast.walk(node.value)
         if isinstance(name, ast.Name)
@@ -452,9 +459,8 @@ def import_graph() -> dict[str, set[str]]:
     known = {module: path for path, module in modules()}
     graph: dict[str, set[str]] = {}
     for module, path in known.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
         targets: set[str] = set()
-        for node in tree.body:
+        for node in parsed(path).body:
             match node:
                 case ast.Import(names=aliases):
                     targets |= {alias.name for alias in aliases}
@@ -543,7 +549,7 @@ def test_the_package_keeps_the_rule(rule: Rule) -> None:
     broken: list[str] = []
     for path, module in modules():
         text = path.read_text(encoding="utf-8")
-        broken += told(path, rule(module, ast.parse(text), text))
+        broken += told(path, rule(module, parsed(path), text))
     assert not broken, "\n" + "\n".join(broken)
 
 
@@ -552,7 +558,7 @@ def test_tests_and_measurements_keep_the_rule(rule: Rule) -> None:
     broken: list[str] = []
     for path in sorted(p for folder in ("bench", "tests") for p in (ROOT / folder).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        broken += told(path, rule(path.stem, ast.parse(text), text))
+        broken += told(path, rule(path.stem, parsed(path), text))
     assert not broken, "\n" + "\n".join(broken)
 
 

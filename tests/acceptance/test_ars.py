@@ -47,15 +47,15 @@ class Case:
         return f"{self.file.removesuffix('.lwf')}-migration_{self.migration}{beside}"
 
 
-#: A share of load, a duration and a size each.
-SAMPLE = [
-    ("05", "2h", "2medium"),
-    ("10", "3h", "2medium"),
-    ("15", "4h", "1small"),
-    ("20", "1h", "3large"),
-    ("25", "4h", "2medium"),
-    ("30", "3h", "3large"),
-]
+#: A share of load, a duration and a size each, and whether leases may migrate.
+SAMPLE = {
+    ("05", "2h", "2medium"): "yes",
+    ("10", "3h", "2medium"): "no",
+    ("15", "4h", "1small"): "yes",
+    ("20", "1h", "3large"): "no",
+    ("25", "4h", "2medium"): "no",
+    ("30", "3h", "3large"): "yes",
+}
 
 #: With images: a dozen, that meet each share, duration and size.
 IMAGES = [
@@ -67,8 +67,8 @@ IMAGES = [
 
 
 def cases() -> list[Case]:
-    files = list(product(SHARES, LENGTHS, SIZES)) if LONG else SAMPLE
-    plain = [Case(*file, migration) for file in files for migration in ("no", "yes")]
+    both = [Case(*file, how) for file in product(SHARES, LENGTHS, SIZES) for how in ("no", "yes")]
+    plain = both if LONG else [Case(*file, how) for file, how in SAMPLE.items()]
     with_images = [
         Case(
             *file, migration="yes" if i % 2 else "no", images="redundant" if i % 4 < 2 else "rides"
