@@ -190,3 +190,16 @@ def test_a_shutdown_has_its_grace_once_however_often_haizea_is_started(
             cloud.start_haizea()
         cloud.until_state(vm, "DONE", seconds=400)
         assert cloud.came_to(vm, "DONE")[0] < asked + 90 + 60, "and not 90 s after the last start"
+
+
+@pytest.mark.slow
+def test_an_oned_that_is_silent_shows_in_the_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and does not answer, as when its process is stopped."""
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        assert "has not answered" not in cloud.haizea("status")
+        cloud.sandbox.control.break_web("stall", seconds=25)
+        # In real seconds, twenty of theirs each.
+        cloud.until(lambda: "has not answered for 1" in cloud.haizea("status"), seconds=22 * 20)
+        cloud.until(lambda: "has not answered" not in cloud.haizea("status"), seconds=30 * 20)

@@ -161,7 +161,7 @@ class OpenNebulaBackend:
     @property
     def problem(self) -> str:
         """Why OpenNebula cannot be driven at present; empty if it can."""
-        return "OpenNebula does not answer" if self._down else ""
+        return "OpenNebula does not answer" if self._down else self._watcher.silence
 
     def look(self) -> None:
         """Have everything looked at soon. Any thread may call it."""

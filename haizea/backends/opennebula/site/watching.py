@@ -39,6 +39,8 @@ _GATHER_SECONDS = 0.02
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 2.0
 _LISTEN_SECONDS = 0.5
 _ASK_AGAIN_SECONDS = 2.0
+#: Who has not answered for so long is said to be silent, though it is waited for.
+_SILENT_SECONDS = 12
 #: More hosts than these are asked for as a pool.
 _MOST_SINGLE_HOSTS = 4
 
@@ -138,6 +140,13 @@ class Watcher:
         with self._wake:
             self._everything = True
             self._wake.notify_all()
+
+    @property
+    def silence(self) -> str:
+        """The words for an OpenNebula that was asked long ago; empty if it answers."""
+        seconds = int(self._client.silent_seconds())
+        silent = seconds >= _SILENT_SECONDS
+        return f"OpenNebula has not answered for {seconds} s" if silent else ""
 
     # --- listening ----------------------------------------------------------------------
 

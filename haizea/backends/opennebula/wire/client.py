@@ -84,12 +84,12 @@ class Client:
         retry: RetrySettings | None = None,
     ) -> None:
         self._connections = Connections(url, connection or ConnectionSettings())
+        self.silent_seconds = self._connections.silent_seconds
         self._session = session
         self._retry = retry or RetrySettings()
         self._closing = threading.Event()
         self._version: Version | None = None
-        #: How often nobody listened at its address: who answers next was started since.
-        self.absences = 0
+        self.absences = 0  # so often nobody listened: who answers next was started since
         self._missing: set[str] = set()  # calls that this OpenNebula does not have
 
     def __repr__(self) -> str:

@@ -117,6 +117,8 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: list[tuple[http.client.HTTPConnection, float]] = []
         self._closed = False
+        #: Since when no request was answered, by the steady clock; ``None``: none is missing.
+        self._asked_at: float | None = None
         self.name = f"{'https' if secure else 'http'}://{self._host}:{self._port}{self._path}"
 
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
@@ -128,6 +130,25 @@ class Connections:
         as soon as the request may have been read; :class:`BadAnswer` and :class:`Fault`
         as :class:`AnswerReader` does.
         """
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        try:
+            values = self._sent(body, fresh)
+        except Unreachable:
+            raise
+        except OpenNebulaError:
+            self._asked_at = None
+            raise
+        self._asked_at = None
+        return values
+
+    def silent_seconds(self) -> float:
+        """Return for how long answers have been waited for and none came. From any thread."""
+        asked_at = self._asked_at
+        return 0.0 if asked_at is None else time.monotonic() - asked_at
+
+    def _sent(self, body: bytes, fresh: bool) -> tuple[Value, ...]:
+        """Send it, and return the answer; see :meth:`exchange`."""
         try:
             kept = None if fresh else self._kept()
             if kept is not None:
