@@ -4,13 +4,15 @@ Each workload is played with the default settings and with ``remapping-effort: 0
 nothing that was planned is given other hosts.
 
     python -m bench.moving DIRECTORY/30days.swf DIRECTORY/injected-30days/*.lwf
+
+With ``--no-migration`` leases that were suspended are tied to the hosts that have their files.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -25,7 +27,7 @@ loglevel: STATUS
 [scheduling]
 backfilling: aggressive
 suspension: all
-migration: yes
+migration: {migration}
 policy-preemption: ar-preempts-everything
 {effort}
 [simulation]
@@ -50,11 +52,17 @@ class Figures:
     mean_wait_seconds: int
 
 
-def play(jobs: Path, reservations: Path, effort: str) -> Figures:
+def play(jobs: Path, reservations: Path, effort: str, migration: str) -> Figures:
     """Play jobs with reservations in between; ``effort`` is a line of the configuration."""
     with TemporaryDirectory() as folder:
         results = Path(folder) / "results"
-        text = _TEXT.format(effort=effort, jobs=jobs, reservations=reservations, results=results)
+        text = _TEXT.format(
+            effort=effort,
+            migration=migration,
+            jobs=jobs,
+            reservations=reservations,
+            results=results,
+        )
         outcome = Simulation(loads(text)).run()
         if outcome.status is not Status.COMPLETE:
             raise SystemExit(f"{reservations}: {outcome.message}")
@@ -65,12 +73,19 @@ def play(jobs: Path, reservations: Path, effort: str) -> Figures:
 
 def main(say: Callable[[str], None] = print) -> None:
     """Compare each workload that is named; print a line of JSON for each, and the sums."""
-    if len(sys.argv) < 3:
-        raise SystemExit("usage: python -m bench.moving JOBS RESERVATIONS ...")
-    jobs, *files = [Path(word).resolve() for word in sys.argv[1:]]
+    parser = ArgumentParser(description=main.__doc__)
+    parser.add_argument("jobs", type=Path, help="a trace of jobs (SWF)")
+    parser.add_argument("reservations", type=Path, nargs="+", help="workloads put in between")
+    parser.add_argument(
+        "--no-migration", action="store_true", help="suspended leases stay on their hosts"
+    )
+    asked = parser.parse_args()
+    jobs, files = asked.jobs.resolve(), [file.resolve() for file in asked.reservations]
+    migration = "no" if asked.no_migration else "yes"
     more = longer = 0
     for file in files:
-        bound, moving = play(jobs, file, "remapping-effort: 0"), play(jobs, file, "")
+        bound = play(jobs, file, "remapping-effort: 0", migration)
+        moving = play(jobs, file, "", migration)
         more += moving.suspensions > bound.suspensions
         longer += moving.mean_wait_seconds > bound.mean_wait_seconds
         say(json.dumps({"workload": file.stem, "bound": asdict(bound), "moving": asdict(moving)}))
