@@ -84,8 +84,8 @@ def _troubles(draw: st.DrawFn) -> Faults:
     ]
     for _ in range(draw(st.integers(0, 2))):
         moment, host = draw(moments), draw(hosts)
-        gone = draw(st.sampled_from([HostDrained, HostFailed]))
-        at.append((moment, gone(host)))
+        gone = draw(st.sampled_from([HostDrained(host), HostFailed(host)]))
+        at.append((moment, gone))
         at.append((moment + draw(st.integers(0, 900)), HostRestored(host)))
     return Faults(at=tuple(sorted(at, key=lambda entry: entry[0])))
 
