@@ -196,7 +196,7 @@ def test_a_shutdown_has_its_grace_once_however_often_haizea_is_started(
 def test_an_oned_that_is_silent_shows_in_the_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes connections and does not answer, as when its process is stopped."""
+    """One that takes connections and does not answer, as when its process is stopped."""
     with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
         assert "has not answered" not in cloud.haizea("status")
         cloud.sandbox.control.break_web("stall", seconds=25)

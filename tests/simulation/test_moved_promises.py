@@ -84,8 +84,8 @@ def _troubles(draw: st.DrawFn) -> Faults:
     ]
     for _ in range(draw(st.integers(0, 2))):
         moment, host = draw(moments), draw(hosts)
-        gone = draw(st.sampled_from([HostDrained(host), HostFailed(host)]))
-        at.append((moment, gone))
+        drained = draw(st.booleans())
+        at.append((moment, HostDrained(host) if drained else HostFailed(host)))
         at.append((moment + draw(st.integers(0, 900)), HostRestored(host)))
     return Faults(at=tuple(sorted(at, key=lambda entry: entry[0])))
 
