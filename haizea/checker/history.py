@@ -118,6 +118,12 @@ class History:
             (c.terms.preemptible for c in reversed(known) if c.time < time), False
         )
 
+    def node_counts(self, time: int) -> set[int]:
+        """Return how many nodes it has at that moment: two figures where it changes then."""
+        before = [change.terms.nodes for change in self.changes if change.time < time]
+        then = [change.terms.nodes for change in self.changes if change.time == time]
+        return {*before[-1:], *then} or {self.lease.nodes}
+
     def shutdown_seconds(self, left: int) -> Range:
         """To shut it down as part of what is left of it, as it may have been planned."""
         learned = [seconds for _, seconds in self.shutdown]

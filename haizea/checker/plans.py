@@ -18,8 +18,9 @@ def planned(records: Records, history: History) -> Iterator[Violation]:
         if lease.fixed_hosts and not records.disturbed:
             message = "its hosts are planned anew, yet it asked for fixed ones"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)
-        if len(hosts) != lease.nodes:
-            message = f"it has {lease.nodes} nodes, and hosts are planned for {len(hosts)}"
+        if len(hosts) not in (counts := history.node_counts(time)):
+            had = " or ".join(map(str, sorted(counts)))
+            message = f"it has {had} nodes, and hosts are planned for {len(hosts)}"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)
         if time < history.admitted:
             message = "its hosts are planned anew before it is asked for"

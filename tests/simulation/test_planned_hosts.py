@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -105,6 +106,25 @@ def test_the_checker_tells_who_was_moved_while_it_ran(tmp_path: Path) -> None:
         db.execute("UPDATE planned_hosts SET time = time + 4000")
     messages = [v.message for v in check_file(results).violations]
     assert messages == ["its hosts are planned anew while it is on them"]
+
+
+def test_who_is_moved_and_asks_for_fewer_nodes_later_had_as_many_hosts(tmp_path: Path) -> None:
+    """The checker took hosts that were planned for two nodes for those of the one that is left."""
+    wide = "  - {{id: {}, arrival: {}, start: 3600, duration: 3600, nodes: {}{}}}"
+    fewer = ", changes: [{at: 600, nodes: {count: 1, CPU: 100, Memory: 512}}]"
+    rows = [(1, 0, 2, 100, fewer), (2, 60, 2, 100, fewer), (3, 120, 1, 400, "")]
+    trace = tmp_path / "fewer.yaml"
+    nodes = "{{count: {}, CPU: {}, Memory: 512}}"
+    lines = [wide.format(i, at, nodes.format(*size), more) for i, at, *size, more in rows]
+    trace.write_text("\n".join(["leases:", *lines]), encoding="utf-8")
+    site = {"resources": "2 CPU:400 Memory:2048"}
+    play(tmp_path, {"simulation": site, "tracefile": {"tracefile": str(trace)}})
+    with closing(sqlite3.connect(tmp_path / "results")) as db:
+        planned = db.execute("SELECT hosts FROM planned_hosts").fetchall()
+        granted = db.execute("SELECT nodes FROM changes WHERE status = 'granted'").fetchall()
+    assert len(json.loads(planned[0][0])) == 2
+    assert granted == [(1,), (1,)]
+    assert check_file(tmp_path / "results").violations == ()
 
 
 def test_the_checker_tells_hosts_that_are_not_one_for_each_node(tmp_path: Path) -> None:
