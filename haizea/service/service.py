@@ -40,7 +40,7 @@ from haizea.service.recovery import describe, site_problem
 from haizea.service.steadfast import Steadfast
 from haizea.service.trials import Trials
 from haizea.service.turns import Enacting, Stopped, Turns
-from haizea.service.upkeep import UpkeepDesk
+from haizea.service.upkeep import UpkeepDesk, next_window_id
 from haizea.service_types import Alteration, Role, Submission
 from haizea.store import Saved, Store, StoreError
 
@@ -101,13 +101,16 @@ class Service:
         self._scheduler = self._going_on(saved, policies, settings, since)
         saved = replace(saved, records=self._scheduler.sound)
         _check_site(config, site, saved)
-        self._board.start(saved, self._scheduler.queue(), store.about_hosts())
+        about_hosts = store.about_hosts()
+        self._board.start(saved, self._scheduler.queue(), about_hosts)
         self._figures = Figures()
         first = max(saved.next_lease_id, self._behind.next_lease_id)
         answers = Answers(
             self._board, store, self._figures, logger, settings.non_schedulable_seconds
         )
-        upkeep = UpkeepDesk(self._scheduler.impact, saved.site.maintenance)
+        upkeep = UpkeepDesk(
+            self._scheduler.impact, next_window_id(saved.site.maintenance, about_hosts)
+        )
         self._inbox = Inbox(
             site.types, first, store.lease_for_key, self.clock.interrupt, answers.repeated, upkeep
         )

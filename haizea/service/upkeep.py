@@ -43,21 +43,31 @@ class Ending:
     answer: Future[Maintenance | None] = field(default_factory=Future)
 
 
+def next_window_id(known: Sequence[MaintenanceRecord], told: Sequence[Decision]) -> int:
+    """Return an id that no window has or had, by those there are and what was ever decided.
+
+    Whoever ends a window by its id must not end another one that was planned after a restart.
+    """
+    ids = [record.window.id for record in known]
+    ids += [decision.window.id for decision in told if isinstance(decision, MaintenanceChanged)]
+    return max(ids, default=0) + 1
+
+
 class UpkeepDesk:
     """Windows that are asked for; for the loop's thread alone.
 
-    ``weigh`` finds out what a window would mean; ``known`` are the windows that there are.
+    ``weigh`` finds out what a window would mean; windows get ids from ``first_id`` on.
     """
 
     def __init__(
         self,
         weigh: Callable[[Maintenance], Impact],
-        known: Sequence[MaintenanceRecord] = (),
+        first_id: int = 1,
     ) -> None:
         self._weigh = weigh
         #: Requests of the present turn.
         self.taken: list[Wish | Ending] = []
-        self._next = max((record.window.id for record in known), default=0) + 1
+        self._next = first_id
 
     def take(self, wish: Wish) -> list[Input]:
         """Take a wish, as an input; a mere question is answered at once."""

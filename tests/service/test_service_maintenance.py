@@ -169,6 +169,9 @@ def test_a_service_that_is_killed_goes_on_with_it(tmp_path: Path) -> None:
             assert out(client) is None
             assert client.call("POST", "/v1/leases", lease)[0] == 201
             until(lambda: client.get("/v1/leases/2")["state"] == "Active", "it runs")
+            later = {"hosts": ["host-1"], "reason": "disks", "leases": "stay"}
+            another = client.call("POST", "/v1/maintenance", later)[1]
+            assert another["id"] == 2, "an id that was used means one window for good"
         process.kill()
         assert not faults_of(process.save_results())
 
