@@ -247,7 +247,7 @@ def random_change(
         return {way: written(moved)}, {**before, way: moved}
     if way == "nodes" and (nodes := random_nodes(chance)) != before["nodes"]:
         return {"nodes": nodes}, {**before, "nodes": nodes}
-    by = chance.choice([chance.randint(1, 60), chance.randint(60, 300), 40_000])
+    by = chance.choice([chance.randint(1, 60), chance.randint(60, 300), 2_000])
     if way == "shorten" and by < before["duration"]:
         return {"shorten": by}, {**before, "duration": before["duration"] - by}
     if way == "extend":
