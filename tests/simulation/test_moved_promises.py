@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from haizea.backends.simulated import Faults
 from haizea.checker import check_file
 from haizea.config import loads
-from haizea.core.model.events import HostDrained, HostFailed, HostRates, HostRestored, Input
+from haizea.core.model.events import HostDrained, HostRates, HostRestored, Input
 from haizea.runtime import Status, simulate
 
 START = 1_164_459_600  # 2006-11-25 13:00:00
@@ -75,7 +75,7 @@ def _leases(chance: Random, *, images: bool) -> str:
 
 @st.composite
 def _troubles(draw: st.DrawFn) -> Faults:
-    """Hosts that turn out to be faster or slower, and some that are drained or fail for a while."""
+    """Hosts that turn out to be faster or slower, and some that take nothing new for a while."""
     moments, hosts = st.integers(START, START + LAST), st.integers(0, HOSTS - 1)
     rates = st.sampled_from([None, 8.0, 32.0, 150.0])
     at: list[tuple[int, Input]] = [
@@ -84,8 +84,7 @@ def _troubles(draw: st.DrawFn) -> Faults:
     ]
     for _ in range(draw(st.integers(0, 2))):
         moment, host = draw(moments), draw(hosts)
-        drained = draw(st.booleans())
-        at.append((moment, HostDrained(host) if drained else HostFailed(host)))
+        at.append((moment, HostDrained(host)))
         at.append((moment + draw(st.integers(0, 900)), HostRestored(host)))
     return Faults(at=tuple(sorted(at, key=lambda entry: entry[0])))
 
@@ -108,7 +107,7 @@ def _play(folder: Path, data: st.DataObject) -> tuple[set[tuple[str, int, int]],
     outcome = simulate(loads(text), faults=faults)
     assert outcome.status is Status.COMPLETE, outcome.message
     assert check_file(folder / "results").violations == ()
-    gone = any(isinstance(event, HostDrained | HostFailed) for _, event in faults.at)
+    gone = any(isinstance(event, HostDrained) for _, event in faults.at)
     with closing(sqlite3.connect(folder / "results")) as db:
         became = set(db.execute(RESERVATIONS).fetchall())
         moves = db.execute(MOVES).fetchall()
@@ -116,7 +115,7 @@ def _play(folder: Path, data: st.DataObject) -> tuple[set[tuple[str, int, int]],
     for lease, hosts in moves:
         assert told.get(lease) != hosts, f"lease {lease} is told of the hosts that it has"
         told[lease] = hosts
-    # Where hosts take nothing any more, there may be no others, and what ran on them is lost.
+    # Where hosts take nothing new, there may be no others.
     return {lease for lease in became if not gone or lease[0] != "Failed"}, len(moves)
 
 
