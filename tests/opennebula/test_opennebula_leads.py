@@ -17,6 +17,7 @@ from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
 from haizea.backends.opennebula.state.lead_times import MOST_TIMES, Kinds, Latest, Timed, bound
 from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
 from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
 from haizea.times import format_time
 
@@ -197,6 +198,8 @@ def test_what_ending_takes_is_planned_and_what_follows_starts_in_time(
         )
         assert "shutdown of no template" in cloud.haizea("hosts")
         before = cloud.running(start="now", duration="00:20:00")
+        # Its end is known once Haizea knows when it came to run.
+        cloud.until(lambda: cloud.has_lease(before, State.ACTIVE))
         ends = cloud.lease(before).plan
         assert ends is not None
         following = cloud.booked(start=format_time(ends.phases[-1].end))
