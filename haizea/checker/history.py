@@ -20,6 +20,7 @@ from haizea.checker.records import (
     Records,
     ReservationSet,
     Row,
+    Terms,
     TermsChange,
     add,
     times,
@@ -108,21 +109,19 @@ class History:
         self.changes = changes
         self.shutdown = shutdown
 
+    def terms_about(self, time: int) -> list[Terms]:
+        """Return what the lease was to be just before a moment, and what it became then."""
+        before = [change.terms for change in self.changes if change.time < time]
+        then = [change.terms for change in self.changes if change.time == time]
+        return [*before[-1:], *then] or [self.lease.terms]
+
     def was_preemptible(self, time: int) -> bool:
         """Tell whether the lease was preemptible just before that moment, or became it then."""
-        known = [c for c in self.changes if c.time <= time]
-        if not known:
-            return self.lease.preemptible
-        now = [c.terms.preemptible for c in known if c.time == time]
-        return any(now) or next(
-            (c.terms.preemptible for c in reversed(known) if c.time < time), False
-        )
+        return any(terms.preemptible for terms in self.terms_about(time))
 
     def node_counts(self, time: int) -> set[int]:
         """Return how many nodes it has at that moment: two figures where it changes then."""
-        before = [change.terms.nodes for change in self.changes if change.time < time]
-        then = [change.terms.nodes for change in self.changes if change.time == time]
-        return {*before[-1:], *then} or {self.lease.nodes}
+        return {terms.nodes for terms in self.terms_about(time)}
 
     def shutdown_seconds(self, left: int) -> Range:
         """To shut it down as part of what is left of it, as it may have been planned."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from results_builder import Lease, Results
 
 from haizea.checker import UnreadableResults, check_file
 
-TABLE = "CREATE TABLE preparation (lease INTEGER, time INTEGER, seconds INTEGER)"
+#: A lease, when it was told, and how many seconds its VMs take.
+Told = tuple[object, object, object]
 
 
 def prepared(begin: int = 440, end: int = 500, hosts: tuple[int, ...] = (0, 1)) -> Results:
@@ -23,11 +25,16 @@ def prepared(begin: int = 440, end: int = 500, hosts: tuple[int, ...] = (0, 1)) 
     return results
 
 
-def wrong(path: Path, results: Results, *told: tuple[object, object, object]) -> list[str]:
+def wrong(path: Path, results: Results, *told: Told) -> list[str]:
+    return _found(path, results, "preparation", told)
+
+
+def _found(path: Path, results: Results, table: str, told: Sequence[Told]) -> list[str]:
+    """Tell what is wrong with results to which a table of planned times is added."""
     results.write(path)
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute(TABLE)
-        db.executemany("INSERT INTO preparation VALUES (?, ?, ?)", told)
+        db.execute(f"CREATE TABLE {table} (lease INTEGER, time INTEGER, seconds INTEGER)")
+        db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", told)
     return [f"{v.rule.value}: {v.message}" for v in check_file(path).violations]
 
 
@@ -38,9 +45,7 @@ def test_what_was_planned_is_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("told", [[], [(9, 200, 40)], [(9, 450, 60)], [(8, 200, 60)]])
-def test_no_host_is_held_sooner_than_planned(
-    tmp_path: Path, told: list[tuple[object, object, object]]
-) -> None:
+def test_no_host_is_held_sooner_than_planned(tmp_path: Path, told: list[Told]) -> None:
     (found,) = wrong(tmp_path / "r", prepared(), *told)
     assert "60 s before its start" in found
 
@@ -130,8 +135,6 @@ def test_a_duration_that_counts_from_deployment_has_its_preparation_in_it(
 
 # --- shutting down ------------------------------------------------------------------------
 
-SHUTDOWN = "CREATE TABLE shutdown (lease INTEGER, time INTEGER, seconds INTEGER)"
-
 
 def shut_down(
     path: Path, took: int, *told: tuple[int, int, int], lasts: int = 200, code: str = ""
@@ -142,11 +145,7 @@ def shut_down(
     lease = results.best_effort(1, 300, 300, lasts - took, 0, asked=200)
     lease.story[-1] = (300 + lasts, "Done", code, code)
     results.work(lease, "shutdown", 300 + lasts - took, 300 + lasts, 0)
-    results.write(path)
-    with closing(sqlite3.connect(path)) as db, db:
-        db.execute(SHUTDOWN)
-        db.executemany("INSERT INTO shutdown VALUES (?, ?, ?)", told)
-    return [f"{v.rule.value}: {v.message}" for v in check_file(path).violations]
+    return _found(path, results, "shutdown", told)
 
 
 def test_shutting_down_takes_what_was_planned(tmp_path: Path) -> None:
