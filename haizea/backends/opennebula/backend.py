@@ -381,7 +381,7 @@ class OpenNebulaBackend:
             self._ask(submission)
 
     def _decided(self, submission: Submission, answer: Future[Decided]) -> None:
-        """Note the answer to a request; where there is none, nobody knows."""
+        """Note what was decided on a request, or that no answer came."""
         decided = None if answer.exception() is not None else answer.result()
         self._requests.answered(submission, decided)
         if decided is not None and not decided.repeated:

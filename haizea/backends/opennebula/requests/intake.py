@@ -116,7 +116,7 @@ class Requests:
         return made
 
     def answered(self, submission: Submission, decided: Decided | None) -> None:
-        """Note the answer to a request, ``None`` where there is none."""
+        """Note what was decided on a request; ``None``: no answer came."""
         vms = vms_by_id(submission.draft)
         self._asked.discard(vms)
         if decided is None:
