@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from opennebula_service import Site, site
 
+from haizea.backends.opennebula.backend import OpenNebulaBackend
+from haizea.core.model.events import Decision, LeaseAltered
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
 
@@ -159,3 +162,34 @@ def test_an_edit_is_answered_once_whoever_restarts_or_changes_the_lease(
         cloud.until_told(vm, "granted")
         assert cloud.lease(vm).request.duration == 300
         assert number_of_leases(cloud, vm) == number_of_leases(cloud, booked) == 1
+
+
+def test_what_others_change_stays_if_haizea_ends_in_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        cloud.running()
+        vm = waiting(cloud)
+        service = cloud.service
+        assert service is not None
+        enact = OpenNebulaBackend.enact
+
+        def enact_and_end(
+            backend: OpenNebulaBackend, now: int, decisions: Sequence[Decision]
+        ) -> None:
+            enact(backend, now, decisions)
+            if any(isinstance(one, LeaseAltered) for one in decisions):
+                service.stop()
+
+        monkeypatch.setattr(OpenNebulaBackend, "enact", enact_and_end)
+        cloud.haizea("change", str(cloud.lease(vm).id), "--duration", "2h")
+        cloud.stop_haizea()
+        assert cloud.lease(vm).request.duration == 7200
+        cloud.start_haizea()
+        # Its owner edits nothing, and others' VMs do not matter.
+        other = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
+        cloud.until(lambda: cloud.has_lease(other))
+        assert cloud.lease(vm).request.duration == 7200
+        cloud.edit(vm, start="best_effort", duration="00:05:00")
+        cloud.until_told(vm, "granted")
+        assert cloud.lease(vm).request.duration == 300

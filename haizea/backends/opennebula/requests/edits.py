@@ -90,8 +90,10 @@ class Edits:
             return
         lease.request = decision.request
         if lease.id not in self._asked and lease.id not in self._dirty:
+            # At once: a manager that ended before it looks again would take for an edit what
+            # the VMs said all along, and undo the change when it starts next.
             self._altered.add(lease.id)
-            self._dirty.add(lease.id)
+            self._consider(lease)
 
     def note_altered_before(self, lease_id: int) -> None:
         """A lease was changed shortly before a restart; it is what its record says.
