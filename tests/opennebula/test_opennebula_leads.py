@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,18 @@ from opennebula_service import AT_THE_START, Site, site
 
 from haizea.backends.opennebula.model.disks import Images, images_of
 from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
-from haizea.backends.opennebula.state.lead_times import MOST_TIMES, Kinds, Latest, Timed, bound
+from haizea.backends.opennebula.state.lead_times import (
+    ENOUGH_OF_HOST,
+    MOST_TIMES,
+    Kinds,
+    Latest,
+    Timed,
+    bound,
+)
 from haizea.backends.opennebula.state.leads import LeadRules, LeadTimes
-from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.backends.opennebula.state.ledger import Errand
+from haizea.backends.opennebula.state.seen import Look, SeenVms
+from haizea.backends.opennebula.state.steps import Goal, Verb
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
 from haizea.times import format_time
@@ -124,6 +135,51 @@ def test_nothing_learned_yet_goes_by_the_size_and_the_rules() -> None:
     leads = LeadTimes(rules, SeenVms(), None, lambda _: None)
     image = {"IMAGE": "debian", "SIZE": "5000"}
     assert leads.seconds([vm_with(image), vm_with()], []) == 120
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.lists(SECONDS, min_size=1, max_size=8)),
+    st.lists(SECONDS, min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(1, 40), st.frozensets(st.sampled_from("abcdefg"))), min_size=1),
+)
+@tries(50)
+def test_the_slowest_of_the_hosts_in_question_counts(
+    by_host: dict[str, list[float]], usual: list[float], asked: list[tuple[int, frozenset[str]]]
+) -> None:
+    """Each that was seen often enough, whatever was asked before, and of any number of VMs."""
+    windows = {host: [Timed(0, x) for x in seen] for host, seen in by_host.items()}
+    booting = {"": [Timed(0, x) for x in usual]}
+    leads = LeadTimes(
+        LeadRules(), SeenVms(), json.dumps({"hosts": windows, "booting": booting}), lambda _: None
+    )
+    for vms, hosts in asked:
+        each = LeadRules().certainty ** (1 / vms)
+        counted = [w for host, w in windows.items() if host in hosts and len(w) >= ENOUGH_OF_HOST]
+        slowest = max(Latest(w).seconds(each) for w in [booting[""], *counted])
+        assert leads.seconds([vm_with()] * vms, hosts) == ceil(slowest)
+
+
+def test_a_host_counts_as_soon_as_it_was_seen_often_enough() -> None:
+    seen = SeenVms()
+    leads = LeadTimes(LeadRules(), seen, None, lambda _: None)
+    for number in range(5 * ENOUGH_OF_HOST):
+        host, seconds = ("slow", 90) if number >= 4 * ENOUGH_OF_HOST else ("quick", 10)
+        assert leads.seconds([vm_with()], ["slow"]) == leads.seconds([vm_with()], ["new"])
+        seen.take(0, Look(asked=number, vms=(read_vm(vm_on(number, 1, 0)),)))
+        errand = Errand(vm=number, lease=1, size=(100, 512), goal=Goal.RUNNING, since=0)
+        leads.accepted(100, errand, Verb.DEPLOY)
+        seen.take(0, Look(asked=number + 0.5, vms=(read_vm(vm_on(number, 3, 3, host)),)))
+        leads.reached(100 + seconds, errand)
+    assert leads.seconds([vm_with()], ["slow"]) > leads.seconds([vm_with()], ["quick", "new"])
+
+
+def vm_on(number: int, state: int, lcm_state: int, host: str = "") -> str:
+    stay = f"<HISTORY><SEQ>0</SEQ><HID>1</HID><HOSTNAME>{host}</HOSTNAME></HISTORY>"
+    return (
+        f"<VM><ID>{number}</ID><STATE>{state}</STATE><LCM_STATE>{lcm_state}</LCM_STATE>"
+        "<TEMPLATE><CPU>1</CPU><MEMORY>512</MEMORY></TEMPLATE>"
+        f"<HISTORY_RECORDS>{stay if host else ''}</HISTORY_RECORDS></VM>"
+    )
 
 
 # --- in a cloud ---------------------------------------------------------------------------

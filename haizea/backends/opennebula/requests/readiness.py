@@ -40,14 +40,15 @@ class Readiness:
         #: Leases of an earlier run for which it planned no such time, or planned it otherwise.
         self._unplanned: set[int] = set()
         #: Names of hosts, by set, of use until something is seen.
-        self._names: dict[HostSet, list[str]] = {}
+        self._names: dict[HostSet, frozenset[str]] = {}
 
     def seconds(self, vms: Iterable[VirtualMachine], allowed: Allowed) -> int:
         """The time that VMs take to start on hosts that are ``allowed``."""
         anywhere = allowed.anywhere if isinstance(allowed, HostRules) else allowed
         hosts = self._names.get(anywhere)
         if hosts is None:
-            hosts = [e.name for e in self._table.entries if anywhere >> e.index & 1]
+            entries = self._table.entries
+            hosts = frozenset([e.name for e in entries if anywhere >> e.index & 1])
             self._names[anywhere] = hosts
         return self._leads.seconds(list(vms), hosts)
 

@@ -141,6 +141,10 @@ class Kinds:
         window = self._windows.get(kind)
         return window if window is not None and len(window) >= least else None
 
+    def having(self, least: int) -> Iterator[tuple[str, Latest]]:
+        """Find the kinds that were seen so often, with what was seen of each."""
+        return ((kind, found) for kind, found in self._windows.items() if len(found) >= least)
+
     def figures(self, certainty: float) -> list[Figures]:
         """Return the summaries of all kinds, in the order of their names."""
         return [self._windows[k].figures(k, certainty) for k in sorted(self._windows)]
