@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from haizea.core.capacity.changed_hosts import ChangedHosts
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_profile import HostProfile
 from haizea.core.capacity.totals import Totals
@@ -33,6 +34,7 @@ class Timelines:
         "_profiles",
         "_unlisted",
         "_unlisted_hosts",
+        "changed",
         "totals",
     )
 
@@ -45,6 +47,7 @@ class Timelines:
         self._profiles: dict[int, HostProfile] = {}
         self._unlisted: dict[int, Hold] = {}  # by serial number, in order
         self._unlisted_hosts: HostSet = 0
+        self.changed = ChangedHosts()
         #: What is free of all hosts together, where somebody asked for it; not on copies.
         self.totals: Totals | None = None
 
@@ -66,11 +69,15 @@ class Timelines:
         """List a hold on its hosts. O(1)."""
         self._unlisted[hold.serial] = hold
         self._unlisted_hosts |= hold.hosts
+        if self.changed.is_followed:
+            self.changed.note(hold.hosts)
         if self.totals is not None:
             self.totals.take(hold)
 
     def drop(self, hold: Hold) -> None:
         """List it no more. O(1) if nobody asked about its hosts."""
+        if self.changed.is_followed:
+            self.changed.note(hold.hosts)
         if self.totals is not None:
             self.totals.give_back(hold)
         if self._unlisted.pop(hold.serial, None) is None:

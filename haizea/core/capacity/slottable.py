@@ -16,16 +16,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.core.capacity.ahead import Ahead
-from haizea.core.capacity.beside import contested, less_touched
+from haizea.core.capacity.beside import contested, room_beside
 from haizea.core.capacity.entering import Entering
 from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count
 from haizea.core.capacity.hold import Hold, Shape, shape_of
 from haizea.core.capacity.host_timelines import Timelines
-from haizea.core.capacity.next_changes import by_next_change
+from haizea.core.capacity.known_room import KnownRoom
+from haizea.core.capacity.next_changes import NextChanges
 from haizea.core.capacity.openings import Openings, Spans
 from haizea.core.capacity.running import Present
 from haizea.core.capacity.totals import Totals
-from haizea.core.capacity.upcoming import Future
+from haizea.core.capacity.upcoming import Future, Reach
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity, common, fits
@@ -41,6 +42,8 @@ class SlotTable:
         self.uniform_capacity = common(self.capacities)
         self._timelines = Timelines(self.capacities)
         self._present = Present(self.capacities, self._timelines, self.uniform_capacity)
+        self._known_room = KnownRoom(self._timelines, self._present.indexes, now)
+        self._next_changes = NextChanges(self._present, self._timelines)
         self._ahead = Ahead()
         self._future = Future()
         self._entering = Entering(self._future, self._timelines, self.capacities)
@@ -148,6 +151,7 @@ class SlotTable:
         self.openings.add(self.now, FOREVER, 1 << host.id)
         self._timelines.add_host()
         self._present.add_host(host.capacity, self.uniform_capacity)
+        self._known_room.clear()
 
     def close(self, hosts: HostSet) -> None:
         """These hosts take nothing new from now on."""
@@ -215,7 +219,7 @@ class SlotTable:
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
             future = window.at(moment, levels[0])
-            room = self._beside(levels, size, moment, end, future, count)
+            room = self._beside(levels, size, (moment, end), future, count)
             if level_count(room, count) >= count:
                 yield moment, room
 
@@ -303,7 +307,7 @@ class SlotTable:
     def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
         """``hosts`` split by when what is free on them changes next, latest first."""
         touched = self._future.until(FOREVER, hosts)[0]
-        return by_next_change(hosts, touched, self.now, self._present, self._timelines)
+        return self._next_changes.split(hosts, touched, self.now)
 
     def by_next_start(self, hosts: HostSet, moment: int) -> Iterator[HostSet]:
         """``hosts`` split by when a hold begins there next, latest first, from a moment to come."""
@@ -329,6 +333,7 @@ class SlotTable:
         view = SlotTable((), self.now)
         view.capacities, view.uniform_capacity = self.capacities, self.uniform_capacity
         view._timelines, view._present = self._timelines, self._present
+        view._known_room, view._next_changes = self._known_room, self._next_changes
         view._ahead, view._future, view._entering = self._ahead, self._future, self._entering
         view._serial = self._serial
         view.shut = self.shut | hosts
@@ -344,6 +349,8 @@ class SlotTable:
         twin.uniform_capacity = self.uniform_capacity
         twin._timelines = self._timelines.fork()
         twin._present = self._present.fork(twin._timelines)
+        twin._known_room = KnownRoom(twin._timelines, twin._present.indexes, self.now)
+        twin._next_changes = NextChanges(twin._present, twin._timelines)
         twin._ahead = self._ahead.fork()
         twin._future = self._future.fork()
         twin._entering = Entering(twin._future, twin._timelines, twin.capacities)
@@ -362,12 +369,16 @@ class SlotTable:
     # --- inside -----------------------------------------------------------------------
 
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
-        levels, future = self._about(size, start, end)
-        return self._beside(levels, size, start, end, future)
+        shared = size != self.uniform_capacity
+        room = self._known_room.find(size, start, end, self.now) if shared else None
+        if room is None:
+            levels, future = self._about(size, start, end)
+            room = self._beside(levels, size, (start, end), future)
+            if shared and (room is not levels or start > self.now):
+                self._known_room.keep(size, start, end, room)
+        return room
 
-    def _about(
-        self, size: Capacity, start: int, end: int
-    ) -> tuple[Levels, tuple[HostSet, HostSet]]:
+    def _about(self, size: Capacity, start: int, end: int) -> tuple[Levels, Reach]:
         """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
         if start <= self.now:
             levels = self._present.indexes.of(size).levels
@@ -376,22 +387,10 @@ class SlotTable:
         return levels, self._future.within(start, end, levels[0])
 
     def _beside(
-        self,
-        levels: Levels,
-        size: Capacity,
-        start: int,
-        end: int,
-        future: tuple[HostSet, HostSet],
-        enough: int = 0,
+        self, levels: Levels, size: Capacity, span: tuple[int, int], future: Reach, enough: int = 0
     ) -> Levels:
-        """``levels`` less what ``future`` holds take of the hosts they touch, and close.
-
-        Where ``enough`` copies do not fit, some that do may be missing.
-        """
         if not levels[0] & future[0]:
             return levels
         unsure = contested(levels[0], size, future, self.uniform_capacity)
-        least_free, copies = self._timelines.least_free, self._present.indexes.of(size).copies
-        return less_touched(
-            levels, future[0], unsure, lambda host: copies(least_free(host, start, end)), enough
-        )
+        index = self._present.indexes.of(size)
+        return room_beside(levels, future[0], unsure, self._timelines, index, span, enough)

@@ -19,6 +19,9 @@ from haizea.core.model.hosts import HostSet
 #: So many slices are put together before it is asked whether more can change anything.
 _AT_A_TIME: Final = 64
 
+#: Hosts that something to come touches, and those of which it leaves nothing of some resource type.
+Reach = tuple[HostSet, HostSet]
+
 
 class Future:
     """Touched and closed hosts over time.
