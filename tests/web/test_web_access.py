@@ -134,3 +134,44 @@ def test_maintenance_is_told_beside_leases_too(visit: Begin, service: WebService
     page.mouse.move(x, box["y"] + 40 + 24 + 12)
     expect(page.locator(".tip")).to_contain_text("new fans")
     expect(page.locator(".tip")).to_contain_text("host-8")
+
+
+#: A call of each method, with parameters of each kind.
+CALLS = ["list_leases", "ask_for_lease", "change_lease", "cancel_lease"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_description_keeps_nobody_out(visit: Begin, scheme: str) -> None:
+    """Swagger UI's own page has some 80 violations, and is white whatever one prefers."""
+    someone = visit("olga", "docs", color_scheme=scheme)
+    page = someone.page
+    expect(page.get_by_text("/v1/leases/{lease_id}").first).to_be_visible()
+    ground = page.locator(".swagger-ui").evaluate("at => getComputedStyle(at).backgroundColor")
+    assert ground == {"light": "rgb(246, 247, 249)", "dark": "rgb(17, 22, 28)"}[scheme]
+    page.get_by_role("button", name="Authorize").click()
+    expect(page.get_by_label("Value")).to_be_visible()
+    someone.check_access()
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    for name in CALLS:
+        call = page.locator(f"#operations-leases-{name}")
+        call.get_by_role("button").first.click()
+        expect(call.locator(".responses-table").first).to_be_visible()
+    someone.check_access()
+    for name in CALLS:
+        page.locator(f"#operations-leases-{name} .try-out__btn").click()
+    listed = page.locator("#operations-leases-list_leases")
+    listed.get_by_role("button", name="Execute").click()
+    status = listed.locator(".live-responses-table tbody .response-col_status").first
+    expect(status).to_contain_text("200")
+    listed.get_by_role("tab", name="Schema").first.click()
+    page.get_by_role("button", name="Expand all").last.click()
+    someone.check_access()
+    someone.picture(f"docs-{scheme}")
+
+
+def test_the_description_has_the_colours_that_were_chosen(visit: Begin) -> None:
+    someone = visit("olga", "docs", color_scheme="dark")
+    someone.page.evaluate("localStorage.setItem('haizea-theme', 'light')")
+    someone.page.reload()
+    someone.until("document.documentElement.dataset.theme === 'light'")
+    assert not someone.page.evaluate("document.documentElement.classList.contains('dark-mode')")

@@ -356,6 +356,8 @@ const TEXTS = {
   // The description of the HTTP interface.
   docsAbout: "This page shows the HTTP interface of this service, and lets you try it.",
   docsSignIn: "Sign in first, then come back.",
+  docsCalls: "Calls",
+  docsBody: "Body of the request",
 
   // States of leases and hosts, and kinds of events.
   state_New: "New", state_Pending: "Pending", state_Rejected: "Rejected", state_Queued: "Queued",
