@@ -252,3 +252,59 @@ def test_of_many_hosts_those_that_are_seen_are_drawn(chromium: Browser) -> None:
         assert someone.page.evaluate(f"{scroller}.scrollHeight") > 300 * 24
         someone.check()
         context.close()
+
+
+def test_all_that_waits_is_reached_and_has_a_link(chromium: Browser) -> None:
+    """Only the first 200 of a queue were ever on the page, and nothing said so."""
+    with WebService() as busy:
+        whole = {"count": 8, "resources": {"CPU": 400, "Memory": 8192}}
+        with busy.client("olga") as olga:
+            for number in range(231):
+                draft = {"nodes": [whole], "duration": 3600, "label": f"number {number}"}
+                assert olga.post("/v1/leases", json=draft).status_code == 201
+        context = chromium.new_context(viewport={"width": 1200, "height": 800})
+        someone = Visit(context, busy)
+        someone.sign_in("rita")
+        page = someone.go("#/timeline?by=lease")
+        bar = page.get_by_role("group", name="Waiting")
+        # One runs, twelve stand above, the others are told of.
+        expect(bar).to_contain_text("218 that wait are not shown")
+        bar.get_by_role("button", name="Show what waits").click()
+        expect(bar).to_contain_text("Places 1 to 200 of 230 in the queue · 30 that wait are not")
+        bar.get_by_role("button", name="Next 200").click()
+        expect(bar).to_contain_text("Places 201 to 230 of 230 in the queue · 200 that wait are not")
+        expect(bar.get_by_role("button", name="Next 200")).to_be_disabled()
+        someone.until("location.hash.includes('queue=200')")
+        someone.check_access()
+        scroller = "document.querySelector('.plot-scroller')"
+        page.evaluate(f"{scroller}.scrollTop = 24 * 6")
+        # Rows: a heading, then places from 201 on; the lease that runs is number 1.
+        someone.until("location.hash.includes('top=waits+207')")
+        someone.picture("timeline-queue")
+        page.reload()
+        expect(bar).to_contain_text("Places 201 to 230")
+        someone.until(f"{scroller}.scrollTop === 24 * 6")
+        page.get_by_role("button", name="As a table").click()
+        expect(page.get_by_role("link", name="number 230")).to_be_visible()
+        bar.get_by_role("button", name="Previous 200").click()
+        expect(page.get_by_role("link", name="number 200")).to_be_visible()
+        expect(page.get_by_role("link", name="number 230")).to_have_count(0)
+        someone.check()
+        context.close()
+
+
+def test_the_row_that_was_scrolled_to_is_in_the_link(chromium: Browser) -> None:
+    with WebService(hosts=300) as many:
+        context = chromium.new_context(viewport={"width": 1200, "height": 800})
+        someone = Visit(context, many)
+        someone.sign_in("rita")
+        someone.go("#/timeline?top=host-250&rows=small")
+        drawn(someone)
+        scroller = "document.querySelector('.plot-scroller')"
+        someone.until(f"{scroller}.scrollTop === 10 * 249")
+        someone.page.evaluate(f"{scroller}.scrollTop = 10 * 99")
+        someone.until("location.hash.includes('top=host-100')")
+        someone.page.get_by_label("Search").fill("host-7")
+        someone.until("!location.hash.includes('top=')")
+        someone.check()
+        context.close()

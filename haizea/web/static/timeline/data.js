@@ -2,11 +2,15 @@
 import { get, query } from "../api.js";
 import { t } from "../texts.js";
 import { HOUR, iso, now } from "../times.js";
+import { PART } from "./queue.js";
 
 const FIELDS = 6;
 
-/** Load what is reserved from one moment to another; answers `before` itself where that still holds. */
-export async function loadTimeline(since, until, signal, before = null) {
+/**
+ * Load what is reserved from one moment to another, and the queue after a place; answers `before` itself where
+ * that still holds.
+ */
+export async function loadTimeline({ since, until, after }, signal, before = null) {
   const known = before?.since === since && before?.until === until ? before : null;
   let tag = null;
   const tagged = (given) => {
@@ -14,11 +18,11 @@ export async function loadTimeline(since, until, signal, before = null) {
   };
   const [answer, queue] = await Promise.all([
     get(query("v1/timeline", { since: iso(since), until: iso(until) }), { signal, tag: known?.tag, tagged }),
-    get(query("v1/queue", { limit: 200 }), { signal }),
+    get(query("v1/queue", { limit: PART, after }), { signal }),
   ]);
   const waiting = JSON.stringify(queue);
-  if (!answer && waiting === known.waitingText) return known;
-  return Object.assign(new Timeline(answer ?? known.answer, queue), { tag, waitingText: waiting });
+  if (!answer && waiting === known.waitingText && after === known.queue.after) return known;
+  return Object.assign(new Timeline(answer ?? known.answer, { ...queue, after }), { tag, waitingText: waiting });
 }
 
 /** Everything between two moments: entries are {id, purpose, start, end, firm, share, runs, lease}. */
@@ -39,6 +43,7 @@ export class Timeline {
     }));
     this.use = answer.use;
     this.step = answer.step * 1000;
+    this.queue = { after: queue.after, length: queue.length, next: queue.next };
     this.waiting = queue.queue.map((entry) => ({
       place: entry.place,
       exact: entry.exact,

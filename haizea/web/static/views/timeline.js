@@ -7,6 +7,7 @@ import { Control, Window, rounded } from "../timeline/control.js";
 import { loadTimeline } from "../timeline/data.js";
 import { Details, Tip } from "../timeline/details.js";
 import { AXIS, Painter } from "../timeline/paint.js";
+import { MOST_ABOVE, QueueBar, partOf } from "../timeline/queue.js";
 import { hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
 import { drawStrip } from "../timeline/strip.js";
 import { tableOf } from "../timeline/table.js";
@@ -17,7 +18,6 @@ const REFRESH_MILLISECONDS = 4000;
 const FETCH_MILLISECONDS = 250;
 const HEIGHTS = { normal: 24, small: 10 };
 const STRIP = 44;
-const MOST_ABOVE = 12;
 
 export async function showTimeline(box, page) {
   page.title(t("navTimeline"));
@@ -38,6 +38,7 @@ class TimelineView {
       rows: params.get("rows") in HEIGHTS ? params.get("rows") : "normal",
       search: params.get("search") || "",
       table: params.get("show") === "table",
+      queue: partOf(params.get("queue")),
     };
     const length = Number(params.get("hours")) * HOUR || DAY;
     const start = Date.parse(params.get("from")) || now() - length / 8;
@@ -69,6 +70,7 @@ class TimelineView {
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.dark.onchange = () => this.recolour();
     this.resize();
+    this.scrollTo(this.page.params.get("top"));
   }
 
   end() {
@@ -87,7 +89,7 @@ class TimelineView {
     this.strip = h("canvas", { class: "strip", "aria-hidden": "true" });
     this.spacer = h("div", { class: "plot-spacer", "aria-hidden": "true" });
     this.scroller = h("div", { class: "plot-scroller", tabindex: "-1" }, this.canvas, this.spacer);
-    this.scroller.addEventListener("scroll", () => this.redraw(), { passive: true });
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.painter = new Painter(this.canvas);
     this.stripPainter = new Painter(this.strip);
     this.control = new Control(this.canvas, this.window, this);
@@ -98,9 +100,10 @@ class TimelineView {
     this.picture = h("div", { class: "picture" },
       h("div", { class: "plot-box" }, this.strip, this.scroller, this.tip.node), this.details.node);
     this.tools = new Tools(this);
+    this.queueBar = new QueueBar(this);
     fill(this.box, h("h1", { class: "hidden" }, t("navTimeline")), this.tools.node,
       h("p", { id: "timeline-help", class: "hidden" }, t("timelineHelp")),
-      this.picture, this.tableBox,
+      this.queueBar.node, this.picture, this.tableBox,
       h("div", { class: "under" }, legend(), this.said));
   }
 
@@ -111,7 +114,7 @@ class TimelineView {
     const round = Math.max(HOUR, this.window.length / 4);
     const since = Math.floor((this.window.start - this.window.length / 2) / round) * round;
     const until = Math.ceil((this.window.end + this.window.length / 2) / round) * round;
-    const data = await loadTimeline(since, until, this.page.signal, this.data);
+    const data = await loadTimeline({ since, until, after: this.wanted.queue ?? 0 }, this.page.signal, this.data);
     if (data === this.data) return;
     this.data = data;
     this.layOut();
@@ -134,15 +137,19 @@ class TimelineView {
   /** What stands above the rows proper, each part with a heading. */
   above() {
     const byHost = this.wanted.by === "host";
-    const parts = [["waitingRows", waitingRows(this.data, this.wanted)]];
-    if (!byHost) parts.push(["outageRows", outageRows(this.data, this.wanted)]);
-    const some = parts.filter(([, rows]) => rows.length);
+    const waiting = waitingRows(this.data, this.wanted);
+    this.queueBar.follow(this.data, waiting);
+    const outages = byHost ? [] : outageRows(this.data, this.wanted);
+    const some = [
+      ["waitingRows", this.queueBar.shown(waiting), waiting.length],
+      ["outageRows", outages.slice(0, MOST_ABOVE), outages.length],
+    ].filter(([, rows]) => rows.length);
     if (!some.length) return [];
-    const heading = (key, count, most = count) => ({
-      heading: true, key, name: t(key), count: count > most ? t("firstRows", { shown: most, count }) : count, bars: [], lanes: 1,
+    const heading = (key, shown, count = shown) => ({
+      heading: true, key, name: t(key), count: count > shown ? t("firstRows", { shown, count }) : count, bars: [], lanes: 1,
     });
     return [
-      ...some.flatMap(([key, rows]) => [heading(key, rows.length, MOST_ABOVE), ...rows.slice(0, MOST_ABOVE)]),
+      ...some.flatMap(([key, rows, count]) => [heading(key, rows.length, count), ...rows]),
       heading(byHost ? "hosts" : "navLeases", byHost ? this.data.hosts.length : this.data.leases.size),
     ];
   }
@@ -244,12 +251,12 @@ class TimelineView {
 
   remember = atMostEvery(300, () => {
     if (this.page.signal.aborted) return;
-    const { by, hosts, order, rows, search, table } = this.wanted;
+    const { by, hosts, order, rows, search, table, queue } = this.wanted;
     const other = (value, usual) => (value === usual ? "" : value);
     note("timeline", "", {
       from: iso(Math.round(this.window.start / 1000) * 1000), hours: Number((this.window.length / HOUR).toFixed(2)),
       by: other(by, "host"), hosts: other(hosts, "all"), order: other(order, "name"), rows: other(rows, "normal"),
-      lease: this.picked, search, ahead: this.window.ahead ? "yes" : "", show: table ? "table" : "",
+      lease: this.picked, search, ahead: this.window.ahead ? "yes" : "", show: table ? "table" : "", queue, top: this.top(),
     });
   });
 
@@ -260,6 +267,29 @@ class TimelineView {
     this.layOut();
     if (!this.wanted.table) this.resize();
     this.remember();
+  }
+
+  /** Show the part of the queue after a place, or its head in short for null. */
+  async wantQueue(after) {
+    this.want({ queue: after });
+    await this.load().catch(() => {});
+  }
+
+  scrolled() {
+    this.redraw();
+    this.remember();
+  }
+
+  /** The row that is uppermost, by a name that it keeps; empty at the top. */
+  top() {
+    const row = this.rows[Math.round(this.scroller.scrollTop / this.rowHeight)];
+    return this.scroller.scrollTop && row ? nameOf(row) : "";
+  }
+
+  /** Scroll to a row by that name, if there still is one. */
+  scrollTo(name) {
+    const index = name ? this.rows.findIndex((row) => nameOf(row) === name) : -1;
+    if (index > 0) this.scroller.scrollTop = index * this.rowHeight;
   }
 
   toNow() {
@@ -342,3 +372,6 @@ class TimelineView {
     location.hash = address("ask", "", { start: iso(from), seconds: (to - from) / 1000, count: Math.max(1, hosts) });
   }
 }
+
+/** A name of a row for links: a host's own, or what else the row is about. */
+const nameOf = (row) => (row.host === undefined ? row.key : row.name);
