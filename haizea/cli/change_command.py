@@ -11,7 +11,7 @@ from haizea.cli.help import HELP
 from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.options import ParsedOption
 from haizea.cli.request_command import parse_cpu, parse_megabytes
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.words import duration_in_words, local, reason_in_words
 from haizea.times.durations import parse_duration
 
@@ -52,7 +52,6 @@ def _duration(text: str) -> int | str:
     "--preemptible/--non-preemptible", default=None, help="Permit suspending it for others."
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would come of it, and change nothing.")
-@asks_service
 def change_lease(
     session: Session,
     lease_id: int,

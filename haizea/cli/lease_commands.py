@@ -9,7 +9,7 @@ import click
 from haizea.cli.client import Refusal, ServiceProblem, error_of
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption, limit_option
-from haizea.cli.session import PAST_MOMENT, ServiceCommand, Session, asks_service
+from haizea.cli.session import PAST_MOMENT, ServiceCommand, Session
 from haizea.cli.tables import Column, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -62,7 +62,6 @@ LEASE_ID = ParsedOption("LEASE", _lease_id)
 @click.option("--until", type=PAST_MOMENT, help="Only leases submitted before.")
 @click.option("-a", "--all", "finished", is_flag=True, help="Finished leases as well.")
 @limit_option("the newest")
-@asks_service
 def list_leases(
     session: Session,
     states: tuple[str, ...],
@@ -156,7 +155,6 @@ def _names(lease: Any) -> str:
 
 @click.command("show", cls=ServiceCommand, context_settings=HELP)
 @click.argument("lease_id", metavar="LEASE", type=LEASE_ID)
-@asks_service
 def show_lease(session: Session, lease_id: int) -> None:
     """Show the lease with the number LEASE: what it asks for, its reservations, its story.
 
@@ -269,7 +267,6 @@ def _story(session: Session, lease: Any) -> str:
     metavar="LEASE",
     help="Same as LEASE.",
 )
-@asks_service
 def cancel_leases(session: Session, lease_ids: tuple[int, ...], more_ids: tuple[int, ...]) -> None:
     """Cancel leases: what waits is given up, what runs is ended.
 

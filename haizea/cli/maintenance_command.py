@@ -8,7 +8,7 @@ import click
 
 from haizea.cli.client import Body
 from haizea.cli.help import HELP
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import local, reason_in_words
 
@@ -45,7 +45,6 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask before it is done.")
 @_reason
 @_leases
 @_yes
-@asks_service
 def add(
     session: Session,
     hosts: tuple[str, ...],
@@ -84,7 +83,6 @@ def add(
 @_reason
 @_leases
 @_yes
-@asks_service
 def change(
     session: Session,
     window: int,
@@ -113,7 +111,6 @@ def change(
 
 @maintenance.command("end", cls=ServiceCommand, context_settings=HELP)
 @click.argument("windows", metavar="NUMBER...", type=_ID, nargs=-1, required=True)
-@asks_service
 def end_windows(session: Session, windows: tuple[int, ...]) -> None:
     """End maintenance now: its hosts take leases again."""
     ended = [
@@ -127,7 +124,6 @@ def end_windows(session: Session, windows: tuple[int, ...]) -> None:
 
 
 @maintenance.command("list", cls=ServiceCommand, context_settings=HELP)
-@asks_service
 def list_windows(session: Session) -> None:
     """List maintenance that is planned or under way.
 

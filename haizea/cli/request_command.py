@@ -18,7 +18,7 @@ from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.options import ParsedOption
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.model.lease import Kind
@@ -229,7 +229,6 @@ def request_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="TEXT",
     help="Asked for again with the same key, it is the same lease.  [default: a new key]",
 )
-@asks_service
 def request(
     session: Session, file: str | None, wait: str | None, key: str | None, **asked: Any
 ) -> None:

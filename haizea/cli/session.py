@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,59 @@ class Session:
                 return {**page, entries: found}
 
 
-class ServiceCommand(click.Command):
-    """A command of :func:`asks_service`, whose wrong use is told for programs, too.
+_OPTIONS = (
+    click.Option(
+        ["-s", "--server"],
+        metavar="SERVER",
+        envvar="HAIZEA_SERVER",
+        default=DEFAULT_SERVER,
+        show_default=True,
+        help="Address of the service: HOST, HOST:PORT or a URL. Also: HAIZEA_SERVER.",
+    ),
+    click.Option(
+        ["--token-file"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The file with the token to use.  [default: HAIZEA_TOKEN, or else ~/.haizea/token]",
+    ),
+    click.Option(
+        ["--one-auth"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Instead of a token: your credentials for OpenNebula, user:password, where the"
+        " service is for an OpenNebula.  [default without a token that is taken: ONE_AUTH]",
+    ),
+    click.Option(
+        ["--ca-file"],
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        envvar="HAIZEA_CA_FILE",
+        help="The certificate of the authority that the service's is from. Also: HAIZEA_CA_FILE."
+        "  [default: the system's]",
+    ),
+    click.Option(
+        ["--output"],
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    ),
+)
 
-    Options are read before there is a session that could tell it.
+
+class ServiceCommand(click.Command):
+    """A command whose function gets a :class:`Session`, beside its own options and arguments.
+
+    It has the options for the service, the token and the output, too. A service of another
+    version may leave out what the command reads of its answers; that is told in one message.
+    Where the output is for programs, so is what goes wrong, wrong options included: an object
+    with ``error``, as the service answers it, on standard output.
     """
+
+    def __init__(
+        self, name: str | None, *, params: Sequence[click.Parameter] = (), **others: Any
+    ) -> None:
+        super().__init__(name, params=[*params, *_OPTIONS], **others)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; what is wrong with them is an object, where that is asked for."""
@@ -88,96 +136,35 @@ class ServiceCommand(click.Command):
         except click.UsageError as wrong:
             if not re.search(r"--output[ =]json\b", said):
                 raise
-            _print_error(wrong)
-            raise click.exceptions.Exit(wrong.exit_code) from None
+            raise _told(wrong) from None
 
-
-def _print_error(wrong: click.ClickException) -> None:
-    click.echo(json.dumps({"error": error_of(wrong)}, ensure_ascii=False))
-
-
-def asks_service(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for the service, the token and the output; ``command`` gets a :class:`Session`.
-
-    A service of another version may leave out what the command reads of its answers; that
-    is told in one message. Where the output is for programs, so is what goes wrong: an object
-    with ``error``, as the service answers it, on standard output.
-    """
-
-    @functools.wraps(command)
-    def with_session(
-        *args: Any,
-        server: str,
-        token_file: Path | None,
-        one_auth: Path | None,
-        ca_file: Path | None,
-        output: str,
-        **options: Any,
-    ) -> Any:
-        def work() -> Any:
-            session = open_session(server, token_file, one_auth, ca_file, output)
-            try:
-                return command(session, *args, **options)
-            except KeyError as missing:
-                raise ServiceProblem(
-                    f"the service at {session.client.server} does not tell {missing}, which this"
-                    " command shows: it is of another version ('haizea status' and 'haizea"
-                    " --version' tell which)."
-                ) from missing
-
-        if output != "json":
-            return work()
+    def invoke(self, ctx: click.Context) -> Any:
+        """Open the session, and have the command ask."""
+        if ctx.params["output"] != "json":
+            return self._ask(ctx)
         try:
             with explained():
-                return work()
+                return self._ask(ctx)
         except click.ClickException as wrong:
-            _print_error(wrong)
-            raise click.exceptions.Exit(wrong.exit_code) from None
+            raise _told(wrong) from None
 
-    for option in reversed(_OPTIONS):
-        with_session = option(with_session)
-    return with_session
+    def _ask(self, ctx: click.Context) -> Any:
+        known = {str(option.name): ctx.params.pop(str(option.name)) for option in _OPTIONS}
+        ctx.params["session"] = session = open_session(**known)
+        try:
+            return super().invoke(ctx)
+        except KeyError as missing:
+            raise ServiceProblem(
+                f"the service at {session.client.server} does not tell {missing}, which this"
+                " command shows: it is of another version ('haizea status' and 'haizea"
+                " --version' tell which)."
+            ) from missing
 
 
-_OPTIONS = (
-    click.option(
-        "-s",
-        "--server",
-        metavar="SERVER",
-        envvar="HAIZEA_SERVER",
-        default=DEFAULT_SERVER,
-        show_default=True,
-        help="Address of the service: HOST, HOST:PORT or a URL. Also: HAIZEA_SERVER.",
-    ),
-    click.option(
-        "--token-file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The file with the token to use.  [default: HAIZEA_TOKEN, or else ~/.haizea/token]",
-    ),
-    click.option(
-        "--one-auth",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Instead of a token: your credentials for OpenNebula, user:password, where the"
-        " service is for an OpenNebula.  [default without a token that is taken: ONE_AUTH]",
-    ),
-    click.option(
-        "--ca-file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        metavar="FILE",
-        envvar="HAIZEA_CA_FILE",
-        help="The certificate of the authority that the service's is from. Also: HAIZEA_CA_FILE."
-        "  [default: the system's]",
-    ),
-    click.option(
-        "--output",
-        type=click.Choice(["table", "json"]),
-        default="table",
-        show_default=True,
-        help="For people, or for programs.",
-    ),
-)
+def _told(wrong: click.ClickException) -> click.exceptions.Exit:
+    """The end of a command that tells programs what is wrong."""
+    click.echo(json.dumps({"error": error_of(wrong)}, ensure_ascii=False))
+    return click.exceptions.Exit(wrong.exit_code)
 
 
 def open_session(

@@ -10,7 +10,7 @@ import click
 from haizea.cli.client import ServiceProblem
 from haizea.cli.help import HELP
 from haizea.cli.options import limit_option
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, bar, clean, coloured, listing, table, terminal_width
 from haizea.cli.words import (
     duration_in_words,
@@ -23,7 +23,6 @@ from haizea.cli.words import (
 
 @click.command("queue", cls=ServiceCommand, context_settings=HELP)
 @limit_option("the first")
-@asks_service
 def show_queue(session: Session, limit: int) -> None:
     """Show the queue: who waits, in which place, and when it is expected to start.
 
@@ -70,7 +69,6 @@ def _queue_row(session: Session, entry: Any) -> list[object]:
 
 
 @click.command("hosts", cls=ServiceCommand, context_settings=HELP)
-@asks_service
 def list_hosts(session: Session) -> None:
     """List the hosts: how they are, what is in use on them now, and the leases there.
 
@@ -186,7 +184,6 @@ def _fullest(host: Any) -> float:
 
 
 @click.command("status", cls=ServiceCommand, context_settings=HELP)
-@asks_service
 def status(session: Session) -> None:
     """Show how the service is, and what your token allows.
 

@@ -15,7 +15,7 @@ from haizea.cli.client import Body
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import in_utc, local, moment_of
 from haizea.times.moments import parse_moment
@@ -86,7 +86,6 @@ def token() -> None:
     metavar="FILE",
     help="Write the token to this new file, which only you can read, rather than print it.",
 )
-@asks_service
 def make_token(
     session: Session,
     name: str,
@@ -144,7 +143,6 @@ def _tell(session: Session, made: Any, save: Path | None) -> None:
 
 @token.command("list", cls=ServiceCommand, context_settings=HELP)
 @click.option("-a", "--all", "past", is_flag=True, help="Revoked and expired ones as well.")
-@asks_service
 def list_tokens(session: Session, past: bool) -> None:
     """List tokens, without their secrets."""
     tokens = [
@@ -190,7 +188,6 @@ def _how(found: Any) -> str:
 
 @token.command("revoke", cls=ServiceCommand, context_settings=HELP)
 @click.argument("which", metavar="TOKEN")
-@asks_service
 def revoke_token(session: Session, which: str) -> None:
     """Revoke a TOKEN, by its name or its number in 'haizea token list'.
 

@@ -9,7 +9,7 @@ import click
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.lease_commands import LEASE_ID
-from haizea.cli.session import ServiceCommand, Session, asks_service
+from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.stream import follow
 from haizea.cli.wait import event_line, tell_of_loss
 from haizea.core.model.lifecycle import FINAL
@@ -24,7 +24,6 @@ from haizea.core.model.lifecycle import FINAL
     help="Begin after the event with this number; 0 is all that is kept."
     "  [default: a lease from its beginning, all leases from now on]",
 )
-@asks_service
 def watch(session: Session, lease_id: int | None, after: int | None) -> None:
     """Show what happens, a line each, until it is interrupted (Ctrl-C).
 
