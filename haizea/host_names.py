@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from haizea.core.model.hosts import Host, HostSet, Site, hosts_in
 from haizea.times.durations import shown
 
+#: The hosts of a lease that keeps those that it is given first, and of any other.
+FIXED, ANY = "fixed", "any"
 _SIZE = re.compile(r"([A-Za-z][\w-]{0,63})(>=|<=|=)(\d{1,15})", re.ASCII)
 #: What a pattern has and a plain name has not.
 _PATTERN = re.compile(r"[*?\[]")
@@ -63,3 +65,14 @@ def _is_meant(host: Host, word: str, site: Site) -> bool:
             case _:
                 return amount == wanted
     return bool(_PATTERN.search(word)) and fnmatchcase(host.name, word)
+
+
+def parse_fixed(text: str) -> bool:
+    """Tell whether a lease keeps the hosts that it is given first: ``fixed``, or ``any``.
+
+    Raises ``ValueError``.
+    """
+    word = text.strip().lower()
+    if word not in (FIXED, ANY):
+        raise ValueError(f"{shown(text)} is neither {FIXED} nor {ANY}")
+    return word == FIXED

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
 from haizea.core.model.lease import DiskImage, Kind, Nodes
+from haizea.host_names import parse_fixed
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
-from haizea.workloads.terms import parse_fixed, windowed
+from haizea.workloads.terms import windowed
 
 T = TypeVar("T")
 

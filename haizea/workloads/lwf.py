@@ -21,6 +21,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.sax import make_parser
 
 from haizea.core.model.lease import DiskImage, Kind, Nodes
+from haizea.host_names import parse_fixed
 from haizea.times import shown
 from haizea.workloads import values
 from haizea.workloads.changes import WorkloadChange
@@ -28,7 +29,7 @@ from haizea.workloads.errors import WorkloadError
 from haizea.workloads.lwf_elements import ELEMENTS, REPEATED, ROOTS, Element
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
-from haizea.workloads.terms import parse_fixed, windowed
+from haizea.workloads.terms import windowed
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from haizea.core.model.lease import Kind, Nodes
+from haizea.host_names import ANY, FIXED
 from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease
-from haizea.workloads.terms import ANY, FIXED
 from haizea.workloads.values import clock
 
 #: Characters that XML 1.0 cannot hold.

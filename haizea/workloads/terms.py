@@ -1,12 +1,8 @@
-"""The terms of a lease in a file: a start, or a window to be done in; hosts that it keeps."""
+"""The terms of a lease in a file: a start, or a window to be done in."""
 
 from __future__ import annotations
 
 from haizea.core.model.lease import Kind
-from haizea.times import shown
-
-#: The hosts of a lease that keeps those that it is given first, and of any other.
-FIXED, ANY = "fixed", "any"
 
 
 def windowed(
@@ -25,14 +21,3 @@ def windowed(
     if duration is None:
         raise ValueError("deadline: a lease without end is never done: give it a duration")
     return Kind.DEADLINE
-
-
-def parse_fixed(text: str) -> bool:
-    """Tell whether a lease keeps the hosts that it is given first: ``fixed``, or ``any``.
-
-    Raises ``ValueError``.
-    """
-    word = text.strip().lower()
-    if word not in (FIXED, ANY):
-        raise ValueError(f"{shown(text)} is neither {FIXED} nor {ANY}")
-    return word == FIXED

@@ -14,6 +14,7 @@ import yaml
 
 from haizea.core.model.lease import DiskImage, Kind, Nodes
 from haizea.core.model.maintenance import Leaving
+from haizea.host_names import parse_fixed
 from haizea.times import durations, shown
 from haizea.times.moments import parse_kind
 from haizea.workloads import values
@@ -21,7 +22,7 @@ from haizea.workloads.changes import WorkloadChange
 from haizea.workloads.errors import WorkloadError
 from haizea.workloads.model import Workload, WorkloadLease, WorkloadSite, by_arrival
 from haizea.workloads.source import Source
-from haizea.workloads.terms import parse_fixed, windowed
+from haizea.workloads.terms import windowed
 from haizea.workloads.windows import WorkloadWindow
 from haizea.workloads.yaml_nodes import compose
 

@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from difflib import get_close_matches
 
 from haizea.core.model.lease import Kind
+from haizea.host_names import parse_fixed
 from haizea.times import parse_lease_duration, shown
 from haizea.times.moments import START_FORMS, changing_words, parse_kind, parse_moment
 from haizea.times.zones import SystemZone
@@ -161,10 +162,10 @@ def _boolean(text: str) -> bool:
 
 
 def _fixed(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in ("fixed", "any"):
-        raise ValueError(f"HAIZEA hosts {shown(text)} is neither fixed nor any")
-    return word == "fixed"
+    try:
+        return parse_fixed(text)
+    except ValueError as error:
+        raise ValueError(f"HAIZEA hosts {error}") from None
 
 
 def _group(words: Mapping[str, str]) -> tuple[str, int | None]:
