@@ -92,6 +92,7 @@ class Case:
             memory,
             lambda: None,
             lambda *_: None,
+            lambda _: None,
             self.asked.append,
             lambda _: None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -87,6 +87,7 @@ class OpenNebulaSide:
         self._had_leases = False
         client = _client(config)
         self._reports = Reports(client, dry_run=section.dry_run)
+        self._told: LeaseReports | None = None
         self._actions = ScheduledActions(
             client,
             interval_seconds=config.scheduling.wakeup_interval_seconds / speed,
@@ -108,6 +109,7 @@ class OpenNebulaSide:
             _memory(store),
             clock.interrupt,
             self._reports.report,
+            self._tell_again,
             hand_in,
             self._change,
         )
@@ -153,10 +155,14 @@ class OpenNebulaSide:
         over = [r for r in self._lately_over() if held.isdisjoint(r.request.names)]
         observer.begin(over)
         observer.know(known)
-        self._opennebula.tell_again = observer.again
-        self._opennebula.edits.tell_again = observer.again
+        self._told = observer
         self._opennebula.answered_before(name for record in over for name in record.request.names)
         return [observer]
+
+    def _tell_again(self, leases: Iterable[int]) -> None:
+        """Have the owners of leases told how their VMs are now, once anybody is told anything."""
+        if self._told is not None:
+            self._told.again(leases)
 
     def _lately_over(self) -> list[LeaseRecord]:
         """Leases that came to no good end, the latest last: their owners may not know it yet."""

@@ -24,7 +24,7 @@ from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPoli
 from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_version
 from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
-from haizea.backends.opennebula.requests.edits import Edits
+from haizea.backends.opennebula.requests.edits import Edits, TellAgain
 from haizea.backends.opennebula.requests.intake import Requests, Tell
 from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.site.watching import Down, Follower, Intervals, News, Watcher
@@ -75,7 +75,8 @@ class OpenNebulaBackend:
     """Carries decisions out in an OpenNebula; a backend whose VMs outlive the manager.
 
     OpenNebula is looked at through ``client``; ``commands`` is to try each call once. ``wake``
-    interrupts the clock, ``tell`` tells owners of VMs. Requests are handed to ``ask``, and changes
+    interrupts the clock, ``tell`` tells owners of VMs, ``tell_again`` those of leases whose VMs
+    were seen to be otherwise than before. Requests are handed to ``ask``, and changes
     that owners make to ``change``; they are answered in the loop's thread.
     """
 
@@ -87,6 +88,7 @@ class OpenNebulaBackend:
         memory: Memory,
         wake: Callable[[], None],
         tell: Tell,
+        tell_again: TellAgain,
         ask: Callable[[Submission], None],
         change: Callable[[Alteration], None],
     ) -> None:
@@ -97,8 +99,7 @@ class OpenNebulaBackend:
         self._news: deque[News] = deque()
         self._answers: deque[Answer] = deque()
         self._ask = ask
-        #: Told the leases whose VMs were seen to be otherwise than before.
-        self.tell_again: Callable[[Iterable[int]], None] = lambda _: None
+        self._tell_again = tell_again
         self._table = HostTable(*memory.kept("hosts"), options.host_grace_seconds)
         self._endings = Endings(*memory.kept("endings"))
         self._seen = SeenVms(*memory.kept("moves"))
@@ -110,13 +111,13 @@ class OpenNebulaBackend:
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)
         self.leads = LeadTimes(options.leads, self._seen, *memory.kept("lead times"))
-        self.edits = Edits(*known, options.rules, *memory.kept("edits"), change)
+        self.edits = Edits(*known, options.rules, *memory.kept("edits"), change, tell_again)
         self.actuals = Actuals(*known, self.placing, self.leads, self.edits)
         self._learning = Learning(self._rates, self.leads)
         self._readiness = Readiness(self._ledger, self._seen, self._table, self.leads)
         self._leases = Leases(*known, self._table, self._endings, memory.request, self.edits)
-        self._requests = self._asking(tell)
-        self._requests.remnants = self._leases.remnants
+        where, remnants = (*known, self.placing, self._readiness), self._leases.remnants
+        self._requests = Requests(*where, options.rules, tell, remnants, options.only_explicit)
         self._allowing = Allowing(self._ledger, self._seen, self._table, self._leases, self.placing)
         self._commander = Commander(
             commands, options.commands, self._hear_answer, dry_run=options.dry_run
@@ -137,10 +138,6 @@ class OpenNebulaBackend:
         self._later: list[Input] = []
         self._everywhere = False
         self._now = 0
-
-    def _asking(self, tell: Tell) -> Requests:
-        options, known = self._options, (self._ledger, self._seen, self.placing, self._readiness)
-        return Requests(*known, options.rules, tell, options.only_explicit)
 
     # --- what the service asks -----------------------------------------------------------
 
@@ -221,7 +218,7 @@ class OpenNebulaBackend:
         self.leads.settle()
         told += self._readiness.news(self._allowing.of)
         if self._looked:
-            self._tell_again()
+            self._tell_of_changes()
             told += [] if self._options.dry_run else self._moves.news()
             told += self._usage.news(everywhere=self._everywhere)
             self._everywhere = False
@@ -366,11 +363,11 @@ class OpenNebulaBackend:
             told += self._leases.outcome(now, outcome)
         return told + self._allowing.not_started(told)
 
-    def _tell_again(self) -> None:
+    def _tell_of_changes(self) -> None:
         lease_of = self._ledger.lease_of
         leases = {lease_of[vm] for vm in self._ledger.changed if vm in lease_of}
         if leases:
-            self.tell_again(sorted(leases))
+            self._tell_again(sorted(leases))
 
     def _make_requests(self, now: int) -> None:
         if self._follows:

@@ -34,6 +34,10 @@ class _Answered:
     answer: str
 
 
+#: Has the owners of these leases told, where there is something new to read.
+TellAgain = Callable[[Iterable[int]], None]
+
+
 @dataclass(slots=True)
 class Edits:
     """Finds out which leases are to change. To be used from one thread.
@@ -50,7 +54,7 @@ class Edits:
     kept: str | None
     keep: Callable[[str], object]
     ask: Callable[[Alteration], None]
-    tell_again: Callable[[Iterable[int]], None] = lambda _: None
+    tell_again: TellAgain
     _answers: dict[int, _Answered] = field(default_factory=dict)
     _considered: dict[int, str] = field(default_factory=dict)
     _dirty: set[int] = field(default_factory=set)

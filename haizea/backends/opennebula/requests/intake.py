@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from haizea.backends.opennebula.matching.lease_hosts import Placing, unplaced
@@ -47,9 +47,9 @@ class Requests:
     readiness: Readiness
     rules: DraftRules
     tell: Tell
+    remnants: Set[int]
     only_explicit: bool = False
     dirty: bool = False
-    remnants: set[int] = field(default_factory=set)
     answered_before: set[int] = field(default_factory=set)
     _waiting: dict[int, VirtualMachine] = field(default_factory=dict)
     _grouped: dict[int, VirtualMachine] = field(default_factory=dict)
