@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from played_leases import lease, on_hosts
 
+from haizea.core.capacity.upcoming import Future
 from haizea.core.model.events import ChangeRefused, LeaseChanged, LeaseSubmitted
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
@@ -64,3 +66,21 @@ def test_a_refused_change_takes_no_more_than_its_effort(
             assert (made.leases(), made.site_record()) == before
     assert refused >= 10
     assert EFFORT // 2 < most <= MOST_LOOKS
+
+
+def test_a_booking_for_which_nobody_moves_leaves_what_is_to_come_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else booking ahead takes the square of the bookings."""
+    renewed, renew = [0], Future.renew
+
+    def counted(future: Future, *what: Any) -> None:
+        renewed[0] += 1
+        renew(future, *what)
+
+    monkeypatch.setattr(Future, "renew", counted)
+    made = on_hosts(HOSTS, "no-preemption", Settings())
+    booked = [LeaseSubmitted(lease(i, Kind.AR, 100 * i, duration=150)) for i in range(1, 31)]
+    made.handle(0, booked)
+    assert len(made.leases()) == len(booked)
+    assert renewed[0] == 0

@@ -99,6 +99,8 @@ class Holdings:
 
     def move(self, moves: Sequence[Move], reason: Reason) -> None:
         """Let leases that have not begun have other hosts, or another time, all at once."""
+        if not moves:
+            return
         spreads = [lease.demand.spread(hosts) for lease, hosts, _ in moves]
         holds = self._table.move(
             [
