@@ -373,9 +373,10 @@ class SlotTable:
         room = self._known_room.find(size, start, end, self.now) if shared else None
         if room is None:
             levels, future = self._about(size, start, end)
+            looks = (levels[0] & future[0]).bit_count()
             room = self._beside(levels, size, (start, end), future)
             if shared and (room is not levels or start > self.now):
-                self._known_room.keep(size, start, end, room)
+                self._known_room.keep(size, start, end, room, looks)
         return room
 
     def _about(self, size: Capacity, start: int, end: int) -> tuple[Levels, Reach]:
