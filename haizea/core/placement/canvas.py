@@ -256,6 +256,11 @@ class Canvas:
                 return False
         return True
 
+    def movable(self) -> Iterator[tuple[Lease, list[Unit]]]:
+        """The leases that may be moved, as far as somebody asked who is there, by id."""
+        for lease_id, lease in sorted(self._leases.items()):
+            yield lease, self._units[lease_id]
+
     def moved(self) -> Iterator[tuple[Lease, Hosts]]:
         """The leases that are on other hosts than planned, and these, by id."""
         for lease_id, lease in sorted(self._leases.items()):

@@ -15,20 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
-from haizea.core.model.allocation import Apart
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
 from haizea.core.model.resources import Capacity, fits
-from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, pack, spare_bits
+from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of
 from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.repacking import FASTER, Repacking
+from haizea.core.placement.sums import Sums
 from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
-_MOST_HOSTS = 64
+MOST_HOSTS = 64
 #: So many looks for each host go to a search that moves little first: from an eighth to half.
 _FIRST_LOOKS = 50
 #: A search that is lucky ends soon, so several share the effort: as many as this, if each may
@@ -99,7 +98,7 @@ def remap(
         hosts = swapping.hosts(demand.count, demand.allowed)
         if hosts is not None:
             return Remapped(hosts, _moves(canvas))
-        if swapping.left is not None and len(table.capacities) > _MOST_HOSTS:
+        if swapping.left is not None and len(table.capacities) > MOST_HOSTS:
             effort.left = swapping.left * _LOOKS_AN_EXCHANGE
     return _by_search(table, planned, demand, start, end, effort)
 
@@ -112,14 +111,14 @@ def _by_search(
     First with few moves; on small sites, also among all that is about then.
     """
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
-    if len(up) > _MOST_HOSTS:
+    if len(up) > MOST_HOSTS:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
         # Looks take longer there.
         with effort.share(2) as share:
             found = _Search(canvas, share).place(list(reversed(asked)))
         return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
-    window = _around(table, planned, start, end)
+    window = around(table, planned, start, end)
     canvas = Canvas(table, planned, window)
     asked = canvas.units(-1, demand, (), start, end)
     if cannot_be_packed(canvas, up, asked, start, end):
@@ -136,7 +135,7 @@ def _by_search(
     return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
-def _around(table: SlotTable, planned: Planned, start: int, end: int) -> tuple[int, int]:
+def around(table: SlotTable, planned: Planned, start: int, end: int) -> tuple[int, int]:
     """Return from when to when it is about then: what may move meets others, and so on."""
     first, last = start, end
     for _ in range(_RINGS):
@@ -177,17 +176,14 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
 
     What takes more than half of a host needs one for itself: such halves are counted, too.
     """
-    shut = table.shut
-    halves = _Halves(table.uniform_capacity)
-    up = [c for host, c in enumerate(table.capacities) if not shut >> host & 1]
-    spare = spare_bits(len(demand.capacities[0]) + 1)
-    asked = sum([halves.counted(size) for size in demand.capacities])
-    free = sum([pack((*capacity, 2)) for capacity in up]) + spare - asked
+    sums = Sums(table, ())
+    spare = sums.spare
+    free = sums.total() + spare - sum([sums.of(size) for size in demand.capacities])
     if free & spare != spare:
         return False
     changes: list[tuple[int, int]] = []
     for hold in table.holds_between(start, end):
-        amount = _held(hold, shut, halves)
+        amount = sums.held(hold)
         changes.append((hold.start, amount))
         changes.append((hold.end, -amount))
     # At one moment, what ends comes before what begins.
@@ -197,38 +193,6 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
         if free & spare != spare:
             return False
     return True
-
-
-def _held(hold: Hold, shut: HostSet, halves: _Halves) -> int:
-    """Return what is held of the hosts that are not shut."""
-    if hold.same is not None:
-        count = (hold.hosts & ~shut).bit_count() if shut else hold.count
-        # Several nodes on one host might be parted, and then be less than half of one each.
-        single = isinstance(hold.use, Apart)
-        return (halves.counted(hold.same) if single else pack((*hold.same, 0))) * count
-    return sum([pack((*amount, 0)) for host, amount in hold.use if not shut >> host & 1])
-
-
-class _Halves:
-    """Sizes in one number, with how many halves of a host nobody else can have beside them."""
-
-    def __init__(self, capacity: Capacity | None) -> None:
-        self._capacity = capacity
-        self._known: dict[Capacity, int] = {}
-
-    def counted(self, size: Capacity) -> int:
-        """The size of a node, and its halves."""
-        counted = self._known.get(size)
-        if counted is None:
-            counted = self._known[size] = pack((*size, self._of(size)))
-        return counted
-
-    def _of(self, size: Capacity) -> int:
-        if self._capacity is None:
-            return 0
-        # Of one type alone: who takes most of the CPU may be beside who takes most of the memory.
-        least = 2 * size[0] - self._capacity[0]
-        return 2 if least > 0 else 1 if least == 0 else 0
 
 
 class _Search:
@@ -322,19 +286,19 @@ class _Search:
     def _hosts(self, unit: Unit) -> list[int]:
         """The hosts that are worth a look: all, or some on large sites."""
         hosts = unit.allowed & self._up
-        if hosts.bit_count() <= _MOST_HOSTS:
+        if hosts.bit_count() <= MOST_HOSTS:
             return hosts_in(hosts)
         asked = unit.size, unit.start, unit.end
         some = self._promising.get(asked)
         if some is None:
             some = self._promising[asked] = self._glance(unit, hosts)
         known = hosts & self._canvas.loaded & ~some
-        return hosts_in(some & hosts | lowest(known, _MOST_HOSTS - some.bit_count()))
+        return hosts_in(some & hosts | lowest(known, MOST_HOSTS - some.bit_count()))
 
     def _glance(self, unit: Unit, hosts: HostSet) -> HostSet:
         """Some of many hosts that have room for a unit throughout, and some that do at first."""
         table, size, start, end = self._canvas.table, unit.size, unit.start, unit.end
-        some = _MOST_HOSTS // 4
+        some = MOST_HOSTS // 4
         free, unsure = table.glance(size, start, end)
         free = lowest(free & hosts, some)
         at_first, unsure_at_first = table.glance(size, start, start + 1)

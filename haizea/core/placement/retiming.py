@@ -1,12 +1,13 @@
 """Other times for leases that have a deadline and have not begun, so that there is room for more.
 
-Starts are found first, by what all hosts together have (:mod:`haizea.core.placement.timing`), then
-hosts for them: on a fork of the slot table, those that may be at another time are taken away, and
-put back at these starts, on hosts that are free or that others leave
-(:mod:`haizea.core.placement.remapping`). Where hosts are not taken whole, and no starts lead to
-hosts, leases are put back one by one, each as soon as there is room for it; who finds none in its
-window is put back before all others at the next try. It takes no longer than a bound on the hosts
-looked at.
+Where equal hosts are taken whole, numbers of them say everything: starts are found first, by what
+all hosts together have (:mod:`haizea.core.placement.timing`), then hosts for them: on a fork of the
+slot table, those that may be at another time are taken away, and put back at these starts, on hosts
+that are free or that others leave (:mod:`haizea.core.placement.remapping`). On other small sites,
+starts and hosts are found at once (:mod:`haizea.core.placement.seating`). On large ones, where no
+starts lead to hosts, leases are put back one by one, each as soon as there is room for it; who
+finds none in its window is put back before all others at the next try. It takes no longer than a
+bound on the hosts looked at.
 """
 
 from __future__ import annotations
@@ -16,13 +17,23 @@ from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.model.hosts import hosts_in
 from haizea.core.model.members import RUN
 from haizea.core.model.resources import FOREVER
-from haizea.core.placement.canvas import Planned
+from haizea.core.placement.canvas import Canvas, Planned, hosts_of
 from haizea.core.placement.mapper import Hosts, takes_whole
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.placement.planner import Planner
-from haizea.core.placement.remapping import Effort, Move, Remapped, all_taken_whole, remap
+from haizea.core.placement.remapping import (
+    MOST_HOSTS,
+    Effort,
+    Move,
+    Remapped,
+    all_taken_whole,
+    around,
+    remap,
+)
+from haizea.core.placement.seating import Guest, Seating
 from haizea.core.placement.timing import Timing, Window
 
 #: The owner of what is asked for, on a sketch.
@@ -32,7 +43,7 @@ _MOST_LEASES: Final = 48
 #: Hosts are looked for at the starts that were found so many times at most.
 _MOST_TIMINGS: Final = 6
 #: To find out whether a lease fits at some time takes so much less than to look at a host.
-_FASTER: Final = 4
+_FASTER: Final = 6
 #: In so many orders at most.
 _MOST_TRIES: Final = 60
 #: So many moments are looked at for hosts that others leave, before the first with free ones.
@@ -41,6 +52,10 @@ _MOST_MOMENTS: Final = 8
 _MOST_LOOKS: Final = 100
 #: To take so many holds along on a fork takes as long as to look at a host.
 _HOLDS_A_LOOK: Final = 16
+#: To take in so many units takes as long as to look at a host.
+_UNITS_A_LOOK: Final = 2
+#: A host is looked at so many times as fast as on a canvas.
+_SEATS_A_LOOK: Final = 24
 
 
 class Windowed(Planned, Protocol):
@@ -67,13 +82,16 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
     end = min(asked.last + asked.seconds, FOREVER)
     everyone = [lease for lease in planned.in_time() if _is_on(table, lease)]
     near = [x for x in everyone if x.hold.start < end and x.hold.end > asked.first]
-    if asked.first == asked.last and not near:
+    if effort.left <= 0 or (asked.first == asked.last and not near):
         return None
     until = max([x.request.deadline or FOREVER for x in near], default=end)
     wide = [x for x in everyone if x.hold.start < max(until, end) and x.last_start >= asked.first]
+    groups = [(near, 8), (wide, 2), (everyone, 1)]
+    if len(everyone) <= _MOST_LEASES:
+        del groups[1]
     tried = -1
-    for group, parts in ((near, 4), (wide, 3), (everyone, 1)):
-        if len(group) == tried:
+    for group, parts in groups:
+        if len(group) == tried or effort.left <= 0:
             continue
         tried = len(group)
         group = sorted(group, key=lambda x: (x.hold.start - x.last_start, x.id))[:_MOST_LEASES]
@@ -81,11 +99,15 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
             Window(x, max(now, x.request.after or now), x.last_start, x.remaining) for x in group
         ]
         with effort.share(parts) as share:
-            counted = _is_counted(table, asked, windows)
-            with share.share(1 if counted else 2) as half:
-                found = _timed(planner, planned, asked, windows, half)
-            if found is None and not counted:
-                found = _in_some_order(planner, planned, asked, windows, share)
+            if _is_counted(table, asked, windows):
+                found = _timed(planner, planned, asked, windows, share)
+            elif len(table.capacities) <= MOST_HOSTS:
+                found = _seated(table, planned, asked, windows, share)
+            else:
+                with share.share(2) as half:
+                    found = _timed(planner, planned, asked, windows, half)
+                if found is None:
+                    found = _in_some_order(planner, planned, asked, windows, share)
         if found is not None:
             return found
     return None
@@ -124,6 +146,41 @@ def _timed(
             return sketch.found()
         timing.put_first(stuck)
     return None
+
+
+def _seated(
+    table: SlotTable, planned: Planned, asked: Window, windows: Sequence[Window], effort: Effort
+) -> Retimed | None:
+    """Find starts and hosts at once, for all whose hosts may change about then."""
+    everyone = (asked, *windows)
+    first = min([x.first for x in everyone])
+    last = min(max([x.last + x.seconds for x in everyone]), FOREVER)
+    canvas = Canvas(table, planned, around(table, planned, first, last))
+    up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
+    for host in up:
+        canvas.row(host)
+    new = canvas.units(-1, asked.lease.demand, (), asked.first, asked.first + asked.seconds)
+    guests = [Guest(asked.first, asked.last, asked.seconds, new)]
+    window_of = {x.lease.id: x for x in windows}
+    leases = list(canvas.movable())
+    for lease, units in leases:
+        hold, window = lease.hold, window_of.get(lease.id)
+        since, until = (hold.start, hold.start) if window is None else (window.first, window.last)
+        guests.append(Guest(since, until, hold.end - hold.start, units))
+    effort.left -= sum([len(guest.units) for guest in guests]) // _UNITS_A_LOOK
+    seating = Seating(canvas, up, guests)
+    starts, left = seating.find(effort.left * _SEATS_A_LOOK)
+    effort.left = left // _SEATS_A_LOOK
+    if starts is None:
+        return None
+    moves: list[Move] = []
+    for (lease, units), start in zip(leases, starts[1:], strict=True):
+        assert lease.plan is not None, "it has a plan"
+        hosts = hosts_of(units, len(lease.plan.hosts))
+        hosts = lease.demand.keep(lease.plan.hosts, hosts)
+        if (hosts, start) != (lease.plan.hosts, lease.hold.start):
+            moves.append(Move(lease, hosts, start))
+    return Retimed(starts[0], Remapped(hosts_of(new, asked.lease.demand.count), moves))
 
 
 def _stand_in(asked: Window) -> Window:

@@ -12,11 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
-from haizea.core.model.hosts import HostSet
-from haizea.core.placement.canvas import pack, spare_bits
 from haizea.core.placement.plan import Lease
+from haizea.core.placement.sums import Sums
 
 #: Of the generator that draws: the same numbers each time.
 _FACTOR: Final = 6364136223846793005
@@ -24,6 +22,8 @@ _STEP: Final = 1442695040888963407
 _LARGEST: Final = (1 << 64) - 1
 #: The searches from the beginning and from the end take turns, so many in all.
 _TURNS: Final = 6
+#: Who is stuck goes before one of so many that were put in last, of those in its way.
+_LAST: Final = 5
 
 
 class Window(NamedTuple):
@@ -44,11 +44,10 @@ class Timing:
 
     def __init__(self, table: SlotTable, windows: Sequence[Window]) -> None:
         self._windows = windows
-        self._needs = [
-            sum([pack(size) for size in window.lease.demand.capacities]) for window in windows
-        ]
-        types = len(table.capacities[0]) if table.capacities else 0
-        self._spare = spare_bits(types)
+        sizes = [window.lease.demand.capacities for window in windows]
+        self._sums = sums = Sums(table, {size for of_lease in sizes for size in of_lease})
+        self._needs = [sum([sums.of(size) for size in of_lease]) for of_lease in sizes]
+        self._spare = sums.spare
         self._times, self._free = self._beside(table)
         spans = [_Span(x.first, x.last, x.seconds) for x in windows]
         self._sooner = _Search(self._times, self._free, spans, self._needs, self._spare)
@@ -61,10 +60,9 @@ class Timing:
         """Return what all hosts together have left from each of some moments on."""
         first = min([window.first for window in self._windows])
         end = max([window.last + window.seconds for window in self._windows])
-        up = [c for host, c in enumerate(table.capacities) if not table.shut >> host & 1]
-        changes = {first: sum([pack(capacity) for capacity in up]) + self._spare, end: 0}
+        changes = {first: self._sums.total() + self._spare, end: 0}
         for hold in table.holds_between(first, end):
-            amount = _held(hold, table.shut)
+            amount = self._sums.held(hold)
             begin = max(hold.start, first)
             changes[begin] = changes.get(begin, 0) - amount
             if hold.end <= end:
@@ -169,7 +167,10 @@ class _Search:
         return None, 0
 
     def _before(self, stuck: int) -> int:
-        """Draw one of those that have the time of the one that is stuck: it goes before that."""
+        """Draw one of those that have the time of the one that is stuck: it goes before that.
+
+        One of the last: what was put in before these was of use to others.
+        """
         order = self._order
         first, last, seconds = self._spans[order[stuck]]
         there = [
@@ -178,6 +179,7 @@ class _Search:
             if self._starts[order[at]] < last + seconds
             and self._starts[order[at]] + self._spans[order[at]].seconds > first
         ]
+        there = there[-_LAST:]
         return there[self._draw(len(there))] if there else self._draw(stuck)
 
     def _put_in(self, times: list[int], free: list[int], place: int) -> int | None:
@@ -214,10 +216,3 @@ def _cut(times: list[int], free: list[int], moment: int) -> int:
         times.insert(i, moment)
         free.insert(i, free[i - 1])
     return i
-
-
-def _held(hold: Hold, shut: HostSet) -> int:
-    """Return what is held of the hosts that are not shut."""
-    if hold.same is not None:
-        return pack(hold.same) * (hold.hosts & ~shut).bit_count()
-    return sum([pack(amount) for host, amount in hold.use if not shut >> host & 1])

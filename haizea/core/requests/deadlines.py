@@ -145,6 +145,8 @@ class Deadlines:
         self, lease: Lease, first: int, last: int, planner: Planner, effort: Effort
     ) -> Found | None:
         """Room that others make, as late as possible: who is preempted then loses least."""
+        if not self._rooms.preemptible(first, min(last + lease.remaining, FOREVER)):
+            return None
         elsewhere = self._promises.elsewhere(effort)
         for start in self._late_starts(lease, first, last, planner):
             end = min(start + lease.remaining, FOREVER)

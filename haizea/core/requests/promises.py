@@ -92,13 +92,13 @@ class Promises:
     def sharing(self, parts: int) -> Iterator[Elsewhere]:
         """Ways to make room for questions that together take half the effort of one decision.
 
-        Each takes one of so many ``parts`` of that at most. When it is spent, nobody goes
-        elsewhere any more.
+        Each takes one of so many ``parts`` of that at most. When less than a part is left, nobody
+        goes elsewhere any more: to begin with little takes longer than that, and finds nothing.
         """
         left = self.effort().left // 2
         share = max(1, left // parts)
         while True:
-            part = min(share, left)
+            part = share if left >= share else 0
             hosts, times = Effort(part), Effort(part)
             yield self.elsewhere(hosts, times)
             left = max(0, left - max(1, 2 * part - hosts.left - times.left))
