@@ -54,8 +54,11 @@ class Entering:
         finally:
             self._waits = False
 
-    def renew(self, hosts: HostSet, now: int) -> None:
-        """Enter anew what is to come on these hosts. O(their holds + the future)."""
+    def renew(self, hosts: HostSet, now: int, span: tuple[int, int]) -> None:
+        """Enter anew what is to come on these hosts within a span. O(their holds + slices there).
+
+        Nothing changed outside of it.
+        """
         touched: dict[int, HostSet] = {}
         closed: dict[int, HostSet] = {}
         crowded: HostSet = 0
@@ -63,24 +66,28 @@ class Entering:
             bit, capacity = 1 << host, self._capacities[host]
             holds = [h for h in self._timelines.on(host) if h.start > now and h.end > h.start]
             holds.sort(key=lambda hold: hold.start)
-            spans = _flip(touched, bit, holds)
-            _flip(closed, bit, [h for h in holds if fills(h.amount(host), capacity)])
+            spans = _flip(touched, bit, holds, span)
+            _flip(closed, bit, [h for h in holds if fills(h.amount(host), capacity)], span)
             crowded |= bit if spans < len(holds) else 0
-        self._future.renew(hosts, touched, closed, crowded)
+        self._future.renew(hosts, touched, closed, crowded, span)
 
 
-def _flip(changes: dict[int, HostSet], bit: HostSet, holds: Sequence[Hold]) -> int:
+def _flip(
+    changes: dict[int, HostSet], bit: HostSet, holds: Sequence[Hold], span: tuple[int, int]
+) -> int:
     """Flip a bit where the first of some holds, in order, starts, and where the last one ends.
 
-    Return how often it is set.
+    Only what of it lies in the ``span``. Return how often it is set in all.
     """
+    first, last = span
     spans: list[list[int]] = []
     for hold in holds:
         if spans and hold.start < spans[-1][1]:
             spans[-1][1] = max(spans[-1][1], hold.end)
         else:
             spans.append([hold.start, hold.end])
-    for span in spans:
-        for moment in span:
-            changes[moment] = changes.get(moment, 0) ^ bit
+    for start, end in spans:
+        if start < last and end > first:
+            for moment in (max(start, first), min(end, last)):
+                changes[moment] = changes.get(moment, 0) ^ bit
     return len(spans)

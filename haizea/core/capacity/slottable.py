@@ -114,7 +114,10 @@ class SlotTable:
                 moved.append(new)
                 stays = old.start == start and old.same is not None and old.same == new.same
                 changed |= old.hosts ^ new.hosts if stays else old.hosts | new.hosts
-        self._entering.renew(changed, self.now)
+        if changed:
+            both = [*moved, *(hold for hold, *_ in moves)]
+            span = min(hold.start for hold in both), max(hold.end for hold in both)
+            self._entering.renew(changed, self.now, span)
         return moved
 
     def restore(self, hold: Hold) -> None:

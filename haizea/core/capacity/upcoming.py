@@ -67,30 +67,35 @@ class Future:
         touched: Mapping[int, HostSet],
         closed: Mapping[int, HostSet],
         crowded: HostSet,
+        span: tuple[int, int],
     ) -> None:
-        """Change all that is known of some hosts.
+        """Change all that is known of some hosts within a span of time. O(slices there).
 
         Those of them that are touched, and closed, are no more, or are so, from some moments on.
         """
         self.crowded = self.crowded & ~hosts | crowded
-        for moment in {*touched, *closed}:
+        for moment in {*span, *touched, *closed}:
             self._cut(moment)
-        slices = list(zip(self._times, self._touched, self._closed, strict=True))
-        self._times, self._touched, self._closed = [], [], []
+        first, last = bisect_left(self._times, span[0]), bisect_left(self._times, span[1])
+        times, all_touched, all_closed = list[int](), list[HostSet](), list[HostSet]()
         keep, now_touched, now_closed = ~hosts, 0, 0
-        for moment, all_touched, all_closed in slices:
+        before = (self._touched[first - 1], self._closed[first - 1]) if first else None
+        for i in range(first, last):
+            moment = self._times[i]
             now_touched ^= touched.get(moment, 0)
             now_closed ^= closed.get(moment, 0)
-            all_touched = all_touched & keep | now_touched
-            all_closed = all_closed & keep | now_closed
-            if not self._times or (all_touched, all_closed) != (
-                self._touched[-1],
-                self._closed[-1],
-            ):
-                self._times.append(moment)
-                self._touched.append(all_touched)
-                self._closed.append(all_closed)
-        self._changed(0)
+            here = self._touched[i] & keep | now_touched, self._closed[i] & keep | now_closed
+            if here != before:
+                times.append(moment)
+                all_touched.append(here[0])
+                all_closed.append(here[1])
+                before = here
+        self._times[first:last] = times
+        self._touched[first:last] = all_touched
+        self._closed[first:last] = all_closed
+        behind = first + len(times)
+        self._join(behind, behind)
+        self._changed(first)
 
     def advance(self, now: int) -> None:
         """Forget the slices that are over."""
