@@ -15,6 +15,7 @@ from haizea.checker.exclusion import Exclusion
 from haizea.checker.gang import gang
 from haizea.checker.history import History
 from haizea.checker.holders import Holders
+from haizea.checker.hostless import hostless
 from haizea.checker.hosts import HostTimes
 from haizea.checker.images import Transfers, first_arrivals, images_there
 from haizea.checker.leads import prepared
@@ -110,6 +111,7 @@ class _Check:
         yield from no_loss(records, history, may_wait=may_wait)
         yield from self._site.too_big(records, history)
         yield from advance_reservation(records, history, others)
+        yield from hostless(records, history, others)
         yield from immediate(records, history, others)
         yield from deadline(records, history)
         yield from kept(records, history)

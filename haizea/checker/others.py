@@ -54,6 +54,11 @@ class Others:
         )
         yield from self._rows(query, (time, time))
 
+    def was_given_up_at(self, time: int) -> bool:
+        """Tell whether a lease lost at that moment what it was promised, if anything. O(states)."""
+        query = "SELECT 1 FROM states WHERE time = ? AND state IN ('Cancelled', 'Failed', 'Queued')"
+        return self._db.execute(query, (time,)).fetchone() is not None
+
     def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Row]:
         for row in self._db.execute(query, values):
             start, end = number(row[2], _TABLE), number(row[3], _TABLE)

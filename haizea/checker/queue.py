@@ -81,9 +81,9 @@ class Queue:
             events.add(Event(history.admitted, lease.id, "unsettled"))
         unsettled = lease.kind != BEST_EFFORT
         for span in history.spans:
-            now = span.state in _UNSETTLED or (
-                unsettled and lease.kind != BEST_EFFORT and span.state not in _SETTLED
-            )
+            # One that lost its hosts may be promised others, for later.
+            promised = lease.kind != BEST_EFFORT and (unsettled or span.state == "Queued")
+            now = span.state in _UNSETTLED or (promised and span.state not in _SETTLED)
             if now != unsettled:
                 what = "unsettled" if now else "settled"
                 events.add(Event(span.start, lease.id, what))

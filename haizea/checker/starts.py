@@ -53,8 +53,9 @@ def _begins(history: History, active: int) -> int:
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
     """Tell whether a lease says that it starts late, and its records say why it had to.
 
-    Its VMs took longer to start, nobody was there to start it, or another lease was on one of
-    its hosts, or its image under way, until it started; to other hosts, where it did not arrive.
+    Its VMs took longer to start, nobody was there to start it, or one of its hosts was down or
+    promised to another lease, or another was there, or its image under way, until it started; to
+    other hosts, where it did not arrive.
     """
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
@@ -64,7 +65,9 @@ def _excused(records: Records, history: History, others: Others, due: int, start
     if any(phase.end == started for phase in history.phases.get("prepare", ())):
         return True
     hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
-    return any(
+    if any(c.time == started for host in hosts for c in records.host_changes.get(host or 0, ())):
+        return True
+    return others.was_given_up_at(started) or any(
         row.start < started
         and (row.purpose == "transfer" if row.lease == history.lease.id else row.host in hosts)
         for row in others.ended_at(started)

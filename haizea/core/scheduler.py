@@ -152,7 +152,8 @@ class Scheduler:
         if eventful:
             windows.settle()
             self._windows.begin_due()
-            if schedule.instant.freed:
+            if schedule.instant.freed and self._repair.has_put_off:
+                self._queue.pin()
                 self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.members import AR
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
 from haizea.core.placement.durations import Rates
@@ -89,6 +90,8 @@ class Restoring:
         plan = record.plan
         if plan is not None and plan.firm:
             schedule.take_up(lease, _plan(lease, plan), plan.at, plan.since)
+        elif record.request.kind is AR:
+            schedule.book.wait_for_hosts(lease, record.reason or because(Code.PLANNED_ANEW))
         else:
             self._wait(lease)
 

@@ -93,16 +93,25 @@ def test_a_reservation_stays_where_it_was_if_there_is_nowhere_else() -> None:
     )
 
 
-def test_a_reservation_whose_only_host_is_dead_fails_and_says_why() -> None:
+def test_a_reservation_whose_only_host_is_dead_waits_fails_and_says_why() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 10))])
     made.handle(10)
-    failed = last_state(
-        made.handle(40, [HostFailed(0, because(Code.STATED, text="no power"))]).decisions
-    )
-    assert failed.new is State.FAILED
+    turn = made.handle(40, [HostFailed(0, because(Code.STATED, text="no power"))])
+    waits = last_state(turn.decisions)
+    assert (waits.new, waits.code) == (State.QUEUED, "failure")
+    told = [d.reason for d in turn.decisions if isinstance(d, Expected)][-1]
+    assert in_words(told).startswith("it waits for hosts: ")
+    assert "no power" in in_words(told)
+    assert "at most 0 free" in in_words(told)
+    assert turn.records[-1].reason == told
+    assert made.next_wakeup() == 110, "the end of its time"
+    failed = last_state(made.handle(110).decisions)
+    assert (failed.new, failed.code) == (State.FAILED, "failure")
+    assert "no hosts came free" in in_words(failed.reason)
     assert "no power" in in_words(failed.reason)
-    assert "at most 0 free" in in_words(failed.reason)
+    assert not made.leases()
+    made.check()
 
 
 def test_an_immediate_lease_that_stopped_has_its_whole_duration() -> None:
@@ -124,8 +133,12 @@ def test_a_reservation_is_moved_though_the_first_of_the_queue_was_just_cancelled
     decisions = made.handle(10, [cancelled, HostUsed(1, (50, 0))]).decisions
     changes = {d.lease_id: d for d in decisions if isinstance(d, StateChanged)}
     assert changes[2].new is State.CANCELLED
-    assert changes[3].new is State.FAILED
+    assert changes[3].new is State.QUEUED
     assert "others use" in in_words(changes[3].reason)
+    made.check()
+    decisions = made.handle(20, [HostUsed(1, (0, 0))]).decisions
+    assert last_state(decisions).new is State.SCHEDULED
+    assert runs(made.handle(300).decisions) == [(300, (0, 1), 400)]
     made.check()
 
 

@@ -120,19 +120,34 @@ def test_one_that_finds_no_other_host_keeps_its_own_in_case_it_comes_back(
         cloud.assert_no_overload()
 
 
-def test_one_whose_host_does_not_come_back_is_not_started_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("back", [False, True], ids=["never", "late"])
+def test_one_whose_host_is_not_back_in_time_waits_for_it_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: bool
 ) -> None:
     with site(tmp_path, monkeypatch, hosts=1) as cloud:
-        vm = cloud.booked(start="+00:02:00")
+        vm = cloud.booked(start="+00:02:00", duration="00:10:00")
         switch(cloud, 0, DISABLED)
         cloud.until(lambda: "no others are free yet" in in_words(cloud.lease(vm).reason))
-        cloud.until(lambda: cloud.lease(vm).state is State.FAILED)
+        cloud.until(lambda: cloud.lease(vm).state is State.QUEUED)
         lease = cloud.lease(vm)
-        assert lease.request.start is not None
-        assert lease.changed >= lease.request.start - lease.prepare_seconds
+        start = lease.request.start
+        assert start is not None
+        assert lease.changed >= start - lease.prepare_seconds
+        cloud.until(lambda: "waits for hosts" in message(cloud, vm), seconds=900)
+        assert "cannot be used at present" in message(cloud, vm)
+        if back:
+            cloud.until(lambda: cloud.now() > start + 60, seconds=900)
+            switch(cloud, 0, ENABLED)
+            cloud.until_state(vm, "RUNNING", seconds=900)
+            cloud.until(lambda: cloud.lease(vm).state is State.ACTIVE)
+            assert "cannot be used at present" in in_words(cloud.lease(vm).late)
+            cloud.until(lambda: cloud.lease(vm).state is State.DONE, seconds=900)
+            assert cloud.lease(vm).changed <= start + 600
+            return
+        cloud.until(lambda: cloud.lease(vm).state is State.FAILED, seconds=900)
+        assert start + 540 <= cloud.lease(vm).changed <= start + 600
+        assert "no hosts came free for it" in in_words(cloud.lease(vm).reason)
         assert "cannot be used at present" in in_words(cloud.lease(vm).reason)
-        cloud.until(lambda: "cannot be used at present" in message(cloud, vm), seconds=900)
         assert cloud.state(vm) == "PENDING"
         assert not cloud.came_to(vm, "PROLOG")
 

@@ -240,6 +240,7 @@ class OpenNebulaBackend:
         self._leases.follow(now, decisions)
         self._moves.confirm(decisions)
         self._readiness.follow(decisions)
+        self._allowing.follow(decisions)
         self._settle()
         # What this leads to is told by the next observation.
         self._later += [*self._pump(now), *self._rates.news()]
@@ -329,8 +330,7 @@ class OpenNebulaBackend:
             self._seen.orphan(now)
             self._enactment.restarted()
             self._learning.disturbed()
-        first = look.whole and not self._looked
-        if first:
+        if look.whole and not self._looked:
             self._looked = True
             changed |= self._ledger.lease_of.keys() | self._ledger.errands.keys()
         grew = len(self._table.entries) > count

@@ -1,8 +1,8 @@
 """Repairing a plan that cannot be carried out: other hosts, a later start, or the end.
 
 A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
-it runs already; where there are none but its own come free before its time is over, it
-starts late, and ends when it was to end; and in time after all, if that becomes possible.
+it runs already; where there are none it starts late, as soon as some come free, and ends when it
+was to end; and in time after all, if that becomes possible.
 A lease with a deadline gets another time, or what is left until its deadline. What cannot be
 repaired fails, with the reason.
 """
@@ -10,6 +10,8 @@ repaired fails, with the reason.
 from __future__ import annotations
 
 from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.what_if import without
+from haizea.core.disruption.hostless import Hostless, in_vain
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
@@ -18,7 +20,7 @@ from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.requests.admission import Admission
-from haizea.core.requests.periods import lead_seconds
+from haizea.core.requests.periods import lead_seconds, period_of
 from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.schedule import Schedule
 
@@ -29,6 +31,7 @@ class Repair:
     def __init__(self, schedule: Schedule, admission: Admission) -> None:
         self._schedule = schedule
         self._admission = admission
+        self._hostless = Hostless(schedule, admission)
         #: ARs that are to start later than they should, by id.
         self._put_off: dict[int, Lease] = {}
 
@@ -47,16 +50,35 @@ class Repair:
         self.move(lease, reason)
 
     def move(self, lease: Lease, reason: Reason, keep_off: HostSet = 0) -> None:
-        """Give a lease that has not started other hosts for the same time, or let it fail."""
+        """Give a lease that has not started other hosts for the same time.
+
+        An AR for which there are none waits for some; any other lease fails.
+        """
         before = () if lease.plan is None else lease.plan.hosts
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
         refusal = self._place(lease, reason, keep_off)
         if refusal is not None:
-            self.give_up(lease, _in_vain(reason, refusal))
+            self._found_none(lease, reason, refusal, keep_off)
         else:
             self._schedule.book.note_in_time(lease)
             self._schedule.holdings.tell_hosts(lease, before, reason)
+
+    def _found_none(
+        self, lease: Lease, reason: Reason, refusal: Refusal | None, keep_off: HostSet = 0
+    ) -> None:
+        """There are no hosts for a lease at its time: an AR waits for some, any other fails."""
+        if lease.request.kind is not Kind.AR:
+            self.give_up(lease, in_vain(reason, refusal))
+            return
+        self._hostless.wait(lease, reason, refusal, keep_off)
+        self._put_off_if_late(lease)
+
+    def _put_off_if_late(self, lease: Lease) -> None:
+        """Note an AR that is planned for later than it should start, and may be in time yet."""
+        start, plan = lease.request.start, lease.plan
+        if start is not None and plan is not None and not lease.started and plan.runs_from > start:
+            self._put_off[lease.id] = lease
 
     def _place(self, lease: Lease, reason: Reason, *keep_off: HostSet) -> Refusal | None:
         """Give a lease hosts for its time off these hosts, or else off the next.
@@ -85,7 +107,7 @@ class Repair:
         self._schedule.stop(lease, reason)
         refusal = self._place(lease, reason, host_set(plan.hosts), 0)
         if refusal is not None:
-            self.give_up(lease, _in_vain(reason, refusal))
+            self._found_none(lease, reason, refusal)
         elif lease.request.start is not None and lease.request.start > self._schedule.now:
             self._schedule.book.note_in_time(lease)
 
@@ -194,13 +216,12 @@ class Repair:
         if lease.plan is None:
             later = self._later(lease, old, until)
             if later is None:
-                self.give_up(lease, reason if refusal is None else _in_vain(reason, refusal))
+                self._found_none(lease, reason, refusal, keep_off)
                 return
             schedule.book.note_late(lease, reason)
             schedule.book.explain(lease, later.starts, because(Code.STARTS_LATE, cause=reason))
             schedule.commit(lease, later)
-            if not self._schedule.needs_images(lease.request):
-                self._put_off[lease.id] = lease
+            self._put_off_if_late(lease)
         else:
             self._schedule.book.note_in_time(lease)
             schedule.holdings.tell_hosts(lease, old.hosts, reason)
@@ -227,29 +248,33 @@ class Repair:
 
     def remember(self) -> None:
         """Find the ARs that an earlier scheduler put off."""
-        schedule = self._schedule
-        for lease in schedule.leases.values():
-            start, plan = lease.request.start, lease.plan
-            if start is None or plan is None or lease.started:
-                continue
-            if plan.runs_from > start and not schedule.needs_images(lease.request):
-                self._put_off[lease.id] = lease
+        for lease in self._schedule.leases.values():
+            self._put_off_if_late(lease)
+        self._hostless.remember()
 
     @property
     def has_put_off(self) -> bool:
-        """True if some AR was put off, and may start when it should after all."""
-        return bool(self._put_off)
+        """True if some AR was put off, and may start when it should after all, or sooner."""
+        return bool(self._put_off or self._schedule.book.hostless)
 
     def bring_forward(self) -> None:
-        """Let ARs that were put off start when they should, where something came free."""
+        """Let ARs that were put off start when they should, where something came free.
+
+        Those that have no hosts get some, or are given up when their time is over.
+        """
+        for lease in self._hostless.look():
+            self._put_off_if_late(lease)
         for lease in list(self._put_off.values()):
-            if self._schedule.leases.get(lease.id) is not lease or lease.started:
+            is_over = self._schedule.leases.get(lease.id) is not lease
+            if is_over or lease.started or lease.plan is None:
                 del self._put_off[lease.id]
             elif self._improve(lease, because(Code.STARTS_SOONER)):
                 self._schedule.book.reword(lease, because(Code.STARTS_SOONER))
 
     def _improve(self, lease: Lease, reason: Reason) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""
+        if self._schedule.needs_images(lease.request):
+            return self._sooner_on_its_hosts(lease)
         before = () if lease.plan is None else lease.plan.hosts
         if not self._admission.place_better(lease):
             return False
@@ -258,7 +283,20 @@ class Repair:
         self._schedule.book.note_in_time(lease)
         return True
 
-
-def _in_vain(reason: Reason, refusal: Refusal) -> Reason:
-    """There is nowhere else for a lease that cannot have what it had."""
-    return because(Code.NOWHERE_ELSE, cause=reason, refusal=refusal.reason)
+    def _sooner_on_its_hosts(self, lease: Lease) -> bool:
+        """Have an AR whose images go to its hosts begin there sooner than planned, if it can."""
+        schedule, plan, preparation = self._schedule, lease.plan, self._schedule.preparation
+        assert plan is not None, "it is planned for later"
+        assert preparation is not None, "images are managed"
+        there = preparation.arrival(lease.id) if preparation.pending(lease.id) else schedule.now
+        period = period_of(schedule, lease, begin=max(there, period_of(schedule, lease).begin))
+        if period.begin >= plan.start:
+            return False
+        with without(schedule.table, lease.hold):
+            if not schedule.table.fits_on(plan.use, period.begin, period.end):
+                return False
+        self._admission.begin_on(lease, plan.hosts, period)
+        if period.begin <= max(schedule.now, lease.request.start or 0):
+            self._put_off.pop(lease.id, None)
+        schedule.book.note_in_time(lease)
+        return True

@@ -53,6 +53,8 @@ class Code(StrEnum):
     VMS_TAKE_LONGER = "vms-take-longer"
     STARTS_LATE = "starts-late"
     STARTS_SOONER = "starts-sooner"
+    WAITS_FOR_HOSTS = "waits-for-hosts"
+    HOSTS_CAME_FREE = "hosts-came-free"
     RUNS_ON = "runs-on"
     CUT_AT_DEADLINE = "cut-at-deadline"
 
@@ -88,6 +90,7 @@ class Code(StrEnum):
     NOT_STARTED = "not-started"
     OPERATION_FAILED = "operation-failed"
     NOWHERE_ELSE = "nowhere-else"
+    NO_HOSTS_CAME_FREE = "no-hosts-came-free"
     SIMULATED_FAULT = "simulated-fault"
     NODE_FAILED = "node-failed"
     VM_FAILED = "vm-failed"

@@ -6,6 +6,8 @@ deadline. A best-effort lease joins the queue. Every refusal has a reason that i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
@@ -78,7 +80,7 @@ class Admission:
         for node_set in request.nodes:
             if not any(node_set.capacity):
                 return Refusal("nothing", because(Code.ASKS_FOR_NOTHING))
-        if not self._fits_site(lease.demand):
+        if not self.fits_empty_site(lease.demand):
             limited = lease.demand.rules is not None
             code = Code.TOO_LARGE_WHERE_ALLOWED if limited else Code.TOO_LARGE
             return Refusal("too-big", because(code, nodes=lease.demand.count))
@@ -93,7 +95,7 @@ class Admission:
             return Refusal("too-soon", reason)
         return None
 
-    def _fits_site(self, demand: Demand) -> bool:
+    def fits_empty_site(self, demand: Demand) -> bool:
         """Tell whether such a lease could run if every host were empty; remembered by size."""
         capacities = self._schedule.table.capacities
         if demand.size is None or demand.allowed != EVERYWHERE:
@@ -148,7 +150,7 @@ class Admission:
         if asked.kind is DEADLINE:
             return self._find_window(lease, changed)
         period = period_of(schedule, changed)
-        with without(schedule.table, lease.hold):
+        with self._without(lease):
             found, period = self._find(changed, period, schedule.planner)
             if found is None:
                 return self._too_little(changed, period, schedule.planner)
@@ -162,10 +164,18 @@ class Admission:
     def _place_changed(
         self, lease: Lease, asked: LeaseRequest, found: Preemption, period: Period
     ) -> None:
-        self._schedule.drop_plan(lease)
+        if lease.plan is not None:
+            self._schedule.drop_plan(lease)
         self._altering.stand_as(lease, asked)
         self._promises.reroute(found.moves)
         self._take(lease, found, period, None)
+        self._schedule.book.note_in_time(lease)
+
+    def _without(self, lease: Lease) -> AbstractContextManager[None]:
+        """Look at the slot table without what a lease holds, if it holds anything."""
+        if lease.plan is None:
+            return nullcontext()
+        return without(self._schedule.table, lease.hold)
 
     def _find_window(self, lease: Lease, changed: Lease) -> Granted | Refusal:
         schedule = self._schedule
@@ -185,17 +195,24 @@ class Admission:
         self._altering.stand_as(lease, asked)
         self.deadlines.take(lease, found)
 
-    def place_again(self, lease: Lease, keep_off: HostSet = 0) -> Refusal | None:
+    def place_again(
+        self, lease: Lease, keep_off: HostSet = 0, elsewhere: Elsewhere | None = None
+    ) -> Refusal | None:
         """Give a lease whose plan was dropped before it began hosts for the same time.
 
-        Neither it nor who moves for it goes to hosts to ``keep_off``.
+        Neither it nor who moves for it goes to hosts to ``keep_off``. Others go ``elsewhere`` for
+        an AR, if that is given.
         """
         planner = self._schedule.planner.keeping_off(keep_off)
         if lease.request.kind is AR:
-            return self._reserve(lease, planner)
+            return self._reserve(lease, planner, elsewhere)
         if lease.request.kind is DEADLINE:
             return self.deadlines.place(lease, planner)
         return self._start_now(lease, planner)
+
+    def ways(self, count: int) -> Iterator[Elsewhere]:
+        """Return ways to make room for so many leases, which together take no more than for one."""
+        return self._promises.sharing(count)
 
     def place_rest(self, lease: Lease, keep_off: HostSet) -> Refusal | None:
         """Give a lease that cannot be done by its deadline what is left of its time."""
@@ -203,13 +220,15 @@ class Admission:
 
     # --- advance reservations ---------------------------------------------------------
 
-    def _reserve(self, lease: Lease, planner: Planner) -> Refusal | None:
+    def _reserve(
+        self, lease: Lease, planner: Planner, elsewhere: Elsewhere | None = None
+    ) -> Refusal | None:
         """Give an AR its hosts; or say why not."""
         period = period_of(self._schedule, lease)
         if not has_time_left(self._schedule, lease, period.end):
             return Refusal("in-the-past", because(Code.END_IS_NEAR, end=period.end))
         self._schedule.book.cut(lease, period.length)
-        found, period = self._find(lease, period, planner)
+        found, period = self._find(lease, period, planner, elsewhere)
         if found is None:
             return self._too_little(lease, period, planner)
         shipment = self._taking.with_images(lease, found, period.begin)

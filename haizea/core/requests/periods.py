@@ -25,13 +25,14 @@ class Period(NamedTuple):
 def period_of(schedule: Schedule, lease: Lease, begin: int | None = None) -> Period:
     """Return the times of an AR that has not started yet, its VMs being started in time.
 
-    Where that has to begin at once, or at ``begin``, it runs so much later.
+    Where that has to begin at once, or not before ``begin``, it runs so much later.
     """
     request, now = lease.request, schedule.now
     assert request.start is not None, "an AR has a start"
     end = FOREVER if request.duration is None else request.start + request.duration
     start, seconds = max(request.start, now), lead_seconds(schedule, lease)
     if not seconds:
+        start = start if begin is None else max(start, begin)
         return Period(start, start, end)
     begin = max(start - seconds, now) if begin is None else begin
     last = end - schedule.planner.durations.shutdown_seconds(lease) - 1
@@ -47,9 +48,14 @@ def has_time_left(schedule: Schedule, lease: Lease, end: int) -> bool:
     """Tell whether an AR that starts late runs at all before it is to end."""
     request, now = lease.request, schedule.now
     assert request.start is not None, "an AR has a start"
-    if request.duration is None or request.start >= now:
-        return True
-    return end - now > schedule.planner.durations.shutdown_seconds(lease)
+    return request.start >= now or last_moment(schedule, lease, end) > now
+
+
+def last_moment(schedule: Schedule, lease: Lease, end: int) -> int:
+    """Return the moment from which on there is nothing left of an AR that is to end then."""
+    if end >= FOREVER:
+        return FOREVER
+    return end - schedule.planner.durations.shutdown_seconds(lease)
 
 
 def run_end(end: int, shutdown_seconds: int) -> int:

@@ -95,6 +95,11 @@ class Holdings:
         lease.plan = None
         lease.token += 1
 
+    def ask_again_at(self, lease: Lease, moment: int) -> None:
+        """A lease without a plan is to be looked at then, whatever comes free before."""
+        lease.token += 1
+        self._agenda.add(moment, START, lease)
+
     # --- other hosts --------------------------------------------------------------------
 
     def move(self, moves: Sequence[Move], reason: Reason) -> None:

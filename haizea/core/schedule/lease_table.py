@@ -55,6 +55,8 @@ class Book:
         self.waiting = Line()
         #: Leases that are to be done by a deadline, by id.
         self.deadlines: dict[int, Lease] = {}
+        #: ARs that lost their hosts and wait for others, by id.
+        self.hostless: dict[int, Lease] = {}
         #: Leases that may be preempted, whatever state they are in.
         self.preemptible: set[int] = set()
         #: Leases that need particular hosts, or parts of hosts.
@@ -124,6 +126,7 @@ class Book:
         """List a lease that is over no more."""
         self.leases.pop(lease.id, None)
         self.deadlines.pop(lease.id, None)
+        self.hostless.pop(lease.id, None)
         self.preemptible.discard(lease.id)
         self.picky.discard(lease.id)
 
@@ -146,6 +149,15 @@ class Book:
         self.waiting.add(lease)
         self._instant.arrived.append(lease)
 
+    def wait_for_hosts(self, lease: Lease, reason: Reason) -> None:
+        """An AR that has no plan waits for hosts, outside the queue."""
+        self.hostless[lease.id] = lease
+        if lease.state is not QUEUED:
+            self.change(lease, QUEUED, reason, "failure")
+            self.expect(lease, None, reason)
+        else:
+            self.explain(lease, None, reason)
+
     def say_altered(self, lease: Lease) -> None:
         """Have everybody told what a lease is now."""
         self._instant.say(LeaseAltered(self._instant.now, lease.request))
@@ -165,7 +177,7 @@ class Book:
         self._instant.say(Expected(self._instant.now, lease.id, lease.expected, reason))
         self._instant.touched[lease.id] = lease
 
-    def explain(self, lease: Lease, start: int, reason: Reason) -> None:
+    def explain(self, lease: Lease, start: int | None, reason: Reason) -> None:
         """Say why a lease with a reservation that was promised is where it is, if that is news."""
         why = lease.why
         if why is not None and (why.reason != reason or lease.expected != start):
@@ -230,6 +242,7 @@ class Book:
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
         later = start > self._instant.now
+        self.hostless.pop(lease.id, None)
         state = lease.state
         if state is QUEUED or state is PENDING:
             reason = because(Code.START_EXPECTED, start=start) if later else None

@@ -396,4 +396,5 @@ class Schedule:
         self.waiting.check()
         for lease in self.leases.values():
             assert lease.state not in FINAL, lease.id
-            assert lease.plan is not None or lease in self.waiting, f"lease {lease.id} is lost"
+            waits = lease in self.waiting or lease.id in self.book.hostless
+            assert waits or lease.plan is not None, f"lease {lease.id} is lost"

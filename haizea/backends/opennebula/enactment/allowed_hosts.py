@@ -9,10 +9,17 @@ from haizea.backends.opennebula.matching.lease_hosts import Placing, satisfiable
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
-from haizea.core.model.events import HostsAllowed, Input, OperationFailed
+from haizea.core.model.events import (
+    Decision,
+    HostsAllowed,
+    Input,
+    OperationFailed,
+    StateChanged,
+)
 from haizea.core.model.hostrules import Allowed, by_node, on_hosts
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import Kind
+from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
 
 
@@ -54,6 +61,17 @@ class Allowing:
             if lease.purpose is None and not lease.let_go:
                 told += self._match(lease)
         return told
+
+    def follow(self, decisions: Iterable[Decision]) -> None:
+        """Let reservations that wait for hosts have those back on which they did not start.
+
+        That is told by the next look at everything, so that no host is tried again at once.
+        """
+        states = {d.lease_id: d.new for d in decisions if isinstance(d, StateChanged)}
+        for lease_id, state in states.items():
+            lease = self._ledger.leases.get(lease_id)
+            if state is State.QUEUED and lease is not None and lease.request.kind is Kind.AR:
+                self._leases.avoid.pop(lease_id, None)
 
     def not_started(self, inputs: Iterable[Input]) -> list[Input]:
         """Keep leases of which something failed off the hosts where it did."""

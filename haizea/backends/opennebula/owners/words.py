@@ -163,7 +163,10 @@ def _period(record: LeaseRecord) -> tuple[int | None, int | None]:
     start = record.expected if record.expected is not None else record.request.start
     if start is None:
         return None, None
-    return start, min(FOREVER, start + record.remaining)
+    asked = record.request.duration
+    # What is left of a reservation that waits for hosts grows less, for its end stays.
+    whole = asked is not None and record.request.kind is Kind.AR
+    return start, min(FOREVER, start + (asked if asked and whole else record.remaining))
 
 
 def _message(
@@ -194,7 +197,7 @@ def _says(
         case State.NEW | State.PENDING:
             return "is being looked at"
         case State.QUEUED:
-            return f"waits in the queue{from_then and ', expected to start' + from_then}"
+            return _waits(record, from_then, end, zone)
         case State.PREPARING | State.READY if _is_prepared(record):
             return _prepared(record, start, end, here, zone)
         case State.SCHEDULED | State.PREPARING | State.READY:
@@ -219,6 +222,13 @@ def _says(
             return "is cancelled"
         case State.FAILED:
             return "failed"
+
+
+def _waits(record: LeaseRecord, from_then: str, end: int | None, zone: tzinfo | None) -> str:
+    """Return what a lease is told that has neither hosts nor a plan for any."""
+    if record.request.kind is Kind.AR:
+        return f"waits for hosts, to run{from_then}{_until(None, end, zone)}"
+    return f"waits in the queue{from_then and ', expected to start' + from_then}"
 
 
 def _prepared(

@@ -1,0 +1,67 @@
+"""ARs that lost their hosts: none is given up, or waits on, while something can be done for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from haizea.checker.history import History, Span
+from haizea.checker.others import Others
+from haizea.checker.records import AR, Records
+from haizea.checker.violation import Rule, Violation
+
+#: After so many starts that failed, another one that does is the last.
+_MOST_STOPS = 3
+
+
+def hostless(records: Records, history: History, others: Others) -> Iterator[Violation]:
+    """An AR without hosts waits until nothing is left of its time, and takes what comes free."""
+    if history.lease.kind != AR or not history.story or history.host_rules:
+        return
+    yield from _given_up(history)
+    if records.options.simulated and not records.changed:
+        for span in history.in_state("Queued"):
+            yield from _took_what_came(records, history, others, span)
+
+
+def _given_up(history: History) -> Iterator[Violation]:
+    """Find one that failed before it was too late to begin, its VMs not having failed often."""
+    lease, last = history.lease, history.story[-1]
+    stops = sum(c.state == "Queued" and c.code == "failure" for c in history.story)
+    if last.state != "Failed" or last.code != "failure" or stops >= _MOST_STOPS:
+        return
+    assert lease.requested_start is not None, "the loader refuses an AR without a start"
+    end = lease.requested_start + lease.length
+    soonest = end - history.shutdown_seconds(lease.length).most
+    if last.time < soonest:
+        message = f"it is given up then, though hosts may come free for it until {soonest}"
+        yield _ar(history, last.time, message)
+
+
+def _took_what_came(
+    records: Records, history: History, others: Others, span: Span
+) -> Iterator[Violation]:
+    """One that waited past its start begins when something comes free, and not at any time."""
+    start = history.lease.requested_start
+    assert start is not None, "the loader refuses an AR without a start"
+    if span.end is None or span.start == span.end or span.after is None:
+        return
+    begins = min((held.start for held in history.sets if held.start >= span.end), default=None)
+    if begins is None or begins <= start or _something_came_free(records, others, begins):
+        return
+    message = f"it begins then, though nothing came free; it had waited since {span.start}"
+    yield _ar(history, begins, message)
+
+
+def _something_came_free(records: Records, others: Others, time: int) -> bool:
+    """Tell whether a host, or what somebody held or was promised, came free at that moment."""
+    return (
+        any(since <= time <= until for since, until in records.absences)
+        or any(c.time == time for changes in records.host_changes.values() for c in changes)
+        or any(row.end == time for row in records.outages)
+        or any(others.ended_at(time))
+        or others.was_given_up_at(time)
+    )
+
+
+def _ar(history: History, time: int, message: str) -> Violation:
+    return Violation(Rule.AR, history.lease.id, None, time, message)
