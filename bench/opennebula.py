@@ -82,7 +82,7 @@ class Case:
         self._submit(vms)
         self.wire = Wire(self.sandbox._calls.answer)
         self.client = Client("http://localhost:2633/RPC2", Session("oneadmin:onepass"))
-        self.client._connections = self.wire  # type: ignore[assignment]
+        self.client.connections = self.wire  # type: ignore[assignment]
         memory = Memory(read=lambda _: None, write=lambda *_: True, request=lambda _: None)
         self.asked: list[Submission] = []
         self.backend = OpenNebulaBackend(

@@ -144,12 +144,7 @@ class Sandbox:
             return
         self._stopping.clear()
         if self.cloud.dialect.publishes_events and self.options.events_port is not None:
-            render = Renderer(self.cloud)
-            self._publisher = Publisher(self.events_port or 0, self.cloud.faults, render)
-            self.events_port = self._publisher.port
-            self.cloud.observers.vm_changed = self._publisher.vm_changed
-            self.cloud.observers.host_changed = self._publisher.host_changed
-            self._calls.publisher = self._publisher
+            self._open_publisher()
         else:
             self.events_port = None
         try:
@@ -186,6 +181,12 @@ class Sandbox:
         """Stop as a daemon does that is killed: what is under way is never over."""
         self.stop()
         self.control.lose_drivers()
+
+    def restart_events(self) -> None:
+        """Publish events anew, as when their process alone is ended: OpenNebula starts it again."""
+        if self._publisher is not None:
+            self._close_publisher()
+            self._open_publisher()
 
     def restart(self) -> None:
         """Stop and start."""
@@ -268,6 +269,15 @@ class Sandbox:
                 wait = None if moment is None else cloud.clock.real_seconds_until(moment)
                 if not self._stopping.is_set():
                     cloud.timer_added.wait(wait)
+
+    def _open_publisher(self) -> None:
+        render = Renderer(self.cloud)
+        publisher = Publisher(self.events_port or 0, self.cloud.faults, render)
+        with self.cloud.lock:
+            self._publisher, self.events_port = publisher, publisher.port
+            self.cloud.observers.vm_changed = publisher.vm_changed
+            self.cloud.observers.host_changed = publisher.host_changed
+            self._calls.publisher = publisher
 
     def _close_publisher(self) -> None:
         if self._publisher is None:

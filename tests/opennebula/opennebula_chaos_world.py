@@ -563,6 +563,12 @@ class InProcess:
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
         return self._world.exchange(body)
 
+    def silent_seconds(self) -> float:
+        return 0.0
+
+    def cut_at(self) -> float | None:
+        return None
+
     def close(self) -> None:
         pass
 
@@ -576,7 +582,7 @@ def grounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def client(url: str, session: Session, **_: Any) -> Client:
         made = Client(url, session, retry=RetrySettings(attempts=2, backoff_seconds=0.0))
-        made._connections = InProcess(world)  # type: ignore[assignment]
+        made.connections = InProcess(world)  # type: ignore[assignment]
         return made
 
     auth = world.directory / "one_auth"

@@ -158,21 +158,64 @@ def test_what_oned_was_doing_when_it_was_killed_is_done_again_at_once(
         cloud.assert_no_overload()
 
 
+@pytest.mark.parametrize("away", [0, 20])
 @pytest.mark.parametrize("step", ["SHUTDOWN", "EPILOG"])
 def test_what_was_ending_when_oned_was_killed_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, away: int
 ) -> None:
+    """Also where ``oned`` is back before anybody asked it anything."""
     with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
         cloud.sandbox.control.plan("done", step=step, factor=20.0)
         vm = cloud.submit(start="best_effort", duration="00:00:40")
         cloud.until_state(vm, step)
-        kill_oned(cloud, 20)
+        kill_oned(cloud, away)
         back = cloud.now()
         cloud.until_state(vm, "DONE", seconds=400)
         assert cloud.came_to(vm, "DONE")[0] < back + 120, "command-timeout is 900 s"
         if step == "EPILOG":
             causes = {c.cause for c in cloud.sandbox.control.changes() if c.new == "DONE"}
             assert causes == {"oneadmin one.vm.recover 2"}, "what its disks have is saved"
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+@pytest.mark.parametrize("step", ["PROLOG", "BOOT", "SAVE_STOP"])
+def test_a_restart_that_no_call_noticed_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Calls and events are cut at the same time by it."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        vm = cloud.submit(cpu=8, start="best_effort", duration="01:00:00", preemptible="yes")
+        if step == "SAVE_STOP":
+            cloud.until_state(vm, "RUNNING")
+            cloud.booked(start="+00:02:00", duration="00:00:40")
+        cloud.sandbox.control.plan("done", step=step, vm=vm, factor=5.0)
+        cloud.until_state(vm, step)
+        cloud.sandbox.kill()
+        cloud.sandbox.start()
+        before = cloud.now()
+        cloud.until(lambda: cloud.came_to(vm, "RUNNING")[-1:] > [before], seconds=400)
+        assert not cloud.came_to(vm, "UNDEPLOYED")
+        cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("cut", ["calls", "events"])
+def test_one_of_calls_and_events_that_is_cut_is_no_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """Operations go on, and nobody declares them as failed."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        cloud.sandbox.control.plan("done", step="PROLOG", factor=30.0)
+        vm = cloud.submit(start="best_effort", duration="00:01:00")
+        cloud.until_state(vm, "PROLOG")
+        for _ in range(3):
+            if cut == "calls":
+                cloud.sandbox.control.break_web("close", count=2)
+            else:
+                cloud.sandbox.restart_events()
+            at(cloud, cloud.now() + 15)
+        cloud.until_state(vm, "DONE", seconds=900)
+        assert len(cloud.came_to(vm, "PROLOG")) == 1
+        assert not cloud.came_to(vm, "PROLOG_FAILURE")
         cloud.until(lambda: cloud.has_lease(vm, State.DONE))
 
 

@@ -41,6 +41,8 @@ _LISTEN_SECONDS = 0.5
 _ASK_AGAIN_SECONDS = 2.0
 #: Who has not answered for so long is said to be silent, though it is waited for.
 _SILENT_SECONDS = 12
+#: Calls and events that are cut within so long of each other were cut by one restart.
+_ONE_RESTART_SECONDS = 20
 #: More hosts than these are asked for as a pool.
 _MOST_SINGLE_HOSTS = 4
 
@@ -111,6 +113,9 @@ class Watcher:
         self._down = False
         #: So often nobody had listened when everything was looked at last.
         self._absences = 0
+        #: When the connection for events was lost last, and when a restart was noticed last.
+        self._lost_at: float | None = None
+        self._noticed_at = 0.0
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -144,7 +149,7 @@ class Watcher:
     @property
     def silence(self) -> str:
         """The words for an OpenNebula that was asked long ago; empty if it answers."""
-        seconds = int(self._client.silent_seconds())
+        seconds = int(self._client.connections.silent_seconds())
         silent = seconds >= _SILENT_SECONDS
         return f"OpenNebula has not answered for {seconds} s" if silent else ""
 
@@ -189,6 +194,7 @@ class Watcher:
                     if stream.losses != losses:
                         # It may be that nobody is there any more.
                         losses = stream.losses
+                        self._lost_at = time.monotonic()
                         self._next_ping = 0.0
                         self._wake.notify_all()
                     if event is None or event.object_id is None:
@@ -238,7 +244,7 @@ class Watcher:
         return not self._closing
 
     def _look(self) -> None:
-        if self._down or self._client.absences != self._absences:
+        if self._down or self._was_restarted(self._client.absences):
             # It may be another version now.
             self._client.version(ask_again=True)
             self._everything = True
@@ -272,9 +278,23 @@ class Watcher:
                 self._around |= around
             raise
         self._next_ping = time.monotonic() + self._intervals.ping_seconds
+        if self._was_restarted(self._absences):
+            self._everything = True
         if everything or around:
             rest = self._intervals.full_seconds / self._intervals.around_per_full
             self._next_around = time.monotonic() + rest
+
+    def _was_restarted(self, absences: int) -> bool:
+        """Tell whether OpenNebula was started anew since everything was looked at last.
+
+        Nobody listened for a while; or, where that was too short to be seen, both a call and the
+        events were cut. One of them alone says nothing: either may be a proxy's or the network's.
+        """
+        cut, lost = self._client.connections.cut_at(), self._lost_at
+        both = cut is not None and lost is not None and min(cut, lost) > self._noticed_at
+        if both and cut is not None and lost is not None:
+            both = abs(cut - lost) < _ONE_RESTART_SECONDS
+        return both or absences != self._absences
 
     def _leads(self) -> bool:
         """Tell whether OpenNebula takes commands here."""
@@ -300,6 +320,7 @@ class Watcher:
         missing = self.expect - {vm.id for vm in vms} - unread
         if missing:
             vms += self._client.vms_by_id(missing, unread)
+        around, restarted = self._surroundings(), self._was_restarted(absences)
         self._tell(
             Look(
                 asked=asked,
@@ -307,11 +328,13 @@ class Watcher:
                 whole=True,
                 unread=frozenset(unread),
                 hosts=hosts,
-                surroundings=self._surroundings(),
-                restarted=absences != self._absences,
+                surroundings=around,
+                restarted=restarted,
             )
         )
         self._absences = absences
+        if restarted:
+            self._noticed_at = time.monotonic()
 
     def _look_at_vms(self, numbers: set[int]) -> None:
         asked = time.monotonic()

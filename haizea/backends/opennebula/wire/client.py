@@ -83,17 +83,16 @@ class Client:
         connection: ConnectionSettings | None = None,
         retry: RetrySettings | None = None,
     ) -> None:
-        self._connections = Connections(url, connection or ConnectionSettings())
-        self.silent_seconds = self._connections.silent_seconds
+        self.connections = Connections(url, connection or ConnectionSettings())
         self._session = session
         self._retry = retry or RetrySettings()
         self._closing = threading.Event()
         self._version: Version | None = None
-        self.absences = 0  # so often nobody listened: who answers next was started since
+        self.absences = 0  # so often nobody listened: who answers was started since
         self._missing: set[str] = set()  # calls that this OpenNebula does not have
 
     def __repr__(self) -> str:
-        return f"Client({self._connections.name!r}, {self._session!r})"
+        return f"Client({self.connections.name!r}, {self._session!r})"
 
     def __enter__(self) -> Client:
         return self
@@ -104,7 +103,7 @@ class Client:
     def close(self) -> None:
         """Close connections, and give up waiting for another try."""
         self._closing.set()
-        self._connections.close()
+        self.connections.close()
 
     # -- the server --
 
@@ -384,7 +383,7 @@ class Client:
         wait = self._retry.backoff_seconds
         for attempt in range(1, self._retry.attempts + 1):
             try:
-                return self._connections.exchange(body, fresh=not repeat)
+                return self.connections.exchange(body, fresh=not repeat)
             except Unreachable as error:
                 self.absences += error.nobody_listens
                 again = repeat or not error.maybe_done

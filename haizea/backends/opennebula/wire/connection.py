@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import http.client
 import io
@@ -119,6 +118,7 @@ class Connections:
         self._closed = False
         #: Since when no request was answered, by the steady clock; ``None``: none is missing.
         self._asked_at: float | None = None
+        self._cut_at: float | None = None
         self.name = f"{'https' if secure else 'http'}://{self._host}:{self._port}{self._path}"
 
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
@@ -147,15 +147,26 @@ class Connections:
         asked_at = self._asked_at
         return 0.0 if asked_at is None else time.monotonic() - asked_at
 
+    def cut_at(self) -> float | None:
+        """Return when the server was last found to have cut a connection before its time.
+
+        By the steady clock. From any thread.
+        """
+        return self._cut_at
+
     def _sent(self, body: bytes, fresh: bool) -> tuple[Value, ...]:
         """Send it, and return the answer; see :meth:`exchange`."""
         try:
             kept = None if fresh else self._kept()
             if kept is not None:
-                with contextlib.suppress(ConnectionError):
+                try:
                     return self._used(kept, body, True)
+                except ConnectionError:
+                    self._was_cut()
             return self._used(self._connected(), body, not fresh)
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, ConnectionError | http.client.IncompleteRead):
+                self._was_cut()
             raise Unreachable(self._told(error), maybe_done=True) from None
 
     def close(self) -> None:
@@ -237,8 +248,23 @@ class Connections:
                 if not self._idle:
                     return None
                 connection, since = self._idle.pop()
-            if time.monotonic() - since < _STALE_SECONDS and not _was_closed(connection):
+            stale = time.monotonic() - since >= _STALE_SECONDS
+            if not stale and not _was_closed(connection):
                 return connection
+            connection.close()
+            # With TLS there may be something to read that is no answer.
+            if not stale and self._tls is None:
+                self._was_cut()
+
+    def _was_cut(self) -> None:
+        """The server ended a connection that it had not said it would, nor was quiet for long.
+
+        One that is started anew has cut all of them.
+        """
+        self._cut_at = time.monotonic()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection, _ in idle:
             connection.close()
 
     def _connected(self) -> http.client.HTTPConnection:
