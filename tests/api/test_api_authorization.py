@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from api_service import wanted
+from api_service import described, wanted
 from live_service import LiveService
 
-from haizea.api.app import description
 from haizea.service_types import Role
 
 
@@ -105,13 +104,13 @@ def test_no_route_is_forgotten(service: LiveService) -> None:
 @pytest.mark.parametrize("name", ROUTES)
 def test_what_is_described_is_whom_it_is_for(name: str) -> None:
     method, path = name.split()
-    described = description()["paths"][path][method.lower()]
+    told = described()["paths"][path][method.lower()]
     route = ROUTES[name]
     answers = {"user": route.user, "operator": route.operator, "reader": route.reader}
-    if described.get("security") == []:
-        assert described["x-roles"] == []
+    if told.get("security") == []:
+        assert told["x-roles"] == []
     else:
-        assert set(described["x-roles"]) == {r for r, status in answers.items() if status < 400}
+        assert set(told["x-roles"]) == {r for r, status in answers.items() if status < 400}
 
 
 @pytest.mark.parametrize("name", ROUTES)

@@ -6,16 +6,14 @@ import re
 from typing import Any
 
 import pytest
-from api_service import Service
-
-from haizea.api.app import description
+from api_service import Service, described
 
 
 def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
     """By id: method, path and description of each operation."""
     return {
         route["operationId"]: (method, path, route)
-        for path, methods in description()["paths"].items()
+        for path, methods in described()["paths"].items()
         for method, route in methods.items()
     }
 
@@ -23,7 +21,7 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 def test_operations_have_short_names_of_their_own() -> None:
     """They were called ask_for_lease_v1_leases_post and the like."""
     named = operations()
-    assert len(named) == sum(len(methods) for methods in description()["paths"].values())
+    assert len(named) == sum(len(methods) for methods in described()["paths"].values())
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+){1,3}", name) for name in named), named
     assert {"ask_for_lease", "list_leases", "cancel_lease", "show_status"} <= set(named)
 

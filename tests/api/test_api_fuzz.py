@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
 import schemathesis
+from api_service import described
 from effort import tries
 from hypothesis import given
 from live_service import LiveService
@@ -19,8 +21,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from haizea.api.app import description
-
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -28,10 +28,10 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-SCHEMA = schemathesis.openapi.from_dict(description())
+SCHEMA = schemathesis.openapi.from_dict(deepcopy(described()))
 OPERATIONS = [
     (path, method.upper(), mode)
-    for path, methods in description()["paths"].items()
+    for path, methods in described()["paths"].items()
     for method, route in methods.items()
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     # Where nothing is sent, nothing can be wrong.

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from api_service import SmallManager, parse_lease
+from api_service import SmallManager, described, parse_lease
 
 from haizea.api.app import description, make_app
 from haizea.api.forms import LeaseForm, check_draft
@@ -28,21 +28,21 @@ def test_the_description_does_not_depend_on_the_manager() -> None:
 
 
 def test_everything_is_described() -> None:
-    described = description()
-    for path, methods in described["paths"].items():
+    interface = described()
+    for path, methods in interface["paths"].items():
         for method, route in methods.items():
             assert route["summary"], (method, path)
             assert route["description"], (method, path)
             for parameter in route.get("parameters", ()):
                 assert parameter.get("description"), (method, path, parameter["name"])
-    for name, schema in described["components"]["schemas"].items():
+    for name, schema in interface["components"]["schemas"].items():
         assert schema.get("description"), name
 
 
 def test_all_references_lead_somewhere() -> None:
-    text = json.dumps(description())
+    text = json.dumps(described())
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
-    assert names <= set(description()["components"]["schemas"])
+    assert names <= set(described()["components"]["schemas"])
     anchors = set(re.findall(r"\(#(\w+)\)", reference()))
     headings = {h.lower() for h in re.findall(r"^#### (\w+)$", reference(), re.MULTILINE)}
     assert anchors <= headings
@@ -50,8 +50,8 @@ def test_all_references_lead_somewhere() -> None:
 
 def test_examples_of_requests_are_taken() -> None:
     site = SmallManager().site
-    body = description()["paths"]["/v1/leases"]["post"]["requestBody"]["content"]
-    forms = description()["components"]["schemas"]["LeaseForm"]["examples"]
+    body = described()["paths"]["/v1/leases"]["post"]["requestBody"]["content"]
+    forms = described()["components"]["schemas"]["LeaseForm"]["examples"]
     for example in forms:
         check_draft(LeaseForm.model_validate_json(json.dumps(example)).draft(0), site)
     for media in ("application/yaml", "application/xml"):
