@@ -1,7 +1,9 @@
 """Advance reservations beside a month of real batch jobs.
 
 By default a sample that has each share of load, duration and size of the injected
-reservations at least once; with ``HAIZEA_LONG_TESTS=1`` every file there is.
+reservations at least once, with images beside half a month of jobs; with
+``HAIZEA_LONG_TESTS=1`` every file there is, beside the month. Images for a whole month have
+:mod:`test_published_images`.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ class Case:
     size: str
     migration: str
     images: str = ""
+
+    @property
+    def jobs(self) -> str:
+        return "15days.swf" if self.images and not LONG else "30days.swf"
 
     @property
     def file(self) -> str:
@@ -87,7 +93,7 @@ def sections(case: Case) -> dict[str, dict[str, str]]:
             "migration": case.migration,
         },
         "tracefile": {
-            "tracefile": blue("30days.swf"),
+            "tracefile": blue(case.jobs),
             "injectionfile": blue(f"injected-30days/{case.file}"),
         },
     }

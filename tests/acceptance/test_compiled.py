@@ -102,6 +102,19 @@ class Ends:
         return {"operations-ended": self.count}
 """
 
+#: Runs several commands in one process, and marks where the output of each one ends.
+COMMANDS = """\
+import sys
+from haizea.cli.main import main
+for command in sys.argv[1:]:
+    sys.argv = ["haizea", *command.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, command
+    sys.stdout.write("\\0")
+"""
+
 TABLES = ("per-lease", "per-run", "reservations", "counter")
 
 
@@ -174,12 +187,11 @@ def everything(haizea: Path, place: Path, run: str) -> dict[str, bytes]:
     text = CONFIGURATION.format(general=general, scheduling=scheduling, trace=trace, images=images)
     (place / "run.conf").write_text(text)
     (place / "plugged.py").write_text(PLUGGED)
-    command = "from haizea.cli.main import main; main()"
-    found = {"summary": python(haizea, place, command, "run", "run.conf")}
+    commands = ["run run.conf", *(f"convert-data -t {table} run.results" for table in TABLES)]
+    printed = python(haizea, place, COMMANDS, *commands).split(b"\0")
+    found = dict(zip(("summary", *TABLES, "the end"), printed, strict=True))
     for name in ("run.log", "run.results"):
         found[name] = (place / name).read_bytes()
-    for table in TABLES:
-        found[table] = python(haizea, place, command, "convert-data", "-t", table, "run.results")
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from blue import blue, simulate
+from blue import Results, blue, simulate
 from published_page import see_table
 from test_published import Figures, figures_of, folder
 from working_order import made_once
@@ -90,7 +90,19 @@ def run(place: Path, chosen: Configuration) -> Figures:
             "avoid-redundant-transfers": "yes",
             **chosen.transfer,
         }
-    return figures_of(simulate(place, sections))
+    results = simulate(place, sections)
+    see_starts(results)
+    return figures_of(results)
+
+
+def see_starts(results: Results) -> None:
+    """See that every reservation that was accepted started when it was to, images or not."""
+    accepted = [row for row in results.of_kind("ar") if row.state != "Rejected"]
+    # The last job's end is the run's, and some are to come.
+    end = max(row.has_ended for row in results.of_kind("best-effort"))
+    due = [row for row in accepted if row.requested_start is not None and row.requested_start < end]
+    assert len(due) > 100
+    assert [row for row in due if row.started != row.requested_start] == []
 
 
 def measure(place: Path) -> None:
