@@ -320,10 +320,14 @@ def _clock(config: Config, pace: Pace, saved: Saved, logger: logging.Logger) -> 
 
 def make_first_token(store: Store, paths: Paths, logger: logging.Logger) -> None:
     """Make the operator's token if there is none, where its user alone can read it."""
-    if paths.has_token() and any(not info.revoked for info in store.tokens.list()):
+    taken = {info.name for info in store.tokens.list() if not info.revoked}
+    if paths.has_token() and taken:
         return
-    name = f"first {int(time.time())}"
-    _, secret = store.tokens.create(name, Role.OPERATOR, "operator")
+    made = int(time.time())
+    # A service that is started again within a second may have lost the file of that second's.
+    while f"first {made}" in taken:
+        made += 1
+    _, secret = store.tokens.create(f"first {made}", Role.OPERATOR, "operator")
     paths.write_token(secret)
     logger.log(STATUS, "a token for this user is in %s", paths.token)
 
