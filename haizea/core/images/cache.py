@@ -30,6 +30,9 @@ class ImageStore:
     def __init__(self, cache_mb: int) -> None:
         self._cache_mb = cache_mb
         self._copies: dict[int, dict[str, _Copy]] = {}
+        #: What all copies on a host take, and what those in its cache take of it, MB.
+        self._used_mb: dict[int, int] = {}
+        self._cached_mb: dict[int, int] = {}
         self._hosts_with: dict[str, HostSet] = {}
         self._needs: dict[int, HostSet] = {}
         #: Hosts whose use of disk space changed since :meth:`changes` was asked last.
@@ -42,14 +45,12 @@ class ImageStore:
     def arrived(self, image: DiskImage, hosts: HostSet, lease_ids: set[int], now: int) -> None:
         """The image is on ``hosts`` now, for these leases."""
         for host in hosts_in(hosts):
-            copies = self._copies.setdefault(host, {})
             name = image.name if self._cache_mb else f"{image.name} of {min(lease_ids)}"
-            copy = copies.get(name)
+            copy = self._copies.setdefault(host, {}).get(name)
             if copy is None:
-                copy = copies[name] = _Copy(image, now)
-                copy.cached = self._make_space(host, image, now)
-                if copy.cached:
-                    self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << host
+                copy = _Copy(image, now)
+                copy.cached = self._make_space(host, image.size_mb)
+                self._put(host, name, copy)
                 self._changed.add(host)
             copy.needed_by |= lease_ids
         for lease_id in lease_ids:
@@ -83,8 +84,12 @@ class ImageStore:
             self._needs[lease_id] = needs & but
         for host in hosts_in(needs & ~but):
             copies = self._copies.get(host, {})
-            for name, copy in list(copies.items()):
-                if copy.image.name == image.name and lease_id in copy.needed_by:
+            # With caches it is called as the image is; without, as one of those who share it.
+            for name in (image.name,) if self._cache_mb else tuple(copies):
+                copy = copies.get(name)
+                if copy is None or copy.image.name != image.name:
+                    continue
+                if lease_id in copy.needed_by:
                     copy.needed_by.discard(lease_id)
                     copy.used_at = now
                     if not copy.needed_by and not copy.cached:
@@ -92,7 +97,7 @@ class ImageStore:
 
     def used_mb(self, host: int) -> int:
         """The disk space that images take on a host."""
-        return sum(c.image.size_mb for c in self._copies.get(host, {}).values())
+        return self._used_mb.get(host, 0)
 
     def changes(self) -> list[int]:
         """The hosts whose used disk space changed since this was asked last, in order."""
@@ -121,35 +126,47 @@ class ImageStore:
         copy.needed_by.update(record.needed_by)
         copy.cached = record.cached
         name = image.name if self._cache_mb else f"{image.name} of {min(record.needed_by)}"
-        self._copies.setdefault(record.host, {})[name] = copy
-        if copy.cached:
-            self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << record.host
+        self._put(record.host, name, copy)
         for lease_id in record.needed_by:
             self._needs[lease_id] = self._needs.get(lease_id, 0) | 1 << record.host
 
-    def _make_space(self, host: int, image: DiskImage, now: int) -> bool:
-        """Drop least recently used images so that this one fits the cache; tell if it does."""
+    def _make_space(self, host: int, size_mb: int) -> bool:
+        """Drop least recently used images so that as much fits the cache; tell if it does."""
+        room_mb = self._cache_mb - self._cached_mb.get(host, 0)
+        if room_mb >= size_mb:
+            return True
         copies = self._copies[host]
-        cached = {n: c for n, c in copies.items() if c.cached}
-        room_mb = self._cache_mb - sum(c.image.size_mb for c in cached.values())
-        idle = sorted((c.used_at, n) for n, c in cached.items() if not c.needed_by)
-        if room_mb + sum(copies[n].image.size_mb for _, n in idle) < image.size_mb:
+        idle = sorted((c.used_at, n) for n, c in copies.items() if c.cached and not c.needed_by)
+        if room_mb + sum(copies[n].image.size_mb for _, n in idle) < size_mb:
             return False
         for _, name in idle:
-            if room_mb >= image.size_mb:
+            if room_mb >= size_mb:
                 break
             room_mb += copies[name].image.size_mb
             self._drop(host, name)
         return True
 
+    def _put(self, host: int, name: str, copy: _Copy) -> None:
+        image = copy.image
+        self._copies.setdefault(host, {})[name] = copy
+        self._used_mb[host] = self._used_mb.get(host, 0) + image.size_mb
+        if copy.cached:
+            self._cached_mb[host] = self._cached_mb.get(host, 0) + image.size_mb
+            self._hosts_with[image.name] = self._hosts_with.get(image.name, 0) | 1 << host
+
     def _drop(self, host: int, name: str) -> None:
         copy = self._copies[host].pop(name)
+        self._used_mb[host] -= copy.image.size_mb
         if copy.cached:
+            self._cached_mb[host] -= copy.image.size_mb
             self._hosts_with[copy.image.name] &= ~(1 << host)
         self._changed.add(host)
 
     def check(self) -> None:
-        """Assert that no cache is over its size."""
-        for copies in self._copies.values():
+        """Assert that no cache is over its size, and that sums are right."""
+        for host, copies in self._copies.items():
             cached_mb = sum(c.image.size_mb for c in copies.values() if c.cached)
             assert cached_mb <= self._cache_mb, "a cache holds too much"
+            assert cached_mb == self._cached_mb.get(host, 0), "what is in a cache is miscounted"
+            used_mb = sum(c.image.size_mb for c in copies.values())
+            assert used_mb == self._used_mb.get(host, 0), "what copies take is miscounted"
