@@ -15,7 +15,7 @@ from configparser import ConfigParser
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 #: The command that is installed beside the Python that runs the tests.
 HAIZEA = Path(sys.executable).with_name("haizea")
@@ -148,7 +148,7 @@ class ServiceProcess:
         if self.process is not None:
             self.kill()
 
-    def __enter__(self) -> ServiceProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

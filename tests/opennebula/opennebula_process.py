@@ -1,10 +1,9 @@
-"""``python opennebula_process.py DIRECTORY SPEED START WALL``: a Haizea to be killed."""
+"""A Haizea that drives an OpenNebula, as a process of its own, to be killed."""
 
 from __future__ import annotations
 
 import logging
 import signal
-import sys
 from pathlib import Path
 
 from haizea.clock import Pace
@@ -28,7 +27,3 @@ def main(directory: Path, speed: float, start: float, wall: float) -> None:
     service.run()
     service.close()
     store.close()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(float, sys.argv[2:5]))

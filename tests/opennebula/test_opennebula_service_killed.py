@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opennebula_process import main
 from opennebula_service import CONFIGURATION, Site, at_work
+from quick_service import Forked
 
 from haizea.core.model.events import Expected, StateChanged
 from haizea.core.model.lifecycle import State
@@ -21,9 +24,6 @@ from haizea.sandbox.clock import ScaledClock
 from haizea.sandbox.saved import StateFile
 from haizea.store import Store
 from haizea.wording import in_words
-
-PROGRAM = Path(__file__).parent / "opennebula_process.py"
-
 
 BOTH_KILLED = [(4, "6.10.5"), (5, "7.4.0"), (6, "1.4.0")]
 if os.environ.get("HAIZEA_LONG_TESTS"):
@@ -42,22 +42,20 @@ class Killable(Site):
         events = self.sandbox.events_url or "none"
         path.write_text(CONFIGURATION.format(port=self.sandbox.port, events=events, **self._texts))
         times = (self.speed, self.clock.start, self.clock.anchor_wall)
-        self.process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(self.directory), *map(str, times)]
-        )
+        self.process = Forked(main, [self.directory, *times], self.directory / "printed")
 
     def kill_haizea(self) -> None:
         """End it at once, as ``kill -9`` does."""
-        self.process.kill()
-        self.process.wait()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(30)
 
     def close(self) -> None:
         """End everything."""
-        self.process.terminate()
+        self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(timeout=30)
+            self.process.wait(30)
         finally:
-            self.process.kill()
+            self.process.send_signal(signal.SIGKILL)
             if hasattr(self, "store"):
                 self.store.close()
             self.sandbox.close()

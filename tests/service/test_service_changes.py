@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from quick_service import QuickService
 from real_service import RealService, real_service
-from service_process import ServiceProcess, until
+from service_process import until
 
 from haizea.service_types import Role
 
@@ -194,7 +195,7 @@ def test_another_owners_lease_is_not_there(service: RealService) -> None:
 
 
 def test_if_match_and_kill_in_the_middle(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as process:
+    with QuickService(tmp_path) as process:
         process.start()
         with closing(process.client()) as client:
             nodes = [{"count": 1, "resources": {"CPU": 100}}]

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from quick_service import QuickService
 from real_service import RealService, real_service
-from service_process import ServiceProcess, until
+from service_process import until
 
 from haizea.cli.client import Body, Refusal
 
@@ -106,7 +107,7 @@ def test_its_window_is_changed(service: RealService) -> None:
 
 
 def test_killed_in_the_middle_nothing_is_lost(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as process:
+    with QuickService(tmp_path) as process:
         process.start()
         with closing(process.client()) as client:
             nodes = [{"count": 1, "resources": {"CPU": 100}}]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from busy_clients import BusyClients, random_draft
 from busy_hour import Pace, check, options, outcome
-from service_process import ServiceProcess, until
+from quick_service import QuickService
+from service_process import until
 
 SPEED = 40
 
@@ -46,7 +47,7 @@ def fill(path: Path) -> None:
 
 
 def test_the_disk_is_full_for_a_while(tmp_path: Path, small_disk: Path) -> None:
-    with ServiceProcess(tmp_path / "site", options(5, SPEED), str(small_disk / "l.db")) as service:
+    with QuickService(tmp_path / "site", options(5, SPEED), str(small_disk / "l.db")) as service:
         service.start()
         pace = Pace.of(service, SPEED)
         clients = BusyClients(3, 5, service.client, lambda: pace.at(time.time()), 0.5)
@@ -79,7 +80,7 @@ def test_what_waits_for_room_is_told_to_come_later(tmp_path: Path, small_disk: P
     """Also when it ends meanwhile: it was not answered, so nobody relies on it."""
     import random
 
-    with ServiceProcess(tmp_path / "site", store=str(small_disk / "l.db")) as service:
+    with QuickService(tmp_path / "site", store=str(small_disk / "l.db")) as service:
         service.start()
         client = service.client()
         status, body = client.submit(random_draft(random.Random(1), time.time(), "kept"), "a")

@@ -12,7 +12,8 @@ import pytest
 from busy_clients import BusyClients
 from busy_hour import Pace, check, options, outcome
 from postgres_server import PostgresServer
-from service_process import Client, ServiceProcess, until
+from quick_service import QuickService
+from service_process import Client, until
 from store_places import PLACES, place
 
 LONG = os.environ.get("HAIZEA_LONG_TESTS") == "1"
@@ -29,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 class Pair:
     """Two services for one site; ``at_work`` is the one that serves."""
 
-    services: list[ServiceProcess]
+    services: list[QuickService]
     at_work: int = 0
 
     def __enter__(self) -> Pair:
@@ -40,12 +41,12 @@ class Pair:
             service.close()
 
     @property
-    def first(self) -> ServiceProcess:
+    def first(self) -> QuickService:
         """The one that serves."""
         return self.services[self.at_work]
 
     @property
-    def other(self) -> ServiceProcess:
+    def other(self) -> QuickService:
         """The one that stands by."""
         return self.services[1 - self.at_work]
 
@@ -58,7 +59,7 @@ def pair(directory: Path, store: str, speed: float) -> Pair:
     """Two services with state of their own, one store and one world."""
     services = []
     for name in ("one", "two"):
-        service = ServiceProcess(directory / name, store=store)
+        service = QuickService(directory / name, store=store)
         wanted = options(7, speed)
         wanted["world"]["file"] = str(directory / "world.db")
         service.configure({**wanted, "service": {"listen": "127.0.0.1:0", "standby": "yes"}})
@@ -106,7 +107,7 @@ def postgresql() -> Iterator[PostgresServer]:
 
 def test_postgresql_is_restarted_underneath(tmp_path: Path, postgresql: PostgresServer) -> None:
     store = postgresql.url(postgresql.new_database())
-    with ServiceProcess(tmp_path / "site", options(3, SPEED), store) as service:
+    with QuickService(tmp_path / "site", options(3, SPEED), store) as service:
         service.start()
         pace = Pace.of(service, SPEED)
         clients = BusyClients(4, 3, service.client, lambda: pace.at(time.time()), 0.5)
@@ -131,7 +132,7 @@ def test_postgresql_is_restarted_underneath(tmp_path: Path, postgresql: Postgres
 
 def test_postgresql_freezes_underneath(tmp_path: Path, postgresql: PostgresServer) -> None:
     store = postgresql.url(postgresql.new_database())
-    with ServiceProcess(tmp_path / "site", options(5, SPEED), store) as service:
+    with QuickService(tmp_path / "site", options(5, SPEED), store) as service:
         service.start()
         pace = Pace.of(service, SPEED)
         clients = BusyClients(4, 5, service.client, lambda: pace.at(time.time()), 0.5)
@@ -165,12 +166,12 @@ def test_it_ends_when_asked_though_postgresql_is_frozen(
     tmp_path: Path, postgresql: PostgresServer
 ) -> None:
     store = postgresql.url(postgresql.new_database())
-    with ServiceProcess(tmp_path / "site", options(5, SPEED), store) as service:
+    with QuickService(tmp_path / "site", options(5, SPEED), store) as service:
         service.start()
         postgresql.freeze()
         try:
             assert service.kill(15) == 0, service.log
-            with ServiceProcess(tmp_path / "other", options(5, SPEED), store) as other:
+            with QuickService(tmp_path / "other", options(5, SPEED), store) as other:
                 other.begin()
                 assert other.wait() == 2, other.log
                 assert "cannot be opened now" in other.log
@@ -178,7 +179,7 @@ def test_it_ends_when_asked_though_postgresql_is_frozen(
             postgresql.thaw()
 
 
-def status_of(service: ServiceProcess, path: str) -> int:
+def status_of(service: QuickService, path: str) -> int:
     """The status of the answer."""
     client = service.client()
     try:
@@ -187,7 +188,7 @@ def status_of(service: ServiceProcess, path: str) -> int:
         client.close()
 
 
-def healthy(service: ServiceProcess) -> bool:
+def healthy(service: QuickService) -> bool:
     """Tell whether it says that it is well."""
     client = service.client()
     try:

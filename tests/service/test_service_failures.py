@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from service_process import ServiceProcess
+from quick_service import QuickService
 
 OFTEN = {"failures": "run:1", "speed": "60"}
 WANTED = {
@@ -18,7 +18,7 @@ WANTED = {
 @pytest.mark.parametrize("handling", ["exit", "exit-raise"])
 def test_it_ends_if_it_is_to_end(tmp_path: Path, handling: str) -> None:
     options = {"general": {"lease-failure-handling": handling}, "world": OFTEN}
-    with ServiceProcess(tmp_path / "site", options) as service:
+    with QuickService(tmp_path / "site", options) as service:
         service.start()
         client = service.client()
         status, answer = client.submit(WANTED)

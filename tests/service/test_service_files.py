@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from quick_service import QuickService
 from service_process import ServiceProcess, command, until
+
+from haizea.service.paths import Paths
+from haizea.service.service import make_first_token
+from haizea.store import Store
 
 TEXT = "a shopping list, rather long, so that it may pass for a header " * 20
 ONE_NODE = {"duration": 3600, "nodes": [{"resources": {"CPU": 100, "Memory": 64}}]}
@@ -15,7 +22,7 @@ ONE_NODE = {"duration": 3600, "nodes": [{"resources": {"CPU": 100, "Memory": 64}
 
 @pytest.mark.parametrize("left", [b"", b"\n", bytes(48)], ids=["nothing", "a line", "zeros"])
 def test_a_token_file_that_was_emptied_is_made_anew(tmp_path: Path, left: bytes) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         token = service.state_directory / "token"
         assert service.kill(signal.SIGTERM) == 0
@@ -26,12 +33,29 @@ def test_a_token_file_that_was_emptied_is_made_anew(tmp_path: Path, left: bytes)
         assert "operator" in asked.stdout
 
 
+def test_a_token_file_is_made_anew_within_the_same_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("haizea.service.service.time", SimpleNamespace(time=lambda: 1000.5))
+    paths = Paths(tmp_path / "state")
+    paths.prepare()
+    store = Store.open(str(tmp_path / "leases.db"))
+    assert store.lock(wait=False, stopped=lambda: False)
+    secrets = []
+    for _ in range(3):
+        make_first_token(store, paths, logging.getLogger("haizea"))
+        secrets.append(paths.token.read_text(encoding="ascii"))
+        paths.token.unlink()
+    assert len({info.name for info in store.tokens.list()}) == len(set(secrets)) == 3
+    store.close()
+
+
 def test_a_world_is_one_services(tmp_path: Path) -> None:
     """The managers of two stores would give the same hosts away twice."""
     shared = {"world": {"file": str(tmp_path / "site" / "world.db")}}
     with (
-        ServiceProcess(tmp_path / "one", shared) as first,
-        ServiceProcess(tmp_path / "two", shared) as second,
+        QuickService(tmp_path / "one", shared) as first,
+        QuickService(tmp_path / "two", shared) as second,
     ):
         first.start()
         client = first.client()
@@ -59,8 +83,8 @@ def test_a_world_of_many_names_is_one_services(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "site")
     files = [{"world": {"file": str(tmp_path / name / "world.db")}} for name in ("site", "link")]
     with (
-        ServiceProcess(tmp_path / "one", files[0]) as first,
-        ServiceProcess(tmp_path / "two", files[1]) as second,
+        QuickService(tmp_path / "one", files[0]) as first,
+        QuickService(tmp_path / "two", files[1]) as second,
     ):
         first.start()
         second.begin()
@@ -78,7 +102,7 @@ def test_a_world_of_many_names_is_one_services(tmp_path: Path) -> None:
 def test_a_file_that_is_something_else_is_told(
     tmp_path: Path, file: str, should_be: str, advice: str
 ) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         wrong = Path(getattr(service, file))
         wrong.write_text(TEXT)
         service.begin()
@@ -94,7 +118,7 @@ def test_a_place_where_nothing_can_be_is_told(tmp_path: Path) -> None:
     nowhere = tmp_path / "file" / "folder"
     for section, option in (("world", "file"), ("service", "state-directory")):
         options = {section: {option: str(nowhere / "more")}}
-        with ServiceProcess(tmp_path / section, options) as service:
+        with QuickService(tmp_path / section, options) as service:
             service.begin()
             assert service.wait() == 2
             for words in (f"{nowhere}", "Not a directory", option, f"[{section}]"):
@@ -103,7 +127,7 @@ def test_a_place_where_nothing_can_be_is_told(tmp_path: Path) -> None:
 
 
 def test_a_pid_file_that_was_emptied_is_told_and_made_anew(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         pid = service.state_directory / "haizea.pid"
         pid.write_bytes(b"")
@@ -132,7 +156,7 @@ def test_results_that_are_something_else_are_told(tmp_path: Path) -> None:
 
 def test_the_state_directory_is_one_s_own(tmp_path: Path) -> None:
     """Whoever can write there can put a token there, or a link to what is to be overwritten."""
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         directory = service.state_directory
         directory.mkdir(parents=True)
         directory.chmod(0o777)
@@ -152,7 +176,7 @@ def test_the_state_directory_is_one_s_own(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.state_directory.mkdir(parents=True)
         elsewhere = tmp_path / "elsewhere"
         (service.state_directory / "lock").symlink_to(elsewhere)
@@ -175,7 +199,7 @@ def test_files_are_one_s_own_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_where_the_store_is_operators_are_told(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         operator = service.client()
         assert operator.get("/v1/status")["store"] == service.store

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from postgres_server import shared_server
-from service_process import ServiceProcess, until
+from quick_service import QuickService
+from service_process import until
 
 from haizea.backends.world import World
 
@@ -23,14 +24,14 @@ HALF = {
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[ServiceProcess]:
+def site(tmp_path: Path) -> Iterator[QuickService]:
     """A service that was killed while a lease ran on the whole site."""
-    with ServiceProcess(tmp_path / "site") as service:
+    with QuickService(tmp_path / "site") as service:
         run_and_kill(service)
         yield service
 
 
-def run_and_kill(service: ServiceProcess) -> None:
+def run_and_kill(service: QuickService) -> None:
     service.start()
     with closing(service.client()) as client:
         assert client.submit(WHOLE_SITE)[0] == 201
@@ -39,7 +40,7 @@ def run_and_kill(service: ServiceProcess) -> None:
     service.kill()
 
 
-def running(service: ServiceProcess) -> set[int]:
+def running(service: QuickService) -> set[int]:
     """The leases with VMs that run."""
     with closing(World.open(service.world)) as world:
         return {vm.lease for vm in world.vms() if vm.holds}
@@ -63,7 +64,7 @@ def cut(store: Path) -> None:
 
 
 def put_another_in_place(store: Path) -> None:
-    with ServiceProcess(store.parent.parent / "other") as other:
+    with QuickService(store.parent.parent / "other") as other:
         other.start()
         other.kill(15)
         remove(store)
@@ -79,7 +80,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_store_that_was_lost_stops_the_start(site: ServiceProcess, loss: str) -> None:
+def test_a_store_that_was_lost_stops_the_start(site: QuickService, loss: str) -> None:
     lose, words = LOSSES[loss]
     token = site.token
     lose(Path(site.store))
@@ -95,7 +96,7 @@ def test_a_store_that_was_lost_stops_the_start(site: ServiceProcess, loss: str) 
 
 @pytest.mark.parametrize("lose", [remove, truncate, put_another_in_place])
 def test_with_new_store_it_begins_anew_and_leaves_vms_alone(
-    site: ServiceProcess, lose: Callable[[Path], None]
+    site: QuickService, lose: Callable[[Path], None]
 ) -> None:
     lose(Path(site.store))
     site.start("--new-store")
@@ -121,7 +122,7 @@ def test_with_new_store_it_begins_anew_and_leaves_vms_alone(
 def test_an_emptied_database_stops_the_start(tmp_path: Path) -> None:
     server = shared_server()
     database = server.new_database()
-    with ServiceProcess(tmp_path / "site", store=server.url(database)) as service:
+    with QuickService(tmp_path / "site", store=server.url(database)) as service:
         run_and_kill(service)
         with closing(server.connect(database)) as connection:
             connection.execute("DROP SCHEMA public CASCADE")
@@ -133,7 +134,7 @@ def test_an_emptied_database_stops_the_start(tmp_path: Path) -> None:
         service.start("--new-store")
 
 
-def test_a_lost_state_directory_does_not_hide_that_the_store_was_lost(site: ServiceProcess) -> None:
+def test_a_lost_state_directory_does_not_hide_that_the_store_was_lost(site: QuickService) -> None:
     """Both may be on a disk that was not mounted; the simulated site tells."""
     kept = shutil.copyfile(site.store, site.directory / "kept")
     shutil.copyfile(f"{site.store}-wal", f"{kept}-wal")
@@ -153,14 +154,14 @@ def test_a_lost_state_directory_does_not_hide_that_the_store_was_lost(site: Serv
         assert client.get("/v1/leases/1")["state"] == "Active", "it was put back"
 
 
-def test_a_lost_state_directory_alone_stops_nothing(site: ServiceProcess) -> None:
+def test_a_lost_state_directory_alone_stops_nothing(site: QuickService) -> None:
     shutil.rmtree(site.state_directory)
     site.start()
     with closing(site.client()) as client:
         assert client.get("/v1/leases/1")["state"] == "Active"
 
 
-def test_a_store_from_before_stores_had_an_identity_is_taken_up(site: ServiceProcess) -> None:
+def test_a_store_from_before_stores_had_an_identity_is_taken_up(site: QuickService) -> None:
     (site.state_directory / "store").unlink()
     site.start()
     identity = (site.state_directory / "store").read_text(encoding="ascii")

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from quick_service import QuickService
 from real_service import RealService, real_service
-from service_process import Client, ServiceProcess, faults_of, until
+from service_process import Client, faults_of, until
 
 from haizea.service_types import Role
 
@@ -151,7 +152,7 @@ def test_it_is_for_operators_and_everybody_sees_it(service: RealService) -> None
 
 
 def test_a_service_that_is_killed_goes_on_with_it(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as process:
+    with QuickService(tmp_path) as process:
         process.start()
         with closing(process.client()) as client:
             planned = client.call(
@@ -176,7 +177,7 @@ def test_a_service_that_is_killed_goes_on_with_it(tmp_path: Path) -> None:
         assert not faults_of(process.save_results())
 
 
-def again(process: ServiceProcess) -> None:
+def again(process: QuickService) -> None:
     process.kill()
     process.start()
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from quick_service import QuickService
 from service_process import (
     HAIZEA,
     PATIENCE_SECONDS,
@@ -149,7 +150,7 @@ def test_where_no_systemd_listens_nothing_is_missing(
 
 def test_every_state_of_every_lease_is_a_line_of_the_log(tmp_path: Path) -> None:
     options = {"service": {"log-format": "json"}, **FAST}
-    with ServiceProcess(tmp_path, options) as service:
+    with QuickService(tmp_path, options) as service:
         service.start()
         client = service.client()
         for number in range(12):
@@ -175,7 +176,7 @@ def json_of(text: str) -> dict[str, Any]:
 
 def test_a_backup_that_is_put_back_goes_on(tmp_path: Path) -> None:
     """Restore as docs/service.md says: what was asked for since is not known."""
-    with ServiceProcess(tmp_path, FAST) as service:
+    with QuickService(tmp_path, FAST) as service:
         service.start()
         client = service.client()
         known = [client.submit(draft(duration=1200))[1]["lease"]["id"] for _ in range(2)]
@@ -215,7 +216,7 @@ def test_delays_that_were_asked_for_are_no_faults_of_the_schedule(tmp_path: Path
         "scheduling": {"suspension": "all", "migration": "yes"},
     }
     whole = [{"resources": {"CPU": 100, "Memory": 1024}}]
-    with ServiceProcess(tmp_path, options) as service:
+    with QuickService(tmp_path, options) as service:
         service.start()
         client = service.client()
         client.submit(draft(nodes=whole, duration=300, preemptible=True))
@@ -235,7 +236,7 @@ def test_delays_that_were_asked_for_are_no_faults_of_the_schedule(tmp_path: Path
 
 def test_nothing_is_reserved_closer_than_the_interval(tmp_path: Path) -> None:
     options = {"scheduling": {"non-schedulable-interval": "120"}}
-    with ServiceProcess(tmp_path, options) as service:
+    with QuickService(tmp_path, options) as service:
         service.start()
         client = service.client()
         # A second or two may pass until it is decided.
@@ -255,7 +256,7 @@ def test_nothing_is_reserved_closer_than_the_interval(tmp_path: Path) -> None:
 def test_a_start_that_is_proposed_can_be_asked_for_a_while(tmp_path: Path) -> None:
     """Keep a start that was as near as can be: two seconds later it was too near."""
     options = {"scheduling": {"non-schedulable-interval": "10"}}
-    with ServiceProcess(tmp_path, options) as service:
+    with QuickService(tmp_path, options) as service:
         service.start()
         client = service.client()
         for start in ("2026-01-01T00:00:00Z", written(time.time() + 5)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_service import QuickService
 from service_process import HAIZEA, Client, ServiceProcess, all_over, command, faults_of, until
 
 #: A site's own policy, with a fault that shows only later.
@@ -123,7 +124,7 @@ def test_a_request_that_the_scheduler_fails_with_is_rejected_and_all_others_go_o
 )
 def test_a_record_that_is_damaged_is_left_out(tmp_path: Path, damage: Any, why: str) -> None:
     with ExitStack() as exits:
-        service = exits.enter_context(ServiceProcess(tmp_path / "site"))
+        service = exits.enter_context(QuickService(tmp_path / "site"))
         service.start()
         client = exits.enter_context(closing(service.client()))
         status, answer = client.submit({**LONG, "kind": "immediate"}, "a-key")
@@ -153,7 +154,7 @@ def test_a_record_that_is_damaged_is_left_out(tmp_path: Path, damage: Any, why: 
 def test_hosts_that_were_taken_out_of_the_site_may_die_without_harm(tmp_path: Path) -> None:
     """The simulated site still has them."""
     mortal = {"world": {"speed": "600", "host-failures": "00:05:00", "host-repair": "60"}}
-    with ServiceProcess(tmp_path / "site", mortal) as service:
+    with QuickService(tmp_path / "site", mortal) as service:
         service.start()
         assert service.kill(15) == 0
         service.configure({**mortal, "simulation": {"resources": "1 CPU:100 Memory:1024"}})

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from browser import Visit
 from playwright.sync_api import Browser, Route, expect
-from service_process import ServiceProcess
+from quick_service import QuickService
 
 
 class Killable:
@@ -20,7 +20,7 @@ class Killable:
         with socket.create_server(("127.0.0.1", 0)) as free:
             listen = f"127.0.0.1:{free.getsockname()[1]}"
         self.url = f"http://{listen}"
-        self.process = ServiceProcess(directory, {"service": {"listen": listen}})
+        self.process = QuickService(directory, {"service": {"listen": listen}})
         self.process.start()
         token = (self.process.state_directory / "token").read_text().strip()
         self.secrets = {"operator": token}

@@ -5,17 +5,20 @@ From then on it is a process like any other, with files, connections and signals
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from service_process import Running, ServiceProcess
 
-#: Of so many starts, one is of the command itself.
+#: Of so many starts of this process, one is of the command itself.
 _COMMAND_EACH = 10
+_starts = itertools.count()
 
 _FORKS = multiprocessing.get_context("forkserver")
 #: This brings all that a service needs in its first moments.
@@ -26,6 +29,7 @@ _FORKS.set_forkserver_preload(
         "haizea.cli.service_command",
         "haizea.service.daemon",
         "haizea.service.backends",
+        "haizea.backends.opennebula.backend",
         "haizea.backends.world",
         "haizea.store.migrations",
         "psycopg",
@@ -36,12 +40,14 @@ _FORKS.set_forkserver_preload(
 
 
 class Forked:
-    """A forked process, to be used as one of :mod:`subprocess`."""
+    """A forked process that calls a function, to be used as one of :mod:`subprocess`.
 
-    def __init__(self, arguments: Sequence[str | Path], log: Path) -> None:
+    What it prints is in ``log``.
+    """
+
+    def __init__(self, function: Callable[..., None], arguments: Sequence[Any], log: Path) -> None:
         log.touch()
-        words = [str(word) for word in arguments]
-        self._process = _FORKS.Process(target=become, args=(words, str(log)))
+        self._process = _FORKS.Process(target=_begin, args=(function, arguments, str(log)))
         self._process.start()
         assert self._process.pid is not None, "it was started"
         self.pid = self._process.pid
@@ -69,18 +75,24 @@ class QuickService(ServiceProcess):
 
     def launch(self, arguments: Sequence[str | Path]) -> Running:
         """Start it as a fork, or as the command."""
-        if self.starts % _COMMAND_EACH == 1:
+        if next(_starts) % _COMMAND_EACH == 0:
             return super().launch(arguments)
-        return Forked(arguments, self.log_file)
+        words = [str(word) for word in arguments]
+        return Forked(become, [words], self.log_file)
 
 
-def become(words: list[str], log: str) -> None:
-    """Go on as ``haizea`` with these words, in a session of its own."""
+def _begin(function: Callable[..., None], arguments: Sequence[Any], log: str) -> None:
+    """Call a function in a session of its own."""
     os.setsid()
     into = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, number in ((nothing, 0), (into, 1), (into, 2)):
         os.dup2(source, number)
+    function(*arguments)
+
+
+def become(words: list[str]) -> None:
+    """Go on as ``haizea`` with these words."""
     from haizea.cli.main import main
 
     sys.argv = ["haizea", *words]
