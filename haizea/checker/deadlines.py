@@ -45,11 +45,7 @@ def _in_time(records: Records, history: History) -> Iterator[Violation]:
     elif last.state not in FINAL:
         if records.ended > end:
             yield _broken(history, end, f"its duration is over, yet it is still {last.state}")
-    elif (
-        last.state == "Done"
-        and last.time != end
-        and not may_end_early(records, history, end - last.time)
-    ):
+    elif last.state == "Done" and last.time != end and not may_end_early(history, end - last.time):
         yield _broken(history, last.time, f"it ends then instead of at {end}")
 
 

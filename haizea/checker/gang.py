@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from haizea.checker.history import History, Phase
-from haizea.checker.records import Capacity, Lease, Records, copies, subtract
+from haizea.checker.records import Capacity, Lease, copies, subtract
 from haizea.checker.violation import Rule, Violation
 
 _WHOLE = ("prepare", "run", "shutdown", "suspend", "resume")
@@ -16,7 +16,7 @@ _BEFORE = ("prepare", "resume")
 _MOST_TRIES = 20_000
 
 
-def gang(records: Records, history: History) -> Iterator[Violation]:
+def gang(history: History) -> Iterator[Violation]:
     """Intervals, totals, and whether what each host holds is a number of whole nodes."""
     lease = history.lease
     broken = False

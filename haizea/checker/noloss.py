@@ -42,7 +42,7 @@ def no_loss(records: Records, history: History, *, may_wait: bool) -> Iterator[V
         message = f"it becomes known then, though it was submitted at {lease.submitted}"
         yield _lost(history, story[0].time, message)
     if lease.state == "Rejected":
-        yield from _rejected(records, history)
+        yield from _rejected(history)
     elif lease.state not in FINAL:
         yield from _unfinished(records, history, may_wait=may_wait)
 
@@ -51,7 +51,7 @@ def _lost(history: History, time: int, message: str) -> Violation:
     return Violation(Rule.NO_LOSS, history.lease.id, None, time, message)
 
 
-def _rejected(records: Records, history: History) -> Iterator[Violation]:
+def _rejected(history: History) -> Iterator[Violation]:
     lease, last = history.lease, history.story[-1]
     if not last.code or not (last.reason or lease.reason):
         yield _lost(history, last.time, "it is rejected without a reason")
@@ -89,7 +89,7 @@ class SiteSize:
         self._copies: dict[Capacity, int] = {}
         self._total = tuple(sum(h[i] for h in self._hosts) for i in range(len(records.types)))
 
-    def too_big(self, records: Records, history: History) -> Iterator[Violation]:
+    def too_big(self, history: History) -> Iterator[Violation]:
         """Rejected as too big means too big for the empty site, and the other way round.
 
         So does rejected since a node asks for nothing.

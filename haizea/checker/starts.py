@@ -105,13 +105,13 @@ def _whole_duration(records: Records, history: History, start: int) -> Iterator[
     if last.state not in FINAL:
         if records.ended > end and not records.disturbed:
             yield _ar(history, end, f"its duration is over, yet it is still {last.state}")
-    elif last.time < end and may_end_early(records, history, end - last.time):
+    elif last.time < end and may_end_early(history, end - last.time):
         return
     elif last.time < end or not records.disturbed:
         yield _ar(history, last.time, f"it ends then instead of at {end}")
 
 
-def may_end_early(records: Records, history: History, seconds: int) -> bool:
+def may_end_early(history: History, seconds: int) -> bool:
     """Tell whether it is right that a lease was done so long before its duration was over."""
     last, duration = history.story[-1], history.lease.duration or 0
     if last.code == "shut-down":

@@ -100,12 +100,9 @@ def list_leases(
         "order": "newest",
     }
     answer = session.pages("/v1/leases", "leases", query, limit)
-    if session.as_json:
-        session.print_json(answer)
-        return
-    leases = answer["leases"]
+    none = "There are no such leases." if finished or states else "There are no leases."
+    leases = session.for_people(answer, "leases", none)
     if not leases:
-        click.echo("There are no such leases." if finished or states else "There are no leases.")
         return
     click.echo(table(*_lease_table(session, leases), terminal_width()))
     if answer["next"] is not None:

@@ -130,12 +130,8 @@ def list_windows(session: Session) -> None:
     OUT are hosts that are empty and out of use already.
     """
     answer = session.client.get(_PATH)
-    if session.as_json:
-        session.print_json(answer)
-        return
-    windows = answer["maintenance"]
+    windows = session.for_people(answer, "maintenance", "No maintenance is planned.")
     if not windows:
-        click.echo("No maintenance is planned.")
         return
     columns = [
         Column("NUMBER", right=True),

@@ -58,6 +58,19 @@ class Session:
         except ValueError as wrong:
             raise click.BadParameter(str(wrong), param_hint=option) from None
 
+    def for_people(self, answer: Any, entries: str, none: str) -> list[Any]:
+        """The entries of a list that a table is to be made of.
+
+        Programs get the answer here, and people ``none`` where there are no entries.
+        """
+        found: list[Any] = answer[entries]
+        if self.as_json:
+            self.print_json(answer)
+            return []
+        if not found:
+            click.echo(none)
+        return found
+
     def pages(self, path: str, entries: str, query: Query, limit: int) -> dict[str, Any]:
         """The service's answer with up to ``limit`` entries of a list, in place of one page's.
 

@@ -30,12 +30,8 @@ def show_queue(session: Session, limit: int) -> None:
     With a user's token, the places of one's own leases.
     """
     answer = session.pages("/v1/queue", "queue", {}, limit)
-    if session.as_json:
-        session.print_json(answer)
-        return
-    entries = answer["queue"]
+    entries = session.for_people(answer, "queue", "Nothing waits.")
     if not entries:
-        click.echo("Nothing waits.")
         return
     columns = [
         Column("PLACE", right=True),
@@ -80,12 +76,8 @@ def list_hosts(session: Session) -> None:
     copying images, booting and ending VMs take, as was learned, and what is planned for it.
     """
     answer = session.client.get("/v1/hosts")
-    if session.as_json:
-        session.print_json(answer)
-        return
-    hosts = answer["hosts"]
+    hosts = session.for_people(answer, "hosts", "There are no hosts.")
     if not hosts:
-        click.echo("There are no hosts.")
         return
     types = list(dict.fromkeys(name for host in hosts for name in host["resources"]))
     with_others = any(_others(host) for host in hosts)

@@ -134,7 +134,7 @@ class _Expansion:
 
     def _recipe(self, settings: Entries) -> Recipe | None:
         files = self._files(settings)
-        generated, scaled = self._made(settings, "trace" in files)
+        generated, scaled = self._made(settings)
         sections: dict[str, Section] = {}
         for name, entry in settings.items():
             if place := names.OPTIONS.get(name):
@@ -181,7 +181,7 @@ class _Expansion:
         return found
 
     def _made(
-        self, settings: Entries, has_trace: bool
+        self, settings: Entries
     ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
         """Parameters of a workload that is generated, and of a trace that is scaled."""
         asked = [name for name in names.GENERATED if name in settings]

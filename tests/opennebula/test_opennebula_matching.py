@@ -26,7 +26,6 @@ from haizea.backends.opennebula.matching.pools import (
     RolePolicy,
     VmGroup,
     VmNeeds,
-    attributes_of,
     datastore_facts,
     host_facts,
     vm_group,
@@ -39,6 +38,7 @@ from haizea.backends.opennebula.matching.ranks import (
     datastore_rank,
     host_rank,
 )
+from haizea.backends.opennebula.model.template import read_attributes
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import Host, host_set, hosts_in
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
@@ -82,15 +82,15 @@ def place_requests() -> Iterator[tuple[str, Element]]:
 
 
 def matchmaker_of(root: Element) -> Matchmaker:
-    groups = [vm_group(attributes_of(one)) for one in root.iter("VM_GROUP")]
-    return Matchmaker([host_facts(attributes_of(one)) for one in root.iter("HOST")], groups)
+    groups = [vm_group(read_attributes(one)) for one in root.iter("VM_GROUP")]
+    return Matchmaker([host_facts(read_attributes(one)) for one in root.iter("HOST")], groups)
 
 
 def test_recorded_matches_of_the_core_are_ours() -> None:
     compared = 0
     for name, root in place_requests():
         matchmaker = matchmaker_of(root)
-        vms = [vm_needs(attributes_of(one)) for one in root.findall("VM_POOL/VM")]
+        vms = [vm_needs(read_attributes(one)) for one in root.findall("VM_POOL/VM")]
         matches = matchmaker.match_all(vms)
         for recorded in root.findall("REQUIREMENTS/VM"):
             vm = int(recorded.findtext("ID", ""))
@@ -104,12 +104,12 @@ def test_recorded_matches_of_the_core_are_ours() -> None:
 
 def test_recorded_datastores_of_the_core_are_ours() -> None:
     for name, root in place_requests():
-        facts = [datastore_facts(attributes_of(one)) for one in root.iter("DATASTORE")]
-        hosts = [host_facts(attributes_of(one)) for one in root.iter("HOST")]
+        facts = [datastore_facts(read_attributes(one)) for one in root.iter("DATASTORE")]
+        hosts = [host_facts(read_attributes(one)) for one in root.iter("HOST")]
         datastores = Datastores(facts, hosts)
         vms = {int(one.findtext("ID", "")): one for one in root.findall("VM_POOL/VM")}
         for recorded in root.findall("REQUIREMENTS/VM"):
-            vm = vm_needs(attributes_of(vms[int(recorded.findtext("ID", ""))]))
+            vm = vm_needs(read_attributes(vms[int(recorded.findtext("ID", ""))]))
             expected = [int(one.text or "") for one in recorded.findall("DATASTORES/ID")]
             assert [datastores.choose(vm, 0).id] == expected, name
 
@@ -123,7 +123,7 @@ def test_the_recorded_plan_takes_the_best_rank_that_is_ours() -> None:
     actions = plan.findall("ACTION")
     assert actions
     for action in actions:
-        vm = vm_needs(attributes_of(vms[int(action.findtext("VM_ID", ""))]))
+        vm = vm_needs(read_attributes(vms[int(action.findtext("VM_ID", ""))]))
         best = next(matchmaker.match(vm).tiers())
         chosen = int(action.findtext("HOST_ID", ""))
         assert chosen in {matchmaker.hosts[i].id for i in hosts_in(best)}
@@ -161,7 +161,7 @@ def test_recorded_vms_are_on_hosts_that_suit_them(version: str) -> None:
     for _, root in documents(version):
         for one in root.iter("HOST"):
             if one.find("HOST_SHARE") is not None:
-                facts = host_facts(attributes_of(one))
+                facts = host_facts(read_attributes(one))
                 hosts[facts.id] = facts
     table = AttributeTable([facts.attributes for facts in hosts.values()], HOST_PLACES)
     index = {host_id: i for i, host_id in enumerate(hosts)}
@@ -170,7 +170,7 @@ def test_recorded_vms_are_on_hosts_that_suit_them(version: str) -> None:
             history = one.findall("HISTORY_RECORDS/HISTORY")
             if not history:
                 continue
-            vm = vm_needs(attributes_of(one))
+            vm = vm_needs(read_attributes(one))
             for text in (vm.automatic_requirements, vm.requirements):
                 met = table.matching(parse_requirement(text))
                 assert met >> index[int(history[-1].findtext("HID", ""))] & 1, name
@@ -183,7 +183,7 @@ def test_a_vm_of_1_4_has_its_words_in_its_template() -> None:
     text = path.read_text(encoding="utf-8")
     inner = re.search(r"<VM>.*</VM>", html.unescape(text).replace("a<b & c", ""), re.DOTALL)
     assert inner
-    vm = vm_needs(attributes_of(fromstring(inner[0])))
+    vm = vm_needs(read_attributes(fromstring(inner[0])))
     assert (vm.id, vm.requirements, vm.rank) == (0, 'HOSTNAME="n*"', "FREECPU")
     hosts = [host_facts({"ID": "0", "STATE": "2", "TEMPLATE": {"HOSTNAME": "n0"}})]
     assert Matchmaker(hosts, names=OLD_NAMES).match(vm).hosts == 1

@@ -146,11 +146,6 @@ class OpenNebulaBackend:
         return self._table.hosts()
 
     @property
-    def looked(self) -> bool:
-        """True if everything was seen since the start."""
-        return self._looked
-
-    @property
     def idle(self) -> bool:
         """True if no VM waits to be asked for or has anything to come to."""
         return self._looked and self._requests.idle and not self._ledger.open

@@ -29,9 +29,6 @@ from haizea.core.model.hosts import Host
 
 _SECONDS_PER_DAY = 86_400
 
-#: So many incidents are kept: after that many it does not matter any more.
-_MOST_INCIDENTS = 10_000
-
 
 class World:
     """The world in a file.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from xml.etree.ElementTree import Element as XmlElement
 
 from haizea.backends.opennebula.expressions.table import Attributes, Element, leading_number
 from haizea.core.model.hosts import HostSet
@@ -112,24 +111,6 @@ class VmGroup:
     roles: tuple[GroupRole, ...]
     affined: tuple[frozenset[str], ...] = ()
     anti_affined: tuple[frozenset[str], ...] = ()
-
-
-def attributes_of(element: XmlElement) -> Attributes:
-    """Read the content of an XML element, by name; a name that comes several times has a list.
-
-    Elements nested deeper than ten are left out.
-    """
-    return _attributes(element, depth=10)
-
-
-def _attributes(element: XmlElement, depth: int) -> dict[str, Element]:
-    found: dict[str, list[Element]] = {}
-    for child in element:
-        if len(child) == 0:
-            found.setdefault(child.tag, []).append(child.text or "")
-        elif depth:
-            found.setdefault(child.tag, []).append(_attributes(child, depth - 1))
-    return {name: one[0] if len(one) == 1 else one for name, one in found.items()}
 
 
 def host_facts(host: Attributes) -> HostFacts:

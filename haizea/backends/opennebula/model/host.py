@@ -46,7 +46,7 @@ class HostInfo:
 
     What the administrator reserves is already taken off; before a host is monitored it
     shows 0. ``used_…`` is what the VMs on it asked for. ``cluster_id`` is -1 without a
-    cluster. ``vm_ids`` is empty in OpenNebula 1.4, which has only ``running_vms``.
+    cluster. ``vm_ids`` is empty in OpenNebula 1.4.
     ``attributes`` is the whole element, for requirements and ranks. ``error`` is why
     OpenNebula cannot monitor it, empty where it can.
     """
@@ -60,7 +60,6 @@ class HostInfo:
     memory_mb: int
     used_cpu_percent: int
     used_memory_mb: int
-    running_vms: int
     vm_ids: tuple[int, ...]
     template: Template
     attributes: Attributes
@@ -120,7 +119,6 @@ def host_of(element: Element) -> HostInfo:
         used_cpu_percent=_share(share, "CPU_USAGE", number),
         # Rounded up: what is used in part is not free.
         used_memory_mb=-(-_share(share, "MEM_USAGE", number) // 1024),
-        running_vms=_share(share, "RUNNING_VMS", number),
         vm_ids=identifiers(element.find("VMS")),
         template=template,
         attributes=read_attributes(element),

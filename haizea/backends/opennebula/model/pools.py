@@ -28,7 +28,6 @@ class Cluster:
     id: int
     name: str
     host_ids: tuple[int, ...]
-    datastore_ids: tuple[int, ...]
     template: Template
 
 
@@ -133,7 +132,6 @@ def read_clusters(text: str) -> tuple[Cluster, ...]:
             id=_id(element),
             name=text_of(element, "NAME"),
             host_ids=identifiers(element.find("HOSTS")),
-            datastore_ids=identifiers(element.find("DATASTORES")),
             template=read_template(element.find("TEMPLATE")),
         )
         for element in read_pool(text, "CLUSTER_POOL")

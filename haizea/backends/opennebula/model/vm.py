@@ -15,7 +15,7 @@ from haizea.backends.opennebula.model.template import (
     Template,
     read_template,
 )
-from haizea.backends.opennebula.model.trees import CUT, identifiers, read_object, read_pool, whole
+from haizea.backends.opennebula.model.trees import CUT, read_object, read_pool, whole
 
 #: What no scheduler reads, and is half of a VM's text.
 _LEFT_OUT = frozenset(
@@ -96,7 +96,6 @@ class HistoryRecord:
     start: int
     end: int
     running_start: int
-    running_end: int
     prolog_start: int = 0
     epilog_start: int = 0
     prolog_end: int = 0
@@ -108,10 +107,9 @@ class VirtualMachine:
     """A VM. ``cpu_percent`` (100 is one core) and ``memory_mb`` are what it asks for.
 
     ``stime`` is its submission and ``etime`` its end, in seconds since the epoch, 0 for
-    not yet. ``permissions`` is as in ``um-u-----``: use, manage and administer, for
-    owner, group and others. ``history`` has the last record alone where a pool was asked.
-    ``problem`` is what keeps it from being scheduled: an amount that is no number, and is
-    0 here, or a template that is too large, and is cut.
+    not yet. ``history`` has the last record alone where a pool was asked. ``problem`` is what
+    keeps it from being scheduled: an amount that is no number, and is 0 here, or a template
+    that is too large, and is cut.
     """
 
     id: int
@@ -120,12 +118,10 @@ class VirtualMachine:
     gid: int
     uname: str
     gname: str
-    permissions: str
     state: int
     lcm_state: int
     resched: bool
     locked: bool
-    last_poll: int
     stime: int
     etime: int
     cpu_percent: int
@@ -133,7 +129,6 @@ class VirtualMachine:
     template: Template
     user_template: Template
     history: tuple[HistoryRecord, ...]
-    scheduled_action_ids: tuple[int, ...] = ()
     problem: str = ""
 
     @property
@@ -199,12 +194,10 @@ def vm_of(element: Element) -> VirtualMachine:
         gid=whole(texts.get("GID"), f"the GID of VM {number}", -1),
         uname=texts.get("UNAME") or texts.get("USERNAME", ""),
         gname=texts.get("GNAME", ""),
-        permissions=_permissions(parts.get("PERMISSIONS")),
         state=whole(texts.get("STATE"), f"the STATE of VM {number}"),
         lcm_state=whole(texts.get("LCM_STATE"), f"the LCM_STATE of VM {number}"),
         resched=texts.get("RESCHED") == "1",
         locked="LOCK" in parts,
-        last_poll=whole(texts.get("LAST_POLL"), f"LAST_POLL of VM {number}", 0),
         stime=whole(texts.get("STIME"), f"STIME of VM {number}", 0),
         etime=whole(texts.get("ETIME"), f"ETIME of VM {number}", 0),
         cpu_percent=cpu_percent,
@@ -214,7 +207,6 @@ def vm_of(element: Element) -> VirtualMachine:
         if "USER_TEMPLATE" in parts
         else NO_TEMPLATE,
         history=_history(element, parts),
-        scheduled_action_ids=identifiers(parts.get("SCHED_ACTIONS")),
         problem=_cut_problem(element) or cpu_problem or memory_problem,
     )
 
@@ -240,18 +232,6 @@ def _amount(name: str, text: str, factor: int) -> tuple[int, str]:
     return 0, f"{name} is {text[:40]!r}: write {right}"
 
 
-def _permissions(element: Element | None) -> str:
-    if element is None:
-        return ""
-    letters = (("U", "u"), ("M", "m"), ("A", "a"))
-    given = {child.tag for child in element if child.text == "1"}
-    return "".join(
-        letter if f"{who}_{right}" in given else "-"
-        for who in ("OWNER", "GROUP", "OTHER")
-        for right, letter in letters
-    )
-
-
 def _history(vm: Element, parts: dict[str, Element]) -> tuple[HistoryRecord, ...]:
     """Below ``HISTORY_RECORDS``, or (1.4) the last record directly in the VM."""
     if "HISTORY" not in parts and not len(parts.get("HISTORY_RECORDS", ())):
@@ -273,7 +253,6 @@ def _record(element: Element) -> HistoryRecord:
         start=whole(texts.get("STIME"), "STIME", 0),
         end=whole(texts.get("ETIME"), "ETIME", 0),
         running_start=whole(texts.get("RSTIME"), "RSTIME", 0),
-        running_end=whole(texts.get("RETIME"), "RETIME", 0),
         prolog_start=whole(texts.get("PSTIME"), "PSTIME", 0),
         epilog_start=whole(texts.get("ESTIME"), "ESTIME", 0),
         prolog_end=whole(texts.get("PETIME"), "PETIME", 0),
