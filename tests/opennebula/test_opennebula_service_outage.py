@@ -219,6 +219,35 @@ def test_one_of_calls_and_events_that_is_cut_is_no_restart(
         cloud.until(lambda: cloud.has_lease(vm, State.DONE))
 
 
+@pytest.mark.parametrize("died", [True, False], ids=["died", "goes on"])
+def test_an_epilog_that_died_unseen_is_done_again_after_the_time_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: bool
+) -> None:
+    """Oned died and came back while Haizea was away; others of the kind tell how long it takes."""
+    with site(tmp_path, monkeypatch, hosts=4, speed=10, listen="127.0.0.1:0") as cloud:
+        for vm in [cloud.submit(start="best_effort", duration="00:00:40") for _ in range(4)]:
+            cloud.until_state(vm, "DONE")
+        factor = 500.0 if died else 15.0
+        cloud.sandbox.control.plan("done", step="EPILOG", count=1, factor=factor)
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.until_state(vm, "EPILOG")
+        began = cloud.now()
+        cloud.stop_haizea()
+        if died:
+            cloud.sandbox.kill()
+            cloud.sandbox.start()
+        cloud.start_haizea()
+        cloud.until_state(vm, "DONE", seconds=400)
+        commands = [command.method for command in cloud.sandbox.control.commands()]
+        if not died:
+            assert "one.vm.recover" not in commands
+            return
+        assert began + 30 <= cloud.came_to(vm, "DONE")[0] < began + 200, "command-timeout is 900 s"
+        causes = {c.cause for c in cloud.sandbox.control.changes() if c.new == "DONE"}
+        assert "oneadmin one.vm.recover 2" in causes, "what its disks have is saved"
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
 def test_a_shutdown_has_its_grace_once_however_often_haizea_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

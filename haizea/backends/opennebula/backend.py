@@ -129,6 +129,7 @@ class OpenNebulaBackend:
             self._commander.send,
             self.placing.datastore,
             options.suspends,
+            self.leads.epilog_seconds,
         )
         self._watcher = Watcher(client, options.events, options.intervals, self._hear)
         self._down = False
@@ -310,12 +311,11 @@ class OpenNebulaBackend:
         self._seen.legacy = version.is_legacy
         self._seen.waits.rule(self._options.waits_in or waits_by_version(version))
         count = len(self._table.entries)
+        self._everywhere |= look.hosts is not None or look.host is not None
         if look.hosts is not None:
             told += self._table.update(now, look.hosts)
-            self._everywhere = True
         if look.host is not None:
             told += self._table.see(now, look.host)
-            self._everywhere = True
         self._learning.ended(now, look.vms)
         changed = self._seen.take(now, look)
         if look.whole:

@@ -45,7 +45,8 @@ class Enactment:
     """Works off the open errands of a ledger. To be used from one thread.
 
     ``send`` hands an order over; ``datastore`` chooses where a VM's files go on a host, or
-    says why nowhere; ``suspends`` is how VMs are saved, see :class:`.Manners`.
+    says why nowhere; ``suspends`` is how VMs are saved, see :class:`.Manners`;
+    ``epilog_seconds`` is how long putting a VM's files away takes.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Enactment:
         send: Callable[[Order], None],
         datastore: Callable[[int, int], tuple[int | None, str]],
         suspends: bool,
+        epilog_seconds: remedies.Usual = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._seen = seen
@@ -65,6 +67,7 @@ class Enactment:
         self._send = send
         self._datastore = datastore
         self._suspends = suspends
+        self._epilog_seconds = epilog_seconds
         self.room = Room(ledger, seen, hosts, suspends)
         self._throttle = Throttle(limits, self._at)
         self._later: int | None = None
@@ -243,7 +246,8 @@ class Enactment:
         """The VM is busy; a state that lasts too long hangs."""
         if self._breaks_off(now, errand, seen):
             return
-        moment = max(remedies.hangs_at(errand, seen, self._limits), errand.retry_at)
+        hangs = remedies.hangs_at(errand, seen, self._limits, self._epilog_seconds)
+        moment = max(hangs, errand.retry_at)
         if now < moment:
             self._at(moment)
             return

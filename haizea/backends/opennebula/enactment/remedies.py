@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import ceil
+
 from haizea.backends.opennebula.enactment.outcomes import Limits
-from haizea.backends.opennebula.model.vm import LcmState
+from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine
 from haizea.backends.opennebula.state.ledger import Errand
 from haizea.backends.opennebula.state.seen import Seen
 from haizea.backends.opennebula.state.steps import NOTHING_LOST, Goal, Verb, runs, starts
+
+#: The seconds that something takes of a VM; ``None`` where too little is known of it.
+Usual = Callable[[VirtualMachine], float | None]
 
 _PROLOGS = frozenset([LcmState.PROLOG, LcmState.PROLOG_RESUME, LcmState.PROLOG_UNDEPLOY])
 _BOOTS = frozenset(
@@ -18,6 +24,9 @@ _EPILOGS = frozenset([LcmState.EPILOG, LcmState.EPILOG_STOP, LcmState.EPILOG_UND
 _SETTLING_SECONDS = 4
 #: The states of a first start, in which nothing of the VM exists yet that is worth keeping.
 _FIRST_STARTS = frozenset([LcmState.PROLOG, LcmState.BOOT])
+#: An epilog that began before Haizea did counts as dead after so many times what others took,
+#: with the certainty that is planned with, and after so long at least.
+_UNUSUAL, _LEAST_EPILOG_SECONDS = 4, 30
 #: What is shut down hard is off after so long, or twice as long the next time.
 _HARD_SECONDS = 5
 
@@ -45,7 +54,7 @@ def clearance(errand: Errand) -> Verb:
     return Verb.DELETE if errand.next_goal is Goal.ENDED else Verb.RECREATE
 
 
-def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
+def hangs_at(errand: Errand, seen: Seen, limits: Limits, epilog_seconds: Usual) -> int:
     """The moment from which on a busy VM counts as hanging.
 
     It neither begins anew when Haizea is started again, nor waits for what nobody does.
@@ -59,6 +68,11 @@ def hangs_at(errand: Errand, seen: Seen, limits: Limits) -> int:
         soonest = seen.changed + patience
         return max(errand.first_sent + limits.grace_seconds, soonest)
     hangs = _began(seen) + limits.timeout_seconds
+    if errand.next_goal is Goal.ENDED and seen.found_so and seen.vm.lcm_state == LcmState.EPILOG:
+        # Whether OpenNebula died and came back before is not known.
+        usual = epilog_seconds(seen.vm)
+        if usual is not None:
+            return min(hangs, _began(seen) + max(_LEAST_EPILOG_SECONDS, ceil(_UNUSUAL * usual)))
     if errand.next_goal is Goal.ENDED and starts(seen.vm):
         # Nobody needs it any more; that OpenNebula forgot it meanwhile may have gone unseen.
         is_first = seen.vm.lcm_state in _FIRST_STARTS

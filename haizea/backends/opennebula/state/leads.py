@@ -110,6 +110,14 @@ class LeadTimes:
             longest = max(longest, off.seconds(each) + files)
         return ceil(longest)
 
+    def epilog_seconds(self, vm: VirtualMachine) -> float | None:
+        """The time that putting a VM's files away takes; ``None``: too little was learned of it."""
+        images = images_of(vm)
+        put_away = self._sorts["ending"].get(images.kind or _NO_IMAGE, ENOUGH)
+        if put_away is None:
+            return None
+        return put_away.seconds(self.rules.certainty, images.kept_mb)
+
     def copy_seconds(self, vm: VirtualMachine) -> float:
         """The time that copying a VM's images takes at most, with the certainty of the rules."""
         return self._copying(images_of(vm), self.rules.certainty)
