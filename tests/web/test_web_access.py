@@ -169,6 +169,14 @@ def test_the_description_keeps_nobody_out(visit: Begin, scheme: str) -> None:
     someone.picture(f"docs-{scheme}")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_who_is_not_signed_in_reads_where_to(visit: Begin, scheme: str) -> None:
+    someone = visit(None, "docs", color_scheme=scheme)
+    expect(someone.page.get_by_role("link", name="Sign in first")).to_be_visible()
+    someone.check_access()
+    someone.picture(f"docs-signed-out-{scheme}")
+
+
 def test_the_description_has_the_colours_that_were_chosen(visit: Begin) -> None:
     someone = visit("olga", "docs", color_scheme="dark")
     someone.page.evaluate("localStorage.setItem('haizea-theme', 'light')")

@@ -18,8 +18,8 @@ function keepColours() {
 async function show() {
   const session = await currentSession();
   if (session === null) {
-    fill(box, h("p", { class: "note" },
-      t("docsAbout"), " ", h("a", { href: "./" }, t("docsSignIn"))));
+    fill(box, h("div", { class: "note" },
+      h("h1", {}, t("docsTitle")), h("p", {}, t("docsAbout"), " ", h("a", { href: "./" }, t("docsSignIn")))));
     return;
   }
   mendViewer(box);

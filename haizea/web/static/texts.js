@@ -362,6 +362,7 @@ const TEXTS = {
   secretOnce: "Note the secret, it is shown this once:",
 
   // The description of the HTTP interface.
+  docsTitle: "The HTTP interface",
   docsAbout: "This page shows the HTTP interface of this service, and lets you try it.",
   docsSignIn: "Sign in first, then come back.",
   docsCalls: "Calls",
