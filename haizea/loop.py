@@ -143,7 +143,8 @@ class TraceArrivals:
             before = self._terms[change.lease_id]
             asked.append(LeaseChanged(change.lease_id, change.of(before)))
             self._changes.pop()
-        asked += [LeaseSubmitted(r) for r in requests[first:last]]
+        if last > first:
+            asked += [LeaseSubmitted(r) for r in requests[first:last]]
         return asked
 
 

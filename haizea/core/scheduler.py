@@ -125,46 +125,59 @@ class Scheduler:
         )
 
     def _decide(self, now: int, inputs: Sequence[Input]) -> None:
-        schedule, windows = self._schedule, self._schedule.window_table
-        assert now >= schedule.instant.now, f"time runs backwards: {schedule.now} to {now}"
+        schedule, instant, deadlines = self._schedule, self._schedule.instant, self._deadlines
+        assert now >= instant.now, f"time runs backwards: {instant.now} to {now}"
         schedule.begin_instant(now)
+        if self._is_eventful(inputs):
+            self._take_in(inputs)
+        else:
+            schedule.let_pass()
+            for event in inputs:
+                if isinstance(event, LeaseEnded):
+                    self._trouble.ended_early(event.lease_id)
+            schedule.do_what_is_due()
+            for event in inputs:
+                if isinstance(event, LeaseSubmitted):
+                    self._admission.submit(event.request, event.allowed, event.prepare_seconds)
+        while instant.freed or instant.arrived or (deadlines.afters and deadlines.come_due()):
+            self._queue.look()
+            schedule.do_what_is_due()
+            if schedule.book.deadlines:
+                deadlines.start_sooner()
+        if schedule.channel.busy or schedule.preparation is not None:
+            schedule.forget_past()
+
+    def _take_in(self, inputs: Sequence[Input]) -> None:
+        """Take notice of whatever happened, and of what time brings, until the queue is due.
+
+        In most instants there is no more than leases that come and end, and nothing that else could
+        change anything is asked whether it has to.
+        """
+        schedule, windows = self._schedule, self._schedule.window_table
         news = [i for i in inputs if not isinstance(i, LeaseSubmitted)]
-        # In most instants there is no more than this, and nothing that else could change anything
-        # is asked whether it has to.
-        eventful = self._is_eventful(inputs)
-        if eventful:
-            self._take_delays(inputs, news)
+        self._take_delays(inputs, news)
         schedule.let_pass()
-        if eventful:
-            self._lateness.clear_ways()
-            self._late_runs.make_room()
-            windows.settle()
-            self._windows.end_due()
+        self._lateness.clear_ways()
+        self._late_runs.make_room()
+        windows.settle()
+        self._windows.end_due()
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)
             elif not isinstance(event, OperationDelayed | RunDelayed):
                 self._notice(event)
                 windows.settle()
-        if eventful:
-            self._trouble.leave_drained()
+        self._trouble.leave_drained()
         schedule.do_what_is_due()
-        if eventful:
-            windows.settle()
-            self._windows.begin_due()
-            if schedule.instant.freed and self._repair.has_put_off:
-                self._queue.pin()
-                self._repair.bring_forward()
+        windows.settle()
+        self._windows.begin_due()
+        if schedule.instant.freed and self._repair.has_put_off:
+            self._queue.pin()
+            self._repair.bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)
-        if eventful:
-            self._settle_hosts()
-        while schedule.instant.concerns_queue or self._deadlines.come_due():
-            self._queue.look()
-            schedule.do_what_is_due()
-            self._deadlines.start_sooner()
-        schedule.forget_past()
+        self._settle_hosts()
 
     def _is_eventful(self, inputs: Sequence[Input]) -> bool:
         """Tell whether there is more to this instant than best-effort leases that come and end.
@@ -178,11 +191,14 @@ class Scheduler:
             elif not isinstance(event, LeaseEnded):
                 return True
         schedule = self._schedule
-        due = schedule.agenda.next_time()
+        agenda, now = schedule.agenda, schedule.instant.now
+        if agenda.heap and agenda.heap[0][0] < now:
+            due = agenda.next_time()
+            if due is not None and due < now:
+                return True
         return (
-            (due is not None and due < schedule.instant.now)
-            or bool(schedule.window_table.windows or schedule.host_table.statuses)
-            or self._others.short
+            bool(schedule.window_table.windows or schedule.host_table.statuses)
+            or bool(self._others.short)
             or self._late_runs.need_room
             or self._repair.has_put_off
         )
@@ -246,9 +262,10 @@ class Scheduler:
     def next_wakeup(self) -> int | None:
         """The next moment at which something of the plan starts or ends."""
         due = self._schedule.agenda.next_time()
-        for other in (self._windows.next_time(), self._deadlines.next_time()):
-            if other is not None and (due is None or other < due):
-                due = other
+        if self._schedule.window_table.windows or self._deadlines.afters:
+            for other in (self._windows.next_time(), self._deadlines.next_time()):
+                if other is not None and (due is None or other < due):
+                    due = other
         return due
 
     def impact(self, window: Maintenance) -> Impact:

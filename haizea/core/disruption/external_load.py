@@ -19,12 +19,8 @@ class Others:
         self._schedule = schedule
         self._repair = repair
         self._wanted: dict[int, Capacity] = {}
-        self._short: set[int] = set()
-
-    @property
-    def short(self) -> bool:
-        """True if others use more of some host than could be held for them."""
-        return bool(self._short)
+        #: Hosts of which others use more than could be held for them.
+        self.short: set[int] = set()
 
     @property
     def known(self) -> dict[int, Capacity]:
@@ -45,16 +41,16 @@ class Others:
         """Forget what others use of a host until :meth:`settle`."""
         self._schedule.host_table.make_way(host)
         if host in self._wanted:
-            self._short.add(host)
+            self.short.add(host)
 
     def settle(self) -> None:
         """Hold what others use and could not be held before."""
-        for host in sorted(self._short):
+        for host in sorted(self.short):
             self.make_way(host)
             self._hold(host)
 
     def _hold(self, host: int) -> None:
-        self._short.discard(host)
+        self.short.discard(host)
         wanted = self._wanted.get(host)
         if wanted is None:
             return
@@ -62,7 +58,7 @@ class Others:
         free = table.free_now(host)
         amount = tuple([max(0, min(w, f)) for w, f in zip(wanted, free, strict=True)])
         if amount != wanted:
-            self._short.add(host)
+            self.short.add(host)
         if not any(amount):
             return
         reason = because(Code.HOST_USED_BY_OTHERS, host=self._schedule.host_table.name(host))

@@ -54,7 +54,7 @@ class Deadlines:
         self._rooms = rooms
         self._taking = taking
         #: When leases that are planned later may begin, soonest first.
-        self._afters: list[tuple[int, int]] = []
+        self.afters: list[tuple[int, int]] = []
 
     # --- admission ----------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class Deadlines:
         """Give a lease the room that was found for it."""
         now, after = self._schedule.now, lease.request.after
         if after is not None and after > now:
-            heappush(self._afters, (after, lease.id))
+            heappush(self.afters, (after, lease.id))
         self._promises.reroute(found.room.moves)
         self._taking.take(lease, found.room, found.start, found.shipment)
 
@@ -259,7 +259,7 @@ class Deadlines:
 
     def next_time(self) -> int | None:
         """The next moment from which a lease that is planned later may begin."""
-        afters = self._afters
+        afters = self.afters
         while afters and not self._waits(afters[0][1]):
             heappop(afters)
         return afters[0][0] if afters else None
@@ -267,10 +267,10 @@ class Deadlines:
     def come_due(self) -> bool:
         """Tell whether a lease that is planned later may begin from this moment on."""
         due = False
-        while self._afters and (moment := self.next_time()) is not None:
+        while self.afters and (moment := self.next_time()) is not None:
             if moment > self._schedule.now:
                 break
-            heappop(self._afters)
+            heappop(self.afters)
             due = True
         return due
 
@@ -279,7 +279,7 @@ class Deadlines:
         for lease in self._schedule.book.deadlines.values():
             after = lease.request.after
             if after is not None and after > self._schedule.now:
-                heappush(self._afters, (after, lease.id))
+                heappush(self.afters, (after, lease.id))
 
     def _waits(self, lease_id: int) -> bool:
         lease = self._schedule.book.deadlines.get(lease_id)

@@ -19,20 +19,21 @@ class Agenda:
     changed without searching here.
     """
 
-    __slots__ = ("_heap", "_serial")
+    __slots__ = ("_serial", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, int, int, Lease | ImageTransfer]] = []
+        #: With what is void; whatever is due first stands first.
+        self.heap: list[tuple[int, int, int, int, Lease | ImageTransfer]] = []
         self._serial = 0
 
     def add(self, time: int, rank: int, subject: Lease | ImageTransfer) -> None:
         """Something of ``subject`` ends (``END``) or starts (``START``) at ``time``."""
         self._serial += 1
-        heapq.heappush(self._heap, (time, rank, self._serial, subject.token, subject))
+        heapq.heappush(self.heap, (time, rank, self._serial, subject.token, subject))
 
     def next_time(self) -> int | None:
         """Return when the next thing is due."""
-        heap = self._heap
+        heap = self.heap
         while heap:
             time, _, _, token, subject = heap[0]
             if token == subject.token:
@@ -45,13 +46,13 @@ class Agenda:
 
         What is changed meanwhile is left out.
         """
-        for time, rank, _, token, subject in sorted(e for e in self._heap if e[0] < now):
+        for time, rank, _, token, subject in sorted(e for e in self.heap if e[0] < now):
             if token == subject.token:
                 yield time, rank, subject
 
     def pop(self, now: int) -> tuple[int, Lease | ImageTransfer] | None:
         """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""
-        heap = self._heap
+        heap = self.heap
         while heap and heap[0][0] <= now:
             _, rank, _, token, subject = heapq.heappop(heap)
             if token == subject.token:

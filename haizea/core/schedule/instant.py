@@ -31,6 +31,7 @@ class Instant:
         self.decisions: list[Decision] = []
         #: Leases that changed, by id.
         self.touched: dict[int, Lease] = {}
+        #: Waiting leases are worth a look where something came free, or some arrived.
         self.freed = False
         self.arrived: list[Lease] = []
         self.given_back: list[tuple[int, int]] = []
@@ -38,11 +39,6 @@ class Instant:
     def say(self, decision: Decision) -> None:
         """Have everybody told."""
         self.decisions.append(decision)
-
-    @property
-    def concerns_queue(self) -> bool:
-        """True if some waiting lease is worth a look."""
-        return self.freed or bool(self.arrived)
 
     def take_occasion(self) -> Occasion:
         """Return why the queue has to be looked at; that is done with then."""

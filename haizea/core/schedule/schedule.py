@@ -226,7 +226,7 @@ class Schedule:
         assert state in FINAL, state
         if lease.plan is not None:
             self.drop_plan(lease)
-        if lease in self.waiting:
+        if lease.state is not ACTIVE and lease in self.waiting:
             self.waiting.discard(lease)
             self.instant.freed = True
         self.forget_images(lease)
@@ -291,7 +291,8 @@ class Schedule:
 
     def do_what_is_due(self) -> None:
         """Carry out what ends or starts by now, ends first."""
-        while (due := self.agenda.pop(self.instant.now)) is not None:
+        heap, now = self.agenda.heap, self.instant.now
+        while heap and heap[0][0] <= now and (due := self.agenda.pop(now)) is not None:
             rank, subject = due
             if isinstance(subject, ImageTransfer):
                 assert self.shipping is not None, "images are managed"
@@ -315,8 +316,7 @@ class Schedule:
             lease.hold.firm = True
             if lease.start_seconds and plan.phases[0].purpose is RUN:
                 self.holdings.prepare(lease)
-        sources: tuple[int, ...] = ()
-        phase = plan.phases[lease.at]
+        sources, phase = tuple[int, ...](), plan.phases[lease.at]
         lease.expected = phase.end if phase.purpose is PREPARE else None
         purpose = phase.purpose
         if purpose is RUN:
