@@ -92,16 +92,14 @@ class Promises:
     def sharing(self, parts: int) -> Iterator[Elsewhere]:
         """Ways to make room for questions that together take half the effort of one decision.
 
-        Each takes one of so many ``parts`` of that at most. When less than a part is left, nobody
-        goes elsewhere any more: to begin with little takes longer than that, and finds nothing.
+        The first ones take so many equal ``parts`` of that at most. After these nobody goes
+        elsewhere any more: to begin with little takes longer than that, and finds nothing.
         """
-        left = self.effort().left // 2
-        share = max(1, left // parts)
+        share = max(1, self.effort().left // 2 // parts)
+        for _ in range(parts):
+            yield self.elsewhere(Effort(share), Effort(share))
         while True:
-            part = share if left >= share else 0
-            hosts, times = Effort(part), Effort(part)
-            yield self.elsewhere(hosts, times)
-            left = max(0, left - max(1, 2 * part - hosts.left - times.left))
+            yield self.elsewhere(Effort(0), Effort(0))
 
     def effort(self) -> Effort:
         """The effort that one decision may take."""
