@@ -176,6 +176,8 @@ export class Changes {
   async overtaken(wanted) {
     await this.whenChanged();
     if (this.node.hidden) return;
+    // What would come of it would take the place of the question.
+    this.trial.end();
     this.wrong(t("overtaken"), h("button", { type: "button", class: "button small", onclick: () => this.ask(wanted) }, t("changeAllTheSame")));
   }
 }
