@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from quick_service import QuickService
 from service_process import Client, ServiceProcess, command, until, written
 
 ONE_NODE = {"duration": 60, "nodes": [{"resources": {"CPU": 100, "Memory": 64}}]}
@@ -41,7 +42,7 @@ def test_it_ends_cleanly_and_its_own_files_are_private(tmp_path: Path) -> None:
 
 
 def test_a_secret_is_in_no_log(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path, {"general": {"loglevel": "VDEBUG"}}) as service:
+    with QuickService(tmp_path, {"general": {"loglevel": "VDEBUG"}}) as service:
         service.start()
         client = service.client()
         client.submit(ONE_NODE, "a-key")
@@ -53,7 +54,7 @@ def test_a_secret_is_in_no_log(tmp_path: Path) -> None:
 
 def test_who_waits_when_it_ends_is_told_to_come_later(tmp_path: Path) -> None:
     """The store is locked by somebody else, so that a decision cannot be kept meanwhile."""
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         client = service.client()
         assert client.submit(ONE_NODE)[0] == 201
@@ -113,7 +114,7 @@ def hang_up(service: ServiceProcess, times: int) -> None:
 
 def test_every_line_of_a_json_log_is_an_object(tmp_path: Path) -> None:
     options = {"service": {"log-format": "json"}, "general": {"loglevel": "VDEBUG"}}
-    with ServiceProcess(tmp_path, options) as service:
+    with QuickService(tmp_path, options) as service:
         service.start()
         client = service.client()
         _, body = client.submit({**ONE_NODE, "label": 'quotes " and \\ and é'})
@@ -127,7 +128,7 @@ def test_every_line_of_a_json_log_is_an_object(tmp_path: Path) -> None:
 
 
 def test_a_second_one_is_refused_in_words(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path / "one") as first:
+    with QuickService(tmp_path / "one") as first:
         first.start()
         second = command("--fg", "-c", str(first.configuration))
         assert second.returncode == 2
@@ -135,7 +136,7 @@ def test_a_second_one_is_refused_in_words(tmp_path: Path) -> None:
         assert "state-directory" in second.stderr
         check_words(second.stderr)
 
-        with ServiceProcess(tmp_path / "two", store=first.store) as other:
+        with QuickService(tmp_path / "two", store=first.store) as other:
             other.begin()
             assert other.wait() == 2
             assert "another manager has the leases" in other.log
@@ -143,7 +144,7 @@ def test_a_second_one_is_refused_in_words(tmp_path: Path) -> None:
             check_words(other.log)
 
         listen = {"service": {"listen": f"127.0.0.1:{first.port}"}}
-        with ServiceProcess(tmp_path / "three", listen) as other:
+        with QuickService(tmp_path / "three", listen) as other:
             other.begin()
             assert other.wait() == 2
             assert f"port {first.port}" in other.log
@@ -233,7 +234,7 @@ def test_what_keeps_a_detached_one_from_starting_is_told(tmp_path: Path) -> None
 
 def test_a_pid_file_of_one_that_was_killed_stops_nobody(tmp_path: Path) -> None:
     """Its number may be somebody else's by now."""
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         service.kill()
         pid = service.state_directory / "haizea.pid"
@@ -246,7 +247,7 @@ def test_a_pid_file_of_one_that_was_killed_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_hosts_that_leases_run_on_cannot_be_taken_away(tmp_path: Path) -> None:
-    with ServiceProcess(tmp_path) as service:
+    with QuickService(tmp_path) as service:
         service.start()
         client = service.client()
         start = written(time.time() + 3600)
