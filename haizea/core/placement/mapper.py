@@ -7,7 +7,7 @@ nodes as it has room for. Hosts named in ``prefer`` come before all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.hold import Shape, shape_of
@@ -150,6 +150,10 @@ class Demand:
         return Spread(use, shape_of(use), apart)
 
 
+#: Leases are counted for all hosts at once where there are more than so many.
+_MANY_HOSTS: Final = 256
+
+
 class View:
     """The hosts at the start of a lease, as a host-selection policy sees them."""
 
@@ -183,8 +187,27 @@ class View:
         idle = hosts & ~self._table.held(self.start, self.start + 1, hosts)
         if idle:
             yield idle
-        if hosts != idle:
+        if hosts == idle:
+            return
+        if (hosts & ~idle).bit_count() > _MANY_HOSTS:
+            yield from self._counted(hosts & ~idle)
+        else:
             yield from _grouped(hosts & ~idle, self.leases_on)
+
+    def _counted(self, hosts: HostSet) -> Iterator[HostSet]:
+        """The same as by :meth:`leases_on`, counted for all hosts at once, in binary numbers."""
+        start, digits = self.start, list[HostSet]()
+        for hold in self._table.holds_between(start, start + 1):
+            carry, place = hold.hosts & hosts if hold.start <= start < hold.end else 0, 0
+            while carry:
+                if place == len(digits):
+                    digits.append(0)
+                digits[place], carry = digits[place] ^ carry, digits[place] & carry
+                place += 1
+        groups = [hosts]
+        for digit in reversed(digits):
+            groups = [part for group in groups for part in (group & ~digit, group & digit) if part]
+        yield from groups
 
     def _by_unchanged_later(self, hosts: HostSet) -> Iterator[HostSet]:
         forever = hosts & ~self._table.held(self.start, FOREVER, hosts)
