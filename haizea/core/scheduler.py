@@ -171,9 +171,7 @@ class Scheduler:
         schedule.do_what_is_due()
         windows.settle()
         self._windows.begin_due()
-        if schedule.instant.freed and self._repair.has_put_off:
-            self._queue.pin()
-            self._repair.bring_forward()
+        self._bring_forward()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)
@@ -213,6 +211,13 @@ class Scheduler:
             windows.settle()
         self._trouble.leave_drained()
         self._windows.leave()
+        # Who had to leave a host may do with what others left of it.
+        self._bring_forward()
+
+    def _bring_forward(self) -> None:
+        if self._schedule.instant.freed and self._repair.has_put_off:
+            self._queue.pin()
+            self._repair.bring_forward()
 
     def leases(self) -> list[LeaseRecord]:
         """The leases that are not over, as they are now, by id. O(n log n)."""

@@ -189,6 +189,19 @@ def test_it_comes_before_all_that_wait_in_the_queue() -> None:
     assert played.states(2)[-1] == (300, State.ACTIVE)
 
 
+def test_it_gets_what_others_leave_of_its_host_in_the_same_instant() -> None:
+    """They take their part of the host once a lease there ends, and have it leave first."""
+    watched = Watched(2, Settings())
+    halves = (NodeSet(2, (50, 10)),)
+    watched.tell(13, LeaseSubmitted(replace(lease(1, start=15, duration=46), nodes=halves)))
+    watched.tell(28, LeaseSubmitted(replace(lease(2, start=77, duration=78), nodes=halves)))
+    one = (NodeSet(1, (50, 10)),)
+    watched.tell(43, LeaseSubmitted(replace(lease(3, start=98, duration=69), nodes=one)))
+    watched.tell(58, HostUsed(0, (50, 0)))
+    over(watched)
+    assert not watched.made.leases()
+
+
 def test_without_an_end_it_waits_for_as_long_as_it_takes() -> None:
     played = Played()
     endless = replace(lease(1, start=200), duration=None)
