@@ -218,6 +218,7 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
         pytest.param(30008, True, id="an AR goes where no image has to be sent"),
         pytest.param(6956, True, id="a host is drained while images are on their way"),
         pytest.param(11187, True, id="a host dies while an AR is shut down there"),
+        pytest.param(5719, True, id="one that failed starts over with another's images"),
     ],
 )
 def test_runs_that_broke_a_rule_once(seed: int, disturbed: bool, tmp_path: Path) -> None:

@@ -155,8 +155,10 @@ def _seated(
     everyone = (asked, *windows)
     first = min([x.first for x in everyone])
     last = min(max([x.last + x.seconds for x in everyone]), FOREVER)
-    canvas = Canvas(table, planned, around(table, planned, first, last))
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
+    if not up:
+        return None
+    canvas = Canvas(table, planned, around(table, planned, first, last))
     for host in up:
         canvas.row(host)
     new = canvas.units(-1, asked.lease.demand, (), asked.first, asked.first + asked.seconds)

@@ -106,6 +106,9 @@ class Claiming:
         if full or not self._only_new(arrived):
             self._start_or_claim()
         if self._sending is not None:
+            if self._sending.share() and not self._backfills:
+                # No claim will come due for who has its image since.
+                self._start_or_claim()
             self._sending.look()
 
     def _only_new(self, arrived: list[Lease]) -> bool:

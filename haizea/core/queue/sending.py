@@ -49,7 +49,6 @@ class Sending:
     def look(self) -> None:
         """Send an image, if the link is free and some lease that waits has none. O(waiting)."""
         preparation = self._preparation
-        self._share()
         if any(transfer.begun for transfer in preparation.transfers):
             return
         for lease in self._by_urgency():
@@ -78,17 +77,24 @@ class Sending:
         settings = self._preparation.settings
         return settings.avoid_redundant or settings.cache_mb > 0
 
-    def _share(self) -> None:
-        """Let leases that came later use what stays on hosts for others that wait."""
+    def share(self) -> bool:
+        """Let leases that came later use what stays on hosts for others that wait.
+
+        Tell whether any does: it may start at once then. O(waiting).
+        """
         if not self._shares():
-            return
+            return False
+        shared, store = False, self._preparation.store
         holders: dict[str, Lease] = {}
         for image, lease in self._holding():
             holders.setdefault(image.name, lease)
         for lease in self._schedule.waiting if holders else ():
             wanted = lease.request.image
             if wanted is not None and wanted.name in holders and self._lacks(lease):
+                before = store.kept_for(lease.id)
                 self._schedule.share_images(lease, holders[wanted.name])
+                shared |= store.kept_for(lease.id) != before
+        return shared
 
     def _holding(self) -> Iterator[tuple[DiskImage, Lease]]:
         """Leases that wait and for which images were sent ahead, in the order of the queue."""
