@@ -47,7 +47,8 @@ class Forked:
 
     def __init__(self, function: Callable[..., None], arguments: Sequence[Any], log: Path) -> None:
         log.touch()
-        self._process = _FORKS.Process(target=_begin, args=(function, arguments, str(log)))
+        begin = (function, arguments, str(log), dict(os.environ))
+        self._process = _FORKS.Process(target=_begin, args=begin)
         self._process.start()
         assert self._process.pid is not None, "it was started"
         self.pid = self._process.pid
@@ -81,9 +82,14 @@ class QuickService(ServiceProcess):
         return Forked(become, [words], self.log_file)
 
 
-def _begin(function: Callable[..., None], arguments: Sequence[Any], log: str) -> None:
-    """Call a function in a session of its own."""
+def _begin(
+    function: Callable[..., None], arguments: Sequence[Any], log: str, variables: dict[str, str]
+) -> None:
+    """Call a function in a session of its own, with these variables of the environment."""
     os.setsid()
+    # Those of the process that is forked are of whoever was the first to start one.
+    os.environ.clear()
+    os.environ.update(variables)
     into = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, number in ((nothing, 0), (into, 1), (into, 2)):
