@@ -216,7 +216,7 @@ def outcome(
 
 def check(found: Outcome) -> None:
     """All that must be true, however often the service was killed."""
-    assert found.answers.odd == [], "every answer is one that is described"
+    assert found.answers.odd == [], f"not described: {found.answers.odd}"
     check_nothing_lost_or_doubled(found)
     check_world(found.world)
     check_advance_reservations(found)
