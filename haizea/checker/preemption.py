@@ -54,6 +54,9 @@ class Preemptions:
                 return  # the rules of ARs and deadlines tell
             if change.code == "failure":
                 continue
+            requeued = change.code if change.state == "Queued" else ""
+            if requeued == "hole" and self._was_away(before.time, change.time):
+                continue  # Its VMs began when it was to leave its hosts already.
             if change.state == "Queued" and change.code != "preempted":
                 yield self._violation(history, change.time, "it is requeued, yet not preempted")
                 return
@@ -67,6 +70,10 @@ class Preemptions:
                     yield self._violation(history, change.time, message)
                     return
                 yield from self._preempted(history, change)
+
+    def _was_away(self, begin: int, end: int) -> bool:
+        """Tell whether nobody was there for some of that time."""
+        return any(since <= end and until >= begin for since, until in self._records.absences)
 
     def _violation(self, history: History, time: int, message: str) -> Violation:
         return Violation(Rule.PREEMPTION, history.lease.id, None, time, message)

@@ -90,3 +90,23 @@ def test_an_immediate_lease_that_starts_after_an_absence_says_so(
     results.work(lease, "run", 175, 275, 0)
     rules = [rule for rule, *_ in found(results, tmp_path)]
     assert rules.count("immediate") == faults
+
+
+@pytest.mark.parametrize(
+    ("absences", "faults"), [("140-210", 0), ("90-100", 0), ("", 1), ("10-90", 1), ("300-400", 1)]
+)
+def test_a_lease_that_was_to_run_in_a_hole_alone(
+    absences: str, faults: int, tmp_path: Path
+) -> None:
+    """Its VMs began after it was to be suspended, so that it waits again."""
+    results = Results(hosts=1).option(suspension="all", policy_preemption="ar-preempts-everything")
+    results.run["absences"] = absences
+    results.options["simulation", "clock"] = "real"
+    lease = results.lease(Lease(1, "best-effort", 100, 50, preemptible=True))
+    lease.then(100, "Queued", "Scheduled", "Ready", "Active")
+    lease.then(210, "Queued", code="hole", reason="its hosts are reserved")
+    lease.then(400, "Scheduled", "Ready", "Active").then(450, "Done", code="duration-over")
+    results.work(lease, "run", 100, 210, 0)
+    results.work(lease, "run", 400, 450, 0)
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("preemption") == faults
