@@ -18,7 +18,9 @@ from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.wording import in_words
 
-SEEDS = range(40) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
+#: In this one a lease with a deadline was given a start that had passed while nobody was there.
+ONCE = 7015
+SEEDS = (*range(40), ONCE) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
 
 
 def options_by(seed: int) -> WorldOptions:

@@ -61,6 +61,10 @@ _SEATS_A_LOOK: Final = 24
 class Windowed(Planned, Protocol):
     """The plans of leases whose hosts may change, and of some the time, too."""
 
+    @property
+    def now(self) -> int:
+        """The present, which the slot table may not have come to yet."""
+
     def in_time(self) -> Iterable[Lease]:
         """The leases that may be at another time than planned."""
 
@@ -78,9 +82,10 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
     Those in its way alone are looked at first, then those that these may get in the way of, then
     all. ``None`` if none is found.
     """
-    table, now = planner.table, planner.table.now
+    table, now = planner.table, planned.now
     end = min(asked.last + asked.seconds, FOREVER)
-    everyone = [lease for lease in planned.in_time() if _is_on(table, lease)]
+    in_time = [lease for lease in planned.in_time() if lease.last_start >= now]
+    everyone = [lease for lease in in_time if _is_on(table, lease)]
     near = [x for x in everyone if x.hold.start < end and x.hold.end > asked.first]
     if effort.left <= 0 or (asked.first == asked.last and not near):
         return None

@@ -54,6 +54,11 @@ class Promises:
             and needs_as_many(preparation)
         )
 
+    @property
+    def now(self) -> int:
+        """The present."""
+        return self._schedule.now
+
     def in_time(self) -> Iterator[Lease]:
         """The leases with a deadline that have not begun, and may begin at other times."""
         schedule = self._schedule
