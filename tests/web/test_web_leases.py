@@ -46,6 +46,7 @@ def test_leases_are_filtered_sorted_and_found(visit: Begin) -> None:
     expect(page.get_by_role("status").filter(has_text="4 leases")).to_be_visible()
     page.reload()
     expect(page.get_by_label("Search")).to_have_value("anna")
+    expect(page.get_by_role("status").filter(has_text="4 leases")).to_be_visible()
     assert rows(someone) == ["later", "now", "too many", "waits"], "the address says it all"
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("No lease is like that.")).to_be_visible()

@@ -99,14 +99,15 @@ def check(outcome: Outcome) -> None:
 
 
 def says_what_took_longer(story: Story) -> bool:
-    """Tell whether an AR waited for an operation that the world delayed, and said so.
+    """Tell whether an AR waited for an operation that the world delayed, or for hosts, and said so.
 
     Its last word may be that it could not begin then either, as nobody was there.
     """
     active = next(change for change in story.changes if change.new is State.ACTIVE)
     said = [active.reason, *(told.reason for told in story.expected)]
     words = [in_words(reason) for reason in said]
-    because = any("still held by lease" in why or "its image arrives" in why for why in words)
+    known = ("still held by lease", "its image arrives", "it waits for hosts")
+    because = any(why in told for told in words for why in known)
     return active.code == "late" and because
 
 

@@ -22,7 +22,12 @@ export function go(name, part, params) {
   location.hash = address(name, part, params);
 }
 
-/** Change the address without showing another view: a filter, a zoom. */
+/**
+ * Change the address without showing another view: a filter, a zoom. Nothing happens once the address is
+ * another view's, which is shown only when the browser has told of it.
+ */
 export function note(name, part, params) {
+  const at = here();
+  if (at.name !== name || at.part !== part) return;
   history.replaceState(null, "", address(name, part, params));
 }
