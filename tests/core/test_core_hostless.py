@@ -121,12 +121,19 @@ def test_one_of_several_nodes_waits_for_the_last_host_it_needs() -> None:
     assert played.did(1) == [(Purpose.RUN, 250, 300)]
 
 
-def test_a_late_start_is_planned_where_another_ends_in_its_time() -> None:
+def put_off() -> Played:
+    """A reservation for 200 whose host failed, and on the other host one that ends at 240."""
     played = Played(hosts=2)
     played.tell(0, LeaseSubmitted(lease(1, start=200)))
     played.tell(0, LeaseSubmitted(lease(2, start=140)))
-    where = {i: plan.hosts for i in (1, 2) if (plan := played.records[i].plan)}
-    played.tell(50, HostFailed(where[1][0]))
+    plan = played.records[1].plan
+    assert plan is not None
+    played.tell(50, HostFailed(plan.hosts[0]))
+    return played
+
+
+def test_a_late_start_is_planned_where_another_ends_in_its_time() -> None:
+    played = put_off()
     assert expected(played, 1) == [200, 240]
     assert played.state(1) is State.SCHEDULED
     played.tell(0 + 100, LeaseSubmitted(lease(3, start=240, duration=30)))
@@ -136,11 +143,7 @@ def test_a_late_start_is_planned_where_another_ends_in_its_time() -> None:
 
 
 def test_it_starts_in_time_after_all_where_another_is_cancelled() -> None:
-    played = Played(hosts=2)
-    played.tell(0, LeaseSubmitted(lease(1, start=200)))
-    played.tell(0, LeaseSubmitted(lease(2, start=140)))
-    where = {i: plan.hosts for i in (1, 2) if (plan := played.records[i].plan)}
-    played.tell(50, HostFailed(where[1][0]))
+    played = put_off()
     played.tell(60, LeaseCancelled(2))
     assert expected(played, 1) == [200, 240, 200]
     played.tell(400)

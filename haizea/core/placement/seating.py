@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from haizea.core.placement.canvas import Canvas, Unit, pack, spare_bits
+from haizea.core.placement.left_over_time import soonest, summed, take, turned
 
 #: Of the generator that draws: the same numbers each time.
 _FACTOR: Final = 48271
@@ -51,10 +52,10 @@ class Seating:
             stays = [u for u in canvas.overlapping(host, first, end) if not u.nodes]
             whole = pack(canvas.table.capacities[host]) + spare
             left[host] = _left_beside(stays, whole, first, end)
-        back = {host: _reversed(*both) for host, both in left.items()}
-        turned = [x._replace(first=-x.last - x.seconds, last=-x.first - x.seconds) for x in guests]
+        back = {host: turned(*both) for host, both in left.items()}
+        later = [x._replace(first=-x.last - x.seconds, last=-x.first - x.seconds) for x in guests]
         self._sooner = _Search(left, guests, spare)
-        self._later = _Search(back, turned, spare)
+        self._later = _Search(back, later, spare)
 
     def find(self, looks: int) -> tuple[list[int] | None, int]:
         """Find a start for each guest, and put its units on hosts; return what is left of looks.
@@ -81,23 +82,15 @@ class Seating:
 
 
 def _left_beside(stays: Sequence[Unit], whole: int, first: int, end: int) -> _Left:
-    changes = {first: 0, end: 0}
+    changes = {first: whole, end: 0}
     for unit in stays:
         begin = max(unit.start, first)
         changes[begin] = changes.get(begin, 0) - unit.packed
         if unit.end <= end:
             changes[unit.end] = changes.get(unit.end, 0) + unit.packed
-    times, free, left = sorted(changes), list[int](), whole
-    for moment in times:
-        left += changes[moment]
-        free.append(left)
+    times, free = summed(changes)
     free[-1] = 0
     return times, free
-
-
-def _reversed(times: list[int], free: list[int]) -> _Left:
-    """Return what was left before each moment, seen from the end."""
-    return [-x for x in reversed(times)], [*reversed(free[:-1]), 0]
 
 
 class _Search:
@@ -185,7 +178,7 @@ class _Search:
             if not allowed >> host & 1:
                 continue
             self._looks -= 1
-            start = _soonest(times, free, packed, self._spare, guest.first, last, guest.seconds)
+            start = soonest(times, free, packed, self._spare, guest.first, last, guest.seconds)
             if start is None:
                 continue
             last = start
@@ -262,50 +255,23 @@ def _fits(times: list[int], free: list[int], need: int, spare: int, start: int, 
     return True
 
 
-def _soonest(
-    times: list[int], free: list[int], need: int, spare: int, first: int, last: int, seconds: int
-) -> int | None:
-    """Return the first moment in ``[first, last]`` from which there is enough for so long."""
-    i, start = bisect_right(times, first) - 1, first
-    end = start + seconds
-    while times[i] < end:
-        if free[i] - need & spare != spare:
-            start = times[i + 1]
-            if start > last:
-                return None
-            end = start + seconds
-        i += 1
-    return start
-
-
 def _openings(
     times: list[int], free: list[int], need: int, spare: int, first: int, last: int, seconds: int
 ) -> list[int]:
     """Return the moments in ``[first, last]`` from which there comes to be enough for so long."""
     found = []
-    moment = _soonest(times, free, need, spare, first, last, seconds)
+    moment = soonest(times, free, need, spare, first, last, seconds)
     while moment is not None:
         found.append(moment)
         i = bisect_right(times, moment)
         # From the next change on there may be more room, or anew.
         if i >= len(times) or times[i] > last:
             break
-        moment = _soonest(times, free, need, spare, times[i], last, seconds)
+        moment = soonest(times, free, need, spare, times[i], last, seconds)
     return found
 
 
 def _take(left: dict[int, _Left], host: int, start: int, end: int, need: int) -> None:
     times, free = left[host][0].copy(), left[host][1].copy()
-    begin = _cut(times, free, start)
-    for i in range(begin, _cut(times, free, end)):
-        free[i] -= need
+    take(times, free, start, end, need)
     left[host] = times, free
-
-
-def _cut(times: list[int], free: list[int], moment: int) -> int:
-    """The place of a moment, which is put in if it is not there."""
-    i = bisect_left(times, moment)
-    if i == len(times) or times[i] != moment:
-        times.insert(i, moment)
-        free.insert(i, free[i - 1])
-    return i

@@ -8,11 +8,11 @@ there, which is drawn, and all from there on are put in anew.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.placement.left_over_time import soonest, summed, take, turned
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.sums import Sums
 
@@ -52,7 +52,7 @@ class Timing:
         spans = [_Span(x.first, x.last, x.seconds) for x in windows]
         self._sooner = _Search(self._times, self._free, spans, self._needs, self._spare)
         # The same seen from the end: what is left from a moment on is what was left before it.
-        times, free = [-x for x in reversed(self._times)], [*reversed(self._free[:-1]), 0]
+        times, free = turned(self._times, self._free)
         back = [_Span(-x.last - x.seconds, -x.first - x.seconds, x.seconds) for x in windows]
         self._later = _Search(times, free, back, self._needs, self._spare)
 
@@ -67,11 +67,7 @@ class Timing:
             changes[begin] = changes.get(begin, 0) - amount
             if hold.end <= end:
                 changes[hold.end] = changes.get(hold.end, 0) + amount
-        times, free, left = sorted(changes), list[int](), 0
-        for moment in times:
-            left += changes[moment]
-            free.append(left)
-        return times, free
+        return summed(changes)
 
     def put_first(self, place: int) -> None:
         """Put a window in before all others from now on."""
@@ -184,22 +180,10 @@ class _Search:
 
     def _put_in(self, times: list[int], free: list[int], place: int) -> int | None:
         """Take a lease out as soon as there is enough; return when, ``None`` if there is not."""
-        start, last, seconds = self._spans[place]
-        need, spare = self._needs[place], self._spare
-        i = bisect_right(times, start) - 1
-        end = start + seconds
-        while i < len(times) and times[i] < end:
-            if free[i] - need & spare != spare:
-                if i + 1 == len(times) or times[i + 1] > last:
-                    return None
-                start = times[i + 1]
-                end = start + seconds
-            i += 1
-        if start > last:
-            return None
-        begin = _cut(times, free, start)
-        for i in range(begin, _cut(times, free, end)):
-            free[i] -= need
+        (first, last, seconds), need = self._spans[place], self._needs[place]
+        start = soonest(times, free, need, self._spare, first, last, seconds)
+        if start is not None:
+            take(times, free, start, start + seconds, need)
         return start
 
     def _draw(self, count: int) -> int:
@@ -207,12 +191,3 @@ class _Search:
         self._drawn = (self._drawn * _FACTOR + _STEP) & _LARGEST
         drawn: int = (self._drawn >> 33) % count
         return drawn
-
-
-def _cut(times: list[int], free: list[int], moment: int) -> int:
-    """The place of a moment, which is put in if it is not there."""
-    i = bisect_left(times, moment)
-    if i == len(times) or times[i] != moment:
-        times.insert(i, moment)
-        free.insert(i, free[i - 1])
-    return i
