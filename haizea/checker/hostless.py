@@ -55,7 +55,7 @@ def _took_what_came(
 def _something_came_free(records: Records, others: Others, time: int) -> bool:
     """Tell whether a host, or what somebody held or was promised, came free at that moment."""
     return (
-        any(since <= time <= until for since, until in records.absences)
+        records.was_away(time, time)
         or any(c.time == time for changes in records.host_changes.values() for c in changes)
         or any(row.end == time for row in records.outages)
         or any(others.ended_at(time))

@@ -55,7 +55,7 @@ class Preemptions:
             if change.code == "failure":
                 continue
             requeued = change.code if change.state == "Queued" else ""
-            if requeued == "hole" and self._was_away(before.time, change.time):
+            if requeued == "hole" and self._records.was_away(before.time, change.time):
                 continue  # Its VMs began when it was to leave its hosts already.
             if change.state == "Queued" and change.code != "preempted":
                 yield self._violation(history, change.time, "it is requeued, yet not preempted")
@@ -70,10 +70,6 @@ class Preemptions:
                     yield self._violation(history, change.time, message)
                     return
                 yield from self._preempted(history, change)
-
-    def _was_away(self, begin: int, end: int) -> bool:
-        """Tell whether nobody was there for some of that time."""
-        return any(since <= end and until >= begin for since, until in self._records.absences)
 
     def _violation(self, history: History, time: int, message: str) -> Violation:
         return Violation(Rule.PREEMPTION, history.lease.id, None, time, message)

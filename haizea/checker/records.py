@@ -261,6 +261,10 @@ class Records:
         """Tell whether leases ran as they were planned when they were asked for."""
         return not (self.disturbed or self.changed)
 
+    def was_away(self, since: int, until: int) -> bool:
+        """Tell whether nobody was there to carry out what was due for some of that time."""
+        return any(begin <= until and end >= since for begin, end in self.absences)
+
     def host_name(self, host: int | None) -> str | None:
         """Return what people call the host."""
         return None if host is None else self.hosts[host].name

@@ -60,7 +60,7 @@ def _excused(records: Records, history: History, others: Others, due: int, start
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
         return False
-    if any(since <= started and until >= due for since, until in records.absences):
+    if records.was_away(due, started):
         return True
     if any(phase.end == started for phase in history.phases.get("prepare", ())):
         return True
@@ -81,7 +81,7 @@ def _kept_waiting(records: Records, history: History, others: Others, due: int, 
     """
     if not records.disturbed:
         return False
-    if any(since <= until and end >= due for since, end in records.absences):
+    if records.was_away(due, until):
         return True
     free = {host.id: host.capacity for host in records.hosts.values()}
     for row in others.held_until(until):
