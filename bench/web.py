@@ -73,10 +73,10 @@ def fill(service: RealService, count: int) -> int:
         futures: list[Future[Decided]] = []
         for _ in range(min(400, count - accepted + 20)):
             start = now + 600 + 300 * chance.randint(0, WEEK // 300)
-            count, cpu = chance.randint(1, 6), chance.choice([200, 400])
+            nodes, cpu = chance.randint(1, 6), chance.choice([200, 400])
             draft = Draft(
                 kind=Kind.AR,
-                nodes=(Nodes(count, {"CPU": cpu, "Memory": 4096}),),
+                nodes=(Nodes(nodes, {"CPU": cpu, "Memory": 4096}),),
                 duration=900 * chance.randint(2, 8),
                 start=start,
                 label="a class",

@@ -229,6 +229,16 @@ def test_nothing_is_learned_of_a_start_that_failed_or_was_not_watched(
         assert learned(cloud)["copy from default (ssh)"].times == 1
 
 
+def _is_learned_by_cancelling(cloud: Site, kind: str) -> bool:
+    """Cancel the lease of a VM that runs; an end that a slow machine disturbs teaches nothing."""
+    vm = cloud.running(start="now")
+    cloud.haizea("cancel", str(cloud.lease(vm).id))
+    cloud.until_state(vm, "DONE", seconds=1200)
+    seen = cloud.now()
+    cloud.until(lambda: kind in learned(cloud) or cloud.now() > seen + 120)
+    return kind in learned(cloud)
+
+
 def test_what_ending_takes_is_planned_and_what_follows_starts_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,9 +252,7 @@ def test_what_ending_takes_is_planned_and_what_follows_starts_in_time(
         # What others ended tells how long files were put away, and not the rest.
         cloud.until(lambda: "end of no image" in learned(cloud))
         assert "shutdown of no template" not in learned(cloud)
-        lease = cloud.lease(cloud.running(start="now"))
-        cloud.haizea("cancel", str(lease.id))
-        cloud.until(lambda: "shutdown of no template" in learned(cloud))
+        assert any(_is_learned_by_cancelling(cloud, "shutdown of no template") for _ in range(3))
         assert (
             sum(
                 learned(cloud)[kind].planned_seconds
