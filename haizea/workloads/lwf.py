@@ -38,8 +38,6 @@ T = TypeVar("T")
 MAX_DESCRIPTION = 1 << 20
 MAX_ELEMENTS = 500_000
 MAX_TAG_BYTES = 8 << 20
-#: Characters of a label; a service takes as many.
-_MOST_LABEL = 200
 
 
 def read_lwf(source: Source, start: Callable[[str], int] = values.start) -> Workload:
@@ -368,7 +366,7 @@ def _label(number: int | None, extras: Iterable[tuple[str, str]]) -> str:
     """Return what people see of a lease: ``3 pricemarkup=1.5``."""
     words = [] if number is None else [str(number)]
     words += [f"{name}={value}" if value else name for name, value in extras]
-    return " ".join(words)[:_MOST_LABEL]
+    return " ".join(words)[: values.MAX_LABEL]
 
 
 def _name(text: str) -> str:

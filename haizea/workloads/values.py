@@ -23,12 +23,16 @@ MAX_NODES = 10**7
 MAX_HOSTS = 10**6
 MAX_AMOUNT = 10**12
 MAX_LEASES = 10**7
+#: Characters of a label; a service takes as many.
+MAX_LABEL = 200
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]|[0-9]{8}T")
 _TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}")
 _YES = frozenset({"true", "yes"})
 _NO = frozenset({"false", "no"})
+#: What cannot be shown, or turns round the order of what follows.
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @lru_cache(maxsize=4096)
@@ -133,6 +137,16 @@ def boolean(text: str) -> bool:
     if word in _NO:
         return False
     raise ValueError(f"{shown(text)} is neither yes nor no; write true, false, yes or no")
+
+
+def label(text: str) -> str:
+    """A name for people, on one line."""
+    told = " ".join(text.split())
+    if len(told) > MAX_LABEL:
+        raise ValueError(f"{len(told)} characters are too many: {MAX_LABEL} are the most")
+    if _UNSHOWN.search(told):
+        raise ValueError("there is a character in it that cannot be shown")
+    return told
 
 
 def capped(real_seconds: int, duration_seconds: int | None) -> int:

@@ -35,6 +35,7 @@ WINDOW_FIELDS = ("hosts", "start", "end", "duration", "reason", "leases", "arriv
 SITE_FIELDS = ("resource-types", "nodes")
 LEASE_FIELDS = (
     "id",
+    "label",
     "arrival",
     "start",
     "after",
@@ -235,6 +236,9 @@ class _Reader:
             preemptible = self._parse(fields["preemptible"], "preemptible", values.boolean)
         fixed_hosts = "hosts" in fields and self._parse(fields["hosts"], "hosts", parse_fixed)
         number = self._id(fields["id"]) if "id" in fields else None
+        label = "" if number is None else str(number)
+        if "label" in fields:
+            label = self._parse(fields["label"], "label", values.label)
         arrival = 0
         if "arrival" in fields:
             arrival = self._parse(fields["arrival"], "arrival", values.moment)
@@ -250,7 +254,7 @@ class _Reader:
             preemptible=preemptible,
             fixed_hosts=fixed_hosts,
             image=self._image(fields["image"]) if "image" in fields else None,
-            label="" if number is None else str(number),
+            label=label,
             id=number,
             changes=self._changes(fields["changes"], kind, arrival) if "changes" in fields else (),
         )

@@ -303,6 +303,13 @@ def test_ten_columns_whatever_the_file_is_called(tmp_path: Path) -> None:
         assert second.nodes == (Nodes(2, {"CPU": 50, "Memory": 512, "Disk": 20}),)
 
 
+def test_a_lease_in_yaml_has_a_label(tmp_path: Path) -> None:
+    rest = "duration: 1h, nodes: {CPU: 100}"
+    text = f'[{{id: 7, {rest}}}, {{id: 8, label: "room 3:  a", {rest}}}, {{label: yes, {rest}}}]'
+    leases = read(text_file(tmp_path, text, "w.yaml")).leases
+    assert [lease.label for lease in leases] == ["7", "room 3: a", "yes"]
+
+
 def test_yaml_means_the_same_quoted_or_not(tmp_path: Path) -> None:
     text = """
 - {arrival: 1:30:00, start: '02:00:00', duration: 0:30:00, preemptible: no, nodes: {CPU: 50}}

@@ -258,6 +258,8 @@ LEASE = "{duration: 60, nodes: {count: 1, CPU: 100}}"
         ("- !!python/object/apply:os.system [ls]", "expected fields"),
         ("leases: [{duration: 5, nodes: {CPU: x}}]", "CPU: 'x' is not a whole number"),
         (f"leases: [{LEASE}]\nsite: {{nodes: {{CPU: 1}}}}", "resource-types is missing"),
+        ("- {duration: 5, nodes: {CPU: 1}, label: " + "x" * 201 + "}", "label: 201 characters are"),
+        ('- {duration: 5, nodes: {CPU: 1}, label: "a\\u202e"}', "label: there is a character"),
         ("# nothing", "the file is empty"),
         ("a: \x01", "not YAML"),
     ],
