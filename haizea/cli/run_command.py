@@ -93,7 +93,8 @@ def run_configuration(
     if config.is_service:
         return start_service(config, foreground=True)
     try:
-        simulation = Simulation(config)
+        with collecting_rarely():
+            simulation = Simulation(config)
         for note in simulation.notes:
             click.echo(f"Note: {note}", err=True)
         with _log(config, simulation.clock, quiet) as logger:

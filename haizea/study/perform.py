@@ -82,7 +82,8 @@ def perform(recipe: Recipe, place: Path, find: Callable[[InputFile], Path]) -> O
     datafile = place / "results"
     paths = {file.option: str(find(file)) for file in recipe.files}
     config = loads(recipe.configuration(paths, str(datafile)), "study")
-    simulation = Simulation(config, workload=_workload(recipe, config))
+    with collecting_rarely():
+        simulation = Simulation(config, workload=_workload(recipe, config))
     with collecting_rarely():
         outcome = simulation.run()
     if outcome.status is not Status.COMPLETE:
