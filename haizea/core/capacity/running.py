@@ -56,6 +56,7 @@ class Present:
 
     __slots__ = (
         "_ending",
+        "_lefts",
         "_releases",
         "_taken",
         "_timelines",
@@ -80,6 +81,8 @@ class Present:
         self._uniform = uniform
         self._timelines = timelines
         self._releases: dict[Capacity, Releases] = {}
+        # What an amount leaves of a host where all are alike.
+        self._lefts: dict[Capacity, Capacity] = {}
 
     def walk(
         self, size: Capacity, start: int, later_ends: Sequence[int]
@@ -103,7 +106,7 @@ class Present:
     def take(self, hold: Hold) -> None:
         """The hold has started, and is listed on its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
-            self._set(hold, self._uniform, subtract(self._uniform, hold.same))
+            self._set(hold, self._uniform, self._left(hold.same))
         else:
             self._shift(hold, subtract)
         sooner = hold.hosts
@@ -129,7 +132,7 @@ class Present:
     def give_back(self, hold: Hold) -> None:
         """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
         if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
-            self._set(hold, subtract(self._uniform, hold.same), self._uniform)
+            self._set(hold, self._left(hold.same), self._uniform)
         else:
             self._shift(hold, add)
         first = self.ending_first(hold.end) & hold.hosts
@@ -252,6 +255,7 @@ class Present:
         self._uniform = uniform
         self.indexes.clear()
         self._releases.clear()
+        self._lefts.clear()
 
     def fork(self, timelines: Timelines) -> Present:
         """An independent copy; ``timelines`` is a copy too."""
@@ -273,6 +277,15 @@ class Present:
             ends = [h.end for h in self._timelines.on(host) if h.start <= now]
             listed = [end for end in self._ending.keys if self._ending[end] >> host & 1]
             assert listed == ([min(ends)] if ends else []), "first end on a host"
+
+    def _left(self, amount: Capacity) -> Capacity:
+        left = self._lefts.get(amount)
+        if left is None:
+            assert self._uniform is not None, "hosts are alike"
+            if len(self._lefts) >= MOST_SIZES:
+                self._lefts.clear()
+            left = self._lefts[amount] = subtract(self._uniform, amount)
+        return left
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:
         """All hosts of the hold go from ``old`` to ``new`` free."""

@@ -7,6 +7,7 @@ into words, with the moments in the time zone of whoever reads it.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, TypedDict, Unpack
 
 
@@ -216,6 +217,12 @@ class Reason(NamedTuple):
 def because(code: Code, **parameters: Unpack[Parameters]) -> Reason:
     """Make a reason. The words for its code name the parameters that it has to have."""
     return Reason(code, tuple(parameters.items()))
+
+
+@lru_cache
+def waits_for(nodes: int) -> Reason:
+    """Why a lease waits that waits for hosts for so many nodes; every lease does, for a moment."""
+    return because(Code.WAITS, nodes=nodes)
 
 
 #: Why a lease is over that was not ended by anybody.

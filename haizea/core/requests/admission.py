@@ -19,7 +19,7 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import AR, BEST_EFFORT, DEADLINE, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import Code, Reason, because, waits_for
 from haizea.core.model.resources import FOREVER, Capacity, copies
 from haizea.core.placement.mapper import Demand, Hosts, fits_site
 from haizea.core.placement.plan import Lease
@@ -55,11 +55,12 @@ class Admission:
         schedule, planner = self._schedule, self._schedule.planner
         lease = schedule.enter(request, allowed)
         schedule.book.accept(lease)
-        schedule.book.plan_preparation(lease, prepare_seconds)
+        if prepare_seconds:
+            schedule.book.plan_preparation(lease, prepare_seconds)
         refusal = self._refusal(lease)
         if refusal is None:
             if request.kind is BEST_EFFORT:
-                schedule.book.enqueue(lease, because(Code.WAITS, nodes=lease.demand.count))
+                schedule.book.enqueue(lease, waits_for(lease.demand.count))
             elif request.kind is AR:
                 refusal = self._reserve(lease, planner)
             elif request.kind is DEADLINE:

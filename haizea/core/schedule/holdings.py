@@ -32,13 +32,17 @@ class Holdings:
 
     def take(self, lease: Lease, plan: Plan, *, firm: bool) -> None:
         """Give a lease a plan, from its first phase on."""
+        self.grant(lease, plan, firm=firm)
+        self._agenda.add(plan.start, START, lease)
+
+    def grant(self, lease: Lease, plan: Plan, *, firm: bool) -> None:
+        """The same for whoever starts it at once: it does not get on the agenda."""
         plan.hold = self._hold(lease, plan, firm=firm)
         lease.plan = plan
         lease.at = 0
         lease.since = None
         lease.token += 1
         self._instant.touched[lease.id] = lease
-        self._agenda.add(plan.start, START, lease)
 
     def _hold(self, lease: Lease, plan: Plan, *, firm: bool) -> Hold:
         for interval in plan.exclusive:

@@ -35,7 +35,7 @@ from haizea.core.model.members import (
     SUSPENDED_SCHEDULED,
 )
 from haizea.core.model.policy import QueueOrderPolicy
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import Code, Reason, because, waits_for
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Settings
@@ -242,7 +242,8 @@ class Book:
     def hold_claim(self, lease: Lease, start: int) -> None:
         """A waiting lease has a reservation now, for ``start``; its state says so."""
         later = start > self._instant.now
-        self.hostless.pop(lease.id, None)
+        if self.hostless:
+            self.hostless.pop(lease.id, None)
         state = lease.state
         if state is QUEUED or state is PENDING:
             reason = because(Code.START_EXPECTED, start=start) if later else None
@@ -251,7 +252,7 @@ class Book:
             reason = because(Code.RESUMPTION_EXPECTED, start=start) if later else None
             self.change(lease, SUSPENDED_SCHEDULED, reason)
         if later:
-            self.expect(lease, start, because(Code.WAITS, nodes=lease.demand.count))
+            self.expect(lease, start, waits_for(lease.demand.count))
 
     def lose_claim(self, lease: Lease, reason: Reason, code: str = "") -> None:
         """A waiting lease has no reservation any more."""

@@ -8,7 +8,7 @@ from haizea.core.model.events import ImageStored, OperationEnded, OperationStart
 from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.lease import DiskImage, Kind
 from haizea.core.model.members import PREPARING, READY, SCHEDULED
-from haizea.core.model.reasons import Code, because
+from haizea.core.model.reasons import Code, because, waits_for
 from haizea.core.model.records import SiteRecord
 from haizea.core.placement.plan import Lease
 from haizea.core.schedule.agenda import END, START, Agenda
@@ -129,7 +129,7 @@ class Shipping:
             lease = self._book.leases[lease_id]
             if lease.state is PREPARING and not preparation.pending(lease_id):
                 nowhere = lease.plan is None and lease.expected is None
-                waits = because(Code.WAITS, nodes=lease.demand.count) if nowhere else None
+                waits = waits_for(lease.demand.count) if nowhere else None
                 self._book.change(lease, READY, waits)
         if preparation.settings.sends_ahead:
             # Leases may start where it is now, and the link is free for another.

@@ -2,7 +2,8 @@
 
 Leases that need equally many equal nodes for about as long stand in a file of their own,
 too. So when few hosts are free in front of a long queue, those that need more hosts, or
-hosts for longer, are not even looked at.
+hosts for longer, are not even looked at. A lease gets into a file when files are looked at: most
+leases have started by then.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ _File = list[_Entry]
 class Line:
     """Waiting leases. Their keys must not change while they stand here."""
 
-    __slots__ = ("_all", "_blocks")
+    __slots__ = ("_all", "_blocks", "_unfiled")
 
     def __init__(self) -> None:
         self._all: _File = []
         # By node size (``None``: nodes differ), then by node count, then by how long
         # (see :func:`_class`).
         self._blocks: dict[Capacity | None, SortedDict[int, dict[int, _File]]] = {}
+        # Those that stand in no file yet, by id.
+        self._unfiled: dict[int, Lease] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -50,15 +53,8 @@ class Line:
 
     def add(self, lease: Lease) -> None:
         """Let a lease stand at its place. O(log n) comparisons."""
-        entry = (lease.key, lease)
-        insort(self._all, entry)
-        block = self._blocks.get(lease.demand.size)
-        if block is None:
-            block = self._blocks[lease.demand.size] = SortedDict()
-        files = block.get(lease.demand.count)
-        if files is None:
-            files = block[lease.demand.count] = {}
-        insort(files.setdefault(_class(lease), []), entry)
+        insort(self._all, (lease.key, lease))
+        self._unfiled[lease.id] = lease
 
     def discard(self, lease: Lease) -> None:
         """Let it go, if it stands here."""
@@ -66,6 +62,8 @@ class Line:
         if i is None:
             return
         del self._all[i]
+        if self._unfiled.pop(lease.id, None) is not None:
+            return
         block, count = self._blocks[lease.demand.size], lease.demand.count
         files = block[count]
         file = files[_class(lease)]
@@ -91,6 +89,7 @@ class Line:
         is free may become less meanwhile, and the lease that was answered may leave.
         O(files that may fit + their log for each lease).
         """
+        self._file()
         heads: list[tuple[Key, int, _File, Lease]] = []
         for size, block in self._blocks.items():
             most, longer = (0, 0) if size is None else (free(size), spare(size))
@@ -112,6 +111,7 @@ class Line:
 
     def check(self) -> None:
         """Assert that everyone stands in order, in line and in one file."""
+        self._file()
         assert all(a[0] < b[0] for a, b in zip(self._all, self._all[1:], strict=False))
         filed: _File = []
         for size, block in self._blocks.items():
@@ -121,6 +121,18 @@ class Line:
                     assert all(x.demand.size == size for _, x in file)
                     filed += file
         assert sorted(filed) == self._all
+
+    def _file(self) -> None:
+        """Let everyone stand in a file."""
+        for lease in self._unfiled.values():
+            block = self._blocks.get(lease.demand.size)
+            if block is None:
+                block = self._blocks[lease.demand.size] = SortedDict()
+            files = block.get(lease.demand.count)
+            if files is None:
+                files = block[lease.demand.count] = {}
+            insort(files.setdefault(_class(lease), []), (lease.key, lease))
+        self._unfiled.clear()
 
 
 def _push(
