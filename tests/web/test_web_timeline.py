@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -308,3 +309,53 @@ def test_the_row_that_was_scrolled_to_is_in_the_link(chromium: Browser) -> None:
         someone.until("!location.hash.includes('top=')")
         someone.check()
         context.close()
+
+
+def test_hosts_in_use_are_counted_for_those_who_see_only_their_own(visit: Begin) -> None:
+    """Hosts that others have to themselves were neither in use nor free."""
+    for name in ("anna", "olga"):
+        page = visit(name, "#/timeline?hours=2&hosts=used").page
+        said = page.locator(".under [role=status]")
+        expect(said).to_have_text("5 hosts")
+        page.get_by_label("Which hosts").select_option("Free")
+        expect(said).to_have_text("3 hosts")
+        page.get_by_label("Show less time").click(click_count=3)
+        expect(said).to_have_text("3 hosts")
+
+
+def past_hours(more: str) -> str:
+    """The address of the last twelve hours; what comes next is loaded with them."""
+    from_ = datetime.now(UTC) - timedelta(hours=12)
+    return f"#/timeline?hours=12&from={from_:%Y-%m-%dT%H:%M:%SZ}&{more}"
+
+
+def test_a_filter_of_hosts_follows_the_time_that_is_seen(visit: Begin) -> None:
+    page = visit("olga", past_hours("hosts=used")).page
+    said = page.locator(".under [role=status]")
+    expect(said).to_have_text("5 hosts")
+    page.get_by_label("Later").click()
+    expect(said).to_have_text("8 hosts")
+
+
+def test_leases_are_found_by_their_hosts_wherever_they_are_shown(visit: Begin) -> None:
+    """Only rows of hosts were; there all bars were pale, and by lease nothing was left."""
+    someone = visit("olga", "#/timeline?hours=2&by=lease&search=host-1")
+    page = someone.page
+    expect(page.locator(".under [role=status]")).to_have_text("1 lease")
+    page.get_by_role("button", name="As a table").click()
+    table = page.locator(".table-box")
+    expect(table.get_by_role("link")).to_have_text([re.compile("mine now")])
+    page.get_by_label("Search").fill("bert waits")
+    expect(table.get_by_role("link")).to_have_text([re.compile("bert waits")])
+
+
+def test_a_table_follows_the_time_that_is_seen(visit: Begin) -> None:
+    """Show, with data that are loaded, what is seen: it stayed as it was."""
+    page = visit("olga", past_hours("show=table")).page
+    table = page.locator(".table-box")
+    expect(table).to_contain_text("mine now")
+    expect(table).not_to_contain_text("mine later")
+    page.get_by_label("Later").click()
+    expect(table).to_contain_text("mine later")
+    page.get_by_label("Earlier").click()
+    expect(table).not_to_contain_text("mine later")

@@ -119,10 +119,16 @@ export class Timeline {
     return { times, parts };
   }
 
-  /** Tell whether anybody has something of a host at a moment, as far as that is shown. */
-  isBusy(host, entries, moment) {
-    if (this.use) return (this.use[host][Math.floor((moment - this.since) / this.step)] || "0") !== "0";
-    return entries.some((entry) => entry.share && entry.start <= moment && moment < entry.end);
+  /** How much of a host is taken between two moments, from 0 to 1, as far as that is shown. */
+  taken(host, entries, from, to) {
+    const [start, end] = [Math.max(from, this.since), Math.min(to, this.until)];
+    if (end <= start) return 0;
+    if (this.use) {
+      const digits = this.use[host].slice(Math.floor((start - this.since) / this.step), Math.ceil((end - this.since) / this.step));
+      return [...digits].reduce((sum, digit) => sum + Number(digit), 0) / 9 / Math.max(1, digits.length);
+    }
+    const overlap = (entry) => Math.max(0, Math.min(entry.end, end) - Math.max(entry.start, start));
+    return entries.reduce((sum, entry) => sum + (entry.share / 100) * overlap(entry), 0) / (end - start);
   }
 
   /** The hosts of an entry, by number. */

@@ -1,7 +1,7 @@
 // The drawing of the timeline, on a canvas: rows, bars, the axis of time, the line of now.
 import { t } from "../texts.js";
 import { DAY, HOUR, MINUTE, clock, date, now, startOfDay } from "../times.js";
-import { entryFits } from "./rows.js";
+import { leaseFits } from "./rows.js";
 
 export const AXIS = 40;
 const STEPS = [5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 28 * DAY];
@@ -118,9 +118,12 @@ export class Painter {
     for (const outage of row.outages || []) this.drawOutage(outage, top, view, marks.now);
     const inset = rowHeight > 12 ? 3 : 1;
     const lane = (rowHeight - 2 * inset + 1) / row.lanes;
+    // On a host that was searched for by its name, everything was.
+    const found = row.host === undefined || row.name.toLowerCase().includes(marks.words);
     for (const bar of row.bars) {
       const { entry } = bar;
       if (entry.start >= view.end || entry.end <= view.start) continue;
+      pen.globalAlpha = found || leaseFits(entry.lease, marks.words) ? 1 : 0.2;
       if (bar.lane < 0) this.drawBar(entry, top, rowHeight - 1, view, marks);
       else this.drawBar(entry, Math.round(top + inset + bar.lane * lane), Math.max(1, Math.round(lane - 1)), view, marks);
     }
@@ -164,8 +167,6 @@ export class Painter {
     const to = Math.round(Math.min(this.width + 4, this.x(entry.end, view)));
     const width = Math.max(1, to - from);
     const kind = look(entry, marks.now);
-    const dim = marks.words && !entryFits(entry, marks.words);
-    pen.globalAlpha = dim ? 0.2 : 1;
     const { fill, line, dash, hatch } = this.style(kind);
     // Whoever sleeps holds nothing: a thin line at the foot of the row.
     const thin = kind === "sleep";

@@ -4,8 +4,8 @@ import { now } from "../times.js";
 import { hostsText } from "../words.js";
 import { Timeline } from "./data.js";
 
-/** A row for each host that the filter leaves, with what is on it side by side. */
-export function hostRows(data, wanted) {
+/** A row for each host that the filter leaves, by the time that is seen, with what is on it side by side. */
+export function hostRows(data, wanted, seen) {
   const onHost = data.hosts.map(() => []);
   for (const entry of data.entries) {
     for (const host of Timeline.hostsOf(entry)) onHost[host]?.push(entry);
@@ -23,29 +23,32 @@ export function hostRows(data, wanted) {
   const rows = [];
   data.hosts.forEach((name, index) => {
     const out = outages[index].find((outage) => outage.start <= present && present < outage.end);
-    if (!hostFits(data.isBusy(index, onHost[index], present), onHost[index], wanted.hosts, out)) return;
-    if (words && !name.toLowerCase().includes(words) && !onHost[index].some((entry) => entryFits(entry, words))) return;
+    const isOut = outages[index].some((outage) => outage.start < seen.end && seen.start < outage.end);
+    const taken = data.taken(index, onHost[index], seen.start, seen.end);
+    if (!hostFits(wanted.hosts, taken > 0, isOut)) return;
+    if (words && !name.toLowerCase().includes(words) && !onHost[index].some(({ lease }) => leaseFits(lease, words))) return;
     const bars = inLanes(onHost[index]);
     rows.push({
       name, key: index, host: index, bars: [...asleep[index], ...bars.bars], lanes: bars.lanes, group: groupOf(name),
       use: data.use ? data.use[index] : null,
       outages: outages[index],
-      status: out ? out.status : null,
+      status: out ? out.status : null, taken,
     });
   });
-  if (wanted.order === "busy") rows.sort((one, other) => busy(other) - busy(one));
-  if (wanted.order === "free") rows.sort((one, other) => busy(one) - busy(other));
+  if (wanted.order === "busy") rows.sort((one, other) => other.taken - one.taken);
+  if (wanted.order === "free") rows.sort((one, other) => one.taken - other.taken);
   return wanted.order === "group" ? inGroups(rows) : rows;
 }
 
-function hostFits(isBusy, entries, which, out) {
-  if (which === "used") return entries.length > 0;
-  if (which === "free") return !out && !isBusy;
-  if (which === "trouble") return Boolean(out);
+function hostFits(which, isUsed, isOut) {
+  if (which === "used") return isUsed;
+  if (which === "free") return !isUsed && !isOut;
+  if (which === "trouble") return isOut;
   return true;
 }
 
-const busy = (row) => row.bars.reduce((sum, bar) => sum + Math.min(bar.entry.end, 8.64e15) - bar.entry.start, 0);
+/** Tell whether moving in time may change which rows there are, or their order. */
+export const dependsOnTime = (wanted) => wanted.hosts !== "all" || ["busy", "free"].includes(wanted.order);
 
 /** Hosts whose names begin alike belong together: "gpu-3" and "gpu-4". */
 const groupOf = (name) => name.replace(/[-_.]?\d+.*$/, "") || name;
@@ -60,10 +63,10 @@ function inGroups(rows) {
 
 /** A row for each lease, in order of its first moment here. */
 export function leaseRows(data, wanted) {
-  const words = wanted.search.trim().toLowerCase();
+  const fits = finder(data, wanted.search);
   const rows = [];
   for (const lease of data.leases.values()) {
-    if (words && !entryFits(lease.entries[0], words)) continue;
+    if (!lease.entries.some(fits)) continue;
     rows.push({
       name: `${lease.id}`, detail: [lease.label, lease.owner].filter(Boolean).join(" · "), key: `lease ${lease.id}`,
       lease, bars: lease.entries.map((entry) => ({ entry, lane: 0 })), lanes: 1, use: null, status: null,
@@ -75,8 +78,7 @@ export function leaseRows(data, wanted) {
 
 /** A row for each time in which hosts are out of use, for a picture that has no rows of hosts. */
 export function outageRows(data, wanted) {
-  const words = wanted.search.trim().toLowerCase();
-  return data.outages.filter((outage) => !words || data.hostNames(outage).some((name) => name.toLowerCase().includes(words)))
+  return data.outages.filter(finder(data, wanted.search))
     .map((outage, index) => ({
       name: outage.window ? t("maintenanceNumber", { id: outage.window }) : t(`outage_${outage.status}`),
       detail: hostsText(data.hostNames(outage)), key: `outage ${index}`,
@@ -89,7 +91,7 @@ export function waitingRows(data, wanted) {
   const words = wanted.search.trim().toLowerCase();
   return data.waiting
     .filter(({ lease }) => !data.leases.has(lease.id))
-    .filter(({ lease }) => !words || `${lease.id} ${lease.label} ${lease.owner}`.toLowerCase().includes(words))
+    .filter(({ lease }) => leaseFits(lease, words))
     .map((waiting) => {
       const { lease, expected } = waiting;
       const seconds = lease.remaining ?? Infinity;
@@ -105,11 +107,22 @@ export function waitingRows(data, wanted) {
     });
 }
 
-/** Tell whether a lease has one of the words that were searched for. */
-export function entryFits(entry, words) {
-  if (!words) return true;
-  const { lease } = entry;
-  return String(lease.id) === words || `${lease.label} ${lease.owner}`.toLowerCase().includes(words);
+/** Tell whether a lease has the words that were searched for, in its label or owner, or that number. */
+export function leaseFits(lease, words) {
+  return !words || String(lease.id) === words || `${lease.label} ${lease.owner}`.toLowerCase().includes(words);
+}
+
+/** What tells of entries and of outages whether they are searched for: by lease, or by a host that they are on. */
+export function finder(data, search) {
+  const words = search.trim().toLowerCase();
+  const named = data.hosts.map((name) => Boolean(words) && name.toLowerCase().includes(words));
+  const isThere = ({ runs }) => {
+    for (let at = 0; at < runs.length; at += 2) {
+      for (let host = runs[at]; host < runs[at] + runs[at + 1]; host += 1) if (named[host]) return true;
+    }
+    return false;
+  };
+  return (entry) => !words || (entry.lease && leaseFits(entry.lease, words)) || isThere(entry);
 }
 
 /** Put what overlaps beside each other: each bar gets the first lane that is free. */

@@ -8,7 +8,7 @@ import { loadTimeline } from "../timeline/data.js";
 import { Details, Tip } from "../timeline/details.js";
 import { AXIS, Painter } from "../timeline/paint.js";
 import { MOST_ABOVE, QueueBar, partOf } from "../timeline/queue.js";
-import { hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
+import { dependsOnTime, hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
 import { drawStrip } from "../timeline/strip.js";
 import { tableOf } from "../timeline/table.js";
 import { Tools, legend } from "../timeline/tools.js";
@@ -54,6 +54,7 @@ class TimelineView {
     this.picked = Number(params.get("lease")) || null;
     this.drawing = null;
     this.fetch = atMostEvery(FETCH_MILLISECONDS, () => this.load().catch(() => {}));
+    this.relay = atMostEvery(FETCH_MILLISECONDS, () => this.layOut());
     this.refresh = atMostEvery(REFRESH_MILLISECONDS, () => this.load().catch(() => {}));
   }
 
@@ -76,6 +77,7 @@ class TimelineView {
   end() {
     this.unfollow?.();
     this.fetch.stop();
+    this.relay.stop();
     this.refresh.stop();
     clearInterval(this.ticking);
     cancelAnimationFrame(this.drawing);
@@ -123,7 +125,7 @@ class TimelineView {
   layOut() {
     if (!this.data) return;
     const rows = this.wanted.by === "host"
-      ? hostRows(this.data, this.wanted) : leaseRows(this.data, this.wanted);
+      ? hostRows(this.data, this.wanted, this.window) : leaseRows(this.data, this.wanted);
     this.laidOut = now();
     this.rows = [...this.above(), ...rows];
     this.scroller.hidden = this.strip.hidden = this.wanted.table;
@@ -215,6 +217,7 @@ class TimelineView {
     const { data, window } = this;
     if (!data || window.start < data.since || window.end > data.until) this.fetch();
     else if (window.length < (data.until - data.since) / 12) this.fetch();
+    if (this.wanted.table || (this.wanted.by === "host" && dependsOnTime(this.wanted))) this.relay();
     this.tools.follow();
     this.remember();
     this.redraw();
