@@ -17,6 +17,7 @@ from haizea.core.model.events import (
     HostRestored,
     HostUsed,
     LeaseAccepted,
+    LeaseAltered,
     LeaseEnded,
     OperationDelayed,
     OperationEnded,
@@ -170,6 +171,19 @@ def test_a_transfer_fails_or_is_late_without_a_vm(tmp_path: Path) -> None:
         again.reconcile(0, [], SiteRecord(transfers=(under_way,)))
         assert again.observe(moment) == told
         world.close()
+
+
+def test_a_lease_starts_with_the_nodes_that_it_was_changed_to(world: World) -> None:
+    backend = WorldBackend(world)
+    backend.observe(0)
+    larger = replace(REQUEST, nodes=(NodeSet(3, (50, 256)),))
+    backend.enact(0, [LeaseAccepted(0, REQUEST), LeaseAltered(0, larger)])
+    backend.enact(0, [OperationStarted(0, 1, Purpose.RUN, 1000, (0, 0, 1))])
+    assert [(vm.node, vm.host, vm.capacity) for vm in world.vms()] == [
+        (1, 0, (50, 256)),
+        (2, 0, (50, 256)),
+        (3, 1, (50, 256)),
+    ]
 
 
 # --- restarts -----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from haizea.core.model.events import (
     HostUsed,
     Input,
     LeaseAccepted,
+    LeaseAltered,
     LeaseEnded,
     OperationEnded,
     OperationFailed,
@@ -87,7 +88,8 @@ class WorldBackend:
         self._now = 0
         self._began = False
         self._enact: dict[type, Callable[..., None]] = {
-            LeaseAccepted: self._accepted,
+            LeaseAccepted: self._asked,
+            LeaseAltered: self._asked,
             StateChanged: self._state_changed,
             OperationStarted: self._started,
             OperationEnded: self._ended,
@@ -250,7 +252,7 @@ class WorldBackend:
 
     # --- decisions ------------------------------------------------------------------------
 
-    def _accepted(self, decision: LeaseAccepted) -> None:
+    def _asked(self, decision: LeaseAccepted | LeaseAltered) -> None:
         self._requests[decision.request.id] = decision.request
 
     def _state_changed(self, decision: StateChanged) -> None:
