@@ -208,6 +208,17 @@ def test_nothing_goes_to_other_hosts_of_what_is_ended_before_it_is() -> None:
     made.check()
 
 
+@pytest.mark.parametrize("leaving", [Leaving.STAY, Leaving.END])
+def test_what_moves_goes_round_who_stays_before_and_after_a_window(leaving: Leaving) -> None:
+    made = scheduler(1)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 0, duration=1000))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.DEADLINE, deadline=1500))])
+    made.handle(10, [MaintenanceAsked(window(900, 1050, (0,), leaving))])
+    made.check()
+    found = played(made, 2000)
+    assert [run for run in runs(found) if run[0] == 2] == [(2, 1050, (0,))]
+
+
 def test_a_window_is_changed_after_a_part_of_what_it_held_is_over() -> None:
     made = scheduler(1)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 50))])

@@ -135,8 +135,9 @@ def _moves(
 ) -> list[Move] | None:
     """Other hosts for all that is promised there, once others have left.
 
-    Who stays is looked past on those hosts, and keeps its other hosts: so does what is ended there,
-    for as long as that has not come.
+    Who stays is looked past on those hosts in that time alone: before and after it, and on its
+    other hosts, nobody else gets its room. So is what is ended there, for as long as that has not
+    come.
     """
     start, end = period
     if not any(any(size) for _, size in sizes):
@@ -150,8 +151,13 @@ def _moves(
     for lease in staying:
         hold = lease.hold
         trial.withdraw(hold)
+        there = tuple([part for part in hold.use if mine >> part[0] & 1])
         rest = tuple([part for part in hold.use if not mine >> part[0] & 1])
         trial.reserve(hold.start, hold.end, rest, -1)
+        if hold.start < start:
+            trial.reserve(hold.start, min(start, hold.end), there, -1)
+        if hold.end > end:
+            trial.reserve(max(end, hold.start), hold.end, there, -1)
     found = promises.elsewhere()(trial, _whole(sizes), start, end, 1)
     return None if found is None else found.moves
 
