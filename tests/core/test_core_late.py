@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from played_leases import lease, on_hosts, played
 
 from haizea.core.model.events import (
     Expected,
+    LeaseAltered,
+    LeaseChanged,
     LeaseEnded,
     LeaseSubmitted,
     OperationDelayed,
+    OperationEnded,
     OperationFailed,
     OperationStarted,
     Purpose,
@@ -219,3 +223,50 @@ def test_a_run_that_is_late_is_cut_before_what_follows_it_is_late() -> None:
         scheduler.check()
     started = [d.time for d in decisions if isinstance(d, OperationStarted) and d.lease_id == 2]
     assert started == [96 + 1 + 16]
+
+
+def crowded(*others: LeaseRequest) -> Scheduler:
+    """A reservation until 100 and one from 200 on are on one host, a lease that waited on another.
+
+    A lease with a deadline is to run between the two, and to begin by 150.
+    """
+    made = on_hosts(2, "ar-preempts-everything", Settings(suspension=Suspension.ALL))
+    waited = lease(2, Kind.BEST_EFFORT, duration=1000, preemptible=True)
+    between = lease(3, Kind.DEADLINE, after=100, deadline=250)
+    first, last = lease(1, Kind.AR, 0), lease(4, Kind.AR, 200, duration=300)
+    for request in (first, waited, between, last, *others):
+        made.handle(0, [LeaseSubmitted(request)])
+    return made
+
+
+def test_who_makes_room_after_an_absence_is_not_saved_in_the_past() -> None:
+    """There is no time to save it by 150, although there was when somebody was there last."""
+    made = crowded()
+    turn = made.handle(140)
+    made.check()
+    assert [r.state for r in turn.records if r.id == 2] == [State.QUEUED]
+    assert 3 in [d.lease_id for d in played(made, 150) if isinstance(d, OperationStarted)]
+    found = [*turn.decisions, *played(made, 600)]
+    assert Purpose.SUSPEND not in [d.purpose for d in found if isinstance(d, OperationStarted)]
+
+
+def test_who_is_about_to_be_saved_after_an_absence_is_saved() -> None:
+    """Another that needs its host before that is over does not take what it did so far."""
+    made = crowded(lease(5, Kind.AR, 132))
+    made.handle(50)
+    found = [*made.handle(140).decisions, *played(made, 600)]
+    ended = [d for d in found if isinstance(d, OperationEnded) and d.purpose is Purpose.SUSPEND]
+    assert [(d.lease_id, d.start, d.end) for d in ended] == [(2, 140, 172)]
+
+
+@pytest.mark.parametrize("kind", [Kind.BEST_EFFORT, Kind.AR])
+def test_a_lease_goes_on_that_is_extended_in_its_last_instant(kind: Kind) -> None:
+    made = on_hosts(1, "no-preemption")
+    request = lease(1, kind, 0 if kind is Kind.AR else None)
+    made.handle(0, [LeaseSubmitted(request)])
+    longer = replace(request, duration=300)
+    assert made.next_wakeup() == 100
+    assert LeaseAltered in map(type, made.handle(100, [LeaseChanged(1, longer)]).decisions)
+    made.check()
+    ended = [d for d in played(made, 400) if isinstance(d, OperationEnded)]
+    assert [(d.start, d.end) for d in ended] == [(0, 300)]

@@ -80,6 +80,9 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         start = planner.suspend_start(lease, plan.hosts, end, begin)
         if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
+        if plan.suspends and run.end <= now:
+            # Its suspension begins in this instant: it is on its way already.
+            return None
     if lease.state is not State.ACTIVE and not _is_being_started(lease):
         return None
     if not planner.settings.run_on:
@@ -102,13 +105,14 @@ def make_room(
     end: int,
     leases: Iterable[Lease],
     elsewhere: Elsewhere,
+    now: int,
 ) -> Preemption | None:
     """Hosts for ``asked`` throughout ``[start, end)``, and who must go; ``None`` if in vain.
 
     ``leases`` are all preemptible leases that hold hosts in that time. Before one more of them
-    goes, others that have not begun go ``elsewhere``.
+    goes, others that have not begun go ``elsewhere``. It is ``now``, which the slot table may not
+    have come to yet.
     """
-    now = planner.table.now
     able = [lease for lease in leases if clearing(planner, lease, start, now) is not None]
     while able:
         candidates = [placed(lease) for lease in able]

@@ -69,7 +69,8 @@ class Rooms:
         if found is not None:
             return found
         with self.guarded(claim, planner):
-            return make_room(planner, policy, lease, start, end, candidates, elsewhere)
+            now = self._schedule.now
+            return make_room(planner, policy, lease, start, end, candidates, elsewhere, now)
 
     def _beside(
         self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner

@@ -233,7 +233,11 @@ class Holdings:
         before = lease.hold.end
         del plan.phases[lease.at :]
         self._planner.finish(lease, plan, lease.since)
-        self._table.change_end(lease.hold, plan.end)
+        if before > self._instant.now:
+            self._table.change_end(lease.hold, plan.end)
+        else:
+            # It was to end in this very instant, and holds nothing any more.
+            plan.hold = self._table.reserve(before, plan.end, plan.use, lease.id)
         if plan.end < before:
             self._instant.given_back.append((before, len(plan.use)))
         self.again(lease)
