@@ -47,7 +47,8 @@ INNER_LAYERS = {
         {"requests"},
         {"matching"},
         {"state", "wire"},
-        {"expressions", "model"},
+        {"expressions"},
+        {"model"},
     ),
 }
 

@@ -15,8 +15,6 @@ from haizea.backends.opennebula.backend import OpenNebulaBackend, Options
 from haizea.backends.opennebula.enactment.outcomes import Limits
 from haizea.backends.opennebula.expressions.errors import ExpressionError
 from haizea.backends.opennebula.expressions.language import parse_rank
-from haizea.backends.opennebula.matching.lease_hosts import PlacingPolicies
-from haizea.backends.opennebula.matching.ranks import DatastorePolicy, HostPolicy
 from haizea.backends.opennebula.model.errors import OpenNebulaError
 from haizea.backends.opennebula.owners.reports import LeaseReports, Reports
 from haizea.backends.opennebula.owners.scheduled_runner import ScheduledActions
@@ -44,7 +42,7 @@ from haizea.core.model.resources import ResourceTypes
 from haizea.loop import Observer
 from haizea.runtime import RunError
 from haizea.service.inbox import HandIn
-from haizea.service.opennebula_section import address, waits_in
+from haizea.service.opennebula_section import address, default_ranks, waits_in
 from haizea.service.passwords import Passwords
 from haizea.service.recovery import LastingBackend
 from haizea.service_types import Alteration, Altered, LearnedTime
@@ -98,8 +96,8 @@ class OpenNebulaSide:
         self._doorkeeper = _client(config, RetrySettings(attempts=1), _HURRIED)
         self.check_password: CheckPassword | None = Passwords(self._doorkeeper.user)
         options = backend_options(config, speed)
-        parse_rank(options.placing.host_rank, "host-rank")
-        parse_rank(options.placing.datastore_rank, "datastore-rank")
+        parse_rank(section.host_rank, "host-rank")
+        parse_rank(section.datastore_rank, "datastore-rank")
         # What cannot be sent now may be wrong in a while: it is decided on anew.
         commands = _client(config, RetrySettings(attempts=1))
         self._opennebula = OpenNebulaBackend(
@@ -245,12 +243,7 @@ def backend_options(config: Config, speed: float = 1.0) -> Options:
             boot_seconds=section.boot_seconds,
             shutdown_seconds=scheduling.shutdown_seconds,
         ),
-        placing=PlacingPolicies(
-            hosts=HostPolicy(section.host_policy.value),
-            host_rank=section.host_rank,
-            datastores=DatastorePolicy(section.datastore_policy.value),
-            datastore_rank=section.datastore_rank,
-        ),
+        ranks=default_ranks(section),
         intervals=Intervals(full_seconds=scheduling.wakeup_interval_seconds / speed),
         events=address(section).events,
         suspends=section.preempt_with is PreemptWith.SUSPEND,

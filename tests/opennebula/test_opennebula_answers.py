@@ -19,6 +19,7 @@ from haizea.backends.opennebula.model.errors import BadAnswer, Fault, RefusalKin
 from haizea.backends.opennebula.model.host import HostState, read_host, read_hosts, read_monitoring
 from haizea.backends.opennebula.model.pools import (
     RaftState,
+    RolePolicy,
     read_clusters,
     read_configuration,
     read_datastores,
@@ -219,13 +220,17 @@ def test_recorded_datastores_clusters_groups_and_servers() -> None:
     datastores = {one.name: one for one in read_datastores(text(recorded("7.4.0", "*datastorep*")))}
     assert datastores["system"].is_system
     assert not datastores["default"].is_system
-    assert datastores["system"].cluster_ids == (0,)
+    assert datastores["system"].cluster_ids == {0}
     assert datastores["system"].shared
     (cluster,) = read_clusters(text(recorded("7.4.0", "*clusterpool*")))
     assert (cluster.name, cluster.host_ids) == ("default", tuple(range(8)))
     (group,) = read_vm_groups(text(recorded("7.4.0", "*vmgrouppool.info__with_vm")))
     (role,) = group.roles
-    assert (role.name, role.policy, role.vm_ids) == ("workers", "ANTI_AFFINED", (6,))
+    assert (role.name, role.policy, role.vm_ids) == (
+        "workers",
+        RolePolicy.ANTI_AFFINED,
+        frozenset([6]),
+    )
     assert read_raft_state(text(recorded("7.4.0", "*raftstatus*"))) is RaftState.SOLO
     user = read_user(text(recorded("7.4.0", "*user.info*")))
     assert (user.name, user.id, user.gid, user.enabled) == ("alice", 2, 1, True)

@@ -23,9 +23,9 @@ from haizea.backends.opennebula.expressions.language import (
 from haizea.backends.opennebula.expressions.table import (
     DATASTORE_PLACES,
     HOST_PLACES,
-    Attributes,
     AttributeTable,
 )
+from haizea.backends.opennebula.model.template import Attributes
 
 HOST: Attributes = {
     "ID": "7",

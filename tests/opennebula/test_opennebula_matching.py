@@ -13,50 +13,49 @@ from defusedxml.ElementTree import fromstring
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from opennebula_elements import element
 from shared_data import shared
 
 from haizea.backends.opennebula.expressions.errors import ExpressionError
 from haizea.backends.opennebula.expressions.language import parse_rank, parse_requirement
-from haizea.backends.opennebula.expressions.table import HOST_PLACES, Attributes, AttributeTable
+from haizea.backends.opennebula.expressions.table import HOST_PLACES, AttributeTable
 from haizea.backends.opennebula.matching.datastores import Datastores
 from haizea.backends.opennebula.matching.matchmaker import OLD_NAMES, Matchmaker
-from haizea.backends.opennebula.matching.pools import (
+from haizea.backends.opennebula.matching.needs import VmNeeds, vm_needs
+from haizea.backends.opennebula.matching.ranks import LiveRanks
+from haizea.backends.opennebula.model.host import HostInfo, host_of
+from haizea.backends.opennebula.model.pools import (
     GroupRole,
-    HostFacts,
     RolePolicy,
     VmGroup,
-    VmNeeds,
-    datastore_facts,
-    host_facts,
-    vm_group,
-    vm_needs,
+    datastore_of,
+    vm_group_of,
 )
-from haizea.backends.opennebula.matching.ranks import (
-    DatastorePolicy,
-    HostPolicy,
-    RankedHosts,
-    datastore_rank,
-    host_rank,
-)
-from haizea.backends.opennebula.model.template import read_attributes
+from haizea.backends.opennebula.model.template import Attributes
+from haizea.backends.opennebula.model.vm import vm_of
+from haizea.config.opennebula import DatastorePolicy, HostPolicy, OpenNebula
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import Host, host_set, hosts_in
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.mapper import View
+from haizea.service.opennebula_section import default_ranks
 
 
-def host(number: int, state: int = 2, **template: str) -> HostFacts:
-    return host_facts(
-        {
-            "ID": str(number),
-            "NAME": f"node{number}",
-            "STATE": str(state),
-            "CLUSTER_ID": "0",
-            "HOST_SHARE": {"RUNNING_VMS": str(number % 3), "MAX_CPU": "800"},
-            "TEMPLATE": {"HOSTNAME": f"node{number}", **template},
-            "MONITORING": {"CAPACITY": {"FREE_CPU": str(100 * number)}},
-        }
+def host(number: int, state: int = 2, **template: str) -> HostInfo:
+    return host_of(
+        element(
+            "HOST",
+            {
+                "ID": str(number),
+                "NAME": f"node{number}",
+                "STATE": str(state),
+                "CLUSTER_ID": "0",
+                "HOST_SHARE": {"RUNNING_VMS": str(number % 3), "MAX_CPU": "800"},
+                "TEMPLATE": {"HOSTNAME": f"node{number}", **template},
+                "MONITORING": {"CAPACITY": {"FREE_CPU": str(100 * number)}},
+            },
+        ),
     )
 
 
@@ -82,15 +81,15 @@ def place_requests() -> Iterator[tuple[str, Element]]:
 
 
 def matchmaker_of(root: Element) -> Matchmaker:
-    groups = [vm_group(read_attributes(one)) for one in root.iter("VM_GROUP")]
-    return Matchmaker([host_facts(read_attributes(one)) for one in root.iter("HOST")], groups)
+    groups = [vm_group_of(one) for one in root.iter("VM_GROUP")]
+    return Matchmaker([host_of(one) for one in root.iter("HOST")], groups)
 
 
 def test_recorded_matches_of_the_core_are_ours() -> None:
     compared = 0
     for name, root in place_requests():
         matchmaker = matchmaker_of(root)
-        vms = [vm_needs(read_attributes(one)) for one in root.findall("VM_POOL/VM")]
+        vms = [vm_needs(vm_of(one)) for one in root.findall("VM_POOL/VM")]
         matches = matchmaker.match_all(vms)
         for recorded in root.findall("REQUIREMENTS/VM"):
             vm = int(recorded.findtext("ID", ""))
@@ -104,12 +103,12 @@ def test_recorded_matches_of_the_core_are_ours() -> None:
 
 def test_recorded_datastores_of_the_core_are_ours() -> None:
     for name, root in place_requests():
-        facts = [datastore_facts(read_attributes(one)) for one in root.iter("DATASTORE")]
-        hosts = [host_facts(read_attributes(one)) for one in root.iter("HOST")]
+        facts = [datastore_of(one) for one in root.iter("DATASTORE")]
+        hosts = [host_of(one) for one in root.iter("HOST")]
         datastores = Datastores(facts, hosts)
         vms = {int(one.findtext("ID", "")): one for one in root.findall("VM_POOL/VM")}
         for recorded in root.findall("REQUIREMENTS/VM"):
-            vm = vm_needs(read_attributes(vms[int(recorded.findtext("ID", ""))]))
+            vm = vm_needs(vm_of(vms[int(recorded.findtext("ID", ""))]))
             expected = [int(one.text or "") for one in recorded.findall("DATASTORES/ID")]
             assert [datastores.choose(vm, 0).id] == expected, name
 
@@ -123,7 +122,7 @@ def test_the_recorded_plan_takes_the_best_rank_that_is_ours() -> None:
     actions = plan.findall("ACTION")
     assert actions
     for action in actions:
-        vm = vm_needs(read_attributes(vms[int(action.findtext("VM_ID", ""))]))
+        vm = vm_needs(vm_of(vms[int(action.findtext("VM_ID", ""))]))
         best = next(matchmaker.match(vm).tiers())
         chosen = int(action.findtext("HOST_ID", ""))
         assert chosen in {matchmaker.hosts[i].id for i in hosts_in(best)}
@@ -156,12 +155,12 @@ def test_every_recorded_expression_parses() -> None:
 
 @pytest.mark.parametrize("version", ["6.10.5", "7.4.0"])
 def test_recorded_vms_are_on_hosts_that_suit_them(version: str) -> None:
-    hosts: dict[int, HostFacts] = {}
+    hosts: dict[int, HostInfo] = {}
     placed = 0
     for _, root in documents(version):
         for one in root.iter("HOST"):
             if one.find("HOST_SHARE") is not None:
-                facts = host_facts(read_attributes(one))
+                facts = host_of(one)
                 hosts[facts.id] = facts
     table = AttributeTable([facts.attributes for facts in hosts.values()], HOST_PLACES)
     index = {host_id: i for i, host_id in enumerate(hosts)}
@@ -170,7 +169,7 @@ def test_recorded_vms_are_on_hosts_that_suit_them(version: str) -> None:
             history = one.findall("HISTORY_RECORDS/HISTORY")
             if not history:
                 continue
-            vm = vm_needs(read_attributes(one))
+            vm = vm_needs(vm_of(one))
             for text in (vm.automatic_requirements, vm.requirements):
                 met = table.matching(parse_requirement(text))
                 assert met >> index[int(history[-1].findtext("HID", ""))] & 1, name
@@ -183,9 +182,9 @@ def test_a_vm_of_1_4_has_its_words_in_its_template() -> None:
     text = path.read_text(encoding="utf-8")
     inner = re.search(r"<VM>.*</VM>", html.unescape(text).replace("a<b & c", ""), re.DOTALL)
     assert inner
-    vm = vm_needs(read_attributes(fromstring(inner[0])))
+    vm = vm_needs(vm_of(fromstring(inner[0])))
     assert (vm.id, vm.requirements, vm.rank) == (0, 'HOSTNAME="n*"', "FREECPU")
-    hosts = [host_facts({"ID": "0", "STATE": "2", "TEMPLATE": {"HOSTNAME": "n0"}})]
+    hosts = [host_of(element("HOST", {"ID": "0", "STATE": "2", "TEMPLATE": {"HOSTNAME": "n0"}}))]
     assert Matchmaker(hosts, names=OLD_NAMES).match(vm).hosts == 1
 
 
@@ -285,13 +284,10 @@ def test_names_are_those_of_the_generation() -> None:
     assert error.startswith("RANK, character 2")
 
 
-def test_permitted_hosts_and_the_one_to_leave() -> None:
+def test_a_vm_that_must_leave_its_host_suits_all_others() -> None:
     matchmaker = Matchmaker(HOSTS)
-    assert matchmaker.match(VmNeeds(id=1, permitted_hosts=0b11)).hosts == 0b11
     assert matchmaker.match(VmNeeds(id=1, leaving_host_id=4)).hosts == 0b111110
     assert matchmaker.match(VmNeeds(id=1, leaving_host_id=99)).hosts == 0b111111
-    none = matchmaker.match(VmNeeds(id=1, permitted_hosts=0))
-    assert (none.hosts, none.reason) == (0, "the VM's owner may use none of the hosts that suit it")
     last = matchmaker.match(VmNeeds(id=1, requirements="ID = 4", leaving_host_id=4))
     assert last.reason == "no host suits the VM but the one that it must leave"
 
@@ -322,23 +318,33 @@ def test_vms_that_belong_together_get_hosts_that_suit_all() -> None:
     ],
 )
 def test_default_policies(policy: HostPolicy, expected: list[int]) -> None:
-    matchmaker = Matchmaker(HOSTS, default_rank=host_rank(policy, custom="-ID"))
+    ranks = default_ranks(OpenNebula(host_policy=policy, host_rank="-ID"))
+    matchmaker = Matchmaker(HOSTS, default_rank=ranks.hosts)
+    assert ranks.packing is (policy is HostPolicy.PACKING)
     assert list(matchmaker.match(VmNeeds(id=1)).tiers()) == expected
 
 
 def test_fixed_goes_by_priority_and_load_by_what_the_generation_calls_it() -> None:
     hosts = [host(1), host(2, PRIORITY="5", FREECPU="7"), host(3, PRIORITY="-1")]
-    by_priority = Matchmaker(hosts, default_rank=host_rank(HostPolicy.FIXED))
+    fixed = default_ranks(OpenNebula(host_policy=HostPolicy.FIXED)).hosts
+    by_priority = Matchmaker(hosts, default_rank=fixed)
     assert by_priority.default_ranking.tiers == (0b010, 0b001, 0b100)
-    old = host_rank(HostPolicy.LOAD_AWARE, free_cpu="FREECPU")
+    old = default_ranks(OpenNebula(host_policy=HostPolicy.LOAD_AWARE)).legacy_hosts
     assert Matchmaker(hosts, default_rank=old).default_ranking.tiers == (0b010, 0b101)
 
 
-def test_datastore_policies() -> None:
-    assert datastore_rank(DatastorePolicy.PACKING) == "-FREE_MB"
-    assert datastore_rank(DatastorePolicy.STRIPING) == "FREE_MB"
-    assert datastore_rank(DatastorePolicy.FIXED) == "PRIORITY"
-    assert datastore_rank(DatastorePolicy.CUSTOM, "USED_MB") == "USED_MB"
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (DatastorePolicy.PACKING, "-FREE_MB"),
+        (DatastorePolicy.STRIPING, "FREE_MB"),
+        (DatastorePolicy.FIXED, "PRIORITY"),
+        (DatastorePolicy.CUSTOM, "USED_MB"),
+    ],
+)
+def test_datastore_policies(policy: DatastorePolicy, expected: str) -> None:
+    section = OpenNebula(datastore_policy=policy, datastore_rank="USED_MB")
+    assert default_ranks(section).datastores == expected
 
 
 def test_hosts_of_one_rank_are_told_apart_by_their_leases() -> None:
@@ -346,19 +352,30 @@ def test_hosts_of_one_rank_are_told_apart_by_their_leases() -> None:
     own = matchmaker.match(VmNeeds(id=1, rank="ID")).ranking
     capacity = Capacity((1,))
     request = LeaseRequest(
-        id=8, submitted=0, kind=Kind.BEST_EFFORT, nodes=(NodeSet(1, capacity),), duration=None
+        id=8,
+        submitted=0,
+        kind=Kind.BEST_EFFORT,
+        nodes=(NodeSet(1, capacity),),
+        duration=None,
+        names=("70",),
     )
     table = SlotTable([Host(i, f"n{i}", Capacity((9,))) for i in range(7)], 0)
     for owner, held in enumerate([0, 4, 4, 5, 5]):
         table.reserve(0, 100, ((held, capacity),), owner)
     view = View(table, 0)
-    spread = RankedHosts({}, matchmaker.default_ranking)
+    spread = LiveRanks()
+    # Until hosts are seen, all are alike.
+    assert list(spread.tiers(request, 0b111111, view)) == [0b111111]
+    spread.follow(matchmaker.default_ranking)
     assert list(spread.tiers(request, 0b111111, view)) == [0b000100, 0b100000, 0b001000, 1, 2, 16]
-    packed = RankedHosts({}, matchmaker.default_ranking, packing=True)
+    packed = LiveRanks(packing=True)
+    packed.follow(matchmaker.default_ranking)
     assert list(packed.tiers(request, 0b111111, view)) == [0b100000, 0b000100, 1, 0b001000, 16, 2]
-    ranked = RankedHosts({8: own}, matchmaker.default_ranking)
+    spread.rank(70, own)
     # A host that came after the look at the pool has no rank.
-    assert list(ranked.tiers(request, 0b1000011, view)) == [2, 1, 1 << 6]
+    assert list(spread.tiers(request, 0b1000011, view)) == [2, 1, 1 << 6]
+    spread.rank(70, None)
+    assert list(spread.tiers(request, 0b11, view)) == [1, 2]
 
 
 WRITTEN = st.one_of(
@@ -381,7 +398,11 @@ def test_whatever_is_written_has_an_answer(automatic: str, own: str, rank: str) 
 
 
 def test_a_pool_of_odd_hosts_is_no_trouble() -> None:
-    odd: list[Attributes] = [{}, {"ID": "x", "STATE": "", "HOST_SHARE": "?"}, {"STATE": ["2", "3"]}]
-    matchmaker = Matchmaker([host_facts(one) for one in odd])
+    odd: list[Attributes] = [
+        {"ID": "0", "STATE": "99"},
+        {"ID": "1", "STATE": "8", "HOST_SHARE": "?"},
+        {"ID": "2", "STATE": ["2", "3"]},
+    ]
+    matchmaker = Matchmaker([host_of(element("HOST", one)) for one in odd])
     assert matchmaker.match(VmNeeds(id=1, requirements="RUNNING_VMS = 0")).hosts == 0
     assert matchmaker.usable == 0b100

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import pytest
+from opennebula_elements import element
 
 from haizea.backends.opennebula.expressions.errors import ExpressionError
-from haizea.backends.opennebula.expressions.table import Attributes
 from haizea.backends.opennebula.matching.datastores import DatastoreChoice, Datastores
-from haizea.backends.opennebula.matching.pools import (
-    DatastoreFacts,
-    DiskNeeds,
-    HostFacts,
-    VmNeeds,
-    datastore_facts,
-    disk_needs,
-    host_facts,
-    vm_needs,
-)
+from haizea.backends.opennebula.matching.needs import DiskNeeds, VmNeeds, disk_needs, vm_needs
+from haizea.backends.opennebula.model.host import HostInfo, host_of
+from haizea.backends.opennebula.model.pools import Datastore, datastore_of
+from haizea.backends.opennebula.model.template import Attributes, Tree, read_template
+from haizea.backends.opennebula.model.vm import vm_of
 
 
-def datastore(number: int, free_mb: int = 1000, clusters: str = "0", **more: str) -> DatastoreFacts:
+def datastore(number: int, free_mb: int = 1000, clusters: str = "0", **more: str) -> Datastore:
     top = {"TYPE": "1", "STATE": "0", "USED_MB": "10", "TOTAL_MB": "9999"}
     top |= {name: more.pop(name) for name in list(more) if name in top}
-    return datastore_facts(
-        {
-            "ID": str(number),
-            "NAME": f"ds{number}",
-            "FREE_MB": str(free_mb),
-            "CLUSTERS": {"ID": clusters.split()} if clusters else "",
-            "TEMPLATE": dict(more),
-            **top,
-        }
+    return datastore_of(
+        element(
+            "DATASTORE",
+            {
+                "ID": str(number),
+                "NAME": f"ds{number}",
+                "FREE_MB": str(free_mb),
+                "CLUSTERS": {"ID": clusters.split()} if clusters else "",
+                "TEMPLATE": dict(more),
+                **top,
+            },
+        )
     )
 
 
-def host(number: int, cluster: int = 0, disks: Attributes | str = "") -> HostFacts:
-    return host_facts(
-        {
-            "ID": str(number),
-            "NAME": f"n{number}",
-            "STATE": "2",
-            "CLUSTER_ID": str(cluster),
-            "HOST_SHARE": {"DATASTORES": disks},
-        }
+def host(number: int, cluster: int = 0, disks: Attributes | str = "") -> HostInfo:
+    return host_of(
+        element(
+            "HOST",
+            {
+                "ID": str(number),
+                "NAME": f"n{number}",
+                "STATE": "2",
+                "CLUSTER_ID": str(cluster),
+                "HOST_SHARE": {"DATASTORES": disks},
+            },
+        )
     )
 
 
@@ -190,22 +191,25 @@ def test_a_wrong_default_rank_is_the_administrators() -> None:
 
 def test_disks_are_where_their_images_say() -> None:
     clone = {"CLONE": "YES", "CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", "DATASTORE_ID": "1"}
-    needs = disk_needs(
+    template = element(
+        "TEMPLATE",
         {
-            "TEMPLATE": {
-                "DISK": [
-                    {"TYPE": "fs", "SIZE": "100"},
-                    {"TYPE": "FILE", "SIZE": "20", "DISK_SNAPSHOT_TOTAL_SIZE": "5", **clone},
-                    {"TYPE": "FILE", "SIZE": "3000", **clone, "CLONE_TARGET": "SELF"},
-                    {"TYPE": "FILE", "SIZE": "4000", **clone, "CLONE": "NO"},
-                    {"TYPE": "FILE", "SIZE": "-7", **clone},
-                    {"TYPE": "CDROM"},
-                    "nonsense",
-                ]
-            }
-        }
+            "DISK": [
+                {"TYPE": "fs", "SIZE": "100"},
+                {"TYPE": "FILE", "SIZE": "20", "DISK_SNAPSHOT_TOTAL_SIZE": "5", **clone},
+                {"TYPE": "FILE", "SIZE": "3000", **clone, "CLONE_TARGET": "SELF"},
+                {"TYPE": "FILE", "SIZE": "4000", **clone, "CLONE": "NO"},
+                {"TYPE": "FILE", "SIZE": "-7", **clone},
+                {"TYPE": "CDROM"},
+                "nonsense",
+            ]
+        },
     )
-    assert needs == DiskNeeds(system_mb=125, images_mb={1: 3000})
+    assert disk_needs(read_template(template)) == DiskNeeds(system_mb=125, images_mb={1: 3000})
+
+
+def needs_of(**parts: Tree) -> VmNeeds:
+    return vm_needs(vm_of(element("VM", {"ID": "1", "LCM_STATE": "0", **parts})))
 
 
 @pytest.mark.parametrize(
@@ -214,12 +218,12 @@ def test_disks_are_where_their_images_say() -> None:
 )
 def test_which_vms_come_back(state: str, history: int, expected: bool) -> None:
     records: Attributes = {"HISTORY": [{"HID": "3"}] * history}
-    found = vm_needs({"ID": "1", "STATE": state, "HISTORY_RECORDS": records if history else ""})
+    found = needs_of(STATE=state, HISTORY_RECORDS=records if history else "")
     assert found.has_run is expected
     assert found.leaving_host_id is None
 
 
 def test_a_vm_that_is_to_be_moved_leaves_its_last_host() -> None:
     records: Attributes = {"HISTORY": [{"HID": "3"}, {"HID": "4"}]}
-    found = vm_needs({"ID": "1", "STATE": "3", "RESCHED": "1", "HISTORY_RECORDS": records})
+    found = needs_of(STATE="3", RESCHED="1", HISTORY_RECORDS=records)
     assert found.leaving_host_id == 4

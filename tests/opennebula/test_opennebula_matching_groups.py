@@ -8,18 +8,13 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from opennebula_elements import element
 
 from haizea.backends.opennebula.matching.groups import GroupRules
 from haizea.backends.opennebula.matching.matchmaker import Matchmaker
-from haizea.backends.opennebula.matching.pools import (
-    GroupRole,
-    HostFacts,
-    RolePolicy,
-    VmGroup,
-    VmNeeds,
-    host_facts,
-    vm_group,
-)
+from haizea.backends.opennebula.matching.needs import VmNeeds
+from haizea.backends.opennebula.model.host import HostInfo, host_of
+from haizea.backends.opennebula.model.pools import GroupRole, RolePolicy, VmGroup, vm_group_of
 from haizea.core.model.hosts import hosts_in
 
 HOST_IDS = [10, 11, 12, 13]
@@ -137,8 +132,10 @@ def test_rules_that_contradict_each_other_are_told() -> None:
     assert rules(role("a", [1, 2], RolePolicy.ANTI_AFFINED)).contradiction(1) is None
 
 
-def hosts() -> list[HostFacts]:
-    return [host_facts({"ID": str(i), "STATE": "2", "NAME": f"n{i}"}) for i in HOST_IDS]
+def hosts() -> list[HostInfo]:
+    return [
+        host_of(element("HOST", {"ID": str(i), "STATE": "2", "NAME": f"n{i}"})) for i in HOST_IDS
+    ]
 
 
 def test_reasons_name_the_rules() -> None:
@@ -168,18 +165,26 @@ def test_contradictions_reach_the_owner() -> None:
 
 
 def test_a_group_is_read_as_opennebula_writes_it() -> None:
-    group = vm_group(
-        {
-            "ID": "4",
-            "NAME": "shop",
-            "ROLES": {
-                "ROLE": [
-                    {"ID": "0", "NAME": "web", "POLICY": "anti_affined", "VMS": "1,2,x"},
-                    {"NAME": "db", "VMS": "3", "HOST_AFFINED": "10, 11", "HOST_ANTI_AFFINED": "12"},
-                ]
+    group = vm_group_of(
+        element(
+            "VM_GROUP",
+            {
+                "ID": "4",
+                "NAME": "shop",
+                "ROLES": {
+                    "ROLE": [
+                        {"ID": "0", "NAME": "web", "POLICY": "anti_affined", "VMS": "1,2,x"},
+                        {
+                            "NAME": "db",
+                            "VMS": "3",
+                            "HOST_AFFINED": "10, 11",
+                            "HOST_ANTI_AFFINED": "12",
+                        },
+                    ]
+                },
+                "TEMPLATE": {"AFFINED": ["web, db", "db,cache"], "ANTI_AFFINED": "web,db"},
             },
-            "TEMPLATE": {"AFFINED": ["web, db", "db,cache"], "ANTI_AFFINED": "web,db"},
-        }
+        )
     )
     assert group == VmGroup(
         id=4,
@@ -195,7 +200,8 @@ def test_a_group_is_read_as_opennebula_writes_it() -> None:
 
 @pytest.mark.parametrize("policy", ["", "NONSENSE"])
 def test_unknown_policies_are_none(policy: str) -> None:
-    group = vm_group({"ID": "1", "ROLES": {"ROLE": {"NAME": "a", "POLICY": policy, "VMS": "1"}}})
+    role = {"NAME": "a", "POLICY": policy, "VMS": "1"}
+    group = vm_group_of(element("VM_GROUP", {"ID": "1", "ROLES": {"ROLE": role}}))
     assert group.roles[0].policy is RolePolicy.NONE
 
 

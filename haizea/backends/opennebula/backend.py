@@ -20,7 +20,8 @@ from haizea.backends.opennebula.enactment.enactment import Enactment
 from haizea.backends.opennebula.enactment.leases import Leases
 from haizea.backends.opennebula.enactment.moves import Moves
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What
-from haizea.backends.opennebula.matching.lease_hosts import Placing, PlacingPolicies
+from haizea.backends.opennebula.matching.lease_hosts import Placing
+from haizea.backends.opennebula.matching.ranks import DefaultRanks
 from haizea.backends.opennebula.model.waiting import WaitingStates, waits_by_version
 from haizea.backends.opennebula.owners.actual import Actuals
 from haizea.backends.opennebula.requests.drafts import DraftRules
@@ -61,7 +62,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     rates: RateRules = field(default_factory=RateRules)
     leads: LeadRules = field(default_factory=LeadRules)
-    placing: PlacingPolicies = field(default_factory=PlacingPolicies)
+    ranks: DefaultRanks = field(default_factory=DefaultRanks)
     intervals: Intervals = field(default_factory=Intervals)
     events: str | None = None
     suspends: bool = False
@@ -106,7 +107,7 @@ class OpenNebulaBackend:
         self._seen.waits = WaitingStates(*memory.kept("waits"))
         self._ledger = Ledger()
         known = self._ledger, self._seen
-        self.placing = Placing(self._table, self._seen, options.placing)
+        self.placing = Placing(self._table, self._seen, options.ranks)
         self._moves = Moves(self._ledger, self._seen, self._table)
         self._usage = Usage(self._table, self._seen, self._ledger)
         self._rates = HostRatesLearned(options.rates, self._ledger, self._seen, self._table)

@@ -84,9 +84,8 @@ class Allowing:
         return told
 
     def _match(self, lease: Tracked) -> list[Input]:
-        seen = [self._seen.get(vm) for vm in lease.vms]
-        vms = [one.vm for one in seen if one is not None]
-        if len(vms) < len(seen):
+        vms = self._seen.all_of(lease.vms)
+        if vms is None:
             return []
         places = self._placing.places(vms)
         self._placing.ranks.rank(lease.vms[0], places.ranking)

@@ -20,10 +20,10 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar, Union
+from typing import TypeVar
 
 from haizea.backends.opennebula.expressions.glob import glob
 from haizea.backends.opennebula.expressions.language import (
@@ -38,11 +38,8 @@ from haizea.backends.opennebula.expressions.language import (
     Requirement,
     Term,
 )
+from haizea.backends.opennebula.model.template import Attributes, Tree, leading_number
 from haizea.core.model.hosts import HostSet, host_set
-
-#: An XML element: its text, the elements in it by name, or several of one name.
-Element = Union[str, "Attributes", Sequence["Element"]]
-Attributes = Mapping[str, Element]
 
 #: The values of one attribute of one object, in the order of the document.
 _Texts = tuple[str, ...]
@@ -54,7 +51,6 @@ _Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 
 _WHOLE = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
-_DECIMAL = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", re.ASCII)
 
 #: What a table keeps at most, so that nobody fills the memory with expressions: attributes
 #: and rankings (of a thousand hosts each takes up to 150 KB), and comparisons.
@@ -276,10 +272,10 @@ def _keep(kept: dict[_Key, _Kept], key: _Key, value: _Kept, most: int) -> None:
     kept[key] = value
 
 
-def _texts_at(element: Element, path: _Path) -> Iterable[str]:
-    found: list[Element] = [element]
+def _texts_at(element: Tree, path: _Path) -> Iterable[str]:
+    found: list[Tree] = [element]
     for name in path:
-        inner: list[Element] = []
+        inner: list[Tree] = []
         for one in found:
             if isinstance(one, Mapping) and name in one:
                 child = one[name]
@@ -290,7 +286,7 @@ def _texts_at(element: Element, path: _Path) -> Iterable[str]:
     return [_content(one) for one in found]
 
 
-def _paths_in(element: Element, above: _Path = ()) -> Iterator[_Path]:
+def _paths_in(element: Tree, above: _Path = ()) -> Iterator[_Path]:
     """The paths of all elements in this one."""
     if isinstance(element, Mapping):
         for name, inner in element.items():
@@ -303,7 +299,7 @@ def _paths_in(element: Element, above: _Path = ()) -> Iterator[_Path]:
             yield from _paths_in(one, above)
 
 
-def _content(element: Element) -> str:
+def _content(element: Tree) -> str:
     """All text in an element, as XML has it: one thing after the other."""
     if isinstance(element, str):
         return element
@@ -349,13 +345,6 @@ def _whole(text: str) -> int | None:
     """The whole number that a text starts with."""
     found = _WHOLE.match(text)
     return int(found[1]) if found and len(found[1]) <= _MOST_DIGITS else None
-
-
-def leading_number(text: str) -> float | None:
-    """The number that a text starts with, after blanks; ``None`` if it is not finite."""
-    found = _DECIMAL.match(text)
-    number = float(found[1]) if found else math.inf
-    return number if math.isfinite(number) else None
 
 
 def _divided(dividend: float, divisor: float) -> float:

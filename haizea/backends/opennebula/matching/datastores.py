@@ -12,19 +12,11 @@ from dataclasses import dataclass
 
 from haizea.backends.opennebula.expressions.errors import ExpressionError, printable
 from haizea.backends.opennebula.expressions.language import parse_rank, parse_requirement
-from haizea.backends.opennebula.expressions.table import (
-    DATASTORE_PLACES,
-    AttributeTable,
-    Ranking,
-    leading_number,
-)
-from haizea.backends.opennebula.matching.pools import (
-    DatastoreFacts,
-    HostFacts,
-    VmNeeds,
-    elements_at,
-    text_at,
-)
+from haizea.backends.opennebula.expressions.table import DATASTORE_PLACES, AttributeTable, Ranking
+from haizea.backends.opennebula.matching.needs import VmNeeds
+from haizea.backends.opennebula.model.host import HostInfo
+from haizea.backends.opennebula.model.pools import Datastore
+from haizea.backends.opennebula.model.template import elements_at, leading_number, text_at
 from haizea.core.model.hosts import HostSet, hosts_in
 
 
@@ -50,8 +42,8 @@ class Datastores:
 
     def __init__(
         self,
-        datastores: Iterable[DatastoreFacts],
-        hosts: Sequence[HostFacts],
+        datastores: Iterable[Datastore],
+        hosts: Sequence[HostInfo],
         default_rank: str = "FREE_MB",
     ) -> None:
         """``default_rank`` is for VMs without a rank of their own.
@@ -141,7 +133,7 @@ class Datastores:
         except ExpressionError as error:
             return _Suiting(0, self._default, str(error))
 
-    def _has_room(self, vm: VmNeeds, datastore: DatastoreFacts, host: int) -> bool:
+    def _has_room(self, vm: VmNeeds, datastore: Datastore, host: int) -> bool:
         if not datastore.shared:
             return _fits(vm.disks.system_mb, self._local_free_mb(host, datastore.id))
         # The files of one that comes back are in a shared datastore already.
@@ -162,23 +154,21 @@ class Datastores:
         )
 
     def _too_small(self, vm: VmNeeds, host: int, reachable: int) -> str:
-        facts = self._hosts[host]
+        name = self._hosts[host].name
         if not reachable:
-            return (
-                f"no system datastore that meets the requirements is in host {facts.name}'s cluster"
-            )
+            return f"no system datastore that meets the requirements is in host {name}'s cluster"
         return (
             f"none of {reachable} system datastores has {vm.disks.system_mb} MB left"
-            f" for the VM on host {facts.name}"
+            f" for the VM on host {name}"
         )
 
 
-def _shares_cluster(datastore: DatastoreFacts, cluster: int) -> bool:
+def _shares_cluster(datastore: Datastore, cluster: int) -> bool:
     """Tell whether a host of this cluster (-1 for none) reaches the datastore."""
     return cluster in (datastore.cluster_ids or {-1})
 
 
-def _measured_mb(host: HostFacts, datastore: int) -> int | None:
+def _measured_mb(host: HostInfo, datastore: int) -> int | None:
     for one in elements_at(host.attributes, "HOST_SHARE", "DATASTORES", "DS"):
         if leading_number(text_at(one, "ID")) == datastore:
             return _size(text_at(one, "FREE_MB"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from haizea.backends.opennebula.matching.pools import GroupRole, RolePolicy, VmGroup
+from haizea.backends.opennebula.model.pools import GroupRole, RolePolicy, VmGroup
 from haizea.core.model.hosts import HostSet
 
 _NONE: frozenset[int] = frozenset()

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from haizea.backends.opennebula.expressions.table import Ranking
 from haizea.backends.opennebula.matching.datastores import Datastores
 from haizea.backends.opennebula.matching.matchmaker import OLD_NAMES, Matchmaker
-from haizea.backends.opennebula.matching.pools import (
-    HostFacts,
-    VmNeeds,
-    datastore_facts,
-    host_facts,
-    own_expressions,
-    vm_group,
-    vm_needs,
-)
-from haizea.backends.opennebula.matching.ranks import (
-    DatastorePolicy,
-    HostPolicy,
-    RankedHosts,
-    datastore_rank,
-    host_rank,
-)
-from haizea.backends.opennebula.model.template import Attributes, Template
+from haizea.backends.opennebula.matching.needs import VmNeeds, own_expressions, vm_needs
+from haizea.backends.opennebula.matching.ranks import DefaultRanks, LiveRanks
+from haizea.backends.opennebula.model.host import HostInfo, HostState
+from haizea.backends.opennebula.model.template import NO_TEMPLATE, Attributes, Template
 from haizea.backends.opennebula.model.vm import VirtualMachine
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.seen import SeenVms, Surroundings, size_of
 from haizea.core.model.hostrules import Allowed, HostRules, allowed_hosts, cliques
 from haizea.core.model.hosts import EVERYWHERE, HostSet, hosts_in
-from haizea.core.model.lease import Kind, LeaseRequest
-from haizea.core.model.policy import HostView
+from haizea.core.model.lease import Kind
 from haizea.core.model.resources import Capacity, fits
 from haizea.core.placement.fitting import Blocks
 
-_MONITORED = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacingPolicies:
-    """Policies that rank hosts and datastores for VMs that do not say it themselves."""
-
-    hosts: HostPolicy = HostPolicy.STRIPING
-    host_rank: str = ""
-    datastores: DatastorePolicy = DatastorePolicy.STRIPING
-    datastore_rank: str = ""
+#: In the place of a host that is gone: hosts keep their indices.
+_GONE = HostInfo(
+    id=-1,
+    name="",
+    state=-1,
+    cluster_id=-1,
+    cluster="",
+    cpu_percent=0,
+    memory_mb=0,
+    used_cpu_percent=0,
+    used_memory_mb=0,
+    vm_ids=(),
+    template=NO_TEMPLATE,
+    attributes={},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +47,13 @@ class Places:
     reason: str = ""
 
 
-class LiveRanks:
-    """A host-selection policy that follows what is seen of the hosts.
-
-    Until they are seen, all are alike.
-    """
-
-    def __init__(self) -> None:
-        #: By the first of a lease's names, where its owner wrote a rank.
-        self._rankings: dict[str, RankedHosts] = {}
-        self._default: RankedHosts | None = None
-        self._packing = False
-
-    def follow(self, default: Ranking, *, packing: bool) -> None:
-        """Use this ranking from now on for leases without one of their own."""
-        self._default = RankedHosts({}, default, packing=packing)
-        self._packing = packing
-
-    def rank(self, vm: int, ranking: Ranking | None) -> None:
-        """Use this ranking for the lease whose first node is this VM; ``None``: the default."""
-        if ranking is None:
-            self._rankings.pop(str(vm), None)
-        else:
-            self._rankings[str(vm)] = RankedHosts({}, ranking, packing=self._packing)
-
-    def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterator[HostSet]:
-        """``hosts`` by rank, then by number of leases."""
-        own = self._rankings.get(request.names[0]) if request.names else None
-        ranked = own or self._default
-        return iter((hosts,)) if ranked is None else ranked.tiers(request, hosts, view)
-
-
 class Placing:
     """Answers for the hosts as they were seen last. To be used from one thread."""
 
-    def __init__(self, table: HostTable, seen: SeenVms, policies: PlacingPolicies) -> None:
+    def __init__(self, table: HostTable, seen: SeenVms, ranks: DefaultRanks) -> None:
         self._table = table
         self._seen = seen
-        self._policies = policies
+        self._defaults = ranks
         self._around = Surroundings()
         self._matchmaker: Matchmaker | None = None
         self._datastores: Datastores | None = None
@@ -106,7 +65,7 @@ class Placing:
         self._legacy = False
         #: What VMs need that were asked about last, for the next questions about them.
         self._latest: dict[int, tuple[VirtualMachine, VmNeeds]] = {}
-        self.ranks = LiveRanks()
+        self.ranks = LiveRanks(packing=ranks.packing)
 
     def renew(self, around: Surroundings | None, *, legacy: bool) -> bool:
         """The hosts were seen anew; ``around`` is what else there is, where it was seen.
@@ -117,36 +76,34 @@ class Placing:
         if around is not None:
             self._around = around
         clusters = {c.id: c.template.attributes for c in self._around.clusters}
-        facts, described = [], self._described
+        hosts, described = [], self._described
         self._described = []
         self._there = 0
         self._sizes.clear()
         for entry in self._table.entries:
             info = entry.info
             if info is None or self._table.current.get(entry.number) != entry.index:
-                facts.append(HostFacts(id=-1, name="", state=-1, cluster_id=-1, attributes={}))
+                hosts.append(_GONE)
                 continue
             attributes = info.attributes
             if info.cluster_id in clusters:
                 attributes = {**attributes, "CLUSTER_TEMPLATE": clusters[info.cluster_id]}
             # Whether a host can be used at present is the schedule's business.
-            facts.append(replace(host_facts(attributes), state=_MONITORED))
+            hosts.append(replace(info, state=HostState.MONITORED, attributes=attributes))
             cluster = clusters.get(info.cluster_id)
             self._described.append((entry.number, info.template, info.cluster_id, cluster))
             self._there |= 1 << entry.index
             self._sizes.add(entry.capacity)
-        chosen = self._policies
+        defaults = self._defaults
         self._matchmaker = Matchmaker(
-            facts,
-            [vm_group(group.attributes) for group in self._around.groups],
-            host_rank(chosen.hosts, chosen.host_rank, "FREECPU" if legacy else "FREE_CPU"),
+            hosts,
+            self._around.groups,
+            defaults.legacy_hosts if legacy else defaults.hosts,
             OLD_NAMES if legacy else None,
         )
-        packing = chosen.hosts is HostPolicy.PACKING
-        self.ranks.follow(self._matchmaker.default_ranking, packing=packing)
-        known = [datastore_facts(one.attributes) for one in self._around.datastores]
-        rank = datastore_rank(chosen.datastores, chosen.datastore_rank)
-        self._datastores = Datastores(known, facts, rank) if known else None
+        self.ranks.follow(self._matchmaker.default_ranking)
+        there = self._around.datastores
+        self._datastores = Datastores(there, hosts, defaults.datastores) if there else None
         return self._described != described
 
     @property
@@ -159,7 +116,7 @@ class Placing:
         matchmaker = self._matchmaker
         assert matchmaker is not None, "hosts were seen"
         own = {vm.id for vm in vms}
-        self._latest = {vm.id: (vm, vm_needs(vm.attributes)) for vm in vms}
+        self._latest = {vm.id: (vm, vm_needs(vm)) for vm in vms}
         outside = frozenset().union(*(self.companions(vm) for vm in own)) - own
         matches = matchmaker.match_all([self._needs(vm) for vm in vms], self._placed(outside))
         sets = []
@@ -190,7 +147,7 @@ class Placing:
         """The mistake of a VM's owner by which the VM is not placed; empty if there is none."""
         if self._matchmaker is None:
             return ""
-        return self._matchmaker.mistake(*own_expressions(vm.attributes))
+        return self._matchmaker.mistake(*own_expressions(vm))
 
     def _ruled(self, vms: Sequence[int], sets: Sequence[HostSet]) -> Allowed:
         """The rules for VMs whose own hosts are ``sets``, by the VM groups that they are in."""
@@ -266,7 +223,7 @@ class Placing:
 
     def _needs(self, vm: VirtualMachine) -> VmNeeds:
         known = self._latest.get(vm.id)
-        return known[1] if known and known[0] is vm else vm_needs(vm.attributes)
+        return known[1] if known and known[0] is vm else vm_needs(vm)
 
     def _placed(self, vms: Iterable[int]) -> dict[int, int]:
         placed: dict[int, int] = {}

@@ -20,11 +20,10 @@ from haizea.backends.opennebula.expressions.language import (
 )
 from haizea.backends.opennebula.expressions.table import HOST_PLACES, AttributeTable, Ranking
 from haizea.backends.opennebula.matching.groups import GroupRules
-from haizea.backends.opennebula.matching.pools import HostFacts, VmGroup, VmNeeds
+from haizea.backends.opennebula.matching.needs import VmNeeds
+from haizea.backends.opennebula.model.host import HostInfo
+from haizea.backends.opennebula.model.pools import VmGroup
 from haizea.core.model.hosts import HostSet
-
-#: States in which a host can be given VMs: monitored, and monitored again just now.
-USABLE_STATES = frozenset({1, 2})
 
 _MOST_CONDITIONS = 3
 _MOST_CHARACTERS = 80
@@ -78,7 +77,7 @@ class Matchmaker:
 
     def __init__(
         self,
-        hosts: Sequence[HostFacts],
+        hosts: Sequence[HostInfo],
         groups: Iterable[VmGroup] = (),
         default_rank: str = "-RUNNING_VMS",
         names: AttributeNames | None = None,
@@ -93,7 +92,7 @@ class Matchmaker:
         self._table = AttributeTable([host.attributes for host in self.hosts], HOST_PLACES)
         self.usable: HostSet = 0
         for index, host in enumerate(self.hosts):
-            self.usable |= (host.state in USABLE_STATES) << index
+            self.usable |= host.usable << index
         self.default_ranking = self._table.ranking(parse_rank(default_rank, "the default rank"))
         self._suiting: dict[tuple[str, str], _Suiting] = {}
         self._rankings: dict[str, Ranking | ExpressionError] = {}
@@ -195,10 +194,6 @@ class Matchmaker:
         contradiction = self.rules.contradiction(vm.id)
         if contradiction:
             return _Suiting(0, contradiction, contradiction)
-        if vm.permitted_hosts is not None:
-            hosts &= vm.permitted_hosts
-            if not hosts:
-                return _Suiting(0, None, "the VM's owner may use none of the hosts that suit it")
         if vm.leaving_host_id is not None:
             hosts &= ~self._index(vm.leaving_host_id)
             if not hosts:

@@ -1,9 +1,9 @@
-"""Preferences among hosts: the stock scheduler's default policies, and ranks for the core."""
+"""Preferences among hosts, as a host-selection policy of the core."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from haizea.backends.opennebula.expressions.table import Ranking
 from haizea.core.model.hosts import HostSet
@@ -11,83 +11,52 @@ from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.policy import HostView
 
 
-class HostPolicy(StrEnum):
-    """Policies that rank hosts for VMs without a rank of their own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultRanks:
+    """Rank expressions of VMs that have none of their own.
 
-    ``PACKING`` fills hosts that are in use, ``STRIPING`` spreads VMs, ``LOAD_AWARE`` takes
-    those with the most free CPU, ``FIXED`` goes by the attribute PRIORITY, ``CUSTOM`` by a
-    rank that the administrator writes.
+    ``legacy_hosts`` is that of hosts in OpenNebula 1.4, which has other attributes. With
+    ``packing``, of hosts of one rank those with many leases come first.
     """
 
-    PACKING = "packing"
-    STRIPING = "striping"
-    LOAD_AWARE = "load-aware"
-    FIXED = "fixed"
-    CUSTOM = "custom"
+    hosts: str = "-RUNNING_VMS"
+    legacy_hosts: str = "-RUNNING_VMS"
+    datastores: str = "FREE_MB"
+    packing: bool = False
 
 
-class DatastorePolicy(StrEnum):
-    """Policies that rank system datastores for VMs without a rank for them.
+class LiveRanks:
+    """A host-selection policy of the core that follows what is seen of the hosts.
 
-    ``PACKING`` takes the one with the least free space, ``STRIPING`` that with the most.
+    Until they are seen, all are alike. A ranking is of one moment, and many leases are placed at
+    once. So hosts of one rank are told apart by what is planned for them: those with few leases
+    first, or with many where ``packing`` is wanted.
     """
 
-    PACKING = "packing"
-    STRIPING = "striping"
-    FIXED = "fixed"
-    CUSTOM = "custom"
-
-
-_HOST_RANKS = {
-    HostPolicy.PACKING: "RUNNING_VMS",
-    HostPolicy.STRIPING: "-RUNNING_VMS",
-    HostPolicy.LOAD_AWARE: "FREE_CPU",
-    HostPolicy.FIXED: "PRIORITY",
-}
-
-_DATASTORE_RANKS = {
-    DatastorePolicy.PACKING: "-FREE_MB",
-    DatastorePolicy.STRIPING: "FREE_MB",
-    DatastorePolicy.FIXED: "PRIORITY",
-}
-
-
-def host_rank(policy: HostPolicy, custom: str = "", free_cpu: str = "FREE_CPU") -> str:
-    """The rank that the policy stands for; ``custom`` is that of ``CUSTOM``.
-
-    ``free_cpu`` is what hosts call the CPU that is free: 1.4 has ``FREECPU``.
-    """
-    if policy is HostPolicy.LOAD_AWARE:
-        return free_cpu
-    return _HOST_RANKS.get(policy, custom)
-
-
-def datastore_rank(policy: DatastorePolicy, custom: str = "") -> str:
-    """The rank that the policy stands for; ``custom`` is that of ``CUSTOM``."""
-    return _DATASTORE_RANKS.get(policy, custom)
-
-
-class RankedHosts:
-    """A host-selection policy of the core: every lease by the ranking of its VMs.
-
-    A ranking is of one moment, and many leases are placed at once. So hosts of one rank are
-    told apart by what is planned for them: those with few leases first, or with many where
-    ``packing`` is wanted.
-    """
-
-    def __init__(
-        self, rankings: Mapping[int, Ranking], default: Ranking, *, packing: bool = False
-    ) -> None:
-        """``rankings`` are by lease id, and may change meanwhile; others have ``default``."""
-        self._rankings = rankings
-        self._default = default
+    def __init__(self, *, packing: bool = False) -> None:
         self._packing = packing
+        self._default: Ranking | None = None
+        #: By the first of a lease's names, where its owner wrote a rank.
+        self._rankings: dict[str, Ranking] = {}
+
+    def follow(self, default: Ranking) -> None:
+        """Use this ranking from now on for leases without one of their own."""
+        self._default = default
+
+    def rank(self, vm: int, ranking: Ranking | None) -> None:
+        """Use this ranking for the lease whose first node is this VM; ``None``: the default."""
+        if ranking is None:
+            self._rankings.pop(str(vm), None)
+        else:
+            self._rankings[str(vm)] = ranking
 
     def tiers(self, request: LeaseRequest, hosts: HostSet, view: HostView) -> Iterator[HostSet]:
-        """By rank, the best first, then by number of leases."""
-        for tier in self._rankings.get(request.id, self._default).among(hosts):
-            yield from self._by_leases(tier, view)
-
-    def _by_leases(self, tier: HostSet, view: HostView) -> Iterable[HostSet]:
-        by_leases = view.by_leases(tier)
-        return reversed(list(by_leases)) if self._packing else by_leases
+        """``hosts`` by rank, the best first, then by number of leases."""
+        own = self._rankings.get(request.names[0]) if request.names else None
+        ranking = own or self._default
+        if ranking is None:
+            yield hosts
+            return
+        for tier in ranking.among(hosts):
+            by_leases = view.by_leases(tier)
+            yield from reversed(list(by_leases)) if self._packing else by_leases

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from xml.etree.ElementTree import Element
 
 from haizea.backends.opennebula.model.template import (
     Attributes,
     Template,
+    leading_number,
     read_attributes,
     read_template,
+    text_at,
 )
 from haizea.backends.opennebula.model.trees import (
     identifiers,
@@ -19,6 +21,9 @@ from haizea.backends.opennebula.model.trees import (
     text_of,
     whole,
 )
+
+#: ``TYPE`` of a datastore that VMs run from.
+_SYSTEM_DATASTORE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,73 +36,52 @@ class Cluster:
     template: Template
 
 
-class DatastoreKind(IntEnum):
-    """``TYPE`` of a datastore: VMs run from those of kind SYSTEM."""
-
-    IMAGE = 0
-    SYSTEM = 1
-    FILE = 2
-    BACKUP = 3
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datastore:
-    """A datastore. ``state`` 0 is ready, 1 disabled; amounts are 0 where not monitored.
+    """A datastore. One that is not ``shared`` is a disk of each host.
 
-    A datastore that is not ``shared`` is a directory on each host, whose room the host
-    tells in its share. ``attributes`` is the whole element, for requirements and ranks.
-    ``kind`` may be a number that :class:`DatastoreKind` does not list.
+    VMs run from those that are ``is_system``. ``free_mb`` is ``None`` while nothing has measured
+    it. ``attributes`` is the whole element, for requirements and ranks.
     """
 
     id: int
     name: str
-    kind: int
-    state: int
-    uid: int
-    gid: int
-    cluster_ids: tuple[int, ...]
-    total_mb: int
-    free_mb: int
-    used_mb: int
+    is_system: bool
+    enabled: bool
     shared: bool
-    template: Template
+    cluster_ids: frozenset[int]
+    free_mb: int | None
     attributes: Attributes
 
-    @property
-    def is_system(self) -> bool:
-        """True if VMs run from it."""
-        return self.kind == DatastoreKind.SYSTEM
+
+class RolePolicy(StrEnum):
+    """The policy that places the VMs of one role with regard to each other."""
+
+    NONE = "NONE"
+    AFFINED = "AFFINED"
+    ANTI_AFFINED = "ANTI_AFFINED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
-    """A role of a VM group. ``policy`` is AFFINED, ANTI_AFFINED, NONE or empty.
+class GroupRole:
+    """A role of a VM group: its VMs, and the hosts they must or must not use."""
 
-    ``template`` has what else it says, ``HOST_AFFINED`` for example.
-    """
-
-    id: int
     name: str
-    policy: str
-    vm_ids: tuple[int, ...]
-    template: Template
+    policy: RolePolicy
+    vm_ids: frozenset[int]
+    affined_host_ids: frozenset[int] = frozenset()
+    anti_affined_host_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmGroup:
-    """A VM group: which roles' VMs belong on one host, or on different ones.
-
-    ``affined`` and ``anti_affined`` are sets of role names that the group itself sets;
-    ``attributes`` is the whole element.
-    """
+    """A VM group; each member of ``affined`` and ``anti_affined`` is a set of roles' names."""
 
     id: int
     name: str
-    uid: int
-    roles: tuple[Role, ...]
-    affined: tuple[tuple[str, ...], ...]
-    anti_affined: tuple[tuple[str, ...], ...]
-    attributes: Attributes
+    roles: tuple[GroupRole, ...]
+    affined: tuple[frozenset[str], ...] = ()
+    anti_affined: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +124,12 @@ def read_clusters(text: str) -> tuple[Cluster, ...]:
 
 def read_datastores(text: str) -> tuple[Datastore, ...]:
     """Datastores of a pool. Raises :class:`BadAnswer` where it is malformed."""
-    return tuple(_datastore(element) for element in read_pool(text, "DATASTORE_POOL"))
+    return tuple(datastore_of(element) for element in read_pool(text, "DATASTORE_POOL"))
 
 
 def read_vm_groups(text: str) -> tuple[VmGroup, ...]:
     """VM groups of a pool. Raises :class:`BadAnswer` where it is malformed."""
-    return tuple(_vm_group(element) for element in read_pool(text, "VM_GROUP_POOL"))
+    return tuple(vm_group_of(element) for element in read_pool(text, "VM_GROUP_POOL"))
 
 
 def read_user(text: str) -> User:
@@ -178,55 +162,64 @@ def _id(element: Element) -> int:
     return whole(element.findtext("ID"), f"the ID of a {element.tag[:40]}")
 
 
-def _datastore(element: Element) -> Datastore:
-    number = _id(element)
-    template = read_template(element.find("TEMPLATE"))
-    clusters = identifiers(element.find("CLUSTERS"))
+def datastore_of(element: Element) -> Datastore:
+    """The datastore that an element ``<DATASTORE>`` is; amounts that make no sense are 0."""
+    attributes = read_attributes(element)
+    used_mb = _number(attributes, "USED_MB")
+    free_mb = _number(attributes, "FREE_MB")
+    measured = bool(free_mb or used_mb or _number(attributes, "TOTAL_MB"))
+    clusters = set(identifiers(element.find("CLUSTERS")))
+    if text_of(element, "CLUSTER_ID"):
+        clusters.add(_number(attributes, "CLUSTER_ID"))
+    limit = text_at(attributes, "TEMPLATE", "LIMIT_MB")
+    if limit:
+        free_mb = max(0, int(leading_number(limit) or 0) - used_mb)
     return Datastore(
-        id=number,
+        id=_id(element),
         name=text_of(element, "NAME"),
-        kind=whole(element.findtext("TYPE"), f"the TYPE of datastore {number}"),
-        state=whole(element.findtext("STATE"), f"the STATE of datastore {number}", 0),
-        uid=whole(element.findtext("UID"), f"the UID of datastore {number}", -1),
-        gid=whole(element.findtext("GID"), f"the GID of datastore {number}", -1),
-        cluster_ids=clusters,
-        total_mb=whole(element.findtext("TOTAL_MB"), "TOTAL_MB", 0),
-        free_mb=whole(element.findtext("FREE_MB"), "FREE_MB", 0),
-        used_mb=whole(element.findtext("USED_MB"), "USED_MB", 0),
-        shared=template.text("SHARED", "YES").upper() != "NO",
-        template=template,
-        attributes=read_attributes(element),
+        is_system=_number(attributes, "TYPE") == _SYSTEM_DATASTORE,
+        enabled=_number(attributes, "STATE") == 0,
+        shared=(text_at(attributes, "TEMPLATE", "SHARED") or "YES").upper() == "YES",
+        cluster_ids=frozenset(clusters),
+        free_mb=free_mb if measured else None,
+        attributes=attributes,
     )
 
 
-def _vm_group(element: Element) -> VmGroup:
+def vm_group_of(element: Element) -> VmGroup:
+    """The group that an element ``<VM_GROUP>`` is. Unknown policies count as none."""
     template = read_template(element.find("TEMPLATE"))
-    roles = element.find("ROLES")
     return VmGroup(
         id=_id(element),
         name=text_of(element, "NAME"),
-        uid=whole(element.findtext("UID"), "the UID of a VM group", -1),
-        roles=tuple(_role(role) for role in (roles if roles is not None else ())),
+        roles=tuple(_role(role) for role in element.iterfind("ROLES/ROLE")),
         affined=_role_sets(template, "AFFINED"),
         anti_affined=_role_sets(template, "ANTI_AFFINED"),
-        attributes=read_attributes(element),
     )
 
 
-def _role(element: Element) -> Role:
-    names = text_of(element, "VMS").split(",")
-    return Role(
-        id=whole(element.findtext("ID"), "the ID of a role", -1),
-        name=text_of(element, "NAME"),
-        policy=text_of(element, "POLICY").upper(),
-        vm_ids=tuple(whole(name.strip(), "a VM of a role") for name in names if name.strip()),
-        template=read_template(element, ("ID", "NAME", "POLICY", "VMS")),
+def _role(role: Element) -> GroupRole:
+    policy = text_of(role, "POLICY").strip().upper()
+    return GroupRole(
+        name=text_of(role, "NAME").strip(),
+        policy=RolePolicy(policy) if policy in list(RolePolicy) else RolePolicy.NONE,
+        vm_ids=_ids(text_of(role, "VMS")),
+        affined_host_ids=_ids(text_of(role, "HOST_AFFINED")),
+        anti_affined_host_ids=_ids(text_of(role, "HOST_ANTI_AFFINED")),
     )
 
 
-def _role_sets(template: Template, name: str) -> tuple[tuple[str, ...], ...]:
+def _role_sets(template: Template, name: str) -> tuple[frozenset[str], ...]:
     return tuple(
-        tuple(role.strip() for role in value.split(",") if role.strip())
+        frozenset(role.strip() for role in value.split(",") if role.strip())
         for value in template.all(name)
         if isinstance(value, str)
     )
+
+
+def _ids(text: str) -> frozenset[int]:
+    return frozenset(int(part) for part in text.split(",") if part.strip().isdecimal())
+
+
+def _number(attributes: Attributes, name: str) -> int:
+    return int(leading_number(text_at(attributes, name)) or 0)

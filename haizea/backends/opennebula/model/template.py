@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Union
@@ -20,6 +22,8 @@ Attributes = Mapping[str, Tree]
 LONGEST_VALUE = 1 << 16
 _MOST_ATTRIBUTES = 2000
 _DEEPEST = 12
+
+_NUMBER = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)", re.ASCII)
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -128,6 +132,32 @@ def read_attributes(element: Element, depth: int = 0) -> dict[str, Tree]:
         else:
             found[name] = lists[name] = [found[name], value]
     return found
+
+
+def elements_at(element: Attributes, *path: str) -> Iterator[Attributes]:
+    """The elements with others in them that are at this path."""
+    return (found for found in _at(element, path) if isinstance(found, Mapping))
+
+
+def text_at(element: Attributes, *path: str) -> str:
+    """The first text at this path, without the blanks around it; "" if there is none."""
+    return next((found for found in _at(element, path) if isinstance(found, str)), "").strip()
+
+
+def _at(element: Tree, path: Sequence[str]) -> Iterator[Tree]:
+    if not path:
+        yield element
+    elif isinstance(element, Mapping) and path[0] in element:
+        child = element[path[0]]
+        for one in [child] if isinstance(child, (str, Mapping)) else child:
+            yield from _at(one, path[1:])
+
+
+def leading_number(text: str) -> float | None:
+    """The number that a text starts with, after blanks; ``None`` if it is not finite."""
+    found = _NUMBER.match(text)
+    number = float(found[1]) if found else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _short(text: str | None) -> str:

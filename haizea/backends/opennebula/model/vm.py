@@ -11,7 +11,6 @@ from xml.etree.ElementTree import Element
 from haizea.backends.opennebula.model.errors import BadAnswer
 from haizea.backends.opennebula.model.template import (
     NO_TEMPLATE,
-    Attributes,
     Template,
     read_template,
 )
@@ -140,19 +139,6 @@ class VirtualMachine:
     def last_host_id(self) -> int | None:
         """The host that it was on last, if it was on any."""
         return self.history[-1].host_id if self.history else None
-
-    @property
-    def attributes(self) -> Attributes:
-        """The attributes of a VM that matchmaking reads, as OpenNebula names them."""
-        history = [{"SEQ": str(r.sequence), "HID": str(r.host_id)} for r in self.history]
-        return {
-            "ID": str(self.id),
-            "STATE": str(self.state),
-            "RESCHED": str(int(self.resched)),
-            "TEMPLATE": self.template.attributes,
-            "USER_TEMPLATE": self.user_template.attributes,
-            "HISTORY_RECORDS": {"HISTORY": history},
-        }
 
 
 def read_vm(text: str, *, tolerant: bool = False) -> VirtualMachine:

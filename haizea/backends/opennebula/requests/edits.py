@@ -156,9 +156,8 @@ class Edits:
             self._busy[lease.id] = lease.state
 
     def _consider(self, lease: Tracked) -> None:
-        seen = [self.seen.get(vm) for vm in lease.vms]
-        vms = [one.vm for one in seen if one is not None]
-        if len(vms) < len(seen):
+        vms = self.seen.all_of(lease.vms)
+        if vms is None:
             return
         said = {vm.id: _said(vm) for vm in vms}
         if lease.id in self._altered:

@@ -90,9 +90,8 @@ class Readiness:
             if lease.state is not State.SCHEDULED or lease.purpose is not None:
                 self._unplanned.discard(lease_id)
                 continue
-            seen = [self._seen.get(vm) for vm in lease.vms]
-            vms = [one.vm for one in seen if one is not None]
-            if len(vms) < len(seen):
+            vms = self._seen.all_of(lease.vms)
+            if vms is None:
                 continue
             self._unplanned.discard(lease_id)
             now = self.seconds(vms, allowed(lease_id))

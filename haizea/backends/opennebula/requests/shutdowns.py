@@ -60,9 +60,8 @@ class Shutdowns:
                 del self._told[lease_id]
                 self._new.discard(lease_id)
             elif self._may_be_told(lease):
-                seen = [self._seen.get(vm) for vm in lease.vms]
-                vms = [one.vm for one in seen if one is not None]
-                if len(vms) < len(seen):
+                vms = self._seen.all_of(lease.vms)
+                if vms is None:
                     continue
                 self._new.discard(lease_id)
                 seconds = self._leads.shutdown_seconds(vms)

@@ -91,6 +91,11 @@ class SeenVms:
         """A VM, if it was seen and exists."""
         return self._seen.get(number)
 
+    def all_of(self, numbers: Iterable[int]) -> list[VirtualMachine] | None:
+        """These VMs; ``None`` unless all of them were seen and exist."""
+        found = [self._seen.get(number) for number in numbers]
+        return None if None in found else [seen.vm for seen in found if seen is not None]
+
     def all(self) -> Iterable[Seen]:
         """All VMs that were seen and exist."""
         return self._seen.values()
