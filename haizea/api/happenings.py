@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from haizea.api.answers import EventOut
 from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names, reason_fields
 from haizea.core.model.events import (
     ChangeRefused,
+    Decision,
     Expected,
     HostChanged,
     HostsLimited,
@@ -24,6 +26,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hostrules import describe_allowed
 from haizea.core.model.hosts import Site
+from haizea.core.model.reasons import Reason
 from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.core.placement.durations import Rates
 from haizea.service_types import Event
@@ -36,153 +39,124 @@ _HOSTS_NAMED = 4
 
 def event_out(event: Event, site: Site) -> EventOut:
     """An event for its stream."""
-    out = _told(event, site)
-    out.owner = event.owner
-    return out
+    return EventOut(
+        id=event.id,
+        time=written(event.time),
+        lease=event.lease_id,
+        owner=event.owner,
+        **_told(event.decision, site),
+    )
 
 
-def _told(event: Event, site: Site) -> EventOut:
-    when, lease = written(event.time), event.lease_id
-    match event.decision:
+def _told(decision: Decision, site: Site) -> dict[str, Any]:
+    """The fields of an event beside those that each has."""
+    match decision:
         case LeaseAccepted(request=request):
             whose = f" of {request.owner}" if request.owner else ""
-            text = f"lease {request.id}{whose} asked for: {request.kind}"
-            return EventOut(id=event.id, time=when, kind="accepted", text=text, lease=lease)
-        case LeaseAltered() | ChangeRefused() as change:
-            return _change(event, change)
-        case StateChanged() as change:
-            return _state(event, change)
-        case HostsLimited(allowed=allowed):
-            text = f"lease {lease}: {describe_allowed(allowed)}"
-            return EventOut(id=event.id, time=when, kind="hosts", text=text, lease=lease)
-        case Expected(start=start, reason=reason):
+            return {
+                "kind": "accepted",
+                "text": f"lease {request.id}{whose} asked for: {request.kind}",
+            }
+        case LeaseAltered(request=request):
+            return {"kind": "changed", "text": f"lease {request.id} is changed"}
+        case ChangeRefused(lease_id=lease, reason=reason):
+            text = f"lease {lease} stays as it is: {in_words(reason)}"
+            return {"kind": "change-refused", "text": text, **reason_fields(reason)}
+        case StateChanged(lease_id=lease, old=old, new=new, reason=reason, code=code):
+            return {
+                "kind": "state",
+                "text": f"lease {lease} is {new}{_because(reason)}",
+                "state": new,
+                "old_state": old,
+                "code": code,
+                **reason_fields(reason),
+            }
+        case HostsLimited(lease_id=lease, allowed=allowed):
+            return {"kind": "hosts", "text": f"lease {lease}: {describe_allowed(allowed)}"}
+        case Expected(lease_id=lease, start=start, reason=reason):
             sooner = f"start expected at {format_time(start)}" if start is not None else ""
             words = "; ".join(part for part in (sooner, in_words(reason)) if part)
-            return EventOut(
-                id=event.id,
-                time=when,
-                kind="expected",
-                text=f"lease {lease}: {words or 'start not known'}",
-                lease=lease,
-                start=written_or_none(start),
+            return {
+                "kind": "expected",
+                "text": f"lease {lease}: {words or 'start not known'}",
+                "start": written_or_none(start),
                 **reason_fields(reason),
-            )
-        case HostsPlanned() as moved:
-            return _planned(event, moved, site)
-        case OperationStarted() as started:
-            return _operation(event, started, started.time, started.hosts, site)
-        case OperationEnded() as ended:
-            hosts = [host for host, _ in ended.use]
-            return _operation(event, ended, ended.start, hosts, site)
-        case HostChanged(host=host, status=status, reason=reason):
-            because = f": {in_words(reason)}" if reason is not None else ""
-            return EventOut(
-                id=event.id,
-                time=when,
-                kind="host",
-                text=f"host {host.name} is {status}{because}",
-                hosts=[host.name],
-                status=status,
+            }
+        case HostsPlanned(lease_id=lease, hosts=hosts, reason=reason):
+            names = host_names(site, hosts)
+            return {
+                "kind": "planned-hosts",
+                "text": f"lease {lease} is to run on {_listed(names)}: {in_words(reason)}",
+                "hosts": names,
                 **reason_fields(reason),
-            )
-        case MaintenanceChanged() as upkeep:
-            return _maintenance(event, upkeep, site)
-        case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
-            name = host_names(site, [host_id])[0]
-            text = f"host {name} {Rates(suspend, resume).describe()}"
-            return EventOut(id=event.id, time=when, kind="rates", text=text, hosts=[name])
-        case PreparationPlanned(seconds=seconds):
+            }
+        case OperationStarted(time=start, hosts=hosts):
+            return _operation(decision, start, host_names(site, hosts))
+        case OperationEnded(start=start, use=use):
+            return _operation(decision, start, host_names(site, [host for host, _ in use]))
+        case PreparationPlanned(lease_id=lease, seconds=seconds):
             text = f"lease {lease}: its VMs are planned to take {seconds} s to start"
-            return EventOut(id=event.id, time=when, kind="preparation", text=text, lease=lease)
-        case ShutdownPlanned(seconds=seconds):
+            return {"kind": "preparation", "text": text}
+        case ShutdownPlanned(lease_id=lease, seconds=seconds):
             text = f"lease {lease}: its VMs are planned to take {seconds} s to shut down"
-            return EventOut(id=event.id, time=when, kind="shutdown", text=text, lease=lease)
+            return {"kind": "shutdown", "text": text}
+        case HostChanged() | MaintenanceChanged() | RatesChanged() | ImageStored():
+            return _of_hosts(decision, site)
+
+
+def _of_hosts(
+    decision: HostChanged | MaintenanceChanged | RatesChanged | ImageStored, site: Site
+) -> dict[str, Any]:
+    """The fields of an event that is about hosts."""
+    match decision:
+        case HostChanged(host=host, status=status, reason=reason):
+            return {
+                "kind": "host",
+                "text": f"host {host.name} is {status}{_because(reason)}",
+                "hosts": [host.name],
+                "status": status,
+                **reason_fields(reason),
+            }
+        case MaintenanceChanged(window=window, status=status, reason=reason):
+            names = host_names(site, window.hosts)
+            return {
+                "kind": "maintenance",
+                "text": f"maintenance {window.id} of {_listed(names)} is {status}"
+                f"{_because(reason)}",
+                "start": written(window.start),
+                "end": written_or_none(window.end),
+                "hosts": names,
+                "status": status,
+                **reason_fields(reason),
+            }
+        case RatesChanged(host_id=host_id, suspend_mb_s=suspend, resume_mb_s=resume):
+            names = host_names(site, [host_id])
+            text = f"host {names[0]} {Rates(suspend, resume).describe()}"
+            return {"kind": "rates", "text": text, "hosts": names}
         case ImageStored(host_id=host_id, used_mb=used_mb):
-            name = host_names(site, [host_id])[0]
-            text = f"images take {used_mb} MB on host {name}"
-            return EventOut(id=event.id, time=when, kind="image", text=text, hosts=[name])
+            names = host_names(site, [host_id])
+            text = f"images take {used_mb} MB on host {names[0]}"
+            return {"kind": "image", "text": text, "hosts": names}
 
 
-def _change(event: Event, change: LeaseAltered | ChangeRefused) -> EventOut:
-    when, lease = written(event.time), event.lease_id
-    if isinstance(change, LeaseAltered):
-        text = f"lease {lease} is changed"
-        return EventOut(id=event.id, time=when, kind="changed", text=text, lease=lease)
-    return EventOut(
-        id=event.id,
-        time=when,
-        kind="change-refused",
-        text=f"lease {lease} stays as it is: {in_words(change.reason)}",
-        lease=lease,
-        **reason_fields(change.reason),
-    )
-
-
-def _planned(event: Event, moved: HostsPlanned, site: Site) -> EventOut:
-    names = host_names(site, moved.hosts)
-    return EventOut(
-        id=event.id,
-        time=written(event.time),
-        kind="planned-hosts",
-        text=f"lease {moved.lease_id} is to run on {_listed(names)}: {in_words(moved.reason)}",
-        lease=moved.lease_id,
-        hosts=names,
-        **reason_fields(moved.reason),
-    )
-
-
-def _maintenance(event: Event, change: MaintenanceChanged, site: Site) -> EventOut:
-    window, reason = change.window, in_words(change.reason)
-    names = host_names(site, window.hosts)
-    because = f": {reason}" if reason else ""
-    return EventOut(
-        id=event.id,
-        time=written(event.time),
-        kind="maintenance",
-        text=f"maintenance {window.id} of {_listed(names)} is {change.status}{because}",
-        start=written(window.start),
-        end=written_or_none(window.end),
-        hosts=names,
-        status=change.status,
-        **reason_fields(change.reason),
-    )
-
-
-def _state(event: Event, change: StateChanged) -> EventOut:
-    because = f": {in_words(change.reason)}" if change.reason is not None else ""
-    return EventOut(
-        id=event.id,
-        time=written(event.time),
-        kind="state",
-        text=f"lease {change.lease_id} is {change.new}{because}",
-        lease=change.lease_id,
-        state=change.new,
-        old_state=change.old,
-        code=change.code,
-        **reason_fields(change.reason),
-    )
+def _because(reason: Reason | None) -> str:
+    words = in_words(reason)
+    return f": {words}" if words else ""
 
 
 def _operation(
-    event: Event,
-    operation: OperationStarted | OperationEnded,
-    start: int,
-    hosts: Iterable[int],
-    site: Site,
-) -> EventOut:
-    begins, lease = isinstance(operation, OperationStarted), operation.lease_id
-    names, does = host_names(site, hosts), "begins" if begins else "is over"
-    return EventOut(
-        id=event.id,
-        time=written(event.time),
-        kind="operation-started" if begins else "operation-ended",
-        text=f"lease {lease}: {operation.purpose} {does} on {_listed(names)}",
-        lease=lease,
-        purpose=operation.purpose,
-        start=written_or_none(start),
-        end=written_or_none(operation.end),
-        hosts=names,
-    )
+    operation: OperationStarted | OperationEnded, start: int, hosts: list[str]
+) -> dict[str, Any]:
+    begins = isinstance(operation, OperationStarted)
+    does = "begins" if begins else "is over"
+    return {
+        "kind": "operation-started" if begins else "operation-ended",
+        "text": f"lease {operation.lease_id}: {operation.purpose} {does} on {_listed(hosts)}",
+        "purpose": operation.purpose,
+        "start": written_or_none(start),
+        "end": written_or_none(operation.end),
+        "hosts": hosts,
+    }
 
 
 def _listed(names: Sequence[str]) -> str:
