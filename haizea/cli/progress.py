@@ -20,7 +20,7 @@ _MOST_BAR_COLUMNS = 40
 class _Line:
     """The line of a terminal that a bar is drawn on, over what was drawn before."""
 
-    def __init__(self, stream: TextIO, columns: Callable[[], int] | None) -> None:
+    def __init__(self, stream: TextIO, columns: Callable[[], int] | None = None) -> None:
         self._stream = stream
         self._columns = columns or (lambda: _columns_of(stream))
         self._drawn = 0
@@ -134,20 +134,13 @@ class RunsBar:
     go at the same time.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        columns: Callable[[], int] | None = None,
-        seconds: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._line = _Line(stream, columns)
-        self._seconds = seconds
-        self._began = seconds()
+    def __init__(self, stream: TextIO) -> None:
+        self._line = _Line(stream)
+        self._began = time.monotonic()
 
     def tell(self, over: int, total: int, failed: int, _: float) -> None:
         """Draw the bar when ``over`` of ``total`` runs are over, ``failed`` of them in vain."""
-        elapsed_seconds = self._seconds() - self._began
+        elapsed_seconds = time.monotonic() - self._began
         self._line.draw(self.line(over, total, failed, elapsed_seconds, self._line.columns))
 
     def line(self, over: int, total: int, failed: int, elapsed_seconds: float, columns: int) -> str:

@@ -89,9 +89,9 @@ def has_colours() -> bool:
     return sys.stdout.isatty()
 
 
-def coloured(text: str, word: str | None = None) -> str:
-    """``text`` in the colour that ``word`` (by default itself) has, where there are colours."""
-    colour = _COLOURS.get(text.strip() if word is None else word)
+def coloured(text: str) -> str:
+    """``text`` in its colour, if it has one and there are colours."""
+    colour = _COLOURS.get(text.strip())
     return click.style(text, fg=colour) if colour and has_colours() else text
 
 

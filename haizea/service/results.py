@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -45,18 +45,11 @@ def save(config: Config, path: Path) -> int:
         store.close()
 
 
-def write_results(
-    store: Store,
-    config: Config,
-    site: Site,
-    path: Path,
-    progress: Callable[[int], None] = lambda _: None,
-) -> int:
+def write_results(store: Store, config: Config, site: Site, path: Path) -> int:
     """Write all that the store has into the results file ``path``; answers how many events.
 
-    ``progress`` is told how many there are so far. A service may be using the store; it is
-    read up to its last event. Raises :class:`haizea.accounting.errors.ResultsError` and the
-    store's errors.
+    A service may be using the store; it is read up to its last event. Raises
+    :class:`haizea.accounting.errors.ResultsError` and the store's errors.
     """
     simulated = config.general.mode is Mode.SIMULATED
     periods = store.service_periods()
@@ -80,7 +73,6 @@ def write_results(
             decisions = [event.decision for event in events]
             results.note(Turn(time, decisions))
             count += len(decisions)
-            progress(count)
             ended = max(ended, time)
     except BaseException:
         results.discard()

@@ -46,7 +46,7 @@ from haizea.backends.opennebula.model.pools import RaftState
 from haizea.backends.opennebula.model.version import LEGACY, Version
 from haizea.backends.opennebula.model.vm import VmState
 from haizea.backends.opennebula.wire.client import Client
-from haizea.backends.opennebula.wire.commands import Action, Migration, Recovery, Which
+from haizea.backends.opennebula.wire.commands import Action, Recovery
 from haizea.backends.opennebula.wire.connection import ConnectionSettings, RetrySettings
 from haizea.backends.opennebula.wire.session import Session, read_session
 
@@ -151,22 +151,26 @@ def test_commands_are_sent_as_they_were_recorded() -> None:
 
 MODERN: list[tuple[str, Callable[[Client], None]]] = [
     ("024_vm.deploy__err_nods", lambda client: client.deploy(0, 0, datastore=77)),
-    ("033_vm.deploy__err_capacity*", lambda client: client.deploy(1, 0, enforce=True)),
-    ("118_vm.action*", lambda client: client.action(Action.POWEROFF, 0)),
-    ("050_vm.migrate__*", lambda client: client.migrate(0, 1, enforce=True)),
+    ("037_vm.action__suspend", lambda client: client.action(Action.SUSPEND, 0)),
+    ("040_vm.action__resume", lambda client: client.action(Action.RESUME, 0)),
+    ("057_vm.action__stop", lambda client: client.action(Action.STOP, 0)),
+    ("077_vm.action__undeployhard", lambda client: client.action(Action.UNDEPLOY_HARD, 0)),
+    ("157_vm.action__terminate", lambda client: client.action(Action.TERMINATE, 0)),
+    ("129_vm.action__hard", lambda client: client.action(Action.TERMINATE_HARD, 3)),
     ("126_vm.recover__retry", lambda client: client.recover(3, Recovery.RETRY)),
+    ("130_vm.recover__delete_recreate", lambda client: client.recover(4, Recovery.RECREATE)),
+    ("131_vm.recover__delete", lambda client: client.recover(4, Recovery.DELETE)),
 ]
 
 
 def test_commands_of_1_4_are_sent_as_they_were_recorded() -> None:
     answers = {f"one.vm.{name}": answer(True) for name in ("deploy", "action", "migrate")}
     calls: list[tuple[str, Callable[[Client], None]]] = [
-        ("017_vm.deploy__ok", lambda client: client.deploy(0, 0, enforce=True)),
+        ("017_vm.deploy__ok", lambda client: client.deploy(0, 0)),
         ("023_vm.action__suspend", lambda client: client.action(Action.SUSPEND, 0)),
         ("041_vm.action__shutdown", lambda client: client.action(Action.TERMINATE, 0)),
         ("047_vm.action__finalize", lambda client: client.action(Action.TERMINATE_HARD, 1)),
         ("027_vm.migrate__cold", lambda client: client.migrate(0, 1)),
-        ("029_vm.migrate__live", lambda client: client.migrate(0, 2, live=True)),
     ]
     with serving(by_method(answers)) as (client, server):
         for pattern, call in calls:
@@ -177,7 +181,7 @@ def test_commands_of_1_4_are_sent_as_they_were_recorded() -> None:
 def test_what_1_4_cannot_do() -> None:
     with serving(by_method({})) as (client, server):
         for call in (
-            lambda: client.action(Action.UNDEPLOY, 0),
+            lambda: client.action(Action.UNDEPLOY_HARD, 0),
             lambda: client.update(0, {"A": "1"}),
             lambda: client.recover(0, Recovery.RETRY),
             client.configuration,
@@ -196,10 +200,12 @@ def test_an_update_adds_attributes() -> None:
         assert server.sent("one.vm.update") == [(7, text, 1)]
 
 
-def test_migrations_name_their_kind() -> None:
+def test_migrations_save_the_vm_and_go_to_a_datastore() -> None:
     with serving({"one.vm.migrate": DONE}) as (client, server):
-        client.migrate(1, 2, how=Migration.POWEROFF, datastore=100)
-        assert server.sent("one.vm.migrate") == [(1, 2, False, False, 100, 1)]
+        client.migrate(1, 2, datastore=100)
+        client.migrate(0, 1)
+        sent = [(1, 2, False, False, 100, 0), (0, 1, False, False, -1, 0)]
+        assert server.sent("one.vm.migrate") == sent
 
 
 # -- what there is, as it was recorded --
@@ -223,9 +229,8 @@ def test_the_recorded_world(version: str) -> None:
         assert "VM_SUBMIT_ON_HOLD" in client.configuration()
         vms = client.vms()
         assert [vm.id for vm in vms] == sorted(vm.id for vm in vms)
-        assert client.vms(Which.PENDING) == vms
         assert client.vms_by_id([1, 0, 1])
-        assert server.sent("one.vmpool.infoextended") == [(-2, -1, -1, -1), (-2, -1, -1, 1)]
+        assert server.sent("one.vmpool.infoextended") == [(-2, -1, -1, -1)]
         assert server.sent("one.vmpool.infoset") == [("0,1", True)]
 
 
@@ -273,7 +278,6 @@ def test_vms_of_1_4_are_asked_for_one_by_one() -> None:
         (vm,) = client.vms()
         assert (vm.id, vm.uname, vm.cpu_percent) == (0, "oneadmin", 100)
         assert vm.template.vector("HAIZEA")["GROUP"] == "g1"
-        assert client.vms(Which.ACTIVE) == ()
         assert [call[0] for call in server.sent("one.vm.info")] == [0, 1, 2]
 
 

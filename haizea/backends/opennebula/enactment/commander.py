@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from haizea.backends.opennebula.model.errors import (
     OpenNebulaError,
@@ -51,7 +51,7 @@ class Order:
         return f"{self.verb} VM {self.vm}{where}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Result of sending an order, ``at`` by the steady clock.
 
@@ -60,11 +60,11 @@ class Answer:
     """
 
     order: Order
-    at: float
     error: str = ""
     kind: RefusalKind | None = None
     unreachable: bool = False
     sure: bool = True
+    at: float = field(default_factory=time.monotonic)
 
 
 class Commander:
@@ -105,38 +105,20 @@ class Commander:
     def _sent(self, order: Order) -> Answer:
         if self._dry_run:
             _log.info("dry run: %s", order)
-            return Answer(order=order, at=time.monotonic())
+            return Answer(order)
         try:
             self._give(order)
         except Unreachable as error:
-            return self._answer(order, str(error), unreachable=True, sure=not error.maybe_done)
+            return Answer(order, str(error), unreachable=True, sure=not error.maybe_done)
         except Refused as refusal:
-            return self._answer(order, str(refusal), kind=refusal.kind)
+            return Answer(order, str(refusal), kind=refusal.kind)
         except OpenNebulaError as error:
-            return self._answer(order, str(error), sure=False)
+            return Answer(order, str(error), sure=False)
         except Exception:
             _log.exception("%s failed, which is a bug in Haizea", order)
-            return self._answer(order, "it could not be sent", sure=False)
+            return Answer(order, "it could not be sent", sure=False)
         _log.debug("%s", order)
-        return Answer(order=order, at=time.monotonic())
-
-    def _answer(
-        self,
-        order: Order,
-        error: str,
-        *,
-        kind: RefusalKind | None = None,
-        unreachable: bool = False,
-        sure: bool = True,
-    ) -> Answer:
-        return Answer(
-            order=order,
-            at=time.monotonic(),
-            error=error,
-            kind=kind,
-            unreachable=unreachable,
-            sure=sure,
-        )
+        return Answer(order)
 
     def _give(self, order: Order) -> None:
         verb, client = order.verb, self._client

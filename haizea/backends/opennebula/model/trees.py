@@ -140,9 +140,9 @@ def _close(
         pieces[index] = escape(pieces[index])
 
 
-def text_of(element: Element, name: str, default: str = "") -> str:
-    """The text of the child ``name``, ``default`` where it is missing or empty."""
-    return element.findtext(name) or default
+def text_of(element: Element, name: str) -> str:
+    """The text of the child ``name``, empty where there is none."""
+    return element.findtext(name, "")
 
 
 def whole(text: str | None, what: str, default: int | None = None) -> int:

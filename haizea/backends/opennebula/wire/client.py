@@ -40,13 +40,7 @@ from haizea.backends.opennebula.model.vm import (
     read_vms,
 )
 from haizea.backends.opennebula.wire.answers import Value, encode_call, unwrap
-from haizea.backends.opennebula.wire.commands import (
-    LEGACY_ACTIONS,
-    Action,
-    Migration,
-    Recovery,
-    Which,
-)
+from haizea.backends.opennebula.wire.commands import LEGACY_ACTIONS, Action, Recovery
 from haizea.backends.opennebula.wire.connection import (
     Connections,
     ConnectionSettings,
@@ -58,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 _EVERYBODYS = -2
 _NO_LIMIT = -1
+_NOT_DONE = -1
+_BY_SAVING = 0
 _IDS_PER_CALL = 500
 _LONGEST_BACKOFF_SECONDS = 30.0
 
@@ -189,13 +185,14 @@ class Client:
 
     # -- virtual machines --
 
-    def vms(
-        self, which: Which = Which.NOT_DONE, unread: set[int] | None = None
-    ) -> tuple[VirtualMachine, ...]:
-        """VMs with their templates, the oldest first; what cannot be read is ``unread``."""
+    def vms(self, unread: set[int] | None = None) -> tuple[VirtualMachine, ...]:
+        """All VMs that are not done, with their templates, the oldest first.
+
+        What cannot be read is added to ``unread``.
+        """
         if self._is_legacy:
-            return self._legacy_vms(which, unread)
-        call = (_EVERYBODYS, _NO_LIMIT, _NO_LIMIT, int(which))
+            return self._legacy_vms(unread)
+        call = (_EVERYBODYS, _NO_LIMIT, _NO_LIMIT, _NOT_DONE)
         text = self._text_if_known("one.vmpool.infoextended", *call)
         if text is None:
             # Before it there was no shorter form either.
@@ -225,20 +222,17 @@ class Client:
             raise BadAnswer(f"asked for VM {number}, and got VM {vm.id}")
         return vm
 
-    def deploy(
-        self, vm: int, host: int, *, enforce: bool = False, datastore: int | None = None
-    ) -> None:
+    def deploy(self, vm: int, host: int, *, datastore: int | None = None) -> None:
         """Start a VM on a host, in a system datastore or in the one that ``oned`` chooses.
 
-        With ``enforce`` it is refused where the host has no room for it. That it returns
-        means that the command was accepted; the VM's state tells how it ended. So do the
-        other commands.
+        That it returns means that the command was accepted; the VM's state tells how it ended.
+        So do the other commands.
         """
         if self._is_legacy:
             self._command("one.vm.deploy", vm, host)
         else:
             where = -1 if datastore is None else datastore
-            self._command("one.vm.deploy", vm, host, enforce, where, "")
+            self._command("one.vm.deploy", vm, host, False, where, "")
 
     def action(self, action: Action, vm: int) -> None:
         """Suspend a VM, end it, …"""
@@ -249,22 +243,13 @@ class Client:
             name = LEGACY_ACTIONS[action]
         self._command("one.vm.action", name, vm)
 
-    def migrate(
-        self,
-        vm: int,
-        host: int,
-        *,
-        live: bool = False,
-        enforce: bool = False,
-        datastore: int | None = None,
-        how: Migration = Migration.SAVE,
-    ) -> None:
-        """Move a VM to another host, running (``live``), or as ``how`` says, or suspended."""
+    def migrate(self, vm: int, host: int, *, datastore: int | None = None) -> None:
+        """Move a VM to another host: one that runs is saved for it, and not moved live."""
         if self._is_legacy:
-            self._command("one.vm.migrate", vm, host, live)
+            self._command("one.vm.migrate", vm, host, False)
         else:
             where = -1 if datastore is None else datastore
-            self._command("one.vm.migrate", vm, host, live, enforce, where, int(how))
+            self._command("one.vm.migrate", vm, host, False, False, where, _BY_SAVING)
 
     def update(self, vm: int, attributes: Mapping[str, str | Mapping[str, str]]) -> None:
         """Add attributes to a VM's user template; those of the same name are replaced whole.
@@ -293,12 +278,10 @@ class Client:
         if self._is_legacy:
             raise NotInThisVersion(f"OpenNebula {self.version()} has no {method}")
 
-    def _legacy_vms(self, which: Which, unread: set[int] | None) -> tuple[VirtualMachine, ...]:
+    def _legacy_vms(self, unread: set[int] | None) -> tuple[VirtualMachine, ...]:
         pool = read_vms(self._text("one.vmpool.info", _EVERYBODYS), tolerant=True)
-        wanted = [vm for vm in pool if which in (Which.NOT_DONE, vm.state)]
-        return self._one_by_one(
-            [vm.id for vm in wanted if vm.state != VmState.DONE], wanted, unread
-        )
+        wanted = [vm for vm in pool if vm.state != VmState.DONE]
+        return self._one_by_one([vm.id for vm in wanted], wanted, unread)
 
     def _one_by_one(
         self,
