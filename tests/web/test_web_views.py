@@ -197,3 +197,51 @@ def test_a_token_is_made_that_ends(visit: Begin, service: WebService) -> None:
     with service.client("olga") as olga:
         made = {token["name"]: token for token in olga.get("/v1/tokens").json()["tokens"]}
     assert made["guest"]["expires"].startswith("2040-05-01")
+
+
+def test_how_far_down_one_was_is_in_the_link(visit: Begin, service: WebService) -> None:
+    """Only the timeline kept its place; a link to a list led to its top."""
+    low = {"width": 900, "height": 180}
+    for view in (
+        "#/leases?which=all",
+        "#/leases/1",
+        "#/ask",
+        "#/site/events",
+        "#/site?search=host",
+    ):
+        someone = visit("olga", view, viewport=low)
+        page = someone.page
+        someone.until("document.documentElement.scrollHeight > innerHeight + 60")
+        page.evaluate("scrollTo(0, 60)")
+        someone.until("new URLSearchParams(location.hash.split('?')[1]).get('down') === '60'")
+        assert view.partition("?")[2] in page.url, "the rest of the address stays"
+        page.reload()
+        someone.until("scrollY === 60")
+        page.goto(f"{service.url}/#/nothing")
+        expect(page.get_by_role("heading", name="There is no such page.")).to_be_visible()
+        page.go_back()
+        someone.until("scrollY === 60")
+        page.evaluate("scrollTo(0, 0)")
+        someone.until("!location.hash.includes('down')")
+
+
+def test_hosts_that_are_looked_at_are_in_the_link(visit: Begin, service: WebService) -> None:
+    someone = visit("olga", "#/site")
+    page = someone.page
+    page.get_by_label("Search").fill("host-3")
+    page.get_by_role("button", name="Over time").click()
+    expect(page.locator(".steps")).to_contain_text("4 cores")
+    expect(page.locator(".over-time svg")).to_have_count(2)
+    someone.until("location.hash.includes('search=host-3&over=host-3')")
+    page.reload()
+    expect(page.get_by_label("Search")).to_have_value("host-3")
+    expect(page.locator(".steps")).to_contain_text("4 cores")
+    steps = page.locator(".steps li")
+    count = steps.count()
+    lease = service.ask("bert", 8, start="+10h", label="comes meanwhile")["lease"]["id"]
+    # What is shown over time is what is so, not what was when somebody asked.
+    expect(steps).to_have_count(count + 2)
+    someone.check_access()
+    someone.picture("site-over-time")
+    with service.client("bert") as bert:
+        bert.delete(f"/v1/leases/{lease}")

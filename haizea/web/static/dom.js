@@ -29,15 +29,22 @@ export function fill(node, ...children) {
 
 /** An SVG icon out of one path on a grid of 16. */
 export function icon(path) {
-  const space = "http://www.w3.org/2000/svg";
-  const drawing = document.createElementNS(space, "svg");
-  drawing.setAttribute("viewBox", "0 0 16 16");
-  drawing.setAttribute("class", "icon");
-  drawing.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(space, "path");
-  line.setAttribute("d", path);
-  drawing.append(line);
-  return drawing;
+  const made = drawing(16, 16, [["line", path]]);
+  made.setAttribute("class", "icon");
+  made.removeAttribute("preserveAspectRatio");
+  return made;
+}
+
+/** An SVG of paths, [class, path], that fills whatever room it has. */
+export function drawing(width, height, paths) {
+  const make = (tag, attributes) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    return node;
+  };
+  const made = make("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  made.append(...paths.map(([name, path]) => make("path", { class: name, d: path })));
+  return made;
 }
 
 /** A label over its control, with a hint below where there is one. */

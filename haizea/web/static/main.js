@@ -1,8 +1,8 @@
 // The beginning: who is signed in, and which view the address names.
 import { Away, currentSession, get, whenSignedOut } from "./api.js";
-import { fill, h } from "./dom.js";
+import { atMostEvery, fill, h } from "./dom.js";
 import * as live from "./live.js";
-import { address, here } from "./router.js";
+import { address, here, noteDepth } from "./router.js";
 import { Shell, keepTheme } from "./shell.js";
 import { t } from "./texts.js";
 import { setClock } from "./times.js";
@@ -20,6 +20,7 @@ const VIEWS = {
   leases: (page) => (page.part ? showLease : showLeases),
 };
 const AWAY_PAUSE = 3000;
+const DEPTH_PAUSE = 300;
 
 const app = { session: null, shell: null, leave: null, shown: null, aborting: null };
 
@@ -43,7 +44,7 @@ function page(place) {
 function leaveView() {
   if (app.aborting) app.aborting.abort();
   if (app.leave) app.leave();
-  app.leave = app.aborting = null;
+  app.leave = app.aborting = app.shown = null;
 }
 
 async function show() {
@@ -63,7 +64,14 @@ async function show() {
   try {
     const leave = await choose(place)(box, own);
     if (own.signal.aborted) leave?.();
-    else app.leave = leave || null;
+    else {
+      app.leave = leave || null;
+      app.shown = place;
+      // Whoever began to scroll while it was filled stays there.
+      const down = Number(place.params.get("down"));
+      if (down && !window.scrollY) window.scrollTo(0, down);
+      else if (window.scrollY) noteDepth(place);
+    }
   } catch (error) {
     if (error.name !== "AbortError" && !own.signal.aborted) showTrouble(box, error);
   }
@@ -126,6 +134,11 @@ async function begin() {
 const over = () => {
   if (app.session) signIn(true);
 };
+// Where one is in a view is in its address; the browser knows nothing of how long a view takes to be there.
+history.scrollRestoration = "manual";
+window.addEventListener("scroll", atMostEvery(DEPTH_PAUSE, () => {
+  if (app.shown) noteDepth(app.shown);
+}), { passive: true });
 whenSignedOut(over);
 document.addEventListener("signed-out", over);
 window.addEventListener("hashchange", async () => {

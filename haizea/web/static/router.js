@@ -24,10 +24,15 @@ export function go(name, part, params) {
 
 /**
  * Change the address without showing another view: a filter, a zoom. Nothing happens once the address is
- * another view's, which is shown only when the browser has told of it.
+ * another view's, which is shown only when the browser has told of it. How far down one is goes with it.
  */
 export function note(name, part, params) {
   const at = here();
   if (at.name !== name || at.part !== part) return;
-  history.replaceState(null, "", address(name, part, params));
+  history.replaceState(null, "", address(name, part, { ...params, down: Math.round(window.scrollY) || "" }));
+}
+
+/** Keep in the address how far down one is in a view, and all else that it says. */
+export function noteDepth({ name, part }) {
+  note(name, part, Object.fromEntries(here().params));
 }

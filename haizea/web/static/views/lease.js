@@ -3,8 +3,9 @@ import { call, get, Refusal } from "../api.js";
 import { confirm } from "../dialog.js";
 import { atMostEvery, fill, h } from "../dom.js";
 import { follow } from "../live.js";
-import { address, go } from "../router.js";
+import { address } from "../router.js";
 import { t } from "../texts.js";
+import { look } from "../timeline/paint.js";
 import { countdown, duration, exact, full, inViewersZone, now, relative, short, span } from "../times.js";
 import { amounts, endOf, hostsText, isOver, leftOf, nodesText, startOf, stateMark } from "../words.js";
 import { Changes, isChangeable } from "./change.js";
@@ -152,7 +153,7 @@ class Lease {
     const { reservations } = this.lease;
     if (!reservations.length) return h("p", { class: "hint" }, t("nothing"));
     const rows = reservations.map((entry) => h("tr", { class: `when-${entry.when}` },
-      h("td", {}, h("span", { class: `swatch swatch-${entry.purpose} swatch-${entry.when}` }), t(`purpose_${entry.purpose}`)),
+      h("td", {}, h("span", { class: `key key-${lookOf(entry)}`, "aria-hidden": "true" }), " ", t(`purpose_${entry.purpose}`)),
       h("td", {}, span(entry.start, entry.end)),
       h("td", {}, hostsText(entry.hosts)),
       h("td", {}, t(`when_${entry.when}`), entry.firm ? null : `, ${t("provisional")}`)));
@@ -169,5 +170,6 @@ class Lease {
   }
 }
 
-/** Go to a lease's page. */
-export const openLease = (id) => go("leases", id);
+/** How the timeline shows a reservation. */
+const lookOf = ({ purpose, start, end, firm }) =>
+  look({ purpose, start: Date.parse(start), end: end === null ? Infinity : Date.parse(end), firm }, now());

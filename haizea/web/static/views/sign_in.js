@@ -8,7 +8,7 @@ export function showSignIn(body, isOver, whenSignedIn) {
   const takesPasswords = document.documentElement.dataset.passwords === "yes";
   const said = h("p", { class: "error", role: "alert" });
   const form = h("form", { class: "sign-in card", method: "post", novalidate: true });
-  const controls = h("div");
+  const controls = h("div", { class: "credentials" });
   let byPassword = false;
 
   const token = h("input", {

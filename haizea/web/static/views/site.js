@@ -1,17 +1,17 @@
-// The site: hosts and their use, health, tokens, and what happens as it happens.
+// The site: health, tokens, and what happens as it happens.
 import { Refusal, call, get } from "../api.js";
 import { confirm } from "../dialog.js";
 import { atMostEvery, choice, field, fill, h } from "../dom.js";
 import { follow } from "../live.js";
 import { address } from "../router.js";
 import { t } from "../texts.js";
-import { DAY, HOUR, exact, full, inViewersZone, iso, now, relative, short } from "../times.js";
+import { exact, full, inViewersZone, iso, relative, short } from "../times.js";
 import { amountOf } from "../words.js";
+import { Hosts } from "./hosts.js";
 import { Maintenance } from "./maintenance.js";
 
 const REFRESH_MILLISECONDS = 3000;
 const MOST_EVENTS = 200;
-const MOST_HOSTS = 500;
 const TABS = ["hosts", "maintenance", "events", "tokens"];
 
 export async function showSite(box, page) {
@@ -28,9 +28,6 @@ class Site {
     this.events = [];
     this.health = h("section", { class: "card health", "aria-label": t("health") });
     this.content = h("div");
-    this.search = "";
-    this.hostBox = null;
-    this.uses = new Map();
     this.refresh = atMostEvery(REFRESH_MILLISECONDS, () => this.load().catch(() => {}));
   }
 
@@ -41,6 +38,7 @@ class Site {
       h("nav", { class: "segments tabs", "aria-label": t("navSite") }, tabs.map((name) =>
         h("a", { href: address("site", name), "aria-current": name === this.tab ? "page" : null }, t(`tab_${name}`)))),
       this.content);
+    if (this.tab === "hosts") this.hosts = new Hosts(this.content, this.page);
     if (this.tab === "maintenance") this.maintenance = new Maintenance(this.content, this.page);
     await this.load();
     if (this.tab === "events") await this.loadEvents();
@@ -59,7 +57,7 @@ class Site {
     const { signal } = this.page;
     const [status, { hosts }] = await Promise.all([get("v1/status", { signal }), get("v1/hosts", { signal })]);
     this.drawHealth(status, hosts);
-    if (this.tab === "hosts") this.drawHosts(hosts);
+    await this.hosts?.show(hosts);
     await this.maintenance?.load();
     if (this.tab === "tokens") this.drawTokens((await get("v1/tokens", { signal })).tokens);
   }
@@ -84,75 +82,6 @@ class Site {
       figure(t("running"), String(status.leases.Active || 0), t("leasesInAll", { count: Object.values(status.leases).reduce((sum, count) => sum + count, 0) })),
       figure(t("queue"), String(status.queue_length), t("waiting")),
       figure(t("since"), short(status.started), `${status.version} · ${status.store}`));
-  }
-
-  // --- hosts ---------------------------------------------------------------------------------
-
-  drawHosts(hosts) {
-    this.hosts = hosts;
-    const shown = hosts.filter((host) => `${host.name} ${host.status}`.toLowerCase().includes(this.search));
-    const first = shown.slice(0, MOST_HOSTS);
-    if (!this.hostBox) this.beginHosts();
-    this.hostCount.textContent = shown.length > first.length
-      ? t("firstShown", { shown: first.length, count: shown.length }) : t("hostsShown", { count: shown.length });
-    // What is the same stays as it is, and whoever is at one of its buttons stays there.
-    const text = JSON.stringify([first, [...this.uses]]);
-    if (text === this.drawn) return;
-    this.drawn = text;
-    const focused = document.activeElement?.dataset?.over;
-    const types = Object.keys(hosts[0]?.resources || {});
-    const heads = [t("host"), t("state"), ...types, t("navLeases"), t("actions")];
-    fill(this.hostBox, h("table", { class: "list cards" },
-      h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, first.map((host) => this.hostRows(host, types, heads)))));
-    if (focused) this.hostBox.querySelector(`[data-over="${CSS.escape(focused)}"]`)?.focus();
-  }
-
-  /** What stays while hosts are drawn anew: whoever types goes on typing. */
-  beginHosts() {
-    const search = h("input", {
-      type: "search", "aria-label": t("search"), placeholder: t("searchHosts"),
-      oninput: (event) => {
-        this.search = event.target.value.trim().toLowerCase();
-        this.drawHosts(this.hosts);
-      },
-    });
-    this.hostCount = h("p", { class: "count" });
-    this.hostBox = h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": t("hosts") });
-    fill(this.content, h("div", { class: "filters" }, search, this.hostCount), this.hostBox);
-  }
-
-  /** A host's row, and one below it with its use over time, if somebody asked for that. */
-  hostRows(host, types, heads) {
-    const use = this.uses.get(host.name);
-    const meter = (name) => h("div", { class: "use" },
-      h("progress", { max: Math.max(1, host.resources[name]), value: host.used[name], "aria-label": `${host.name} ${name}` }),
-      h("span", {}, `${amountOf(name, host.used[name])} / ${amountOf(name, host.resources[name])}`));
-    const cells = [
-      [h("span", { class: `mark mark-${host.status === "up" ? "run" : "bad"}` }, t(`status_${host.status}`)), host.reason ? h("span", { class: "hint" }, ` ${inViewersZone(host.reason)}`) : null],
-      ...types.map(meter),
-      host.leases.map((id, at) => [at ? ", " : "", h("a", { href: address("leases", id) }, String(id))]),
-      h("div", { class: "actions" },
-        h("button", { type: "button", class: "button small", "data-over": host.name, "aria-expanded": String(Boolean(use)), onclick: () => this.overTime(host) }, t("overTime")),
-        this.page.operates ? h("a", { class: "button small", href: address("site", "maintenance", { hosts: host.name }) }, t("takeOut")) : null),
-    ];
-    const row = h("tr", {}, h("th", { scope: "row" }, host.name),
-      cells.map((cell, at) => h("td", { "data-label": heads[at + 1] }, cell)));
-    if (!use) return row;
-    const entries = use.map((entry) => h("li", {}, `${short(entry.time)}: ${Object.entries(entry.used).map(([name, amount]) => amountOf(name, amount)).join(", ")}`));
-    return [row, h("tr", {}, h("td", { colspan: heads.length }, h("ol", { class: "steps" }, entries)))];
-  }
-
-  /** Show under a host how much of it is in use over the next day, or no more. */
-  async overTime(host) {
-    if (!this.uses.delete(host.name)) {
-      const since = now() - 2 * HOUR;
-      const path = `v1/hosts/${encodeURIComponent(host.name)}/use?since=${iso(since)}&until=${iso(since + DAY)}`;
-      const answer = await get(path, { signal: this.page.signal }).catch(() => null);
-      if (!answer) return;
-      this.uses.set(host.name, answer.use);
-    }
-    this.drawHosts(this.hosts);
   }
 
   // --- events ----------------------------------------------------------------------------------
