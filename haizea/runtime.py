@@ -377,13 +377,11 @@ def _windows(config: Config, workload: Workload, site: Site) -> list[tuple[int, 
 
 def _bug(error: SchedulerError) -> str:
     """Describe an error in the scheduler, naming the leases it had been told of."""
-    leases = sorted(
-        {
-            event.request.id if isinstance(event, LeaseSubmitted) else event.lease_id
-            for event in error.inputs
-            if isinstance(event, LeaseSubmitted) or hasattr(event, "lease_id")
-        }
+    named = (
+        event.request.id if isinstance(event, LeaseSubmitted) else getattr(event, "lease_id", None)
+        for event in error.inputs
     )
+    leases = sorted({lease_id for lease_id in named if lease_id is not None})
     told = f", when it was told of lease {', '.join(map(str, leases[:10]))}" if leases else ""
     return (
         f"the scheduler failed at {format_time(error.now)}{told}: {error}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.running import Present
@@ -29,13 +29,16 @@ class NextChanges:
         self._kept: HostSet = 0
         self._known = 0
 
-    def split(self, hosts: HostSet, touched: HostSet, now: int) -> Iterator[HostSet]:
+    def split(self, hosts: HostSet, touched: HostSet, now: int) -> Iterable[HostSet]:
         """``hosts`` split; ``touched`` are those where something starts later."""
-        present, touched = self._present, touched & hosts
-        idle = hosts & ~present.held[0] & ~touched
-        if idle and idle == hosts:
-            yield hosts
-            return
+        touched &= hosts
+        idle = hosts & ~self._present.held[0] & ~touched
+        return (hosts,) if idle and idle == hosts else self._split(hosts, touched, idle, now)
+
+    def _split(
+        self, hosts: HostSet, touched: HostSet, idle: HostSet, now: int
+    ) -> Iterator[HostSet]:
+        present = self._present
         others = self._of_touched(touched, idle, now)
         change, found = next(others, (0, 0))
         rest = hosts & ~touched & ~idle

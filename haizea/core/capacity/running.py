@@ -143,13 +143,19 @@ class Present:
                 self._ends(self._first_end(host, hold), 1 << host)
         self._taken.discard(hold.serial)
         fewer = hold.hosts
+        if not fewer & self.held[1]:
+            self.held[0] ^= fewer
+            return
         for k in range(len(self.held) - 1, -1, -1):
             top = self.held[k] & fewer
             self.held[k] ^= top
             fewer ^= top
 
-    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+    def by_holds(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by how many holds they have, fewest first."""
+        return (hosts,) if hosts and not hosts & self.held[0] else self._by_holds(hosts)
+
+    def _by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
         for more in self.held:
             if hosts & ~more:
                 yield hosts & ~more

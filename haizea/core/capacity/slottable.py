@@ -303,11 +303,11 @@ class SlotTable:
         """Nobody asks for them any more."""
         self._timelines.totals = None
 
-    def by_holds(self, hosts: HostSet) -> Iterator[HostSet]:
+    def by_holds(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by how many holds they have at present, fewest first."""
         return self._present.by_holds(hosts)
 
-    def by_next_change(self, hosts: HostSet) -> Iterator[HostSet]:
+    def by_next_change(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by when what is free on them changes next, latest first."""
         touched = self._future.until(FOREVER, hosts)[0]
         return self._next_changes.split(hosts, touched, self.now)

@@ -3,11 +3,13 @@
 *Inputs* say what happened since the scheduler last looked; *decisions* say what it made
 of it. Both are immutable; all times are seconds since the epoch. Decisions made in one
 call come in the order in which they take effect.
+
+They are named tuples: of hundreds of thousands, these are three times as fast to make as
+dataclasses.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -46,8 +48,7 @@ BY_OWNER = because(Code.CANCELLED_BY_OWNER)
 # --- inputs ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseSubmitted:
+class LeaseSubmitted(NamedTuple):
     """Somebody asks for a lease; only hosts that are ``allowed`` will do.
 
     An AR is given hosts ``prepare_seconds`` before its start: so long its VMs take to run.
@@ -58,31 +59,27 @@ class LeaseSubmitted:
     prepare_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseCancelled:
+class LeaseCancelled(NamedTuple):
     """Its owner or an administrator does not want the lease any more."""
 
     lease_id: int
     reason: Reason = BY_OWNER
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseEnded:
+class LeaseEnded(NamedTuple):
     """All VMs of an active lease are gone, or have shut down, sooner than was planned."""
 
     lease_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseMoved:
+class LeaseMoved(NamedTuple):
     """Others took VMs of a lease that runs elsewhere: node *i* + 1 is on ``hosts[i]`` now."""
 
     lease_id: int
     hosts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OperationFailed:
+class OperationFailed(NamedTuple):
     """An operation under way for a lease (starting it, suspending it, …) did not work.
 
     Where it was not even ``tried``, that says nothing of the lease, and is not counted.
@@ -94,8 +91,7 @@ class OperationFailed:
     tried: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class OperationDelayed:
+class OperationDelayed(NamedTuple):
     """An operation under way for a lease will be over at ``end`` only, later than was planned."""
 
     lease_id: int
@@ -103,8 +99,7 @@ class OperationDelayed:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunDelayed:
+class RunDelayed(NamedTuple):
     """The VMs of a lease that was started run from ``since`` on only, or not before.
 
     An AR ends when it was to end; the time of other leases counts from then.
@@ -114,53 +109,46 @@ class RunDelayed:
     since: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseReady:
+class LeaseReady(NamedTuple):
     """All VMs of a lease that was being prepared run."""
 
     lease_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class HostAdded:
+class HostAdded(NamedTuple):
     """The site has a new host; its ``id`` is the next index."""
 
     host: Host
 
 
-@dataclass(frozen=True, slots=True)
-class HostFailed:
+class HostFailed(NamedTuple):
     """A host died, and all that ran on it. What was saved there waits until it is back."""
 
     host_id: int
     reason: Reason = BROKE
 
 
-@dataclass(frozen=True, slots=True)
-class HostDrained:
+class HostDrained(NamedTuple):
     """A host takes nothing new; what runs there stays, what is promised there leaves if it can."""
 
     host_id: int
     reason: Reason = DRAINED
 
 
-@dataclass(frozen=True, slots=True)
-class HostRestored:
+class HostRestored(NamedTuple):
     """A host that failed or was drained takes leases again."""
 
     host_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class HostUsed:
+class HostUsed(NamedTuple):
     """Others than leases use ``amount`` of a host, from now on: all that is not leases'."""
 
     host_id: int
     amount: Capacity
 
 
-@dataclass(frozen=True, slots=True)
-class HostRates:
+class HostRates(NamedTuple):
     """A host suspends and resumes at these rates, more than 0 MB/s, as far as is known now.
 
     ``None``: at the settings' own. What is planned from now on goes by them.
@@ -171,16 +159,14 @@ class HostRates:
     resume_mb_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HostsAllowed:
+class HostsAllowed(NamedTuple):
     """Other hosts than before will do for a lease."""
 
     lease_id: int
     hosts: Allowed
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseChanged:
+class LeaseChanged(NamedTuple):
     """A lease is to be what ``request``, which has its id, asks for.
 
     Where ``instead_of`` is given, only if it is that now.
@@ -191,15 +177,13 @@ class LeaseChanged:
     instead_of: LeaseRequest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceAsked:
+class MaintenanceAsked(NamedTuple):
     """An operator wants hosts out of use: a new window, or another form of one with its id."""
 
     window: Maintenance
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceEnded:
+class MaintenanceEnded(NamedTuple):
     """A window ends now, or is not wanted any more."""
 
     window_id: int
@@ -229,7 +213,6 @@ Input = (
 )
 
 # --- decisions ------------------------------------------------------------------------
-# Named tuples: of hundreds of thousands, they are three times as fast to make as dataclasses.
 
 
 class LeaseAccepted(NamedTuple):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class PreparationTime:
+class PreparationTime(NamedTuple):
     """The VMs of a lease take so long to start, as far as is known now. It counts for ARs."""
 
     lease_id: int
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownTime:
+class ShutdownTime(NamedTuple):
     """The VMs of a lease take so long to shut down, and their files to be put away."""
 
     lease_id: int

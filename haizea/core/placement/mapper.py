@@ -43,20 +43,23 @@ class Demand:
     """The needs of a lease's nodes: read off its request once."""
 
     __slots__ = (
+        "_capacities",
         "_largest_first",
         "_parts",
+        "_request",
         "_spreads",
         "allowed",
         "blocks",
-        "capacities",
         "count",
         "rules",
         "size",
     )
 
     def __init__(self, request: LeaseRequest, allowed: Allowed = EVERYWHERE) -> None:
-        self.capacities: list[Capacity] = request.node_capacities()
-        self.count = len(self.capacities)
+        nodes = request.nodes
+        self._request = request
+        self._capacities: list[Capacity] = []
+        self.count = nodes[0].count if len(nodes) == 1 else request.node_count
         #: What nodes may run where; ``None`` where the same hosts will do for each.
         self.rules: HostRules | None = None
         #: The nodes as they have to be placed by the rules, if there are any.
@@ -72,11 +75,18 @@ class Demand:
             self.blocks = Blocks(self.capacities, allowed)
         else:
             self.allowed = allowed
-            if len(request.nodes) == 1 or len({s.capacity for s in request.nodes}) == 1:
-                self.size = request.nodes[0].capacity
+            if len(nodes) == 1 or len({s.capacity for s in nodes}) == 1:
+                self.size = nodes[0].capacity
         self._spreads: list[tuple[Sequence[int], Spread]] = []
         self._parts: list[Block] | None = None
         self._largest_first: list[tuple[Capacity, list[int]]] = []
+
+    @property
+    def capacities(self) -> list[Capacity]:
+        """The capacity of each node; do not change it."""
+        if not self._capacities:
+            self._capacities = self._request.node_capacities()
+        return self._capacities
 
     @property
     def largest_first(self) -> list[tuple[Capacity, list[int]]]:
@@ -171,13 +181,13 @@ class View:
         """Return when the host's free capacity changes next, after the start."""
         return self._table.next_change(host, self.start)
 
-    def by_leases(self, hosts: HostSet) -> Iterator[HostSet]:
+    def by_leases(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by how many leases they hold at the start, fewest first."""
         if self.start <= self._table.now:
             return self._table.by_holds(hosts)
         return self._by_leases_later(hosts)
 
-    def by_unchanged(self, hosts: HostSet) -> Iterator[HostSet]:
+    def by_unchanged(self, hosts: HostSet) -> Iterable[HostSet]:
         """``hosts`` split by when their free capacity changes next, latest first."""
         if self.start <= self._table.now:
             return self._table.by_next_change(hosts)

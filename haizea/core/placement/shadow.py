@@ -47,7 +47,7 @@ class Claim:
             return [hosts & ~mine for hosts in levels]
         assert self._levels is not None, "a claim has levels or a use"
         claimed = self._levels[0]
-        extra = sum(hosts.bit_count() for hosts in self._levels) - self.demand.count
+        extra = level_count(self._levels, FOREVER) - self.demand.count
         both = levels[0] & claimed
         if len(self._levels) == 1 or not self._levels[1]:
             given = lowest(both, extra) if extra > 0 else 0

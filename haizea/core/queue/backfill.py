@@ -116,10 +116,11 @@ class Claiming:
         schedule, claim = self._schedule, self._schedule.claim
         if claim is None:
             return False
-        holder = schedule.leases[claim.lease_id]
-        if any(lease.key < holder.key for lease in arrived):
+        if len(arrived) > 1:
+            arrived = sorted(arrived, key=lambda lease: lease.key)
+        if arrived and arrived[0].key < schedule.leases[claim.lease_id].key:
             return False
-        for lease in sorted(arrived, key=lambda lease: lease.key):
+        for lease in arrived:
             self._start(lease, claim)
         return True
 
