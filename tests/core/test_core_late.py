@@ -250,15 +250,6 @@ def test_who_makes_room_after_an_absence_is_not_saved_in_the_past() -> None:
     assert Purpose.SUSPEND not in [d.purpose for d in found if isinstance(d, OperationStarted)]
 
 
-def test_who_is_about_to_be_saved_after_an_absence_is_saved() -> None:
-    """Another that needs its host before that is over does not take what it did so far."""
-    made = crowded(lease(5, Kind.AR, 132))
-    made.handle(50)
-    found = [*made.handle(140).decisions, *played(made, 600)]
-    ended = [d for d in found if isinstance(d, OperationEnded) and d.purpose is Purpose.SUSPEND]
-    assert [(d.lease_id, d.start, d.end) for d in ended] == [(2, 140, 172)]
-
-
 @pytest.mark.parametrize("kind", [Kind.BEST_EFFORT, Kind.AR])
 def test_a_lease_goes_on_that_is_extended_in_its_last_instant(kind: Kind) -> None:
     made = on_hosts(1, "no-preemption")

@@ -242,6 +242,17 @@ def test_a_host_is_not_out_of_use_before_those_that_may_come_yet() -> None:
     assert outages == [90]
 
 
+def test_a_host_is_in_use_again_for_those_that_come_before_a_later_end() -> None:
+    made = scheduler(1)
+    made.handle(0, [MaintenanceAsked(window(0, 100, (0,), Leaving.STAY))])
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 150))])
+    found = [*made.handle(50, [MaintenanceAsked(window(0, 400, (0,), Leaving.STAY))]).decisions]
+    found += played(made, 400)
+    outages = [d for d in found if isinstance(d, OperationEnded) and d.purpose is Purpose.OUTAGE]
+    assert [(d.start, d.end) for d in outages] == [(0, 50), (250, 400)]
+    assert runs(found) == [(1, 150, (0,))]
+
+
 def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
     made = scheduler(2)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, duration=200))])

@@ -222,6 +222,10 @@ class Windows:
                 self._table.begin(window)
                 if window.asked.leases is Leaving.END:
                     self._send_away(window)
+            if window.asked.leases is Leaving.STAY:
+                # Another form of it lasts until somebody may come who was to after it.
+                awaits = [host for host in window.out if self._leases_on(host, window.end)]
+                self._table.take_back(window, awaits)
             hosts = [host for host in window.asked.hosts if host not in window.out]
             empty = [host for host in hosts if not self._leases_on(host, window.end)]
             self._table.take_out(window, empty)

@@ -80,9 +80,6 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         start = planner.suspend_start(lease, plan.hosts, end, begin)
         if start is not None and (start < run.end or (plan.suspends and start == run.end)):
             return Clearing(lease, start)
-        if plan.suspends and run.end <= now:
-            # Its suspension begins in this instant: it is on its way already.
-            return None
     if lease.state is not State.ACTIVE and not _is_being_started(lease):
         return None
     if not planner.settings.run_on:

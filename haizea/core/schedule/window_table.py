@@ -90,6 +90,10 @@ class WindowTable:
         if hosts:
             self._instant.say(OperationStarted(now, 0, OUTAGE, window.end, tuple(hosts)))
 
+    def take_back(self, window: Window, hosts: list[int]) -> None:
+        """These hosts are not out of use, as they are to have leases yet."""
+        self._give_back({host: window.out.pop(host) for host in hosts})
+
     def end(self, window: Window) -> None:
         """The window gives its hosts back."""
         self._release(window)
