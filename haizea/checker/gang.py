@@ -33,7 +33,7 @@ def gang(history: History) -> Iterator[Violation]:
         return
     total = lease.total
     for purpose in _WHOLE:
-        for phase in history.phases.get(purpose, ()):
+        for phase in history.of_its_size(purpose):
             held = phase.total
             # What fails, or is preempted, in the moment it starts holds nothing.
             if held != total and phase.start < phase.end:
@@ -53,7 +53,7 @@ def _violation(history: History, host: int | None, time: int, message: str) -> V
 
 def _whole_nodes(history: History) -> Iterator[Violation]:
     right: set[Capacity] = set()
-    for phase in history.phases.get("run", ()):
+    for phase in history.of_its_size("run"):
         if len(history.lease.node_sets) == 1 and right.issuperset(phase.use.values()):
             continue  # the same as before
         for host, held in phase.use.items():

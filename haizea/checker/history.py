@@ -46,6 +46,9 @@ WAITING = frozenset(
     }
 )
 
+#: States in which nothing is kept of it, so that its nodes may become others.
+_NOT_BEGUN = frozenset({"Pending", "Queued", "Scheduled"})
+
 
 class Span(NamedTuple):
     """A state from when it was entered until it was left, and the change that ended it.
@@ -127,6 +130,28 @@ class History:
         """To shut it down as part of what is left of it, as it may have been planned."""
         learned = [seconds for _, seconds in self.shutdown]
         return shutdown_range(self.records.options, self.lease.nodes, left, learned)
+
+    @cached_property
+    def sized_since(self) -> int:
+        """Since when its nodes are those that it has now; before, they may have been others.
+
+        One whose VMs failed waits anew, and may be changed then. The size of nodes before a change
+        is not on record.
+        """
+        waits = [span for span in self.spans if span.state in _NOT_BEGUN]
+        return max(
+            (
+                change.time
+                for change in self.changes
+                if change.status == "granted"
+                and any(s.start <= change.time <= (s.end or change.time) for s in waits)
+            ),
+            default=0,
+        )
+
+    def of_its_size(self, purpose: str) -> Iterator[Phase]:
+        """Select the phases of a purpose for the nodes that it has now."""
+        return (p for p in self.phases.get(purpose, ()) if p.start >= self.sized_since)
 
     @property
     def rows(self) -> Iterator[Row]:

@@ -20,7 +20,7 @@ def operations(records: Records, history: History) -> Iterator[Violation]:
         ("suspend", formulas.suspend_seconds),
         ("resume", formulas.resume_seconds),
     ):
-        for phase in history.phases.get(purpose, ()):
+        for phase in history.of_its_size(purpose):
             # Rows that differ say nothing on the phase; the rule of gangs tells of them.
             if not phase.odd and phase.use.keys() <= records.hosts.keys():
                 yield from _took(history, phase, seconds(records, lease, phase.use, phase.start))
