@@ -214,3 +214,23 @@ def test_reasons_have_their_times_in_the_viewers_zone(visit: Begin, service: Web
     expect(page.locator(".facts")).to_contain_text("21:00")
     expect(page.locator(".reason")).to_contain_text("21:00")
     expect(page.locator(".story")).not_to_contain_text("12:00:00")
+
+
+def test_a_moment_before_which_it_must_not_begin_can_go(visit: Begin, service: WebService) -> None:
+    """Emptying the field was no change at all."""
+    window = {"after": "2031-05-05T12:00:00Z", "deadline": "2031-05-06T12:00:00Z"}
+    lease = service.ask("anna", 1, kind="deadline", **window)["lease"]["id"]
+    page = visit("anna", f"#/leases/{lease}").page
+    page.get_by_role("button", name="Change").click()
+    form = page.get_by_label("Change the lease")
+    form.get_by_label("Deadline", exact=True).fill("")
+    expect(form.get_by_role("alert")).to_contain_text("a time is missing")
+    form.get_by_label("Deadline", exact=True).fill("2031-05-06T12:00")
+    form.get_by_label("Not before").fill("")
+    expect(form).to_contain_text("Fits: runs from")
+    form.get_by_role("button", name="Change").click()
+    expect(page.locator(".messages")).to_contain_text("is changed")
+    with service.client("anna") as anna:
+        now = anna.get("/v1/status").json()["now"]
+        assert anna.get(f"/v1/leases/{lease}").json()["after"] <= now
+        anna.delete(f"/v1/leases/{lease}")

@@ -245,3 +245,24 @@ def test_hosts_that_are_looked_at_are_in_the_link(visit: Begin, service: WebServ
     someone.picture("site-over-time")
     with service.client("bert") as bert:
         bert.delete(f"/v1/leases/{lease}")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "#/timeline?from=0001-01-01T00:00:00Z&hours=-5&queue=-1&lease=abc",
+        "#/timeline?hours=1e9&from=9999-01-01&by=none&hosts=none&order=none&rows=toString",
+        "#/leases?which=none&whose=none&kind=none&sort=toString&page=1.5&down=none",
+        "#/ask?start=none&seconds=none&count=-3",
+        "#/site/none?over=none",
+        "#/%E0%A4%A",
+    ],
+)
+def test_a_link_that_was_spoilt_leads_somewhere(visit: Begin, link: str) -> None:
+    """Some led to an error that trying again did not mend, one to nothing at all."""
+    page = visit("olga", link).page
+    expect(page.locator("main .view")).not_to_be_empty()
+    expect(page.locator("main h1")).to_have_count(1)
+    expect(page.locator(".trouble")).to_have_count(0)
+    chosen = "[...document.querySelectorAll('main select')].map((one) => one.selectedIndex)"
+    assert -1 not in page.evaluate(chosen)

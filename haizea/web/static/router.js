@@ -3,9 +3,21 @@
 /** The view that the address names: {name, part, params}. */
 export function here() {
   const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, part = ""] = path.split("/").map(decodeURIComponent);
+  const [name, part = ""] = path.split("/").map(decoded);
   return { name: name || "timeline", part, params: new URLSearchParams(search) };
 }
+
+/** What a part of an address stands for; itself where somebody spoilt it. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** What a link says of a choice, if there is such a one; else what is usual. */
+export const oneOf = (said, choices, usual) => (choices.includes(said) ? said : usual);
 
 /** The address of a view; params that are null or empty are left out. */
 export function address(name, part = "", params = {}) {

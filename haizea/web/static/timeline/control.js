@@ -5,6 +5,8 @@ import { AXIS } from "./paint.js";
 const SHORTEST = 30 * MINUTE;
 const LONGEST = 120 * DAY;
 const CLICK_PIXELS = 4;
+/** Moments that the service takes. */
+const [EARLIEST, LATEST] = [Date.UTC(2001, 0), Date.UTC(2499, 0)];
 
 /** Keeps what part of time is seen: {start, end}; `changed` is called after each change. */
 export class Window {
@@ -13,6 +15,18 @@ export class Window {
     this.end = end;
     this.ahead = false;
     this.changed = changed;
+  }
+
+  /** What a link says of the time that is seen; a day from a little before now on, where it says nothing that can be. */
+  static of(params, changed) {
+    const hours = Number(params.get("hours"));
+    const length = Math.min(LONGEST, Math.max(SHORTEST, hours > 0 ? hours * HOUR : DAY));
+    const from = Date.parse(params.get("from"));
+    const start = EARLIEST < from && from < LATEST ? from : now() - length / 8;
+    const made = new Window(start, start + length, changed);
+    made.ahead = params.get("ahead") === "yes";
+    if (made.ahead) made.keepAhead();
+    return made;
   }
 
   get length() {

@@ -5,6 +5,9 @@ import { DAY, HOUR, forControl } from "../times.js";
 
 const LENGTHS = [["6h", 6 * HOUR], ["1d", DAY], ["3d", 3 * DAY], ["1w", 7 * DAY], ["1m", 30 * DAY]];
 
+export const WHICH_HOSTS = ["all", "used", "free", "trouble"];
+export const ORDERS = ["name", "group", "busy", "free"];
+
 /** Controls of a view, which show how it is: `view` is the timeline's, `node` where they are. */
 export class Tools {
   constructor(view) {
@@ -12,7 +15,7 @@ export class Tools {
     this.switches = [];
     this.jump = this.makeJump();
     // What a list of leases has no use for.
-    this.ofHosts = [this.options("hosts", ["all", "used", "free", "trouble"]), this.options("order", ["name", "group", "busy", "free"])];
+    this.ofHosts = [this.options("hosts", WHICH_HOSTS), this.options("order", ORDERS)];
     this.node = this.make();
     this.follow();
   }

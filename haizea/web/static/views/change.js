@@ -65,7 +65,9 @@ export class Changes {
       const changes = {};
       if (start && start.value !== before.start) changes.start = start.value ? iso(new Date(start.value).getTime()) : "";
       for (const [name, control] of Object.entries(window)) {
-        if (control?.value && control.value !== before[name]) changes[name] = iso(new Date(control.value).getTime());
+        // Whatever may begin at once, now and later, may begin now; without a deadline it would be another kind of lease.
+        const empty = name === "after" ? "now" : "";
+        if (control && control.value !== before[name]) changes[name] = control.value ? iso(new Date(control.value).getTime()) : empty;
       }
       if (length.value.trim() !== before.length) {
         changes.duration = /^\s*\d+\s*$/.test(length.value) ? Number(length.value) : length.value.trim();
@@ -86,7 +88,7 @@ export class Changes {
     },
     h("h2", {}, t("changeLease")),
     h("div", { class: "row" }, start ? field(t("start"), start) : null,
-      window.deadline ? [field(t("deadline"), window.deadline), field(t("notBefore"), window.after)] : null,
+      window.deadline ? [field(t("deadline"), window.deadline), field(t("notBefore"), window.after, t("startHint"))] : null,
       field(t("lengthInAll"), length, t("lengthHint")), field(t("preemptible"), preemptible)),
     nodes,
     h("p", { class: "hint" }, t("changeAbout")),

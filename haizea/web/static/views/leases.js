@@ -2,7 +2,7 @@
 import { allLeases, get } from "../api.js";
 import { atMostEvery, choice, field, fill, h } from "../dom.js";
 import { follow } from "../live.js";
-import { address, note } from "../router.js";
+import { address, note, oneOf } from "../router.js";
 import { t } from "../texts.js";
 import { duration, full, short } from "../times.js";
 import { STATES, endOf, isOver, leftOf, nodeCount, nodesText, startOf, stateMark } from "../words.js";
@@ -11,6 +11,7 @@ const MOST = 2000;
 const PAGE = 50;
 const REFRESH_MILLISECONDS = 2000;
 const FIND_MILLISECONDS = 500;
+const KINDS = ["ar", "deadline", "best-effort", "immediate"];
 const NUMBERS = new Set(["id", "nodes", "length", "left"]);
 
 const VALUES = {
@@ -46,13 +47,13 @@ class Leases {
     const { params } = page;
     this.page = page;
     this.wanted = {
-      which: params.get("which") || "open",
-      whose: params.get("whose") || "all",
-      kind: params.get("kind") || "",
+      which: oneOf(params.get("which"), ["open", ...Object.keys(STATES), "all"], "open"),
+      whose: oneOf(params.get("whose"), ["all", "mine"], "all"),
+      kind: oneOf(params.get("kind"), KINDS, ""),
       search: params.get("search") || "",
-      sort: params.get("sort") || "id",
+      sort: oneOf(params.get("sort"), Object.keys(VALUES), "id"),
       down: params.get("order") !== "up",
-      number: Math.max(1, Number(params.get("page")) || 1),
+      number: Math.max(1, Math.floor(Number(params.get("page"))) || 1),
     };
     this.leases = [];
     this.complete = true;
@@ -79,7 +80,7 @@ class Leases {
       ["open", t("underWay")], ["running", t("running")], ["planned", t("planned")],
       ["waiting", t("waiting")], ["over", t("over")], ["all", t("all")],
     ];
-    const kinds = [["", t("all")], ...["ar", "deadline", "best-effort", "immediate"].map((kind) => [kind, t(`kind_${kind}`)])];
+    const kinds = [["", t("all")], ...KINDS.map((kind) => [kind, t(`kind_${kind}`)])];
     return h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
       field(t("search"), h("input", {
         type: "search", placeholder: t("searchHint"), value: this.wanted.search, oninput: set("search"),
@@ -145,7 +146,7 @@ class Leases {
       (which === "all" || (which === "open" ? !isOver(lease.state) : STATES[which]?.has(lease.state))) &&
       (!kind || lease.kind === kind) &&
       (!words || String(lease.id) === words || `${lease.label} ${lease.owner}`.toLowerCase().includes(words));
-    const value = VALUES[sort] || VALUES.id;
+    const value = VALUES[sort];
     const sign = down ? -1 : 1;
     return this.leases.filter(fits).sort((one, other) => {
       const [a, b] = [value(one), value(other)];

@@ -1,7 +1,7 @@
 // The timeline: who has which hosts when. The picture is in timeline/, this puts it together.
 import { atMostEvery, fill, h } from "../dom.js";
 import { follow } from "../live.js";
-import { address, note } from "../router.js";
+import { address, note, oneOf } from "../router.js";
 import { t } from "../texts.js";
 import { Control, Window, rounded } from "../timeline/control.js";
 import { loadTimeline } from "../timeline/data.js";
@@ -11,8 +11,8 @@ import { MOST_ABOVE, QueueBar, partOf } from "../timeline/queue.js";
 import { dependsOnTime, hostRows, leaseRows, outageRows, waitingRows } from "../timeline/rows.js";
 import { drawStrip } from "../timeline/strip.js";
 import { tableOf } from "../timeline/table.js";
-import { Tools, legend } from "../timeline/tools.js";
-import { DAY, HOUR, iso, now } from "../times.js";
+import { ORDERS, Tools, WHICH_HOSTS, legend } from "../timeline/tools.js";
+import { HOUR, iso, now } from "../times.js";
 
 const REFRESH_MILLISECONDS = 4000;
 const FETCH_MILLISECONDS = 250;
@@ -33,18 +33,14 @@ class TimelineView {
     this.box = box;
     this.wanted = {
       by: params.get("by") === "lease" ? "lease" : "host",
-      hosts: params.get("hosts") || "all",
-      order: params.get("order") || "name",
-      rows: params.get("rows") in HEIGHTS ? params.get("rows") : "normal",
+      hosts: oneOf(params.get("hosts"), WHICH_HOSTS, "all"),
+      order: oneOf(params.get("order"), ORDERS, "name"),
+      rows: oneOf(params.get("rows"), Object.keys(HEIGHTS), "normal"),
       search: params.get("search") || "",
       table: params.get("show") === "table",
       queue: partOf(params.get("queue")),
     };
-    const length = Number(params.get("hours")) * HOUR || DAY;
-    const start = Date.parse(params.get("from")) || now() - length / 8;
-    this.window = new Window(start, start + length, () => this.moved());
-    this.window.ahead = params.get("ahead") === "yes";
-    if (this.window.ahead) this.window.keepAhead();
+    this.window = Window.of(params, () => this.moved());
     this.mayAsk = page.mayChange;
     this.choosing = false;
     this.data = null;
