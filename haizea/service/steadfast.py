@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from haizea.core.model.events import (
+    ChangeRefused,
     Decision,
     HostUsed,
     Input,
     LeaseAccepted,
+    LeaseChanged,
     LeaseSubmitted,
+    MaintenanceAsked,
+    MaintenanceChanged,
     OperationEnded,
     StateChanged,
 )
@@ -165,6 +169,10 @@ class Steadfast:
         saved = self._load()
         records = [record for record in saved.records if not record_problem(record)]
         asked = [i for i in inputs if isinstance(i, LeaseSubmitted)]
+        if (
+            turn := self._without_wishes(now, inputs, saved, [*records, *asked], error)
+        ) is not None:
+            return turn
         failed: list[tuple[_Candidate, Exception]] = []
         most = max(_MOST_SET_ASIDE, len(records) // 20)
 
@@ -203,6 +211,36 @@ class Steadfast:
         for candidate, problem in failed:
             decisions += self._set_aside(now, candidate, _told(problem))
         return trial.turn._replace(decisions=decisions + trial.turn.decisions)
+
+    def _without_wishes(
+        self,
+        now: int,
+        inputs: Sequence[Input],
+        saved: Saved,
+        everyone: Sequence[_Candidate],
+        error: Exception,
+    ) -> Turn | None:
+        """Refuse changes and maintenance where it goes on without them; no lease pays for that."""
+        text = f"Haizea could not go on with that, which is a bug in it: {_told(error)}"
+        reason = because(Code.STATED, text=text)
+        refused: list[Decision] = []
+        rest: list[Input] = []
+        for event in inputs:
+            if isinstance(event, LeaseChanged):
+                refused.append(ChangeRefused(now, event.lease_id, reason))
+            elif isinstance(event, MaintenanceAsked):
+                refused.append(MaintenanceChanged(now, event.window, "refused", reason))
+            else:
+                rest.append(event)
+        if not refused:
+            return None
+        try:
+            trial = self._trial(now, rest, saved, everyone)
+        except Exception:
+            return None
+        self._scheduler = trial.scheduler
+        self._logger.error("%d changes that it failed with are refused", len(refused))
+        return trial.turn._replace(decisions=trial.turn.decisions + refused)
 
     def _trial(
         self, now: int, inputs: Sequence[Input], saved: Saved, part: Sequence[_Candidate]

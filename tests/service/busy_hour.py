@@ -227,7 +227,7 @@ def check(found: Outcome) -> None:
 
     check_deadlines(found.stories.values(), allowed)
     check_maintenance(found.answers, found.results, found.world, found.hosts, allowed)
-    assert all_over(found.leases)
+    assert all_over(found.leases), found.leases
     faults = faults_of(found.results)
     assert faults == [], "\n".join(faults)
 
@@ -240,17 +240,18 @@ def check_nothing_lost_or_doubled(found: Outcome) -> None:
     for key, ids in found.answers.leases.items():
         assert len(set(ids)) == 1, f"every answer to {key} named the same lease"
         assert ids[0] in by_id, f"lease {ids[0]} of {key} was answered, and is there"
-        assert by_id[ids[0]]["label"] == key
+        assert by_id[ids[0]]["label"] == key, (key, by_id[ids[0]])
     for lease in found.answers.cancelled:
-        assert by_id[lease]["state"] == "Cancelled", lease
+        assert by_id[lease]["state"] == "Cancelled", found.stories[lease]
 
 
 def check_world(path: Path) -> None:
     """Nothing happened in the simulated site that must never happen, and nothing is left."""
     world = World.open(path)
     try:
-        assert world.incidents() == []
-        assert [vm for vm in world.vms() if vm.there] == []
+        assert world.incidents() == [], world.incidents()
+        left = [vm for vm in world.vms() if vm.there]
+        assert left == [], left
         ran: dict[tuple[int, int], int] = {}
         for stretch in sorted(world.history(), key=lambda s: s.start):
             vm = (stretch.lease, stretch.node)

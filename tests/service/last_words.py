@@ -108,7 +108,8 @@ class LastWords:
     def end(self) -> None:
         """See what came of the last words, and leave nothing of theirs; of one that serves."""
         self.prepare()
-        assert self._client.cancel(self._lease or 0)[0] == 200
+        status, body = self._client.cancel(self._lease or 0)
+        assert status == 200, (status, body)
         if self._window is not None:
             self._client.call("DELETE", f"/v1/maintenance/{self._window['id']}")
         self._client.close()

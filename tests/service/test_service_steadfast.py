@@ -8,10 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from haizea.core.model.events import Decision, HostUsed, Input, LeaseSubmitted
+from haizea.core.model.events import (
+    ChangeRefused,
+    Decision,
+    HostUsed,
+    Input,
+    LeaseChanged,
+    LeaseSubmitted,
+)
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.policy import AdmissionPolicy
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings
@@ -39,6 +47,7 @@ class Manager:
 
     def __init__(self, hosts: int) -> None:
         self.order = FaultyOrder()
+        self.admission: AdmissionPolicy = make_policies().admission
         self.site = Site.uniform(ResourceTypes(), hosts, (100, 1024))
         self.made = 0
         self.kept: dict[int, LeaseRecord] = {}
@@ -51,7 +60,7 @@ class Manager:
 
     def _make(self, since: int) -> Scheduler:
         self.made += 1
-        policies = replace(make_policies(), queue_order=self.order)
+        policies = replace(make_policies(), queue_order=self.order, admission=self.admission)
         return Scheduler(self.site, Settings(), policies, since)
 
     def _saved(self) -> Saved:
@@ -116,6 +125,32 @@ def test_an_upgrade_that_went_wrong_costs_no_leases() -> None:
     manager.scheduler = manager.start()
     manager.turn(5)
     assert manager.states() == before
+
+
+class FaultyChanges:
+    """An admission policy with a fault that shows with leases of one length alone."""
+
+    def refusal(self, request: LeaseRequest) -> str | None:
+        if request.duration == 4000:
+            raise ArithmeticError("too long")
+        return None
+
+
+def test_a_change_that_it_fails_with_is_refused_and_costs_no_lease() -> None:
+    manager = Manager(hosts=2)
+    manager.admission = FaultyChanges()
+    manager.scheduler = manager.start()
+    manager.turn(0, [asked(1), asked(2), asked(3)])
+    request = manager.kept[1].request
+    longer = LeaseChanged(1, replace(request, duration=4000), request)
+    decisions = manager.turn(5, [longer, asked(4)])
+    (refused,) = [d for d in decisions if isinstance(d, ChangeRefused)]
+    assert refused.lease_id == 1
+    assert "ArithmeticError: too long" in in_words(refused.reason)
+    states = manager.states()
+    assert (states[1], states[2]) == (State.ACTIVE, State.ACTIVE)
+    assert (states[3], states[4]) == (State.QUEUED, State.QUEUED)
+    assert manager.kept[1].request == request
 
 
 def test_what_runs_goes_on_rather_than_what_waits() -> None:
