@@ -23,7 +23,7 @@ LAYERS = (
     {"accounting", "api", "backends", "checker", "clock", "config", "policies", "sandbox"}
     | {"store", "workloads"},
     {"host_names", "wording"},
-    {"extras", "locks", "plugins", "service_types", "times", "web"},
+    {"extras", "files", "locks", "plugins", "service_types", "times", "web"},
     {"core"},
 )
 

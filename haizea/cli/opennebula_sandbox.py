@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shlex
@@ -16,6 +15,7 @@ import click
 from haizea.cli.access import DEFAULT_PORT
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
+from haizea.files import write_private
 
 if TYPE_CHECKING:
     from haizea.sandbox.server import Options, Sandbox
@@ -313,7 +313,7 @@ class _Files:
             return path.read_text(encoding="utf-8").strip().partition(":")[2]
         password = secrets.token_hex(8)
         user = "oneadmin" if name == "one" else name
-        _write(path, f"{user}:{password}\n")
+        write_private(path, f"{user}:{password}\n")
         return password
 
     def write(self, made: Sandbox, service_port: int) -> bool:
@@ -322,7 +322,7 @@ class _Files:
         environment = _ENVIRONMENT.format(
             auth=shlex.quote(str(self._auth("one"))), url=made.url, service_port=service_port
         )
-        _write(here / "environment", environment)
+        write_private(here / "environment", environment)
         path = here / "haizea.conf"
         if path.exists() and _MARK not in path.read_text(encoding="utf-8", errors="replace"):
             return True
@@ -333,7 +333,7 @@ class _Files:
             more=_more(made),
             service_port=service_port,
         )
-        _write(path, configuration)
+        write_private(path, configuration)
         return False
 
     def _auth(self, name: str) -> Path:
@@ -345,12 +345,3 @@ def _more(made: Sandbox) -> str:
     states = "hold" if made.options.submit_on_hold else "pending"
     lines = [f"events: {made.events_url or 'none'}", f"vm-states: {states}"]
     return "\n".join(lines) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that its user alone can read, whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    beside.replace(path)

@@ -15,6 +15,7 @@ from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
 from haizea.core.model.lease import Kind, Nodes
+from haizea.files import write_whole
 from haizea.workloads import values
 from haizea.workloads.csv_leases import read_csv
 from haizea.workloads.fit import fit
@@ -29,7 +30,6 @@ from haizea.workloads.generate import (
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import DEFAULT_AMOUNTS, Workload, WorkloadLease, WorkloadSite
-from haizea.workloads.output import write_whole
 from haizea.workloads.plaintext import read_plaintext
 from haizea.workloads.reader import Format, format_of, read
 from haizea.workloads.requested import RequestedTimes

@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from haizea.files import write_private
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -70,7 +72,7 @@ class Paths:
 
     def write_token(self, secret: str) -> None:
         """Keep the secret where its user alone can read it. Raises :class:`OSError`."""
-        _keep(self.token, secret)
+        write_private(self.token, secret + "\n")
 
     def remove_token(self) -> None:
         """The secret is good for nothing any more. Raises :class:`OSError`."""
@@ -85,7 +87,7 @@ class Paths:
 
     def write_mark(self, identity: str) -> None:
         """Keep the identity of the store. Raises :class:`OSError`."""
-        _keep(self.mark, identity)
+        write_private(self.mark, identity + "\n")
 
     def write_pid(self) -> None:
         """Keep the number of this process. Raises :class:`OSError`."""
@@ -115,15 +117,3 @@ def _content(path: Path) -> bytes:
         return path.read_bytes().strip(b"\0 \t\r\n")
     except FileNotFoundError:
         return b""
-
-
-def _keep(path: Path, text: str) -> None:
-    """Write a file that its user alone can read, whole or not at all."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

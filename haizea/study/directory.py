@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from haizea.files import write_whole
 from haizea.locks import LockFile
 from haizea.study.expansion import Run
-from haizea.workloads.output import write_whole
 
 _STUDY = "study.json"
 _TIMES = "times.jsonl"

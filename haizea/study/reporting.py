@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from haizea.accounting.reader import Results
+from haizea.files import write_whole
 from haizea.study.charts import charts, complete, view_of
 from haizea.study.directory import StudyError
 from haizea.study.expansion import Run
@@ -15,7 +16,6 @@ from haizea.study.page import Section, page
 from haizea.study.perform import perform
 from haizea.study.single import gantt
 from haizea.study.style import Chart, csv_of, save
-from haizea.workloads.output import write_whole
 
 
 def write_report(kept: Path, runs: Sequence[Run], to: Path) -> list[str]:

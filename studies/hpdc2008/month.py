@@ -19,10 +19,10 @@ from pathlib import Path
 from random import Random
 
 from haizea.core.model.lease import Nodes
+from haizea.files import write_whole
 from haizea.workloads.generate import GenerateOptions, generate, load_of
 from haizea.workloads.lublin import LublinModel
 from haizea.workloads.model import DEFAULT_AMOUNTS, Workload, WorkloadSite
-from haizea.workloads.output import write_whole
 from haizea.workloads.requested import RequestedTimes
 from haizea.workloads.swf_writer import swf_text
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haizea.core.model.lease import DiskImage, Kind
+from haizea.files import write_whole
 from haizea.workloads import (
     Nodes,
     Workload,
@@ -21,7 +22,6 @@ from haizea.workloads import (
 )
 from haizea.workloads.lwf_writer import lwf_text
 from haizea.workloads.model import by_arrival
-from haizea.workloads.output import write_whole
 from haizea.workloads.swf_writer import swf_text
 
 ONE_FILE = settings(

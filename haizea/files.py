@@ -34,3 +34,18 @@ def write_whole(path: Path, pieces: Iterable[str]) -> None:
             # Users know the file that they named, not the temporary one, nor a full disk.
             wrong.filename = str(path)
         raise
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a small file that its user alone can read, and that a power cut leaves whole.
+
+    Raises :class:`OSError`.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
