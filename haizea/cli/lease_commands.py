@@ -110,16 +110,14 @@ def list_leases(
 
 
 def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], list[list[Any]]]:
-    labelled = any(lease["label"] for lease in leases)
-    named = any(_names(lease) for lease in leases)
     columns = [
         Column("ID", right=True),
-        *([Column("LABEL", flexible=True)] if labelled else []),
+        Column("LABEL", flexible=True, optional=True),
         Column("OWNER", flexible=True),
         Column("KIND"),
         Column("STATE", coloured=True),
         Column("NODES", right=True),
-        *([Column("VMS", flexible=True)] if named else []),
+        Column("VMS", flexible=True, optional=True),
         Column("START"),
         Column("DURATION"),
         Column("REASON", flexible=True),
@@ -127,12 +125,12 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
     rows = [
         [
             lease["id"],
-            *([lease["label"]] if labelled else []),
+            lease["label"],
             lease["owner"],
             lease["kind"],
             lease["state"],
             node_count(lease),
-            *([_names(lease) or None] if named else []),
+            _names(lease) or None,
             start_in_short(lease, session.zone),
             duration_in_words(lease["duration"]),
             reason_in_words(lease, session.zone),

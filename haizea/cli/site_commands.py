@@ -80,8 +80,6 @@ def list_hosts(session: Session) -> None:
     if not hosts:
         return
     types = list(dict.fromkeys(name for host in hosts for name in host["resources"]))
-    with_others = any(_others(host) for host in hosts)
-    with_reasons = any(host["reason"] for host in hosts)
     with_rates = any(host["suspend_rate"] or host["resume_rate"] for host in hosts)
     maintained = _maintained(session)
     columns = [
@@ -89,11 +87,11 @@ def list_hosts(session: Session) -> None:
         Column("STATUS", coloured=True),
         *(Column(name.upper(), right=True) for name in types),
         Column("IN USE"),
-        *([Column("OTHERS", flexible=True)] if with_others else []),
+        Column("OTHERS", flexible=True, optional=True),
         Column("LEASES", flexible=True),
         *([Column("SUSPENDS", right=True), Column("RESUMES", right=True)] if with_rates else []),
-        *([Column("MAINTENANCE")] if maintained else []),
-        *([Column("REASON", flexible=True)] if with_reasons else []),
+        Column("MAINTENANCE", optional=True),
+        Column("REASON", flexible=True, optional=True),
     ]
     rows = [
         [
@@ -101,11 +99,11 @@ def list_hosts(session: Session) -> None:
             host["status"],
             *(_use(host, name) for name in types),
             bar(_fullest(host)),
-            *([_others(host) or None] if with_others else []),
+            _others(host) or None,
             ", ".join(str(lease) for lease in host["leases"]),
             *([_rate(host["suspend_rate"]), _rate(host["resume_rate"])] if with_rates else []),
-            *([maintained.get(host["name"])] if maintained else []),
-            *([clean(host["reason"])] if with_reasons else []),
+            maintained.get(host["name"]),
+            host["reason"],
         ]
         for host in hosts
     ]

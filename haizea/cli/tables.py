@@ -33,12 +33,16 @@ _COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, whether numbers stand to the right, whether it may be cut short."""
+    """A column: its heading, whether numbers stand to the right, whether it may be cut short.
+
+    One that is ``optional`` is left out where no row has anything in it.
+    """
 
     heading: str
     right: bool = False
     flexible: bool = False
     coloured: bool = False
+    optional: bool = False
 
 
 def clean(text: object) -> str:
@@ -103,7 +107,10 @@ def table(
     What does not fit is cut out of the flexible columns, the widest first. Where that is not
     enough, headings and rows go on in further lines, which are indented.
     """
-    cells = [[clean("-" if cell is None else cell) for cell in row] for row in rows]
+    rows = list(rows)
+    shown = [i for i, c in enumerate(columns) if not c.optional or any(row[i] for row in rows)]
+    columns = [columns[i] for i in shown]
+    cells = [[clean("-" if row[i] is None else row[i]) for i in shown] for row in rows]
     heads = [column.heading for column in columns]
     widths = [max(width_of(row[i]) for row in [heads, *cells]) for i in range(len(columns))]
     parts = _parts(widths, columns, width)
