@@ -6,12 +6,14 @@ nodes matters there are a least and a most, which are equal in the common cases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
 from haizea.checker.records import Capacity, Lease, Options, RatesChange, Records
+
+_AS_CONFIGURED = RatesChange(0, None, None)
 
 
 class Range(NamedTuple):
@@ -33,47 +35,31 @@ def suspend_seconds(
     records: Records, lease: Lease, use: Mapping[int, Capacity], start: int
 ) -> Range:
     """To suspend the lease on these hosts from ``start`` on."""
-    options = records.options
-    seconds, rate = options.override_suspend, options.suspend_rate
-    if not records.rates:
-        return _lease_seconds(records, lease, use, seconds, rate)
-    known = {host: _known(records, host, lease.submitted, start) for host in use}
-    rates = {host: [c.suspend or rate for c in changes] for host, changes in known.items()}
-    return _learned_seconds(records, lease, use, seconds, rates)
+    override, rate = records.options.override_suspend, records.options.suspend_rate
+    return _seconds(records, lease, use, start, override, lambda known: known.suspend or rate)
 
 
 def resume_seconds(
     records: Records, lease: Lease, use: Mapping[int, Capacity], start: int
 ) -> Range:
     """To resume the lease on these hosts from ``start`` on."""
-    options = records.options
-    seconds, rate = options.override_resume, options.resume_rate
-    if not records.rates:
-        return _lease_seconds(records, lease, use, seconds, rate)
-    known = {host: _known(records, host, lease.submitted, start) for host in use}
-    rates = {host: [c.resume or rate for c in changes] for host, changes in known.items()}
-    return _learned_seconds(records, lease, use, seconds, rates)
+    override, rate = records.options.override_resume, records.options.resume_rate
+    return _seconds(records, lease, use, start, override, lambda known: known.resume or rate)
 
 
-def _known(records: Records, host: int, since: int, until: int) -> list[RatesChange]:
-    """The rates of a host by which a plan can go that was made between these moments."""
-    found = [RatesChange(0, None, None)]
-    for change in records.rates.get(host, ()):
-        if change.time < since:
-            found = [change]
-        elif change.time <= until:
-            found.append(change)
-    return found
-
-
-def _learned_seconds(
+def _seconds(
     records: Records,
     lease: Lease,
     use: Mapping[int, Capacity],
+    start: int,
     override: int | None,
-    rates: Mapping[int, list[float]],
+    rate_of: Callable[[RatesChange], float],
 ) -> Range:
     """With the rates that each host may have been known by; the slowest host governs."""
+    if not records.rates:
+        return _lease_seconds(records, lease, use, override, rate_of(_AS_CONFIGURED))
+    known = {host: _known(records, host, lease.submitted, start) for host in use}
+    rates = {host: [rate_of(change) for change in changes] for host, changes in known.items()}
     fastest = max(max(known) for known in rates.values())
     slowest = min(min(known) for known in rates.values())
     least = _lease_seconds(records, lease, use, override, fastest).least
@@ -86,6 +72,17 @@ def _learned_seconds(
     ]
     together = sum(alone) if records.options.global_exclusion else max(alone)
     return Range(max(least, ceil(together)), most)
+
+
+def _known(records: Records, host: int, since: int, until: int) -> list[RatesChange]:
+    """The rates of a host by which a plan can go that was made between these moments."""
+    found = [_AS_CONFIGURED]
+    for change in records.rates.get(host, ()):
+        if change.time < since:
+            found = [change]
+        elif change.time <= until:
+            found.append(change)
+    return found
 
 
 def _lease_seconds(
