@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,13 +17,12 @@ from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.options import ParsedOption
-from haizea.cli.session import ServiceCommand, Session
+from haizea.cli.session import MOMENT, ServiceCommand, Session, TimelyOption
 from haizea.cli.wait import WAITS, follow_lease
 from haizea.cli.words import decision_in_words, in_utc
 from haizea.core.model.lease import Kind
 from haizea.times.durations import UNLIMITED, parse_lease_duration
-from haizea.times.moments import Start, parse_moment, parse_start
-from haizea.times.zones import SystemZone
+from haizea.times.moments import Start, parse_start
 
 #: The service takes no larger request.
 _MOST_FILE_BYTES = 64 * 1024
@@ -41,18 +39,6 @@ _BY_SUFFIX = {
     ".xml": "application/xml",
     ".lwf": "application/xml",
 }
-
-
-def _timely(text: str) -> str:
-    """``text``, which is a start. Of which moment, the service's clock decides."""
-    parse_start(text, int(time.time()), SystemZone())
-    return text
-
-
-def _moment(text: str) -> str:
-    """``text``, which is a moment. Of which one, the service's clock decides."""
-    parse_moment(text, int(time.time()), SystemZone())
-    return text
 
 
 def _window(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
@@ -124,19 +110,19 @@ _REQUEST_OPTIONS = (
     click.option(
         "-t",
         "--start",
-        type=ParsedOption("START", _timely),
+        type=TimelyOption("START", parse_start),
         help="Start: best_effort (as soon as there is room), now (or not at all), or"
         " exactly at a time: +00:30, +2d, 14:00, 'tomorrow 9:00', 'monday 9:00', '2026-11-25"
         " 14:00', with a zone after it if need be.  [default: best_effort]",
     ),
     click.option(
         "--deadline",
-        type=ParsedOption("TIME", _moment),
+        type=MOMENT,
         help="Instead of a start: have it done by then, at some time before. As --start.",
     ),
     click.option(
         "--after",
-        type=ParsedOption("TIME", _moment),
+        type=MOMENT,
         help="With --deadline: not to begin before then.",
     ),
     click.option(

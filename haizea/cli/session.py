@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -210,12 +210,21 @@ def open_session(
     return Session(client, as_json=output == "json")
 
 
-def _timely(text: str) -> str:
-    """``text``, which names a moment. Which one, the service's clock decides."""
-    parse_moment(text, int(time.time()), SystemZone(), back=True)
-    return text
+class TimelyOption(ParsedOption):
+    """An option for a moment in any form that people write. Which one, the service's clock decides.
+
+    ``parse`` raises :class:`ValueError` for what is not a moment; the command gets the text.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str, int, tzinfo], object]) -> None:
+        def checked(text: str) -> str:
+            parse(text, int(time.time()), SystemZone())
+            return text
+
+        super().__init__(name, checked)
 
 
-#: An option for a moment in the past in any form that people write; :meth:`Session.past_moment`
-#: reads it.
-PAST_MOMENT = ParsedOption("TIME", _timely)
+#: :meth:`Session.moment` reads it.
+MOMENT = TimelyOption("TIME", parse_moment)
+#: :meth:`Session.past_moment` reads it.
+PAST_MOMENT = TimelyOption("TIME", functools.partial(parse_moment, back=True))
