@@ -24,7 +24,7 @@ from haizea.api.guard import Guard
 from haizea.api.identities import CheckPassword, Identities
 from haizea.api.interface import Here, Interface
 from haizea.api.manager import Busy, Manager, Unavailable
-from haizea.api.problems import Problem, Refused, invalid, later
+from haizea.api.problems import Problem, Refused, invalid_form, later
 from haizea.api.sessions import Sessions
 from haizea.api.settings import ApiSettings, ParseLease
 from haizea.api.shares import Shares
@@ -232,7 +232,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, error: RequestValidationError) -> Response:
-        return await refuse(invalid(error.errors(), leave_out=1))
+        return await refuse(invalid_form(error.errors(), leave_out=1))
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from haizea.api.problems import Refused
+from haizea.api.problems import invalid
 from haizea.api.settings import (
     AMOUNT_LIMIT,
     MOST_ENTRIES,
@@ -18,7 +18,7 @@ from haizea.api.settings import (
     PRINTABLE,
 )
 from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
-from haizea.api.windows import check_window, invalid, parse_window
+from haizea.api.windows import check_window, parse_window
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Draft, Kind, Nodes
 from haizea.core.model.lifecycle import State
@@ -319,12 +319,10 @@ class Period(BaseModel):
         start = now if self.since is None else self.since
         end = start + 86_400 if self.until is None else self.until
         if end <= start:
-            raise Refused(422, "invalid", "until: it is not after since", "until")
+            raise invalid("until", "it is not after since")
         if end - start > most_seconds:
             days = most_seconds // 86_400
-            raise Refused(
-                422, "invalid", f"until: at most {days} days can be asked about at once", "until"
-            )
+            raise invalid("until", f"at most {days} days can be asked about at once")
         return start, end
 
 

@@ -22,7 +22,7 @@ from haizea.api.interface import (
     described,
     whose,
 )
-from haizea.api.problems import Refused, invalid, later, not_found
+from haizea.api.problems import Refused, invalid_form, later, not_found
 from haizea.api.settings import MOST_ID, PRINTABLE
 from haizea.api.values import terms_tag
 from haizea.api.views import decision_out, lease_out, lease_shown, lease_story, queue_entry
@@ -232,7 +232,7 @@ async def _draft(here: Interface, body: bytes, media: str, owner: str) -> Draft:
     try:
         return await (here.read_yaml if media == _YAML else here.ask)(read)
     except ValidationError as wrong:
-        raise invalid(wrong.errors(include_url=False, include_context=False)) from None
+        raise invalid_form(wrong.errors(include_url=False, include_context=False)) from None
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong)[:1000]) from None
 

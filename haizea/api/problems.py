@@ -79,7 +79,12 @@ def not_found(what: str) -> Refused:
     return Refused(404, "not-found", f"there is no {what}")
 
 
-def invalid(errors: Sequence[Any], leave_out: int = 0) -> Refused:
+def invalid(field: str, message: str) -> Refused:
+    """The refusal of a field that makes no sense."""
+    return Refused(422, "invalid", f"{field}: {message}", field)
+
+
+def invalid_form(errors: Sequence[Any], leave_out: int = 0) -> Refused:
     """The refusal for what pydantic found; ``leave_out`` parts of each place say nothing."""
     told = [_told(error, leave_out) for error in errors[:_MOST_TOLD]]
     message = "; ".join(f"{field}: {what}" if field else what for field, what in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import NamedTuple
 
-from haizea.api.problems import Refused
+from haizea.api.problems import invalid
 from haizea.core.model.lease import Kind
 from haizea.times.moments import changing_words, parse_moment
 
@@ -16,11 +16,6 @@ class Window(NamedTuple):
     after: int | None
     deadline: int | None
     said: str = ""
-
-
-def invalid(field: str, message: str) -> Refused:
-    """An answer to a field that makes no sense."""
-    return Refused(422, "invalid", f"{field}: {message}", field)
 
 
 def parse_window(after: str | None, deadline: str | None, now: int) -> Window:

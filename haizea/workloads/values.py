@@ -6,13 +6,13 @@ message that says what is wrong and what would be right; readers add file and li
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 
+from haizea.plugins import nearest
 from haizea.times import parse_lease_duration, parse_time, shown
 from haizea.times.durations import parse_exact
 
@@ -171,9 +171,9 @@ def amounts(text: str) -> dict[str, int]:
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """``there is no <what> 'x'``, with the nearest known name or, failing that, all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = nearest(name, names)
     if near:
-        hint = f"did you mean {near[0]!r}?"
+        hint = f"did you mean {near!r}?"
     elif names:
         hint = "known here: " + ", ".join(names)
     else:

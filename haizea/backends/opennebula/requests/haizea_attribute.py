@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 
 from haizea.core.model.lease import Kind
 from haizea.host_names import parse_fixed
+from haizea.plugins import nearest
 from haizea.times import parse_lease_duration, shown
 from haizea.times.moments import START_FORMS, changing_words, parse_kind, parse_moment
 from haizea.times.zones import SystemZone
@@ -190,6 +190,6 @@ def _said(words: Mapping[str, str], name: str) -> bool:
 
 def _unknown(name: str) -> str:
     names = [known.lower() for known in _NAMES]
-    near = get_close_matches(name[:40].lower(), names, n=1)
-    hint = f"is {near[0]} meant?" if near else f"write {', '.join(names)}"
+    near = nearest(name[:40], names)
+    hint = f"is {near} meant?" if near else f"write {', '.join(names)}"
     return f"HAIZEA has no attribute {shown(name.lower())}: {hint}"
