@@ -143,9 +143,15 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All nodes of a tree: to find them takes longer than to look at each of them."""
+    return tuple(ast.walk(tree))
+
+
 def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The modules that are imported anywhere in it, by line."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -156,14 +162,14 @@ def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def functions(tree: ast.Module) -> Iterator[Function]:
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, Function):
             yield node
 
 
 def called(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """The functions that are called by a plain name, by line."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             yield node.lineno, node.func.id
 
@@ -236,7 +242,7 @@ def the_schedule_has_one_writer(module: str, tree: ast.Module, text: str) -> Ite
     room, verbs = room_below("haizea.core", module), "call a verb of haizea/core/schedule instead"
     if room not in READS_THE_SCHEDULE | PLANS:
         return
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner, call = ast.unparse(node.func.value).split(".")[-1], node.func.attr
             if call in CHANGES.get(owner.strip("_"), ()):
@@ -271,7 +277,7 @@ def functions_are_short(module: str, tree: ast.Module, text: str) -> Iterator[Fi
 
 def names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Parameters, variables, attributes that are set, functions and classes."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.arg(arg=name):
                 yield node.lineno, name
@@ -340,7 +346,7 @@ def inputs_and_decisions_are_told_apart(
     module: str, tree: ast.Module, text: str
 ) -> Iterator[Finding]:
     """Find a wildcard that would swallow an input or a decision that is new."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.Match):
             continue
         classes = {
@@ -383,7 +389,7 @@ QUESTIONS = re.compile(
 def docstrings_begin_with_a_verb_or_a_noun(
     module: str, tree: ast.Module, text: str
 ) -> Iterator[Finding]:
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Module | ast.ClassDef | Function):
             docstring = ast.get_docstring(node)
             if docstring and (found := QUESTIONS.match(docstring)):
@@ -395,7 +401,7 @@ def help_begins_with_a_verb_or_a_noun(
     module: str, tree: ast.Module, text: str
 ) -> Iterator[Finding]:
     """Find help, descriptions and options' texts that begin like a question."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.Call):
             continue
         texts = [word.value for word in node.keywords if word.arg in {"help", "description"}]
