@@ -269,7 +269,7 @@ class Site:
 
     @property
     def slack(self) -> float:
-        """Return their seconds in three real ones: a slow machine may take so long for a step."""
+        """The cloud's seconds that pass in three real ones: a slow machine may need that long."""
         return 3 * self.speed
 
     def assert_starts_in_time(self, vm: int) -> None:

@@ -49,20 +49,24 @@ def kept(records: Records, history: History) -> Iterator[Violation]:
     if not changes:
         return
     if changes[0].status != "asked":
-        yield _broken(history, changes[0].time, "it is changed, and nothing says from what")
+        yield _broken(
+            history, changes[0].time, "it is changed, and its terms before are not recorded"
+        )
         return
     for before, change in pairwise(changes):
         if change.time < before.time:
-            yield _broken(history, change.time, "it is changed before it was changed before")
+            yield _broken(
+                history, change.time, "it is changed at an earlier time than the change before"
+            )
         elif change.status == "asked":
-            yield _broken(history, change.time, "it is asked for once more")
+            yield _broken(history, change.time, "it is asked for a second time")
         elif change.status == "refused" and change.terms != before.terms:
-            message = "a change is refused then, and it is not as it was"
+            message = "a change is refused then, and its terms change all the same"
             yield _broken(history, change.time, message)
         elif change.status == "granted":
             yield from _possible(history, before.terms, change)
     if history.lease.terms != changes[-1].terms:
-        message = "it is not what it was to be after its last change"
+        message = "its terms are not those of its last change"
         yield _broken(history, changes[-1].time, message)
     elif not records.disturbed and not history.failed:
         ends = [change.time for change in changes[1:]] + [FOREVER]

@@ -55,7 +55,7 @@ def _seconds(
     override: int | None,
     rate_of: Callable[[RatesChange], float],
 ) -> Range:
-    """With the rates that each host may have been known by; the slowest host governs."""
+    """To save or restore a lease; of hosts with several known rates, the slowest governs."""
     if not records.rates:
         return _lease_seconds(records, lease, use, override, rate_of(_AS_CONFIGURED))
     known = {host: _known(records, host, lease.submitted, start) for host in use}
@@ -152,7 +152,7 @@ def shutdown_seconds(
 
 
 def shutdown_range(options: Options, nodes: int, left: int, learned: Iterable[int]) -> Range:
-    """The same, with each of the times that were learned meanwhile, and with none of them."""
+    """To shut down with each of the times that were learned meanwhile, and with none."""
     found = [shutdown_seconds(options, nodes, left, one) for one in (None, *learned)]
     return Range(min(found), max(found))
 

@@ -155,7 +155,7 @@ class StudyDirectory:
         write_whole(self.path / _STUDY, [json.dumps(told, indent=1) + "\n"])
 
     def description(self) -> dict[str, Any]:
-        """The same, read. Raises :class:`StudyError` where there is none."""
+        """Read what :meth:`write_description` kept. Raises :class:`StudyError` if there is none."""
         try:
             return dict(json.loads((self.path / _STUDY).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:

@@ -119,7 +119,7 @@ def code_digest() -> str:
 
 
 def code_of(config: Config) -> str:
-    """The same, with the modules of policies, mappers and probes of the user's own."""
+    """The hash of that part and of the user's own policies, mappers and probes."""
     scheduling = config.scheduling
     named = [
         (plugins.ADMISSION, scheduling.policy_admission),

@@ -147,7 +147,7 @@ class Draft:
         return sum(n.count for n in self.nodes)
 
     def later(self, by_seconds: int) -> Self:
-        """The same, so much later."""
+        """This draft with all its moments so much later."""
         return replace(
             self,
             start=later(self.start, by_seconds),

@@ -24,7 +24,7 @@ class _Before:
 
 
 class Moves:
-    """Says it to the schedule, which may have no room there. To be used from one thread.
+    """Tells the schedule, which may have no room there. To be used from one thread.
 
     A VM is where it goes to from the moment it is on its way.
     """

@@ -22,7 +22,7 @@ _STARTING = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 
 
 class Actuals:
-    """Says it of one VM at a time. To be used from the loop's thread."""
+    """Tells how one VM at a time really is. To be used from the loop's thread."""
 
     def __init__(
         self, ledger: Ledger, seen: SeenVms, placing: Placing, leads: LeadTimes, edits: Edits

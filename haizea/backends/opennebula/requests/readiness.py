@@ -1,4 +1,4 @@
-"""The time in which the VMs of leases are started, and shut down, as the schedule is told it."""
+"""The time that VMs of leases take to start, as the schedule is told."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _PROMISED = frozenset([Kind.AR, Kind.DEADLINE])
 
 
 class Readiness:
-    """Tells it, first with the request, and then, of what is promised, when it is known better.
+    """Tells the schedule how long VMs take to start: with the request for their lease first.
 
-    To be used from one thread.
+    Of promised leases it tells again when that is known better. To be used from one thread.
     """
 
     def __init__(self, ledger: Ledger, seen: SeenVms, table: HostTable, leads: LeadTimes) -> None:

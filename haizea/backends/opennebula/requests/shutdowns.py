@@ -1,4 +1,4 @@
-"""The time in which the VMs of leases are shut down, as the schedule is told it."""
+"""The time that VMs of leases take to shut down, as the schedule is told."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BEFORE_RUNNING = frozenset([Purpose.PREPARE, Purpose.RESUME])
 
 
 class Shutdowns:
-    """Tells it of leases that are promised their hosts or have them, as far as it was learned.
+    """Tells the schedule how long shutting down takes, of leases that have firm plans.
 
-    To be used from one thread.
+    Only where that was learned of VMs like theirs. To be used from one thread.
     """
 
     def __init__(self, ledger: Ledger, seen: SeenVms, leads: LeadTimes) -> None:

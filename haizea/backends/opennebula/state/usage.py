@@ -14,7 +14,7 @@ from haizea.core.model.resources import Capacity, add
 
 
 class Usage:
-    """Says it whenever it changes. To be used from one thread."""
+    """Tells the schedule what others use of hosts, whenever that changes; from one thread."""
 
     def __init__(self, table: HostTable, seen: SeenVms, ledger: Ledger) -> None:
         self._table = table
