@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
-from haizea.backends.opennebula.enactment import outcomes, remedies
+from haizea.backends.opennebula.enactment import remedies
 from haizea.backends.opennebula.enactment.commander import Answer, Order
 from haizea.backends.opennebula.enactment.outcomes import Limits, Outcome, What, told
 from haizea.backends.opennebula.enactment.throttle import Throttle, under_way
@@ -26,7 +26,7 @@ from haizea.backends.opennebula.state.steps import (
 )
 from haizea.backends.opennebula.state.whereabouts import is_elsewhere, was_moved
 from haizea.core.model.lease import Kind
-from haizea.core.model.reasons import Reason, stated
+from haizea.core.model.reasons import Code, Reason, because, stated
 from haizea.core.model.resources import Capacity, add
 from haizea.wording import in_words
 
@@ -97,7 +97,8 @@ class Enactment:
         _log.warning("%s was refused: %s", answer.order, answer.error)
         if answer.kind is RefusalKind.NO_SUCH_OBJECT:
             return None  # The look that follows tells.
-        return self._failed(now, errand, outcomes.was_refused(str(answer.order), answer.error))
+        refused = because(Code.COMMAND_REFUSED, command=str(answer.order), text=answer.error)
+        return self._failed(now, errand, refused)
 
     def restarted(self) -> None:
         """OpenNebula was started anew: what it was told before and has not done is lost."""
@@ -185,7 +186,8 @@ class Enactment:
         # What is to run comes there by several commands.
         if given is None or (errand.next_goal is Goal.RUNNING and given is not step):
             return
-        outcome = self._failed(now, errand, outcomes.went_wrong(errand.vm, f"{given} did not work"))
+        problem = because(Code.VM_FAILED, vm=errand.vm, text=f"{given} did not work")
+        outcome = self._failed(now, errand, problem)
         if outcome is not None:
             yield outcome
 
@@ -204,7 +206,7 @@ class Enactment:
             self._command(now, errand, seen, verb)
             return
         if errand.mend_at is None:
-            problem = outcomes.went_wrong(errand.vm, told(seen.vm.lcm_state))
+            problem = because(Code.VM_FAILED, vm=errand.vm, text=told(seen.vm.lcm_state))
             outcome = self._failed(now, errand, problem)
             errand.mend_at = errand.retry_at
             if outcome is not None:
@@ -233,14 +235,11 @@ class Enactment:
         """Nobody knows whether the VM runs; on a host that died it can begin elsewhere."""
         if errand.next_goal is not Goal.OFF or self._seen.legacy:
             return
-        index = self._index_of(seen)
+        number = seen.vm.last_host_id
+        index = None if number is None else self._hosts.current.get(number)
         dead = index is None or self._hosts.entries[index].status == "down"
         if dead and not (errand.verb is Verb.RECREATE and self._is_patient(now, errand)):
             self._command(now, errand, seen, Verb.RECREATE)
-
-    def _index_of(self, seen: Seen) -> int | None:
-        number = seen.vm.last_host_id
-        return None if number is None else self._hosts.current.get(number)
 
     def _hurry(self, now: int, errand: Errand, seen: Seen) -> Iterator[Outcome]:
         """The VM is busy; a state that lasts too long hangs."""
@@ -251,7 +250,7 @@ class Enactment:
         if now < moment:
             self._at(moment)
             return
-        problem = outcomes.hangs(errand.vm, told(seen.vm.lcm_state))
+        problem = because(Code.VM_HANGS, vm=errand.vm, text=told(seen.vm.lcm_state))
         _log.warning(
             "%s%s", in_words(problem), ": OpenNebula was restarted" if seen.orphaned else ""
         )

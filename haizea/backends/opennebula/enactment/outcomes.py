@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
 from haizea.backends.opennebula.state.ledger import Errand
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import Reason
 
 #: What failed, by the LCM states that say so.
 _FAILURES = {
@@ -92,21 +92,6 @@ def told(lcm: int) -> str:
     if lcm in list(LcmState):
         return LcmState(lcm).name.lower().replace("_", " ")
     return f"state {lcm}"
-
-
-def went_wrong(vm: int, text: str) -> Reason:
-    """Make a reason of a VM that came into a state that it was not to come to."""
-    return because(Code.VM_FAILED, vm=vm, text=text)
-
-
-def hangs(vm: int, state: str) -> Reason:
-    """Make a reason of a VM that stays in a state for too long."""
-    return because(Code.VM_HANGS, vm=vm, text=state)
-
-
-def was_refused(command: str, error: str) -> Reason:
-    """Make a reason of OpenNebula's refusal of a command."""
-    return because(Code.COMMAND_REFUSED, command=command, text=error)
 
 
 def doing(vm: VirtualMachine) -> str:

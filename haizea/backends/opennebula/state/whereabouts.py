@@ -9,7 +9,14 @@ from haizea.backends.opennebula.state.seen import Seen
 from haizea.backends.opennebula.state.steps import Goal
 
 #: While a VM moves, it comes to another host by itself.
-_MOVES = frozenset([LcmState.MIGRATE, LcmState.SAVE_MIGRATE, 8, 35])
+_MOVES = frozenset(
+    [
+        LcmState.MIGRATE,
+        LcmState.SAVE_MIGRATE,
+        LcmState.PROLOG_MIGRATE,
+        LcmState.BOOT_MIGRATE,
+    ]
+)
 
 #: A VM of 1.4 that nobody knows of for so long, on a host that is well, has ended.
 _UNKNOWN_SECONDS = 60
