@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from haizea.backends.opennebula.model.vm import VirtualMachine
-from haizea.backends.opennebula.requests.shutdowns import Shutdowns
-from haizea.backends.opennebula.requests.worth import is_news
+from haizea.backends.opennebula.requests.shutdowns import Shutdowns, is_news
 from haizea.backends.opennebula.state.host_table import HostTable
 from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Ledger

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from haizea.backends.opennebula.requests.worth import is_news
 from haizea.backends.opennebula.state.leads import LeadTimes
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
@@ -15,6 +14,13 @@ from haizea.core.model.vm_times import ShutdownTime
 
 _BEGINS = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 _BEFORE_RUNNING = frozenset([Purpose.PREPARE, Purpose.RESUME])
+#: The schedule is told of a time that differs by so many seconds, and by this part of it.
+_WORTH_SECONDS, _WORTH = 2, 0.1
+
+
+def is_news(seconds: int, before: int) -> bool:
+    """Tell whether a time differs from what was planned ``before`` by as much as matters."""
+    return abs(seconds - before) > max(_WORTH_SECONDS, _WORTH * before)
 
 
 class Shutdowns:
