@@ -1,4 +1,4 @@
-"""The rule of deadlines: a lease that is accepted with one runs once, whole, within its window."""
+"""The rule of deadlines: a lease that is accepted with one runs, all of it, within its window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from haizea.checker.violation import Rule, Violation
 
 
 def deadline(records: Records, history: History) -> Iterator[Violation]:
-    """Find leases that begin before their window, are done after it, or do not run whole.
+    """Find leases that begin before their window, are done after it, or do not run for all of it.
 
     Where operations fail or take longer than planned, only that one never begins too soon.
     """
@@ -27,26 +27,38 @@ def deadline(records: Records, history: History) -> Iterator[Violation]:
 
 
 def _in_time(records: Records, history: History) -> Iterator[Violation]:
+    """Find leases that do not run in time, or that are suspended and may not go on in time."""
     lease, last = history.lease, history.story[-1]
     assert lease.deadline is not None, "the loader refuses one without"
     assert lease.duration is not None, "the loader refuses one without"
-    for change in history.story:
-        if change.state in ("Suspending", "Queued"):
-            yield _broken(history, change.time, f"it has to leave its hosts ({change.state})")
+    left, begun = lease.duration, False
+    for span in history.spans:
+        if span.state == "Queued" or (span.state == "Suspended-Queued" and begun):
+            message = f"it has to leave its hosts, and is planned for no other time ({span.state})"
+            yield _broken(history, span.start, message)
             return
-    active = next(history.in_state("Active"), None)
-    if active is None:
+        if span.state in ("Active", "Resuming") and span.start + left > lease.deadline:
+            late = "goes on" if begun else "starts"
+            message = f"it {late} too late to be done by {lease.deadline}"
+            yield _broken(history, span.start, message)
+            return
+        if span.state == "Active":
+            begun = True
+            left -= (records.ended if span.end is None else span.end) - span.start
+    if last.state not in FINAL:
+        if left < 0:
+            message = f"its duration is over, yet it is still {last.state}"
+            yield _broken(history, records.ended + left, message)
+        elif records.ended + left > lease.deadline:
+            does = "go on" if begun else "start"
+            message = f"it was accepted and does not {does} in time"
+            yield _broken(history, lease.deadline, message)
+    elif not begun:
         if last.state != "Cancelled" and records.ended > lease.deadline - lease.duration:
             yield _broken(history, lease.deadline, "it was accepted and does not start in time")
-        return
-    end = active.start + lease.duration
-    if end > lease.deadline:
-        yield _broken(history, active.start, f"it starts too late to be done by {lease.deadline}")
-    elif last.state not in FINAL:
-        if records.ended > end:
-            yield _broken(history, end, f"its duration is over, yet it is still {last.state}")
-    elif last.state == "Done" and last.time != end and not may_end_early(history, end - last.time):
-        yield _broken(history, last.time, f"it ends then instead of at {end}")
+    elif last.state == "Done" and left and not may_end_early(history, left):
+        message = f"it ends then instead of at {last.time + left}"
+        yield _broken(history, last.time, message)
 
 
 def _broken(history: History, time: int, message: str) -> Violation:

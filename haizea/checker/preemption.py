@@ -50,7 +50,7 @@ class Preemptions:
         for before, change in pairwise(history.story):
             if before.state != "Active" or change.state not in ("Suspending", "Queued"):
                 continue
-            if lease.kind in (AR, DEADLINE):
+            if lease.kind == AR or (lease.kind == DEADLINE and change.state == "Queued"):
                 return  # the rules of ARs and deadlines tell
             if change.code == "failure":
                 continue

@@ -43,7 +43,8 @@ class Scheduling:
         PluginName(plugins.PREEMPTION),
         "Chooses who makes room for whom. With ar-preempts-everything, preemptible best-effort"
         " leases make room for an advance reservation that finds none, the youngest first and no"
-        " more of them than needed.",
+        " more of them than needed; and preemptible leases with deadlines, where these are"
+        " suspended and still done in time.",
         default="no-preemption",
         example="ar-preempts-everything",
         in_sample=True,

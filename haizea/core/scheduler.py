@@ -62,6 +62,7 @@ from haizea.core.queue.backfill import Queue
 from haizea.core.requests.admission import Admission
 from haizea.core.requests.changes import Changes
 from haizea.core.requests.counteroffers import Offers
+from haizea.core.requests.resumptions import Resumptions
 from haizea.core.schedule.schedule import Schedule
 from haizea.core.snapshot import Restoring, lease_record, rates_records
 
@@ -98,6 +99,7 @@ class Scheduler:
         self._lateness = Lateness(self._schedule, repair, self._others)
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._deadlines = self._admission.deadlines
+        self._resumptions = Resumptions(self._schedule, self._deadlines)
         self._preparing = Preparing(self._schedule, self._admission, self._late_runs)
         self._shutting_down = ShuttingDown(self._schedule)
         self._offers = Offers(self._schedule, self._admission)
@@ -140,6 +142,8 @@ class Scheduler:
                 if isinstance(event, LeaseSubmitted):
                     self._admission.submit(event.request, event.allowed, event.prepare_seconds)
         while instant.freed or instant.arrived or (deadlines.afters and deadlines.come_due()):
+            if schedule.book.deadlines:
+                self._resumptions.look()
             self._queue.look()
             schedule.do_what_is_due()
             if schedule.book.deadlines:
@@ -172,6 +176,8 @@ class Scheduler:
         windows.settle()
         self._windows.begin_due()
         self._bring_forward()
+        if schedule.instant.freed and schedule.book.deadlines:
+            self._resumptions.look()
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)

@@ -13,7 +13,14 @@ from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import AR
 from haizea.core.model.reasons import Code, because
-from haizea.core.model.records import LeaseRecord, PhaseRecord, PlanRecord, RatesRecord, SiteRecord
+from haizea.core.model.records import (
+    LeaseRecord,
+    PhaseRecord,
+    PlanRecord,
+    RatesRecord,
+    RestRecord,
+    SiteRecord,
+)
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.schedule.schedule import Schedule
@@ -21,7 +28,7 @@ from haizea.core.schedule.schedule import Schedule
 
 def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
     """Return what is known of a lease at present; ``waits``: it stands in the queue."""
-    why = lease.why
+    why, plan = lease.why, lease.plan
     assert why is not None, "every lease came into its state somehow"
     return LeaseRecord(
         request=lease.request,
@@ -37,24 +44,38 @@ def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
         bound=lease.bound,
         failures=lease.failures,
         late=lease.late,
-        plan=None if lease.plan is None else _plan_record(lease, lease.plan, not waits),
+        plan=None if plan is None else _plan_record(plan, lease.at, lease.since, not waits),
         allowed=allowed_record(lease.demand.where),
         prepare_seconds=lease.prepare_seconds,
         shutdown_seconds=lease.shutdown_seconds,
     )
 
 
-def _plan_record(lease: Lease, plan: Plan, firm: bool) -> PlanRecord:
+def _plan_record(plan: Plan, at: int, since: int | None, firm: bool) -> PlanRecord:
     return PlanRecord(
         hosts=plan.hosts,
-        phases=tuple(PhaseRecord(purpose=p, start=s, end=e) for p, s, e in plan.phases),
-        at=lease.at,
-        since=lease.since,
+        phases=_phase_records(plan),
+        at=at,
+        since=since,
         firm=firm,
         sources=plan.sources,
         exclusive=tuple(plan.exclusive),
         because=plan.because,
         code=plan.code,
+        rest=None if plan.rest is None else _rest_record(plan.rest),
+    )
+
+
+def _phase_records(plan: Plan) -> tuple[PhaseRecord, ...]:
+    return tuple(PhaseRecord(purpose=p, start=s, end=e) for p, s, e in plan.phases)
+
+
+def _rest_record(rest: Plan) -> RestRecord:
+    return RestRecord(
+        hosts=rest.hosts,
+        phases=_phase_records(rest),
+        sources=rest.sources,
+        exclusive=tuple(rest.exclusive),
     )
 
 
@@ -105,13 +126,27 @@ class Restoring:
 
 
 def _plan(lease: Lease, record: PlanRecord) -> Plan:
-    phases = [Phase(p.purpose, p.start, p.end) for p in record.phases]
     return Plan(
         record.hosts,
         lease.demand.use(record.hosts),
-        phases,
+        _phases(record),
         record.sources,
         exclusive=list(record.exclusive),
         because=record.because,
         code=record.code,
+        rest=None if record.rest is None else _rest(lease, record.rest),
     )
+
+
+def _rest(lease: Lease, record: RestRecord) -> Plan:
+    return Plan(
+        record.hosts,
+        lease.demand.use(record.hosts),
+        _phases(record),
+        record.sources,
+        exclusive=list(record.exclusive),
+    )
+
+
+def _phases(record: PlanRecord | RestRecord) -> list[Phase]:
+    return [Phase(p.purpose, p.start, p.end) for p in record.phases]

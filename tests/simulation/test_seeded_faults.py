@@ -30,6 +30,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import FINAL, State
+from haizea.core.model.reasons import Code
 from haizea.core.model.resources import Capacity, ResourceTypes, add, fits
 from haizea.core.model.settings import (
     Backfilling,
@@ -210,7 +211,7 @@ def check_ar(story: Story) -> None:
 
 
 def check_deadline(case: Case, story: Story) -> None:
-    """One with a deadline never begins before its window, and is never suspended.
+    """One with a deadline never begins before its window, and is suspended only if it may be.
 
     It has less than it asked for only where a failure is the reason.
     """
@@ -219,16 +220,21 @@ def check_deadline(case: Case, story: Story) -> None:
         begun = [s.time for s in story.started if s.purpose is Purpose.RUN]
         assert request.after is not None
         assert all(time >= request.after for time in begun)
-        assert not any(s.purpose is Purpose.SUSPEND for s in story.started)
+        suspended = [s for s in story.started if s.purpose is Purpose.SUSPEND]
+        may_be = request.preemptible and case.settings.suspension is not Suspension.NONE
+        assert not suspended or (may_be and case.preemption != "no-preemption")
         stopped = [c for c in story.changes if c.new is State.QUEUED]
         assert all(c.code == "failure" and c.reason for c in stopped)
-        assert len(begun) <= 1 + len(stopped)
-        last = story.changes[-1]
-        if last.code == "duration-over" and "late" not in {c.code for c in story.changes}:
-            op = [e for e in story.ended if e.purpose in (Purpose.RUN, Purpose.SHUTDOWN)][-1]
-            broke_off = op.purpose is Purpose.SHUTDOWN and breaks_at(case, op)
-            assert broke_off or op.end - begun[-1] >= (request.duration or 0)
-            assert delayed(case) or op.end <= (request.deadline or 0)
+        assert len(begun) <= 1 + len(stopped) + len(suspended)
+        last, since = story.changes[-1], max((c.time for c in stopped), default=0)
+        in_full = last.reason is not None and last.reason.code is not Code.DURATION_CUT
+        late = "late" in {c.code for c in story.changes}
+        if last.code == "duration-over" and in_full and not late:
+            ran = [e for e in story.ended if e.purpose in (Purpose.RUN, Purpose.SHUTDOWN)]
+            seconds = sum(op.end - op.start for op in ran if op.start >= since)
+            broke_off = ran[-1].purpose is Purpose.SHUTDOWN and breaks_at(case, ran[-1])
+            assert broke_off or seconds >= (request.duration or 0)
+            assert delayed(case) or ran[-1].end <= (request.deadline or 0)
 
 
 def breaks_at(case: Case, op: OperationEnded) -> bool:

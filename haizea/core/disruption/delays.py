@@ -64,8 +64,18 @@ class Lateness:
         assert lease.plan is not None, "it has a plan"
         old_end = lease.plan.end
         self._schedule.holdings.shift(lease, at, late)
+        deadline = lease.request.deadline
+        if deadline is not None and lease.plan.end > deadline >= old_end:
+            self._end_by(lease, lease.plan, deadline)
         if lease.plan.end > old_end:
             self._late.append((lease, old_end))
+
+    def _end_by(self, lease: Lease, plan: Plan, deadline: int) -> None:
+        """A lease that goes on later than planned ends by its deadline, if it runs at all."""
+        run = plan.phase(RUN)
+        if plan.suspends or run is None or run.start + plan.end - run.end >= deadline:
+            return
+        self._schedule.holdings.cut_short(lease, plan.end - deadline)
 
     def clear_ways(self) -> None:
         """Take what has not started off the hosts that late leases need longer."""

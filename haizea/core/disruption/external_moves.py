@@ -52,7 +52,7 @@ class Moved:
         now = self._schedule.now
         for host, amount in use:
             free = self._schedule.table.free_now(host)
-            for hold in self._repair.planned(host, now, now + 1):
+            for hold in self._repair.movable(host, now, now + 1):
                 free = add(free, hold.amount(host))
             if not fits(amount, free):
                 return False

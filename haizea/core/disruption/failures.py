@@ -179,6 +179,9 @@ class Trouble:
             # One of those before it may have sent it elsewhere.
             if lease is not None and lease.plan is not None and lease.hold.hosts >> host_id & 1:
                 self.lost_host(lease, host_id, reason)
+            elif lease is not None:
+                # What is left of it was to go on there.
+                schedule.holdings.drop_rest(lease)
         for lease in list(schedule.leases.values()):
             if lease.started or lease.saved:
                 continue

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hostrules import HostRules
-from haizea.core.model.hosts import host_set
+from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.members import BEST_EFFORT, FIRM
-from haizea.core.model.resources import Capacity
+from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.placement.interrupting import as_saved, going_on
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.preemption import (
     Clearing,
     Preemption,
+    Rest,
     Without,
     channel_with,
     clear_all,
@@ -35,12 +38,16 @@ class Victim(NamedTuple):
 
 
 class Way(NamedTuple):
-    """Leases that leave and how, those that get other hosts, and those that cannot leave."""
+    """Leases that leave and how, those that get other hosts, and those that cannot leave.
+
+    ``rests`` are suspended leases with deadlines, or to be, that go on at another time.
+    """
 
     clearings: list[Clearing]
     moves: list[Move]
     victims: list[Victim]
     stuck: list[Lease]
+    rests: list[Rest]
 
 
 class Away(NamedTuple):
@@ -69,6 +76,9 @@ def ways_out(
     reservation does.
     """
     on_them = _leases_on(schedule, [host for host, _ in sizes], start, end)
+    mine = host_set(host for host, _ in sizes)
+    going = [lease for lease in on_them if _only_goes_on(lease, mine, (start, end))]
+    on_them = [lease for lease in on_them if lease not in going]
     waiting = [lease for lease in on_them if not lease.started and _only_waits(lease)]
     running = [lease for lease in on_them if lease.started]
     promised = [lease for lease in on_them if not lease.started and not _only_waits(lease)]
@@ -87,9 +97,13 @@ def ways_out(
             away = apart.place(promises, rooms, promised)
         else:
             away = Away([], [], promised)
-    clearings += [Clearing(lease, None) for lease in waiting]
     stuck += away.stuck
-    return Way(clearings, away.moves, away.victims, sorted(stuck, key=lambda lease: lease.id))
+    later = _Later(schedule, sizes, (start, end), going)
+    later.leave([*waiting, *left], clearings, stuck, away.moves)
+    rests, lost = later.rests()
+    clearings += [Clearing(lease, None) for lease in waiting]
+    stuck = sorted([*stuck, *lost], key=lambda lease: lease.id)
+    return Way(clearings, away.moves, away.victims, stuck, rests)
 
 
 def _leases_on(schedule: Schedule, hosts: Sequence[int], start: int, end: int) -> list[Lease]:
@@ -149,17 +163,101 @@ def _moves(
     for lease in leaving:
         without.take(lease)
     for lease in staying:
-        hold = lease.hold
-        trial.withdraw(hold)
-        there = tuple([part for part in hold.use if mine >> part[0] & 1])
-        rest = tuple([part for part in hold.use if not mine >> part[0] & 1])
-        trial.reserve(hold.start, hold.end, rest, -1)
-        if hold.start < start:
-            trial.reserve(hold.start, min(start, hold.end), there, -1)
-        if hold.end > end:
-            trial.reserve(max(end, hold.start), hold.end, there, -1)
+        _look_past(trial, lease.hold, mine, period)
     found = promises.elsewhere()(trial, _whole(sizes), start, end, 1)
     return None if found is None else found.moves
+
+
+def _look_past(trial: SlotTable, hold: Hold, hosts: HostSet, period: tuple[int, int]) -> None:
+    """Have nothing held of these hosts in that time, on a copy of the slot table."""
+    (start, end), use = period, hold.use
+    elsewhere = tuple([part for part in use if not hosts >> part[0] & 1])
+    trial.withdraw(hold)
+    for since, until, held in ((0, start, use), (start, end, elsewhere), (end, FOREVER, use)):
+        first, last = max(since, hold.start), min(until, hold.end)
+        if first < last:
+            trial.reserve(first, last, held, -1)
+
+
+def _only_goes_on(lease: Lease, hosts: HostSet, period: tuple[int, int]) -> bool:
+    """Tell whether a lease is not on these hosts in that time but to go on in time."""
+    rest, (start, end) = lease.rest, period
+    if rest is None or rest.hold is None:
+        return False
+    now_there = lease.hold.hosts & hosts and lease.hold.start < end and lease.hold.end > start
+    return not (lease.started and now_there)
+
+
+class _Later:
+    """A schedule in which some hosts are out of use, and leases go on at other times for that."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        sizes: Sequence[tuple[int, Capacity]],
+        period: tuple[int, int],
+        going: Sequence[Lease],
+    ) -> None:
+        self._schedule = schedule
+        self._sizes = sizes
+        self._period = period
+        self._going = sorted(going, key=lambda lease: (lease.last_start, lease.id))
+        self._trial = schedule.table.fork()
+        self._files = schedule.planner.channel.fork()
+
+    def leave(
+        self,
+        leaving: Sequence[Lease],
+        clearings: Sequence[Clearing],
+        staying: Sequence[Lease],
+        moves: Sequence[Move],
+    ) -> None:
+        """These leave the hosts, or stay on them, or get others."""
+        if not self._going:
+            return
+        trial, hosts = self._trial, host_set(host for host, _ in self._sizes)
+        without = Without(trial, self._period[0])
+        for lease in leaving:
+            without.take(lease)
+        for lease in staying:
+            _look_past(trial, lease.hold, hosts, self._period)
+        for lease, _, _ in moves:
+            trial.withdraw(lease.hold)
+        for lease, others, at in moves:
+            until = at + lease.hold.end - lease.hold.start
+            trial.reserve(at, until, lease.demand.use(others), lease.id)
+        self._files = channel_with(self._schedule.planner, self._files, clearings)
+
+    def rests(self) -> tuple[list[Rest], list[Lease]]:
+        """Plans by which those that go on do so in time; and those that have none."""
+        rests: list[Rest] = []
+        lost: list[Lease] = []
+        trial, files, now = self._trial, self._files, self._schedule.now
+        planner = self._schedule.planner.on(trial, files)
+        for lease in self._going:
+            rest = lease.rest
+            assert rest is not None, "it goes on"
+            assert rest.hold is not None, "it is held"
+            trial.withdraw(rest.hold)
+            for interval in rest.exclusive:
+                files.release(*interval)
+        if self._going:
+            trial.reserve(max(self._period[0], now), self._period[1], tuple(self._sizes), -1)
+        for lease in self._going:
+            plan = lease.plan
+            assert plan is not None, "it goes on"
+            if lease.started:
+                found = going_on(planner, as_saved(lease, plan.phases[-1].start), plan.end)
+            else:
+                found = going_on(planner, as_saved(lease), now)
+            if found is None:
+                lost.append(lease)
+                continue
+            rests.append(Rest(lease, found))
+            trial.reserve(found.start, found.end, found.use, lease.id)
+            for interval in found.exclusive:
+                files.reserve(*interval)
+        return rests, lost
 
 
 def _whole(sizes: Sequence[tuple[int, Capacity]]) -> Lease:
@@ -215,7 +313,9 @@ class _Apart:
         if promises.movable(lease.id) is None or schedule.needs_images(lease.request):
             return None
         planner = schedule.planner.on(self._trial, self._channel)
-        found = rooms.hosts(lease, hold.start, hold.end, planner, _nowhere, self._gone)
+        found = rooms.hosts(
+            lease, hold.start, hold.end, planner, _nowhere, self._gone, interrupts=False
+        )
         if found is None:
             return None
         without = Without(self._trial, hold.start)

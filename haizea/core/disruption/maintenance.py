@@ -23,6 +23,7 @@ from haizea.core.placement.plan import Lease
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.schedule.host_table import OTHERS
+from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 from haizea.core.schedule.window_table import Window
 
@@ -72,6 +73,10 @@ class Windows:
             *(
                 Leaver(lease_id=move.lease.id, how=because(Code.GETS_OTHER_HOSTS))
                 for move in way.moves
+            ),
+            *(
+                Leaver(lease_id=x.id, how=because(Code.RESUMPTION_EXPECTED, start=rest.starts))
+                for x, rest in way.rests
             ),
             *(Leaver(lease_id=x.id, how=_stuck(asked.leases), stuck=True) for x in way.stuck),
         ]
@@ -155,7 +160,8 @@ class Windows:
 
     def _clear(self, window: Window, way: Way) -> None:
         schedule, asked = self._schedule, window.asked
-        reason = self._reason(window)
+        reason, interruptions = self._reason(window), Interruptions(schedule)
+        interruptions.lift(way.rests)
         for clearing in way.clearings:
             if clearing.lease.started:
                 schedule.clear(clearing, reason)
@@ -167,9 +173,12 @@ class Windows:
         self._promises.reroute(way.moves)
         schedule.holdings.move(way.moves, reason)
         self._table.take(window)
+        interruptions.go_on(way.rests)
         if asked.leases is Leaving.END:
             for lease in way.stuck:
-                if not lease.started:
+                if lease.started:
+                    schedule.holdings.drop_rest(lease)
+                else:
                     self._repair.displace(lease, reason, keep_off=window.hosts)
 
     def _reason(self, window: Window) -> Reason:

@@ -54,6 +54,10 @@ class Repair:
 
         An AR for which there are none waits for some; any other lease fails.
         """
+        if lease.saved:
+            # It goes on when there is time for that, and says why it does not.
+            self._schedule.back_to_queue(lease, reason, "failure")
+            return
         before = () if lease.plan is None else lease.plan.hosts
         self._schedule.forget_images(lease)
         self._schedule.drop_plan(lease)
@@ -141,6 +145,17 @@ class Repair:
         ]
         return sorted(found, key=lambda hold: (hold.start, hold.serial))
 
+    def movable(self, host: int, start: int, end: int) -> list[Hold]:
+        """Return these, and what is planned after suspensions that are to come, in order."""
+        rests = [
+            lease.rest.hold
+            for lease in self._schedule.book.deadlines.values()
+            if lease.started and lease.rest is not None and lease.rest.hold is not None
+        ]
+        there = [x for x in rests if x.hosts >> host & 1 and x.start < end and x.end > start]
+        found = [*self.planned(host, start, end), *there]
+        return sorted(found, key=lambda hold: (hold.start, hold.serial))
+
     def clear(self, lease: Lease, host: int, start: int, reason: Reason) -> None:
         """Take what has not started off a host that a lease holds longer than was planned.
 
@@ -160,9 +175,13 @@ class Repair:
         self, host: int, start: int, end: int, reason: Reason, until: int | None = None
     ) -> bool:
         """Displace what is to start last of what is planned on a host; whether there is any."""
-        planned = self.planned(host, start, end)
+        planned = self.movable(host, start, end)
         if planned:
-            self.displace(self._schedule.leases[planned[-1].owner], reason, 1 << host, until)
+            lease = self._schedule.leases[planned[-1].owner]
+            if lease.started:
+                self._schedule.holdings.drop_rest(lease)
+            else:
+                self.displace(lease, reason, 1 << host, until)
         return bool(planned)
 
     def displace_waiting(self, host: int, start: int, end: int, reason: Reason) -> None:

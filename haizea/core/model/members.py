@@ -30,11 +30,14 @@ RESUMED_READY: Final = State.RESUMED_READY
 DONE: Final = State.DONE
 FAILED: Final = State.FAILED
 
+#: States of leases that wait for hosts.
+INTERRUPTED: Final = frozenset({QUEUED, SUSPENDED_QUEUED})
+
 AR: Final = Kind.AR
 BEST_EFFORT: Final = Kind.BEST_EFFORT
 IMMEDIATE: Final = Kind.IMMEDIATE
 DEADLINE: Final = Kind.DEADLINE
-#: The kinds of leases that never make room for others once they run.
+#: The kinds of leases that were promised to be done by a moment, whoever else comes.
 FIRM: Final = frozenset({AR, DEADLINE})
 
 PREPARE: Final = Purpose.PREPARE

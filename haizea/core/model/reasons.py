@@ -58,6 +58,8 @@ class Code(StrEnum):
     HOSTS_CAME_FREE = "hosts-came-free"
     RUNS_ON = "runs-on"
     CUT_AT_DEADLINE = "cut-at-deadline"
+    GOES_ON_IN_TIME = "goes-on-in-time"
+    LOST_ITS_TIME = "lost-its-time"
 
     # Making room.
     HOSTS_GO_TO = "hosts-go-to"

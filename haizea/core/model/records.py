@@ -26,6 +26,16 @@ class PhaseRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestRecord:
+    """A plan by which a lease that is to be suspended goes on after that; as in a plan."""
+
+    hosts: tuple[int, ...]
+    phases: tuple[PhaseRecord, ...]
+    sources: tuple[int, ...] = ()
+    exclusive: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRecord:
     """The host of each node, and the phases in order.
 
@@ -35,7 +45,8 @@ class PlanRecord:
     false for a provisional reservation, which may move and is made anew after a restart.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
     ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
-    suspension, or (``drops``) with nothing saved.
+    suspension, or (``drops``) with nothing saved. ``rest`` is how a lease with a deadline goes
+    on in time after its suspension.
     """
 
     hosts: tuple[int, ...]
@@ -47,6 +58,7 @@ class PlanRecord:
     exclusive: tuple[tuple[int, int], ...] = ()
     because: Reason | None = None
     code: str = ""
+    rest: RestRecord | None = None
 
     @property
     def end(self) -> int:

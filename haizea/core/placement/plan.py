@@ -39,7 +39,8 @@ class Plan:
     ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
     suspension, or (``drops``) with nothing saved; without a code, the lease counts as done all
     the same. ``waits`` says that its start waits for
-    hosts, not merely for images.
+    hosts, not merely for images. ``rest`` is how a lease with a deadline that is to be suspended
+    goes on, in time, after that.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Plan:
         "hold",
         "hosts",
         "phases",
+        "rest",
         "sources",
         "use",
         "waits",
@@ -64,6 +66,7 @@ class Plan:
         exclusive: list[tuple[int, int]] | None = None,
         because: Reason | None = None,
         code: str = "",
+        rest: Plan | None = None,
     ) -> None:
         self.hosts = hosts
         self.use = use
@@ -74,6 +77,7 @@ class Plan:
         self.because = because
         self.code = code
         self.waits = False
+        self.rest = rest
 
     @property
     def start(self) -> int:
@@ -260,3 +264,10 @@ class Lease:
     def started(self) -> bool:
         """True if its plan has begun to be carried out."""
         return self.plan is not None and (self.at > 0 or self.since is not None)
+
+    @property
+    def rest(self) -> Plan | None:
+        """The plan by which it goes on in time once it is suspended, where that has not begun."""
+        if self.plan is None or self.started:
+            return None if self.plan is None else self.plan.rest
+        return self.plan if self.saved and self.request.deadline is not None else None

@@ -51,7 +51,7 @@ class Planner:
         self.table = table
         self.channel = channel
         self._rows: dict[int, Hosts] = {}
-        self._suspends = settings.suspension is not Suspension.NONE
+        self.suspends = settings.suspension is not Suspension.NONE
         self._suspends_wide = settings.suspension is Suspension.ALL
         self._needs_only_room = declares(mapper, "refuses_only_without_room")
 
@@ -65,7 +65,7 @@ class Planner:
 
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended at all."""
-        if not self._suspends or not lease.request.preemptible:
+        if not self.suspends or not lease.request.preemptible:
             return False
         return self._suspends_wide or lease.demand.count == 1
 

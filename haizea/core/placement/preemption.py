@@ -8,7 +8,7 @@ have not begun go before those that run, for they lose nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from haizea.core.capacity.channel import Channel
@@ -18,7 +18,7 @@ from haizea.core.model.events import Purpose
 from haizea.core.model.lifecycle import State
 from haizea.core.model.policy import PlacedLease, PreemptionPolicy
 from haizea.core.placement.mapper import Hosts
-from haizea.core.placement.plan import Lease
+from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import Elsewhere, Move, Remapped
 
@@ -34,12 +34,23 @@ class Clearing(NamedTuple):
     drop_at: int | None = None
 
 
+class Rest(NamedTuple):
+    """A lease with a deadline that is suspended, or will be, and the plan by which it goes on."""
+
+    lease: Lease
+    plan: Plan
+
+
 class Preemption(NamedTuple):
-    """Hosts for a lease, how each victim makes room for it, and who gets other hosts."""
+    """Hosts for a lease, how each victim makes room for it, and who gets other hosts.
+
+    ``rests`` say how victims with a deadline, and others that were suspended, go on in time.
+    """
 
     hosts: Hosts
     clearings: list[Clearing]
     moves: list[Move]
+    rests: Sequence[Rest] = ()
 
 
 def fixed_until(lease: Lease) -> int | None:
@@ -116,7 +127,7 @@ def make_room(
         by_id = {lease.id: lease for lease in able}
         ordered = [by_id[p.request.id] for p in policy.victims(asked.request, candidates)]
         ordered.sort(key=lambda lease: lease.started)
-        found = _smallest(planner, asked, start, end, ordered, elsewhere)
+        found = smallest(planner, asked, start, end, ordered, elsewhere)
         if found is None:
             return None
         room, victims = found
@@ -127,7 +138,7 @@ def make_room(
     return None
 
 
-def _smallest(
+def smallest(
     planner: Planner,
     asked: Lease,
     start: int,
@@ -135,6 +146,7 @@ def _smallest(
     ordered: list[Lease],
     elsewhere: Elsewhere,
 ) -> tuple[Remapped, list[Lease]] | None:
+    """Room for ``asked``, and a set of leases of which none can stay; the first go first."""
     trial = planner.table.fork()
     on_trial = planner.on(trial, planner.channel)
 
@@ -172,7 +184,8 @@ def _smallest(
 class Without:
     """A table without leases that are to be off their hosts by ``deadline``.
 
-    Until then those that have begun are there: what moves must not count on their hosts.
+    Until then those that have begun are there: what moves must not count on their hosts. Where
+    they are to go on after being suspended, that is gone, too.
     """
 
     def __init__(self, trial: SlotTable, deadline: int) -> None:
@@ -184,9 +197,11 @@ class Without:
         """Without this one, too."""
         hold = lease.hold
         self._trial.withdraw(hold)
+        for rest in _rests(lease):
+            self._trial.withdraw(rest)
         if lease.started and self._trial.now < self._deadline:
-            until = self._trial.reserve(hold.start, self._deadline, hold.use, -1)
-            self._until[lease.id] = until
+            end = min(hold.end, self._deadline)
+            self._until[lease.id] = self._trial.reserve(hold.start, end, hold.use, -1)
 
     def give_back(self, lease: Lease) -> None:
         """With this one after all."""
@@ -194,6 +209,14 @@ class Without:
         if until is not None:
             self._trial.withdraw(until)
         self._trial.restore(lease.hold)
+        for rest in _rests(lease):
+            self._trial.restore(rest)
+
+
+def _rests(lease: Lease) -> Iterable[Hold]:
+    """Return what is held for a lease that has begun, beside what it has now."""
+    rest = lease.rest if lease.started else None
+    return () if rest is None or rest.hold is None else (rest.hold,)
 
 
 def clear_all(

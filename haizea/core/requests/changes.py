@@ -8,15 +8,17 @@ nearest that would do is told.
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from haizea.core.capacity.what_if import without
+from haizea.core.capacity.what_if import freed, without
 from haizea.core.model.hostrules import HostRules
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import (
     ACTIVE,
     BEST_EFFORT,
+    DEADLINE,
     FIRM,
     QUEUED,
     RUN,
@@ -28,9 +30,10 @@ from haizea.core.model.policy import Policies
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.turn import ChangeTrial
+from haizea.core.placement.interrupting import as_saved, going_on
 from haizea.core.placement.mapper import Demand
-from haizea.core.placement.plan import Lease
-from haizea.core.placement.preemption import Preemption
+from haizea.core.placement.plan import Lease, Plan
+from haizea.core.placement.preemption import Preemption, Rest
 from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.admission import Admission
 from haizea.core.requests.counteroffers import Offers
@@ -39,6 +42,7 @@ from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.requests.taking import Granted, Refusal
 from haizea.core.schedule.altering import Altering, remaining_as
+from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 
 #: The effort to find what would do instead is shared by so many tries, at least.
@@ -63,6 +67,7 @@ class Changes:
         self._promises = Promises(schedule)
         self._rooms = Rooms(schedule, policies, self._promises)
         self._altering = Altering(schedule)
+        self._interruptions = Interruptions(schedule)
 
     def change(self, lease_id: int, asked: LeaseRequest, instead_of: LeaseRequest | None) -> None:
         """Let a lease be what is asked; where ``instead_of`` is given, only if it is that now."""
@@ -110,6 +115,8 @@ class Changes:
             return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
         if request.image is not None and self._schedule.preparation is not None:
             return Refusal("busy", because(Code.IMAGE_IS_PLANNED, image=request.image.name))
+        if lease.saved and request.kind is DEADLINE:
+            return self._go_on_otherwise(lease, asked)
         if request.kind in FIRM:
             return self._admission.find_changed(lease, asked)
         if request.kind is BEST_EFFORT:
@@ -133,6 +140,50 @@ class Changes:
             return Refusal("in-the-past", because(Code.HAS_RUN, seconds=lease.ran))
         return Granted(partial(self._altering.wait_as, lease, asked))
 
+    def _go_on_otherwise(self, lease: Lease, asked: LeaseRequest) -> Granted | Refusal:
+        """Let a lease with a deadline that is saved go on for longer, or be done by another."""
+        plan = lease.plan
+        if plan is None:
+            return Refusal("busy", because(Code.IS_BUSY, text=lease.state.value))
+        if asked.nodes != lease.request.nodes:
+            return Refusal("busy", because(Code.SAVED_AS_IT_IS))
+        refusal = self._admission.refusal_of(asked, lease.demand.where)
+        if refusal is not None:
+            return refusal
+        saved = as_saved(lease, asked=asked)
+        if saved.remaining <= self._schedule.planner.durations.shutdown_seconds(saved):
+            return Refusal("in-the-past", because(Code.HAS_RUN, seconds=lease.ran))
+        found = self._rest(lease, saved, self._schedule.now)
+        if isinstance(found, Refusal):
+            return found
+        return Granted(partial(self._go_on_as, lease, asked, found), found.runs_from, found.end)
+
+    def _rest(self, lease: Lease, saved: Lease, first: int) -> Plan | Refusal:
+        """A plan by which a lease goes on once it is ``saved``, in the place of the one it has."""
+        schedule, rest = self._schedule, lease.rest
+        with ExitStack() as otherwise:
+            if rest is not None and rest.hold is not None:
+                otherwise.enter_context(without(schedule.table, rest.hold))
+                otherwise.enter_context(freed(schedule.channel, rest.exclusive))
+            found = going_on(schedule.planner, saved, first, schedule.claim)
+        if found is not None:
+            return found
+        deadline = FOREVER if saved.request.deadline is None else saved.request.deadline
+        reason = because(
+            Code.NO_TIME_BY_DEADLINE,
+            nodes=lease.demand.count,
+            seconds=saved.remaining,
+            start=first,
+            end=deadline,
+        )
+        return Refusal("no-room", reason)
+
+    def _go_on_as(self, lease: Lease, asked: LeaseRequest, rest: Plan) -> None:
+        rests = [Rest(lease, rest)]
+        self._interruptions.lift(rests)
+        self._altering.stand_as(lease, asked)
+        self._interruptions.go_on(rests)
+
     # --- what runs ----------------------------------------------------------------------
 
     def _end_otherwise(self, lease: Lease, asked: LeaseRequest) -> Granted | Refusal:
@@ -153,6 +204,8 @@ class Changes:
         if plan.suspends or plan.drops:
             if end <= under_way.end:
                 return Refusal("busy", because(Code.LEAVES_FIRST, moment=plan.end))
+            if lease.request.kind is DEADLINE:
+                return self._rest_otherwise(lease, asked, plan, under_way.start)
             stands = partial(self._altering.stand_as, lease, asked)
             return Granted(stands, under_way.start, under_way.end)
         found = self._keep_hosts(lease, asked, end) if end > plan.end else None
@@ -164,14 +217,26 @@ class Changes:
             run_end(end, shutdown_seconds),
         )
 
+    def _rest_otherwise(
+        self, lease: Lease, asked: LeaseRequest, plan: Plan, start: int
+    ) -> Granted | Refusal:
+        """Let a lease that is to be suspended go on for longer after that, or for less long."""
+        found = self._rest(lease, as_saved(lease, plan.phases[-1].start, asked), plan.end)
+        if isinstance(found, Refusal):
+            return found
+        return Granted(partial(self._go_on_as, lease, asked, found), start, found.end)
+
     def _end_as(self, lease: Lease, asked: LeaseRequest, found: Preemption | None) -> None:
         if found is not None:
             reason = because(Code.ANOTHER_KEEPS_HOSTS, lease=lease.id)
+            self._interruptions.lift(found.rests)
             for clearing in found.clearings:
                 self._schedule.clear(clearing, reason)
             self._promises.reroute(found.moves)
             self._schedule.holdings.move(found.moves, reason)
         self._altering.end_as(lease, asked)
+        if found is not None:
+            self._interruptions.go_on(found.rests)
 
     def _keep_hosts(self, lease: Lease, asked: LeaseRequest, end: int) -> Preemption | Refusal:
         """Find room for a lease that runs to keep its hosts until ``end``, as for an AR."""
@@ -199,7 +264,7 @@ class Changes:
 
     def _offer(self, lease: Lease, asked: LeaseRequest, refusal: Refusal) -> int | None:
         """The nearest start or deadline, or the latest end of what runs, that would be granted."""
-        if lease.plan is None:
+        if lease.plan is None or lease.rest is not None:
             return None
         runs = lease.state is ACTIVE
         if refusal.code not in _OTHER_TIME and (runs or refusal.code not in _NEAR):

@@ -12,14 +12,15 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from haizea.core.capacity.what_if import without
+from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.transfers import Shipment
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, Capacity
+from haizea.core.placement.interrupting import going_on
 from haizea.core.placement.mapper import Demand
-from haizea.core.placement.plan import Lease
+from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption
 from haizea.core.placement.remapping import Effort
@@ -27,6 +28,7 @@ from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.requests.taking import Refusal, Taking
+from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 
 #: Preempting others is tried for so many starts.
@@ -36,11 +38,15 @@ _MOST_OFFERS = 7
 
 
 class Found(NamedTuple):
-    """Room for a lease from ``start`` on; its images come by ``shipment``."""
+    """Room for a lease from ``start`` on; its images come by ``shipment``.
+
+    What is saved of one that goes on is resumed by ``plan``.
+    """
 
     start: int
     room: Preemption
     shipment: Shipment | None = None
+    plan: Plan | None = None
 
 
 class Deadlines:
@@ -92,6 +98,9 @@ class Deadlines:
 
     def take(self, lease: Lease, found: Found) -> None:
         """Give a lease the room that was found for it."""
+        if found.plan is not None:
+            Interruptions(self._schedule).resume(lease, found.plan)
+            return
         now, after = self._schedule.now, lease.request.after
         if after is not None and after > now:
             heappush(self.afters, (after, lease.id))
@@ -112,6 +121,11 @@ class Deadlines:
                 Code.DEADLINE_TOO_NEAR, seconds=lease.remaining, start=first, end=request.deadline
             )
             return Refusal("too-soon", reason)
+        if lease.saved:
+            plan = going_on(planner, lease, first, self._schedule.claim)
+            if plan is None:
+                return self._no_room(lease, first)
+            return Found(plan.start, Preemption(plan.hosts, [], []), None, plan)
         if self._schedule.needs_images(request):
             return self._with_images(lease, first, last, planner)
         effort, claim = self._promises.effort(), self._schedule.claim
@@ -145,7 +159,8 @@ class Deadlines:
         self, lease: Lease, first: int, last: int, planner: Planner, effort: Effort
     ) -> Found | None:
         """Room that others make, as late as possible: who is preempted then loses least."""
-        if not self._rooms.preemptible(first, min(last + lease.remaining, FOREVER)):
+        until = min(last + lease.remaining, FOREVER)
+        if not self._rooms.preemptible(first, until) and not self._rooms.interruptible():
             return None
         elsewhere = self._promises.elsewhere(effort)
         for start in self._late_starts(lease, first, last, planner):
@@ -297,6 +312,9 @@ class Deadlines:
         if schedule.planner.settings.reservations == 0 and len(schedule.waiting):
             return
         planned = [x for x in self._promises.in_time() if x.hold.start > now]
+        saved = [x for x in schedule.book.deadlines.values() if x.saved and x.rest is not None]
+        for lease in sorted(saved, key=lambda lease: (lease.last_start, lease.id)):
+            self._go_on(lease)
         refused: dict[Capacity | None, list[tuple[int, int]]] = {}
         for lease in sorted(planned, key=lambda lease: (lease.last_start, lease.id)):
             if lease.request.after is not None and lease.request.after > now:
@@ -307,6 +325,16 @@ class Deadlines:
             if not self._start(lease) and known is not None and not lease.demand.rules:
                 refused.setdefault(known, []).append((count, length))
 
+    def _go_on(self, lease: Lease) -> None:
+        """Resume a lease now, if it runs sooner by that."""
+        schedule, old = self._schedule, lease.rest
+        if old is None or old.start <= schedule.now:
+            return
+        with without(schedule.table, lease.hold), freed(schedule.channel, old.exclusive):
+            plan = schedule.planner.whole(lease, schedule.now, schedule.claim, 0)
+        if plan is not None and plan.runs_from < old.runs_from:
+            self._take_up(lease, plan)
+
     def _start(self, lease: Lease) -> bool:
         """Start a lease now, if there is room; whether it was."""
         schedule = self._schedule
@@ -314,8 +342,12 @@ class Deadlines:
             plan = schedule.planner.whole(lease, schedule.now, schedule.claim, 0)
         if plan is None:
             return False
+        self._take_up(lease, plan)
+        return True
+
+    def _take_up(self, lease: Lease, plan: Plan) -> None:
+        schedule = self._schedule
         schedule.replace(lease, plan)
         schedule.do_what_is_due()
         if schedule.claim is not None:
             schedule.claim.taken(schedule.table, plan.end)
-        return True

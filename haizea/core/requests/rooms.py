@@ -9,6 +9,7 @@ from typing import Final
 from haizea.core.capacity.what_if import assuming
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.policy import PlacedLease, Policies
+from haizea.core.placement.interrupting import interrupt
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
@@ -38,11 +39,14 @@ class Rooms:
         planner: Planner,
         elsewhere: Elsewhere | None = None,
         spared: Container[int] = (),
+        *,
+        interrupts: bool = True,
     ) -> Preemption | None:
         """Hosts for an AR, each way only where those before it fail.
 
         Beside what is there, moving what has not begun, at the cost of a claim, by preemption; not
-        of the leases to be ``spared``, by id.
+        of the leases to be ``spared``, by id. At last, if it ``interrupts``, by suspending leases
+        with deadlines that go on in time.
         """
         claim, request = self._schedule.claim, lease.request
         elsewhere = elsewhere or self._promises.elsewhere()
@@ -59,18 +63,26 @@ class Rooms:
         if found is not None:
             return found
         candidates = [x for x in self.preemptible(start, end) if x.id not in spared]
+        in_time = self._in_time(start, end) if interrupts else []
         policy = self._policies.preemption
+        alone = not candidates and not in_time
         yields = claim is not None and self.yields(claim, request)
         with self.guarded(claim, planner):
-            found = by_moving(last=not yields and not candidates)
+            found = by_moving(last=not yields and alone)
         if found is None and yields:
             claim = None
-            found = beside(None) or by_moving(last=not candidates)
+            found = beside(None) or by_moving(last=alone)
         if found is not None:
             return found
         with self.guarded(claim, planner):
             now = self._schedule.now
-            return make_room(planner, policy, lease, start, end, candidates, elsewhere, now)
+            found = make_room(planner, policy, lease, start, end, candidates, elsewhere, now)
+            if found is None and in_time:
+                period = start, end
+                found = interrupt(
+                    planner, policy, lease, period, candidates, in_time, elsewhere, now
+                )
+        return found
 
     def _beside(
         self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
@@ -112,3 +124,23 @@ class Rooms:
             return []
         holds = schedule.table.holds_between(start, end)
         return [schedule.leases[i] for i in sorted({h.owner for h in holds if h.owner in some})]
+
+    def interruptible(self) -> bool:
+        """Tell whether some lease with a deadline runs that may make room, or goes on later."""
+        return any(True for _ in self._going())
+
+    def _in_time(self, start: int, end: int) -> list[Lease]:
+        """Leases of them that hold hosts in that time, or are to, by id."""
+        going = {lease.id: lease for lease in self._going()}
+        if not going:
+            return []
+        holds = self._schedule.table.holds_between(start, end)
+        return [going[i] for i in sorted({h.owner for h in holds if h.owner in going})]
+
+    def _going(self) -> Iterator[Lease]:
+        schedule = self._schedule
+        if not schedule.planner.suspends:
+            return
+        for lease in schedule.book.deadlines.values():
+            if lease.rest is not None or (lease.started and schedule.planner.suspendable(lease)):
+                yield lease

@@ -11,6 +11,7 @@ from haizea.core.placement.mapper import Hosts
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.preemption import Preemption
 from haizea.core.requests.promises import Promises
+from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -52,12 +53,15 @@ class Taking:
         Its VMs are started from ``begin`` on, where that comes before it.
         """
         schedule, begin = self._schedule, start if begin is None else begin
+        interruptions = Interruptions(schedule)
+        interruptions.lift(found.rests)
         for clearing in found.clearings:
             schedule.clear(clearing, because(Code.HOSTS_GO_TO_FROM, lease=lease.id, start=begin))
         schedule.holdings.move(found.moves, because(Code.HOSTS_GO_TO, lease=lease.id))
         plan = Plan(found.hosts, lease.demand.use(found.hosts), [])
         schedule.planner.prepare(lease, plan, begin, start)
         schedule.commit(lease, plan, shipment)
+        interruptions.go_on(found.rests)
 
     def with_images(self, lease: Lease, found: Preemption, start: int) -> Shipment | Refusal | None:
         """Return how its images come to be there by ``start``, or why they cannot.

@@ -38,6 +38,8 @@ class Holdings:
     def grant(self, lease: Lease, plan: Plan, *, firm: bool) -> None:
         """The same for whoever starts it at once: it does not get on the agenda."""
         plan.hold = self._hold(lease, plan, firm=firm)
+        if plan.rest is not None:
+            plan.rest.hold = self._hold(lease, plan.rest, firm=True)
         lease.plan = plan
         lease.at = 0
         lease.since = None
@@ -78,6 +80,7 @@ class Holdings:
         """Take a lease's plan away; of what is under way, nothing is held any more."""
         plan, instant = lease.plan, self._instant
         assert plan is not None, "it has a plan"
+        self.drop_rest(lease)
         for start, end in plan.exclusive:
             self._channel.release(start, end)
             if start < instant.now < end:
@@ -150,6 +153,7 @@ class Holdings:
         plan, now, under_way = lease.plan, self._instant.now, lease.under_way
         assert plan is not None, "it has a plan"
         assert under_way is not None, "it runs"
+        self.drop_rest(lease)
         self._table.release(lease.hold)
         plan.hosts, plan.use = hosts, lease.demand.use(hosts)
         plan.phases[lease.at] = Phase(RUN, now, under_way.end)
@@ -213,11 +217,36 @@ class Holdings:
         elif phase.end < FOREVER:
             self._agenda.add(phase.end, END, lease)
 
+    # --- going on after a suspension ----------------------------------------------------
+
+    def plan_rest(self, lease: Lease, rest: Plan) -> None:
+        """A lease that is to be suspended goes on by this plan after that."""
+        assert lease.plan is not None, "it has a plan"
+        rest.hold = self._hold(lease, rest, firm=True)
+        lease.plan.rest = rest
+        self._instant.touched[lease.id] = lease
+
+    def drop_rest(self, lease: Lease) -> None:
+        """Hold nothing any more of what was planned for a lease after its suspension."""
+        plan = lease.plan
+        if plan is None or plan.rest is None:
+            return
+        rest, plan.rest = plan.rest, None
+        for interval in rest.exclusive:
+            self._channel.release(*interval)
+        assert rest.hold is not None, "it is held"
+        self._table.release(rest.hold)
+        self._instant.touched[lease.id] = lease
+        self._instant.freed = True
+
     def run_on(self, lease: Lease) -> None:
-        """A lease that was to be dropped now keeps its hosts until it is done."""
+        """A lease that was to leave its hosts now keeps them until it is done."""
         plan, table = lease.plan, self._table
         assert plan is not None, "it has a plan"
         assert lease.since is not None, "it runs"
+        self.drop_rest(lease)
+        if plan.suspends:
+            self._free_files(plan, plan.phases.pop())
         plan.phases.pop()
         self._planner.finish(lease, plan, lease.since)
         plan.because, plan.code = None, ""
@@ -246,6 +275,7 @@ class Holdings:
         """A lease that runs is off its hosts by then, to make room: suspended, or dropped."""
         plan = lease.plan
         assert plan is not None, "it has a plan"
+        self.drop_rest(lease)
         old = plan.phase(SUSPEND)
         if old is not None:
             self._free_files(plan, old)
@@ -271,6 +301,8 @@ class Holdings:
         if self._planner.durations.shares_files:
             self._free_files(plan, phase)
         self._table.change_end(lease.hold, plan.end)
+        if plan.rest is not None and plan.rest.start < plan.end:
+            self.drop_rest(lease)
         self.again(lease)
 
     def cut_short(self, lease: Lease, lacking_seconds: int) -> None:
@@ -298,6 +330,7 @@ class Holdings:
     def end_with(self, lease: Lease, at: int) -> None:
         """Nothing is to follow a lease's phase ``at``."""
         assert lease.plan is not None, "it has a plan"
+        self.drop_rest(lease)
         del lease.plan.phases[at + 1 :]
 
     def begin_late(self, lease: Lease) -> None:

@@ -136,7 +136,10 @@ class Book:
         lease.queued_since = since
 
     def enqueue(self, lease: Lease, reason: Reason, code: str = "") -> None:
-        """Let the lease wait, at the place in the queue that it has."""
+        """Let the lease wait, at the place in the queue that it has.
+
+        One with a deadline stands in no queue: it goes on as soon as it can.
+        """
         state = lease.state
         if state in _SUSPENDED:
             if state is not SUSPENDED_QUEUED:
@@ -146,6 +149,9 @@ class Book:
             self._say_expected(lease, reason)
         elif state is not QUEUED:
             self.change(lease, QUEUED, reason, code)
+        if lease.request.kind is DEADLINE:
+            self._instant.freed = True
+            return
         self.waiting.add(lease)
         self._instant.arrived.append(lease)
 

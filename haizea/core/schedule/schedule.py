@@ -13,8 +13,10 @@ from haizea.core.model.lease import DiskImage
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.members import (
     ACTIVE,
+    DEADLINE,
     DONE,
     FIRM,
+    INTERRUPTED,
     MIGRATE,
     PREPARE,
     PREPARING,
@@ -26,7 +28,7 @@ from haizea.core.model.members import (
 )
 from haizea.core.model.reasons import DURATION_OVER, Code, because
 from haizea.core.placement.plan import Lease, Plan
-from haizea.core.placement.staying import can_run_on
+from haizea.core.placement.staying import can_go_on, can_run_on
 from haizea.core.schedule.agenda import START
 from haizea.core.schedule.standing import Standing
 
@@ -116,7 +118,7 @@ class Schedule(Standing):
         plan = lease.plan
         assert plan is not None, "it has a plan"
         phase = plan.phases[lease.at]
-        if plan.drops and can_run_on(self.planner, self.claim, lease, plan):
+        if phase.purpose is RUN and can_run_on(self.planner, self.claim, lease, plan):
             self.holdings.run_on(lease)
             return
         self.book.ended(lease, phase.purpose)
@@ -144,7 +146,11 @@ class Schedule(Standing):
         lease.bound = plan.hosts
         self.book.picky.add(lease.id)
         self.book.change(lease, State.SUSPENDED_PENDING)
+        rest = plan.rest
         self.drop_plan(lease)
+        if rest is not None and can_go_on(self.planner, lease, rest):
+            self.commit(lease, rest)
+            return
         self.book.join(lease, self.instant.now)
         self.book.enqueue(lease, because(Code.WAITS_TO_GO_ON, nodes=lease.demand.count))
 
@@ -166,4 +172,5 @@ class Schedule(Standing):
         for lease in self.leases.values():
             assert lease.state not in FINAL, lease.id
             waits = lease in self.waiting or lease.id in self.book.hostless
+            waits = waits or (lease.request.kind is DEADLINE and lease.state in INTERRUPTED)
             assert waits or lease.plan is not None, f"lease {lease.id} is lost"

@@ -283,13 +283,17 @@ def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str
         return ""
     if end >= FOREVER:
         return ", without end"
-    return f", until {moment_in_words(end, zone)}{_then(plan)}"
+    return f", until {moment_in_words(end, zone)}{_then(plan, zone)}"
 
 
-def _then(plan: PlanRecord | None) -> str:
+def _then(plan: PlanRecord | None, zone: tzinfo | None) -> str:
     """Return what comes after a run."""
     if plan is None:
         return ""
+    if plan.rest is not None:
+        first, last = plan.rest.phases[0].start, plan.rest.phases[-1].end
+        goes_on, is_done = moment_in_words(first, zone), moment_in_words(last, zone)
+        return f", is suspended then, goes on {goes_on} and is done {is_done}"
     if plan.phase(Purpose.SUSPEND) is not None:
         return ", is suspended then and goes on later"
     if plan.drops:
