@@ -178,12 +178,16 @@ def test_haizea_and_opennebula_killed_lose_no_lease(
         _see_that_nothing_is_lost(cloud, vms)
 
 
+@pytest.mark.parametrize("away", [0, 200])
 def test_a_start_that_a_killed_haizea_asked_for_may_come_late(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
 ) -> None:
-    """1.4 does not tell who started a VM, and takes its time between the order and the start."""
+    """1.4 does not tell who started a VM, and takes its time between the order and the start.
+
+    Also where it was away itself until long after Haizea was back.
+    """
     with at_work(Site, tmp_path, monkeypatch, hosts=1, version="1.4.0") as cloud:
-        running = cloud.submit(cpu=8, duration="00:03:00", start="best_effort")
+        running = cloud.submit(cpu=8, duration="00:10:00", start="best_effort")
         cloud.until(lambda: cloud.has_lease(running, State.ACTIVE))
         waiting = cloud.submit(cpu=8, duration="00:01:00", start="best_effort")
         cloud.until(lambda: cloud.has_lease(waiting))
@@ -192,7 +196,13 @@ def test_a_start_that_a_killed_haizea_asked_for_may_come_late(
         # What a Haizea leaves that was killed between the order and its VM's start.
         store.set_setting("opennebula endings", json.dumps({str(waiting): [True, 0]}))
         store.close()
+        if away:
+            cloud.sandbox.kill()
         cloud.start_haizea()
+        if away:
+            back = cloud.now() + away
+            cloud.until(lambda: cloud.now() > back)
+            cloud.sandbox.start()
         # A look finds the VM pending still.
         seen = cloud.now() + 35
         cloud.until(lambda: cloud.now() > seen)

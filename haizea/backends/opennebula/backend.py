@@ -325,6 +325,7 @@ class OpenNebulaBackend:
         if look.restarted:
             self._seen.orphan(now)
             self._enactment.restarted()
+            self._endings.restart(now)
             self._learning.disturbed()
         if look.whole and not self._looked:
             self._looked = True

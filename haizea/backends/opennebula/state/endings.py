@@ -28,11 +28,11 @@ class Endings:
         self._fresh_until = 0
 
     def restart(self, now: int) -> None:
-        """Note that Haizea came back: VMs may still do what was asked before."""
+        """Note that Haizea or OpenNebula came back: VMs may still do what was asked before."""
         self._fresh_until = now + _LATE_SECONDS
 
     def is_fresh(self, vm: int, now: int) -> bool:
-        """Tell whether the VM is one of them, and Haizea came back only now."""
+        """Tell whether the VM is one of them, and Haizea or OpenNebula came back only now."""
         return vm in self._vms and now <= self._fresh_until
 
     def errands(self) -> Iterator[Errand]:
