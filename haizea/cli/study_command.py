@@ -134,8 +134,13 @@ def _tell(report: Report, runs: list[Run], kept: StudyDirectory, seconds: float)
     if report.failed:
         place = kept.file(report.failed[0][0].digest, "failed")
         click.echo(
-            f"{len(report.failed)} runs failed; their output is beside the results, as in {place}."
-            " The same command tries them again",
+            (
+                f"1 run failed; its output is beside the results, in {place}. The same command"
+                " tries it again"
+                if len(report.failed) == 1
+                else f"{len(report.failed)} runs failed; their output is beside the results, as in"
+                f" {place}. The same command tries them again"
+            ),
             err=True,
         )
 

@@ -58,7 +58,8 @@ def queue(results: Results) -> Chart:
         axes.set_ylim(bottom=0)
         axes.set_ylabel("leases that wait")
 
-    alt = f"Length of the queue over time; {data['value'].max():g} leases at most."
+    most = data["value"].max()
+    alt = f"Length of the queue over time; {most:g} lease{'' if most == 1 else 's'} at most."
     return Chart("queue", _titled(results, "Length of the queue"), alt, data, draw)
 
 

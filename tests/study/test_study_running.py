@@ -147,6 +147,7 @@ def test_a_run_that_takes_its_workers_with_it_fails(tmp_path: Path) -> None:
     status, _, err = done(tmp_path, "run", write(tmp_path, text))
     assert status == 1
     assert "its worker ended 3 times before the run did (status 3 here it ends" in err
+    assert "1 run failed; its output is beside the results" in err
 
 
 def test_what_was_half_written_is_made_again(small: Path, tmp_path: Path) -> None:
