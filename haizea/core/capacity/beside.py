@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from haizea.core.capacity.fit_index import Levels, SizeIndex, raise_level
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from haizea.core.capacity.fit_index import Levels, SizeIndex, level_count, raise_level
+from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.upcoming import Reach
-from haizea.core.model.hosts import HostSet, hosts_in
-from haizea.core.model.resources import Capacity
+from haizea.core.model.hosts import HostSet, host_set, hosts_in
+from haizea.core.model.resources import FOREVER, Capacity, subtract
+
+#: Of more hosts than this, those that one hold alone is on are looked at together.
+_MANY: Final = 256
 
 
 def contested(hosts: HostSet, size: Capacity, future: Reach, whole: Capacity | None) -> HostSet:
@@ -23,23 +30,32 @@ def contested(hosts: HostSet, size: Capacity, future: Reach, whole: Capacity | N
 
 def room_beside(
     levels: Levels,
-    touched: HostSet,
-    unsure: HostSet,
+    future: Reach,
     timelines: Timelines,
+    whole: Capacity | None,
     index: SizeIndex,
     span: tuple[int, int],
+    holds: Iterable[Hold],
     enough: int,
 ) -> Levels:
-    """``levels`` without hosts that are touched, but for the copies that fit on those ``unsure``.
+    """``levels`` without hosts that the future touches, but for the copies that fit beside it.
 
-    Throughout the ``span``. Where ``enough`` copies, if that is not 0, do not fit, some that do may
-    be missing. O(hosts that are unsure).
+    Throughout the ``span``, in which there are these ``holds``. All hosts have the capacity
+    ``whole``; ``None`` where they differ. Where ``enough`` copies, if that is
+    not 0, do not fit, some that do may be missing. O(hosts that are contested).
     """
+    touched, unsure = future[0], contested(levels[0], index.size, future, whole)
     room = [hosts & ~touched for hosts in levels]
     if unsure:
         start, end = span
         least_free, copies = timelines.least_free, index.copies
-        possible = sum([(hosts & (unsure | ~touched)).bit_count() for hosts in levels])
+        if unsure.bit_count() > _MANY:
+            for free, hosts in _of_one_hold(holds, unsure, timelines, whole):
+                unsure ^= hosts
+                if count := copies(free):
+                    raise_level(room, hosts, 0, count)
+        possible = level_count(room, FOREVER)
+        possible += sum([(hosts & unsure).bit_count() for hosts in levels])
         for host in hosts_in(unsure):
             if possible < enough:
                 break
@@ -49,3 +65,36 @@ def room_beside(
             if count:
                 raise_level(room, 1 << host, 0, count)
     return room
+
+
+def _of_one_hold(
+    holds: Iterable[Hold], hosts: HostSet, timelines: Timelines, whole: Capacity | None
+) -> Iterator[tuple[Capacity, HostSet]]:
+    """Hosts that one hold alone is on, by what it leaves of them.
+
+    None where there are more holds than hosts: it is quicker then to look at each host.
+    """
+    once, several = 0, 0
+    by_amount: dict[Capacity, HostSet] = {}
+    left = hosts.bit_count()
+    for hold in holds:
+        if hold.start >= hold.end:
+            continue
+        here, amount = hold.hosts & hosts, hold.same
+        several |= here & once if amount is not None else here
+        once |= here
+        if amount is not None:
+            by_amount[amount] = by_amount.get(amount, 0) | here
+        left -= 1
+        if not left:
+            return
+    for amount, held in by_amount.items():
+        alone = held & ~several
+        if whole is not None:
+            yield subtract(whole, amount), alone
+            continue
+        alike: dict[Capacity, list[int]] = {}
+        for host in hosts_in(alone):
+            alike.setdefault(timelines.capacities[host], []).append(host)
+        for capacity, found in alike.items():
+            yield subtract(capacity, amount), host_set(found)

@@ -27,19 +27,19 @@ class Timelines:
     """
 
     __slots__ = (
-        "_capacities",
         "_changes",
         "_least",
         "_on",
         "_profiles",
         "_unlisted",
         "_unlisted_hosts",
+        "capacities",
         "changed",
         "totals",
     )
 
     def __init__(self, capacities: list[Capacity]) -> None:
-        self._capacities = capacities
+        self.capacities = capacities
         self._on: list[list[Hold]] = [[] for _ in capacities]
         self._least: list[dict[tuple[int, int], Capacity]] = [{} for _ in capacities]
         #: When holds start and end, in order, for hosts of which somebody asked that.
@@ -116,7 +116,7 @@ class Timelines:
         """
         holds, known = self.on(host), self._least[host]
         if not holds:
-            return self._capacities[host]
+            return self.capacities[host]
         if len(holds) >= _MANY:
             return self._profile(host, holds).least(start, end)
         least = known.get((start, end))
@@ -139,11 +139,11 @@ class Timelines:
     def _profile(self, host: int, holds: list[Hold]) -> HostProfile:
         profile = self._profiles.get(host)
         if profile is None:
-            profile = self._profiles[host] = HostProfile(self._capacities[host], holds, host)
+            profile = self._profiles[host] = HostProfile(self.capacities[host], holds, host)
         return profile
 
     def _reckon(self, holds: list[Hold], host: int, start: int, end: int) -> Capacity:
-        total = self._capacities[host]
+        total = self.capacities[host]
         about = [h for h in holds if h.start < end and h.end > start and h.start < h.end]
         if not about:
             return total
@@ -197,13 +197,13 @@ class Timelines:
 
     def sum_up(self, now: int, holds: Iterable[Hold]) -> Totals:
         """Keep what is free of all hosts together; ``holds`` are all that are not over."""
-        self.totals = Totals(self._capacities, now, holds)
+        self.totals = Totals(self.capacities, now, holds)
         return self.totals
 
     def fork(self) -> Timelines:
         """An independent copy."""
         twin = Timelines([])
-        twin._capacities = self._capacities
+        twin.capacities = self.capacities
         twin._on = [holds.copy() for holds in self._on]
         twin._least = [{} for _ in self._on]
         twin._profiles = self._profiles.copy()
@@ -213,7 +213,7 @@ class Timelines:
 
     def check(self, now: int, free_now: Iterable[Capacity]) -> None:
         """Assert that holds leave so much at present, and never take more than there is."""
-        for host, (free, left) in enumerate(zip(self._capacities, free_now, strict=True)):
+        for host, (free, left) in enumerate(zip(self.capacities, free_now, strict=True)):
             for hold in self.on(host):
                 assert hold.end > now, "a hold that is over is still listed"
                 if hold.start <= now:

@@ -395,6 +395,6 @@ class SlotTable:
     ) -> Levels:
         if not levels[0] & future[0]:
             return levels
-        unsure = contested(levels[0], size, future, self.uniform_capacity)
-        index = self._present.indexes.of(size)
-        return room_beside(levels, future[0], unsure, self._timelines, index, span, enough)
+        whole, index = self.uniform_capacity, self._present.indexes.of(size)
+        holds = self.holds_between(*span)
+        return room_beside(levels, future, self._timelines, whole, index, span, holds, enough)

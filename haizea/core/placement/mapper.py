@@ -224,7 +224,8 @@ class View:
         if forever:
             yield forever
         if hosts != forever:
-            yield from _grouped(hosts & ~forever, lambda host: -self.unchanged_until(host))
+            next_change, start = self._table.next_change, self.start
+            yield from _grouped(hosts & ~forever, lambda host: -next_change(host, start))
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
