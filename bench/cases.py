@@ -162,6 +162,7 @@ AXES = (
 TARGETS = (
     Target(subject="blue-60", figure="leases_per_second", limit=10_000, at_least=True),
     Target(subject="blue-60", figure="yardstick_ratio", limit=10, at_least=False),
+    Target(subject="blue-60", figure="records_ratio", limit=2, at_least=False),
     Target(subject="generated-200k", figure="leases_per_second", limit=10_000, at_least=True),
     Target(subject="trace-length", figure="exponent", limit=1.1, at_least=False),
     Target(subject="generated-200k", figure="peak_mb", limit=1000, at_least=False),

@@ -87,3 +87,9 @@ def run_yardstick(
     module = (sys.executable, "-m", "bench.yardstick")
     usage, printed = run([*module, name, str(trace), str(hosts), str(starts)], limit_seconds)
     return usage, float(json.loads(printed)["simulation_cpu_seconds"])
+
+
+def run_records(trace: Path, hosts: int, datafile: Path, limit_seconds: float) -> Usage:
+    """Run the yardstick for full records, which writes them to ``datafile``."""
+    module = (sys.executable, "-m", "bench.records")
+    return run([*module, str(trace), str(hosts), str(datafile)], limit_seconds)[0]

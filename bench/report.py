@@ -18,6 +18,7 @@ from bench.suite import Figures, Yardstick, exponent
 FIGURES = {
     "leases_per_second": ("leases per CPU second", "{:,.0f}"),
     "yardstick_ratio": ("times the yardstick's simulation alone", "{:.1f}"),
+    "records_ratio": ("times the yardstick for full records", "{:.1f}"),
     "process_ratio": ("times the yardstick's whole process", "{:.1f}"),
     "cpu_seconds": ("CPU seconds", "{:.2f}"),
     "check_ratio": ("check-schedule, times the run", "{:.1f}"),
@@ -168,6 +169,7 @@ def _case(figures: Figures) -> dict[str, Any]:
         "leases_per_second": figures.leases_per_second,
         "yardstick_ratio": figures.yardstick_ratio,
         "process_ratio": figures.process_ratio,
+        "records_ratio": figures.records_ratio,
         "check_ratio": figures.check_ratio,
         "compiled_cpu_seconds": figures.compiled_cpu_seconds,
         "compiled_leases_per_second": figures.compiled_leases_per_second,

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.case import Axis, Case
-from bench.measure import ChildFailed, Usage, run, run_haizea, run_yardstick
+from bench.measure import ChildFailed, Usage, run, run_haizea, run_records, run_yardstick
 from bench.verify import fault_by_rules, fault_by_starts, reference_starts, yardstick_starts
 from bench.workloads import Prepared, SharedDataAbsent, without_probes
 
@@ -44,7 +44,8 @@ class Figures:
 
     ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
     saved. ``recording_share`` is the part of it that goes where no results are saved;
-    ``plain_recording_share`` is that part where no probes are on. Figures called
+    ``plain_recording_share`` is that part where no probes are on. ``records_cpu_seconds`` is what
+    the yardstick for full records takes. Figures called
     ``compiled_…`` are those of a compiled build, ``None`` where there is none. ``check_…`` are
     those of ``check-schedule`` on the results.
     """
@@ -59,6 +60,7 @@ class Figures:
     peak_mb: float = 0.0
     recording_share: float | None = None
     plain_recording_share: float | None = None
+    records_cpu_seconds: float | None = None
     yardstick: Yardstick | None = None
     check_cpu_seconds: float | None = None
     check_peak_mb: float | None = None
@@ -85,6 +87,12 @@ class Figures:
     def yardstick_ratio(self) -> float | None:
         """Time of the whole process, as a multiple of the yardstick's simulation alone."""
         return self.cpu_seconds / self.yardstick.simulation_seconds if self.yardstick else None
+
+    @property
+    def records_ratio(self) -> float | None:
+        """Time of the whole process, as a multiple of that of the yardstick for full records."""
+        seconds = self.records_cpu_seconds
+        return None if seconds is None else self.cpu_seconds / seconds
 
     @property
     def compiled_cpu_seconds(self) -> float | None:
@@ -157,6 +165,7 @@ class Bench:
         datafile = self._datafile(case)
         usages: list[Usage] = []
         compiled: list[float] = []
+        records: list[Usage] = []
         recording = _Recording(prepared.config) if case.recording else None
         counted = _Counted(case.yardstick, prepared, self._starts(case)) if case.yardstick else None
         contents = set()
@@ -172,6 +181,9 @@ class Bench:
                 recording.run(datafile.with_name("plain.db"))
             if counted is not None:
                 counted.run()
+            if case.recording and case.yardstick == "easy" and prepared.trace is not None:
+                written = datafile.with_name("records.db")
+                records.append(run_records(prepared.trace, prepared.hosts, written, LIMIT_SECONDS))
             if time.monotonic() - begun > ENOUGH_SECONDS:
                 break
         cpu_seconds = median(usage.cpu_seconds for usage in usages)
@@ -186,6 +198,7 @@ class Bench:
             peak_mb=max(usage.peak_mb for usage in usages),
             recording_share=None if recording is None else recording.share(cpu_seconds),
             plain_recording_share=None if recording is None else recording.plain_share(),
+            records_cpu_seconds=median(r.cpu_seconds for r in records) if records else None,
             yardstick=None if counted is None else counted.figures(),
             refused="" if len(contents) == 1 else "the results of two equal runs differ",
         )
@@ -314,6 +327,8 @@ def line_of(figures: Figures) -> str:
             f"{figures.yardstick_ratio:5.1f} × {figures.yardstick.name}"
             f" ({figures.process_ratio:.1f} × its process)"
         )
+    if figures.records_ratio is not None:
+        words.append(f"{figures.records_ratio:.1f} × full records")
     if figures.recording_share is not None:
         words.append(f"recording {figures.recording_share:.0%}")
         words.append(f"({figures.plain_recording_share:.0%} without probes)")
