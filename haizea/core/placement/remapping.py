@@ -33,7 +33,7 @@ _FIRST_LOOKS = 50
 #: A search that is lucky ends soon, so several share the effort: as many as this, if each may
 #: take so many looks at hosts for each unit.
 _REPACKINGS = 3
-_LOOKS_EACH = 300
+_LOOKS_EACH = 550
 #: For two hosts to exchange what is on them takes as long as so many looks.
 _LOOKS_AN_EXCHANGE = 16
 #: What is about then meets what is asked for, or meets what does, and so on, so many times;
