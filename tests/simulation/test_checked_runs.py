@@ -8,7 +8,9 @@ is random depends on a seed alone; one that breaks a rule is printed, and
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import effort
@@ -31,6 +33,10 @@ from haizea.runtime import Status, simulate
 pytestmark = pytest.mark.slow
 
 RUNS = 500
+_SUSPENDED = (
+    "SELECT count(*) FROM states JOIN leases USING (lease)"
+    " WHERE states.state = 'Suspending' AND kind = 'deadline'"
+)
 START = 1_164_459_600  # 2006-11-25 13:00:00
 
 CONFIG = """\
@@ -52,7 +58,7 @@ datafile: {datafile}
 
 LEASE = """\
 <lease-request arrival="{arrival}">{real}<lease preemptible="{preemptible}"><nodes>{nodes}</nodes>
-<start>{start}</start><duration time="{duration}"/><software>{image}</software></lease>
+<start>{start}</start><duration time="{duration}"/>{deadline}<software>{image}</software></lease>
 </lease-request>
 """
 
@@ -116,6 +122,37 @@ def leases(rng: random.Random, *, images: bool) -> Iterator[str]:
             nodes=nodes(rng),
             start=start,
             duration=clock(duration),
+            deadline="",
+            image=image if images else "<none/>",
+        )
+
+
+def with_deadlines(rng: random.Random, *, images: bool) -> Iterator[str]:
+    """Three to sixteen requests, half of them with deadlines and most of these preemptible."""
+    arrival = 0
+    for _ in range(rng.randint(3, 16)):
+        arrival += rng.choice([0, 1, 60, 300, 777])
+        duration, kind = rng.choice([60, 333, 1800, 3600]), rng.random()
+        first, start, deadline = arrival + rng.choice([0, 0, 60, 600]), "", ""
+        if kind > 0.92:
+            start = "<now/>"
+        elif kind > 0.2:
+            start = f'<exact time="{clock(first)}"/>'
+            slack = rng.choice([0, 100, 300, 2000, 9000])
+            if kind < 0.7:
+                deadline = f'<deadline time="{clock(first + duration + slack)}"/>'
+        early = kind < 0.92 and rng.random() < 0.4
+        real = f'<realduration time="{clock(rng.randint(1, duration))}"/>' if early else ""
+        image = f'<disk-image id="image-{rng.randint(0, 2)}" size="1024"/>'
+        may_leave = (deadline or not start) and rng.random() < 0.85
+        yield LEASE.format(
+            arrival=clock(arrival),
+            real=real,
+            preemptible="true" if may_leave else "false",
+            nodes=nodes(rng),
+            start=start,
+            duration=clock(duration),
+            deadline=deadline,
             image=image if images else "<none/>",
         )
 
@@ -130,10 +167,10 @@ def nodes(rng: random.Random) -> str:
     )
 
 
-def configuration(rng: random.Random, directory: Path) -> str:
+def configuration(rng: random.Random, directory: Path, *, deadlines: bool) -> str:
     images = rng.random() < 0.3
     trace = directory / "trace.lwf"
-    requests = "".join(leases(rng, images=images))
+    requests = "".join((with_deadlines if deadlines else leases)(rng, images=images))
     trace.write_text(
         f'<lease-workload name="random"><lease-requests>{requests}</lease-requests>'
         "</lease-workload>"
@@ -186,10 +223,10 @@ def faults(rng: random.Random, seed: int) -> Faults:
     )
 
 
-def wrong(seed: int, directory: Path, *, disturbed: bool) -> list[str]:
+def wrong(seed: int, directory: Path, *, disturbed: bool, deadlines: bool = False) -> list[str]:
     """Return what is wrong with the run of this seed."""
     rng = random.Random(seed)
-    text = configuration(rng, directory)
+    text = configuration(rng, directory, deadlines=deadlines)
     outcome = simulate(loads(text), faults=faults(rng, seed) if disturbed else None)
     if outcome.status is not Status.COMPLETE:
         return [f"seed {seed}: {outcome.message}"]
@@ -206,6 +243,22 @@ def test_random_runs_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
         if len(found) > 20:
             break
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("disturbed", [False, True], ids=["as planned", "with faults"])
+def test_random_runs_with_deadlines_break_no_rule(disturbed: bool, tmp_path: Path) -> None:
+    """Some of those that run make room for others, and go on in time."""
+    first = effort.SEED if effort.EFFORT else 0
+    found: list[str] = []
+    suspended = 0
+    for seed in range(first, first + RUNS // 2 * max(effort.EFFORT, 1)):
+        found += wrong(seed, tmp_path, disturbed=disturbed, deadlines=True)[:3]
+        with closing(sqlite3.connect(tmp_path / "results.db")) as results:
+            suspended += results.execute(_SUSPENDED).fetchone()[0]
+        if len(found) > 20:
+            break
+    assert not found, "\n".join(found)
+    assert suspended > 0
 
 
 @pytest.mark.parametrize(

@@ -84,15 +84,16 @@ class Restarting:
                 self._records[record.id] = kept
 
 
+@pytest.mark.parametrize("deadlines", [False, True], ids=["without deadlines", "deadlines"])
 @pytest.mark.parametrize("disturbed", [False, True], ids=["as planned", "with faults"])
 def test_what_goes_on_from_records_breaks_no_rule(
-    disturbed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disturbed: bool, deadlines: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "Scheduler", Restarting)
     first = effort.SEED if effort.EFFORT else 0
     found: list[str] = []
     for seed in range(first, first + RUNS * max(effort.EFFORT, 1)):
-        violations = wrong(seed, tmp_path, disturbed=disturbed)
+        violations = wrong(seed, tmp_path, disturbed=disturbed, deadlines=deadlines)
         # After a restart, a lease whose hosts are being drained is planned on others, and
         # what was on its way to it ends at once.
         found += [v for v in violations if "the transfer of its image takes" not in v][:3]

@@ -94,7 +94,7 @@ def _has_no_time(lease: Lease) -> bool:
     plan = lease.plan
     if plan is None:
         return lease.state in INTERRUPTED
-    return plan.suspends and plan.rest is None
+    return lease.since is not None and plan.suspends and plan.rest is None
 
 
 def _why(lease: Lease) -> Reason:

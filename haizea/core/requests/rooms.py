@@ -142,5 +142,7 @@ class Rooms:
         if not schedule.planner.suspends:
             return
         for lease in schedule.book.deadlines.values():
+            if lease.since is None and not lease.saved:
+                continue  # As most of them: it has not begun.
             if lease.rest is not None or (lease.started and schedule.planner.suspendable(lease)):
                 yield lease
