@@ -20,7 +20,8 @@ const VIEWS = {
   leases: (page) => (page.part ? showLease : showLeases),
 };
 const AWAY_PAUSE = 3000;
-const DEPTH_PAUSE = 300;
+// Some browsers let an address be changed 100 times in half a minute.
+const DEPTH_PAUSE = 500;
 
 const app = { session: null, shell: null, leave: null, shown: null, aborting: null };
 

@@ -20,11 +20,12 @@ export function hostRows(data, wanted, seen) {
   }
   const present = now();
   const words = wanted.search.trim().toLowerCase();
+  const isAsked = dependsOnTime(wanted);
   const rows = [];
   data.hosts.forEach((name, index) => {
     const out = outages[index].find((outage) => outage.start <= present && present < outage.end);
     const isOut = outages[index].some((outage) => outage.start < seen.end && seen.start < outage.end);
-    const taken = data.taken(index, onHost[index], seen.start, seen.end);
+    const taken = isAsked ? data.taken(index, onHost[index], seen.start, seen.end) : 0;
     if (!hostFits(wanted.hosts, taken > 0, isOut)) return;
     if (words && !name.toLowerCase().includes(words) && !onHost[index].some(({ lease }) => leaseFits(lease, words))) return;
     const bars = inLanes(onHost[index]);
