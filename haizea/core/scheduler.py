@@ -63,6 +63,7 @@ from haizea.core.requests.admission import Admission
 from haizea.core.requests.changes import Changes
 from haizea.core.requests.counteroffers import Offers
 from haizea.core.requests.resumptions import Resumptions
+from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.schedule import Schedule
 from haizea.core.snapshot import Restoring, lease_record, rates_records
 
@@ -137,7 +138,7 @@ class Scheduler:
             for event in inputs:
                 if isinstance(event, LeaseEnded):
                     self._trouble.ended_early(event.lease_id)
-            schedule.do_what_is_due()
+            do_what_is_due(schedule)
             for event in inputs:
                 if isinstance(event, LeaseSubmitted):
                     self._admission.submit(event.request, event.allowed, event.prepare_seconds)
@@ -145,7 +146,7 @@ class Scheduler:
             if schedule.book.deadlines:
                 self._resumptions.look()
             self._queue.look()
-            schedule.do_what_is_due()
+            do_what_is_due(schedule)
             if schedule.book.deadlines:
                 deadlines.start_sooner()
         if schedule.channel.busy or schedule.preparation is not None:
@@ -172,7 +173,7 @@ class Scheduler:
                 self._notice(event)
                 windows.settle()
         self._trouble.leave_drained()
-        schedule.do_what_is_due()
+        do_what_is_due(schedule)
         windows.settle()
         self._windows.begin_due()
         self._bring_forward()

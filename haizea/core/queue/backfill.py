@@ -27,6 +27,7 @@ from haizea.core.queue.by_host import Reserving
 from haizea.core.queue.claim_search import ClaimSearch
 from haizea.core.queue.fit_cache import Glance
 from haizea.core.queue.sending import Sending
+from haizea.core.schedule.due import begin
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -201,5 +202,5 @@ class Claiming:
             return False
         if plan.sources and self._planner.or_stay(lease, plan, now).start > now:
             return False
-        schedule.begin(lease, plan)
+        begin(schedule, lease, plan)
         return True

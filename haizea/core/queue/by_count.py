@@ -14,6 +14,7 @@ from haizea.core.capacity.availability import Profile
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
+from haizea.core.schedule.due import begin
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -132,7 +133,7 @@ class Counting:
         plan = schedule.planner.whole(lease, schedule.now, None, 0)
         assert plan is not None, f"lease {lease.id} was promised hosts"
         del self._starts[lease.id]
-        schedule.begin(lease, plan)
+        begin(schedule, lease, plan)
 
     def _fresh(self) -> Profile:
         """The profile as running leases and the reservations of waiting ones make it."""

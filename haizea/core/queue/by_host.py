@@ -21,6 +21,7 @@ from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.queue.fit_cache import Glance
 from haizea.core.queue.refusals import Refusals
+from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -184,7 +185,7 @@ class Reserving:
         schedule = self._schedule
         schedule.commit(lease, plan, shipment, firm=plan.start == schedule.now)
         if plan.start == schedule.now:
-            schedule.do_what_is_due()
+            do_what_is_due(schedule)
 
     def _soonest(
         self, lease: Lease, start: int, may_wait: bool
@@ -241,7 +242,7 @@ class Reserving:
             return
         schedule.replace(lease, better)
         if better.start == schedule.now:
-            schedule.do_what_is_due()
+            do_what_is_due(schedule)
 
 
 def _holds_one(lease: Lease) -> bool:

@@ -15,6 +15,7 @@ from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import DiskImage
 from haizea.core.placement.plan import Lease
 from haizea.core.queue.fit_cache import Glance
+from haizea.core.schedule.due import send_ahead
 from haizea.core.schedule.schedule import Schedule
 
 
@@ -128,7 +129,7 @@ class Sending:
             for other in self._schedule.waiting:
                 if other.request.image == image and self._lacks(other):
                     riders[other.id] = hosts
-        self._schedule.send_ahead(image, riders)
+        send_ahead(self._schedule, image, riders)
 
     def _make_room(self, lease: Lease, image: DiskImage) -> bool:
         """Drop images that were sent for leases less urgent; tell if there is room for this one.

@@ -28,6 +28,7 @@ from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.requests.taking import Refusal, Taking
+from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 
@@ -348,6 +349,6 @@ class Deadlines:
     def _take_up(self, lease: Lease, plan: Plan) -> None:
         schedule = self._schedule
         schedule.replace(lease, plan)
-        schedule.do_what_is_due()
+        do_what_is_due(schedule)
         if schedule.claim is not None:
             schedule.claim.taken(schedule.table, plan.end)
