@@ -53,9 +53,9 @@ def _begins(history: History, active: int) -> int:
 def _excused(records: Records, history: History, others: Others, due: int, started: int) -> bool:
     """Tell whether a lease says that it starts late, and its records say why it had to.
 
-    Its VMs took longer to start, nobody was there to start it, or one of its hosts was down or
-    promised to another lease, or another was there, or its image under way, until it started; to
-    other hosts, where it did not arrive.
+    Its VMs took longer to start, nobody was there to start it, or one of its hosts was down, out of
+    use or promised to another lease, or another was there, or its image under way, until it
+    started; to other hosts, where it did not arrive.
     """
     change = next(c for c in history.story if c.state == "Active")
     if started < due or change.code != "late" or not records.disturbed:
@@ -66,6 +66,8 @@ def _excused(records: Records, history: History, others: Others, due: int, start
         return True
     hosts = {row.host for row in history.rows if row.purpose == "run" and row.start == started}
     if any(c.time == started for host in hosts for c in records.host_changes.get(host or 0, ())):
+        return True
+    if any(row.end == started and row.host in hosts for row in records.outages):
         return True
     return others.was_given_up_at(started) or any(
         row.start < started

@@ -92,6 +92,21 @@ def test_an_immediate_lease_that_starts_after_an_absence_says_so(
     assert rules.count("immediate") == faults
 
 
+@pytest.mark.parametrize(("in_use_again", "faults"), [(175, 0), (170, 1), (180, 1)])
+def test_a_reservation_starts_late_on_a_host_that_comes_back_into_use(
+    in_use_again: int, faults: int, tmp_path: Path
+) -> None:
+    results = Results()
+    results.run["faults"] = "suspend fails"
+    lease = results.lease(Lease(1, "ar", 10, 100, start=130))
+    lease.then(10, "Scheduled").then(175, "Ready").then(175, "Active", code="late")
+    lease.then(230, "Done", code="duration-over")
+    results.work(lease, "run", 175, 230, 0)
+    results.rows.append((None, "outage", 0, 100, in_use_again, 100, 1024))
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("ar") == faults
+
+
 @pytest.mark.parametrize(
     ("absences", "faults"), [("140-210", 0), ("90-100", 0), ("", 1), ("10-90", 1), ("300-400", 1)]
 )
