@@ -226,7 +226,11 @@ def check(found: Outcome) -> None:
         return allowance(found, due, done)
 
     check_deadlines(found.stories.values(), allowed)
-    check_maintenance(found.answers, found.results, found.world, found.hosts, allowed)
+
+    def overdue(due: int, done: int) -> float:
+        return unheard(found, due, done)
+
+    check_maintenance(found.answers, found.results, found.world, found.hosts, allowed, overdue)
     assert all_over(found.leases), found.leases
     faults = faults_of(found.results)
     assert faults == [], "\n".join(faults)
@@ -289,10 +293,24 @@ def _in_its_way(found: Outcome, started: dict[str, Any]) -> dict[str, Any] | Non
 
 def allowance(found: Outcome, due: int, started: int) -> float:
     """Return how late what was due may be: the absences in between, and what takes longer there."""
-    away = sum(max(0.0, min(end, started) - max(start, due)) for start, end in found.absences)
+    away = absent(found, due, started)
     changed, last_speed = found.last_speed
     speed = last_speed if started > changed else found.speed
     return away + BOOT_SECONDS * speed + LONGEST_DELAY_SECONDS
+
+
+def absent(found: Outcome, begin: int, end: int) -> float:
+    """Return how long nobody was there between two moments."""
+    return sum(max(0.0, min(last, end) - max(first, begin)) for first, last in found.absences)
+
+
+def unheard(found: Outcome, decided: int, done: int) -> float:
+    """Return how late what was decided may be done, where the service was killed in between.
+
+    It may have taken a second, in real time, to keep what it decided.
+    """
+    away = absent(found, decided, done)
+    return away + found.speed if away else 0.0
 
 
 def describe(found: Outcome, seconds: float) -> str:
