@@ -73,6 +73,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.RUNS_ON: "it is to run on {hosts} now: {cause}",
     Code.CUT_AT_DEADLINE: "{cause}; it has what is left until its deadline, {end}",
     Code.GOES_ON_IN_TIME: "suspended {moment} for another; goes on {start}, and is done {end}",
+    Code.KEEPS_ITS_HOSTS: "it keeps its hosts, which nobody else needs now",
     Code.LOST_ITS_TIME: "{cause}; no time until its deadline, {end}, is left for it to go on",
     Code.HOSTS_GO_TO: "its hosts go to lease {lease}",
     Code.HOSTS_GO_TO_FROM: "its hosts go to lease {lease} from {start} on",

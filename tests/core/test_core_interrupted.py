@@ -209,8 +209,11 @@ def test_two_leave_for_one_and_both_are_in_time() -> None:
 
 
 def test_it_runs_on_where_who_needed_its_hosts_is_gone(made: Scheduler) -> None:
-    decisions = told(made, 20, LeaseCancelled(2, NOBODY_WANTS_IT)) + played(made, 1000)
-    assert done(decisions, 1) == [(0, 100)]
+    decisions = told(made, 20, LeaseCancelled(2, NOBODY_WANTS_IT)) + played(made, 50)
+    found = record(made, 1)
+    assert found.expected is None
+    assert in_words(found.reason, at) == "it keeps its hosts, which nobody else needs now"
+    assert done(decisions + played(made, 1000), 1) == [(0, 100)]
 
 
 def test_it_goes_on_sooner_where_hosts_come_free(made: Scheduler) -> None:

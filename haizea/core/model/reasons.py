@@ -60,6 +60,7 @@ class Code(StrEnum):
     CUT_AT_DEADLINE = "cut-at-deadline"
     GOES_ON_IN_TIME = "goes-on-in-time"
     LOST_ITS_TIME = "lost-its-time"
+    KEEPS_ITS_HOSTS = "keeps-its-hosts"
 
     # Making room.
     HOSTS_GO_TO = "hosts-go-to"

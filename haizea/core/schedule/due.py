@@ -113,6 +113,9 @@ def _end_phase(schedule: Schedule, lease: Lease) -> None:
     phase = plan.phases[lease.at]
     if phase.purpose is RUN and can_run_on(schedule.planner, schedule.claim, lease, plan):
         schedule.holdings.run_on(lease)
+        if lease.expected is not None:
+            # It was told when it goes on.
+            schedule.book.explain(lease, None, because(Code.KEEPS_ITS_HOSTS))
         return
     schedule.book.ended(lease, phase.purpose)
     lease.since = None
