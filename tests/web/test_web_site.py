@@ -45,8 +45,8 @@ def test_an_operator_plans_changes_and_ends_maintenance(visit: Begin, service: W
         [window] = olga.get("/v1/maintenance").json()["maintenance"]
     assert (window["hosts"], window["leases"]) == (["host-3", "host-4", "host-5"], "stay")
 
-    row.get_by_role("button", name="End now").click()
-    page.get_by_role("dialog").get_by_role("button", name="End now").click()
+    row.get_by_role("button", name="Call off").click()
+    page.get_by_role("dialog").get_by_role("button", name="Call off").click()
     expect(page.get_by_text("No maintenance is planned.")).to_be_visible()
 
 
@@ -106,7 +106,8 @@ def test_others_see_maintenance_and_cannot_change_it(
     page = someone.page
     expect(page.get_by_role("row", name="new roof").first).to_contain_text("host-8")
     expect(page.get_by_role("button", name="Plan it")).to_have_count(0)
-    expect(page.get_by_role("button", name="End now")).to_have_count(0)
+    for button in ("Call off", "End now"):
+        expect(page.get_by_role("button", name=button)).to_have_count(0)
     someone.check_access()
     with service.client("olga") as olga:
         for window in olga.get("/v1/maintenance").json()["maintenance"]:

@@ -35,7 +35,7 @@ export class Maintenance {
     const time = (moment) => h("time", { datetime: moment, title: full(moment) }, short(moment));
     const actions = (window) => h("td", {}, h("div", { class: "actions" },
       h("button", { type: "button", class: "button small", onclick: () => this.form.change(window) }, t("change")),
-      h("button", { type: "button", class: "button small danger", onclick: () => this.endWindow(window) }, t("endNow"))));
+      h("button", { type: "button", class: "button small danger", onclick: () => this.endWindow(window) }, endText(window))));
     const row = (window) => h("tr", {},
       h("th", { scope: "row" }, String(window.id)),
       h("td", {}, hostsText(window.hosts)),
@@ -55,15 +55,20 @@ export class Maintenance {
 
   async endWindow(window) {
     const about = t(window.status === "begun" ? "endWindowAbout" : "dropWindowAbout", { hosts: hostsText(window.hosts) });
-    if (!(await confirm(t("endWindowSure", { id: window.id }), about, t("endNow"), t("keep")))) return;
+    if (!(await confirm(t(window.status === "begun" ? "endWindowSure" : "dropWindowSure", { id: window.id }), about, endText(window), t("keep")))) return;
     try {
       await call("DELETE", `v1/maintenance/${window.id}`);
-      this.page.say(t("windowOver", { id: window.id }));
+      this.page.say(t(window.status === "begun" ? "windowOver" : "windowOff", { id: window.id }));
     } catch (error) {
       this.page.say(error.message || t("awayShort"), "bad");
     }
     await this.load().catch(() => {});
   }
+}
+
+/** The word for ending a window, or for calling off one that has not begun. */
+function endText(window) {
+  return t(window.status === "begun" ? "endNow" : "callOff");
 }
 
 /** Plans a window, or changes one; says while one fills it in who runs into it. */
