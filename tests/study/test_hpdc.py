@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import astuple, fields
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import compare
+import image_lists
 import month
 import page
 import pandas as pd
 import pytest
 from shared_data import shared
 from studies_at_work import done, tables
-from summary import of_run
+from summary import BASE, of_run, read_summary
 
 from haizea.study.expansion import read_runs
 from haizea.workloads import read
@@ -170,6 +172,37 @@ def test_a_rejection_that_nobody_could_avoid_is_told_from_others(
     told = dict(of_run(1, leases))
     assert (told["ars"], told["ars_rejected"]) == (4, 1)
     assert told["ars_rejected_needlessly"] == needlessly
+
+
+# --- more lists of images ----------------------------------------------------------------
+
+
+def test_lists_of_images_are_compared_by_their_means() -> None:
+    log = some_runs().drop(columns="growth")
+    base = read_summary(STUDY / "results/log.csv")
+    base = base[base["percent"] == BASE].assign(last_end_seconds=1000)
+    more = log[log["percent"] == 20].assign(list=2)
+    # With this list multicast ends as much sooner as it ends later with the first one.
+    ends = {"caches uniform": 1100, "multicast": 1060}
+    more = more[more["profile"].isin(ends)]
+    more = more.assign(last_end_seconds=more["profile"].map(ends))
+    found = image_lists.both(pd.concat([base, log]), more)
+    assert list(found.index.get_level_values("list")) == [1, 2]
+    assert "".join(image_lists.table(found)).splitlines()[2:] == [
+        "| 1 | 1 | 8.00 | 10.00 | 1 |",
+        "| 2 | 1 | 10.00 | 6.00 | 0 |",
+        "| all | 2 | 9.00 | 8.00 | 1 |",
+    ]
+
+
+def test_all_workloads_are_run_with_each_further_list(generated: Path) -> None:
+    traces = generated / "traces"
+    image_lists.draw(traces)
+    texts = {(traces / f"37_uniform-{seed}.images").read_text() for seed in image_lists.SEEDS}
+    assert len(texts) == len(image_lists.SEEDS)
+    study = shutil.copy(STUDY / "image_lists.yaml", generated)
+    _, runs = read_runs(Path(study))
+    assert len({run.digest for run in runs}) == 144
 
 
 # --- the page --------------------------------------------------------------------------
