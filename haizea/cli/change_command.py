@@ -13,6 +13,7 @@ from haizea.cli.options import ParsedOption
 from haizea.cli.request_command import parse_cpu, parse_megabytes
 from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.words import duration_in_words, local, reason_in_words
+from haizea.core.model.reasons import Code
 from haizea.times.durations import parse_duration
 
 _SPAN = ParsedOption("duration", parse_duration)
@@ -124,6 +125,9 @@ def _tell(session: Session, answer: Any, dry_run: bool) -> None:
     if answer["granted"]:
         end = local(lease["planned_end"], session.zone)
         until = f", until {end}" if end else ""
+        if lease["reason_code"] == Code.GOES_ON_IN_TIME and not dry_run:
+            # It ends long after it leaves its hosts for another.
+            until = f"; {reason_in_words(lease, session.zone)}"
         became = "could be changed" if dry_run else "is changed"
         nothing = " Nothing has changed." if dry_run else ""
         click.echo(

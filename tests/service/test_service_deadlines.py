@@ -106,6 +106,24 @@ def test_its_window_is_changed(service: RealService) -> None:
     assert (refused.exit_code, "The nearest deadline" in refused.stderr) == (1, True)
 
 
+def test_one_that_runs_makes_room_and_is_told_when_it_goes_on(service: RealService) -> None:
+    whole = ("-n", "4", "-c", "4", "-m", "4G", "--preemptible")
+    asked = service.json("request", "--deadline", "+20h", "-d", "4h", *whole)
+    number = str(asked["lease"]["id"])
+    until(lambda: service.json("show", number)["state"] == "Active", "it runs")
+    other = service.json("request", "-t", "+2h", "-d", "1h", *whole[:-1])
+    assert other["outcome"] == "accepted"
+    shown = service.json("show", number)
+    assert shown["reason_code"] == "goes-on-in-time"
+    assert shown["reason"].startswith("suspended ")
+    changed = service.run("change", number, "--extend", "2h")
+    assert changed.exit_code == 0, changed.output
+    assert "6h in all; suspended " in changed.stdout
+    assert "; goes on " in changed.stdout
+    refused = service.run("change", number, "--extend", "20h")
+    assert (refused.exit_code, "Nothing has changed" in refused.stderr) == (1, True)
+
+
 def test_killed_in_the_middle_nothing_is_lost(tmp_path: Path) -> None:
     with QuickService(tmp_path) as process:
         process.start()
