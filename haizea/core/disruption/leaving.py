@@ -12,7 +12,7 @@ from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.members import BEST_EFFORT, FIRM
 from haizea.core.model.resources import FOREVER, Capacity
-from haizea.core.placement.interrupting import as_saved, going_on
+from haizea.core.placement.interrupting import going_on_anew, sketch_rest
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.preemption import (
@@ -24,7 +24,7 @@ from haizea.core.placement.preemption import (
     clear_all,
     clearing,
 )
-from haizea.core.placement.remapping import Move, Remapped
+from haizea.core.placement.remapping import Move, Remapped, sketch_moves
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
 from haizea.core.schedule.schedule import Schedule
@@ -221,11 +221,7 @@ class _Later:
             without.take(lease)
         for lease in staying:
             _look_past(trial, lease.hold, hosts, self._period)
-        for lease, _, _ in moves:
-            trial.withdraw(lease.hold)
-        for lease, others, at in moves:
-            until = at + lease.hold.end - lease.hold.start
-            trial.reserve(at, until, lease.demand.use(others), lease.id)
+        sketch_moves(trial, moves)
         self._files = channel_with(self._schedule.planner, self._files, clearings)
 
     def rests(self) -> tuple[list[Rest], list[Lease]]:
@@ -244,19 +240,12 @@ class _Later:
         if self._going:
             trial.reserve(max(self._period[0], now), self._period[1], tuple(self._sizes), -1)
         for lease in self._going:
-            plan = lease.plan
-            assert plan is not None, "it goes on"
-            if lease.started:
-                found = going_on(planner, as_saved(lease, plan.phases[-1].start), plan.end)
-            else:
-                found = going_on(planner, as_saved(lease), now)
+            found = going_on_anew(planner, lease, now)
             if found is None:
                 lost.append(lease)
                 continue
             rests.append(Rest(lease, found))
-            trial.reserve(found.start, found.end, found.use, lease.id)
-            for interval in found.exclusive:
-                files.reserve(*interval)
+            sketch_rest(trial, files, lease, found)
         return rests, lost
 
 

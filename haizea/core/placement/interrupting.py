@@ -31,7 +31,7 @@ from haizea.core.placement.preemption import (
     placed,
     smallest,
 )
-from haizea.core.placement.remapping import Elsewhere, Remapped
+from haizea.core.placement.remapping import Elsewhere, Remapped, sketch_moves
 from haizea.core.placement.shadow import Claim
 
 #: Whoever cannot go on in time stays, and others are looked for, so many times at most.
@@ -72,6 +72,24 @@ def going_on(planner: Planner, saved: Lease, first: int, claim: Claim | None = N
     if plan.sources:
         plan = planner.or_stay(saved, plan, first)
     return plan if plan.end <= deadline else None
+
+
+def going_on_anew(planner: Planner, lease: Lease, now: int) -> Plan | None:
+    """Return another plan by which a lease goes on in time that is saved, or is to be suspended.
+
+    After its suspension, or from ``now`` on. ``None`` if it cannot.
+    """
+    plan = lease.plan
+    if plan is None or not lease.started:
+        return going_on(planner, as_saved(lease), now)
+    return going_on(planner, as_saved(lease, plan.phases[-1].start), plan.end)
+
+
+def sketch_rest(trial: SlotTable, files: Channel, lease: Lease, plan: Plan) -> None:
+    """Hold what a lease goes on by on copies of the slot table and of the files' channel."""
+    trial.reserve(plan.start, plan.end, plan.use, lease.id)
+    for interval in plan.exclusive:
+        files.reserve(*interval)
 
 
 def _may_be_interrupted(planner: Planner, lease: Lease, start: int, now: int) -> bool:
@@ -180,9 +198,7 @@ class _Later:
             if plan is None:
                 return [], lease
             rests.append(Rest(lease, plan))
-            self._trial.reserve(plan.start, plan.end, plan.use, lease.id)
-            for interval in plan.exclusive:
-                self._files.reserve(*interval)
+            sketch_rest(self._trial, self._files, lease, plan)
         return rests, None
 
     def _sketch(self, victims: Sequence[Lease]) -> None:
@@ -193,21 +209,14 @@ class _Later:
             rest = lease.rest
             for interval in () if rest is None else rest.exclusive:
                 self._files.release(*interval)
-        for lease, _, _ in self._room.moves:
-            trial.withdraw(lease.hold)
-        for lease, hosts, at in self._room.moves:
-            length = lease.hold.end - lease.hold.start
-            trial.reserve(at, at + length, lease.demand.use(hosts), lease.id)
+        sketch_moves(trial, self._room.moves)
         trial.reserve(start, end, self._asked.demand.use(self._room.hosts), self._asked.id)
 
     def _rest(self, lease: Lease) -> Plan | None:
         on_trial, plan = self._planner.on(self._trial, self._files), lease.plan
         assert plan is not None, "it holds hosts"
         suspend_at = self._suspended.get(lease.id)
-        if suspend_at is not None:
-            first = suspend_at + self._planner.durations.suspend_seconds(lease, plan.hosts)
-        elif lease.started:
-            suspend_at, first = plan.phases[-1].start, plan.end
-        else:
-            first = self._now
+        if suspend_at is None:
+            return going_on_anew(on_trial, lease, self._now)
+        first = suspend_at + self._planner.durations.suspend_seconds(lease, plan.hosts)
         return going_on(on_trial, as_saved(lease, suspend_at), first)

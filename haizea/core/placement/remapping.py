@@ -11,7 +11,7 @@ on the hosts looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -68,6 +68,15 @@ class Move(NamedTuple):
     lease: Lease
     hosts: Hosts
     start: int
+
+
+def sketch_moves(trial: SlotTable, moves: Sequence[Move]) -> None:
+    """Let leases have their new hosts on a copy of the slot table."""
+    for lease, _, _ in moves:
+        trial.withdraw(lease.hold)
+    for lease, hosts, start in moves:
+        end = start + lease.hold.end - lease.hold.start
+        trial.reserve(start, end, lease.demand.use(hosts), lease.id)
 
 
 class Remapped(NamedTuple):

@@ -40,7 +40,7 @@ from haizea.core.requests.counteroffers import Offers
 from haizea.core.requests.periods import run_end
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
-from haizea.core.requests.taking import Granted, Refusal
+from haizea.core.requests.taking import Granted, Refusal, no_time_by_deadline
 from haizea.core.schedule.altering import Altering, remaining_as
 from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
@@ -166,17 +166,7 @@ class Changes:
                 otherwise.enter_context(without(schedule.table, rest.hold))
                 otherwise.enter_context(freed(schedule.channel, rest.exclusive))
             found = going_on(schedule.planner, saved, first, schedule.claim)
-        if found is not None:
-            return found
-        deadline = FOREVER if saved.request.deadline is None else saved.request.deadline
-        reason = because(
-            Code.NO_TIME_BY_DEADLINE,
-            nodes=lease.demand.count,
-            seconds=saved.remaining,
-            start=first,
-            end=deadline,
-        )
-        return Refusal("no-room", reason)
+        return no_time_by_deadline(saved, first) if found is None else found
 
     def _go_on_as(self, lease: Lease, asked: LeaseRequest, rest: Plan) -> None:
         rests = [Rest(lease, rest)]

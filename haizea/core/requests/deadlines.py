@@ -27,7 +27,7 @@ from haizea.core.placement.remapping import Effort
 from haizea.core.placement.shadow import Claim
 from haizea.core.requests.promises import Promises
 from haizea.core.requests.rooms import Rooms
-from haizea.core.requests.taking import Refusal, Taking
+from haizea.core.requests.taking import Refusal, Taking, no_time_by_deadline
 from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
@@ -125,7 +125,7 @@ class Deadlines:
         if lease.saved:
             plan = going_on(planner, lease, first, self._schedule.claim)
             if plan is None:
-                return self._no_room(lease, first)
+                return no_time_by_deadline(lease, first)
             return Found(plan.start, Preemption(plan.hosts, [], []), None, plan)
         if self._schedule.needs_images(request):
             return self._with_images(lease, first, last, planner)
@@ -135,7 +135,7 @@ class Deadlines:
             found = self._promised(lease, first, last, planner, None, effort)
         if found is None:
             found = self._preempting(lease, first, last, planner, effort)
-        return self._no_room(lease, first) if found is None else found
+        return no_time_by_deadline(lease, first) if found is None else found
 
     def _promised(
         self,
@@ -204,24 +204,12 @@ class Deadlines:
         end = min(last + lease.remaining, FOREVER)
         room = self._rooms.hosts(lease, last, end, planner)
         if room is None:
-            return self._no_room(lease, first)
+            return no_time_by_deadline(lease, first)
         by_then = self._taking.with_images(lease, room, last)
         if isinstance(by_then, Refusal):
             return by_then
         self._promises.reroute(room.moves, back=True)
         return Found(last, room, by_then)
-
-    def _no_room(self, lease: Lease, first: int) -> Refusal:
-        deadline = lease.request.deadline
-        assert deadline is not None, "it has a deadline"
-        reason = because(
-            Code.NO_TIME_BY_DEADLINE,
-            nodes=lease.demand.count,
-            seconds=lease.remaining,
-            start=first,
-            end=deadline,
-        )
-        return Refusal("no-room", reason)
 
     # --- what would do ------------------------------------------------------------------
 

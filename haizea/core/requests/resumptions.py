@@ -1,8 +1,8 @@
 """Leases with deadlines that lost the time at which they were to go on, or to begin again.
 
-Hosts failed, what was done took longer, others need more of the hosts than was known: another time
-is looked for whenever something comes free. Where there is none for all that is left of the lease,
-it gets as much as there is time for until its deadline; once that is nothing, it fails.
+Hosts failed, an operation took longer, or others need more of the hosts than was known. Another
+time is looked for whenever something comes free. If no time is long enough for all that is left of
+a lease, it runs for as long as it can before its deadline; once it cannot run at all, it fails.
 """
 
 from __future__ import annotations

@@ -22,6 +22,20 @@ class Refusal(NamedTuple):
     reason: Reason
 
 
+def no_time_by_deadline(lease: Lease, first: int) -> Refusal:
+    """Refuse what is left of a lease, for which there is no time from ``first`` to its deadline."""
+    deadline = lease.request.deadline
+    assert deadline is not None, "it has a deadline"
+    reason = because(
+        Code.NO_TIME_BY_DEADLINE,
+        nodes=lease.demand.count,
+        seconds=lease.remaining,
+        start=first,
+        end=deadline,
+    )
+    return Refusal("no-room", reason)
+
+
 class Granted(NamedTuple):
     """A change that can be: its way to be carried out, and from when to when the lease then runs.
 
