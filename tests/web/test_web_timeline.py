@@ -324,8 +324,11 @@ def test_hosts_in_use_are_counted_for_those_who_see_only_their_own(visit: Begin)
 
 
 def past_hours(more: str) -> str:
-    """The address of the last twelve hours; what comes next is loaded with them."""
-    from_ = datetime.now(UTC) - timedelta(hours=12)
+    """The address of twelve hours that end in a minute; what comes next is loaded with them.
+
+    A view that ended now would be over before leases that begin in this second.
+    """
+    from_ = datetime.now(UTC) - timedelta(hours=12, minutes=-1)
     return f"#/timeline?hours=12&from={from_:%Y-%m-%dT%H:%M:%SZ}&{more}"
 
 
