@@ -79,11 +79,14 @@ def _excused(records: Records, history: History, others: Others, due: int, start
 def _kept_waiting(records: Records, history: History, others: Others, due: int, until: int) -> bool:
     """Tell whether the records say why a lease had not started when it was given up.
 
-    Nobody was there to start it, or others were still on hosts without which there was no room.
+    Nobody was there to start it, its image was still on its way, or others were still on hosts
+    without which there was no room.
     """
     if not records.disturbed:
         return False
     if records.was_away(due, until):
+        return True
+    if any(row.purpose == "transfer" and row.start < until <= row.end for row in history.rows):
         return True
     free = {host.id: host.capacity for host in records.hosts.values()}
     for row in others.held_until(until):

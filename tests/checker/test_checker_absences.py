@@ -75,6 +75,28 @@ def test_a_reservation_that_is_cancelled_while_it_waits(
 
 
 @pytest.mark.parametrize(
+    ("transfer", "disturbed", "faults"),
+    [
+        ((500, 520), True, 0),
+        ((500, 510), True, 1),  # It was there ten seconds before.
+        ((500, 520), False, 1),  # Nothing went wrong, so that it should have been there.
+        (None, True, 1),
+    ],
+)
+def test_a_reservation_that_is_cancelled_while_its_image_still_comes(
+    transfer: tuple[int, int] | None, disturbed: bool, faults: int, tmp_path: Path
+) -> None:
+    results = Results(hosts=1).option(suspension="all")
+    results.run["faults"] = "delays transfer:0.5" if disturbed else ""
+    lease = results.lease(Lease(9, "ar", 200, 1000, start=500, image="linux", image_mb=10))
+    lease.then(200, "Scheduled").then(520, "Cancelled", code="user")
+    if transfer is not None:
+        results.work(lease, "transfer", *transfer, 0)
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("ar") == faults
+
+
+@pytest.mark.parametrize(
     ("code", "absences", "faults"),
     [("late", "130-175", 0), ("", "130-175", 1), ("late", "", 1), ("late", "10-100", 1)],
 )
