@@ -152,6 +152,8 @@ const TEXTS = {
   lengthInAll: "Length in all",
   changeAbout: "It is changed as a whole, or stays as it is.",
   nothingToChange: "This is how it is already.",
+  needed_start: "Say when it starts: a reservation has a start, which can be moved but not left out. For a lease without one, ask anew.",
+  needed_deadline: "Say by when it is done: its deadline can be moved but not left out. For a lease without one, ask anew.",
   changePreview: "What would come of it is shown here before it is changed.",
   changeFits: "Can be changed; when it runs, the queue says.",
   changedLease: "Lease {id} is changed.",

@@ -12,6 +12,9 @@ const CHANGEABLE = new Set([
   "Suspended-Pending", "Suspended-Queued", "Suspended-Scheduled", "Resumed-Ready",
 ]);
 
+// What a lease that has it cannot be without: it would be a lease of another kind.
+const NEEDED = ["start", "deadline"];
+
 /** Tell whether a lease in this state can be changed at all. */
 export const isChangeable = (lease) => CHANGEABLE.has(lease.state);
 
@@ -106,8 +109,10 @@ export class Changes {
 
   /** Tell whether the form asks for something; say so where it does not. */
   says(wanted = this.wanted()) {
-    if (Object.keys(wanted).length) return true;
-    this.say("", h("p", { class: "hint" }, t("nothingToChange")));
+    const emptied = NEEDED.find((name) => wanted[name] === "");
+    if (emptied) this.wrong(t(`needed_${emptied}`));
+    else if (Object.keys(wanted).length) return true;
+    else this.say("", h("p", { class: "hint" }, t("nothingToChange")));
     return false;
   }
 
