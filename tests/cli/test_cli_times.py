@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from local_zone import local_zone
 
 from haizea.core.model.lease import Kind
 from haizea.times import parse_duration
@@ -289,12 +289,8 @@ def test_distances(seconds: int, text: str) -> None:
 
 @pytest.fixture(params=["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
 def zone_of_system(request: pytest.FixtureRequest) -> Iterator[str]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("TZ", request.param)
-    time.tzset()
-    yield request.param
-    patch.undo()
-    time.tzset()
+    with local_zone(request.param):
+        yield request.param
 
 
 def test_local_time_is_that_of_the_system(zone_of_system: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from local_zone import local_zone
 
 from haizea.core.model.resources import FOREVER
 from haizea.times import format_time, parse_duration, parse_time
@@ -50,17 +51,10 @@ def test_moments(text: str, seconds: int) -> None:
     assert parse_time(text) == seconds
 
 
-def test_a_moment_is_local_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    monkeypatch.setenv("TZ", "Etc/GMT-3")
-    time.tzset()
-    try:
+def test_a_moment_is_local_where_that_is_asked_for() -> None:
+    with local_zone("Etc/GMT-3"):
         assert parse_time("2006-11-25 16:00:00", SystemZone()) == 1164459600
         assert parse_time("2006-11-25 13:00:00Z", SystemZone()) == 1164459600
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from local_zone import local_zone
 
 from haizea.backends.opennebula.model.template import NO_TEMPLATE, Template
 from haizea.backends.opennebula.model.vm import VirtualMachine, read_vm
@@ -33,7 +33,13 @@ from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options, Sandbox
 
 NOW = 1_795_000_000
-VIENNA = ZoneInfo("Europe/Vienna")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def vienna() -> Iterator[None]:
+    """Have times of day those of Vienna."""
+    with local_zone("Europe/Vienna"):
+        yield
 
 
 def vm_with(*actions: dict[str, str], number: int = 7, users: bool = False) -> VirtualMachine:
@@ -131,14 +137,14 @@ def test_other_calls_and_their_arguments() -> None:
 # --- repetition ---------------------------------------------------------------------------
 
 
-def moment(text: str, zone: Any = VIENNA) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp())
+def moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
 
 
 def repeated(at: str, now: str, **parts: str) -> dict[str, str]:
     """Return what is left of a repeated action that was due at ``at``, and run at ``now``."""
     vm = vm_with({"ACTION": "stop", "TIME": str(moment(at)), "END_TYPE": "0", **parts})
-    return dict(after_success(one_due(vm, moment(now)), moment(now), VIENNA))
+    return dict(after_success(one_due(vm, moment(now)), moment(now)))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +226,7 @@ def test_what_is_no_repetition_is_done_once(parts: dict[str, str]) -> None:
 def test_whatever_is_written_is_run_once_a_moment(action: dict[str, str], now: int) -> None:
     vm = vm_with({"ACTION": "stop", **action})
     for due in due_actions([vm], now):
-        left = dict(after_success(due, now, UTC))
+        left = dict(after_success(due, now))
         assert due_actions([vm_with(left)], now) == ()
         following = next_due([vm_with(left)], now)
         assert following is None or following > now

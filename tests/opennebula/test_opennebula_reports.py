@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from local_zone import local_zone
 
 from haizea.backends.opennebula.owners.reports import LeaseReports, Pace, Reports
 from haizea.backends.opennebula.owners.words import Actual, Report, moment_in_words, reports_of
@@ -26,9 +26,15 @@ from haizea.core.model.turn import Turn
 from haizea.sandbox.clock import ManualClock
 from haizea.sandbox.server import Options, Sandbox
 
-ZONE = ZoneInfo("Europe/Vienna")
 NOON = 1_795_258_800  # 2026-11-21 12:00:00 in Vienna
 QUICK = Pace(per_second=1000.0, calm_seconds=0.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def vienna() -> Iterator[None]:
+    """Have it all in Vienna."""
+    with local_zone("Europe/Vienna"):
+        yield
 
 
 def make_record(state: State = State.QUEUED, **changes: Any) -> LeaseRecord:
@@ -58,7 +64,7 @@ def host_name(host: int) -> str:
 
 
 def said(record: LeaseRecord) -> str:
-    return reports_of(record, host_name, ZONE)[9].message
+    return reports_of(record, host_name)[9].message
 
 
 # --- words --------------------------------------------------------------------------------
@@ -153,7 +159,7 @@ def test_messages(record: LeaseRecord, message: str) -> None:
 def test_how_vms_really_are_goes_before_what_is_planned() -> None:
     record = make_record(State.ACTIVE, plan=plan((Purpose.RUN, NOON, FOREVER)))
     seen = {4: Actual(host="node07", remark="SCHED_RANK is wrong"), 9: Actual(doing="booting")}
-    found = reports_of(record, host_name, ZONE, seen.__getitem__)
+    found = reports_of(record, host_name, seen.__getitem__)
     assert found[4].message == (
         "Haizea lease 17 is being started on node07, without end: VM 9: booting;"
         " SCHED_RANK is wrong"
@@ -174,7 +180,7 @@ def test_every_state_has_its_words_and_its_status(state: State) -> None:
         reason=because(Code.IMAGE_ARRIVES_LATE, moment=NOON),
         plan=None if state in FINAL else plan(RUN),
     )
-    found = reports_of(record, host_name, ZONE)
+    found = reports_of(record, host_name)
     assert sorted(found) == [4, 9]
     status = found[4].status
     assert (status["STATE"], status["LEASE"]) == (state.value, "17")
@@ -193,15 +199,11 @@ def test_nodes_that_are_no_vms_have_no_report() -> None:
     assert reports_of(replace(make_record(), request=request), host_name) == {}
 
 
-def test_times_are_local_with_their_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Kolkata")
-    time.tzset()
-    try:
+def test_times_are_local_with_their_zone() -> None:
+    with local_zone("Asia/Kolkata"):
         assert moment_in_words(NOON) == "2026-11-21 16:30:00 IST"
-        assert moment_in_words(NOON, ZoneInfo("America/Sao_Paulo")) == "2026-11-21 08:00:00 -0300"
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    with local_zone("America/Sao_Paulo"):
+        assert moment_in_words(NOON) == "2026-11-21 08:00:00 -0300"
     assert moment_in_words(FOREVER) == "never"
 
 
@@ -364,7 +366,7 @@ def test_leases_are_reported_as_they_change(sandbox: Sandbox) -> None:
         first, second = submitted(client), submitted(client)
         request = replace(make_record().request, names=(str(first), str(second)))
         changed = [make_record(State.SCHEDULED, request=request, plan=plan(RUN))]
-        observer = LeaseReports(reports, host_name, ZONE)
+        observer = LeaseReports(reports, host_name)
         observer.note(Turn(NOON, [], changed))
         assert reports.flush(20)
         for vm_id, host in ((first, "node01"), (second, "node02")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from html import escape
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
+from local_zone import local_zone
 from opennebula_replay import recorded
 
 from haizea.backends.opennebula.model.vm import VirtualMachine, VmState, read_vm
@@ -259,15 +259,10 @@ def test_no_text_raises_anything_else(text: str) -> None:
             assert str(error).startswith("HAIZEA ")  # noqa: PT017
 
 
-def test_this_machines_zone_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    try:
+def test_this_machines_zone_is_the_default() -> None:
+    with local_zone("Europe/Berlin"):
         assert one_lease(make_vm(1, start="2027-01-15 09:00:00")).start == NOW
         assert "put forward" in one_refusal(make_vm(1, start="2027-03-28 02:30:00")).message
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 # -- durations --

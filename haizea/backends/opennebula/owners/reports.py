@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 
 from haizea.backends.opennebula.model.errors import (
     NotInThisVersion,
@@ -297,12 +296,10 @@ class LeaseReports:
         self,
         reports: Reports,
         host_name: Callable[[int], str],
-        zone: tzinfo | None = None,
         actual: Callable[[int], Actual] = lambda vm: AS_PLANNED,
     ) -> None:
         self._reports = reports
         self._host_name = host_name
-        self._zone = zone
         self._actual = actual
         #: The leases that are not over.
         self._known: dict[int, LeaseRecord] = {}
@@ -318,7 +315,7 @@ class LeaseReports:
                 self._known.pop(record.id, None)
             else:
                 self._known[record.id] = record
-            told = reports_of(record, self._host_name, self._zone, self._actual)
+            told = reports_of(record, self._host_name, self._actual)
             for vm_id, report in told.items():
                 self._reports.tell(vm_id, report)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 
 from haizea.backends.opennebula.model.errors import Fault
@@ -105,17 +105,14 @@ def next_due(vms: Iterable[VirtualMachine], now: int) -> int | None:
     return min(coming, default=None)
 
 
-def after_success(action: DueAction, now: int, zone: tzinfo | None = None) -> Mapping[str, str]:
-    """The attributes of an action that was run at ``now``: done, and when it is due next.
-
-    ``zone`` is the frontend's, ``None`` for this machine's.
-    """
+def after_success(action: DueAction, now: int) -> Mapping[str, str]:
+    """The attributes of an action that was run at ``now``: done, and when it is due next."""
     left = dict(action.attributes)
     left.pop("MESSAGE", None)
     left["DONE"] = str(now)
     at = action.due
     while at <= now:
-        following = _repeated(left, at, now, zone)
+        following = _repeated(left, at, now)
         if following is None:
             break
         at = following
@@ -217,7 +214,7 @@ def _call(name: str, vm_id: int, text: str) -> tuple[str, tuple[str | int, ...],
     return method, (vm_id, *arguments), ""
 
 
-def _repeated(left: dict[str, str], at: int, now: int, zone: tzinfo | None) -> int | None:
+def _repeated(left: dict[str, str], at: int, now: int) -> int | None:
     """Return when it is due after ``at``, if it is repeated.
 
     Where times are counted, one is taken off. Otherwise those that were missed are passed
@@ -230,7 +227,7 @@ def _repeated(left: dict[str, str], at: int, now: int, zone: tzinfo | None) -> i
         return None
     if limit is None and end != _End.NEVER:
         return None
-    following = _next(Repeat(repeat), days, at, at if end == _End.TIMES else now, zone)
+    following = _next(Repeat(repeat), days, at, at if end == _End.TIMES else now)
     match end:
         case _End.DATE if following is not None and limit is not None and following > limit:
             return None
@@ -244,20 +241,20 @@ def _words(text: str) -> Iterator[str]:
     return (word.strip() for word in text.split(",") if re.fullmatch(r"\s*[0-9]{1,4}\s*", word))
 
 
-def _next(repeat: Repeat, days: set[int], at: int, after: int, zone: tzinfo | None) -> int | None:
+def _next(repeat: Repeat, days: set[int], at: int, after: int) -> int | None:
     """The first repetition of ``at`` that is after ``after``, at the same time of day."""
     after = max(at, after)
     if repeat is Repeat.HOURLY:
         step = min(days) * 3600
         return at + ((after - at) // step + 1) * step if step > 0 else None
     try:
-        time_of_day = datetime.fromtimestamp(at, zone).time()
-        first = datetime.fromtimestamp(after, zone).date()
+        time_of_day = datetime.fromtimestamp(at).time()
+        first = datetime.fromtimestamp(after).date()
         for later in range(_FARTHEST_DAYS):
             day = first + timedelta(days=later)
             if _number(repeat, day) not in days:
                 continue
-            moment = int(datetime.combine(day, time_of_day, tzinfo=zone).timestamp())
+            moment = int(datetime.combine(day, time_of_day).timestamp())
             if moment > after:
                 return moment
     except (OverflowError, ValueError, OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind
@@ -56,13 +56,11 @@ _ON_HOSTS = frozenset([State.ACTIVE, State.SUSPENDING, State.RESUMING, State.RES
 def reports_of(
     record: LeaseRecord,
     host_name: Callable[[int], str],
-    zone: tzinfo | None = None,
     actual: Callable[[int], Actual] = lambda vm: AS_PLANNED,
 ) -> dict[int, Report]:
     """The report on each VM of a lease, by VM id; none for a lease whose nodes are no VMs.
 
-    ``host_name`` names a host by its index; ``zone`` is the users', ``None`` for this
-    machine's. ``actual`` says how a VM really is.
+    ``host_name`` names a host by its index; ``actual`` says how a VM really is.
     """
     names = enumerate(record.request.names)
     nodes = {int(name): node for node, name in names if name.isascii() and name.isdigit()}
@@ -77,21 +75,21 @@ def reports_of(
         planned = host_name(hosts[nodes[vm]]) if nodes[vm] < len(hosts) else ""
         host = (here.host if on_hosts else "") or planned
         doing = (here.doing or first) if starting else ""
-        found[vm] = _report(record, replace(here, host=host, doing=doing), zone)
+        found[vm] = _report(record, replace(here, host=host, doing=doing))
     return found
 
 
-def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
+def _report(record: LeaseRecord, here: Actual) -> Report:
     start, end = _period(record)
     begun = _is_on_hosts(record)
     waits = record.state in _NOT_BEGUN and not begun
     # A start that is expected is said already.
-    reason = "" if _is_a_time(record.reason) else spelled(record.reason, zone)[:_LONGEST_REASON]
+    reason = "" if _is_a_time(record.reason) else spelled(record.reason)[:_LONGEST_REASON]
     status = {
         "LEASE": str(record.id),
         "STATE": record.state.value,
-        "START": "" if start is None else _iso(start, zone),
-        "END": "unlimited" if end == FOREVER else "" if end is None else _iso(end, zone),
+        "START": "" if start is None else _iso(start),
+        "END": "unlimited" if end == FOREVER else "" if end is None else _iso(end),
         "HOST": here.host if begun else "",
         "PLANNED_HOST": here.host if waits else "",
         "PROGRESS": here.doing or ("shutting down" if _shuts_down(record) else ""),
@@ -100,20 +98,18 @@ def _report(record: LeaseRecord, here: Actual, zone: tzinfo | None) -> Report:
         "CHANGE": here.change,
     }
     shown = {name: text for name, text in status.items() if text}
-    message = _message(record, start, end, here, reason, zone)
+    message = _message(record, start, end, here, reason)
     if here.change:
         message += f"; its change is {here.change}"
     return Report(shown, f"{message}; {here.remark}" if here.remark else message)
 
 
-def refused_in_words(
-    before: LeaseRecord, reason: Reason, offer: int | None, zone: tzinfo | None = None
-) -> str:
+def refused_in_words(before: LeaseRecord, reason: Reason, offer: int | None) -> str:
     """Say why a change is refused, and the nearest that would do, for who edits a VM."""
-    text = spelled(reason, zone)[:_LONGEST_REASON]
+    text = spelled(reason)[:_LONGEST_REASON]
     if offer is None:
         return text
-    said, request = moment_in_words(offer, zone), before.request
+    said, request = moment_in_words(offer), before.request
     if before.state is not State.ACTIVE:
         what = "start" if request.deadline is None else "deadline"
         return f"{text}; the nearest {what} that would do: {said}"
@@ -123,11 +119,10 @@ def refused_in_words(
     return f"{text}; the latest end that would do: {said}"
 
 
-def moment_in_words(moment: int, zone: tzinfo | None = None) -> str:
+def moment_in_words(moment: int) -> str:
     """``2026-11-25 14:00:00 CET``: local time with its zone."""
     try:
-        local = datetime.fromtimestamp(moment, zone)
-        local = local.astimezone() if zone is None else local
+        local = datetime.fromtimestamp(moment).astimezone()
         name = local.tzname() or ""
         shown = name if _ZONE_NAME.fullmatch(name) else f"{local:%z}"
         return f"{local:%Y-%m-%d %H:%M:%S} {shown}"
@@ -135,19 +130,18 @@ def moment_in_words(moment: int, zone: tzinfo | None = None) -> str:
         return "never"
 
 
-def spelled(reason: Reason | None, zone: tzinfo | None = None) -> str:
-    """A reason in words, its moments in the zone."""
-    return in_words(reason, lambda moment: moment_in_words(moment, zone))
+def spelled(reason: Reason | None) -> str:
+    """A reason in words, its moments in local time."""
+    return in_words(reason, moment_in_words)
 
 
 def _is_a_time(reason: Reason | None) -> bool:
     return reason is not None and reason.code in EXPECTATIONS
 
 
-def _iso(moment: int, zone: tzinfo | None) -> str:
+def _iso(moment: int) -> str:
     try:
-        local = datetime.fromtimestamp(moment, zone)
-        return (local.astimezone() if zone is None else local).isoformat(sep=" ")
+        return datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ")
     except (OverflowError, ValueError, OSError):
         return ""
 
@@ -175,45 +169,42 @@ def _message(
     end: int | None,
     here: Actual,
     reason: str,
-    zone: tzinfo | None,
 ) -> str:
-    text = f"Haizea lease {record.id} {_says(record, start, end, here, zone)}"
+    text = f"Haizea lease {record.id} {_says(record, start, end, here)}"
     if record.late and not record.over:
-        text += f"; it is late: {spelled(record.late, zone)}"
+        text += f"; it is late: {spelled(record.late)}"
         if record.late == record.reason:
             return text
     deadline = record.request.deadline
     if deadline is not None and not record.over:
-        text += f", to be done by {_iso(deadline, zone)}"
+        text += f", to be done by {_iso(deadline)}"
     return f"{text}: {reason}" if reason else text
 
 
-def _says(
-    record: LeaseRecord, start: int | None, end: int | None, here: Actual, zone: tzinfo | None
-) -> str:
+def _says(record: LeaseRecord, start: int | None, end: int | None, here: Actual) -> str:
     where = f" on {here.host}" if here.host else ""
-    from_then = "" if start is None else f" {moment_in_words(start, zone)}"
+    from_then = "" if start is None else f" {moment_in_words(start)}"
     match record.state:
         case State.NEW | State.PENDING:
             return "is being looked at"
         case State.QUEUED:
-            return _waits(record, from_then, end, zone)
+            return _waits(record, from_then, end)
         case State.PREPARING | State.READY if _is_prepared(record):
-            return _prepared(record, start, end, here, zone)
+            return _prepared(record, start, end, here)
         case State.SCHEDULED | State.PREPARING | State.READY:
-            return f"starts{from_then}{where}{_until(record.plan, end, zone)}"
+            return f"starts{from_then}{where}{_until(record.plan, end)}"
         case State.ACTIVE if here.doing:
-            return f"is being started{where}{_until(record.plan, end, zone)}: {here.doing}"
+            return f"is being started{where}{_until(record.plan, end)}: {here.doing}"
         case State.ACTIVE if _shuts_down(record):
             return f"is being shut down{where}"
         case State.ACTIVE:
-            return f"runs{where}{_until(record.plan, end, zone)}"
+            return f"runs{where}{_until(record.plan, end)}"
         case State.SUSPENDING:
             return "is being suspended"
         case State.SUSPENDED_PENDING | State.SUSPENDED_QUEUED | State.SUSPENDED_SCHEDULED:
             return f"is suspended{from_then and ', expected to go on' + from_then}"
         case State.MIGRATING | State.RESUMING | State.RESUMED_READY:
-            return f"is being resumed{where}{_until(record.plan, end, zone)}"
+            return f"is being resumed{where}{_until(record.plan, end)}"
         case State.DONE:
             return "is over"
         case State.REJECTED:
@@ -224,20 +215,18 @@ def _says(
             return "failed"
 
 
-def _waits(record: LeaseRecord, from_then: str, end: int | None, zone: tzinfo | None) -> str:
+def _waits(record: LeaseRecord, from_then: str, end: int | None) -> str:
     """Return what a lease is told that has neither hosts nor a plan for any."""
     if record.request.kind is Kind.AR:
-        return f"waits for hosts, to run{from_then}{_until(None, end, zone)}"
+        return f"waits for hosts, to run{from_then}{_until(None, end)}"
     return f"waits in the queue{from_then and ', expected to start' + from_then}"
 
 
-def _prepared(
-    record: LeaseRecord, start: int | None, end: int | None, here: Actual, zone: tzinfo | None
-) -> str:
+def _prepared(record: LeaseRecord, start: int | None, end: int | None, here: Actual) -> str:
     """Return what a lease is told about whose VMs are started, or run, before its start."""
-    starts = "starts" if start is None else f"starts {moment_in_words(start, zone)}"
+    starts = "starts" if start is None else f"starts {moment_in_words(start)}"
     where = f" on {here.host}" if here.host else ""
-    until, doing = _until(record.plan, end, zone), _progress(here, zone)
+    until, doing = _until(record.plan, end), _progress(here)
     if record.request.kind is not Kind.AR:
         return f"is being started{where}{until}{_counts(record)}: {doing}"
     if _starts_within_its_time(record):
@@ -251,11 +240,11 @@ def _starts_within_its_time(record: LeaseRecord) -> bool:
     return start is not None and plan is not None and start <= plan.phases[0].start
 
 
-def _progress(here: Actual, zone: tzinfo | None) -> str:
+def _progress(here: Actual) -> str:
     """Return what a VM does that is being started."""
     doing = here.doing or "its VMs run"
     if here.doing and here.boots is not None:
-        doing += f", it boots by {moment_in_words(here.boots, zone)}"
+        doing += f", it boots by {moment_in_words(here.boots)}"
     return doing
 
 
@@ -278,21 +267,21 @@ def _is_prepared(record: LeaseRecord) -> bool:
     return _is_under_way(record, Purpose.PREPARE)
 
 
-def _until(plan: PlanRecord | None, end: int | None, zone: tzinfo | None) -> str:
+def _until(plan: PlanRecord | None, end: int | None) -> str:
     if end is None:
         return ""
     if end >= FOREVER:
         return ", without end"
-    return f", until {moment_in_words(end, zone)}{_then(plan, zone)}"
+    return f", until {moment_in_words(end)}{_then(plan)}"
 
 
-def _then(plan: PlanRecord | None, zone: tzinfo | None) -> str:
+def _then(plan: PlanRecord | None) -> str:
     """Return what comes after a run."""
     if plan is None:
         return ""
     if plan.rest is not None:
         first, last = plan.rest.phases[0].start, plan.rest.phases[-1].end
-        goes_on, is_done = moment_in_words(first, zone), moment_in_words(last, zone)
+        goes_on, is_done = moment_in_words(first), moment_in_words(last)
         return f", is suspended then, goes on {goes_on} and is done {is_done}"
     if plan.phase(Purpose.SUSPEND) is not None:
         return ", is suspended then and goes on later"
