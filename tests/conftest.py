@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,11 @@ settings.load_profile("any machine")
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     bytecode = Path(__file__).parent.parent / "build/bytecode"
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(bytecode))
+
+# A shell that runs the tests in the background has them ignore interrupts, and all that they start:
+# tests of interrupts would wait for what never ends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Tests that wait are slow in a folder that is called so: they start processes, and kill them.
 SLOW_FOLDERS = {"service"}
