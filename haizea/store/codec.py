@@ -3,9 +3,8 @@
 What is written follows from the classes: an object per instance, its fields by name, every
 field. A reader takes a field's default where an older program did not write it, and
 leaves out what it does not know, so that fields can be added. ``v`` is the version of
-this form; one that is newer than :data:`VERSION` is refused. In version 1, reasons were sentences;
-in version 2, those of hosts were, and what went wrong with operations; in version 3, what others
-did to VMs.
+this form; one that is newer than :data:`VERSION` is refused. In versions 1 to 3, which were never
+released, some reasons and some of their causes were sentences, and are read as such.
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from haizea.core.model.events import Decision
-from haizea.core.model.reasons import Reason
+from haizea.core.model.reasons import Code, Reason, stated
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.store.errors import CodecError
-from haizea.store.old_reasons import old_reason, renewed
 from haizea.wording import as_data, reason_of
 
 VERSION = 4
@@ -37,6 +35,15 @@ _MAYBE_TOO_LARGE = re.compile(r"\d{19}")
 
 #: The classes of decisions, by the name under which they are kept.
 KINDS: dict[str, type[Decision]] = {kind.__name__: kind for kind in get_args(Decision)}
+
+#: Reasons that had a sentence in versions 2 and 3.
+_HAVE_A_CAUSE = {
+    Code.HOST_FAILED,
+    Code.HOST_DRAINED,
+    Code.RUN_FAILED,
+    Code.OPERATION_FAILED,
+    Code.ENDED_OUTSIDE,
+}
 
 _REQUIRED = object()
 
@@ -157,11 +164,22 @@ def _named(kind: type[StrEnum], value: Any) -> StrEnum:
 
 def _reason(value: Any) -> Reason | None:
     if isinstance(value, str):
-        return old_reason(value)
+        return stated(value)
     if not isinstance(value, dict):
         raise CodecError(f"{value!r:.40} is not a reason")
-    newer = renewed(value)
+    newer = _with_cause(value)
     return reason_of(newer.get("code"), newer.get("parameters"))
+
+
+def _with_cause(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A reason as JSON has it, with a cause where versions 2 and 3 had a sentence."""
+    parameters = value.get("parameters")
+    if not isinstance(parameters, Mapping):
+        return value
+    newer = {n: _with_cause(v) if isinstance(v, Mapping) else v for n, v in parameters.items()}
+    if value.get("code") in _HAVE_A_CAUSE and "text" in newer:
+        newer["cause"] = {"code": Code.STATED, "parameters": {"text": newer.pop("text")}}
+    return {**value, "parameters": newer}
 
 
 def _optional(hint: Any) -> _Form:

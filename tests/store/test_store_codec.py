@@ -94,28 +94,12 @@ def test_what_was_written_by_the_first_version_is_still_read() -> None:
     assert read_decision("OperationEnded", text) == decision
 
 
-@pytest.mark.parametrize(
-    ("kept", "reason"),
-    [
-        ("", None),
-        ("expected to start @1164462660", because(Code.START_EXPECTED, start=1164462660)),
-        ("expected to resume @1164462660", because(Code.RESUMPTION_EXPECTED, start=1164462660)),
-        (
-            "OpenNebula: VM 3 was deleted",
-            because(Code.ENDED_OUTSIDE, cause=because(Code.VM_DELETED, vm=3)),
-        ),
-        (
-            "OpenNebula: it was VM ٣ was deleted",
-            because(Code.ENDED_OUTSIDE, cause=because(Code.STATED, text="it was VM ٣ was deleted")),
-        ),
-        ("its image arrives at @0 only", stated("its image arrives at 1970-01-01 00:00:00 only")),
-        ("write to it@2day.example", stated("write to it@2day.example")),
-    ],
-)
-def test_sentences_of_the_first_version_become_reasons(kept: str, reason: Reason | None) -> None:
+@pytest.mark.parametrize("kept", ["", "expected to start @1164462660", "VM ٣ was deleted"])
+def test_sentences_of_the_first_version_stay_sentences(kept: str) -> None:
     document = {**json.loads(write_lease(record(1))), "reason": kept, "late": "", "v": 1}
     read = read_lease(json.dumps(document))
-    assert (read.reason, read.late) == (reason, None)
+    assert (read.reason, read.late) == (stated(kept), None)
+    assert in_words(read.reason) == kept
     assert read_lease(write_lease(read)) == read
 
 
@@ -159,25 +143,12 @@ def test_sentences_in_reasons_of_the_second_version_become_causes(
     assert read_lease(json.dumps(document)).reason == reason
 
 
-@pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("VM 3 was taken off its host", because(Code.VM_TAKEN_OFF, vm=3)),
-        ("VM 3 ended", because(Code.VM_ENDED, vm=3)),
-        ("VM 3 was powered off", because(Code.VM_POWERED_OFF, vm=3)),
-        ("VM 3 was put on hold", because(Code.VM_PUT_ON_HOLD, vm=3)),
-        ("VM 3 was released", because(Code.VM_RELEASED, vm=3)),
-        ("VM 3 was started by somebody else", because(Code.VM_STARTED_BY_OTHERS, vm=3)),
-        ("VM 3 asks for something else now", because(Code.VM_ASKS_ANEW, vm=3)),
-        ("somebody did something", because(Code.STATED, text="somebody did something")),
-    ],
-)
-def test_what_others_did_by_the_third_version_becomes_a_cause(text: str, cause: Reason) -> None:
-    kept = {"code": "ended-outside", "parameters": {"text": text}}
+def test_what_others_did_by_the_third_version_becomes_a_cause() -> None:
+    kept = {"code": "ended-outside", "parameters": {"text": "VM 3 ended"}}
     document = {**json.loads(write_lease(record(1))), "reason": kept, "v": 3}
     read = read_lease(json.dumps(document))
-    assert read.reason == because(Code.ENDED_OUTSIDE, cause=cause)
-    assert in_words(read.reason) == f"OpenNebula: {text}"
+    assert read.reason == because(Code.ENDED_OUTSIDE, cause=because(Code.STATED, text="VM 3 ended"))
+    assert in_words(read.reason) == "OpenNebula: VM 3 ended"
     assert read_lease(write_lease(read)) == read
 
 
