@@ -96,6 +96,14 @@ class Profile:
         """Return the number of hosts that are free at present."""
         return self._free[0]
 
+    def lasts(self, count: int) -> int:
+        """The seconds for which so many are free from the present on: 0, or up to ``FOREVER``."""
+        free, below = self._free, self._below
+        for i in range(len(free)):
+            if free[i] - count & below:
+                return self._times[i] - self._times[0]
+        return FOREVER
+
     def check(self, other: Profile) -> None:
         """Assert that this says what ``other`` does."""
         points = sorted({*self._times, *other._times})

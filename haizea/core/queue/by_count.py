@@ -8,7 +8,7 @@ ends, :mod:`haizea.core.queue.by_host` takes over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from haizea.core.capacity.availability import Profile
 from haizea.core.model.reasons import Code, because
@@ -89,12 +89,38 @@ class Counting:
             self._starts = {i: s for i, s in self._starts.items() if i in schedule.leases}
             profile = self._profile = self._fresh()
             improve = True
-        if arrived is None:
+        candidates: Iterable[Lease]
+        if arrived is not None:
+            candidates = sorted(arrived, key=lambda lease: lease.key)
+        elif self._limit is None:
             candidates = list(schedule.waiting)
         else:
-            candidates = sorted(arrived, key=lambda lease: lease.key)
+            candidates = self._in_order(profile, self._limit)
         for lease in candidates:
             self._look_at(lease, profile, improve)
+
+    def _in_order(self, profile: Profile, limit: int) -> Iterator[Lease]:
+        """The leases that wait, in order, but for those that can but go on waiting.
+
+        Once as many as may have a reservation do, others are worth a look only if they can start
+        now. What is answered may begin, or get a reservation, before the next one is asked for.
+        """
+        waiting, starts, leases = self._schedule.waiting, self._starts, self._schedule.leases
+        lease = waiting.after(None)
+        while lease is not None:
+            key = lease.key
+            yield lease
+            lease = waiting.after(key)
+            if lease is None or lease.id in starts or len(starts) < limit:
+                continue
+            held = [(leases[i].key, leases[i]) for i in starts if leases[i].key > key]
+            lease = min(held)[1] if held else None
+            # None of these is left without room by another one later than it: room only shrinks.
+            for other in waiting.done_within(key, profile.lasts):
+                if lease is not None and other.key > lease.key:
+                    break
+                if other is not lease:
+                    yield other
 
     def _look_at(self, lease: Lease, profile: Profile, improve: bool) -> None:
         now, count, length = self._schedule.now, lease.demand.count, lease.remaining

@@ -75,6 +75,42 @@ class Line:
         if not files:
             del block[count]
 
+    def after(self, key: Key | None) -> Lease | None:
+        """The first lease behind ``key``, or of all; ``None`` if there is none."""
+        everyone, i = self._all, 0
+        if key is not None:
+            i = bisect_left(everyone, (key,))
+            if i < len(everyone) and everyone[i][0] == key:
+                i += 1
+        return everyone[i][1] if i < len(everyone) else None
+
+    def done_within(self, key: Key, lasts: Callable[[int], int]) -> Iterator[Lease]:
+        """The leases behind ``key``, in order, that are done while there is room for them.
+
+        That is, within ``lasts`` of their count, in seconds. It may become less meanwhile, and the
+        lease that was answered may leave. O(files of those counts + their log for each lease).
+        """
+        self._file()
+        heads: list[tuple[Key, int, _File, Lease]] = []
+        for block in self._blocks.values():
+            for count in block:
+                seconds = lasts(count)
+                if not seconds:
+                    break
+                for span, file in block[count].items():
+                    if _least(span) <= seconds:
+                        _push_short(heads, file, bisect_left(file, (key,)), key, count, seconds)
+        heapify(heads)
+        while heads:
+            head, count, file, lease = heappop(heads)
+            seconds = lasts(count)
+            if not seconds:
+                continue
+            if lease.remaining <= seconds:
+                yield lease
+                seconds = lasts(count)
+            _push_short(heads, file, bisect_left(file, (head,)), head, count, seconds)
+
     def behind(
         self,
         key: Key,
@@ -150,6 +186,22 @@ def _push(
         if key == behind:
             continue
         if lease.flexible or count <= longer or lease.remaining <= length:
+            heappush(heads, (key, count, file, lease))
+            return
+
+
+def _push_short(
+    heads: list[tuple[Key, int, _File, Lease]],
+    file: _File,
+    first: int,
+    behind: Key,
+    count: int,
+    seconds: int,
+) -> None:
+    """Add the first lease of a file from ``first`` on, behind ``behind``, done within that time."""
+    for i in range(first, len(file)):
+        key, lease = file[i]
+        if lease.remaining <= seconds and key != behind:
             heappush(heads, (key, count, file, lease))
             return
 
