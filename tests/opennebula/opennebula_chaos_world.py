@@ -569,6 +569,9 @@ class InProcess:
     def cut_at(self) -> float | None:
         return None
 
+    def listeners(self) -> frozenset[str]:
+        return frozenset()
+
     def close(self) -> None:
         pass
 

@@ -198,6 +198,56 @@ def test_a_restart_that_no_call_noticed_is_noticed(
         cloud.assert_no_overload()
 
 
+@pytest.mark.parametrize(("step", "version"), [("BOOT", "6.10.5"), ("SAVE_STOP", "7.4.0")])
+def test_a_restart_without_events_that_no_call_noticed_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, version: str
+) -> None:
+    """Another listens at its address on this machine."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, events=False, version=version) as cloud:
+        vm = cloud.submit(cpu=8, start="best_effort", duration="01:00:00", preemptible="yes")
+        if step == "SAVE_STOP":
+            cloud.until_state(vm, "RUNNING")
+            cloud.booked(start="+00:02:00", duration="00:00:40")
+        cloud.sandbox.control.plan("done", step=step, vm=vm, factor=5.0)
+        cloud.until_state(vm, step)
+        kill_oned(cloud, 0)
+        before = cloud.now()
+        cloud.until(lambda: cloud.came_to(vm, "RUNNING")[-1:] > [before], seconds=400)
+        assert not cloud.came_to(vm, "UNDEPLOYED")
+        cloud.assert_no_overload()
+
+
+@pytest.mark.parametrize("away", [0, 20])
+def test_what_hangs_in_1_4_after_a_restart_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """There is no command that would have it done again: an administrator deletes the VM."""
+    options: dict[str, Any] = {"version": "1.4.0", "listen": "127.0.0.1:0"}
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, **options) as cloud:
+        vm = cloud.submit(cpu=8, start="best_effort", duration="01:00:00")
+        cloud.sandbox.control.plan("done", step="BOOT", vm=vm, factor=5.0)
+        cloud.until_state(vm, "BOOT")
+        kill_oned(cloud, away)
+        cloud.until(lambda: f"VM {vm} hangs in boot" in cloud.haizea("show", "1"), seconds=200)
+
+
+@pytest.mark.parametrize("away", [0, 20])
+def test_what_was_ending_in_1_4_when_oned_was_killed_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    """A VM that does not shut down any more is deleted, long before its grace is over."""
+    options: dict[str, Any] = {"opennebula": "shutdown-grace: 600"}
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, version="1.4.0", **options) as cloud:
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.sandbox.control.plan("done", step="SHUTDOWN", vm=vm, factor=20.0)
+        cloud.until_state(vm, "SHUTDOWN")
+        kill_oned(cloud, away)
+        back = cloud.now()
+        cloud.until_state(vm, "DONE", seconds=400)
+        assert cloud.came_to(vm, "DONE")[0] < back + 60
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
 @pytest.mark.parametrize("cut", ["calls", "events"])
 def test_one_of_calls_and_events_that_is_cut_is_no_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str

@@ -256,13 +256,13 @@ class Enactment:
         )
         errand.working = None
         again = now + 1
-        if seen.orphaned is None:
+        verb = remedies.way_out(errand, seen, legacy=self._seen.legacy)
+        if seen.orphaned is None or verb is None:
             outcome = self._failed(now, errand, problem)
             if outcome is not None:
                 yield outcome
                 return
             again, errand.retry_at = errand.retry_at, now  # It was waited for long enough.
-        verb = remedies.way_out(errand, seen, legacy=self._seen.legacy)
         if verb is not None:
             self._command(now, errand, seen, verb)
         errand.retry_at = again

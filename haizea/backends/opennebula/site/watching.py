@@ -113,6 +113,8 @@ class Watcher:
         self._down = False
         #: So often nobody had listened when everything was looked at last.
         self._absences = 0
+        #: Who listened there then, if that is to be known.
+        self._listeners: frozenset[str] = frozenset()
         #: When the connection for events was lost last, and when a restart was noticed last.
         self._lost_at: float | None = None
         self._noticed_at = 0.0
@@ -244,7 +246,8 @@ class Watcher:
         return not self._closing
 
     def _look(self) -> None:
-        if self._down or self._was_restarted(self._client.absences):
+        here = self._client.connections.listeners()
+        if self._down or self._was_restarted(self._client.absences, here):
             # It may be another version now.
             self._client.version(ask_again=True)
             self._everything = True
@@ -278,18 +281,22 @@ class Watcher:
                 self._around |= around
             raise
         self._next_ping = time.monotonic() + self._intervals.ping_seconds
-        if self._was_restarted(self._absences):
+        if self._was_restarted(self._absences, self._client.connections.listeners()):
             self._everything = True
         if everything or around:
             rest = self._intervals.full_seconds / self._intervals.around_per_full
             self._next_around = time.monotonic() + rest
 
-    def _was_restarted(self, absences: int) -> bool:
+    def _was_restarted(self, absences: int, here: frozenset[str]) -> bool:
         """Tell whether OpenNebula was started anew since everything was looked at last.
 
-        Nobody listened for a while; or, where that was too short to be seen, both a call and the
-        events were cut. One of them alone says nothing: either may be a proxy's or the network's.
+        Nobody listened for a while; or, where that was too short to be seen, another listens at its
+        address on this machine, or both a call and the events were cut. One of these alone says
+        nothing: either may be a proxy's or the network's.
         """
+        known = self._listeners
+        if known and here and here.isdisjoint(known):
+            return True
         cut, lost = self._client.connections.cut_at(), self._lost_at
         both = cut is not None and lost is not None and min(cut, lost) > self._noticed_at
         if both and cut is not None and lost is not None:
@@ -314,13 +321,14 @@ class Watcher:
         if not self._leads():
             return
         asked, absences = time.monotonic(), self._client.absences
+        here = self._client.connections.listeners()
         hosts = self._client.hosts()
         unread: set[int] = set()
         vms = list(self._client.vms(unread=unread))
         missing = self.expect - {vm.id for vm in vms} - unread
         if missing:
             vms += self._client.vms_by_id(missing, unread)
-        around, restarted = self._surroundings(), self._was_restarted(absences)
+        around, restarted = self._surroundings(), self._was_restarted(absences, here)
         self._tell(
             Look(
                 asked=asked,
@@ -332,7 +340,7 @@ class Watcher:
                 restarted=restarted,
             )
         )
-        self._absences = absences
+        self._absences, self._listeners = absences, here or self._listeners
         if restarted:
             self._noticed_at = time.monotonic()
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from haizea.backends.opennebula.model.errors import BadAnswer, OpenNebulaError, Unreachable
 from haizea.backends.opennebula.wire.answers import AnswerReader, Value
+from haizea.backends.opennebula.wire.listening import listeners, peer_here
 
 _STEP = 1 << 16
 #: OpenNebula's server closes a connection that was quiet for 15 seconds.
@@ -119,6 +120,8 @@ class Connections:
         #: Since when no request was answered, by the steady clock; ``None``: none is missing.
         self._asked_at: float | None = None
         self._cut_at: float | None = None
+        #: Who answers, if that is known to be on this machine and no proxy that speaks TLS.
+        self._peer: tuple[str, int] | None = None
         self.name = f"{'https' if secure else 'http'}://{self._host}:{self._port}{self._path}"
 
     def exchange(self, body: bytes, *, fresh: bool) -> tuple[Value, ...]:
@@ -153,6 +156,11 @@ class Connections:
         By the steady clock. From any thread.
         """
         return self._cut_at
+
+    def listeners(self) -> frozenset[str]:
+        """Return who listens at the address, where that is to be known: others after a restart."""
+        peer = self._peer
+        return frozenset() if peer is None else listeners(peer)
 
     def _sent(self, body: bytes, fresh: bool) -> tuple[Value, ...]:
         """Send it, and return the answer; see :meth:`exchange`."""
@@ -286,6 +294,7 @@ class Connections:
             gone = isinstance(error, ConnectionRefusedError)
             raise Unreachable(self._told(error), nobody_listens=gone) from None
         connection.sock.settimeout(self._settings.silence_seconds)
+        self._peer = peer_here(connection.sock) if self._tls is None else None
         return connection
 
     def _give_back(self, connection: http.client.HTTPConnection, keep: bool) -> None:

@@ -1,0 +1,76 @@
+"""The sockets that listen at an address of this machine: after a restart there is another."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from haizea.backends.opennebula.wire.listening import listeners, peer_here
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/net/tcp").exists(), reason="this system does not tell who listens"
+)
+BOTH_KINDS = [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+
+
+def listening(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    """Listen there, or skip the test where there are no such addresses."""
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        pytest.skip(f"there is no {host} here")
+    made.listen()
+    return made
+
+
+@pytest.mark.parametrize(("host", "family"), BOTH_KINDS, ids=["IPv4", "IPv6"])
+def test_whoever_listens_again_is_another(host: str, family: socket.AddressFamily) -> None:
+    with listening(host, 0, family) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection((host, port)) as connected:
+            address = peer_here(connected)
+        assert address == (host, port)
+        before = listeners(address)
+        assert len(before) == 1
+        assert listeners(address) == before, "it is the same as long as it listens"
+    assert listeners(address) == frozenset()
+    with listening(host, port, family):
+        after = listeners(address)
+        assert len(after) == 1
+        assert after.isdisjoint(before)
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "family"), [("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)]
+)
+def test_who_listens_everywhere_listens_here(everywhere: str, family: socket.AddressFamily) -> None:
+    with listening(everywhere, 0, family) as server:
+        port = server.getsockname()[1]
+        assert len(listeners(("127.0.0.1", port))) == 1
+
+
+def test_another_address_or_port_is_somebody_elses() -> None:
+    with listening("127.0.0.2", 0, socket.AF_INET) as server:
+        port = server.getsockname()[1]
+        assert listeners(("127.0.0.1", port)) == frozenset()
+        assert listeners(("127.0.0.2", port % 65535 + 1)) == frozenset()
+
+
+def test_only_a_connection_within_this_machine_tells() -> None:
+    class Elsewhere(socket.socket):
+        def getpeername(self) -> tuple[str, int]:
+            return ("192.0.2.7", 2633)
+
+        def getsockname(self) -> tuple[str, int]:
+            return ("192.0.2.1", 40000)
+
+    with Elsewhere(socket.AF_INET) as connected:
+        assert peer_here(connected) is None
+    one, other = socket.socketpair()
+    with one, other:
+        assert peer_here(one) is None, "it has no address"
