@@ -72,7 +72,7 @@ class Scheduling:
         "Number of hosts that may be looked at, before a lease is refused or another is preempted"
         " for it, in search of other hosts for leases that have not begun. Such leases keep their"
         " start and their room; only where they are to run changes. More finds room a little"
-        " more often and takes longer: 6000 take up to 200 ms on sites of up to 64 hosts, where"
+        " more often and takes longer: 6000 take up to 230 ms on sites of up to 64 hosts, where"
         " most of it goes to searches that take many hosts for one, and up to 250 ms on ten"
         " thousand hosts. With 0 nothing is moved.",
         default="6000",

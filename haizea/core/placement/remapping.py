@@ -29,7 +29,7 @@ from haizea.core.placement.swapping import Swapping
 #: On larger sites, so many hosts are looked at for each unit.
 MOST_HOSTS = 64
 #: So many looks for each host go to a search that moves little first: from an eighth to half.
-_FIRST_LOOKS = 50
+_FIRST_LOOKS = 25
 #: A search that is lucky ends soon, so several share the effort: as many as this, if each may
 #: take so many looks at hosts for each unit.
 _REPACKINGS = 3
