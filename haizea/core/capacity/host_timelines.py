@@ -15,8 +15,10 @@ from haizea.core.model.resources import FOREVER, Capacity, fits, subtract
 
 #: For so many spans of time what is free on a host is known at once.
 _MOST_KNOWN: Final = 32
-#: Of hosts with so many holds a step function is kept, until they change.
+#: Of hosts with so many holds a step function is made and kept, until they change, once more than
+#: so many questions were asked: one takes as long to make as ten questions to answer without.
 _MANY: Final = 12
+_OFTEN: Final = 8
 
 
 class Timelines:
@@ -27,6 +29,7 @@ class Timelines:
     """
 
     __slots__ = (
+        "_asked",
         "_changes",
         "_least",
         "_on",
@@ -45,6 +48,8 @@ class Timelines:
         #: When holds start and end, in order, for hosts of which somebody asked that.
         self._changes: dict[int, list[int]] = {}
         self._profiles: dict[int, HostProfile] = {}
+        #: Questions about hosts with many holds since these changed.
+        self._asked: dict[int, int] = {}
         self._unlisted: dict[int, Hold] = {}  # by serial number, in order
         self._unlisted_hosts: HostSet = 0
         self.changed = ChangedHosts()
@@ -94,6 +99,7 @@ class Timelines:
         """Forget what is free on a host of which the holds change."""
         self._least[host].clear()
         self._profiles.pop(host, None)
+        self._asked.pop(host, None)
 
     def has(self, hold: Hold) -> bool:
         """Tell whether a hold is listed."""
@@ -112,13 +118,13 @@ class Timelines:
     def least_free(self, host: int, start: int, end: int) -> Capacity:
         """The capacity free on one host throughout ``[start, end)``.
 
-        O(n log n) for its n holds, and O(log n) when it is asked again before they change.
+        O(n log n) for its n holds, and O(log n) when it is asked often before they change.
         """
         holds, known = self.on(host), self._least[host]
         if not holds:
             return self.capacities[host]
-        if len(holds) >= _MANY:
-            return self._profile(host, holds).least(start, end)
+        if len(holds) >= _MANY and (profile := self._profile(host, holds)) is not None:
+            return profile.least(start, end)
         least = known.get((start, end))
         if least is None:
             if len(known) >= _MOST_KNOWN:
@@ -129,16 +135,20 @@ class Timelines:
     def overlapping(self, host: int, start: int, end: int) -> Sequence[Hold]:
         """The holds on a host that are there at some time in ``[start, end)``.
 
-        O(n) for its n holds, and O(log n) beside those found when it is asked again.
+        O(n) for its n holds, and O(log n) beside those found when it is asked often.
         """
         holds = self.on(host)
-        if len(holds) >= _MANY:
-            return self._profile(host, holds).overlapping(start, end)
+        if len(holds) >= _MANY and (profile := self._profile(host, holds)) is not None:
+            return profile.overlapping(start, end)
         return [h for h in holds if h.start < end and h.end > start]
 
-    def _profile(self, host: int, holds: list[Hold]) -> HostProfile:
+    def _profile(self, host: int, holds: list[Hold]) -> HostProfile | None:
+        """The step function of a host, if it is asked about often; one question more."""
         profile = self._profiles.get(host)
         if profile is None:
+            asked = self._asked[host] = self._asked.get(host, 0) + 1
+            if asked <= _OFTEN:
+                return None
             profile = self._profiles[host] = HostProfile(self.capacities[host], holds, host)
         return profile
 
