@@ -27,12 +27,14 @@ not by hand.
 How many leases a second does a simulation get through? A *lease per CPU second* counts all that
 the `haizea run` process takes, user and system time: starting Python, reading the trace, scheduling
 on hosts, and saving every state, reservation and counter. Figures are medians of up to
-{repeats}, with the least and the most in brackets. Two *yardsticks* run in turn with it, on the
-same machine: simulators of EASY and conservative backfilling in plain Python that count free nodes
-and know nothing else
-([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is that of the simulation alone, so
-that a ratio to them is the price of everything that a lease manager is, start-up included; in
-brackets stands the ratio to their whole process, which starts Python and reads the trace too.
+{repeats}, with the least and the most in brackets. *Yardsticks* run in turn with it, on the
+same machine. Two are simulators of EASY and conservative backfilling in plain Python that count
+free nodes and know nothing else ([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is
+that of the simulation alone, so that a ratio to them is the price of everything that a lease
+manager is, start-up included; in brackets stands the ratio to their whole process, which starts
+Python and reads the trace too. The third is for *full records*: it reads the trace, simulates EASY
+on hosts and writes every row that Haizea writes, in one process that decides nothing else
+([`bench/records.py`](../bench/records.py)). The target for it is a factor of 2.
 
 No figure is shown of a run that `haizea check-schedule` faults, whose start times differ from the
 shared reference or the yardstick's in a single lease, or that comes out different when repeated.
@@ -192,15 +194,11 @@ results, and none of them takes more than a few percent. Starting up (`start-up`
 more the shorter a run is. A wide lease costs what its hosts cost: each of them is named in its
 plan, in what is free, and in the results; the generated jobs have 86 nodes on average.
 
-Since the tables above were measured `blue-60` has become slower: it took 1.15 times the time (two
-pairs of runs in turn on a busy machine), after 1.31 times (five pairs), when every instant asked
-whatever sees to maintenance, delays and other users of hosts whether there was anything to do; and
-0.97 times that (three pairs) now that an instant in which leases only come and end asks nobody. A
-lease makes 327 Python calls now, after 356, 429 and, at first, 328, and 324 calls of C, after 327,
-365 and 333. Fewer calls of this kind will not make it twice as fast: 29 of them were 3 % of the
-time, Python's own loop has 41 % of the samples of a run, no function of C more than about 4 %, and
-looking for garbage takes 1 %. What is left to try is fewer decisions of a lease, each of which
-results, probes, tally and backend read.
+A lease of `blue-60` makes 293 Python calls and 309 of C. Fewer of them will not make it twice as
+fast: from 429 to 327 gained little, 29 were 3 % of the time. By samples of runs the core has 54 %
+of it, results and probes 28 % (8 % in SQLite), reading 7 %, what the loop calls besides 11 %;
+Python's own loop takes 37 % of the samples, no function of C more than 4 %, looking for garbage
+less than 1 %. To start up takes a tenth of it besides, a third of which goes into making classes.
 """
 
 _GROWTH = """\
@@ -331,7 +329,7 @@ def _targets(entries: Iterable[Mapping[str, Any]]) -> str:
 def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for case in cases:
-        yardstick = case["yardstick"]
+        yardstick, records = case["yardstick"], case.get("records_ratio")
         fast = case.get("compiled_leases_per_second")
         recording, plain = case["recording_share"], case["plain_recording_share"]
         rows.append(
@@ -342,6 +340,7 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
                 f"{case['leases_per_second']:,.0f}",
                 "" if fast is None else f"{fast:,.0f}",
                 f"{case['yardstick_ratio']:.1f} ({case['process_ratio']:.1f})" if yardstick else "",
+                "" if records is None else f"{records:.1f}",
                 "" if recording is None else f"{plain:.0%} ({recording:.0%})",
                 f"{case['peak_mb']:,.0f}",
                 _check(case),
@@ -354,6 +353,7 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
         "leases/s",
         "compiled",
         "× yardstick (× its process)",
+        "× full records",
         "recording (with probes)",
         "MB",
         "check-schedule",

@@ -141,6 +141,7 @@ def _result() -> dict[str, Any]:
         compiled_runs_cpu_seconds=(0.5, 0.4, 0.8),
         recording_share=0.25,
         plain_recording_share=0.125,
+        records_cpu_seconds=0.4,
         yardstick=counted,
         check_cpu_seconds=1.5,
         check_peak_mb=30,
@@ -168,7 +169,7 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     page.write_page(_result())
     text = (tmp_path / "performance.md").read_text()
     row = "| `blue-60`: two months | 10,000 | 1.00 (0.50–2.00) | 10,000 | 20,000 | 10.0 (5.0) |"
-    assert f"{row} 12% (25%) | 0 | 1.50 s, 1.5 ×, 30 MB |" in text
+    assert f"{row} 2.5 | 12% (25%) | 0 | 1.50 s, 1.5 ×, 30 MB |" in text
     assert f"({python_build()})" in text
     assert "| leases per CPU second | ≥ 10,000 | 10,000 | met | 20,000 |" in text
     assert "| `vms-100` | check-schedule finds 3 violations |" in text
