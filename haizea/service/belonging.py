@@ -51,6 +51,12 @@ def check_store(store: Store, paths: Paths, *, new_store: bool) -> None:
         )
 
 
+def is_known(store: Store, paths: Paths) -> bool:
+    """Tell whether the service has gone on with this very store before."""
+    known = paths.read_mark()
+    return known != "" and known == store.setting(_IDENTITY)
+
+
 def claim_store(store: Store, paths: Paths) -> str:
     """Have the store known again, once it is sure that the service goes on with it.
 

@@ -28,6 +28,7 @@ from haizea.runtime import LeaseFailure, RunError, mapper_of, policies_of
 from haizea.service.alterations import answer_previews
 from haizea.service.answers import Answers
 from haizea.service.backends import Behind, open_backend
+from haizea.service.belonging import is_known
 from haizea.service.board import Board
 from haizea.service.drafts import parse_lease
 from haizea.service.expectations import Expectations
@@ -90,7 +91,7 @@ class Service:
         saved = store.load()
         self.clock = _clock(config, pace, saved, logger)
         self._behind = open_backend(config, store, self.clock, pace.speed, self._hand_in)
-        if not new_store:
+        if not (new_store or is_known(store, paths)):
             _check_nothing_runs(config, store, saved, self._behind)
         policies = self._behind.policies(policies_of(config))
         site = self._behind.site()

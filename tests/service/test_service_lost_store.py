@@ -119,6 +119,16 @@ def test_with_new_store_it_begins_anew_and_leaves_vms_alone(
     assert "is this service's: start without --new-store" in site.log
 
 
+def test_a_new_store_in_which_nothing_was_decided_yet_is_gone_on_with(site: QuickService) -> None:
+    remove(Path(site.store))
+    site.start("--new-store")
+    site.kill(15)
+    for _ in range(2):
+        site.start()
+        site.kill()
+    assert running(site) == {1}
+
+
 def test_an_emptied_database_stops_the_start(tmp_path: Path) -> None:
     server = shared_server()
     database = server.new_database()
