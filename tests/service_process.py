@@ -125,7 +125,7 @@ class ServiceProcess:
     def wait_until_it_serves(self) -> None:
         """Wait for the line in its log that says so."""
         until(lambda: self.serving or self.ended, "the service serves")
-        assert self.serving, self.log
+        assert self.serving, self.account
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """End it by a signal; its exit status."""
@@ -177,6 +177,14 @@ class ServiceProcess:
         return self.log_file.read_text(encoding="utf-8")
 
     @property
+    def account(self) -> str:
+        """The account of the last start: more than its log, which may be empty."""
+        status = "not running" if self.process is None else self.process.poll()
+        load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+        log = self.log if self.log_file.exists() else ""
+        return f"start {self.starts}, exit status {status}, load {load}; log: {log or 'empty'}"
+
+    @property
     def serving(self) -> bool:
         """True if it said, since the last start, that it serves."""
         return _AT_WORK.search(self.log) is not None
@@ -194,7 +202,7 @@ class ServiceProcess:
     def url(self) -> str:
         """The address at which it serves."""
         found = _AT_WORK.search(self.log)
-        assert found is not None, self.log
+        assert found is not None, self.account
         return found[1]
 
     @property

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,6 +29,18 @@ class Form(NamedTuple):
     leases: str
 
 
+class Odd(NamedTuple):
+    """An answer that nobody describes, and all that was sent and heard before it."""
+
+    status: int
+    body: Any
+    #: The request, and what became of each try of it, with seconds of real time.
+    call: str
+    tries: tuple[str, ...]
+    #: What else the client knew.
+    known: Any = None
+
+
 @dataclass
 class Answers:
     """Promises of the service to its clients, who rely on them."""
@@ -45,8 +59,8 @@ class Answers:
     forms: dict[int, Form] = field(default_factory=dict)
     #: Windows whose end was confirmed.
     ended: set[int] = field(default_factory=set)
-    #: Statuses that were neither an answer nor a polite "later".
-    odd: list[tuple[int, Any]] = field(default_factory=list)
+    #: What was neither an answer nor a polite "later", and what a client came to grief with.
+    odd: list[Odd] = field(default_factory=list)
     refused: int = 0
     later: int = 0
     unanswered: int = 0
@@ -61,19 +75,25 @@ class Caller:
         self.lock = lock
         #: True if the last call was answered the first time.
         self.at_once = True
+        self._call = ""
+        self._tries: list[str] = []
 
-    def insist(self, call: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
-        """Call until there is an answer."""
+    def insist(self, what: str, call: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
+        """Call until there is an answer; ``what`` says what is called."""
         self.at_once = True
+        self._call, self._tries = what, []
         while True:
+            begun = time.time()
             try:
                 status, body = call()
-            except Unanswered:
+            except Unanswered as error:
+                self._note_try(begun, f"no answer: {error}")
                 self.at_once = False
                 with self.lock:
                     self.answers.unanswered += 1
                 time.sleep(0.05)
                 continue
+            self._note_try(begun, f"{status}: {body if status >= 400 else '...'}")
             if status != 503:
                 return status, body
             # It may have been decided all the same.
@@ -86,12 +106,26 @@ class Caller:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Call so until there is an answer."""
-        return self.insist(lambda: self.client.call(method, path, body, headers))
+        what = f"{method} {path} {body} {dict(headers or {})}"
+        return self.insist(what, lambda: self.client.call(method, path, body, headers))
 
-    def note_odd(self, status: int, body: Any) -> None:
-        """Note an answer that nobody describes."""
+    def _note_try(self, begun: float, outcome: str) -> None:
+        self._tries.append(f"{begun:.2f}, {time.time() - begun:.2f} s: {outcome}"[:1000])
+
+    def note_odd(self, status: int, body: Any, known: Any = None) -> None:
+        """Note an answer that nobody describes, and what else is known of it."""
         with self.lock:
-            self.answers.odd.append((status, body))
+            odd = Odd(status, body, self._call, tuple(self._tries[-10:]), known)
+            self.answers.odd.append(odd)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note what goes wrong in a thread: nobody else hears of it."""
+        try:
+            yield
+        except Exception as error:
+            self.note_odd(0, "".join(traceback.format_exception(error)))
+            raise
 
 
 class BusyClients:
@@ -134,6 +168,11 @@ class BusyClients:
 
     def _work(self, number: int, chance: random.Random) -> None:
         caller = Caller(self._connect(), self.answers, self.lock)
+        with caller.watched():
+            self._ask_on(caller, number, chance)
+        caller.client.close()
+
+    def _ask_on(self, caller: Caller, number: int, chance: random.Random) -> None:
         own: list[int] = []
         serial = 0
         while not self._over.wait(chance.expovariate(1 / self._pause_seconds)):
@@ -146,12 +185,13 @@ class BusyClients:
                 serial += 1
                 lease = self._ask(caller, f"client-{number}-{serial}", chance)
                 own += [] if lease is None else [lease]
-        caller.client.close()
 
     def _ask(self, caller: Caller, key: str, chance: random.Random) -> int | None:
         draft = random_draft(chance, self._now(), key)
         while True:
-            status, body = caller.insist(lambda: caller.client.submit(draft, key))
+            status, body = caller.insist(
+                f"submit {key} {draft}", lambda: caller.client.submit(draft, key)
+            )
             if status not in _SETTLED:
                 caller.note_odd(status, body)
                 return None
@@ -163,7 +203,7 @@ class BusyClients:
                 return lease
 
     def _cancel(self, caller: Caller, lease: int) -> None:
-        status, body = caller.insist(lambda: caller.client.cancel(lease))
+        status, body = caller.insist(f"cancel {lease}", lambda: caller.client.cancel(lease))
         if status == 200:
             with self.lock:
                 self.answers.cancelled.add(lease)
@@ -233,7 +273,7 @@ def change(caller: Caller, lease: int, chance: random.Random) -> None:
             answers.terms[lease] = before
             answers.refused += 1
     else:
-        caller.note_odd(status, (wanted, after, body))
+        caller.note_odd(status, body, {"wanted": wanted, "to be": after, "before": before, **seen})
 
 
 def random_change(

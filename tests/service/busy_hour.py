@@ -136,7 +136,7 @@ def live_through(service: ServiceProcess, hour: Hour) -> Outcome:
     changed = now()
     if hour.last_speed is not None:
         begun = time.time()
-        assert service.kill(15) == 0, service.log
+        end_well(service)
         service.configure(options(hour.seed, hour.last_speed))
         service.start()
         changed = now()
@@ -165,7 +165,7 @@ def kill_again_and_again(
             if away_since is not None and service.serving:
                 absences.append((pace.at(away_since), pace.at(time.time())))
                 away_since = None
-            assert not service.ended, service.log
+            assert not service.ended, service.account
             time.sleep(0.01)
         last_words.say(chance)
         away_since = time.time() if away_since is None else away_since
@@ -175,6 +175,12 @@ def kill_again_and_again(
     if away_since is not None:
         absences.append((pace.at(away_since), pace.at(time.time())))
     return absences
+
+
+def end_well(service: ServiceProcess) -> None:
+    """End the service as systemd does."""
+    status = service.kill(15)
+    assert status == 0, f"it ended with {status}; {service.account}"
 
 
 def host_names(service: ServiceProcess) -> list[str]:
@@ -200,7 +206,7 @@ def outcome(
     stories = {lease["id"]: client.get(f"/v1/leases/{lease['id']}") for lease in leases}
     client.close()
     hosts = {name: index for index, name in enumerate(host_names(service))}
-    assert service.kill(15) == 0, service.log
+    end_well(service)
     return Outcome(
         answers=answers,
         leases=leases,
@@ -216,7 +222,7 @@ def outcome(
 
 def check(found: Outcome) -> None:
     """All that must be true, however often the service was killed."""
-    assert found.answers.odd == [], f"not described: {found.answers.odd}"
+    check_answers(found)
     check_nothing_lost_or_doubled(found)
     check_world(found.world)
     check_advance_reservations(found)
@@ -234,6 +240,17 @@ def check(found: Outcome) -> None:
     assert all_over(found.leases), found.leases
     faults = faults_of(found.results)
     assert faults == [], "\n".join(faults)
+
+
+def check_answers(found: Outcome) -> None:
+    """Check that every answer was one that is described; else tell all that is known of it."""
+    told = []
+    for odd in found.answers.odd:
+        told += [f"{name}: {value}" for name, value in odd._asdict().items()]
+        about = [number for number in found.stories if f"/{number} " in f"{odd.call} "]
+        told += [f"lease {number}: {found.stories[number]}" for number in about]
+    absences = [f"{since:.1f} to {until:.1f}" for since, until in found.absences[-20:]]
+    assert not told, "\n".join(["not described:", *told, "the last absences:", *absences])
 
 
 def check_nothing_lost_or_doubled(found: Outcome) -> None:

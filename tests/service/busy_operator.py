@@ -49,6 +49,11 @@ class BusyOperator:
         assert not self._thread.is_alive(), "every request is answered in the end"
 
     def _work(self) -> None:
+        with self._caller.watched():
+            self._plan_on()
+        self._caller.client.close()
+
+    def _plan_on(self) -> None:
         chance = self._chance
         while not self._over.wait(chance.expovariate(1 / self._pause_seconds)):
             windows = self._windows()
@@ -61,7 +66,6 @@ class BusyOperator:
                 self._end(which["id"])
         for window in self._windows():
             self._end(window["id"])
-        self._caller.client.close()
 
     def _windows(self) -> list[dict[str, Any]]:
         status, body = self._caller.ask("GET", "/v1/maintenance")

@@ -54,4 +54,5 @@ def test_killed_again_and_again(kind: str, hour: int, tmp_path: Path) -> None:
             check(found)
         except BaseException as error:
             error.add_note(f"HAIZEA_SEED={seed} HAIZEA_HOURS=1 with {kind} repeats this hour")
+            error.add_note(f"{time.monotonic() - began:.0f} s after its begin: {service.account}")
             raise
