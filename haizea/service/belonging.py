@@ -35,12 +35,12 @@ def check_store(store: Store, paths: Paths, *, new_store: bool) -> None:
 
     Raises :class:`haizea.store.StoreError` where it is another one.
     """
-    known, own = paths.read_mark(), store.setting(_IDENTITY)
-    if known and known == own and store.turns and new_store:
+    if new_store and store.turns and is_known(store, paths):
         raise StoreError(
             f"the store {store.shown} is there, and is this service's: start without --new-store,"
             " or move the store away first"
         )
+    known, own = paths.read_mark(), store.setting(_IDENTITY)
     # One that has turns and no identity is from before there were any.
     other = known != own if own is not None else not store.turns
     if known and other and not new_store:

@@ -283,6 +283,7 @@ class Repacking:
         costs = [0] * len(left)
         gone: dict[int, list[int]] = {}
         # Who is the hardest to displace, and the largest, is asked first whether it can stay.
+        # In place: the list is kept, and nearly in order the next time, which sorts faster.
         about.sort(key=self._hardness.__getitem__)
         for other in about:
             host = host_of[other]
@@ -322,6 +323,7 @@ class Repacking:
                 continue
             if free[host] - sizes[place] & spare == spare:
                 if not foes[place] or not there[host] & foes[place]:
+                    # As taken and put again, without the calls: this is done most often of all.
                     free[here] += sizes[place]
                     free[host] -= sizes[place]
                     there[here] ^= 1 << place

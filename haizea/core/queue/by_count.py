@@ -100,7 +100,7 @@ class Counting:
             self._look_at(lease, profile, improve)
 
     def _in_order(self, profile: Profile, limit: int) -> Iterator[Lease]:
-        """The leases that wait, in order, but for those that can but go on waiting.
+        """Yield in order the leases that wait, except those that can only go on waiting.
 
         Once as many as may have a reservation do, others are worth a look only if they can start
         now. What is answered may begin, or get a reservation, before the next one is asked for.

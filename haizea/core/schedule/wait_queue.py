@@ -76,7 +76,7 @@ class Line:
             del block[count]
 
     def after(self, key: Key | None) -> Lease | None:
-        """The first lease behind ``key``, or of all; ``None`` if there is none."""
+        """Return the first lease behind ``key``, or of all without a key; else ``None``."""
         everyone, i = self._all, 0
         if key is not None:
             i = bisect_left(everyone, (key,))
@@ -85,7 +85,7 @@ class Line:
         return everyone[i][1] if i < len(everyone) else None
 
     def done_within(self, key: Key, lasts: Callable[[int], int]) -> Iterator[Lease]:
-        """The leases behind ``key``, in order, that are done while there is room for them.
+        """Yield in order the leases behind ``key`` that would be done while there is room for them.
 
         That is, within ``lasts`` of their count, in seconds. It may become less meanwhile, and the
         lease that was answered may leave. O(files of those counts + their log for each lease).

@@ -291,8 +291,8 @@ class Watcher:
         """Tell whether OpenNebula was started anew since everything was looked at last.
 
         Nobody listened for a while; or, where that was too short to be seen, another listens at its
-        address on this machine, or both a call and the events were cut. One of these alone says
-        nothing: either may be a proxy's or the network's.
+        address on this machine, or both a call and the events were cut. A call or the events alone
+        say nothing: either may be cut by a proxy or the network.
         """
         known = self._listeners
         if known and here and here.isdisjoint(known):
