@@ -58,12 +58,7 @@ def _rejected(history: History) -> Iterator[Violation]:
     elif last.time != history.admitted:
         message = f"it is rejected then, not when it was asked for at {history.admitted}"
         yield _lost(history, last.time, message)
-    elif lease.kind == BEST_EFFORT and last.code not in (
-        "too-big",
-        "nothing",
-        "policy",
-        "set-aside",
-    ):
+    elif lease.kind == BEST_EFFORT and last.code not in _NEVER_MAY_RUN:
         yield _lost(history, last.time, f"it is rejected ({last.code}) rather than waits")
 
 
