@@ -438,8 +438,10 @@ class SteppedWatcher(Watcher):
 
     world: World
 
-    def __init__(self, client: Client, events: Any, intervals: Any, tell: Any) -> None:
-        super().__init__(client, events, intervals, self._later)
+    def __init__(
+        self, client: Client, events: Any, intervals: Any, tell: Any, server: str | None
+    ) -> None:
+        super().__init__(client, events, intervals, self._later, server)
         self._hear = tell
         self._started = False
         self._free_at = 0.0

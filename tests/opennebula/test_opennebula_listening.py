@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 
-from haizea.backends.opennebula.wire.listening import listeners, peer_here
+from haizea.backends.opennebula.wire.listening import (
+    from_kept,
+    listeners,
+    peer_here,
+    to_keep,
+)
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/net/tcp").exists(), reason="this system does not tell who listens"
@@ -59,6 +65,18 @@ def test_another_address_or_port_is_somebody_elses() -> None:
         port = server.getsockname()[1]
         assert listeners(("127.0.0.1", port)) == frozenset()
         assert listeners(("127.0.0.2", port % 65535 + 1)) == frozenset()
+
+
+def test_a_later_run_knows_who_listened_unless_the_machine_was_started_anew() -> None:
+    found = frozenset({"4711", "4712"})
+    kept = to_keep("http://localhost:2633/RPC2", found)
+    assert from_kept(kept, "http://localhost:2633/RPC2") == found
+    assert from_kept(kept, "http://localhost:2634/RPC2") == frozenset()
+    assert from_kept(None, "http://localhost:2633/RPC2") == frozenset()
+    before = json.dumps(json.loads(kept) | {"boot": "another"})
+    others = from_kept(before, "http://localhost:2633/RPC2")
+    assert len(others) == 2
+    assert others.isdisjoint(found)
 
 
 def test_only_a_connection_within_this_machine_tells() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from opennebula_service import AT_THE_START, Site, site
+from opennebula_tap import tapped_site
 
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
@@ -269,12 +270,49 @@ def test_one_of_calls_and_events_that_is_cut_is_no_restart(
         cloud.until(lambda: cloud.has_lease(vm, State.DONE))
 
 
+@pytest.mark.parametrize("version", ["7.4.0", "1.4.0"])
+@pytest.mark.parametrize("step", ["SHUTDOWN", "EPILOG"])
+def test_what_was_ending_ends_soon_where_both_were_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, version: str
+) -> None:
+    """Oned came back before Haizea did, which remembers who listened there before."""
+    grace: dict[str, Any] = {"opennebula": "shutdown-grace: 600", "version": version}
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, **grace) as cloud:
+        cloud.sandbox.control.plan("done", step=step, count=1, factor=500.0)
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.until_state(vm, step)
+        cloud.stop_haizea()
+        kill_oned(cloud, 20)
+        cloud.start_haizea()
+        back = cloud.now()
+        cloud.until_state(vm, "DONE", seconds=400)
+        assert cloud.came_to(vm, "DONE")[0] < back + 200
+        cloud.until(lambda: cloud.has_lease(vm, State.DONE))
+
+
+def test_what_oned_goes_on_with_while_haizea_is_away_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        cloud.sandbox.control.plan("done", step="PROLOG", count=1, factor=120.0)
+        vm = cloud.submit(start="best_effort", duration="00:00:40")
+        cloud.until_state(vm, "PROLOG")
+        cloud.stop_haizea()
+        cloud.start_haizea()
+        cloud.until_state(vm, "RUNNING")
+        assert cloud.sandbox.control.states(vm).count("PROLOG") == 1
+        assert "one.vm.recover" not in [c.method for c in cloud.sandbox.control.commands()]
+
+
 @pytest.mark.parametrize("died", [True, False], ids=["died", "goes on"])
 def test_an_epilog_that_died_unseen_is_done_again_after_the_time_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, died: bool
 ) -> None:
-    """Oned died and came back while Haizea was away; others of the kind tell how long it takes."""
-    with site(tmp_path, monkeypatch, hosts=4, speed=10, listen="127.0.0.1:0") as cloud:
+    """Oned died and came back while Haizea was away; others of the kind tell how long it takes.
+
+    It is behind a proxy, which stays the same.
+    """
+    with tapped_site(tmp_path, monkeypatch, hosts=4, speed=10, listen="127.0.0.1:0") as cloud:
         for vm in [cloud.submit(start="best_effort", duration="00:00:40") for _ in range(4)]:
             cloud.until_state(vm, "DONE")
         factor = 500.0 if died else 15.0

@@ -132,7 +132,8 @@ class OpenNebulaBackend:
             options.suspends,
             self.leads.epilog_seconds,
         )
-        self._watcher = Watcher(client, options.events, options.intervals, self._hear)
+        self._server, self._keep_server = memory.kept("server")
+        self._watcher = Watcher(client, options.events, options.intervals, self._hear, self._server)
         self._down = False
         self._looked = False
         self._follows = False
@@ -327,6 +328,8 @@ class OpenNebulaBackend:
             self._enactment.restarted()
             self._endings.restart(now)
             self._learning.disturbed()
+        if look.server and look.server != self._server and self._keep_server(look.server):
+            self._server = look.server
         if look.whole and not self._looked:
             self._looked = True
             changed |= self._ledger.lease_of.keys() | self._ledger.errands.keys()

@@ -31,6 +31,7 @@ from haizea.backends.opennebula.wire.events import (
     events_address,
     is_automatic,
 )
+from haizea.backends.opennebula.wire.listening import from_kept, to_keep
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Watcher:
         events: str | None,
         intervals: Intervals,
         tell: Callable[[News], None],
+        server: str | None = None,
     ) -> None:
         self._client = client
         self._events = events
@@ -114,7 +116,7 @@ class Watcher:
         #: So often nobody had listened when everything was looked at last.
         self._absences = 0
         #: Who listened there then, if that is to be known.
-        self._listeners: frozenset[str] = frozenset()
+        self._listeners = from_kept(server, client.connections.name)
         #: When the connection for events was lost last, and when a restart was noticed last.
         self._lost_at: float | None = None
         self._noticed_at = 0.0
@@ -329,6 +331,7 @@ class Watcher:
         if missing:
             vms += self._client.vms_by_id(missing, unread)
         around, restarted = self._surroundings(), self._was_restarted(absences, here)
+        here = here or self._listeners
         self._tell(
             Look(
                 asked=asked,
@@ -338,9 +341,10 @@ class Watcher:
                 hosts=hosts,
                 surroundings=around,
                 restarted=restarted,
+                server=to_keep(self._client.connections.name, here) if here else "",
             )
         )
-        self._absences, self._listeners = absences, here or self._listeners
+        self._absences, self._listeners = absences, here
         if restarted:
             self._noticed_at = time.monotonic()
 

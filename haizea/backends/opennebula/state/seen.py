@@ -33,7 +33,8 @@ class Look:
     ``hosts`` are all hosts, ``None`` where they were not asked for; ``host`` is one of
     them. A ``whole`` look has all VMs that are not over, but for those ``unread``, of which
     nothing is known. ``gone`` are VMs that were asked for by number and do not exist.
-    ``restarted``: OpenNebula was not running for a while since the last whole look.
+    ``restarted``: OpenNebula was not running for a while since the last whole look. ``server``
+    tells one run of it from others, for a later run of Haizea; empty where nobody can.
     """
 
     asked: float
@@ -45,6 +46,7 @@ class Look:
     gone: frozenset[int] = frozenset()
     surroundings: Surroundings | None = None
     restarted: bool = False
+    server: str = ""
 
 
 @dataclass(slots=True)

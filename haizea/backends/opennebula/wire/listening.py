@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
+from collections.abc import Collection
 from itertools import takewhile
 from pathlib import Path
 
 #: Tables of the kernel's sockets, those that listen first; those of both kinds of addresses.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+#: Another after each start of the machine, which counts sockets anew.
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LISTENS = "0A"
 _LOCAL, _STATE, _INODE = 1, 3, 9
 #: Listens at every address.
@@ -47,6 +51,30 @@ def listeners(address: tuple[str, int]) -> frozenset[str]:
         except (OSError, ValueError, IndexError):
             continue
     return frozenset(found)
+
+
+def to_keep(address: str, found: Collection[str]) -> str:
+    """Return in a text who listens at an address of this machine, for :func:`from_kept`."""
+    return json.dumps({"boot": _boot(), "address": address, "sockets": sorted(found)})
+
+
+def from_kept(kept: str | None, address: str) -> frozenset[str]:
+    """Return who listened at an address; none where that is not known, or was another address.
+
+    Before the machine was started anew it was somebody else, of whatever number.
+    """
+    known = json.loads(kept) if kept else {}
+    if known.get("address") != address:
+        return frozenset()
+    before = "" if known["boot"] == _boot() else f"{known['boot']} "
+    return frozenset(before + number for number in known["sockets"])
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _written(host: str) -> set[str]:
