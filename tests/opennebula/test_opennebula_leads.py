@@ -173,8 +173,23 @@ def test_a_host_counts_as_soon_as_it_was_seen_often_enough() -> None:
     assert leads.seconds([vm_with()], ["slow"]) > leads.seconds([vm_with()], ["quick", "new"])
 
 
-def vm_on(number: int, state: int, lcm_state: int, host: str = "") -> str:
-    stay = f"<HISTORY><SEQ>0</SEQ><HID>1</HID><HOSTNAME>{host}</HOSTNAME></HISTORY>"
+@pytest.mark.parametrize("rests", [(4, 0), (9, 0)], ids=["stopped", "undeployed"])
+def test_going_on_from_what_was_stored_is_no_boot(rests: tuple[int, int]) -> None:
+    """Pools have the last stay of a VM alone, whether it is the first or not."""
+    seen = SeenVms()
+    leads = LeadTimes(LeadRules(), seen, None, lambda _: None)
+    errand = Errand(vm=7, lease=1, size=(100, 512), goal=Goal.RUNNING, since=0)
+    for asked, (before, sequence) in enumerate([(rests, 0), ((3, 9), 1)]):
+        seen.take(0, Look(asked=asked, vms=(read_vm(vm_on(7, *before, "node01", sequence)),)))
+        leads.accepted(100, errand, Verb.DEPLOY)
+        seen.take(0, Look(asked=asked + 0.5, vms=(read_vm(vm_on(7, 3, 3, "node01", 1)),)))
+        leads.reached(400, errand)
+        leads.settle()
+        assert not leads.shown
+
+
+def vm_on(number: int, state: int, lcm_state: int, host: str = "", sequence: int = 0) -> str:
+    stay = f"<HISTORY><SEQ>{sequence}</SEQ><HID>1</HID><HOSTNAME>{host}</HOSTNAME></HISTORY>"
     return (
         f"<VM><ID>{number}</ID><STATE>{state}</STATE><LCM_STATE>{lcm_state}</LCM_STATE>"
         "<TEMPLATE><CPU>1</CPU><MEMORY>512</MEMORY></TEMPLATE>"

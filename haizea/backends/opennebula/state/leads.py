@@ -171,11 +171,9 @@ class LeadTimes:
         """A command for a lease's VM was accepted."""
         seen = self._seen.get(errand.vm)
         again = self._starts.pop(errand.vm, None) is not None
-        if verb is Verb.DEPLOY and not again and seen is not None:
-            # By an event it may be on its way already.
-            fresh = seen.vm.state in _FIRST_STARTS or len(seen.vm.history) == 1
-            if fresh and errand.attempts == 0:
-                self._starts[errand.vm] = (errand, now)
+        is_new = verb is Verb.DEPLOY and not again and errand.attempts == 0
+        if is_new and seen is not None and _starts_first(seen.vm):
+            self._starts[errand.vm] = (errand, now)
 
         if verb is Verb.TERMINATE and seen is not None and errand.attempts == 0:
             # Where this is of no effect, so is the time until it is done the hard way.
@@ -233,6 +231,15 @@ class LeadTimes:
         self._is_new = False
         self.shown = tuple(self._figures())
         self._keep(json.dumps({sort: kinds.kept() for sort, kinds in self._sorts.items()}))
+
+
+def _starts_first(vm: VirtualMachine) -> bool:
+    """Tell whether a VM that is deployed begins from nothing, rather than from what was stored.
+
+    By an event it may be on its way already.
+    """
+    on_its_way = vm.state == VmState.ACTIVE and len(vm.history) == 1
+    return vm.state in _FIRST_STARTS or (on_its_way and vm.history[0].sequence == 0)
 
 
 def template_of(vm: VirtualMachine) -> str:
