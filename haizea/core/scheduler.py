@@ -53,7 +53,7 @@ from haizea.core.model.policy import Policies
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.settings import Settings
 from haizea.core.model.turn import ChangeTrial, Turn
-from haizea.core.model.vm_times import PreparationTime, ShutdownTime
+from haizea.core.model.vm_times import LeavingTime, PreparationTime, ShutdownTime
 from haizea.core.placement.durations import Durations, Rates
 from haizea.core.placement.mapper import GreedyMapper, Mapper
 from haizea.core.placement.plan import Lease
@@ -361,6 +361,8 @@ class Scheduler:
                 self._preparing.learn(lease_id, seconds)
             case ShutdownTime(lease_id, seconds):
                 self._shutting_down.learn(lease_id, seconds)
+            case LeavingTime(lease_id, seconds):
+                self._shutting_down.learn_leaving(lease_id, seconds)
             case HostAdded(host):
                 trouble.host_added(host)
             case HostFailed(host_id, reason):

@@ -30,7 +30,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import fits, subtract
-from haizea.core.model.vm_times import PreparationTime, ShutdownTime
+from haizea.core.model.vm_times import LeavingTime, PreparationTime, ShutdownTime
 from haizea.service.use import use_of
 from haizea.wording import in_words
 
@@ -116,6 +116,8 @@ def _in_words(event: Input) -> str:  # noqa: C901
             return f"the VMs of lease {lease_id} take {seconds} s to start"
         case ShutdownTime(lease_id, seconds):
             return f"the VMs of lease {lease_id} take {seconds} s to shut down"
+        case LeavingTime(lease_id, seconds):
+            return f"the VMs of lease {lease_id} take {seconds} s to leave their hosts"
         case HostFailed(host_id, reason):
             return f"host number {host_id + 1} failed: {in_words(reason)}"
         case HostRestored(host_id):

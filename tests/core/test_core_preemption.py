@@ -20,6 +20,7 @@ from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import Capacity, ResourceTypes, copies, subtract
 from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.model.vm_times import LeavingTime
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -150,6 +151,23 @@ def test_what_is_not_worth_saving_runs_on_until_it_must_go(suspension: Suspensio
     assert changes(scheduler.handle(25).decisions, 2)[-1] == (25, State.ACTIVE, "")
     scheduler.check()
     assert changes(scheduler.handle(75).decisions, 1)[-1] == (75, State.ACTIVE, "")
+
+
+def test_it_goes_as_long_before_as_leaving_was_learned_to_take() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(2, [LeavingTime(1, 3)])
+    scheduler.handle(5, [LeaseSubmitted(reservation(25))])
+    assert scheduler.next_wakeup() == 22
+    scheduler.check()
+    assert changes(scheduler.handle(22).decisions, 1)[0] == (22, State.QUEUED, "preempted")
+    assert changes(scheduler.handle(25).decisions, 2)[-1] == (25, State.ACTIVE, "")
+
+
+def test_leaving_that_takes_longer_than_saving_begins_sooner() -> None:
+    scheduler = running(run_on=True)
+    scheduler.handle(2, [LeavingTime(1, 15)])
+    scheduler.handle(5, [LeaseSubmitted(reservation(25))])
+    assert scheduler.next_wakeup() == 10
 
 
 def test_in_a_simulation_it_goes_at_once() -> None:

@@ -70,6 +70,28 @@ def test_a_vm_that_is_not_worth_saving_runs_until_it_must_go(
         cloud.assert_no_overload()
 
 
+def test_how_long_before_it_must_go_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first time it is as long as saving would take: its host is idle then."""
+    never = "force-scheduling-threshold: 10:00:00"
+    slow = "override-suspend-time: 100\noverride-resume-time: 100"
+    with site(tmp_path, monkeypatch, hosts=1, speed=10, scheduling=never, saving=slow) as cloud:
+        batch = cloud.running(duration="05:00:00", preemptible="yes")
+        before = []
+        for _ in range(2):
+            booked = cloud.booked(start="+00:04:00", duration="00:02:00")
+            lease = cloud.lease(booked)
+            assert lease.request.start is not None
+            cloud.until_state(booked, "RUNNING")
+            left = cloud.came_to(batch, "SHUTDOWN_UNDEPLOY")[-1]
+            before.append(lease.request.start - lease.prepare_seconds - left)
+            cloud.assert_starts_in_time(booked)
+            cloud.until_state(batch, "RUNNING")
+        assert before[0] > 50 > before[1]
+        cloud.assert_no_overload()
+
+
 @pytest.mark.parametrize("version", ["6.10.5", "7.4.0"])
 @pytest.mark.parametrize("step", ["PROLOG", "BOOT"])
 def test_a_start_that_does_not_end_is_broken_off_at_the_end(

@@ -27,3 +27,12 @@ class ShuttingDown:
         self._schedule.book.plan_shutdown(lease, seconds)
         if lease.plan is not None:
             self._schedule.holdings.plan_shutdown(lease)
+
+    def learn_leaving(self, lease_id: int, seconds: int) -> None:
+        """From now on a lease's VMs take so long to make room for others without being saved.
+
+        What is planned already stays.
+        """
+        lease = self._schedule.leases.get(lease_id)
+        if lease is not None:
+            self._schedule.book.know_leaving(lease, seconds)

@@ -22,6 +22,7 @@ from haizea.core.model.maintenance import Maintenance
 from haizea.core.model.reasons import BROKE, DRAINED, Code, Reason, because
 from haizea.core.model.resources import Capacity
 from haizea.core.model.vm_times import (
+    LeavingTime,
     PreparationPlanned,
     PreparationTime,
     ShutdownPlanned,
@@ -200,6 +201,7 @@ Input = (
     | LeaseReady
     | PreparationTime
     | ShutdownTime
+    | LeavingTime
     | HostAdded
     | HostFailed
     | HostDrained

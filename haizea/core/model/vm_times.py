@@ -19,6 +19,13 @@ class ShutdownTime(NamedTuple):
     seconds: int
 
 
+class LeavingTime(NamedTuple):
+    """The VMs of a lease take so long to be off their hosts, without being saved or ended."""
+
+    lease_id: int
+    seconds: int
+
+
 class PreparationPlanned(NamedTuple):
     """From now on a lease's VMs are planned to be started so many seconds before they run."""
 

@@ -89,6 +89,12 @@ class Durations:
         count, learned = lease.demand.count, lease.shutdown_seconds
         return overheads.shutdown_seconds(self.settings, count, seconds, learned)
 
+    def leaving_seconds(self, lease: Lease, hosts: Hosts) -> int:
+        """To be off these hosts without being saved: what was learned, or what saving takes."""
+        if lease.leaving_seconds is not None:
+            return lease.leaving_seconds
+        return max(self.suspend_seconds(lease, hosts), self.shutdown_seconds(lease))
+
     def migration_seconds(self, lease: Lease, hosts: Hosts) -> int:
         """To move what is saved of the lease to these hosts."""
         if lease.bound is None or hosts == lease.bound:

@@ -170,6 +170,7 @@ class Lease:
         "id",
         "key",
         "late",
+        "leaving_seconds",
         "plan",
         "prepare_seconds",
         "queued_since",
@@ -206,6 +207,7 @@ class Lease:
         self.late: Reason | None = None
         self.prepare_seconds = 0
         self.shutdown_seconds: int | None = None
+        self.leaving_seconds: int | None = None
         self.added_seconds = 0
         self.flexible = False
         self.whole = False

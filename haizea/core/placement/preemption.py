@@ -71,7 +71,7 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
 
     Suspended as late as possible, if it may be, has run for the threshold by then, and
     there is time; else dropped, unless it is being resumed or moved just now. One that runs
-    on until it is dropped has as long to leave as saving it would take.
+    on until it is dropped has as long to leave as its VMs were learned to take.
     """
     plan, durations = lease.plan, planner.durations
     assert plan is not None, "only leases that hold hosts are preempted"
@@ -95,8 +95,7 @@ def clearing(planner: Planner, lease: Lease, deadline: int, now: int) -> Clearin
         return None
     if not planner.settings.run_on:
         return Clearing(lease, None)
-    leaving = max(durations.suspend_seconds(lease, plan.hosts), durations.shutdown_seconds(lease))
-    drop_at = min(deadline, plan.end) - leaving
+    drop_at = min(deadline, plan.end) - durations.leaving_seconds(lease, plan.hosts)
     return Clearing(lease, None, drop_at if drop_at > max(now, free_from) else None)
 
 

@@ -231,6 +231,10 @@ class Book:
         self._instant.say(ShutdownPlanned(self._instant.now, lease.id, seconds))
         self._instant.touched[lease.id] = lease
 
+    def know_leaving(self, lease: Lease, seconds: int) -> None:
+        """The VMs of a lease take so long to be off their hosts. It is known until a restart."""
+        lease.leaving_seconds = seconds
+
     def _adds_preparation(self, lease: Lease) -> bool:
         """Tell whether a lease's time counts from when its VMs run; that of an AR does not."""
         return lease.request.kind is not AR and not self._settings.counts_preparation

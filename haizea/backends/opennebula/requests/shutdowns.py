@@ -10,7 +10,7 @@ from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.core.model.events import Decision, OperationStarted, Purpose
 from haizea.core.model.lifecycle import State
 from haizea.core.model.records import LeaseRecord
-from haizea.core.model.vm_times import ShutdownTime
+from haizea.core.model.vm_times import LeavingTime, ShutdownTime
 
 _BEGINS = frozenset([Purpose.PREPARE, Purpose.RUN, Purpose.RESUME])
 _BEFORE_RUNNING = frozenset([Purpose.PREPARE, Purpose.RESUME])
@@ -36,6 +36,8 @@ class Shutdowns:
         self._known = leads.shown
         #: What the schedule plans, by lease.
         self._told: dict[int, int] = {}
+        #: How long their VMs take to leave their hosts, of those of which it was told.
+        self._told_leaving: dict[int, int] = {}
         #: Those of them that nobody has looked at since they came, or since they could be told.
         self._new: set[int] = set()
 
@@ -55,7 +57,7 @@ class Shutdowns:
         self._told[lease_id] = configured if seconds is None else seconds
         self._new.add(lease_id)
 
-    def news(self) -> Iterator[ShutdownTime]:
+    def news(self) -> Iterator[ShutdownTime | LeavingTime]:
         """Return for which leases something else is known now. O(n)."""
         if self._leads.shown is not self._known:
             self._known = self._leads.shown
@@ -64,6 +66,7 @@ class Shutdowns:
             lease = self._ledger.leases.get(lease_id)
             if lease is None or lease.purpose is Purpose.SHUTDOWN:
                 del self._told[lease_id]
+                self._told_leaving.pop(lease_id, None)
                 self._new.discard(lease_id)
             elif self._may_be_told(lease):
                 vms = self._seen.all_of(lease.vms)
@@ -74,6 +77,10 @@ class Shutdowns:
                 if seconds is not None and is_news(seconds, self._told[lease_id]):
                     self._told[lease_id] = seconds
                     yield ShutdownTime(lease_id, seconds)
+                leaving, before = self._leads.leaving_seconds(vms), self._told_leaving.get(lease_id)
+                if leaving is not None and (before is None or is_news(leaving, before)):
+                    self._told_leaving[lease_id] = leaving
+                    yield LeavingTime(lease_id, leaving)
 
     def _may_be_told(self, lease: Tracked) -> bool:
         """Tell whether nobody waits to see if a lease's VMs run before its time is over."""

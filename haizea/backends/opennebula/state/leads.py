@@ -23,7 +23,7 @@ from haizea.backends.opennebula.state.lead_times import (
     Timed,
 )
 from haizea.backends.opennebula.state.ledger import Errand
-from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.backends.opennebula.state.seen import Seen, SeenVms
 from haizea.backends.opennebula.state.steps import Verb
 
 _FIRST_STARTS = frozenset([VmState.PENDING, VmState.HOLD])
@@ -39,6 +39,7 @@ _SORTS = {
     "hosts": "boot on",
     "shutdown": "shutdown of",
     "ending": "end of",
+    "leaving": "undeploy of",
 }
 
 
@@ -78,6 +79,7 @@ class LeadTimes:
         self._slowest: dict[float, list[tuple[float, str]]] = {}
         self._starts: dict[int, tuple[Errand, int]] = {}
         self._ends: dict[int, tuple[Errand, int]] = {}
+        self._leaves: dict[int, tuple[Errand, int]] = {}
         #: Something was learned that is not shown or kept yet.
         self._is_new = False
         #: What was learned, for people; replaced, never changed, so that any thread may read it.
@@ -108,6 +110,17 @@ class LeadTimes:
                 return None
             files = 0.0 if put_away is None else put_away.seconds(each, images.kept_mb)
             longest = max(longest, off.seconds(each) + files)
+        return ceil(longest)
+
+    def leaving_seconds(self, vms: Sequence[VirtualMachine]) -> int | None:
+        """The time from undeploying these VMs until all are off; ``None``: nothing learned."""
+        each = self.rules.certainty ** (1 / max(len(vms), 1))
+        longest = 0.0
+        for vm in vms:
+            window = self._sorts["leaving"].get(template_of(vm))
+            if window is None:
+                return None
+            longest = max(longest, window.seconds(each))
         return ceil(longest)
 
     def epilog_seconds(self, vm: VirtualMachine) -> float | None:
@@ -181,15 +194,27 @@ class LeadTimes:
         elif verb is not Verb.TERMINATE_HARD:
             self._ends.pop(errand.vm, None)
 
+        self._leaves.pop(errand.vm, None)
+        if verb is Verb.UNDEPLOY and seen is not None and seen.vm.state == VmState.ACTIVE:
+            self._leaves[errand.vm] = (errand, now)
+
     def disturbed(self) -> None:
         """Note that what is under way was not watched all the time."""
         self._starts.clear()
         self._ends.clear()
+        self._leaves.clear()
 
     def reached(self, now: int, errand: Errand) -> None:
         """A VM came to where it was to be."""
-        begun, since = self._starts.pop(errand.vm, (None, 0))
         seen = self._seen.get(errand.vm)
+        left, asked = self._leaves.pop(errand.vm, (None, 0))
+        if left is errand and not errand.attempts and seen is not None:
+            self._note("leaving", template_of(seen.vm), Timed(0, max(now - asked, 1)))
+        self._came_to_run(now, errand, seen)
+
+    def _came_to_run(self, now: int, errand: Errand, seen: Seen | None) -> None:
+        """A VM runs, if it was started for the first time."""
+        begun, since = self._starts.pop(errand.vm, (None, 0))
         if begun is not errand or errand.attempts or seen is None or len(seen.vm.history) != 1:
             return
         stay, images = seen.vm.history[0], images_of(seen.vm)
