@@ -2,7 +2,7 @@
 import { Away, currentSession, get, whenSignedOut } from "./api.js";
 import { atMostEvery, fill, h } from "./dom.js";
 import * as live from "./live.js";
-import { address, here, noteDepth } from "./router.js";
+import { address, here, noteDepth, setFilled } from "./router.js";
 import { Shell, keepTheme } from "./shell.js";
 import { t } from "./texts.js";
 import { setClock } from "./times.js";
@@ -23,7 +23,7 @@ const AWAY_PAUSE = 3000;
 // Some browsers let an address be changed 100 times in half a minute.
 const DEPTH_PAUSE = 500;
 
-const app = { session: null, shell: null, leave: null, shown: null, aborting: null };
+const app = { session: null, shell: null, leave: null, aborting: null };
 
 /** Everything a view is given: where it is, whose it is, and a signal for when it is left. */
 function page(place) {
@@ -45,7 +45,8 @@ function page(place) {
 function leaveView() {
   if (app.aborting) app.aborting.abort();
   if (app.leave) app.leave();
-  app.leave = app.aborting = app.shown = null;
+  app.leave = app.aborting = null;
+  setFilled(null);
 }
 
 async function show() {
@@ -67,11 +68,11 @@ async function show() {
     if (own.signal.aborted) leave?.();
     else {
       app.leave = leave || null;
-      app.shown = place;
+      setFilled(place);
       // Whoever began to scroll while it was filled stays there.
       const down = Number(place.params.get("down"));
       if (down && !window.scrollY) window.scrollTo(0, down);
-      else if (window.scrollY) noteDepth(place);
+      else if (window.scrollY) noteDepth();
     }
   } catch (error) {
     if (error.name !== "AbortError" && !own.signal.aborted) showTrouble(box, error);
@@ -137,9 +138,7 @@ const over = () => {
 };
 // Where one is in a view is in its address; the browser knows nothing of how long a view takes to be there.
 history.scrollRestoration = "manual";
-window.addEventListener("scroll", atMostEvery(DEPTH_PAUSE, () => {
-  if (app.shown) noteDepth(app.shown);
-}), { passive: true });
+window.addEventListener("scroll", atMostEvery(DEPTH_PAUSE, noteDepth), { passive: true });
 whenSignedOut(over);
 document.addEventListener("signed-out", over);
 window.addEventListener("hashchange", async () => {

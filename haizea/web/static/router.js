@@ -34,17 +34,27 @@ export function go(name, part, params) {
   location.hash = address(name, part, params);
 }
 
+/** The view that is filled, if one is: only then is the depth of the page the one in its address. */
+let filled = null;
+
+/** Say which view is filled from now on; null: none is, until the next one is there. */
+export function setFilled(place) {
+  filled = place;
+}
+
 /**
  * Change the address without showing another view: a filter, a zoom. Nothing happens once the address is
- * another view's, which is shown only when the browser has told of it. How far down one is goes with it.
+ * another view's, which is shown only when the browser has told of it. How far down one is goes with it; of a
+ * view that is not filled yet, how far down one is to be.
  */
 export function note(name, part, params) {
   const at = here();
   if (at.name !== name || at.part !== part) return;
-  history.replaceState(null, "", address(name, part, { ...params, down: Math.round(window.scrollY) || "" }));
+  const down = filled ? Math.round(window.scrollY) || "" : at.params.get("down");
+  history.replaceState(null, "", address(name, part, { ...params, down }));
 }
 
-/** Keep in the address how far down one is in a view, and all else that it says. */
-export function noteDepth({ name, part }) {
-  note(name, part, Object.fromEntries(here().params));
+/** Keep in the address how far down one is in the view that is filled, and all else that it says. */
+export function noteDepth() {
+  if (filled) note(filled.name, filled.part, Object.fromEntries(here().params));
 }
