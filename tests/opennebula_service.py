@@ -315,7 +315,8 @@ class Site:
         try:
             self.until(lambda: self.state(vm) in states, seconds=seconds)
         except AssertionError:
-            raise AssertionError(f"VM {vm} is {self.state(vm)}, not {states}") from None
+            told = [f"{r.id} {r.state}: {in_words(r.reason or r.late)}" for r in self.leases()]
+            raise AssertionError(f"VM {vm} is {self.state(vm)}, not {states}; {told}") from None
 
     def assert_no_overload(self) -> None:
         """No host ever had more than it can hold."""

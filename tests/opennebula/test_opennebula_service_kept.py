@@ -12,10 +12,13 @@ from haizea.wording import in_words
 
 
 def preempted(cloud: Site) -> tuple[int, int]:
-    """A VM that has to leave the one host for the other one's reservation."""
+    """A VM that has to leave the one host for the other one's reservation.
+
+    That lasts for longer than four attempts at saving and the pauses between them take.
+    """
     victim = cloud.submit(cpu=8, start="best_effort", duration="00:10:00", preemptible="yes")
     cloud.until_state(victim, "RUNNING")
-    booked = cloud.submit(cpu=8, start="+00:01:30", duration="00:01:00")
+    booked = cloud.submit(cpu=8, start="+00:01:30", duration="00:04:00")
     return victim, booked
 
 
