@@ -56,6 +56,7 @@ def test_what_is_free_and_who_is_there_are_as_counted(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_timelines, "_MANY", 1)
         patch.setattr(host_timelines, "_OFTEN", often)
+        patch.setattr(host_timelines, "_VERY_OFTEN", often)
         timelines, made = timelines_of([(*span, cores) for span, cores in holds])
         for (start, end), drops in zip(asked, dropped, strict=False):
             if drops and made:
@@ -90,3 +91,22 @@ def test_a_step_function_is_made_once_more_is_asked_than_it_saves() -> None:
             assert timelines.least_free(0, 3, 9) == (300, 3584)
             assert timelines.overlapping(0, 3, 9) == holds[3:9]
         assert made == 1
+
+
+def test_a_host_with_few_holds_has_a_step_function_soon() -> None:
+    made = 0
+
+    def counted(total: Capacity, holds: Sequence[Hold], host: int) -> HostProfile:
+        nonlocal made
+        made += 1
+        return HostProfile(total, holds, host)
+
+    timelines, holds = timelines_of([(2, 6, 1), (8, 12, 2)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_timelines, "HostProfile", counted)
+        free = [timelines.least_free(0, start, start + 2)[0] for start in range(HORIZON)]
+        assert free == [400, *[300] * 5, 400, *[200] * 5, *[400] * 8]
+        assert made == 1
+        timelines.drop(holds.pop())
+        assert timelines.least_free(0, 9, 11) == CAPACITY
+        assert made == 1, "one question since its holds changed"

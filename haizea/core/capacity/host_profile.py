@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from haizea.core.capacity.hold import Hold
-from haizea.core.model.resources import Capacity
+from haizea.core.model.resources import Capacity, add, subtract
 
 
 class HostProfile:
@@ -19,26 +19,29 @@ class HostProfile:
 
     def __init__(self, total: Capacity, holds: Sequence[Hold], host: int) -> None:
         """Put together what is left of ``total`` beside these holds. O(n log n)."""
-        changes: dict[int, list[int]] = {}
+        none = (0,) * len(total)
+        changes: dict[int, Capacity] = {}
         for hold in holds:
             if hold.start >= hold.end:
                 continue
-            for moment, sign in ((hold.start, -1), (hold.end, 1)):
-                change = changes.setdefault(moment, [0] * len(total))
-                for i, part in enumerate(hold.amount(host)):
-                    change[i] += sign * part
+            amount = hold.amount(host)
+            changes[hold.start] = subtract(changes.get(hold.start, none), amount)
+            changes[hold.end] = add(changes.get(hold.end, none), amount)
         self._total = total
         self._times = sorted(changes)
         self._free: list[Capacity] = []
         free = total
         for moment in self._times:
-            free = tuple([has + more for has, more in zip(free, changes[moment], strict=True)])
+            free = add(free, changes[moment])
             self._free.append(free)
-        #: Holds as they were listed; by place there, who is there in each slice, who begins when.
         self._holds = list(holds)
-        self._there: list[list[int]] = [[] for _ in self._times]
+        #: By place there, who is there in each slice, and who begins when: where somebody asks.
+        self._there: list[list[int]] = []
         self._begins: list[tuple[int, int]] = []
-        for place, hold in enumerate(holds):
+
+    def _list_holds(self) -> None:
+        self._there = [[] for _ in self._times]
+        for place, hold in enumerate(self._holds):
             if hold.start >= hold.end:
                 continue
             self._begins.append((hold.start, place))
@@ -61,8 +64,10 @@ class HostProfile:
     def overlapping(self, start: int, end: int) -> list[Hold]:
         """Return the holds that are there at some time in ``[start, end)``, as they were listed.
 
-        O(log n + k log k) for the k that there are.
+        O(log n + k log k) for the k that there are; at first O(n × slices that each overlaps).
         """
+        if not self._there:
+            self._list_holds()
         begins, holds = self._begins, self._holds
         first = bisect_right(self._times, start) - 1
         places = self._there[first] if first >= 0 else []

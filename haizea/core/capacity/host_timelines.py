@@ -15,10 +15,13 @@ from haizea.core.model.resources import FOREVER, Capacity, fits, subtract
 
 #: For so many spans of time what is free on a host is known at once.
 _MOST_KNOWN: Final = 32
-#: Of hosts with so many holds a step function is made and kept, until they change, once more than
-#: so many questions were asked: one takes as long to make as ten questions to answer without.
+#: A step function of what is free is made, and kept until holds change, once a host was asked
+#: about more often than this: one takes as long to make as two questions to answer without.
+_OFTEN: Final = 2
+#: Who is there is kept as well, for hosts with so many holds, once more questions than this were
+#: asked: that takes as long as ten.
 _MANY: Final = 12
-_OFTEN: Final = 8
+_VERY_OFTEN: Final = 8
 
 
 class Timelines:
@@ -48,7 +51,7 @@ class Timelines:
         #: When holds start and end, in order, for hosts of which somebody asked that.
         self._changes: dict[int, list[int]] = {}
         self._profiles: dict[int, HostProfile] = {}
-        #: Questions about hosts with many holds since these changed.
+        #: Questions about hosts since their holds changed.
         self._asked: dict[int, int] = {}
         self._unlisted: dict[int, Hold] = {}  # by serial number, in order
         self._unlisted_hosts: HostSet = 0
@@ -120,13 +123,16 @@ class Timelines:
 
         O(n log n) for its n holds, and O(log n) when it is asked often before they change.
         """
-        holds, known = self.on(host), self._least[host]
+        holds, profile = self.on(host), self._profiles.get(host)
+        if profile is not None:
+            return profile.least(start, end)
         if not holds:
             return self.capacities[host]
-        if len(holds) >= _MANY and (profile := self._profile(host, holds)) is not None:
-            return profile.least(start, end)
+        known = self._least[host]
         least = known.get((start, end))
         if least is None:
+            if self._question(host) > _OFTEN:
+                return self._profile(host, holds).least(start, end)
             if len(known) >= _MOST_KNOWN:
                 known.clear()
             least = known[start, end] = self._reckon(holds, host, start, end)
@@ -138,17 +144,18 @@ class Timelines:
         O(n) for its n holds, and O(log n) beside those found when it is asked often.
         """
         holds = self.on(host)
-        if len(holds) >= _MANY and (profile := self._profile(host, holds)) is not None:
-            return profile.overlapping(start, end)
+        if len(holds) >= _MANY and self._question(host) > _VERY_OFTEN:
+            return self._profile(host, holds).overlapping(start, end)
         return [h for h in holds if h.start < end and h.end > start]
 
-    def _profile(self, host: int, holds: list[Hold]) -> HostProfile | None:
-        """The step function of a host, if it is asked about often; one question more."""
+    def _question(self, host: int) -> int:
+        """Count one question more about a host since its holds changed; return how many it is."""
+        asked = self._asked[host] = self._asked.get(host, 0) + 1
+        return asked
+
+    def _profile(self, host: int, holds: list[Hold]) -> HostProfile:
         profile = self._profiles.get(host)
         if profile is None:
-            asked = self._asked[host] = self._asked.get(host, 0) + 1
-            if asked <= _OFTEN:
-                return None
             profile = self._profiles[host] = HostProfile(self.capacities[host], holds, host)
         return profile
 
