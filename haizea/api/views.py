@@ -42,7 +42,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.lifecycle import FINAL, State
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import EXPECTATIONS, Code, Reason, because
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
 from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
@@ -167,8 +167,12 @@ def lease_story(
     )
 
 
+#: What these wait for changes all the time, and is no news of them.
+_IN_QUEUE = frozenset({State.QUEUED, State.SUSPENDED_QUEUED})
+
+
 def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
-    """The states that a lease came into, and other hosts that were planned meanwhile."""
+    """The states that a lease came into, and what became of it meanwhile: why it is late, too."""
     story: list[StoryEntry] = []
     state = State.NEW
     reason: Reason | None
@@ -181,6 +185,8 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
             case HostsPlanned(hosts=hosts, reason=why):
                 where = ", ".join(host_names(site, sorted(set(hosts))))
                 reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
+            case Expected(reason=why) if state not in _IN_QUEUE and why.code not in EXPECTATIONS:
+                reason, code = why, "expected"
             case HostsLimited() | Expected() | OperationStarted() | OperationEnded():
                 continue
             case LeaseAltered():
