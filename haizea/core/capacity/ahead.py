@@ -56,10 +56,8 @@ class Ahead:
     def overlapping(self, start: int, end: int) -> Iterator[Hold]:
         """Find the holds that overlap ``[start, end)``. O(those that start near it)."""
         starts = self._starts
-        for i in range(bisect_right(starts, (start - self._longest, 0)), len(starts)):
-            begins, _, hold = starts[i]
-            if begins >= end:
-                return
+        first = bisect_right(starts, (start - self._longest, 0))
+        for _, _, hold in starts[first : bisect_left(starts, (end, 0))]:
             if hold.end > start:
                 yield hold
 

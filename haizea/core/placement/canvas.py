@@ -100,7 +100,7 @@ class Canvas:
     ) -> None:
         self.table = table
         self._planned = planned
-        self._first, self._last = window
+        self.window = self._first, self._last = window
         self._rows: dict[int, list[Unit]] = {}
         self._units: dict[int, list[Unit]] = {}
         self._leases: dict[int, Lease] = {}
@@ -149,7 +149,7 @@ class Canvas:
         row: list[Unit] = []
         seen: set[int] = set()
         for hold in holds:
-            units = self._units_of(hold.owner)
+            units = self.units_of(hold.owner)
             if units is None:
                 row.append(self._unit(hold.start, hold.end, hold.amount(host), host))
             elif hold.owner not in seen:
@@ -157,7 +157,8 @@ class Canvas:
                 row += [unit for unit in units if unit.host == host]
         return row
 
-    def _units_of(self, owner: int) -> list[Unit] | None:
+    def units_of(self, owner: int) -> list[Unit] | None:
+        """The units of who holds something; ``None`` if they are fixed."""
         units = self._units.get(owner)
         if units is None:
             lease = self._planned.movable(owner)
@@ -267,6 +268,8 @@ class Canvas:
             plan = lease.plan
             assert plan is not None, "it has a plan"
             hosts = hosts_of(self._units[lease_id], len(plan.hosts))
+            if hosts == plan.hosts:
+                continue
             hosts = lease.demand.keep(plan.hosts, hosts)
             if hosts != plan.hosts:
                 yield lease, hosts
@@ -279,6 +282,11 @@ def hosts_of(units: list[Unit], count: int) -> Hosts:
         for node in unit.nodes:
             hosts[node] = unit.host
     return tuple(hosts)
+
+
+def work(unit: Unit) -> int:
+    """Return how much of a host the unit takes, times how long."""
+    return unit.bulk * (unit.end - unit.start)
 
 
 def crowded(units: Sequence[Unit], first: int) -> list[int]:

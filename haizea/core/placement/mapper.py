@@ -340,7 +340,9 @@ class GreedyMapper:
         """
         everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut & demand.allowed
         smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
-        possible = table.room(smallest, start, end)[0] & everywhere
+        possible = everywhere
+        if possible & possible - 1:  # Of one host alone it is known soon enough.
+            possible &= table.room(smallest, start, end)[0]
         order = [
             host
             for tier in self._tiers(table, request, possible, start, prefer)

@@ -18,9 +18,11 @@ from typing import NamedTuple
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet, hosts_in, lowest
 from haizea.core.model.resources import Capacity, fits
-from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of
+from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, work
 from haizea.core.placement.counting import cannot_be_packed
+from haizea.core.placement.giving_way import GivingWay
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
+from haizea.core.placement.overview import MOST_HOLDS, Overview
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.repacking import FASTER, Repacking
 from haizea.core.placement.sums import Sums
@@ -28,6 +30,12 @@ from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
 MOST_HOSTS = 64
+#: On sites that are larger than that, but no larger than this, all hosts are glanced at. What is
+#: found so is mostly found soon: with one of so many parts of the effort.
+_MOST_OVERSEEN = 512
+_GIVING_WAY_PARTS = 4
+#: To read so many holds takes as long as a look.
+_HOLDS_A_LOOK = 8
 #: So many looks for each host go to a search that moves little first: from an eighth to half.
 _FIRST_LOOKS = 25
 #: A search that is lucky ends soon, so several share the effort: as many as this, if each may
@@ -98,17 +106,17 @@ def remap(
     if effort.left <= 0 or not enough_at_all(table, demand, start, end):
         return None
     if demand.size is not None and takes_whole(demand, table.uniform_capacity):
-        canvas = Canvas(table, planned)
         # Where all hosts are taken whole it always ends well.
-        most = None
-        if not all_taken_whole(table, start, end):
-            most = effort.left // _LOOKS_AN_EXCHANGE
-        swapping = Swapping(canvas, demand.size, start, end, most)
-        hosts = swapping.hosts(demand.count, demand.allowed)
-        if hosts is not None:
-            return Remapped(hosts, _moves(canvas))
-        if swapping.left is not None and len(table.capacities) > MOST_HOSTS:
-            effort.left = swapping.left * _LOOKS_AN_EXCHANGE
+        ends_well = all_taken_whole(table, start, end)
+        if ends_well or not _is_overseen(len(table.capacities)):
+            canvas = Canvas(table, planned)
+            most = None if ends_well else effort.left // _LOOKS_AN_EXCHANGE
+            swapping = Swapping(canvas, demand.size, start, end, most)
+            hosts = swapping.hosts(demand.count, demand.allowed)
+            if hosts is not None:
+                return Remapped(hosts, _moves(canvas))
+            if swapping.left is not None and len(table.capacities) > MOST_HOSTS:
+                effort.left = swapping.left * _LOOKS_AN_EXCHANGE
     return _by_search(table, planned, demand, start, end, effort)
 
 
@@ -120,6 +128,12 @@ def _by_search(
     First with few moves; on small sites, also among all that is about then.
     """
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
+    if _is_overseen(len(up)):
+        canvas = Canvas(table, planned, _window(table, start, end))
+        overview = Overview(canvas, start, demand.capacities)
+        if overview.is_handy:
+            effort.left -= overview.read // _HOLDS_A_LOOK
+            return _by_giving_way(canvas, overview, demand, (start, end), effort)
     if len(up) > MOST_HOSTS:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
@@ -141,6 +155,36 @@ def _by_search(
             if unit.host >= 0:
                 canvas.take(unit)
         found = _repacked(canvas, up, asked, effort)
+    return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
+
+
+def _is_overseen(hosts: int) -> bool:
+    """Tell whether so many hosts are more than are repacked, and few enough to glance at all."""
+    return MOST_HOSTS < hosts <= _MOST_OVERSEEN
+
+
+def _window(table: SlotTable, start: int, end: int) -> tuple[int, int]:
+    """Return from when to when anybody is there who is so at some time in ``[start, end)``.
+
+    But no longer than three times that time, where more is there than is read quickly.
+    """
+    near = list(table.holds_between(start, end))
+    first = max(table.now, min([start, *[hold.start for hold in near]]))
+    last = max([end, *[hold.end for hold in near]])
+    if sum(1 for _ in table.holds_between(first, last)) > MOST_HOLDS:
+        first, last = max(first, 2 * start - end), min(last, 2 * end - start)
+    return first, last
+
+
+def _by_giving_way(
+    canvas: Canvas, overview: Overview, demand: Demand, period: tuple[int, int], effort: Effort
+) -> Remapped | None:
+    """Hosts found with all of them glanced at each time."""
+    asked = canvas.units(-1, demand, (), *period)
+    with effort.share(_GIVING_WAY_PARTS) as share:
+        way = GivingWay(canvas, overview, share.left)
+        found = way.place(list(reversed(asked)))
+        share.left = way.left
     return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
@@ -190,15 +234,19 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
     free = sums.total() + spare - sum([sums.of(size) for size in demand.capacities])
     if free & spare != spare:
         return False
-    changes: list[tuple[int, int]] = []
+    changes: dict[int, int] = {}
     for hold in table.holds_between(start, end):
         amount = sums.held(hold)
-        changes.append((hold.start, amount))
-        changes.append((hold.end, -amount))
-    # At one moment, what ends comes before what begins.
-    changes.sort()
-    for _, amount in changes:
-        free -= amount
+        if hold.start > start:
+            changes[hold.start] = changes.get(hold.start, 0) + amount
+        else:
+            free -= amount
+        if hold.end < end:
+            changes[hold.end] = changes.get(hold.end, 0) - amount
+    if free & spare != spare:
+        return False
+    for moment in sorted(changes):
+        free -= changes[moment]
         if free & spare != spare:
             return False
     return True
@@ -229,7 +277,7 @@ class _Search:
             canvas.put(unit, host)
             if evicted:
                 unit.refused += 1
-                homeless += sorted(evicted, key=_work)
+                homeless += sorted(evicted, key=work)
             if self._effort.left <= 0:
                 return not homeless
         return True
@@ -266,7 +314,7 @@ class _Search:
             leaving = self._leaving(host, unit, there, foes)
             if leaving is None:
                 continue
-            cost = sum([o.refused for o in leaving]), sum([_work(o) for o in leaving]), host
+            cost = sum([o.refused for o in leaving]), sum([work(o) for o in leaving]), host
             if cheapest is None or cost < cheapest:
                 cheapest, chosen, evicted = cost, host, leaving
         return None if cheapest is None else (chosen, evicted)
@@ -284,7 +332,7 @@ class _Search:
         leaving = list(foes)
         candidates = [o for o in there if o.nodes and o not in foes]
         # Who is the hardest to displace, and the largest, is asked first whether it can stay.
-        candidates.sort(key=lambda o: (-o.refused, -_work(o), o.lease_id, o.place))
+        candidates.sort(key=lambda o: (-o.refused, -work(o), o.lease_id, o.place))
         for other in candidates:
             stay.append(other)
             if not has_room(host, unit, stay):
@@ -323,8 +371,3 @@ class _Search:
                 at_first |= fits(size, table.least_free(host, start, start + 1)) << host
         self._effort.left -= glances // _GLANCES_A_LOOK
         return free | at_first
-
-
-def _work(unit: Unit) -> int:
-    """Return how much of a host the unit takes, times how long."""
-    return unit.bulk * (unit.end - unit.start)

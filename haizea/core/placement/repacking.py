@@ -42,28 +42,35 @@ _TIES: Final = 1 << 16
 FASTER: Final = 100
 
 
-class _Fields:
-    """Amounts over time in one number: a field for each moment and type of resource.
+def distinct_kinds(
+    capacities: Iterable[Capacity], sizes: Iterable[Capacity]
+) -> list[tuple[int, int]]:
+    """Return the types of resources that need fields of their own, each with its step.
 
     Amounts are in steps that divide all of them, so that fields are narrow. A type that is
     as full as another one at any time, as memory that goes with cores, needs no fields.
     """
+    kinds = dict[tuple[int, ...], tuple[int, int]]()
+    for kind, amounts in enumerate(zip(*{*capacities, *sizes}, strict=True)):
+        step = max(1, gcd(*amounts))
+        kinds.setdefault(tuple([amount // step for amount in amounts]), (kind, step))
+    return list(kinds.values())
+
+
+class _Fields:
+    """Amounts over time in one number: a field for each moment and type of resource."""
 
     def __init__(
         self, moments: list[int], capacities: Sequence[Capacity], sizes: Iterable[Capacity]
     ) -> None:
         self._moments = moments
-        kinds = dict[tuple[int, ...], tuple[int, int]]()
-        columns = zip(*{*capacities, *sizes}, strict=True)
-        for kind, amounts in enumerate(columns):
-            step = max(1, gcd(*amounts))
-            kinds.setdefault(tuple([amount // step for amount in amounts]), (kind, step))
-        totals = [max([c[kind] // step for c in capacities]) for kind, step in kinds.values()]
+        kinds = distinct_kinds(capacities, sizes)
+        totals = [max([c[kind] // step for c in capacities]) for kind, step in kinds]
         largest = max(totals)
         #: The largest host has about as much of each type, so that sums of them mean something.
         self._kinds = [
             (kind, step, largest // max(1, total))
-            for (kind, step), total in zip(kinds.values(), totals, strict=True)
+            for (kind, step), total in zip(kinds, totals, strict=True)
         ]
         self.count = len(moments) * len(self._kinds)
         # Sums of all fields are less than what one of them holds.
