@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
+import pytest
 from played_leases import lease, on_hosts
 
 from haizea.core.model.events import (
@@ -16,17 +18,18 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
 from haizea.core.model.settings import Settings
+from haizea.core.placement.overview import Overview
 from haizea.core.scheduler import Scheduler
 
 HOSTS = 70
 
 
-def full_site(leases: int, seed: int, most_nodes: int = 1) -> Scheduler:
+def full_site(leases: int, seed: int, most_nodes: int = 1, span: int = 300) -> Scheduler:
     """A site filled without a search, as badly as can be, of which all may move from then on."""
     random = Random(seed)
     filled = on_hosts(HOSTS, "no-preemption", Settings(remapping_effort=0))
     for lease_id in range(1, leases + 1):
-        start = 10 if lease_id <= HOSTS else 10 + random.randrange(leases)
+        start = 10 if lease_id <= HOSTS else 10 + random.randrange(span)
         duration, cpu = random.randint(20, 120), random.choice((100, 200, 300, 400))
         asked = lease(lease_id, Kind.AR, start, duration=duration, cpu=cpu)
         nodes = random.randint(1, most_nodes)
@@ -62,3 +65,35 @@ def asked_one_by_one(made: Scheduler, count: int) -> int:
 def test_others_move_for_most_of_those_that_are_to_last_longer() -> None:
     """Without glances at all hosts, 54 of these 62 find room."""
     assert sum([asked_one_by_one(full_site(300, seed, 3), 30) for seed in (1, 2)]) >= 58
+
+
+def test_what_would_do_instead_is_found_with_the_plan_read_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it is read for each of the tries."""
+    read, begin = [0], Overview.__init__
+
+    def counted(overview: Overview, *what: Any) -> None:
+        read[0] += 1
+        begin(overview, *what)
+
+    monkeypatch.setattr(Overview, "__init__", counted)
+    made = full_site(600, 1, 3, span=150)
+    there = [x.request for x in made.leases() if x.state in (State.ACTIVE, State.SCHEDULED)]
+    refused, offered = 0, 0
+    for request in there[::6]:
+        read[0] = 0
+        asked = longer(request)
+        found = made.trial(request.id, asked.request, None)
+        if found.reason is None:
+            continue
+        refused += 1
+        assert read[0] <= 2
+        if found.offer is not None and request.start is not None:
+            offered += 1
+            instead = replace(asked.request, start=found.offer)
+            if request.start <= 10:
+                instead = replace(request, duration=found.offer - request.start)
+            assert made.trial(request.id, instead, None).reason is None
+    assert refused >= 10
+    assert offered >= 8

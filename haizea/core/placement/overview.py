@@ -8,7 +8,8 @@ an amount is too much, so that a host is looked at with one subtraction.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from haizea.core.capacity.hold import Hold
@@ -30,10 +31,11 @@ class Overview:
     O(holds in it, and hosts × moments).
     """
 
-    def __init__(self, canvas: Canvas, start: int, asked: Iterable[Capacity]) -> None:
-        """Read who holds something; what is asked for, of these sizes, begins at ``start``."""
-        table = canvas.table
-        self._window = first, last = canvas.window
+    def __init__(self, canvas: Canvas, starts: Iterable[int], asked: Collection[Capacity]) -> None:
+        """Read who holds something; what is asked for, of these sizes, has one of these starts."""
+        self.table = table = canvas.table
+        self.window = first, last = canvas.window
+        self._asked = asked
         holds = list(table.holds_between(first, last))
         #: So many holds are read.
         self.read = len(holds)
@@ -41,9 +43,10 @@ class Overview:
         self.up: HostSet = ((1 << len(table.capacities)) - 1) & ~table.shut
         up = [table.capacities[host] for host in hosts_in(self.up)]
         sizes = {*asked, *up, *_sizes(canvas, holds)}
-        self._moments = sorted({start, *[h.start if h.start > first else first for h in holds]})
+        self._moments = sorted({*starts, *[h.start if h.start > first else first for h in holds]})
         self._kinds = distinct_kinds(up, sizes)
         largest = max([capacity[kind] // step for capacity in up for kind, step in self._kinds])
+        self._most = largest
         self._bits = largest.bit_length() + 1
         count = len(self._moments) * len(self._kinds)
         #: Whether numbers are short enough to be looked at often.
@@ -79,7 +82,7 @@ class Overview:
         The sum of fields from one place to another is a difference of two powers, divided by one
         less than what a field holds: of all holds of a host together, that is divided once.
         """
-        moments, bits, (first, last) = self._moments, self._bits, self._window
+        moments, bits, (first, last) = self._moments, self._bits, self.window
         begins = {moment: bits * place for place, moment in enumerate(moments)}
         ends = {end: bits * bisect_left(moments, end) for end in {hold.end for hold in holds}}
         sizes, now, movable = self._first_fields, table.now, self.movable
@@ -111,11 +114,50 @@ class Overview:
             self.free[host] = whole - taken[host] // field
             self.most_free[host] = whole - fixed[host] // field
 
+    def knows(self, table: SlotTable, start: int, end: int) -> bool:
+        """Tell whether it is of this table, throughout ``[start, end)``, from just then on."""
+        within = self.window[0] <= start and end <= self.window[1]
+        if table is not self.table or not within:
+            return False
+        place = bisect_left(self._moments, start)
+        return place < len(self._moments) and self._moments[place] == start
+
+    def may_have_room(self, table: SlotTable, start: int, end: int, allowed: HostSet) -> bool:
+        """Tell whether all that is asked for fits on some hosts, size by size, throughout.
+
+        It may where that time is not known.
+        """
+        if not self.knows(table, start, end):
+            return True
+        hosts = hosts_in(self.up & allowed)
+        return all(
+            self._has_room(size, count, start, end, hosts)
+            for size, count in Counter(self._asked).items()
+        )
+
+    def _has_room(
+        self, size: Capacity, count: int, start: int, end: int, hosts: Sequence[int]
+    ) -> bool:
+        """Tell whether so many of a size fit on these hosts throughout, if nobody moves."""
+        one, free, spare, copies = self._over(size, start, end), self.free, self.spare, 1
+        # As many of them as no host has room for would spill into other fields.
+        while count > 0 and all(copies * size[k] // step <= self._most for k, step in self._kinds):
+            amount = copies * one
+            roomy = sum([free[host] - amount & spare == spare for host in hosts])
+            if not roomy:
+                break
+            count -= roomy
+            copies += 1
+        return count <= 0
+
     def of(self, unit: Unit) -> int:
         """The size of a unit, as long as it is there."""
-        begin, end = bisect_left(self._moments, unit.start), bisect_left(self._moments, unit.end)
-        ones = self._ones >> self._bits * (len(self._moments) - end + begin)
-        return self._first_fields[unit.size] * ones << self._bits * begin
+        return self._over(unit.size, unit.start, unit.end)
+
+    def _over(self, size: Capacity, start: int, end: int) -> int:
+        begin, until = bisect_left(self._moments, start), bisect_left(self._moments, end)
+        ones = self._ones >> self._bits * (len(self._moments) - until + begin)
+        return self._first_fields[size] * ones << self._bits * begin
 
     def span(self, unit: Unit) -> int:
         """The bits of its fields that say most, for as long as a unit is there."""

@@ -100,9 +100,18 @@ Elsewhere = Callable[[SlotTable, Lease, int, int, int], Remapped | None]
 
 
 def remap(
-    table: SlotTable, planned: Planned, demand: Demand, start: int, end: int, effort: Effort
+    table: SlotTable,
+    planned: Planned,
+    demand: Demand,
+    start: int,
+    end: int,
+    effort: Effort,
+    overview: Overview | None = None,
 ) -> Remapped | None:
-    """Hosts throughout ``[start, end)`` that others leave; ``None`` if none are found."""
+    """Hosts throughout ``[start, end)`` that others leave; ``None`` if none are found.
+
+    An ``overview`` that knows that time spares reading the table, which has not changed since.
+    """
     if effort.left <= 0 or not enough_at_all(table, demand, start, end):
         return None
     if demand.size is not None and takes_whole(demand, table.uniform_capacity):
@@ -117,6 +126,9 @@ def remap(
                 return Remapped(hosts, _moves(canvas))
             if swapping.left is not None and len(table.capacities) > MOST_HOSTS:
                 effort.left = swapping.left * _LOOKS_AN_EXCHANGE
+    if overview is not None and overview.knows(table, start, end):
+        canvas = Canvas(table, planned, overview.window)
+        return _by_giving_way(canvas, overview, demand, (start, end), effort)
     return _by_search(table, planned, demand, start, end, effort)
 
 
@@ -129,10 +141,10 @@ def _by_search(
     """
     up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
     if _is_overseen(len(up)):
-        canvas = Canvas(table, planned, _window(table, start, end))
-        overview = Overview(canvas, start, demand.capacities)
-        if overview.is_handy:
+        overview = overlook(table, planned, demand, [start], end)
+        if overview is not None:
             effort.left -= overview.read // _HOLDS_A_LOOK
+            canvas = Canvas(table, planned, overview.window)
             return _by_giving_way(canvas, overview, demand, (start, end), effort)
     if len(up) > MOST_HOSTS:
         canvas = Canvas(table, planned)
@@ -163,17 +175,32 @@ def _is_overseen(hosts: int) -> bool:
     return MOST_HOSTS < hosts <= _MOST_OVERSEEN
 
 
-def _window(table: SlotTable, start: int, end: int) -> tuple[int, int]:
-    """Return from when to when anybody is there who is so at some time in ``[start, end)``.
+def overlook(
+    table: SlotTable, planned: Planned, demand: Demand, starts: Sequence[int], last: int
+) -> Overview | None:
+    """Capacity that hosts have left about the time from the first of some starts to ``last``.
 
-    But no longer than three times that time, where more is there than is read quickly.
+    As long as anybody is there who is so at that time, or else for three times that time. ``None``
+    where hosts are too many for that, or few enough to do without, or it takes too long to read.
     """
-    near = list(table.holds_between(start, end))
-    first = max(table.now, min([start, *[hold.start for hold in near]]))
-    last = max([end, *[hold.end for hold in near]])
-    if sum(1 for _ in table.holds_between(first, last)) > MOST_HOLDS:
-        first, last = max(first, 2 * start - end), min(last, 2 * end - start)
-    return first, last
+    if not _is_overseen((((1 << len(table.capacities)) - 1) & ~table.shut).bit_count()):
+        return None
+    start = min(starts)
+    near = list(table.holds_between(start, last))
+    window = (
+        max(table.now, min([start, *[hold.start for hold in near]])),
+        max([last, *[hold.end for hold in near]]),
+    )
+    if _is_crowded(table, window):
+        window = max(window[0], 2 * start - last), min(window[1], 2 * last - start)
+        if _is_crowded(table, window):
+            return None
+    overview = Overview(Canvas(table, planned, window), starts, demand.capacities)
+    return overview if overview.is_handy else None
+
+
+def _is_crowded(table: SlotTable, window: tuple[int, int]) -> bool:
+    return sum(1 for _ in table.holds_between(*window)) > MOST_HOLDS
 
 
 def _by_giving_way(

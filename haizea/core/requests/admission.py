@@ -6,7 +6,7 @@ deadline. A best-effort lease joins the queue. Every refusal has a reason that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -127,6 +127,15 @@ class Admission:
             return False
         self._promises.reroute(found.moves, back=True)
         return True
+
+    def trying(
+        self, request: LeaseRequest, starts: Sequence[int], last: int
+    ) -> AbstractContextManager[None]:
+        """Ask whether an AR would be accepted at some starts, to be over by ``last``, more quickly.
+
+        Nothing changes meanwhile.
+        """
+        return self._promises.overlooking(Demand(request), starts, last)
 
     def refusal_of(self, request: LeaseRequest, allowed: Allowed) -> Refusal | None:
         """Return what can be said against a request without looking at the schedule."""

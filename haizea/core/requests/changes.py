@@ -264,7 +264,7 @@ class Changes:
         if asked.kind not in FIRM:
             return None
         with without(self._schedule.table, lease.hold):
-            shared = self._promises.sharing(_PARTS)
+            shared = self._admission.ways(_PARTS)
             return self._offers.nearest(asked, lambda: False, lease.prepare_seconds, shared)
 
     def _latest_end(self, lease: Lease, asked: LeaseRequest) -> int | None:
@@ -272,9 +272,13 @@ class Changes:
         plan, table = lease.plan, self._schedule.table
         assert plan is not None, "it runs"
         last = FOREVER if asked.duration is None else plan.end + asked.duration
-        ends, ways = sorted(set(table.firm_starts(plan.end, last))), self._promises.sharing(_PARTS)
-        # Whoever may stay until some end may stay until each before it.
-        granted = bisect_left(
-            ends, True, key=lambda end: self._behind(lease, asked, end, next(ways)) is None
-        )
+        ends = sorted(set(table.firm_starts(plan.end, last)))
+        if not ends:
+            return None
+        ways = self._promises.sharing(_PARTS)
+        with self._promises.overlooking(Demand(asked), [plan.end], ends[-1]):
+            # Whoever may stay until some end may stay until each before it.
+            granted = bisect_left(
+                ends, True, key=lambda end: self._behind(lease, asked, end, next(ways)) is None
+            )
         return ends[granted - 1] if granted else None

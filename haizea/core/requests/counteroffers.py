@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from haizea.core.model.lease import LeaseRequest
+from haizea.core.model.resources import FOREVER
 from haizea.core.placement.remapping import Elsewhere
 from haizea.core.requests.admission import Admission
 from haizea.core.schedule.schedule import Schedule
@@ -44,13 +45,16 @@ class Offers:
         assert asked is not None, "an AR has a start"
         at_start = self._schedule.planner.settings.prepares_at_start
         lead_seconds = 0 if at_start else prepare_seconds
-        for moment in self._candidates(request, asked, lead_seconds):
-            way = None if elsewhere is None else next(elsewhere)
-            moved = replace(request, start=moment)
-            if self._admission.would_accept(moved, prepare_seconds, way):
-                return moment
-            if enough():
-                break
+        moments = list(self._candidates(request, asked, lead_seconds))
+        last = FOREVER if request.duration is None else max(moments) + request.duration
+        with self._admission.trying(request, moments, last):
+            for moment in moments:
+                way = None if elsewhere is None else next(elsewhere)
+                moved = replace(request, start=moment)
+                if self._admission.would_accept(moved, prepare_seconds, way):
+                    return moment
+                if enough():
+                    break
         return None
 
     def _candidates(self, request: LeaseRequest, asked: int, lead_seconds: int) -> Iterator[int]:

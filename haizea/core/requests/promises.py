@@ -7,13 +7,23 @@ another at any time, as a whole, until something begins on them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
 from haizea.core.model.members import PREPARE, RUN, SHUTDOWN
+from haizea.core.placement.mapper import Demand
+from haizea.core.placement.overview import Overview
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
-from haizea.core.placement.remapping import Effort, Elsewhere, Move, Remapped, remap
+from haizea.core.placement.remapping import (
+    Effort,
+    Elsewhere,
+    Move,
+    Remapped,
+    overlook,
+    remap,
+)
 from haizea.core.placement.retiming import Retimed, retime
 from haizea.core.placement.timing import Window
 from haizea.core.schedule.schedule import Schedule
@@ -24,6 +34,8 @@ class Promises:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
+        #: What was read of the slot table, while several questions are asked about it.
+        self.overview: Overview | None = None
 
     def movable(self, owner: int) -> Lease | None:
         """The lease that holds something, if its hosts are a plan and may be others."""
@@ -83,7 +95,7 @@ class Promises:
             table: SlotTable, asked: Lease, start: int, end: int, parts: int
         ) -> Remapped | None:
             with left.share(parts) as share:
-                found = remap(table, self, asked.demand, start, end, share)
+                found = remap(table, self, asked.demand, start, end, share, self.overview)
             if found is None and self._schedule.book.deadlines:
                 on_table = planner.on(table, planner.channel)
                 window = Window(asked, start, start, end - start)
@@ -93,6 +105,20 @@ class Promises:
             return found
 
         return make_room
+
+    @contextmanager
+    def overlooking(self, demand: Demand, starts: Sequence[int], last: int) -> Iterator[None]:
+        """Read the slot table once for questions about a demand, from some starts on to ``last``.
+
+        It stays as it is meanwhile. Where room is kept for a claim, it does not.
+        """
+        schedule = self._schedule
+        if starts and schedule.claim is None:
+            self.overview = overlook(schedule.table, self, demand, starts, last)
+        try:
+            yield
+        finally:
+            self.overview = None
 
     def sharing(self, parts: int) -> Iterator[Elsewhere]:
         """Ways to make room for questions that together take half the effort of one decision.

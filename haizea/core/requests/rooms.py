@@ -88,6 +88,11 @@ class Rooms:
         self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
     ) -> Preemption | None:
         """Hosts that are free, and leave a claim its room."""
+        known = self._promises.overview
+        if known is not None and not known.may_have_room(
+            planner.table, start, end, lease.demand.allowed
+        ):
+            return None
         preparation, image = self._schedule.preparation, lease.request.image
         prefer = 0
         if preparation is not None and image is not None:
