@@ -24,7 +24,7 @@ SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 #: Who has a token, and of which kind.
 PEOPLE = {"anna": Role.USER, "bert": Role.USER, "olga": Role.OPERATOR, "rita": Role.READER}
 #: Nothing is timed: it is only given up after so long.
-PATIENCE_MILLISECONDS = 30_000
+PATIENCE_MILLISECONDS = 90_000
 
 #: What a browser writes about an answer that says no; the page says what it means.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
