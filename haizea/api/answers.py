@@ -120,7 +120,7 @@ class LeaseShown(LeaseOut):
 
 
 class StoryEntry(Answer):
-    """A state that a lease came into."""
+    """A state that a lease came into, or what was told of it in that state: why it is late."""
 
     event: int = Field(description="The id of the event.")
     time: When
