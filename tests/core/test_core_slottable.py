@@ -238,6 +238,21 @@ class SlotTables(RuleBasedStateMachine):
             assert levels == self.oracle.room(size, moment, moment + length)
             assert level_count(levels, FOREVER) >= count
 
+    @rule(data=st.data(), size=SIZE, count=st.integers(1, 8), length=LENGTH)
+    def ask_for_moments_without_a_hold(
+        self, data: st.DataObject, size: Capacity, count: int, length: int
+    ) -> None:
+        hold = self.entry(data, lambda e: e.start > self.oracle.now)
+        if hold is None:
+            return
+        start = data.draw(st.integers(self.oracle.now, hold.start), "start")
+        asked = Wanted(size, count), length, start, hold.start
+        found = [moment for moment, _ in self.table.moments(*asked, without=hold)]
+        entry = self.oracle.entries.pop(hold)
+        first = self.oracle.earliest(size, count, length, start, hold.start)
+        self.oracle.entries[hold] = entry
+        assert (found[0] if found else None) == first
+
     @rule(data=st.data(), length=LENGTH)
     def ask_for_certain_hosts(self, data: st.DataObject, length: int) -> None:
         start = self.moment(data)

@@ -37,14 +37,18 @@ def room_beside(
     span: tuple[int, int],
     holds: Iterable[Hold],
     enough: int,
+    without: Hold | None = None,
 ) -> Levels:
     """``levels`` without hosts that the future touches, but for the copies that fit beside it.
 
     Throughout the ``span``, in which there are these ``holds``. All hosts have the capacity
     ``whole``; ``None`` where they differ. Where ``enough`` copies, if that is
-    not 0, do not fit, some that do may be missing. O(hosts that are contested).
+    not 0, do not fit, some that do may be missing. A hold may be left ``without``, which is not
+    among the ``holds``, but is among what touches and closes. O(hosts that are contested).
     """
     touched, unsure = future[0], contested(levels[0], index.size, future, whole)
+    again = 0 if without is None else levels[0] & without.hosts
+    unsure |= again
     room = [hosts & ~touched for hosts in levels]
     if unsure:
         start, end = span
@@ -59,7 +63,10 @@ def room_beside(
         for host in hosts_in(unsure):
             if possible < enough:
                 break
-            count = copies(least_free(host, start, end))
+            if without is not None and again >> host & 1:
+                count = copies(timelines.least_free_without(without, host, start, end))
+            else:
+                count = copies(least_free(host, start, end))
             if enough:
                 possible += count - sum([hosts >> host & 1 for hosts in levels])
             if count:

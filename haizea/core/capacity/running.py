@@ -60,11 +60,11 @@ class Present:
         "_releases",
         "_taken",
         "_timelines",
-        "_uniform",
         "ends",
         "free",
         "held",
         "indexes",
+        "uniform",
     )
 
     def __init__(
@@ -78,7 +78,8 @@ class Present:
         # Hosts by when the first of their holds ends.
         self._ending: Ordered[HostSet] = Ordered()
         self._taken: set[int] = set()  # serial numbers of ``ends``
-        self._uniform = uniform
+        #: The capacity that every host has; ``None`` where hosts differ.
+        self.uniform = uniform
         self._timelines = timelines
         self._releases: dict[Capacity, Releases] = {}
         # What an amount leaves of a host where all are alike.
@@ -105,8 +106,8 @@ class Present:
 
     def take(self, hold: Hold) -> None:
         """The hold has started, and is listed on its hosts. O(its hosts)."""
-        if self._uniform is not None and hold.same and not hold.hosts & self.held[0]:
-            self._set(hold, self._uniform, self._left(hold.same))
+        if self.uniform is not None and hold.same and not hold.hosts & self.held[0]:
+            self._set(hold, self.uniform, self._left(hold.same))
         else:
             self._shift(hold, subtract)
         sooner = hold.hosts
@@ -131,8 +132,8 @@ class Present:
 
     def give_back(self, hold: Hold) -> None:
         """The hold is over, and taken off ``ends`` and its hosts. O(its hosts)."""
-        if self._uniform is not None and hold.same and not hold.hosts & self.held[1]:
-            self._set(hold, self._left(hold.same), self._uniform)
+        if self.uniform is not None and hold.same and not hold.hosts & self.held[1]:
+            self._set(hold, self._left(hold.same), self.uniform)
         else:
             self._shift(hold, add)
         first = self.ending_first(hold.end) & hold.hosts
@@ -207,11 +208,11 @@ class Present:
         by several holds, that differ from the present. O(ends), times hosts where shared.
         """
         index, ends, i, free = self.indexes.of(size), self.ends, first, self.free.amounts()
-        whole = 0 if self._uniform is None else index.copies(self._uniform)
+        whole = 0 if self.uniform is None else index.copies(self.uniform)
         while i < len(ends) and ends[i][0] <= moment:
             hold = ends[i][2]
             i += 1
-            if self._uniform is not None and not hold.hosts & self.held[1]:
+            if self.uniform is not None and not hold.hosts & self.held[1]:
                 raise_level(levels, hold.hosts, 0, whole)
                 continue
             for host, amount in hold.use:
@@ -227,7 +228,7 @@ class Present:
 
         And for no more; and no host has several such holds, so that each end says all.
         """
-        uniform = self._uniform
+        uniform = self.uniform
         return (
             uniform is not None and not self.held[1] and self.indexes.of(size).copies(uniform) == 1
         )
@@ -258,14 +259,14 @@ class Present:
     def add_host(self, capacity: Capacity, uniform: Capacity | None) -> None:
         """There is one host more."""
         self.free.amounts().append(capacity)
-        self._uniform = uniform
+        self.uniform = uniform
         self.indexes.clear()
         self._releases.clear()
         self._lefts.clear()
 
     def fork(self, timelines: Timelines) -> Present:
         """An independent copy; ``timelines`` is a copy too."""
-        twin = Present(self.free, timelines, self._uniform)
+        twin = Present(self.free, timelines, self.uniform)
         twin.indexes = self.indexes.fork(twin.free)
         twin.ends = self.ends.copy()
         twin.held = self.held.copy()
@@ -287,10 +288,10 @@ class Present:
     def _left(self, amount: Capacity) -> Capacity:
         left = self._lefts.get(amount)
         if left is None:
-            assert self._uniform is not None, "hosts are alike"
+            assert self.uniform is not None, "hosts are alike"
             if len(self._lefts) >= MOST_SIZES:
                 self._lefts.clear()
-            left = self._lefts[amount] = subtract(self._uniform, amount)
+            left = self._lefts[amount] = subtract(self.uniform, amount)
         return left
 
     def _set(self, hold: Hold, old: Capacity, new: Capacity) -> None:

@@ -16,17 +16,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from haizea.core.capacity.ahead import Ahead
-from haizea.core.capacity.beside import contested, room_beside
+from haizea.core.capacity.beside import contested
 from haizea.core.capacity.entering import Entering
-from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count
+from haizea.core.capacity.fit_index import EqualNodes, Levels
 from haizea.core.capacity.hold import Hold, Shape, shape_of
 from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.known_room import KnownRoom
 from haizea.core.capacity.next_changes import NextChanges
 from haizea.core.capacity.openings import Openings, Spans
+from haizea.core.capacity.room_search import RoomSearch
 from haizea.core.capacity.running import Present
 from haizea.core.capacity.totals import Totals
-from haizea.core.capacity.upcoming import Future, Reach
+from haizea.core.capacity.upcoming import Future
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity, common, fits
@@ -46,6 +47,7 @@ class SlotTable:
         self._next_changes = NextChanges(self._present, self._timelines)
         self._ahead = Ahead()
         self._future = Future()
+        self._search = RoomSearch(self._present, self._ahead, self._future, self._timelines)
         self._entering = Entering(self._future, self._timelines, self.capacities)
         self._serial = 0
         #: Hosts that take nothing new.
@@ -186,7 +188,7 @@ class SlotTable:
 
         No host is looked at by itself.
         """
-        levels, future = self._about(size, start, end)
+        levels, future = self._search.about(size, start, end, self.now)
         unsure = contested(levels[0], size, future, self.uniform_capacity)
         return levels[0] & ~future[0] & ~self.shut, unsure & ~self.shut
 
@@ -197,34 +199,18 @@ class SlotTable:
         start: int,
         before: int = FOREVER,
         spans: Spans | None = None,
+        without: Hold | None = None,
     ) -> Iterator[tuple[int, Levels]]:
         """Moments in ``[start, before)`` from which equal nodes fit for ``length``, in order.
 
         With the room there is then; do not change it, nor the table while iterating. Only
         ``start`` and moments at which some hold ends are looked at: the first moment is
         always among them. Where there are ``spans``, a moment counts only if the time from
-        it on overlaps one of them. O(holds that end before it).
+        it on overlaps one of them. A hold that has not started, and starts no sooner than
+        ``before``, may be left ``without``. O(holds that end before it).
         """
-        size, count, keep = demand.size, demand.count, demand.allowed & ~self.shut
-        assert size is not None, "nodes are equal"
-        if not self._ahead.ends and self._present.takes_one(size):
-            yield from self._present.moments(size, count, keep, max(start, self.now), before)
-            return
-        window = self._future.window(length)
-        for moment, levels in self._present.walk(size, max(start, self.now), self._ahead.ends):
-            if moment >= before:
-                return
-            if level_count(levels, count) < count:
-                continue
-            end = moment + length
-            if spans is not None and not spans.overlap(moment, end):
-                continue
-            if keep != EVERYWHERE:
-                levels = [hosts & keep for hosts in levels]
-            future = window.at(moment, levels[0])
-            room = self._beside(levels, size, (moment, end), future, count)
-            if level_count(room, count) >= count:
-                yield moment, room
+        keep, starts = demand.allowed & ~self.shut, (max(start, self.now), before)
+        return self._search.moments(demand, keep, length, starts, spans, without)
 
     def least_free(self, host: int, start: int, end: int) -> Capacity:
         """Return what is free on one host throughout ``[start, end)``; 0 or more of each type."""
@@ -282,9 +268,7 @@ class SlotTable:
 
     def holds_between(self, start: int, end: int) -> Iterator[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
-        for i in range(bisect_right(self._present.ends, (start, FOREVER)), len(self._present.ends)):
-            yield self._present.ends[i][2]
-        yield from self._ahead.overlapping(start, end)
+        return self._search.holds_between(start, end)
 
     def holds_on(self, host: int) -> Sequence[Hold]:
         """The holds on one host that are not over."""
@@ -338,7 +322,7 @@ class SlotTable:
         view._timelines, view._present = self._timelines, self._present
         view._known_room, view._next_changes = self._known_room, self._next_changes
         view._ahead, view._future, view._entering = self._ahead, self._future, self._entering
-        view._serial = self._serial
+        view._search, view._serial = self._search, self._serial
         view.shut = self.shut | hosts
         return view
 
@@ -356,6 +340,7 @@ class SlotTable:
         twin._next_changes = NextChanges(twin._present, twin._timelines)
         twin._ahead = self._ahead.fork()
         twin._future = self._future.fork()
+        twin._search = RoomSearch(twin._present, twin._ahead, twin._future, twin._timelines)
         twin._entering = Entering(twin._future, twin._timelines, twin.capacities)
         twin._serial = self._serial
         twin.shut = self.shut
@@ -375,26 +360,9 @@ class SlotTable:
         shared = size != self.uniform_capacity
         room = self._known_room.find(size, start, end, self.now) if shared else None
         if room is None:
-            levels, future = self._about(size, start, end)
+            levels, future = self._search.about(size, start, end, self.now)
             looks = (levels[0] & future[0]).bit_count()
-            room = self._beside(levels, size, (start, end), future)
+            room = self._search.beside(levels, size, (start, end), future)
             if shared and (room is not levels or start > self.now):
                 self._known_room.keep(size, start, end, room, looks)
         return room
-
-    def _about(self, size: Capacity, start: int, end: int) -> tuple[Levels, Reach]:
-        """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
-        if start <= self.now:
-            levels = self._present.indexes.of(size).levels
-            return levels, self._future.until(end, levels[0])
-        levels = self._present.releases(size).at(start)
-        return levels, self._future.within(start, end, levels[0])
-
-    def _beside(
-        self, levels: Levels, size: Capacity, span: tuple[int, int], future: Reach, enough: int = 0
-    ) -> Levels:
-        if not levels[0] & future[0]:
-            return levels
-        whole, index = self.uniform_capacity, self._present.indexes.of(size)
-        holds = self.holds_between(*span)
-        return room_beside(levels, future, self._timelines, whole, index, span, holds, enough)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.what_if import freed, without
@@ -24,6 +25,8 @@ from haizea.core.queue.refusals import Refusals
 from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.schedule import Schedule
 
+_NO_SPANS: Final = (-1, -1, 0), Spans((), 0)
+
 
 class Reserving:
     """Keeps the reservations of waiting leases; ``limit`` is how many hold one, ``None`` all."""
@@ -38,6 +41,8 @@ class Reserving:
         self._refusals = Refusals()
         self._told = 0
         self._holes = False
+        #: The last answer of :meth:`_since` in this look, and to what.
+        self._spans: tuple[tuple[int, int, HostSet], Spans] = _NO_SPANS
 
     def rest(self) -> None:
         """Forget what leases were looked at for: others plan them now."""
@@ -109,6 +114,7 @@ class Reserving:
             self._seen.clear()
         self._holes = table.has_firm_future
         self._refusals = Refusals()
+        self._spans = _NO_SPANS
         self._told = len(table.openings)
         return self._told
 
@@ -129,38 +135,49 @@ class Reserving:
             if lease.plan is not None and (seen := self._seen.get(lease.id)) is not None
         }
 
-    def _since(self, lease: Lease, plain: bool) -> Spans | None:
-        """Return when capacity came free that can bring the lease forward; ``None``: any time."""
-        seen, table = self._seen.get(lease.id), self._schedule.table
-        if (
-            seen is None
-            or seen[1] is not lease.demand
-            or self._schedule.preparation is not None
-            or not plain
-        ):
-            return None
-        return Spans(table.openings.since(seen[0]), lease.demand.allowed & ~table.shut)
+    def _is_followed(self, lease: Lease, plain: bool) -> bool:
+        """Tell whether only what came free since it was looked at can bring the lease forward."""
+        seen = self._seen.get(lease.id)
+        return (
+            seen is not None
+            and seen[1] is lease.demand
+            and self._schedule.preparation is None
+            and plain
+        )
 
-    def _ruled_out(self, lease: Lease, plan: Plan) -> int:
-        """Until when leases that need no more found no room, and none of its own is in the way."""
+    def _since(self, lease: Lease) -> Spans:
+        """Return when capacity came free since the lease was looked at, where it may run."""
+        table = self._schedule.table
+        openings, known = table.openings, self._seen[lease.id][0]
+        key = (known, len(openings), lease.demand.allowed & ~table.shut)
+        if key != self._spans[0]:
+            self._spans = key, Spans(openings.since(known), key[2])
+        return self._spans[1]
+
+    def _ruled_out(self, lease: Lease, start: int) -> int:
+        """Until when leases that need no more found no room, and none of its own is in the way.
+
+        The lease has hosts from ``start`` on.
+        """
         openings, refusals = self._schedule.table.openings, self._refusals
-        for start, _, _ in openings.since(self._told):
-            refusals.opened(start)
-        self._told = len(openings)
-        own = plan.start - lease.remaining + 1
+        if self._told < len(openings):
+            for opened, _, _ in openings.since(self._told):
+                refusals.opened(opened)
+            self._told = len(openings)
+        own = start - lease.remaining + 1
         return min(own, refusals.bound(lease.demand, lease.remaining))
 
-    def _enough_in_all(self, lease: Lease, plan: Plan, start: int) -> int:
-        """The first moment from ``start`` on from which hosts have enough together, up to its own.
+    def _enough_in_all(self, lease: Lease, earliest: int, start: int) -> int:
+        """The first moment from which hosts have enough together, up to the ``start`` it has.
 
         Only the hold of the lease itself is left out of account, by what comes before it.
         """
         table, size = self._schedule.table, lease.demand.size
         assert size is not None, "what is plain has equal nodes"
         found = table.totals().first(
-            size, lease.demand.count, lease.remaining, table.now, start, plan.start
+            size, lease.demand.count, lease.remaining, table.now, earliest, start
         )
-        return plan.start if found is None else found
+        return start if found is None else found
 
     # --- plans --------------------------------------------------------------------------
 
@@ -222,27 +239,39 @@ class Reserving:
         """Move a reservation that has not begun to an earlier start, if there is one."""
         schedule, plan = self._schedule, lease.plan
         assert plan is not None, "it has a reservation"
-        if plan.start <= schedule.now or lease.started:
-            return
-        earliest = schedule.now
-        if schedule.preparation is not None and schedule.preparation.pending(lease.id):
-            earliest = schedule.preparation.arrival(lease.id)
-        ready, spans = earliest, self._since(lease, plain)
         before = plan.start
-        if spans is not None:
-            before = min(before, spans.end)
-            earliest = max(earliest, self._ruled_out(lease, plan))
-            if earliest < before:
-                earliest = self._enough_in_all(lease, plan, earliest)
+        if before <= schedule.now or lease.started:
+            return
+        ready = earliest = schedule.now
+        if schedule.preparation is not None and schedule.preparation.pending(lease.id):
+            ready = earliest = schedule.preparation.arrival(lease.id)
+        if self._is_followed(lease, plain):
+            earliest = self._first_room(lease, earliest, before)
         if earliest >= before:
             return
         with without(schedule.table, lease.hold), freed(schedule.channel, plan.exclusive):
-            better = self._planner.earliest(lease, earliest, before, spans=spans, ready=ready)
+            better = self._planner.earliest(lease, earliest, before, ready=ready)
         if better is None or better.runs_from >= plan.runs_from:
             return
         schedule.replace(lease, better)
         if better.start == schedule.now:
             do_what_is_due(schedule)
+
+    def _first_room(self, lease: Lease, earliest: int, start: int) -> int:
+        """The first moment from which there is room, thanks to what came free.
+
+        It is before the ``start`` that the lease has, or just that. Its own hold stays where it
+        is meanwhile, because most find nothing.
+        """
+        table, spans = self._schedule.table, self._since(lease)
+        before = min(start, spans.end)
+        earliest = max(earliest, self._ruled_out(lease, start))
+        if earliest < before:
+            earliest = self._enough_in_all(lease, earliest, start)
+        if earliest >= before:
+            return start
+        moments = table.moments(lease.demand, lease.remaining, earliest, before, spans, lease.hold)
+        return next(moments, (start, ()))[0]
 
 
 def _holds_one(lease: Lease) -> bool:

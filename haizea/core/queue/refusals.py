@@ -27,6 +27,9 @@ class Refusals:
         assert demand.size is not None, "nodes are equal"
         count, allowed = demand.count, demand.allowed
         known = self._by_size.get(demand.size, [])
+        for c, n, t, a in known:
+            if c <= count and n <= length and t >= until and not allowed & ~a:
+                return  # It is ruled out with that.
         kept = [
             (c, n, t, a)
             for c, n, t, a in known

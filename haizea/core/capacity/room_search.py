@@ -1,0 +1,103 @@
+"""Room for nodes of one size: throughout a window, and from when on there is enough of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from haizea.core.capacity.ahead import Ahead
+from haizea.core.capacity.beside import room_beside
+from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count
+from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.host_timelines import Timelines
+from haizea.core.capacity.openings import Spans
+from haizea.core.capacity.running import Present
+from haizea.core.capacity.upcoming import Future, Reach
+from haizea.core.model.hosts import EVERYWHERE, HostSet
+from haizea.core.model.resources import FOREVER, Capacity
+
+
+class RoomSearch:
+    """Looks for room beside what has begun, and beside what is to come. It changes neither."""
+
+    __slots__ = ("_ahead", "_future", "_present", "_timelines")
+
+    def __init__(
+        self, present: Present, ahead: Ahead, future: Future, timelines: Timelines
+    ) -> None:
+        self._present = present
+        self._ahead = ahead
+        self._future = future
+        self._timelines = timelines
+
+    def holds_between(self, start: int, end: int) -> Iterator[Hold]:
+        """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
+        ends = self._present.ends
+        for i in range(bisect_right(ends, (start, FOREVER)), len(ends)):
+            yield ends[i][2]
+        yield from self._ahead.overlapping(start, end)
+
+    def about(self, size: Capacity, start: int, end: int, now: int) -> tuple[Levels, Reach]:
+        """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
+        if start <= now:
+            levels = self._present.indexes.of(size).levels
+            return levels, self._future.until(end, levels[0])
+        levels = self._present.releases(size).at(start)
+        return levels, self._future.within(start, end, levels[0])
+
+    def beside(
+        self,
+        levels: Levels,
+        size: Capacity,
+        span: tuple[int, int],
+        future: Reach,
+        enough: int = 0,
+        without: Hold | None = None,
+    ) -> Levels:
+        """Return what of ``levels`` is left beside the ``future``; see :func:`room_beside`.
+
+        A hold that is to come may be left ``without``.
+        """
+        if not levels[0] & future[0]:
+            return levels
+        if without is not None and (without.start >= span[1] or without.end <= span[0]):
+            without = None
+        holds = (hold for hold in self.holds_between(*span) if hold is not without)
+        whole, index = self._present.uniform, self._present.indexes.of(size)
+        return room_beside(
+            levels, future, self._timelines, whole, index, span, holds, enough, without
+        )
+
+    def moments(
+        self,
+        demand: EqualNodes,
+        keep: HostSet,
+        length: int,
+        starts: tuple[int, int],
+        spans: Spans | None,
+        without: Hold | None,
+    ) -> Iterator[tuple[int, Levels]]:
+        """See :meth:`SlotTable.moments`; they are from the first of ``starts`` to before the other.
+
+        A hold that is to come may be left ``without``.
+        """
+        size, count, (start, before) = demand.size, demand.count, starts
+        assert size is not None, "nodes are equal"
+        if not self._ahead.ends and self._present.takes_one(size):
+            yield from self._present.moments(size, count, keep, start, before)
+            return
+        window = self._future.window(length)
+        for moment, levels in self._present.walk(size, start, self._ahead.ends):
+            if moment >= before:
+                return
+            if level_count(levels, count) < count:
+                continue
+            end = moment + length
+            if spans is not None and not spans.overlap(moment, end):
+                continue
+            if keep != EVERYWHERE:
+                levels = [hosts & keep for hosts in levels]
+            future = window.at(moment, levels[0])
+            room = self.beside(levels, size, (moment, end), future, count, without)
+            if level_count(room, count) >= count:
+                yield moment, room
