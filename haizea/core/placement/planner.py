@@ -69,6 +69,10 @@ class Planner:
             return False
         return self._suspends_wide or lease.demand.count == 1
 
+    def is_fixed(self, lease: Lease) -> bool:
+        """Tell whether the lease can run where it is bound, and nowhere else."""
+        return not self._movable(lease)
+
     def _movable(self, lease: Lease) -> bool:
         return lease.bound is None or (lease.saved and self.settings.migration is not Migration.NO)
 
@@ -78,7 +82,7 @@ class Planner:
         self, lease: Lease, start: int, claim: Claim | None = None, prefer: HostSet = 0
     ) -> Plan | None:
         """A plan that starts exactly then and delays no ``claim``; ``None`` if there is none."""
-        if lease.bound is not None and not self._movable(lease):
+        if lease.bound is not None and self.is_fixed(lease):
             own = lease.demand.spread(lease.bound)
             if not self.table.fits_on(own.use, start, start + 1, own.shape):
                 return None
@@ -192,9 +196,7 @@ class Planner:
         """Moments that are worth a closer look, in order; every start possible is among them."""
         least = lease.remaining
         if self._may_use_holes(lease):
-            hosts = lease.bound or self._apart(lease.demand.count)
-            elsewhere = self._movable(lease)
-            least = min(least, self.durations.least_stay_seconds(lease, hosts, elsewhere=elsewhere))
+            least = min(least, self._least_stay(lease))
         size = lease.demand.size
         if size is not None and self._movable(lease):
             for moment, _ in self.table.moments(lease.demand, least, start, before, spans):
@@ -324,18 +326,20 @@ class Planner:
     ) -> Plan | None:
         """Run until a reservation that does not move, suspended in time; worth the threshold."""
         most = min(start + lease.remaining, FOREVER)
-        ends = self.table.firm_starts(start, most)
-        if claim is not None and start < claim.start < most and claim.start not in ends:
+        soonest = start + self._least_stay(lease)
+        ends = self.table.firm_starts(soonest - 1, most)
+        if claim is not None and soonest <= claim.start < most and claim.start not in ends:
             insort(ends, claim.start)
-        low, high = 0, len(ends)
+        low, high, step = 0, len(ends), 1
         best: tuple[Hosts, int] | None = None
         while low < high:
-            middle = (low + high) // 2
+            # Most holes are too short, or end soon.
+            middle = min(low + step - 1, (low + high) // 2)
             hosts = self._hole_hosts(lease, start, ends[middle], claim, prefer)
             if hosts is None:
                 high = middle
             else:
-                best, low = (hosts, ends[middle]), middle + 1
+                best, low, step = (hosts, ends[middle]), middle + 1, 2 * step
         if best is None:
             return None
         hosts, end = best
@@ -351,6 +355,16 @@ class Planner:
         plan.because = because(Code.HOSTS_RESERVED, start=end)
         plan.code = "hole"
         return plan
+
+    def _least_stay(self, lease: Lease) -> int:
+        """The shortest stay in a hole that is worth while, in seconds; on the best hosts there are.
+
+        That is where each node has a host of its own.
+        """
+        hosts, elsewhere = lease.bound, self._movable(lease)
+        if hosts is None or (elsewhere and not lease.demand.spread(hosts).apart):
+            hosts = self._apart(lease.demand.count)
+        return self.durations.least_stay_seconds(lease, hosts, elsewhere=elsewhere)
 
     def _hole_hosts(
         self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet

@@ -164,7 +164,17 @@ class Claiming:
         length = claim.start - schedule.now
         # By size, the fewest nodes that would have delayed the claim.
         refused: dict[Capacity, int] = {}
-        for lease in schedule.waiting.behind(holder.key, glance.free, glance.spare, length):
+
+        def may_return(lease: Lease) -> bool:
+            """Tell whether a lease that can go nowhere else has room where it is bound."""
+            size, bound = lease.demand.size, lease.bound
+            if size is None or bound is None or not self._planner.is_fixed(lease):
+                return True
+            return not lease.demand.spread(bound).hosts & ~glance.hosts(size)
+
+        for lease in schedule.waiting.behind(
+            holder.key, glance.free, glance.spare, length, may_return
+        ):
             size, count = lease.demand.size, lease.demand.count
             alike = size is not None and self._is_alike(lease, length)
             if alike and size is not None and count >= refused.get(size, FOREVER):

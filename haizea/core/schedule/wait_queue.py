@@ -117,12 +117,14 @@ class Line:
         free: Callable[[Capacity], int],
         spare: Callable[[Capacity], int],
         length: int,
+        may_return: Callable[[Lease], bool] = bool,
     ) -> Iterator[Lease]:
         """The leases behind ``key``, in order, that may fit.
 
         That is, their count is at most ``free`` of their size; and they are done within
-        ``length`` seconds, or can be suspended, or their count is at most ``spare``. What
-        is free may become less meanwhile, and the lease that was answered may leave.
+        ``length`` seconds, or can be suspended, or their count is at most ``spare``. Those that
+        are bound to hosts are asked whether they ``may_return`` there, too. What is free may
+        become less meanwhile, and the lease that was answered may leave.
         O(files that may fit + their log for each lease).
         """
         self._file()
@@ -134,7 +136,8 @@ class Line:
                     break
                 for span, file in block[count].items():
                     if size is None or count <= longer or _least(span) <= length:
-                        _push(heads, file, bisect_left(file, (key,)), key, count, longer, length)
+                        first = bisect_left(file, (key,))
+                        _push(heads, file, first, key, count, longer, length, may_return)
         heapify(heads)
         while heads:
             head, count, file, lease = heappop(heads)
@@ -143,7 +146,8 @@ class Line:
                 continue
             yield lease
             longer = spare(size) if size is not None else 0
-            _push(heads, file, bisect_left(file, (head,)), head, count, longer, length)
+            first = bisect_left(file, (head,))
+            _push(heads, file, first, head, count, longer, length, may_return)
 
     def check(self) -> None:
         """Assert that everyone stands in order, in line and in one file."""
@@ -179,13 +183,16 @@ def _push(
     count: int,
     longer: int,
     length: int,
+    may_return: Callable[[Lease], bool],
 ) -> None:
     """Add the first lease of a file from ``first`` on, behind ``behind``, that may fit."""
     for i in range(first, len(file)):
         key, lease = file[i]
         if key == behind:
             continue
-        if lease.flexible or count <= longer or lease.remaining <= length:
+        if (lease.flexible or count <= longer or lease.remaining <= length) and (
+            lease.bound is None or may_return(lease)
+        ):
             heappush(heads, (key, count, file, lease))
             return
 
