@@ -23,8 +23,9 @@ NO_MIGRATION = Scheduling(
 class Case:
     """One workload to run.
 
-    ``yardstick`` counts the same jobs, where nodes are whole hosts. ``recording`` says that
-    it is also run without a results file. ``quick`` says that it is part of a quick bench.
+    ``yardstick`` counts the same jobs: nodes that are whole hosts, or what is needed in sums.
+    ``recording`` says that it is also run without a results file. ``quick`` says that it is part
+    of a quick bench.
     """
 
     name: str

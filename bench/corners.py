@@ -9,15 +9,23 @@ from pathlib import Path
 from bench import shapes, workloads
 from bench.case import CONSERVATIVE, EASY, FOUR_RESERVATIONS, NO_MIGRATION, Axis, Case
 from bench.workloads import Prepared, Scheduling
+from bench.yardsticks import IN_SUMS
 
 #: The mean of ARs' durations, and how many of them are a fifth of the work beside 2,000 jobs.
 RESERVATIONS = ((14_400, 541), (7200, 1081), (3600, 2161), (900, 8683))
 
 
 def _axis(
-    name: str, title: str, steps: tuple[int, ...], make: Callable[[int], Callable[[Path], Prepared]]
+    name: str,
+    title: str,
+    steps: tuple[int, ...],
+    make: Callable[[int], Callable[[Path], Prepared]],
+    yardstick: str | None = None,
 ) -> Axis:
-    cases = [Case(name=f"{name}-{n}", title=f"{title}: {n:,}", make=make(n)) for n in steps]
+    cases = [
+        Case(name=f"{name}-{n}", title=f"{title}: {n:,}", make=make(n), yardstick=yardstick)
+        for n in steps
+    ]
     return Axis(name, title, tuple(zip(cases, steps, strict=True)))
 
 
@@ -29,7 +37,7 @@ def _at_a_time(
     def make(n: int) -> Callable[[Path], Prepared]:
         return partial(shapes.at_a_time, jobs=n, depth=n, hosts=hosts, types=types, how=how)
 
-    return _axis(name, title, steps, make)
+    return _axis(name, title, steps, make, IN_SUMS)
 
 
 def beside_jobs(name: str, title: str, how: Scheduling) -> Axis:
@@ -102,12 +110,14 @@ CORNERS = (
         lambda n: partial(
             shapes.at_a_time, jobs=2000, depth=n, hosts=256, types=4, how=CONSERVATIVE
         ),
+        IN_SUMS,
     ),
     _axis(
         "vms-conservative",
         "requests of VMs of 20 sizes, 100 hosts, conservative",
         (125, 250, 500, 1000),
         lambda n: partial(workloads.virtual_machines, requests=n, hosts=100, how=CONSERVATIVE),
+        IN_SUMS,
     ),
     _axis(
         "vms-easy",

@@ -29,7 +29,8 @@ the `haizea run` process takes, user and system time: starting Python, reading t
 on hosts, and saving every state, reservation and counter. Figures are medians of up to
 {repeats}, with the least and the most in brackets. *Yardsticks* run in turn with it, on the
 same machine. Two are simulators of EASY and conservative backfilling in plain Python that count
-free nodes and know nothing else ([`bench/yardsticks.py`](../bench/yardsticks.py)). Their time is
+free nodes and know nothing else ([`bench/yardsticks.py`](../bench/yardsticks.py)); where nodes
+differ, the latter counts what all hosts have free together of each type of resources. Their time is
 that of the simulation alone, so that a ratio to them is the price of everything that a lease
 manager is, start-up included; in brackets stands the ratio to their whole process, which starts
 Python and reads the trace too. The third is for *full records*: it reads the trace, simulates EASY
@@ -157,6 +158,8 @@ What makes runs fast:
   hosts that have room, as bits of one number;
 * reservations of waiting leases as numbers where hosts are alike
   ([counting](decisions/0005-counting-and-reserving.md));
+* elsewhere, looking for an earlier start before anything is changed, and at who is bound to hosts
+  only once these have room ([looks](decisions/0096-looks-that-change-nothing.md));
 * recording in large blocks: notes taken in a thousand at a time, rows two hundred to a statement,
   those that make no whole block waiting for more, averages worked out for thousands of values in
   one go;

@@ -18,6 +18,7 @@ from bench.case import Axis, Case
 from bench.measure import ChildFailed, Usage, run, run_haizea, run_records, run_yardstick
 from bench.verify import fault_by_rules, fault_by_starts, reference_starts, yardstick_starts
 from bench.workloads import Prepared, SharedDataAbsent, without_probes
+from bench.yardsticks import IN_SUMS
 
 #: A run that takes longer is given up, and said to be so.
 LIMIT_SECONDS = 600
@@ -259,8 +260,9 @@ class _Counted:
     """Runs of a yardstick."""
 
     def __init__(self, name: str, prepared: Prepared, starts: Path) -> None:
-        assert prepared.trace is not None, "a yardstick reads a trace of whole nodes"
-        self._name, self._trace, self._hosts = name, prepared.trace, prepared.hosts
+        trace = prepared.sums if name == IN_SUMS else prepared.trace
+        assert trace is not None, "a yardstick has something to read"
+        self._name, self._trace, self._hosts = name, trace, prepared.hosts
         self._starts = starts
         self._alone: list[float] = []
         self._processes: list[float] = []

@@ -7,7 +7,7 @@ are generated, from fixed seeds: the same files on every machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,13 +47,15 @@ class Prepared:
     """A workload that is ready to run.
 
     ``config`` is the configuration, without a datafile. ``trace`` is an SWF file that a
-    yardstick can read, if there is one, and ``reference`` has start times to agree with.
+    yardstick can read, if there is one, ``sums`` what jobs need of each type of resources, for one
+    that counts that, and ``reference`` has start times to agree with.
     """
 
     config: Path
     leases: int
     hosts: int
     trace: Path | None = None
+    sums: Path | None = None
     reference: Path | None = None
 
 
@@ -270,7 +272,27 @@ def write_lwf(folder: Path, workload: Workload, how: Scheduling) -> Prepared:
     trace = folder / "trace.lwf"
     _write(trace, lwf_text(workload))
     config = _configure(folder, trace, how, "in-tracefile")
-    return Prepared(config, len(workload.leases), _host_count(workload))
+    sums = None
+    if all(lease.kind is Kind.BEST_EFFORT for lease in workload.leases):
+        sums = folder / "sums"
+        _write(sums, _sums(workload))
+    return Prepared(config, len(workload.leases), _host_count(workload), sums=sums)
+
+
+def _sums(workload: Workload) -> Iterator[str]:
+    """Lines of what the site has in all, and of when jobs come, how long, and what they need."""
+    site = workload.site
+    assert site is not None, "the workload has a site"
+
+    def summed(groups: Sequence[Nodes]) -> str:
+        sums = [sum(g.count * g.amounts.get(name, 0) for g in groups) for name in site.types]
+        return " ".join(map(str, sums))
+
+    yield f"{summed(site.hosts)}\n"
+    for lease in workload.leases:
+        requested, run = lease.duration, lease.real_duration_seconds
+        run = requested if run is None else run
+        yield f"{lease.arrival_seconds} {requested} {run} {summed(lease.nodes)}\n"
 
 
 def _host_count(workload: Workload) -> int:

@@ -11,15 +11,20 @@ import sys
 import time
 from pathlib import Path
 
-from bench.traces import read_jobs
-from bench.yardsticks import YARDSTICKS
+from bench.traces import read_jobs, read_sums
+from bench.yardsticks import IN_SUMS, YARDSTICKS, conservative_in_sums
 
 
 def main(name: str, trace: str, hosts: str, starts: str) -> None:
     """Simulate, write, print."""
-    jobs = read_jobs(Path(trace))
-    begun = time.process_time()
-    found = YARDSTICKS[name](jobs, int(hosts))
+    if name == IN_SUMS:
+        jobs, amounts, borrows = read_sums(Path(trace))
+        begun = time.process_time()
+        found = conservative_in_sums(jobs, amounts, borrows)
+    else:
+        jobs = read_jobs(Path(trace))
+        begun = time.process_time()
+        found = YARDSTICKS[name](jobs, int(hosts))
     taken = time.process_time() - begun
     Path(starts).write_text("".join(f"{start}\n" for start in found), encoding="ascii")
     print(json.dumps({"simulation_cpu_seconds": taken}))

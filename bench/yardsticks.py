@@ -1,17 +1,21 @@
-"""Two yardsticks: what a simulation costs that does nothing but count free nodes.
+"""Yardsticks: what a simulation costs that does nothing but count free nodes.
 
 They know no hosts, no resources but nodes, no overheads, no states, no records: only
 jobs that wait, start and end on a machine of equal nodes. So they show how much of a run
 is the problem itself, in the same Python on the same machine, and how much is Haizea.
 
-Both follow one rule: at each distinct time, ends are applied, then submissions, then the
+Where nodes differ, conservative backfilling counts what jobs need of each type of resources and
+what all hosts have free together: all types in one number, each with a bit above it that it
+never reaches. It does not know on which hosts that is, so that jobs start sooner than they can.
+
+All follow one rule: at each distinct time, ends are applied, then submissions, then the
 queue is looked at once. They answer when each job starts, in the order given.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -19,7 +23,10 @@ _NEVER = 1 << 60
 
 
 class Job(NamedTuple):
-    """A rigid job; ``run_seconds`` is at most ``requested_seconds``, and at least 1."""
+    """A rigid job; ``run_seconds`` is at most ``requested_seconds``, and at least 1.
+
+    ``nodes`` may be what they need in all, of several types in one number.
+    """
 
     submitted: int
     nodes: int
@@ -98,15 +105,64 @@ def easy(jobs: Sequence[Job], nodes: int) -> list[int]:
     return starts
 
 
-# One loop with its state in local names: others are measured by how fast this is.
-def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:  # noqa: C901
+#: The first time from ``times[0]`` on at which a size fits for a length. From some time on, when
+#: it is to start so far, its own nodes count as free.
+_Earliest = Callable[[int, int, int], int]
+
+
+def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:
     """Start times with conservative backfilling. ``jobs`` are in order of submission.
 
     Every job is given the first time at which it fits beside all that were given theirs
     before. When one ends early, each that waits is placed anew, in order of submission.
     """
-    starts = [0] * len(jobs)
     times, free = [0], [nodes]  # free[i] nodes from times[i] on
+
+    def earliest(size: int, length: int, before: int) -> int:
+        i, steps = 0, len(times)
+        while (begin := times[i]) < before:
+            end = begin + length
+            if end > before:
+                end = before
+            while i < steps and times[i] < end and free[i] >= size:
+                i += 1
+            if i == steps or times[i] >= end:
+                return begin
+            i += 1
+        return before
+
+    return _placed(jobs, times, free, earliest)
+
+
+def conservative_in_sums(jobs: Sequence[Job], amounts: int, borrows: int) -> list[int]:
+    """The same where jobs need amounts of several types, and the site has ``amounts`` in all.
+
+    One of the bits ``borrows`` is set in a difference of which some type is less than nothing.
+    """
+    times, free = [0], [amounts]
+
+    def earliest(size: int, length: int, before: int) -> int:
+        i, steps = 0, len(times)
+        while (begin := times[i]) < before:
+            end = begin + length
+            if end > before:
+                end = before
+            while i < steps and times[i] < end and not free[i] - size & borrows:
+                i += 1
+            if i == steps or times[i] >= end:
+                return begin
+            i += 1
+        return before
+
+    return _placed(jobs, times, free, earliest)
+
+
+# One loop with its state in local names: others are measured by how fast this is.
+def _placed(  # noqa: C901
+    jobs: Sequence[Job], times: list[int], free: list[int], earliest: _Earliest
+) -> list[int]:
+    """Start times where every job is placed at ``earliest``, which looks at ``times``."""
+    starts = [0] * len(jobs)
 
     def take(start: int, end: int, size: int) -> None:
         first = bisect_left(times, start)
@@ -121,23 +177,6 @@ def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:  # noqa: C901
         for i in (last, first):
             if i and free[i] == free[i - 1]:
                 del times[i], free[i]
-
-    def earliest(size: int, length: int, before: int) -> int:
-        """The first time from now, which is ``times[0]``, at which it fits.
-
-        ``before`` is the start it has already: from then on its own nodes count as free.
-        """
-        i, steps = 0, len(times)
-        while (begin := times[i]) < before:
-            end = begin + length
-            if end > before:
-                end = before
-            while i < steps and times[i] < end and free[i] >= size:
-                i += 1
-            if i == steps or times[i] >= end:
-                return begin
-            i += 1
-        return before
 
     events: list[tuple[int, int, int]] = []  # (time, 0 for an end or 1 for a start, job)
     waiting: list[int] = []
@@ -189,3 +228,5 @@ def conservative(jobs: Sequence[Job], nodes: int) -> list[int]:  # noqa: C901
 
 
 YARDSTICKS = {"easy": easy, "conservative": conservative}
+#: The name of :func:`conservative_in_sums`, which needs other figures.
+IN_SUMS = "conservative, in sums"

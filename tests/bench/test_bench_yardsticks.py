@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import shared
 
-from bench.traces import read_jobs
-from bench.yardsticks import YARDSTICKS, Job, conservative, easy
+from bench.traces import read_jobs, read_sums
+from bench.yardsticks import YARDSTICKS, Job, conservative, conservative_in_sums, easy
 
 NODES = 8
 
@@ -49,6 +50,22 @@ def test_conservative_follows_the_rule(jobs: list[Job]) -> None:
     assert conservative(jobs, NODES) == plain_conservative(jobs)
 
 
+@settings(max_examples=300, deadline=None)
+@given(traces(), st.data())
+def test_conservative_follows_the_rule_in_sums(
+    tmp_path_factory: pytest.TempPathFactory, jobs: list[Job], data: st.DataObject
+) -> None:
+    memory = [data.draw(st.integers(0, 40), "memory") for _ in jobs]
+    rows = [
+        f"{j.submitted} {j.requested_seconds} {j.run_seconds} {j.nodes} {amount}\n"
+        for j, amount in zip(jobs, memory, strict=True)
+    ]
+    sums = Path(tmp_path_factory.mktemp("sums"), "sums")
+    sums.write_text("".join([f"{NODES} 40\n", *rows]), encoding="ascii")
+    expected = plain_conservative(jobs, memory, 40)
+    assert conservative_in_sums(*read_sums(sums)) == expected
+
+
 def plain_easy(jobs: list[Job]) -> list[int]:
     """Second by second, from the words of the rule."""
     starts: dict[int, int] = {}
@@ -83,18 +100,22 @@ def plain_easy(jobs: list[Job]) -> list[int]:
     return [starts[i] for i in range(len(jobs))]
 
 
-def plain_conservative(jobs: list[Job]) -> list[int]:
+def plain_conservative(
+    jobs: list[Job], memory: list[int] | None = None, memory_there: int = 0
+) -> list[int]:
     """Second by second, a reservation being a start for each job that was submitted."""
+    needs = memory or [0] * len(jobs)
     starts: dict[int, int] = {}
 
     def fits(i: int, start: int, now: int) -> bool:
         for second in range(start, start + jobs[i].requested_seconds):
-            taken = 0
+            taken = memory_taken = 0
             for k, begin in starts.items():
                 over = begin <= now and begin + jobs[k].run_seconds <= now
                 if k != i and not over and begin <= second < begin + jobs[k].requested_seconds:
                     taken += jobs[k].nodes
-            if taken + jobs[i].nodes > NODES:
+                    memory_taken += needs[k]
+            if taken + jobs[i].nodes > NODES or memory_taken + needs[i] > memory_there:
                 return False
         return True
 
