@@ -16,6 +16,7 @@ from haizea.core.model.events import LeaseSubmitted, StateChanged
 from haizea.core.model.hosts import Host
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
+from haizea.core.model.settings import Settings
 from haizea.core.placement.canvas import Canvas
 from haizea.core.placement.mapper import Demand
 from haizea.core.placement.seating import Guest, Seating
@@ -179,3 +180,15 @@ def test_of_all_that_one_plan_has_room_for_hardly_any_is_refused() -> None:
         made.check()
     assert asked_for > 600
     assert refused <= 1
+
+
+def test_all_effort_is_taken_where_everybody_with_a_deadline_is_in_the_way() -> None:
+    made = on_hosts(2, "no-preemption", Settings(remapping_effort=10))
+    for lease_id in (1, 2, 3, 4):
+        small = lease(lease_id, Kind.DEADLINE, after=10, deadline=1000, duration=100, cpu=150)
+        made.handle(0, [LeaseSubmitted(small)])
+    asked = lease(5, Kind.AR, 10, duration=100, cpu=200)
+    decisions = made.handle(0, [LeaseSubmitted(asked)]).decisions
+    accepted = [d.new for d in decisions if isinstance(d, StateChanged) and d.lease_id == 5]
+    assert State.REJECTED not in accepted
+    made.check()

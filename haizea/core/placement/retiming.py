@@ -91,9 +91,10 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
         return None
     until = max([x.request.deadline or FOREVER for x in near], default=end)
     wide = [x for x in everyone if x.hold.start < max(until, end) and x.last_start >= asked.first]
-    groups = [(near, 8), (wide, 2), (everyone, 1)]
-    if len(everyone) <= _MOST_LEASES:
-        del groups[1]
+    groups = [(near, 8)] if len(near) < len(everyone) else []
+    if len(everyone) > _MOST_LEASES and len(wide) < len(everyone):
+        groups.append((wide, 2))
+    groups.append((everyone, 1))
     tried = -1
     for group, parts in groups:
         if len(group) == tried or effort.left <= 0:

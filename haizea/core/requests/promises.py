@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.images.rerouting import can_reroute, needs_as_many, reroute
@@ -27,6 +28,10 @@ from haizea.core.placement.remapping import (
 from haizea.core.placement.retiming import Retimed, retime
 from haizea.core.placement.timing import Window
 from haizea.core.schedule.schedule import Schedule
+
+#: Where others in the way may be at other times, too, other hosts alone are looked for with one
+#: of so many parts of the effort.
+_PARTS_BESIDE_TIMES: Final = 3
 
 
 class Promises:
@@ -78,30 +83,27 @@ class Promises:
             if self.movable(lease.id) is not None and not schedule.needs_images(lease.request):
                 yield lease
 
-    def elsewhere(self, effort: Effort | None = None, times: Effort | None = None) -> Elsewhere:
+    def elsewhere(self, effort: Effort | None = None) -> Elsewhere:
         """A way to make room for one decision, by other hosts or times for what has not begun.
 
         It may be tried again and again, on the schedule's table and forks of it; all tries
-        together look at no more hosts than the settings allow, or than ``effort`` does, and
-        ``times`` in search of other times. Who is to try more often asks for a part.
+        together look at no more hosts than the settings allow, or than ``effort`` does. Who is to
+        try more often asks for a part.
         """
-        planner, left, more = (
-            self._schedule.planner,
-            effort or self.effort(),
-            times or self.effort(),
-        )
+        planner, left = self._schedule.planner, effort or self.effort()
 
         def make_room(
             table: SlotTable, asked: Lease, start: int, end: int, parts: int
         ) -> Remapped | None:
+            timed = any(x.hold.start < end and x.hold.end > start for x in self.in_time())
             with left.share(parts) as share:
-                found = remap(table, self, asked.demand, start, end, share, self.overview)
-            if found is None and self._schedule.book.deadlines:
-                on_table = planner.on(table, planner.channel)
-                window = Window(asked, start, start, end - start)
-                with more.share(parts) as share:
+                with share.share(_PARTS_BESIDE_TIMES if timed else 1) as first:
+                    found = remap(table, self, asked.demand, start, end, first, self.overview)
+                if found is None and timed:
+                    on_table = planner.on(table, planner.channel)
+                    window = Window(asked, start, start, end - start)
                     retimed = retime(on_table, self, window, share)
-                found = None if retimed is None else retimed.room
+                    found = None if retimed is None else retimed.room
             return found
 
         return make_room
@@ -128,9 +130,9 @@ class Promises:
         """
         share = max(1, self.effort().left // 2 // parts)
         for _ in range(parts):
-            yield self.elsewhere(Effort(share), Effort(share))
+            yield self.elsewhere(Effort(share))
         while True:
-            yield self.elsewhere(Effort(0), Effort(0))
+            yield self.elsewhere(Effort(0))
 
     def effort(self) -> Effort:
         """The effort that one decision may take."""
