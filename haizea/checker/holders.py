@@ -17,12 +17,13 @@ from haizea.checker.scratch import Scratch, Spool
 class Holder:
     """A lease that holds hosts, or is promised them, from then on until ``gone``.
 
-    By what is known then it has them for ``[start, planned_end)``. It runs from ``active``
-    on, if at all, and is ``stopped`` before it is gone. ``preemptible`` is set of best-effort
-    leases that are.
+    By what is ``known`` since that moment it has them for ``[start, planned_end)``. It runs from
+    ``active`` on, if at all, and is ``stopped`` before it is gone. ``preemptible`` is set of
+    best-effort leases that are.
     """
 
-    def __init__(self, held: Held, row: tuple[int, ...], numbers: str) -> None:
+    def __init__(self, held: Held, known: int, row: tuple[int, ...], numbers: str) -> None:
+        self.known = known
         self.lease, self.nodes = row[0], row[1]
         self.preemptible = bool(row[2])
         self.stopped, self.gone, self.start, self.planned_end = row[3:7]
@@ -134,7 +135,7 @@ class Holders:
         count = waiting = firm = resuming = 0
         for time in moments:
             while holder is not None and holder[0] <= time:
-                live[count] = Holder(self._held, holder[2:], holder[1])
+                live[count] = Holder(self._held, holder[0], holder[2:], holder[1])
                 heappush(ends, (live[count].gone, count))
                 count += 1
                 holder = next(holders, None)

@@ -145,22 +145,28 @@ class Preemptions:
         if ar is None or not ar.placed or not victim.numbers:
             return None
         use = self._held.use(victim.numbers)
-        if not ar.use.keys() & use.keys():
+        # Those who got other hosts for the AR may be the ones who take the victim's.
+        moved = [h for h in moment.holders if h.known == victim.asked and h.use.keys() & use.keys()]
+        if not moved and all(h.placed for h in moment.holders):
             return f"it is preempted for lease {victim.by}, but on none of its hosts"
         # Where waiting leases hold reservations on hosts, these may have been in the way.
         options = self._records.options
         promised = options.images_managed or options.reservations not in (0, 1)
         known = moment.waiting == 0 or (moment.firm == 0 and not promised)
         beside = [h for h in moment.holders if h.lease not in gone]
-        if known and self._could_stay(victim, use, ar, beside):
+        start = min([ar.start, *[h.start for h in moved]])
+        if known and self._could_stay(victim, use, start, beside):
             return f"it is preempted for lease {victim.by}, which had room beside it"
         return None
 
     def _could_stay(
-        self, victim: Victim, use: Mapping[int, Capacity], ar: Holder, holders: Iterable[Holder]
+        self, victim: Victim, use: Mapping[int, Capacity], start: int, holders: Iterable[Holder]
     ) -> bool:
-        """Tell whether it fits beside all that was held or promised when the AR was asked for."""
-        start, end = ar.start, victim.planned_end
+        """Tell whether it fits beside all that was held or promised when the AR was asked for.
+
+        From ``start`` on, when the first of those that take its hosts begins.
+        """
+        end = victim.planned_end
         if start >= end or end >= FOREVER:
             return False
         others = [h for h in holders if h.start < end and h.planned_end > start]

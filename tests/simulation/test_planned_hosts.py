@@ -133,3 +133,34 @@ def test_the_checker_tells_hosts_that_are_not_one_for_each_node(tmp_path: Path) 
         db.execute("UPDATE planned_hosts SET hosts = '[1, 1]'")
     messages = [v.message for v in check_file(results).violations]
     assert messages == ["it has 1 nodes, and hosts are planned for 2"]
+
+
+def test_a_job_makes_room_for_a_lease_that_moves_for_another(tmp_path: Path) -> None:
+    """The job leaves the first host for lease 3, at whose place the last one runs."""
+    node = "nodes: {{count: 1, CPU: {}, Memory: {}}}"
+    rows = (
+        (0, "preemptible: yes", 7000, 400),
+        (60, "start: 2000", 1000, 200),
+        (120, "start: 2000", 3000, 200),
+        (180, "start: 3000", 2000, 400),
+        (240, "start: 2500", 2500, 200),
+    )
+    leases = [
+        f"  - {{id: {i}, arrival: {at}, {when}, duration: {seconds}, {node.format(cpu, 4 * cpu)}}}"
+        for i, (at, when, seconds, cpu) in enumerate(rows, start=1)
+    ]
+    trace = tmp_path / "vacating.yaml"
+    trace.write_text("\n".join(["leases:", *leases]), encoding="utf-8")
+    played = play(
+        tmp_path,
+        {
+            "simulation": {"resources": "2 CPU:400 Memory:2048"},
+            "scheduling": {"suspension": "all", "policy-preemption": "ar-preempts-everything"},
+            "tracefile": {"tracefile": str(trace)},
+        },
+    )
+    assert played.states() == {"Done": 5}
+    first = [played.of(i, "run")[0] for i in range(1, 6)]
+    assert first[0].end <= first[1].start, "it is saved by the time at which the second begins"
+    assert first[0].hosts == first[1].hosts
+    assert check_file(tmp_path / "results").violations == ()

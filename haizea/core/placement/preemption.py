@@ -221,7 +221,14 @@ def _rests(lease: Lease) -> Iterable[Hold]:
 def clear_all(
     planner: Planner, victims: list[Lease], deadline: int, now: int
 ) -> tuple[list[Clearing], Lease | None]:
-    """Return how all victims together are off by ``deadline``; or the one that cannot be.
+    """Return how all victims together are off by ``deadline``; or the one that cannot be."""
+    return clear_each(planner, [(lease, deadline) for lease in victims], now)
+
+
+def clear_each(
+    planner: Planner, victims: Iterable[tuple[Lease, int]], now: int
+) -> tuple[list[Clearing], Lease | None]:
+    """Return how each victim is off by its deadline, all together; or the one that cannot be.
 
     Where suspensions share one file system they go one after another, so that one which
     could be suspended alone may have to be dropped.
@@ -229,7 +236,7 @@ def clear_all(
     trial = planner.channel.fork()
     on_trial = planner.on(planner.table, trial)
     clearings: list[Clearing] = []
-    for lease in victims:
+    for lease, deadline in victims:
         for interval in _suspension_of(lease):
             trial.release(*interval)
         found = clearing(on_trial, lease, deadline, now)

@@ -13,8 +13,9 @@ from haizea.core.placement.interrupting import interrupt
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
-from haizea.core.placement.remapping import Elsewhere
+from haizea.core.placement.remapping import MOST_HOSTS, Elsewhere, around
 from haizea.core.placement.shadow import Claim
+from haizea.core.placement.vacating import vacate
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.schedule import Schedule
 
@@ -63,9 +64,10 @@ class Rooms:
         if found is not None:
             return found
         candidates = [x for x in self.preemptible(start, end) if x.id not in spared]
+        about = [x for x in self._preemptible_about(start, end) if x.id not in spared]
         in_time = self._in_time(start, end) if interrupts else []
         policy = self._policies.preemption
-        alone = not candidates and not in_time
+        alone = not candidates and not about and not in_time
         yields = claim is not None and self.yields(claim, request)
         with self.guarded(claim, planner):
             found = by_moving(last=not yields and alone)
@@ -76,7 +78,10 @@ class Rooms:
             return found
         with self.guarded(claim, planner):
             now = self._schedule.now
+            # It says more surely whether there is room at all, at the cost of more who go.
+            wide = vacate(planner, policy, lease, start, end, about, elsewhere, now)
             found = make_room(planner, policy, lease, start, end, candidates, elsewhere, now)
+            found = found or wide
             if found is None and in_time:
                 period = start, end
                 found = interrupt(
@@ -129,6 +134,16 @@ class Rooms:
             return []
         holds = schedule.table.holds_between(start, end)
         return [schedule.leases[i] for i in sorted({h.owner for h in holds if h.owner in some})]
+
+    def _preemptible_about(self, start: int, end: int) -> list[Lease]:
+        """Such leases that hold hosts when somebody may move for who is there in that time.
+
+        On sites where all that is about then may move.
+        """
+        table = self._schedule.table
+        if not self._schedule.book.preemptible or len(table.capacities) > MOST_HOSTS:
+            return []
+        return self.preemptible(*around(table, self._promises, start, end))
 
     def interruptible(self) -> bool:
         """Tell whether some lease with a deadline runs that may make room, or goes on later."""
