@@ -146,8 +146,9 @@ class Preemptions:
             return None
         use = self._held.use(victim.numbers)
         # Those who got other hosts for the AR may be the ones who take the victim's.
-        moved = [h for h in moment.holders if h.known == victim.asked and h.use.keys() & use.keys()]
-        if not moved and all(h.placed for h in moment.holders):
+        new = [h for h in moment.holders if h.known == victim.asked]
+        moved = [h for h in new if h.use.keys() & use.keys()]
+        if not moved and all(h.placed for h in new):
             return f"it is preempted for lease {victim.by}, but on none of its hosts"
         # Where waiting leases hold reservations on hosts, these may have been in the way.
         options = self._records.options
