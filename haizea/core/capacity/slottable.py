@@ -55,6 +55,11 @@ class SlotTable:
         #: What was given back, for whoever listens.
         self.openings = Openings()
 
+    @property
+    def up(self) -> HostSet:
+        """The hosts that take what is new."""
+        return ((1 << len(self.capacities)) - 1) & ~self.shut
+
     # --- changes ----------------------------------------------------------------------
 
     def advance(self, now: int) -> None:

@@ -338,7 +338,7 @@ class GreedyMapper:
 
         Where there are rules, those with the fewest hosts first: see :class:`Blocks`.
         """
-        everywhere = ((1 << len(table.capacities)) - 1) & ~table.shut & demand.allowed
+        everywhere = table.up & demand.allowed
         smallest = tuple([min(amounts) for amounts in zip(*demand.capacities, strict=True)])
         possible = everywhere
         if possible & possible - 1:  # Of one host alone it is known soon enough.

@@ -20,8 +20,7 @@ from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import Canvas, Unit
 from haizea.core.placement.repacking import distinct_kinds
 
-#: More holds take long to read, and longer numbers long to look at.
-MOST_HOLDS: Final = 4096
+#: Longer numbers take long to look at.
 _MOST_BITS: Final = 1 << 16
 
 
@@ -40,7 +39,7 @@ class Overview:
         #: So many holds are read.
         self.read = len(holds)
         #: Hosts that take what is new.
-        self.up: HostSet = ((1 << len(table.capacities)) - 1) & ~table.shut
+        self.up: HostSet = table.up
         up = [table.capacities[host] for host in hosts_in(self.up)]
         sizes = {*asked, *up, *_sizes(canvas, holds)}
         self._moments = sorted({*starts, *[h.start if h.start > first else first for h in holds]})
@@ -50,7 +49,7 @@ class Overview:
         self._bits = largest.bit_length() + 1
         count = len(self._moments) * len(self._kinds)
         #: Whether numbers are short enough to be looked at often.
-        self.is_handy = self._bits * count <= _MOST_BITS and self.read <= MOST_HOLDS
+        self.is_handy = self._bits * count <= _MOST_BITS
         if not self.is_handy:
             return
         ones = ((1 << self._bits * count) - 1) // ((1 << self._bits) - 1)

@@ -22,7 +22,7 @@ from haizea.core.placement.canvas import Canvas, Planned, Unit, hosts_of, work
 from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.giving_way import GivingWay
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
-from haizea.core.placement.overview import MOST_HOLDS, Overview
+from haizea.core.placement.overview import Overview
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.repacking import FASTER, Repacking
 from haizea.core.placement.sums import Sums
@@ -34,6 +34,8 @@ MOST_HOSTS = 64
 #: found so is mostly found soon: with one of so many parts of the effort.
 _MOST_OVERSEEN = 512
 _GIVING_WAY_PARTS = 4
+#: More holds take long to read.
+_MOST_HOLDS = 4096
 #: To read so many holds takes as long as a look.
 _HOLDS_A_LOOK = 8
 #: So many looks for each host go to a search that moves little first: from an eighth to half.
@@ -127,8 +129,7 @@ def remap(
             if swapping.left is not None and len(table.capacities) > MOST_HOSTS:
                 effort.left = swapping.left * _LOOKS_AN_EXCHANGE
     if overview is not None and overview.knows(table, start, end):
-        canvas = Canvas(table, planned, overview.window)
-        return _by_giving_way(canvas, overview, demand, (start, end), effort)
+        return _by_giving_way(overview, planned, demand, (start, end), effort)
     return _by_search(table, planned, demand, start, end, effort)
 
 
@@ -139,13 +140,11 @@ def _by_search(
 
     First with few moves; on small sites, also among all that is about then.
     """
-    up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
-    if _is_overseen(len(up)):
-        overview = overlook(table, planned, demand, [start], end)
-        if overview is not None:
-            effort.left -= overview.read // _HOLDS_A_LOOK
-            canvas = Canvas(table, planned, overview.window)
-            return _by_giving_way(canvas, overview, demand, (start, end), effort)
+    up = hosts_in(table.up)
+    overview = overlook(table, planned, demand, [start], end)
+    if overview is not None:
+        effort.left -= overview.read // _HOLDS_A_LOOK
+        return _by_giving_way(overview, planned, demand, (start, end), effort)
     if len(up) > MOST_HOSTS:
         canvas = Canvas(table, planned)
         asked = canvas.units(-1, demand, (), start, end)
@@ -183,7 +182,7 @@ def overlook(
     As long as anybody is there who is so at that time, or else for three times that time. ``None``
     where hosts are too many for that, or few enough to do without, or it takes too long to read.
     """
-    if not _is_overseen((((1 << len(table.capacities)) - 1) & ~table.shut).bit_count()):
+    if not _is_overseen(table.up.bit_count()):
         return None
     start = min(starts)
     near = list(table.holds_between(start, last))
@@ -200,13 +199,14 @@ def overlook(
 
 
 def _is_crowded(table: SlotTable, window: tuple[int, int]) -> bool:
-    return sum(1 for _ in table.holds_between(*window)) > MOST_HOLDS
+    return sum(1 for _ in table.holds_between(*window)) > _MOST_HOLDS
 
 
 def _by_giving_way(
-    canvas: Canvas, overview: Overview, demand: Demand, period: tuple[int, int], effort: Effort
+    overview: Overview, planned: Planned, demand: Demand, period: tuple[int, int], effort: Effort
 ) -> Remapped | None:
     """Hosts found with all of them glanced at each time."""
+    canvas = Canvas(overview.table, planned, overview.window)
     asked = canvas.units(-1, demand, (), *period)
     with effort.share(_GIVING_WAY_PARTS) as share:
         way = GivingWay(canvas, overview, share.left)
@@ -288,7 +288,7 @@ class _Search:
         #: Hosts that may have room, for a size over a time; on large sites they take long to find.
         self._promising: dict[tuple[Capacity, int, int], HostSet] = {}
         table = canvas.table
-        self._up = ((1 << len(table.capacities)) - 1) & ~table.shut
+        self._up = table.up
 
     def place(self, homeless: list[Unit]) -> bool:
         """Place the units, from the last on; whether it was possible."""

@@ -161,7 +161,7 @@ def _seated(
     everyone = (asked, *windows)
     first = min([x.first for x in everyone])
     last = min(max([x.last + x.seconds for x in everyone]), FOREVER)
-    up = hosts_in(((1 << len(table.capacities)) - 1) & ~table.shut)
+    up = hosts_in(table.up)
     if not up:
         return None
     canvas = Canvas(table, planned, around(table, planned, first, last))
