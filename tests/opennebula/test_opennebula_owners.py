@@ -249,3 +249,24 @@ def test_the_example_that_is_printed_can_be_typed(
         vm = cloud.submit(rest=printed)
         cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED))
         assert cloud.lease(vm).request.duration == 2 * 3600
+
+
+def test_one_whose_lease_failed_after_a_restart_is_not_told_that_its_start_is_past(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This Haizea saw it wait only when the lease was over, and took it for a new request."""
+    with site(tmp_path, monkeypatch, hosts=1, speed=10) as cloud:
+        cloud.sandbox.control.plan("hang", step="BOOT", count=1000)
+        vm = cloud.submit(start="+00:00:20", duration="00:02:00")
+        cloud.until_state(vm, "BOOT")
+        cloud.stop_haizea()
+        cloud.start_haizea()
+        # What it would read of itself in the VM comes late.
+        cloud.sandbox.control.refuse("one.vm.update", count=1000)
+        cloud.until(lambda: cloud.has_lease(vm, State.FAILED))
+        cloud.until_state(vm, "PENDING")
+        looked = cloud.now()
+        cloud.until(lambda: cloud.now() > looked + 40)
+        cloud.sandbox.control.forget_plans()
+        cloud.until(lambda: status(cloud, vm)["STATE"] in ("Failed", "Refused"))
+        assert status(cloud, vm)["STATE"] == "Failed"

@@ -81,13 +81,15 @@ class Requests:
             elif number in self.answered_before:
                 self.answered_before.discard(number)
                 self._had.setdefault(number, fingerprint(seen.vm))
+            if seen is not None and number in self.ledger.lease_of:
+                # Also while it does not wait, for its lease may be over when it waits again.
+                self._had[number] = fingerprint(seen.vm)
             waits = seen is not None and seen.vm.state in self.seen.waits.usual
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)
             if seen is None or not waits:
                 self.dirty |= before is not None
             elif number in self.ledger.lease_of:
-                self._had[number] = fingerprint(seen.vm)
                 if _is_grouped(seen.vm):
                     self._grouped[number] = seen.vm
             elif not self.only_explicit or speaks(seen.vm):
