@@ -43,6 +43,12 @@ def texts(cloud: Site, vm: int, until: str) -> list[str]:
     return found[1:]
 
 
+def all_told(cloud: Site, vm: int) -> list[str]:
+    """Return all that was ever written for its owner, however soon something else was."""
+    written = [c for c in cloud.sandbox.control.commands() if c.method == "one.vm.update"]
+    return [str(c.arguments[1]) for c in written if c.arguments[0] == vm]
+
+
 def of_a_pair(cloud: Site) -> int:
     """Submit a VM of a group of two, each on a host of its own."""
     words: dict[str, Any] = {"group": "g", "group_size": "2"}
@@ -70,6 +76,7 @@ def test_a_vm_runs_only_when_it_does(
         vm = cloud.submit(start="now", duration="01:00:00")
         read = texts(cloud, vm, "booting")
         assert not [text for text in read if "runs on" in text]
+        assert not [text for text in all_told(cloud, vm) if ": its VMs run" in text]
         assert f"Haizea lease {cloud.lease(vm).id} is being started on node01, until " in read[-1]
         assert status(cloud, vm)["STATE"] == "Preparing"
         assert (status(cloud, vm)["PROGRESS"], status(cloud, vm)["HOST"]) == ("booting", "node01")

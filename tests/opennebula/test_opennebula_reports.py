@@ -173,6 +173,19 @@ def test_how_vms_really_are_goes_before_what_is_planned() -> None:
     }
 
 
+def test_what_vms_do_that_take_longer_is_said_once() -> None:
+    """And one that has just come to run is not said to do and not to do so."""
+    begun = replace(plan((Purpose.PREPARE, NOON, NOON + 60), RUN), since=NOON)
+    record = make_record(State.PREPARING, plan=begun, reason=because(Code.VMS_TAKE_LONGER))
+    [doing, running] = [
+        reports_of(record, host_name, lambda vm, seen=seen: seen)[4]  # type: ignore[misc]
+        for seen in (Actual(doing="booting"), Actual())
+    ]
+    assert doing.message.endswith("counting from when all its VMs run: booting")
+    assert running.message.endswith("counting from when all its VMs run: its VMs run")
+    assert "REASON" not in {*doing.status, *running.status}
+
+
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_its_words_and_its_status(state: State) -> None:
     record = make_record(

@@ -41,6 +41,7 @@ _STARTS = {
     LcmState.BOOT_MIGRATE: "restoring its memory",
 }
 
+WAITS_TO_BE_STARTED = "waiting to be started"
 
 _LONGEST_BACKOFF_SECONDS = 60
 
@@ -97,6 +98,6 @@ def told(lcm: int) -> str:
 def doing(vm: VirtualMachine) -> str:
     """Describe in words what a VM does that is to run."""
     if vm.state != VmState.ACTIVE:
-        return "waiting to be started"
+        return WAITS_TO_BE_STARTED
     known = list(LcmState)
     return (vm.lcm_state in known and _STARTS.get(LcmState(vm.lcm_state))) or told(vm.lcm_state)

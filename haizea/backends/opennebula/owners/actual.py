@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from haizea.backends.opennebula.enactment.outcomes import doing
+from haizea.backends.opennebula.enactment.outcomes import WAITS_TO_BE_STARTED, doing
 from haizea.backends.opennebula.matching.lease_hosts import Placing
 from haizea.backends.opennebula.model.disks import images_of
 from haizea.backends.opennebula.model.vm import LcmState, VirtualMachine, VmState
@@ -70,11 +70,13 @@ class Actuals:
         """Return what a VM does on its way to running; empty for one that runs."""
         lease = self._ledger.leases.get(self._ledger.lease_of.get(vm, -1))
         errand, seen = self._ledger.errands.get(vm), self._seen.get(vm)
-        if lease is None or (errand is not None and _came_up(lease, errand)):
+        if lease is None or errand is None:
+            return WAITS_TO_BE_STARTED  # What was just decided has not been carried out yet.
+        if _came_up(lease, errand):
             return ""
-        begun = lease.purpose is not None and errand is not None and not errand.off_first
-        if seen is None or errand is None or not begun or _failed_before(errand, seen):
-            return "waiting to be started"
+        begun = lease.purpose is not None and not errand.off_first
+        if seen is None or not begun or _failed_before(errand, seen):
+            return WAITS_TO_BE_STARTED
         if errand.problem:
             return f"{_said_of_it(errand.problem)}; it is tried again"
         images = images_of(seen.vm)

@@ -10,7 +10,7 @@ from datetime import datetime
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind
 from haizea.core.model.lifecycle import State
-from haizea.core.model.reasons import EXPECTATIONS, Reason
+from haizea.core.model.reasons import EXPECTATIONS, Code, Reason
 from haizea.core.model.records import LeaseRecord, PlanRecord
 from haizea.core.model.resources import FOREVER
 from haizea.wording import in_words
@@ -83,8 +83,7 @@ def _report(record: LeaseRecord, here: Actual) -> Report:
     start, end = _period(record)
     begun = _is_on_hosts(record)
     waits = record.state in _NOT_BEGUN and not begun
-    # A start that is expected is said already.
-    reason = "" if _is_a_time(record.reason) else spelled(record.reason)[:_LONGEST_REASON]
+    reason = "" if _is_said(record) else spelled(record.reason)[:_LONGEST_REASON]
     status = {
         "LEASE": str(record.id),
         "STATE": record.state.value,
@@ -135,8 +134,10 @@ def spelled(reason: Reason | None) -> str:
     return in_words(reason, moment_in_words)
 
 
-def _is_a_time(reason: Reason | None) -> bool:
-    return reason is not None and reason.code in EXPECTATIONS
+def _is_said(record: LeaseRecord) -> bool:
+    """Tell whether a lease's reason is said without it: when it starts, or what its VMs do."""
+    code = record.reason.code if record.reason is not None else None
+    return code in EXPECTATIONS or (code is Code.VMS_TAKE_LONGER and _is_prepared(record))
 
 
 def _iso(moment: int) -> str:
