@@ -5,15 +5,20 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import effort
 import pytest
+from chromium import running_browser
 from hypothesis import HealthCheck, settings
 from working_order import WAITING_WORKERS, in_lanes
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A busy machine makes examples slowly, which says nothing about what is tested.
 settings.register_profile(
@@ -82,6 +87,13 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser of all tests that a worker runs."""
+    with running_browser() as browser:
+        yield browser
 
 
 @cache

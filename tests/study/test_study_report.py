@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
 from studies_at_work import done, write
 from working_order import made_once
 
@@ -24,8 +25,6 @@ from haizea.study.statistics import Distribution, interval, t_quantile
 from haizea.study.style import COLOURS, rendered
 
 pytestmark = pytest.mark.slow
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 STUDY = """\
 name: Two <policies>
@@ -123,15 +122,9 @@ def outside(url: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shown(kept: Path) -> Iterator[tuple[Any, list[str]]]:
+def shown(kept: Path, chromium: Browser) -> Iterator[tuple[Any, list[str]]]:
     """The report in a browser that has no network, and what went wrong in it."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(offline=True)
+    with chromium.new_context(offline=True) as context:
         page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -139,7 +132,6 @@ def shown(kept: Path) -> Iterator[tuple[Any, list[str]]]:
         page.on("request", lambda asked: wrong.extend(outside(asked.url)))
         page.goto((kept / "report/report.html").as_uri())
         yield page, wrong
-        browser.close()
 
 
 def test_a_browser_shows_every_figure_and_nothing_goes_wrong(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from chromium import PATIENCE_MILLISECONDS
+from playwright.sync_api import BrowserContext, Page
 from real_service import RealService
 
 from haizea.service_types import Role
@@ -23,34 +19,8 @@ from haizea.service_types import Role
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 #: Who has a token, and of which kind.
 PEOPLE = {"anna": Role.USER, "bert": Role.USER, "olga": Role.OPERATOR, "rita": Role.READER}
-#: Nothing is timed: it is only given up after so long.
-PATIENCE_MILLISECONDS = 90_000
-
 #: What a browser writes about an answer that says no; the page says what it means.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-
-
-def chromium() -> str:
-    """The browser; without one the test is skipped, or fails where there must be one."""
-    found = os.environ.get("HAIZEA_CHROMIUM") or shutil.which("chromium")
-    if found is None:
-        assert not os.environ.get("HAIZEA_NEEDS_CHROMIUM"), "chromium is not installed"
-        pytest.skip("chromium is not installed")
-    return found
-
-
-@contextmanager
-def running_browser() -> Iterator[Browser]:
-    """Chromium without a window. Root may have no sandbox."""
-    path = chromium()
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=options)
-        expect.set_options(timeout=PATIENCE_MILLISECONDS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class WebService:

@@ -1,4 +1,4 @@
-"""One browser for each worker, one service for each file of tests, one page for each test."""
+"""One service for each file of tests, one page for each test."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from browser import Visit, WebService, running_browser
+from browser import Visit, WebService
 from playwright.sync_api import Browser
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
