@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 import click
@@ -99,17 +101,12 @@ def list_leases(
         "all": "true" if finished or {State(s) for s in states} & FINAL else None,
         "order": "newest",
     }
-    answer = session.pages("/v1/leases", "leases", query, limit)
     none = "There are no such leases." if finished or states else "There are no leases."
-    leases = session.for_people(answer, "leases", none)
-    if not leases:
+    rows, more = session.listed(
+        "/v1/leases", "leases", query, limit, partial(_lease_row, session.zone), none
+    )
+    if not rows:
         return
-    click.echo(table(*_lease_table(session, leases), terminal_width()))
-    if answer["next"] is not None:
-        click.echo(f"There are more than these {limit}: see --limit.", err=True)
-
-
-def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], list[list[Any]]]:
     columns = [
         Column("ID", right=True),
         Column("LABEL", flexible=True, optional=True),
@@ -122,22 +119,24 @@ def _lease_table(session: Session, leases: list[Any]) -> tuple[list[Column], lis
         Column("DURATION"),
         Column("REASON", flexible=True),
     ]
-    rows = [
-        [
-            lease["id"],
-            lease["label"],
-            lease["owner"],
-            lease["kind"],
-            lease["state"],
-            node_count(lease),
-            _names(lease) or None,
-            start_in_short(lease, session.zone),
-            duration_in_words(lease["duration"]),
-            reason_in_words(lease, session.zone),
-        ]
-        for lease in leases
+    click.echo(table(columns, rows, terminal_width()))
+    if more:
+        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+
+
+def _lease_row(zone: tzinfo, lease: Any) -> list[object]:
+    return [
+        lease["id"],
+        lease["label"],
+        lease["owner"],
+        lease["kind"],
+        lease["state"],
+        node_count(lease),
+        _names(lease) or None,
+        start_in_short(lease, zone),
+        duration_in_words(lease["duration"]),
+        reason_in_words(lease, zone),
     ]
-    return columns, rows
 
 
 def _names(lease: Any) -> str:

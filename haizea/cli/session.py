@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from haizea.cli.access import DEFAULT_SERVER, WrongAccess, find_token, parse_ser
 from haizea.cli.client import Client, Query, ServiceProblem, error_of
 from haizea.cli.errors import explained
 from haizea.cli.options import ParsedOption
+from haizea.cli.reading_ahead import read_ahead
 from haizea.cli.words import in_utc, moment_of
 from haizea.times.moments import parse_moment
 from haizea.times.zones import SystemZone
@@ -71,20 +72,42 @@ class Session:
             click.echo(none)
         return found
 
-    def pages(self, path: str, entries: str, query: Query, limit: int) -> dict[str, Any]:
-        """The service's answer with up to ``limit`` entries of a list, in place of one page's.
+    def listed(
+        self,
+        path: str,
+        entries: str,
+        query: Query,
+        limit: int,
+        row: Callable[[Any], list[object]],
+        none: str,
+    ) -> tuple[list[list[object]], bool]:
+        """Up to ``limit`` entries of a list, each as ``row`` has it; and whether there are more.
 
-        Its ``next`` is not ``None`` where there are more.
+        Programs get the service's answer here, and people ``none`` where there are no entries.
         """
+        rows: list[list[object]] = []
         found: list[Any] = []
-        after = None
+        page: dict[str, Any] = {}
+        for page in read_ahead(self._pages(path, entries, query, limit)):
+            if self.as_json:
+                found += page[entries]
+            else:
+                rows += map(row, page[entries])
+        if self.as_json:
+            self.print_json({**page, entries: found})
+        elif not rows:
+            click.echo(none)
+        return rows, page["next"] is not None
+
+    def _pages(self, path: str, entries: str, query: Query, limit: int) -> Iterator[dict[str, Any]]:
+        after, left = None, limit
         while True:
-            wanted = min(_PAGE, limit - len(found))
-            page = self.client.get(path, {**query, "limit": wanted, "after": after})
-            found += page[entries]
-            after = page["next"]
-            if after is None or len(found) >= limit:
-                return {**page, entries: found}
+            wanted = {**query, "limit": min(_PAGE, left), "after": after}
+            page = self.client.get(path, wanted)
+            yield page
+            after, left = page["next"], left - len(page[entries])
+            if after is None or left <= 0:
+                return
 
 
 _OPTIONS = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any
 
 import click
@@ -29,9 +30,9 @@ def show_queue(session: Session, limit: int) -> None:
     A start that is reserved is shown as it is, one that is only expected with ~ before it.
     With a user's token, the places of one's own leases.
     """
-    answer = session.pages("/v1/queue", "queue", {}, limit)
-    entries = session.for_people(answer, "queue", "Nothing waits.")
-    if not entries:
+    row = partial(_queue_row, session.zone)
+    rows, more = session.listed("/v1/queue", "queue", {}, limit, row, "Nothing waits.")
+    if not rows:
         return
     columns = [
         Column("PLACE", right=True),
@@ -43,15 +44,14 @@ def show_queue(session: Session, limit: int) -> None:
         Column("EXPECTED"),
         Column("REASON", flexible=True),
     ]
-    rows = [_queue_row(session, entry) for entry in entries]
     click.echo(table(columns, rows, terminal_width()))
-    if answer["next"] is not None:
+    if more:
         click.echo(f"There are more than these {limit}: see --limit.", err=True)
 
 
-def _queue_row(session: Session, entry: Any) -> list[object]:
+def _queue_row(zone: tzinfo, entry: Any) -> list[object]:
     lease = entry["lease"]
-    expected = local(entry["expected"], session.zone)
+    expected = local(entry["expected"], zone)
     return [
         entry["place"],
         lease["id"],
@@ -60,7 +60,7 @@ def _queue_row(session: Session, entry: Any) -> list[object]:
         node_count(lease),
         duration_in_words(lease["duration"]),
         expected if expected is None or entry["exact"] else f"~{expected}",
-        reason_in_words(lease, session.zone),
+        reason_in_words(lease, zone),
     ]
 
 

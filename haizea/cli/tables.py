@@ -110,17 +110,42 @@ def table(
     rows = list(rows)
     shown = [i for i, c in enumerate(columns) if not c.optional or any(row[i] for row in rows)]
     columns = [columns[i] for i in shown]
-    cells = [[clean("-" if row[i] is None else row[i]) for i in shown] for row in rows]
+    cells = [_cleaned([row[i] for row in rows]) for i in shown]
     heads = [column.heading for column in columns]
-    widths = [max(width_of(row[i]) for row in [heads, *cells]) for i in range(len(columns))]
+    widths = [_widest([head, *column]) for head, column in zip(heads, cells, strict=True)]
     parts = _parts(widths, columns, width)
     if width is not None:
         for number, part in enumerate(parts):
             _narrow(widths, part, columns, width - (len(_GAP) if number else 0))
     lines = _lines(heads, columns, widths, parts, lambda text, _: _heading(text))
-    for row in cells:
-        lines += _lines(row, columns, widths, parts, _styled)
+    in_short = None if width is not None else _pattern(columns, cells, widths)
+    for row in zip(*cells, strict=True):
+        if in_short is not None:
+            lines.append(in_short(*row).rstrip())
+        else:
+            lines += _lines(row, columns, widths, parts, _styled)
     return "\n".join(lines)
+
+
+def _cleaned(column: Sequence[object]) -> list[str]:
+    texts = ["-" if cell is None else str(cell) for cell in column]
+    return texts if "".join(texts).isprintable() else [clean(text) for text in texts]
+
+
+def _widest(texts: Sequence[str]) -> int:
+    return max(map(len if "".join(texts).isascii() else width_of, texts))
+
+
+def _pattern(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], widths: Sequence[int]
+) -> Callable[..., str] | None:
+    """Return a quick way to make a line of a row; ``None`` where there is more to it."""
+    if has_colours() or not all("".join(column).isascii() for column in cells):
+        return None
+    sides = [">" if column.right else "<" for column in columns]
+    return _GAP.join(
+        f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True)
+    ).format
 
 
 def _parts(widths: Sequence[int], columns: Sequence[Column], width: int | None) -> list[list[int]]:

@@ -31,6 +31,14 @@ def test_a_table_is_no_wider_than_it_may_be(rows: list[tuple[int, str, str]], wi
         assert line.isprintable()
 
 
+ascii_texts = st.text(st.characters(max_codepoint=127), max_size=9)
+
+
+@given(st.lists(st.tuples(st.integers(), *[st.one_of(ascii_texts, texts)] * 2), max_size=5))
+def test_a_table_in_a_file_is_as_on_a_wide_terminal(rows: list[tuple[int, str, str]]) -> None:
+    assert table(COLUMNS, rows) == table(COLUMNS, rows, 1000)
+
+
 @given(st.lists(st.tuples(st.integers(), texts, texts), max_size=5))
 def test_nothing_is_cut_where_nobody_says_how_wide(rows: list[tuple[int, str, str]]) -> None:
     lines = table(COLUMNS, rows).split("\n")[1:]
