@@ -14,8 +14,15 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
+from haizea.core.model.settings import Settings
+
 EFFORT = int(os.environ.get("HAIZEA_EFFORT", "0"))
 SEED = int(os.environ.get("HAIZEA_SEED") or random.SystemRandom().randrange(1 << 32))
+
+#: What ``remapping-effort`` is in a run that is drawn, most often a small part of the default:
+#: searches that take all of that look at much the same again, and took most of the time of such
+#: runs. Short ones end early, and so in more places.
+LOOKS = (300,) * 6 + (1000,) * 3 + (Settings().remapping_effort,)
 
 _Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 _Test = TypeVar("_Test", bound=Callable[..., Any])
@@ -41,6 +48,11 @@ def tries(examples: int) -> Callable[[_Test], _Test]:
         return seed(SEED)(decorated) if EFFORT else decorated
 
     return decorate
+
+
+def looks_by(seed: int) -> int:
+    """Return the ``remapping-effort`` of the run of this seed, drawn apart from all else."""
+    return random.Random(f"looks {seed}").choice(LOOKS)
 
 
 def seeded(machine: type[_Machine]) -> type[_Machine]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from effort import LOOKS
 from hypothesis import strategies as st
 
 from haizea.backends.simulated import Faults, SimulatedBackend
@@ -173,6 +174,7 @@ SETTINGS = st.builds(
             force_transfer_seconds=st.sampled_from([None, 4]),
         ),
     ),
+    remapping_effort=st.sampled_from(LOOKS),
 )
 
 

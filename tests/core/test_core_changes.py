@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from effort import tries
+from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
@@ -243,13 +243,20 @@ _REQUEST = st.tuples(
     ),
     st.sampled_from(list(Backfilling)),
     st.sampled_from(list(Suspension)),
+    st.sampled_from(LOOKS),
 )
 def test_a_change_is_granted_as_a_whole_or_changes_nothing(
     script: list[tuple[int, bool, int, tuple[Kind, int, int, int, int, bool]]],
     backfilling: Backfilling,
     suspension: Suspension,
+    looks: int,
 ) -> None:
-    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=suspension)
+    rules = Settings(
+        backfilling=backfilling,
+        backfilling_reservations=2,
+        suspension=suspension,
+        remapping_effort=looks,
+    )
     made, now = scheduler(4, rules), 0
     decisions: list[Decision] = []
     requests: dict[int, LeaseRequest] = {}
@@ -359,14 +366,21 @@ _WHOLE = st.tuples(
     ),
     st.sampled_from(list(Backfilling)),
     st.sampled_from([400, 200]),
+    st.sampled_from(LOOKS),
 )
 def test_nobody_can_tell_that_a_change_was_tried(
     script: list[tuple[int, int, int, tuple[Kind, int, int, int, bool]]],
     backfilling: Backfilling,
     cpu: int,
+    looks: int,
 ) -> None:
     """Two schedulers are told the same story, and one of them is asked about changes, too."""
-    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=Suspension.ALL)
+    rules = Settings(
+        backfilling=backfilling,
+        backfilling_reservations=2,
+        suspension=Suspension.ALL,
+        remapping_effort=looks,
+    )
     asked, other, now = scheduler(4, rules), scheduler(4, rules), 0
     for number, (after, which, length, (kind, ahead, duration, count, gives)) in enumerate(script):
         now += after

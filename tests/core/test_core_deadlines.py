@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from effort import tries
+from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
@@ -383,15 +383,17 @@ def test_hardly_anybody_is_refused_wrongly(sizes: tuple[int, ...]) -> None:
     requests=asked([1, 2, 4], 3),
     troubles=st.dictionaries(st.integers(0, 60), st.integers(1, 14), max_size=4),
     backfilling=st.sampled_from(list(Backfilling)),
+    looks=st.sampled_from(LOOKS),
 )
 def test_by_the_second_everyone_accepted_is_done_in_time(
     hosts: int,
     requests: list[LeaseRequest],
     troubles: dict[int, int],
     backfilling: Backfilling,
+    looks: int,
 ) -> None:
     """Ends by themselves and cancellations come in between, best-effort leases run beside."""
-    rules = Settings(backfilling=backfilling, suspension=Suspension.ALL)
+    rules = Settings(backfilling=backfilling, suspension=Suspension.ALL, remapping_effort=looks)
     made, decisions = scheduler(hosts, rules), list[Decision]()
     for second in range(80):
         decisions += played(made, second)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from effort import tries
+from effort import looks_by, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
@@ -371,7 +371,7 @@ def requests_by(chance: Random, hosts: int) -> list[LeaseRequest]:
     return found
 
 
-def rules_by(chance: Random) -> Settings:
+def rules_by(chance: Random, looks: int) -> Settings:
     return Settings(
         backfilling=chance.choice(list(Backfilling)),
         suspension=Suspension.ALL,
@@ -382,6 +382,7 @@ def rules_by(chance: Random) -> Settings:
         migration_bandwidth_mbps=chance.choice([100, 8192]),
         shutdown_seconds=chance.choice([0, 0, 2]),
         force_scheduling_threshold_seconds=chance.choice([None, 0]),
+        remapping_effort=looks,
     )
 
 
@@ -403,7 +404,7 @@ def test_at_every_moment_everyone_accepted_is_planned_to_be_done_in_time(
 ) -> None:
     """Leases end by themselves, are cancelled and changed, and the scheduler is restarted."""
     chance = Random(seed)
-    hosts, rules = chance.randint(1, 3), rules_by(chance)
+    hosts, rules = chance.randint(1, 3), rules_by(chance, looks_by(seed))
     made, requests = on_hosts(hosts, POLICY, rules), requests_by(chance, hosts)
     decisions: list[Decision] = []
     for now in range(400):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from effort import tries
+from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
@@ -385,11 +385,21 @@ def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, Lea
     st.sampled_from(list(Backfilling)),
     st.sampled_from(list(Suspension)),
     st.sampled_from(["no-preemption", "ar-preempts-everything"]),
+    st.sampled_from(LOOKS),
 )
 def test_hosts_in_maintenance_are_empty(
-    script: list[Step], backfilling: Backfilling, suspension: Suspension, preemption: str
+    script: list[Step],
+    backfilling: Backfilling,
+    suspension: Suspension,
+    preemption: str,
+    looks: int,
 ) -> None:
-    rules = Settings(backfilling=backfilling, backfilling_reservations=2, suspension=suspension)
+    rules = Settings(
+        backfilling=backfilling,
+        backfilling_reservations=2,
+        suspension=suspension,
+        remapping_effort=looks,
+    )
     made, now, decisions = on_hosts(4, preemption, rules), 0, []
     for step in script:
         now += step.after

@@ -9,7 +9,7 @@ from random import Random
 from types import FrameType
 
 import pytest
-from effort import tries
+from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from test_core_counting import Nobody
@@ -90,13 +90,17 @@ def asked(draw: st.DrawFn, hosts: int) -> list[LeaseSubmitted]:
 
 
 @tries(50)
-@given(data=st.data(), cores=st.lists(st.sampled_from([2, 4, 8]), min_size=2, max_size=5))
+@given(
+    data=st.data(),
+    cores=st.lists(st.sampled_from([2, 4, 8]), min_size=2, max_size=5),
+    looks=st.sampled_from(LOOKS),
+)
 def test_who_moves_keeps_its_start_its_room_and_its_rules(
-    data: st.DataObject, cores: list[int]
+    data: st.DataObject, cores: list[int], looks: int
 ) -> None:
     hosts = tuple(Host(i, f"host-{i}", (100 * c, 1024 * c)) for i, c in enumerate(cores))
     policies = make_policies(preemption="ar-preempts-everything")
-    made = Scheduler(Site(ResourceTypes(), hosts), Settings(), policies, 0)
+    made = Scheduler(Site(ResourceTypes(), hosts), Settings(remapping_effort=looks), policies, 0)
     accepted: dict[int, LeaseSubmitted] = {}
     planned: dict[int, tuple[int, ...]] = {}
     for submitted in data.draw(asked(len(cores))):

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from effort import tries
+from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ backfilling: aggressive
 suspension: all
 migration: yes
 policy-preemption: ar-preempts-everything
+remapping-effort: {looks}
 suspendresume-exclusion: {exclusion}
 shutdown-time: {shutdown}
 [simulation]
@@ -96,6 +97,7 @@ def _play(folder: Path, data: st.DataObject) -> tuple[set[tuple[str, int, int]],
         preparation="imagetransfer" if images else "unmanaged",
         exclusion=data.draw(st.sampled_from(["local", "global"]), "exclusion"),
         shutdown=data.draw(st.sampled_from([0, 20]), "shutdown"),
+        looks=data.draw(st.sampled_from(LOOKS), "hosts looked at"),
         hosts=HOSTS,
         images=images,
         folder=folder,

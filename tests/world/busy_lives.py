@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from effort import looks_by
 from mortal_managers import Fuse, Kept, Killed, MortalWorld
 from simulated_runs import Case, Run, Watched
 
@@ -43,6 +44,7 @@ suspension: all
 migration: yes
 policy-preemption: ar-preempts-everything
 non-schedulable-interval: 1
+remapping-effort: {looks}
 [simulation]
 clock: real
 resources: 8 CPU:100 Memory:1024
@@ -202,7 +204,7 @@ class People:
 
 def live_busily(seed: int, seconds: int, folder: Path) -> tuple[MortalWorld, Path]:
     """Live through it until all leases are over; the world then, and the results."""
-    config = loads(CONFIGURATION.format(seed=seed))
+    config = loads(CONFIGURATION.format(seed=seed, looks=looks_by(seed)))
     site = make_site(config.simulation.resources or ())
     case = Case(site, (), {}, scheduling_settings(config))
     options, chance = world_options(config), random.Random(seed)

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from effort import LOOKS, looks_by
 from simulated_runs import Case
 
 from haizea.core.model.hosts import Site
@@ -21,6 +22,10 @@ from haizea.core.model.settings import (
     Transfer,
 )
 
+#: In this one a lease with a deadline was given a start that had passed while nobody was there.
+#: It keeps the effort that it had.
+ONCE = 7015
+
 
 def random_case(seed: int) -> Case:
     """The case with this seed; leases end early only if the world says so."""
@@ -35,6 +40,7 @@ def random_case(seed: int) -> Case:
         migration=chance.choice(list(Migration)),
         shutdown_seconds=chance.choice([0, 3]),
         enactment_overhead_seconds=chance.choice([0, 1]),
+        remapping_effort=max(LOOKS) if seed == ONCE else looks_by(seed),
     )
     preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
     requests = _requests(chance, hosts)

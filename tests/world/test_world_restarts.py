@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from effort import EFFORT, SEED
 from mortal_managers import Outcome, live_and_die, unfinished
-from random_workloads import crowded_case, random_case
+from random_workloads import ONCE, crowded_case, random_case
 from simulated_runs import Story
 
 from haizea.backends.world import VmState, WorldOptions
@@ -18,8 +18,6 @@ from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.wording import in_words
 
-#: In this one a lease with a deadline was given a start that had passed while nobody was there.
-ONCE = 7015
 SEEDS = (*range(40), ONCE) if not EFFORT else range(SEED, SEED + 40 * EFFORT)
 
 
