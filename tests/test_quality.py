@@ -10,15 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TOOLS = {
-    "types": ["mypy", "--strict", "haizea", "tests", "bench"],
-    "lint": ["ruff", "check", "."],
-    "format": ["ruff", "format", "--check", "."],
-}
+TYPES = ["mypy", "--strict", "haizea", "tests", "bench"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+@pytest.mark.parametrize(
+    "tool",
+    [
+        pytest.param(TYPES, id="types", marks=pytest.mark.long),
+        pytest.param(["ruff", "check", "."], id="lint"),
+        pytest.param(["ruff", "format", "--check", "."], id="format"),
+    ],
+)
 def test_a_tool_finds_nothing(tool: list[str]) -> None:
     command = [sys.executable, "-m", *tool]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from working_order import in_lanes, made_once, waiting_workers
+from working_order import after_the_first, in_lanes, made_once, waiting_workers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
     file: int
     number: int
-    slow: bool
+    slow: int
     waits: bool
 
 
@@ -37,13 +37,13 @@ def ordered(tests: list[Sample], workers: int) -> list[Sample]:
 
 @tries(200)
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.booleans()), max_size=60),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=60),
     st.integers(1, 9),
 )
 def test_every_test_is_run_once_and_those_of_a_file_stay_together(
-    made: list[tuple[int, bool, bool]], workers: int
+    made: list[tuple[int, int, bool]], workers: int
 ) -> None:
-    tests = [Sample(file, n, *rest) for n, (file, *rest) in enumerate(sorted(made))]
+    tests = [Sample(file, n, slow, waits) for n, (file, slow, waits) in enumerate(sorted(made))]
     order = ordered(tests, workers)
     assert sorted(order) == tests
     quick = [test for test in order if not test.slow and not test.waits]
@@ -64,9 +64,9 @@ def test_some_workers_wait_from_the_beginning_while_the_others_compute(
     assert 1 <= lanes < workers
     tests: list[Sample] = []
     for file in range(workers * 3):
-        tests += [Sample(file, len(tests) + n, n % 2 == 0, True) for n in range(waiting)]
-        tests += [Sample(file, len(tests) + n, True, False) for n in range(slow)]
-    tests += [Sample(-1, len(tests) + n, False, False) for n in range(workers * len(tests))]
+        tests += [Sample(file, len(tests) + n, (n + 1) % 2, True) for n in range(waiting)]
+        tests += [Sample(file, len(tests) + n, 1, False) for n in range(slow)]
+    tests += [Sample(-1, len(tests) + n, 0, False) for n in range(workers * len(tests))]
     order = ordered(tests, workers)
     for worker in range(workers):
         part = order[len(order) * worker // workers : len(order) * (worker + 1) // workers]
@@ -74,6 +74,13 @@ def test_some_workers_wait_from_the_beginning_while_the_others_compute(
         assert not part[-1].slow
         assert not part[-1].waits
         assert {test.waits for test in part if test.slow} == {worker < lanes}
+
+
+def test_the_longest_begin_first_and_on_different_workers() -> None:
+    waiting = [Sample(file, file, 2 if file == 29 else 1, True) for file in range(30)]
+    slow = [Sample(file, file, 2 if file > 47 else 1, False) for file in range(30, 50)]
+    order = ordered([*waiting, *slow, *[Sample(n, n, 0, False) for n in range(50, 800)]], 8)
+    assert [order[len(order) * worker // 8].number for worker in (0, 6, 7)] == [29, 48, 49]
 
 
 def test_files_are_marked_by_what_they_use() -> None:
@@ -86,6 +93,27 @@ def test_files_are_marked_by_what_they_use() -> None:
     )
     found = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
     assert found == {waiting}, done.stdout
+
+
+def test_one_of_a_run_goes_first() -> None:
+    run, inside = secrets.token_hex(8), threading.Event()
+    done: list[str] = []
+
+    def come_later() -> None:
+        inside.set()
+        with after_the_first(run):
+            done.append("another")
+
+    with after_the_first(run):
+        others = [threading.Thread(target=come_later) for _ in range(3)]
+        for other in others:
+            other.start()
+        inside.wait()
+        time.sleep(0.2)
+        done.append("first")
+    for other in others:
+        other.join()
+    assert done == ["first", "another", "another", "another"]
 
 
 def test_what_several_want_is_made_once(

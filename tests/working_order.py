@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TypeVar
 
 import pytest
@@ -28,7 +30,7 @@ def waiting_workers(workers: int) -> int:
 
 def in_lanes(
     items: Sequence[_Item],
-    is_slow: Callable[[_Item], bool],
+    slowness: Callable[[_Item], int],
     waits: Callable[[_Item], bool],
     group: Callable[[_Item], Hashable],
     workers: int,
@@ -36,15 +38,17 @@ def in_lanes(
     """The items, so that some workers wait from the beginning while the others compute.
 
     Each of ``workers`` equal parts, which xdist deals out with ``--dist worksteal``, begins
-    with its share: the first ones with tests that wait, slow ones before others, and the rest
-    with slow tests that do not. Then come quick tests, in the order that they had. A worker
+    with its share: the first ones with tests that wait, the slowest before others, and the rest
+    with slow tests that do not, likewise. Then come quick tests, whose slowness is 0, in the
+    order that they had. A worker
     without any takes from the end of what others have, so those that wait are begun where
     they are as long as there is something else to do. What shares a group stays together,
     for it may share what is expensive to make.
     """
-    waiting = sorted([item for item in items if waits(item)], key=is_slow, reverse=True)
-    slow = [item for item in items if is_slow(item) and not waits(item)]
-    quick = iter([item for item in items if not is_slow(item) and not waits(item)])
+    waiting = sorted([item for item in items if waits(item)], key=slowness, reverse=True)
+    others = [item for item in items if not waits(item)]
+    slow = sorted([item for item in others if slowness(item)], key=slowness, reverse=True)
+    quick = iter([item for item in others if not slowness(item)])
     lanes = waiting_workers(workers)
     shares = _dealt(waiting, group, lanes) + _dealt(slow, group, workers - lanes)
     ordered = [] if lanes else waiting
@@ -62,6 +66,23 @@ def _dealt(
     for _, together in groupby(items, group) if shares else ():
         min(dealt, key=len).extend(together)
     return dealt
+
+
+@contextmanager
+def after_the_first(run: str) -> Iterator[None]:
+    """Let one process that belongs to a run do something first, then all others at once.
+
+    It is for what leaves a cache behind. Nobody waits for one that has ended.
+    """
+    path = Path(gettempdir(), f"first-{run}.lock")
+    lock = LockFile(path)
+    try:
+        if not lock.take():
+            lock.share()
+        yield
+    finally:
+        lock.close()
+        path.unlink(missing_ok=True)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

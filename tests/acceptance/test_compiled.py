@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from working_order import made_once
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ from published_page import see_table
 from test_published import Figures, figures_of, folder
 from working_order import made_once
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 HEAD = """\
 | images | last end: published | ours | distance to the bound | mean wait (ks): published | ours |

@@ -22,7 +22,7 @@ from console_docs import ROOT, environment, run_examples
 from haizea.config import load
 from haizea.config.words import Mode
 
-pytestmark = [pytest.mark.slow, pytest.mark.waits]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.waits]
 
 PAGE = (ROOT / "docs/opennebula.md").read_text(encoding="utf-8")
 UNITS = sorted((ROOT / "etc").glob("*.service"))
