@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from played_leases import lease, on_hosts
 
+from haizea.core.capacity.hold import Hold
+from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.events import (
     ChangeRefused,
+    HostsPlanned,
     LeaseAltered,
     LeaseChanged,
     LeaseSubmitted,
@@ -97,3 +100,27 @@ def test_what_would_do_instead_is_found_with_the_plan_read_twice(
             assert made.trial(request.id, instead, None).reason is None
     assert refused >= 10
     assert offered >= 8
+
+
+def test_the_plan_is_read_three_times_for_a_change_for_which_others_move(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For what is held altogether, how long others are there, and what each of them holds."""
+    read, between = [0], SlotTable.holds_between
+
+    def counted(table: SlotTable, start: int, end: int) -> list[Hold]:
+        read[0] += 1
+        return between(table, start, end)
+
+    monkeypatch.setattr(SlotTable, "holds_between", counted)
+    made = full_site(300, 1, 3)
+    moved = 0
+    for request in [x.request for x in made.leases() if x.state is State.SCHEDULED][::4]:
+        if request.nodes[0].capacity[0] == 400:
+            continue  # Of what takes hosts whole it is asked, too, whether all others do.
+        read[0] = 0
+        decisions = made.handle(10, [longer(request)]).decisions
+        if any(isinstance(x, HostsPlanned) and x.lease_id != request.id for x in decisions):
+            moved += 1
+            assert read[0] == 3
+    assert moved >= 5

@@ -53,13 +53,12 @@ class Ahead:
             self._longest = 0
         return hold
 
-    def overlapping(self, start: int, end: int) -> Iterator[Hold]:
-        """Find the holds that overlap ``[start, end)``. O(those that start near it)."""
+    def overlapping(self, start: int, end: int) -> list[Hold]:
+        """Return the holds that overlap ``[start, end)``. O(those that start near it)."""
         starts = self._starts
         first = bisect_right(starts, (start - self._longest, 0))
-        for _, _, hold in starts[first : bisect_left(starts, (end, 0))]:
-            if hold.end > start:
-                yield hold
+        near = starts[first : bisect_left(starts, (end, 0))]
+        return [hold for _, _, hold in near if hold.end > start]
 
     def firm_starts(self, after: int, before: int) -> list[int]:
         """Return when firm holds start in ``(after, before)``, in order."""

@@ -30,12 +30,17 @@ class RoomSearch:
         self._future = future
         self._timelines = timelines
 
-    def holds_between(self, start: int, end: int) -> Iterator[Hold]:
+    def holds_between(self, start: int, end: int) -> list[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
         ends = self._present.ends
-        for i in range(bisect_right(ends, (start, FOREVER)), len(ends)):
-            yield ends[i][2]
-        yield from self._ahead.overlapping(start, end)
+        started = [hold for _, _, hold in ends[bisect_right(ends, (start, FOREVER)) :]]
+        return started + self._ahead.overlapping(start, end)
+
+    def _holds_but(self, without: Hold | None, span: tuple[int, int]) -> Iterator[Hold]:
+        """Every hold in a time but one; they are not read before somebody asks for the first."""
+        for hold in self.holds_between(*span):
+            if hold is not without:
+                yield hold
 
     def about(self, size: Capacity, start: int, end: int, now: int) -> tuple[Levels, Reach]:
         """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
@@ -62,7 +67,7 @@ class RoomSearch:
             return levels
         if without is not None and (without.start >= span[1] or without.end <= span[0]):
             without = None
-        holds = (hold for hold in self.holds_between(*span) if hold is not without)
+        holds = self._holds_but(without, span)
         whole, index = self._present.uniform, self._present.indexes.of(size)
         return room_beside(
             levels, future, self._timelines, whole, index, span, holds, enough, without

@@ -271,7 +271,7 @@ class SlotTable:
         yield start
         yield from sorted(e for e in ends if start < e < FOREVER)
 
-    def holds_between(self, start: int, end: int) -> Iterator[Hold]:
+    def holds_between(self, start: int, end: int) -> list[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
         return self._search.holds_between(start, end)
 

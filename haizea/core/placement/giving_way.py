@@ -9,6 +9,7 @@ stays where it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from haizea.core.model.hosts import HostSet, hosts_in
@@ -46,9 +47,10 @@ class GivingWay:
         while homeless and self.left > 0:
             unit = homeless.pop()
             self._sizes[unit] = self._overview.of(unit)
-            host, leaving = self._fullest(unit), list[Unit]()
+            hosts, left = self._glance(unit)
+            host, leaving = self._fullest(unit, hosts, left), list[Unit]()
             if host < 0:
-                host, leaving = self._cheapest(unit)
+                host, leaving = self._cheapest(unit, self._nearly_roomy(unit, hosts, left))
                 if host < 0:
                     return False
                 unit.refused += 1
@@ -69,30 +71,38 @@ class GivingWay:
             arrived.remove(unit)
         unit.host = -1
 
-    def _hosts_for(self, unit: Unit) -> list[int]:
+    def _glance(self, unit: Unit) -> tuple[list[int], list[int]]:
+        """The hosts that the unit may have, and the bits to spare of each that are left beside it.
+
+        All of them are where there is room, and else those of the moments at which there is.
+        """
         hosts = self._hosts.get(unit.allowed)
         if hosts is None:
             hosts = self._hosts[unit.allowed] = hosts_in(unit.allowed & self._overview.up)
         self.left -= 1 + len(hosts) // _GLANCES_A_LOOK
-        return hosts
-
-    def _fullest(self, unit: Unit) -> int:
-        """The host with room for the unit of which the least is left beside it; -1 if none has."""
         size, free, spare = self._sizes[unit], self._free, self._overview.spare
-        roomy = [host for host in self._hosts_for(unit) if free[host] - size & spare == spare]
+        return hosts, [free[host] - size & spare for host in hosts]
+
+    def _fullest(self, unit: Unit, hosts: list[int], left: list[int]) -> int:
+        """The host with room for the unit of which the least is left beside it; -1 if none has."""
+        spare = self._overview.spare
+        if spare not in left:
+            return -1  # As most often, and told faster.
+        roomy = [host for host, beside in zip(hosts, left, strict=True) if beside == spare]
         if unit.foes:
             roomy = [host for host in roomy if not self._foes(host, unit)]
         if len(roomy) < 2:
             return roomy[0] if roomy else -1
         del roomy[_MOST_ROOMY:]
+        size, free = self._sizes[unit], self._free
         span, left_over = self._overview.span(unit), self._overview.left_over
         wasted = [left_over(free[host] - size & span) for host in roomy]
         return roomy[wasted.index(min(wasted))]
 
-    def _cheapest(self, unit: Unit) -> tuple[int, list[Unit]]:
+    def _cheapest(self, unit: Unit, nearly_roomy: Iterator[int]) -> tuple[int, list[Unit]]:
         """The host that units leave most easily, so that this one fits, and which; -1 if none."""
         found: list[tuple[int, int, int, list[Unit]]] = []
-        for host in self._nearly_roomy(unit):
+        for host in nearly_roomy:
             self.left -= 1
             leaving = self._leaving(host, unit)
             if leaving is not None:
@@ -102,18 +112,20 @@ class GivingWay:
                     break
         return min(found)[2:] if found else (-1, [])
 
-    def _nearly_roomy(self, unit: Unit) -> list[int]:
+    def _nearly_roomy(self, unit: Unit, hosts: list[int], left: list[int]) -> Iterator[int]:
         """Hosts on which others may make room, those with room at most moments first."""
-        size, free, spare = self._sizes[unit], self._free, self._overview.spare
-        most_free, bits = self._overview.most_free, len(self._free).bit_length()
+        size, spare, most_free = self._sizes[unit], self._overview.spare, self._overview.most_free
+        self.left -= 1 + len(hosts) // _GLANCES_A_LOOK
+        bits = len(self._free).bit_length()
         # Numbers are sorted faster than pairs of them.
         moments = [
-            (free[host] - size & spare).bit_count() << bits | host
-            for host in self._hosts_for(unit)
-            if most_free[host] - size & spare == spare
+            beside.bit_count() << bits | host for host, beside in zip(hosts, left, strict=True)
         ]
         moments.sort(reverse=True)
-        return [both & (1 << bits) - 1 for both in moments]
+        for both in moments:
+            host = both & (1 << bits) - 1
+            if most_free[host] - size & spare == spare:
+                yield host
 
     def _leaving(self, host: int, unit: Unit) -> list[Unit] | None:
         """Return who must leave a host, so that the unit fits; ``None`` if that is not enough."""

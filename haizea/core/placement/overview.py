@@ -30,19 +30,25 @@ class Overview:
     O(holds in it, and hosts × moments).
     """
 
-    def __init__(self, canvas: Canvas, starts: Iterable[int], asked: Collection[Capacity]) -> None:
-        """Read who holds something; what is asked for, of these sizes, has one of these starts."""
+    def __init__(
+        self,
+        canvas: Canvas,
+        holds: Sequence[Hold],
+        starts: Iterable[int],
+        asked: Collection[Capacity],
+    ) -> None:
+        """Read the holds in its window; what is asked for is of these sizes, from these starts."""
         self.table = table = canvas.table
-        self.window = first, last = canvas.window
+        self.window = first, _ = canvas.window
         self._asked = asked
-        holds = list(table.holds_between(first, last))
         #: So many holds are read.
         self.read = len(holds)
         #: Hosts that take what is new.
         self.up: HostSet = table.up
         up = [table.capacities[host] for host in hosts_in(self.up)]
         sizes = {*asked, *up, *_sizes(canvas, holds)}
-        self._moments = sorted({*starts, *[h.start if h.start > first else first for h in holds]})
+        begins = {hold.start for hold in holds}
+        self._moments = sorted({*starts, *[start if start > first else first for start in begins]})
         self._kinds = distinct_kinds(up, sizes)
         largest = max([capacity[kind] // step for capacity in up for kind, step in self._kinds])
         self._most = largest

@@ -11,6 +11,7 @@ on the hosts looked at.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -185,21 +186,19 @@ def overlook(
     if not _is_overseen(table.up.bit_count()):
         return None
     start = min(starts)
-    near = list(table.holds_between(start, last))
+    near = table.holds_between(start, last)
     window = (
         max(table.now, min([start, *[hold.start for hold in near]])),
         max([last, *[hold.end for hold in near]]),
     )
-    if _is_crowded(table, window):
+    holds = table.holds_between(*window)
+    if len(holds) > _MOST_HOLDS:
         window = max(window[0], 2 * start - last), min(window[1], 2 * last - start)
-        if _is_crowded(table, window):
+        holds = table.holds_between(*window)
+        if len(holds) > _MOST_HOLDS:
             return None
-    overview = Overview(Canvas(table, planned, window), starts, demand.capacities)
+    overview = Overview(Canvas(table, planned, window), holds, starts, demand.capacities)
     return overview if overview.is_handy else None
-
-
-def _is_crowded(table: SlotTable, window: tuple[int, int]) -> bool:
-    return sum(1 for _ in table.holds_between(*window)) > _MOST_HOLDS
 
 
 def _by_giving_way(
@@ -261,15 +260,15 @@ def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> boo
     free = sums.total() + spare - sum([sums.of(size) for size in demand.capacities])
     if free & spare != spare:
         return False
-    changes: dict[int, int] = {}
+    changes, held = defaultdict[int, int](int), sums.held
     for hold in table.holds_between(start, end):
-        amount = sums.held(hold)
-        if hold.start > start:
-            changes[hold.start] = changes.get(hold.start, 0) + amount
+        amount, begin, until = held(hold), hold.start, hold.end
+        if begin > start:
+            changes[begin] += amount
         else:
             free -= amount
-        if hold.end < end:
-            changes[hold.end] = changes.get(hold.end, 0) - amount
+        if until < end:
+            changes[until] -= amount
     if free & spare != spare:
         return False
     for moment in sorted(changes):
