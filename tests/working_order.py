@@ -40,10 +40,9 @@ def in_lanes(
     Each of ``workers`` equal parts, which xdist deals out with ``--dist worksteal``, begins
     with its share: the first ones with tests that wait, the slowest before others, and the rest
     with slow tests that do not, likewise. Then come quick tests, whose slowness is 0, in the
-    order that they had. A worker
-    without any takes from the end of what others have, so those that wait are begun where
-    they are as long as there is something else to do. What shares a group stays together,
-    for it may share what is expensive to make.
+    order that they had. A worker without any takes from the end of what others have, so those
+    that wait are begun where they are as long as there is something else to do. What shares a
+    group stays together, for it may share what is expensive to make.
     """
     waiting = sorted([item for item in items if waits(item)], key=slowness, reverse=True)
     others = [item for item in items if not waits(item)]
