@@ -141,6 +141,7 @@ def conservative_in_sums(jobs: Sequence[Job], amounts: int, borrows: int) -> lis
     """
     times, free = [0], [amounts]
 
+    # As above but for one line: a yardstick pays for no test that its jobs do not need.
     def earliest(size: int, length: int, before: int) -> int:
         i, steps = 0, len(times)
         while (begin := times[i]) < before:
