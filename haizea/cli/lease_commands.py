@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from functools import partial
 from typing import Any
 
 import click
@@ -102,11 +101,6 @@ def list_leases(
         "order": "newest",
     }
     none = "There are no such leases." if finished or states else "There are no leases."
-    rows, more = session.listed(
-        "/v1/leases", "leases", query, limit, partial(_lease_row, session.zone), none
-    )
-    if not rows:
-        return
     columns = [
         Column("ID", right=True),
         Column("LABEL", flexible=True, optional=True),
@@ -119,12 +113,10 @@ def list_leases(
         Column("DURATION"),
         Column("REASON", flexible=True),
     ]
-    click.echo(table(columns, rows, terminal_width()))
-    if more:
-        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+    session.show_list("leases", query, limit, columns, _lease_row, none)
 
 
-def _lease_row(zone: tzinfo, lease: Any) -> list[object]:
+def _lease_row(lease: Any, zone: tzinfo) -> list[object]:
     return [
         lease["id"],
         lease["label"],

@@ -37,7 +37,7 @@ class _Next(Thread, Generic[_T]):
 
 def read_ahead(source: Iterator[_T]) -> Iterator[_T]:
     """The same, each taken from ``source`` while the one before is worked on."""
-    found = list(_Next(source).wait())
+    found = _Next(source).wait()
     while found:
         following = _Next(source)
         yield found[0]

@@ -19,6 +19,7 @@ from haizea.cli.client import Client, Query, ServiceProblem, error_of
 from haizea.cli.errors import explained
 from haizea.cli.options import ParsedOption
 from haizea.cli.reading_ahead import read_ahead
+from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import in_utc, moment_of
 from haizea.times.moments import parse_moment
 from haizea.times.zones import SystemZone
@@ -72,38 +73,36 @@ class Session:
             click.echo(none)
         return found
 
-    def listed(
+    def show_list(
         self,
-        path: str,
         entries: str,
         query: Query,
         limit: int,
-        row: Callable[[Any], list[object]],
+        columns: Sequence[Column],
+        row: Callable[[Any, tzinfo], list[object]],
         none: str,
-    ) -> tuple[list[list[object]], bool]:
-        """Up to ``limit`` entries of a list, each as ``row`` has it; and whether there are more.
+    ) -> None:
+        """Show up to ``limit`` entries of a list, each as ``row`` has it in the user's zone.
 
-        Programs get the service's answer here, and people ``none`` where there are no entries.
+        Programs are shown the service's answer, and people ``none`` where there are no entries.
         """
-        rows: list[list[object]] = []
         found: list[Any] = []
         page: dict[str, Any] = {}
-        for page in read_ahead(self._pages(path, entries, query, limit)):
-            if self.as_json:
-                found += page[entries]
-            else:
-                rows += map(row, page[entries])
-        if self.as_json:
-            self.print_json({**page, entries: found})
-        elif not rows:
-            click.echo(none)
-        return rows, page["next"] is not None
+        for page in read_ahead(self._pages(entries, query, limit)):
+            part = page[entries]
+            found += part if self.as_json else [row(entry, self.zone) for entry in part]
+        rows = self.for_people({**page, entries: found}, entries, none)
+        if not rows:
+            return
+        click.echo(table(columns, rows, terminal_width()))
+        if page["next"] is not None:
+            click.echo(f"There are more than these {limit}: see --limit.", err=True)
 
-    def _pages(self, path: str, entries: str, query: Query, limit: int) -> Iterator[dict[str, Any]]:
+    def _pages(self, entries: str, query: Query, limit: int) -> Iterator[dict[str, Any]]:
         after, left = None, limit
         while True:
             wanted = {**query, "limit": min(_PAGE, left), "after": after}
-            page = self.client.get(path, wanted)
+            page = self.client.get(f"/v1/{entries}", wanted)
             yield page
             after, left = page["next"], left - len(page[entries])
             if after is None or left <= 0:

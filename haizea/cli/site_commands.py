@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
-from functools import partial
 from typing import Any
 
 import click
@@ -30,10 +29,6 @@ def show_queue(session: Session, limit: int) -> None:
     A start that is reserved is shown as it is, one that is only expected with ~ before it.
     With a user's token, the places of one's own leases.
     """
-    row = partial(_queue_row, session.zone)
-    rows, more = session.listed("/v1/queue", "queue", {}, limit, row, "Nothing waits.")
-    if not rows:
-        return
     columns = [
         Column("PLACE", right=True),
         Column("LEASE", right=True),
@@ -44,12 +39,10 @@ def show_queue(session: Session, limit: int) -> None:
         Column("EXPECTED"),
         Column("REASON", flexible=True),
     ]
-    click.echo(table(columns, rows, terminal_width()))
-    if more:
-        click.echo(f"There are more than these {limit}: see --limit.", err=True)
+    session.show_list("queue", {}, limit, columns, _queue_row, "Nothing waits.")
 
 
-def _queue_row(zone: tzinfo, entry: Any) -> list[object]:
+def _queue_row(entry: Any, zone: tzinfo) -> list[object]:
     lease = entry["lease"]
     expected = local(entry["expected"], zone)
     return [
