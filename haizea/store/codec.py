@@ -155,27 +155,20 @@ _BOUNDS: dict[type[Any], tuple[float, float] | None] = {
 
 
 def _plain(kind: type[Any]) -> Callable[[Any], Any]:
-    """Return a reader that is as short as can be: a start reads a hundred values of each lease."""
-    name, bounds = kind.__name__, _BOUNDS[kind]
+    """Return a reader; it is short, since a start reads dozens of values of each lease."""
+    bounds = _BOUNDS[kind]
 
     def read(value: Any) -> Any:
         if type(value) is not kind:
-            raise CodecError(f"{value!r:.40} is not of type {name}")
+            raise CodecError(f"{value!r:.40} is not of type {kind.__name__}")
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            wrong = (
+                "a number has more than 64 bits" if kind is int else f"{value!r} is not a number"
+            )
+            raise CodecError(wrong)
         return value
 
-    if bounds is None:
-        return read
-    least, most = bounds
-
-    def read_bounded(value: Any) -> Any:
-        if type(value) is kind and least <= value <= most:
-            return value
-        read(value)
-        raise CodecError(
-            "a number has more than 64 bits" if kind is int else f"{value!r} is not a number"
-        )
-
-    return read_bounded
+    return read
 
 
 def _named(kind: type[StrEnum]) -> Callable[[Any], StrEnum]:
