@@ -78,12 +78,13 @@ class Requests:
             if seen is None:
                 self._told.pop(number, None)
                 self._had.pop(number, None)
-            elif number in self.answered_before:
+            else:
+                if number in self.ledger.lease_of:
+                    # Also while it does not wait, for its lease may be over when it waits again.
+                    self._had[number] = fingerprint(seen.vm)
+                elif number in self.answered_before:
+                    self._had.setdefault(number, fingerprint(seen.vm))
                 self.answered_before.discard(number)
-                self._had.setdefault(number, fingerprint(seen.vm))
-            if seen is not None and number in self.ledger.lease_of:
-                # Also while it does not wait, for its lease may be over when it waits again.
-                self._had[number] = fingerprint(seen.vm)
             waits = seen is not None and seen.vm.state in self.seen.waits.usual
             before = self._waiting.pop(number, None)
             self._grouped.pop(number, None)
