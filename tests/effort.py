@@ -19,10 +19,12 @@ from haizea.core.model.settings import Settings
 EFFORT = int(os.environ.get("HAIZEA_EFFORT", "0"))
 SEED = int(os.environ.get("HAIZEA_SEED") or random.SystemRandom().randrange(1 << 32))
 
-#: What ``remapping-effort`` is in a run that is drawn, most often a small part of the default:
-#: searches that take all of that look at much the same again, and took most of the time of such
-#: runs. Short ones end early, and so in more places.
-LOOKS = (300,) * 6 + (1000,) * 3 + (Settings().remapping_effort,)
+#: The default of ``remapping-effort``.
+DEFAULT_LOOKS = Settings().remapping_effort
+#: What it is in a run that is drawn, most often a small part of the default: searches that take all
+#: of that look at much the same again, and took most of the time of such runs. Short ones end
+#: early, and so in more places.
+LOOKS = (300,) * 6 + (1000,) * 3 + (DEFAULT_LOOKS,)
 
 _Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 _Test = TypeVar("_Test", bound=Callable[..., Any])

@@ -285,4 +285,4 @@ def test_random_runs_with_deadlines_break_no_rule(disturbed: bool, tmp_path: Pat
     ],
 )
 def test_runs_that_broke_a_rule_once(seed: int, disturbed: bool, tmp_path: Path) -> None:
-    assert wrong(seed, tmp_path, disturbed=disturbed, looks=max(effort.LOOKS)) == []
+    assert wrong(seed, tmp_path, disturbed=disturbed, looks=effort.DEFAULT_LOOKS) == []

@@ -96,7 +96,7 @@ def test_a_restart_remembers_that_images_did_not_arrive(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "Scheduler", Limiting)
-    assert wrong(seed, tmp_path, disturbed=True, looks=max(effort.LOOKS)) == []
+    assert wrong(seed, tmp_path, disturbed=True, looks=effort.DEFAULT_LOOKS) == []
 
 
 def test_a_lease_that_need_not_be_suspended_any_more_runs_for_longer(
@@ -104,4 +104,4 @@ def test_a_lease_that_need_not_be_suspended_any_more_runs_for_longer(
 ) -> None:
     """Reservations are counted then as long as it really runs."""
     monkeypatch.setattr(runtime, "Scheduler", Limiting)
-    assert wrong(4078, tmp_path, disturbed=True, looks=max(effort.LOOKS)) == []
+    assert wrong(4078, tmp_path, disturbed=True, looks=effort.DEFAULT_LOOKS) == []

@@ -10,7 +10,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from effort import EFFORT, LOOKS, SEED, looks_by
+from effort import DEFAULT_LOOKS, EFFORT, SEED, looks_by
 from simulated_runs import Case, Run, Story, play
 
 from haizea.backends.simulated import Faults
@@ -140,7 +140,7 @@ def case_by(seed: int) -> Case:
     )
     real = {r.id: chance.randint(1, 90) for r in requests if chance.random() < 0.5}
     site = Site.uniform(ResourceTypes(), hosts, chance.choice([(200, 256), (100, 128)]))
-    settings = settings_by(chance, max(LOOKS) if seed in ONCE else looks_by(seed))
+    settings = settings_by(chance, DEFAULT_LOOKS if seed in ONCE else looks_by(seed))
     preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
     return Case(site, requests, real, settings, preemption, faults=faults)
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from effort import LOOKS, looks_by
+from effort import DEFAULT_LOOKS, looks_by
 from simulated_runs import Case
 
 from haizea.core.model.hosts import Site
@@ -40,7 +40,7 @@ def random_case(seed: int) -> Case:
         migration=chance.choice(list(Migration)),
         shutdown_seconds=chance.choice([0, 3]),
         enactment_overhead_seconds=chance.choice([0, 1]),
-        remapping_effort=max(LOOKS) if seed == ONCE else looks_by(seed),
+        remapping_effort=DEFAULT_LOOKS if seed == ONCE else looks_by(seed),
     )
     preemption = chance.choice(["ar-preempts-everything", "no-preemption"])
     requests = _requests(chance, hosts)
