@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, assert_never
 
 from haizea.api.answers import (
     DecisionOut,
     ImageOut,
     LeaseOut,
-    LeaseShown,
     LeaseStory,
     NodesOut,
     Outcome,
@@ -41,6 +41,7 @@ from haizea.core.model.events import (
     StateChanged,
 )
 from haizea.core.model.hosts import Site
+from haizea.core.model.lease import NodeSet
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.reasons import EXPECTATIONS, Code, Reason, because
 from haizea.core.model.records import LeaseRecord
@@ -48,6 +49,9 @@ from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
 from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
 from haizea.service_types import Decided, Event, TokenInfo
 from haizea.wording import in_words, parameters_of
+
+#: Long lists repeat their reasons and nodes; so many of the last ones are remembered.
+_REMEMBERED = 1 << 12
 
 
 def resources(types: ResourceTypes, capacity: Capacity) -> dict[str, int]:
@@ -66,12 +70,8 @@ def lease_out(record: LeaseRecord, types: ResourceTypes) -> LeaseOut:
     return LeaseOut(**_lease(record, types))
 
 
-def lease_shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> LeaseShown:
-    """A lease that first ran at ``started``, if it did."""
-    return LeaseShown(**_shown(record, started, types))
-
-
-def _shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> dict[str, Any]:
+def lease_shown(record: LeaseRecord, started: int | None, types: ResourceTypes) -> dict[str, Any]:
+    """The fields of a :class:`LeaseShown` of a lease that first ran at ``started``, if it did."""
     return {
         **_lease(record, types),
         "started": written_or_none(started),
@@ -97,10 +97,7 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "after": written_or_none(request.after),
         "deadline": written_or_none(request.deadline),
         "duration": request.duration,
-        "nodes": [
-            NodesOut(count=nodes.count, resources=resources(types, nodes.capacity))
-            for nodes in request.nodes
-        ],
+        "nodes": _nodes(types, request.nodes),
         "names": list(request.names),
         "preemptible": request.preemptible,
         "fixed_hosts": request.fixed_hosts,
@@ -115,13 +112,19 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _nodes(types: ResourceTypes, nodes: Iterable[NodeSet]) -> Sequence[NodesOut]:
+    return [NodesOut(count=n.count, resources=resources(types, n.capacity)) for n in nodes]
+
+
 def _makes_room(record: LeaseRecord) -> str | None:
     plan = record.plan
     run = None if plan is None or not plan.code else plan.phase(Purpose.RUN)
     return None if run is None else written_or_none(run.end)
 
 
-def reason_fields(reason: Reason | None) -> dict[str, Any]:
+@lru_cache(maxsize=_REMEMBERED)
+def reason_fields(reason: Reason | None) -> Mapping[str, Any]:
     """The fields that say why: in words, and as code and parameters."""
     return {
         "reason": in_words(reason),
@@ -160,7 +163,7 @@ def lease_story(
     story = _story(events, site)
     reservations = [*_past(events, site), *_unfinished_transfers(events, site)]
     return LeaseStory(
-        **_shown(record, started, site.types),
+        **lease_shown(record, started, site.types),
         hosts=host_names(site, record.plan.hosts) if record.plan is not None else [],
         reservations=reservations[-MOST_STORY:] + _present(record, site),
         story=story[-MOST_STORY:],

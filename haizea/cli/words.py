@@ -15,6 +15,8 @@ from haizea.wording import in_words, reason_of
 
 #: So many hosts are named; of more, it is said how many.
 _HOSTS_NAMED = 6
+#: Long lists repeat their reasons and durations; so many of the last ones are remembered.
+_REMEMBERED = 1 << 12
 
 
 def moment_of(text: str | None) -> int | None:
@@ -50,9 +52,25 @@ def reason_in_words(told: Mapping[str, Any], zone: tzinfo) -> str:
     parameters, or of one that knows more reasons.
     """
     try:
-        reason = reason_of(told.get("reason_code"), told.get("reason_parameters"))
+        return _reason(told.get("reason_code"), told.get("reason_parameters"), zone)
     except ValueError:
         return clean(told["reason"] or "")
+
+
+def _reason(code: object, parameters: Any, zone: tzinfo) -> str:
+    try:
+        return _reason_seen(code, tuple(parameters.items()), zone)
+    except (AttributeError, TypeError):  # there are none, or a reason is among them
+        return _worded(code, parameters, zone)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _reason_seen(code: object, parameters: tuple[tuple[str, object], ...], zone: tzinfo) -> str:
+    return _worded(code, dict(parameters), zone)
+
+
+def _worded(code: object, parameters: object, zone: tzinfo) -> str:
+    reason = reason_of(code, parameters)
     return clean(in_words(reason, lambda moment: _shown_moment(moment, zone)))
 
 
@@ -187,6 +205,7 @@ def _rejected(answer: Mapping[str, Any], now: int, zone: tzinfo) -> str:
     )
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def duration_in_words(seconds: int | None) -> str:
     """``1h 30m``, or ``unlimited``."""
     return format_span(seconds)
