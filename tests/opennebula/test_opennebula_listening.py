@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
+import time
 from pathlib import Path
 
 import pytest
 
+from haizea.backends.opennebula.model.errors import Unreachable
+from haizea.backends.opennebula.wire import connection
 from haizea.backends.opennebula.wire.listening import (
     from_kept,
     listeners,
@@ -92,3 +96,38 @@ def test_only_a_connection_within_this_machine_tells() -> None:
     one, other = socket.socketpair()
     with one, other:
         assert peer_here(one) is None, "it has no address"
+
+
+def reset(client: socket.socket, server: socket.socket) -> None:
+    """The server cuts a connection that it has just accepted, and the client's end knows."""
+    accepted, _ = server.accept()
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    accepted.close()
+    for _ in range(1000):
+        try:
+            client.getpeername()
+        except OSError:
+            return
+        time.sleep(0.01)
+
+
+def test_a_connection_that_is_cut_as_soon_as_it_is_made_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with listening("127.0.0.1", 0, socket.AF_INET) as server:
+        seen: list[socket.socket] = []
+
+        def peer_of_a_cut_one(connected: socket.socket) -> tuple[str, int] | None:
+            seen.append(connected)
+            reset(connected, server)
+            return peer_here(connected)
+
+        monkeypatch.setattr(connection, "peer_here", peer_of_a_cut_one)
+        settings = connection.ConnectionSettings(
+            connect_seconds=20, silence_seconds=20, answer_seconds=60, largest_answer_bytes=1 << 20
+        )
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/RPC2"
+        with pytest.raises(Unreachable) as raised:
+            connection.Connections(url, settings).exchange(b"<methodCall/>", fresh=True)
+    assert not raised.value.maybe_done, "nothing was sent"
+    assert [one.fileno() for one in seen] == [-1]

@@ -289,12 +289,12 @@ class Connections:
             )
         try:
             connection.connect()
+            connection.sock.settimeout(self._settings.silence_seconds)
+            self._peer = peer_here(connection.sock) if self._tls is None else None
         except OSError as error:
             connection.close()
             gone = isinstance(error, ConnectionRefusedError)
             raise Unreachable(self._told(error), nobody_listens=gone) from None
-        connection.sock.settimeout(self._settings.silence_seconds)
-        self._peer = peer_here(connection.sock) if self._tls is None else None
         return connection
 
     def _give_back(self, connection: http.client.HTTPConnection, keep: bool) -> None:
