@@ -66,6 +66,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.VMS_RUN: "its VMs run; its time begins {start}",
     Code.VMS_RUN_LATER: "starting its VMs takes up to {seconds} s, until {moment}",
     Code.VMS_TAKE_LONGER: "its VMs do not all run yet",
+    Code.TIME_RUNS_OUT: "its VMs do not all run yet, and its time is over at {end}",
     Code.STARTS_LATE: "it starts late: {cause}",
     Code.STARTS_SOONER: "its hosts are free sooner after all",
     Code.WAITS_FOR_HOSTS: "it waits for hosts: {cause}",

@@ -101,7 +101,9 @@ class Scheduler:
         self._late_runs = LateRuns(self._schedule, repair, self._trouble)
         self._deadlines = self._admission.deadlines
         self._resumptions = Resumptions(self._schedule, self._deadlines)
-        self._preparing = Preparing(self._schedule, self._admission, self._late_runs)
+        self._preparing = Preparing(
+            self._schedule, self._admission, self._lateness, self._late_runs
+        )
         self._shutting_down = ShuttingDown(self._schedule)
         self._offers = Offers(self._schedule, self._admission)
         self._changes = Changes(self._schedule, policies, self._admission, self._offers)

@@ -75,6 +75,41 @@ def test_an_ar_is_not_active_before_its_vms_run_and_ends_in_time() -> None:
     assert played.did(1) == [(Purpose.PREPARE, 140, 212), (Purpose.RUN, 212, 300)]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_ar_whose_vms_never_run_is_never_active(told: bool) -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(0, LeaseSubmitted(lease(2, start=310)))
+    played.tell(200, OperationDelayed(1, Purpose.PREPARE, 260))
+    played.tell(260, OperationDelayed(1, Purpose.PREPARE, 320))
+    assert played.records[1].reason == because(Code.TIME_RUNS_OUT, end=300)
+    failure = OperationFailed(1, Purpose.PREPARE, because(Code.NOT_STARTED))
+    played.tell(300, *([failure] if told else []))
+    assert played.states(1)[-1] == (300, State.FAILED)
+    assert State.ACTIVE not in {state for _, state in played.states(1)}
+    assert played.did(1) == [(Purpose.PREPARE, 140, 300)]
+    played.tell(420)
+    assert played.did(2) == [(Purpose.RUN, 310, 410)]
+
+
+@pytest.mark.parametrize("ran", [True, False])
+def test_who_may_have_run_keeps_the_hosts_until_that_is_known(ran: bool) -> None:
+    played = Played()
+    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
+    played.tell(0, LeaseSubmitted(lease(2, start=300)))
+    played.tell(200, OperationDelayed(1, Purpose.PREPARE, 400))
+    for moment in range(300, 308, 2):
+        played.tell(moment, OperationDelayed(1, Purpose.PREPARE, moment + 2))
+    played.tell(307)
+    assert (played.state(1), played.state(2)) == (State.PREPARING, State.SCHEDULED)
+    failure = OperationFailed(1, Purpose.PREPARE, because(Code.NOT_STARTED))
+    played.tell(307, LeaseReady(1) if ran else failure)
+    played.tell(420)
+    assert played.state(1) is (State.DONE if ran else State.FAILED)
+    assert played.did(1)[1:] == ([(Purpose.RUN, 307, 308)] if ran else [])
+    assert played.did(2) == [(Purpose.RUN, 308 if ran else 307, 400)]
+
+
 @pytest.mark.parametrize("ready", [70, 90, 110])
 def test_one_that_is_too_near_begins_at_once_and_says_that_it_is_late(ready: int) -> None:
     played = Played()

@@ -9,6 +9,7 @@ import pytest
 from opennebula_service import AT_THE_START, Site, site
 from opennebula_tap import tapped_site
 
+from haizea.core.model.events import StateChanged
 from haizea.core.model.lifecycle import State
 from haizea.sandbox.operations import Durations
 from haizea.wording import in_words
@@ -39,6 +40,14 @@ def assert_it_never_ran(cloud: Site, vm: int, *, waits: str = "PENDING") -> None
     cloud.until_state(vm, waits)
 
 
+def assert_never_active(cloud: Site, vm: int) -> None:
+    """Its lease was being prepared, and nobody was told that it runs."""
+    told = [event.decision for event in cloud.store.events(0, 100, cloud.lease(vm).id)]
+    states = {decision.new for decision in told if isinstance(decision, StateChanged)}
+    assert State.PREPARING in states
+    assert State.ACTIVE not in states
+
+
 @pytest.mark.parametrize("away", [20, 48])
 def test_a_lease_whose_start_and_end_oned_missed_never_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int
@@ -52,6 +61,7 @@ def test_a_lease_whose_start_and_end_oned_missed_never_ran(
         at(cloud, start - 1)
         kill_oned(cloud, away)
         assert_it_never_ran(cloud, vm)
+        assert_never_active(cloud, vm)
 
 
 def test_a_lease_whose_command_was_lost_with_oned_never_ran(
@@ -64,6 +74,7 @@ def test_a_lease_whose_command_was_lost_with_oned_never_ran(
         cloud.until_state(vm, "LCM_INIT")
         kill_oned(cloud, 40)
         assert_it_never_ran(cloud, vm)
+        assert_never_active(cloud, vm)
 
 
 def test_a_lease_that_nobody_could_ask_about_never_ran(
@@ -118,6 +129,7 @@ def test_a_lease_whose_vm_did_not_come_to_run_is_not_done(
         assert lease.state is State.FAILED
         assert f"VM {vm}" in in_words(lease.reason)
         assert "boot" in in_words(lease.reason)
+        assert_never_active(cloud, vm)
         assert "DONE" not in cloud.sandbox.control.states(vm)
         cloud.sandbox.control.forget_plans()
         cloud.assert_no_overload()

@@ -181,6 +181,7 @@ class OpenNebulaBackend:
         self._rates.restore(site.rates)
         for record in records:
             self._leases.take_up(now, record)
+            self._leases.overdue.take_up(record)
             self._allowing.take_up(record)
             self._readiness.take_up(record)
         self._endings.restart(now)
@@ -236,6 +237,7 @@ class OpenNebulaBackend:
             self._leases.finish(now, decisions)
             return
         self._leases.follow(now, decisions)
+        self._leases.overdue.follow(decisions)
         self._moves.confirm(decisions)
         self._readiness.follow(decisions)
         self._allowing.follow(decisions)

@@ -7,6 +7,7 @@ run, or when they are started.
 from __future__ import annotations
 
 from haizea.core.capacity.what_if import without
+from haizea.core.disruption.delays import Lateness
 from haizea.core.disruption.late_runs import LateRuns
 from haizea.core.model.members import AR, DEADLINE, PREPARE, PREPARING, READY
 from haizea.core.model.reasons import Code, because
@@ -19,15 +20,19 @@ from haizea.core.schedule.schedule import Schedule
 class Preparing:
     """Has leases run when their VMs do, and start those of ARs in time."""
 
-    def __init__(self, schedule: Schedule, admission: Admission, late_runs: LateRuns) -> None:
+    def __init__(
+        self, schedule: Schedule, admission: Admission, lateness: Lateness, late_runs: LateRuns
+    ) -> None:
         self._schedule = schedule
         self._admission = admission
+        self._lateness = lateness
         self._late_runs = late_runs
 
     def delayed(self, lease_id: int, end: int) -> None:
         """Note that VMs of a lease do not run before ``end``, later than was planned.
 
-        An AR ends when it was to end. To be told before the slot table lets that time pass.
+        An AR ends when it was to end; told of that end that it is not over, the AR keeps its
+        hosts until ``end``. To be told before the slot table lets that time pass.
         """
         lease = self._schedule.leases.get(lease_id)
         plan = None if lease is None else _under_way(lease)
@@ -36,11 +41,15 @@ class Preparing:
         schedule, planned, old_end = self._schedule, plan.phases[0].end, plan.end
         if end <= planned:
             return
-        # In its last second it counts as running, and whether it did is found out as of any other.
+        if plan.never_runs and not plan.suspends:
+            self._lateness.delayed(lease_id, PREPARE, end)
+            return
         schedule.holdings.run_later(lease, end - planned)
         moment, reason = plan.phases[1].start, because(Code.VMS_TAKE_LONGER)
         if moment == planned:
             return
+        if plan.never_runs and not plan.suspends:
+            reason = because(Code.TIME_RUNS_OUT, end=moment)
         if lease.request.kind is AR and not schedule.planner.settings.prepares_at_start:
             schedule.book.note_late(lease, lease.late or reason)
         schedule.book.explain(lease, moment, reason)

@@ -52,6 +52,7 @@ class Code(StrEnum):
     VMS_RUN = "vms-run"
     VMS_RUN_LATER = "vms-run-later"
     VMS_TAKE_LONGER = "vms-take-longer"
+    TIME_RUNS_OUT = "time-runs-out"
     STARTS_LATE = "starts-late"
     STARTS_SOONER = "starts-sooner"
     WAITS_FOR_HOSTS = "waits-for-hosts"

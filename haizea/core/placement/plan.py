@@ -126,8 +126,9 @@ class Plan:
 
     @property
     def never_runs(self) -> bool:
-        """True if nothing is left of its run before its suspension."""
-        return self.suspends and self.phases[-2].start == self.phases[-2].end
+        """True if nothing is left of its run, once its VMs are started."""
+        run = self.phase(RUN)
+        return run is not None and run.start == run.end
 
     @property
     def leaving(self) -> tuple[Reason, str]:

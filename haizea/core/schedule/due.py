@@ -126,7 +126,10 @@ def _end_phase(schedule: Schedule, lease: Lease) -> None:
     elif phase.purpose is RESUME:
         schedule.book.change(lease, State.RESUMED_READY)
     if phase.purpose is PREPARE and plan.never_runs:
-        schedule.start_over(lease, *plan.leaving)
+        if plan.suspends:
+            schedule.start_over(lease, *plan.leaving)
+        else:
+            schedule.finish(lease, State.FAILED, because(Code.NEVER_RAN), "failure")
     elif lease.at < len(plan.phases):
         schedule.holdings.go_on(lease)
     elif plan.suspends:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.model.events import Expected, HostsPlanned
-from haizea.core.model.members import FIRM, PREPARE, RUN, SHUTDOWN, SUSPEND
+from haizea.core.model.members import AR, FIRM, PREPARE, RUN, SHUTDOWN, SUSPEND
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.mapper import Hosts
@@ -192,10 +192,10 @@ class Holdings:
                 self._instant.freed = True
             self._table.change_end(lease.hold, plan.end)
         else:
-            # Nothing may be left that could be saved; what is to end has a last second of its run.
-            moment = min(prepare.end + late_seconds, run.end - (not plan.suspends))
-            plan.phases[0] = prepare._replace(end=moment)
-            plan.phases[1] = run._replace(start=moment)
+            # Nothing may be left of a run to be saved, or of an AR's; of any other, a second.
+            left = not plan.suspends and lease.request.kind is not AR
+            moment = min(prepare.end + late_seconds, run.end - left)
+            plan.phases[:2] = [prepare._replace(end=moment), run._replace(start=moment)]
             if lease.remaining < FOREVER and not lease.added_seconds:
                 lease.remaining -= moment - prepare.end
         self.again(lease)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from haizea.backends.opennebula.enactment.outcomes import told
 from haizea.backends.opennebula.state.ledger import Ledger, Tracked
 from haizea.backends.opennebula.state.seen import SeenVms
 from haizea.backends.opennebula.state.steps import AT_REST, is_broken, runs, starts
 from haizea.core.model.events import (
+    Decision,
+    Expected,
     Input,
     LeaseEnded,
     OperationDelayed,
@@ -16,6 +20,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.lease import Kind
 from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.records import LeaseRecord
 
 #: What the schedule takes to be over at its time unless it is told otherwise.
 _TIMED = frozenset([Purpose.PREPARE, Purpose.SUSPEND, Purpose.RESUME, Purpose.SHUTDOWN])
@@ -32,7 +37,7 @@ class Overdue:
         self._seen = seen
         self._timed: set[int] = set()
         self._late: list[Input] = []
-        #: Leases that were to start and have not all their VMs running yet.
+        #: Leases that were to start, or have no time left, and whose VMs do not all run yet.
         self._starting: set[int] = set()
         #: Those of them whose time is over, and of which nobody knows whether they ran; since
         #: when, by the steady clock.
@@ -65,6 +70,26 @@ class Overdue:
         if seen is None or not seen.found_so or not seen.vm.history:
             return now
         return min(now, seen.vm.history[-1].running_start or now)
+
+    def follow(self, decisions: Iterable[Decision]) -> None:
+        """Take note of leases that run out of time for their VMs to start."""
+        for decision in decisions:
+            if isinstance(decision, Expected):
+                self._may_run_out(decision.lease_id, decision.reason)
+
+    def take_up(self, record: LeaseRecord) -> None:
+        """After a restart: take note of a lease that runs out of time."""
+        if record.reason is not None:
+            self._may_run_out(record.id, record.reason)
+
+    def _may_run_out(self, lease_id: int, reason: Reason) -> None:
+        lease, end = self._ledger.leases.get(lease_id), reason.get("end")
+        if reason.code is not Code.TIME_RUNS_OUT or lease is None or not isinstance(end, int):
+            return
+        if lease.purpose is Purpose.PREPARE:
+            lease.end = end
+            self._timed.discard(lease_id)
+            self._starting.add(lease_id)
 
     def end(self, lease: Tracked) -> None:
         """Nothing is under way for a lease."""
@@ -119,6 +144,8 @@ class Overdue:
             lease = self._ledger.leases[lease_id]
             if lease.let_go or (lease.end > now and lease_id not in self._in_doubt):
                 continue
+            purpose = lease.purpose
+            assert purpose is not None, "its VMs are being started"
             since = self._in_doubt.setdefault(lease_id, steady)
             vms = [vm for vm in lease.vms if vm not in lease.taken]
             known = {vm: self._ran(vm, since, answers) for vm in vms}
@@ -134,15 +161,13 @@ class Overdue:
                 for errand in self._ledger.of(lease):
                     tried |= errand.first_sent is not None or errand.attempts > 0
                     errand.given_up = True
-                found.append(
-                    OperationFailed(lease.id, Purpose.RUN, self._why_not(failed[0]), tried)
-                )
+                found.append(OperationFailed(lease.id, purpose, self._why_not(failed[0]), tried))
             elif not failed and None not in known.values():
                 del self._in_doubt[lease_id]
             elif lease.end <= now:
                 self._doubted.update(vms)
                 lease.end = now + _ASK_AGAIN_SECONDS
-                found.append(OperationDelayed(lease.id, Purpose.RUN, lease.end))
+                found.append(OperationDelayed(lease.id, purpose, lease.end))
         return found
 
     def _ran(self, vm: int, since: float, answers: bool) -> bool | None:
