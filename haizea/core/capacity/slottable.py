@@ -285,8 +285,11 @@ class SlotTable:
 
     def totals(self) -> Totals:
         """Free capacity of all hosts together; kept up to date until :meth:`forget_totals`."""
-        held = self.holds_between(self.now, FOREVER)
-        return self._timelines.totals or self._timelines.sum_up(self.now, held)
+        known = self._timelines.totals
+        if known is None:
+            held = self.holds_between(self.now, FOREVER)
+            known = self._timelines.sum_up(self.now, held)
+        return known
 
     def forget_totals(self) -> None:
         """Nobody asks for them any more."""

@@ -43,6 +43,7 @@ class Durations:
         self.rates = rates
         self.shares_files = settings.exclusion is Exclusion.GLOBAL
         self._memory = memory
+        self._rows: dict[int, Hosts] = {}
         self._shuts_down = settings.shutdown_seconds > 0 or settings.enactment_overhead_seconds > 0
 
     def memory_mb(self, lease: Lease) -> list[int]:
@@ -109,6 +110,13 @@ class Durations:
         return overheads.threshold_seconds(
             self.settings, self.suspend_seconds(lease, hosts), self.resume_seconds(lease, hosts)
         )
+
+    def apart(self, count: int) -> Hosts:
+        """Some hosts for so many nodes, a host for each."""
+        row = self._rows.get(count)
+        if row is None:
+            row = self._rows[count] = tuple(range(count))
+        return row
 
     def least_stay_seconds(self, lease: Lease, hosts: Hosts, *, elsewhere: bool) -> int:
         """The shortest stay in a hole that is worth while, there or (``elsewhere``) anywhere."""

@@ -12,7 +12,7 @@ from bisect import insort
 from collections.abc import Iterator
 
 from haizea.core.capacity.channel import Channel
-from haizea.core.capacity.fit_index import level_count
+from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
@@ -50,7 +50,6 @@ class Planner:
         self.mapper = mapper
         self.table = table
         self.channel = channel
-        self._rows: dict[int, Hosts] = {}
         self.suspends = settings.suspension is not Suspension.NONE
         self._suspends_wide = settings.suspension is Suspension.ALL
         self._needs_only_room = declares(mapper, "refuses_only_without_room")
@@ -115,6 +114,14 @@ class Planner:
                 return plan
         return None
 
+    def on_room(self, lease: Lease, start: int, levels: Levels) -> Plan | None:
+        """A plan for a lease that :meth:`is_plain` from then on, where it has this room."""
+        hosts = self.mapper.choose(self.table, lease.request, lease.demand, levels, start)
+        plan = None if hosts is None else self._full_plan(lease, hosts, start, start)
+        if plan is not None:
+            plan.waits = start > self.table.now
+        return plan
+
     def earliest_whole(
         self, lease: Lease, start: int, before: int, claim: Claim | None, prefer: HostSet = 0
     ) -> Plan | None:
@@ -168,13 +175,6 @@ class Planner:
 
     def _may_use_holes(self, lease: Lease) -> bool:
         return self.table.has_future and self.suspendable(lease)
-
-    def _apart(self, count: int) -> Hosts:
-        """Some hosts for so many nodes, a host for each."""
-        row = self._rows.get(count)
-        if row is None:
-            row = self._rows[count] = tuple(range(count))
-        return row
 
     def is_plain(self, lease: Lease, *, holes: bool) -> bool:
         """Tell whether room for all of its nodes at once is all that the lease waits for.
@@ -363,7 +363,7 @@ class Planner:
         """
         hosts, elsewhere = lease.bound, self._movable(lease)
         if hosts is None or (elsewhere and not lease.demand.spread(hosts).apart):
-            hosts = self._apart(lease.demand.count)
+            hosts = self.durations.apart(lease.demand.count)
         return self.durations.least_stay_seconds(lease, hosts, elsewhere=elsewhere)
 
     def _hole_hosts(

@@ -245,9 +245,10 @@ class Reserving:
         ready = earliest = schedule.now
         if schedule.preparation is not None and schedule.preparation.pending(lease.id):
             ready = earliest = schedule.preparation.arrival(lease.id)
-        if self._is_followed(lease, plain):
-            earliest = self._first_room(lease, earliest, before)
         if earliest >= before:
+            return
+        if self._is_followed(lease, plain):
+            self._follow(lease, earliest, before)
             return
         with without(schedule.table, lease.hold), freed(schedule.channel, plan.exclusive):
             better = self._planner.earliest(lease, earliest, before, ready=ready)
@@ -257,11 +258,11 @@ class Reserving:
         if better.start == schedule.now:
             do_what_is_due(schedule)
 
-    def _first_room(self, lease: Lease, earliest: int, start: int) -> int:
-        """The first moment from which there is room, thanks to what came free.
+    def _follow(self, lease: Lease, earliest: int, start: int) -> None:
+        """Move a reservation to the first moment from which there is room where some came free.
 
-        It is before the ``start`` that the lease has, or just that. Its own hold stays where it
-        is meanwhile, because most find nothing.
+        That is before the ``start`` that the lease has. Its own hold stays where it is until there
+        is such a moment, because most find nothing.
         """
         table, spans = self._schedule.table, self._since(lease)
         before = min(start, spans.end)
@@ -269,9 +270,13 @@ class Reserving:
         if earliest < before:
             earliest = self._enough_in_all(lease, earliest, start)
         if earliest >= before:
-            return start
+            return
         moments = table.moments(lease.demand, lease.remaining, earliest, before, spans, lease.hold)
-        return next(moments, (start, ()))[0]
+        for moment, levels in moments:
+            self._schedule.bring_forward(lease, moment, levels)
+            if moment == table.now:
+                do_what_is_due(self._schedule)
+            return
 
 
 def _holds_one(lease: Lease) -> bool:

@@ -67,14 +67,12 @@ class Holdings:
             lease.plan = None
             self._table.openings.hear_on(heard)
 
-    def exchange(self, lease: Lease, plan: Plan) -> None:
-        """Give a lease another plan in the place of one that has not begun."""
+    def lift(self, lease: Lease) -> None:
+        """Take out what a plan that has not begun holds, for another one to be found meanwhile."""
         assert lease.plan is not None, "it has a plan"
-        firm = lease.hold.firm
         self._table.withdraw(lease.hold)
         for interval in lease.plan.exclusive:
             self._channel.release(*interval)
-        self.take(lease, plan, firm=firm)
 
     def give_back(self, lease: Lease) -> None:
         """Take a lease's plan away; of what is under way, nothing is held any more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from haizea.core.capacity.fit_index import Levels
 from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
 from haizea.core.model.events import HostsLimited, HostsPlanned, OperationStarted
 from haizea.core.model.hostrules import Allowed, allowed_record
@@ -146,13 +147,26 @@ class Schedule:
 
     def replace(self, lease: Lease, plan: Plan) -> None:
         """Apply a plan in the place of one that has not begun."""
-        if lease.hold.firm:
+        self.holdings.lift(lease)
+        self._put(lease, plan)
+
+    def bring_forward(self, lease: Lease, start: int, levels: Levels) -> None:
+        """Let a lease that needs only room start sooner than its plan does, where there is room."""
+        self.holdings.lift(lease)
+        plan = self.planner.on_room(lease, start, levels)
+        assert plan is not None, "hosts are found wherever there is room"
+        self._put(lease, plan)
+
+    def _put(self, lease: Lease, plan: Plan) -> None:
+        """Apply a plan in the place of one that was lifted."""
+        firm = lease.hold.firm
+        if firm:
             # Leases that wait reckoned with it there.
             self.instant.freed = True
             if lease.hold.hosts != host_set(plan.hosts):
                 reason = because(Code.STARTS_SOONER)
                 self.instant.say(HostsPlanned(self.instant.now, lease.id, plan.hosts, reason))
-        self.holdings.exchange(lease, plan)
+        self.holdings.take(lease, plan, firm=firm)
         if plan.start > self.instant.now:
             self.book.expect(lease, plan.start, waits_for(lease.demand.count))
 
