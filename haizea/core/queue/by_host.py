@@ -124,6 +124,7 @@ class Reserving:
             self._seen[lease.id] = (len(self._schedule.table.openings), lease.demand)
             plan = lease.plan
             if plan is not None and plain:
+                self._hear()
                 self._refusals.add(lease.demand, lease.remaining, plan.start)
 
     def _forget(self, known: int) -> None:
@@ -154,18 +155,13 @@ class Reserving:
             self._spans = key, Spans(openings.since(known), key[2])
         return self._spans[1]
 
-    def _ruled_out(self, lease: Lease, start: int) -> int:
-        """Until when leases that need no more found no room, and none of its own is in the way.
-
-        The lease has hosts from ``start`` on.
-        """
-        openings, refusals = self._schedule.table.openings, self._refusals
+    def _hear(self) -> None:
+        """Rule out no more what reaches into capacity that came free meanwhile."""
+        openings = self._schedule.table.openings
         if self._told < len(openings):
             for opened, _, _ in openings.since(self._told):
-                refusals.opened(opened)
+                self._refusals.opened(opened)
             self._told = len(openings)
-        own = start - lease.remaining + 1
-        return min(own, refusals.bound(lease.demand, lease.remaining))
 
     def _enough_in_all(self, lease: Lease, earliest: int, start: int) -> int:
         """The first moment from which hosts have enough together, up to the ``start`` it has.
@@ -265,8 +261,13 @@ class Reserving:
         is such a moment, because most find nothing.
         """
         table, spans = self._schedule.table, self._since(lease)
-        before = min(start, spans.end)
-        earliest = max(earliest, self._ruled_out(lease, start))
+        before, own = min(start, spans.end), start - lease.remaining + 1
+        if earliest < min(
+            own, before
+        ):  # By then its own hold is not in the way of what others found.
+            self._hear()
+            bound = self._refusals.bound(lease.demand, lease.remaining)
+            earliest = max(earliest, min(own, bound))
         if earliest < before:
             earliest = self._enough_in_all(lease, earliest, start)
         if earliest >= before:

@@ -6,51 +6,67 @@ much at least: as many nodes or more, as large or larger, for as long or longer.
 
 from __future__ import annotations
 
+from bisect import insort
+
 from haizea.core.model.hosts import HostSet
 from haizea.core.model.resources import Capacity, fits
 from haizea.core.placement.mapper import Demand
 
-#: (nodes, seconds, no start before this moment, on these hosts)
+#: (no start before this moment, as a negative number; nodes, seconds, on these hosts)
 _Refusal = tuple[int, int, int, HostSet]
 
 
 class Refusals:
     """Starts that are ruled out; for leases with equal nodes, which need nothing but room."""
 
-    __slots__ = ("_by_size",)
+    __slots__ = ("_by_size", "_no_larger")
 
     def __init__(self) -> None:
+        #: The latest first.
         self._by_size: dict[Capacity, list[_Refusal]] = {}
+        #: By size, what is known of sizes that are no larger.
+        self._no_larger: dict[Capacity, list[list[_Refusal]]] = {}
 
     def add(self, demand: Demand, length: int, until: int) -> None:
         """No start before ``until`` has room for so much, for ``length``. O(refusals)."""
-        assert demand.size is not None, "nodes are equal"
-        count, allowed = demand.count, demand.allowed
-        known = self._by_size.get(demand.size, [])
-        for c, n, t, a in known:
-            if c <= count and n <= length and t >= until and not allowed & ~a:
-                return  # It is ruled out with that.
-        kept = [
-            (c, n, t, a)
-            for c, n, t, a in known
-            if c < count or n < length or t > until or a & ~allowed
+        if self.bound(demand, length) >= until:
+            return
+        size, count, allowed = demand.size, demand.count, demand.allowed
+        assert size is not None, "nodes are equal"
+        known = self._by_size.get(size)
+        if known is None:
+            known = self._by_size[size] = []
+            self._no_larger.clear()
+        known[:] = [
+            (t, c, n, a)
+            for t, c, n, a in known
+            if c < count or n < length or t < -until or a & ~allowed
         ]
-        kept.append((count, length, until, allowed))
-        self._by_size[demand.size] = kept
+        insort(known, (-until, count, length, allowed))
 
     def opened(self, start: int) -> None:
         """Capacity came free from ``start`` on: what reaches into that is open again."""
-        for size, known in self._by_size.items():
-            self._by_size[size] = [(c, n, min(t, start - n + 1), a) for c, n, t, a in known]
+        for known in self._by_size.values():
+            known[:] = [(max(t, n - 1 - start), c, n, a) for t, c, n, a in known]
+            known.sort()
 
     def bound(self, demand: Demand, length: int) -> int:
         """The moment before which no start has room for so much. O(refusals)."""
-        assert demand.size is not None, "nodes are equal"
         count, allowed = demand.count, demand.allowed
         best = 0
-        for size, known in self._by_size.items():
-            if fits(size, demand.size):
-                for c, n, t, a in known:
-                    if t > best and c <= count and n <= length and not allowed & ~a:
-                        best = t
-        return best
+        for known in self._of_no_larger(demand.size):
+            for t, c, n, a in known:
+                if t >= best:
+                    break
+                if c <= count and n <= length and not allowed & ~a:
+                    best = t
+                    break
+        return -best
+
+    def _of_no_larger(self, size: Capacity | None) -> list[list[_Refusal]]:
+        assert size is not None, "nodes are equal"
+        found = self._no_larger.get(size)
+        if found is None:
+            found = [known for other, known in self._by_size.items() if fits(other, size)]
+            self._no_larger[size] = found
+        return found
