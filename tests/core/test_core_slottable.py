@@ -247,11 +247,16 @@ class SlotTables(RuleBasedStateMachine):
             return
         start = data.draw(st.integers(self.oracle.now, hold.start), "start")
         asked = Wanted(size, count), length, start, hold.start
-        found = [moment for moment, _ in self.table.moments(*asked, without=hold)]
+        found = [
+            (moment, trimmed(levels.copy()))
+            for moment, levels in self.table.moments(*asked, without=hold)
+        ]
         entry = self.oracle.entries.pop(hold)
         first = self.oracle.earliest(size, count, length, start, hold.start)
+        rooms = [self.oracle.room(size, moment, moment + length) for moment, _ in found]
         self.oracle.entries[hold] = entry
-        assert (found[0] if found else None) == first
+        assert (found[0][0] if found else None) == first
+        assert [levels for _, levels in found] == rooms
 
     @rule(data=st.data(), length=LENGTH)
     def ask_for_certain_hosts(self, data: st.DataObject, length: int) -> None:

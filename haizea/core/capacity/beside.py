@@ -21,11 +21,24 @@ def contested(hosts: HostSet, size: Capacity, future: Reach, whole: Capacity | N
 
     All hosts have the capacity ``whole``; ``None`` where they differ.
     """
+    return hosts & future[0] & ~blocked(future, size, whole)
+
+
+def blocked(future: Reach, size: Capacity, whole: Capacity | None) -> HostSet:
+    """Hosts on which there is no room for a size beside what is to come."""
     if size == whole:
-        return 0  # Who touches a host leaves less than all of it.
-    touched, closed = future
-    unsure = hosts & touched
-    return unsure if 0 in size else unsure & ~closed
+        return future[0]  # Who touches a host leaves less than all of it.
+    return 0 if 0 in size else future[1]
+
+
+def may_fit(levels: Levels, blocked: HostSet, enough: int) -> bool:
+    """Tell whether ``enough`` copies may fit on hosts that are not ``blocked``."""
+    possible, keep = 0, ~blocked
+    for hosts in levels:
+        possible += (hosts & keep).bit_count()
+        if possible >= enough:
+            return True
+    return False
 
 
 def room_beside(
@@ -37,18 +50,22 @@ def room_beside(
     span: tuple[int, int],
     holds: Iterable[Hold],
     enough: int,
-    without: Hold | None = None,
+    without: tuple[Hold, HostSet] | None = None,
 ) -> Levels:
     """``levels`` without hosts that the future touches, but for the copies that fit beside it.
 
     Throughout the ``span``, in which there are these ``holds``. All hosts have the capacity
     ``whole``; ``None`` where they differ. Where ``enough`` copies, if that is
     not 0, do not fit, some that do may be missing. A hold may be left ``without``, which is not
-    among the ``holds``, but is among what touches and closes. O(hosts that are contested).
+    among the ``holds``, but is among what touches and closes; with those of its hosts that others
+    do not block. O(hosts that are contested).
     """
     touched, unsure = future[0], contested(levels[0], index.size, future, whole)
-    again = 0 if without is None else levels[0] & without.hosts
-    unsure |= again
+    own = 0 if without is None else levels[0] & without[1]
+    if index.size == whole:
+        touched &= ~own
+    else:
+        unsure |= own
     room = [hosts & ~touched for hosts in levels]
     if unsure:
         start, end = span
@@ -60,18 +77,32 @@ def room_beside(
                     raise_level(room, hosts, 0, count)
         possible = level_count(room, FOREVER)
         possible += sum([(hosts & unsure).bit_count() for hosts in levels])
+        found: list[tuple[int, int]] = []
         for host in hosts_in(unsure):
             if possible < enough:
-                break
-            if without is not None and again >> host & 1:
-                count = copies(timelines.least_free_without(without, host, start, end))
+                return room
+            if without is not None and own >> host & 1:
+                count = copies(timelines.least_free_without(without[0], host, start, end))
             else:
                 count = copies(least_free(host, start, end))
             if enough:
-                possible += count - sum([hosts >> host & 1 for hosts in levels])
-            if count:
-                raise_level(room, 1 << host, 0, count)
+                possible += count - _copies_on(host, levels)
+            found.append((host, count))
+        for host, count in found:
+            raise_level(room, 1 << host, 0, count)
     return room
+
+
+def _copies_on(host: int, levels: Levels) -> int:
+    """Return how many copies fit on a host. O(log levels)."""
+    low, high = 0, len(levels)
+    while low < high:
+        middle = (low + high) // 2
+        if levels[middle] >> host & 1:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def _of_one_hold(

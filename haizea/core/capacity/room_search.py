@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from haizea.core.capacity.ahead import Ahead
-from haizea.core.capacity.beside import room_beside
+from haizea.core.capacity.beside import blocked, may_fit, room_beside
 from haizea.core.capacity.fit_index import EqualNodes, Levels, level_count
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_timelines import Timelines
@@ -57,21 +57,27 @@ class RoomSearch:
         span: tuple[int, int],
         future: Reach,
         enough: int = 0,
-        without: Hold | None = None,
+        without: tuple[Hold, HostSet] | None = None,
     ) -> Levels:
         """Return what of ``levels`` is left beside the ``future``; see :func:`room_beside`.
 
-        A hold that is to come may be left ``without``.
+        A hold that is to come within the ``span`` may be left ``without``.
         """
         if not levels[0] & future[0]:
             return levels
-        if without is not None and (without.start >= span[1] or without.end <= span[0]):
-            without = None
-        holds = self._holds_but(without, span)
+        holds = self._holds_but(without and without[0], span)
         whole, index = self._present.uniform, self._present.indexes.of(size)
         return room_beside(
             levels, future, self._timelines, whole, index, span, holds, enough, without
         )
+
+    def _given_up(self, hold: Hold, start: int, end: int, size: Capacity) -> HostSet:
+        """Hosts of a hold to come on which others do not block a size in the rest of a time."""
+        own, whole = hold.hosts, self._present.uniform
+        own &= ~blocked(self._future.within(start, hold.start, own), size, whole)
+        if hold.end < end:
+            own &= ~blocked(self._future.within(hold.end, end, own), size, whole)
+        return own
 
     def moments(
         self,
@@ -91,7 +97,7 @@ class RoomSearch:
         if not self._ahead.ends and self._present.takes_one(size):
             yield from self._present.moments(size, count, keep, start, before)
             return
-        window = self._future.window(length)
+        window, whole = self._future.window(length), self._present.uniform
         for moment, levels in self._present.walk(size, start, self._ahead.ends):
             if moment >= before:
                 return
@@ -103,6 +109,15 @@ class RoomSearch:
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
             future = window.at(moment, levels[0])
-            room = self.beside(levels, size, (moment, end), future, count, without)
+            taken, own = blocked(future, size, whole), 0
+            if without is not None and without.start < end:
+                own = without.hosts
+                if not may_fit(levels, taken & ~own, count):
+                    continue
+                own = self._given_up(without, moment, end, size)
+            if not may_fit(levels, taken & ~own, count):
+                continue
+            left = None if without is None or not own else (without, own)
+            room = self.beside(levels, size, (moment, end), future, count, left)
             if level_count(room, count) >= count:
                 yield moment, room
