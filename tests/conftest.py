@@ -68,11 +68,15 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """With ``-n auto``, as many as there are processors, and some more for tests that wait."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With ``-n auto``, as many as there are processors, and some more for tests that wait.
+
+    With ``-n logical`` these are left out, for runs in which none does.
+    """
     known = hasattr(os, "sched_getaffinity")
     processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    return processors + WAITING_WORKERS
+    waiting = 0 if config.option.numprocesses == "logical" else WAITING_WORKERS
+    return processors + waiting
 
 
 @pytest.hookimpl(wrapper=True)

@@ -95,6 +95,7 @@ def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
         read_ini(path)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_read_without_an_exception(text: str) -> None:
     file = parse_ini(PATH, text)

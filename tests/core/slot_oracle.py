@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from haizea.core.capacity.hold import Hold
@@ -53,11 +53,11 @@ class Oracle:
     # --- questions ----------------------------------------------------------------------
 
     def free(self, host: int, moment: int) -> Capacity:
-        left = list(self.capacities[host])
+        left = self.capacities[host]
         for entry in self.entries.values():
-            if entry.covers(moment) and host in entry.use:
-                left = [x - y for x, y in zip(left, entry.use[host], strict=True)]
-        return tuple(left)
+            if host in entry.use and entry.covers(moment):
+                left = tuple([x - y for x, y in zip(left, entry.use[host], strict=True)])
+        return left
 
     def moments_of(self, start: int, end: int) -> range:
         """The seconds of ``[start, end)`` that differ: all are alike beyond the horizon."""
@@ -67,19 +67,15 @@ class Oracle:
         frees = [self.free(host, t) for t in self.moments_of(start, end)]
         return tuple(min(amounts) for amounts in zip(*frees, strict=True))
 
-    def copies(self, size: Capacity, host: int, start: int, end: int) -> int:
-        """Return how many copies of ``size``, which asks for something, fit on an open host."""
-        if host in self.shut:
-            return 0
-        least = self.least_free(host, start, end)
-        return min(have // want for want, have in zip(size, least, strict=True) if want)
-
     def room(self, size: Capacity, start: int, end: int) -> list[int]:
         """Levels of hosts, without empty ones at the end."""
-        count = [self.copies(size, h, start, end) for h in range(len(self.capacities))]
-        return [
-            host_set(h for h, c in enumerate(count) if c > m) for m in range(max(count, default=0))
-        ]
+        return self.rooms([size], start, end)[0]
+
+    def rooms(self, sizes: Sequence[Capacity], start: int, end: int) -> list[list[int]]:
+        """The same for each of these sizes."""
+        hosts = [host for host in range(len(self.capacities)) if host not in self.shut]
+        least = {host: self.least_free(host, start, end) for host in hosts}
+        return [_levels(size, least) for size in sizes]
 
     def earliest(
         self, size: Capacity, count: int, length: int, start: int, before: int
@@ -132,3 +128,13 @@ class Oracle:
 
     def ends(self) -> Iterator[int]:
         return (e.end for e in self.entries.values() if e.end < FOREVER)
+
+
+def _levels(size: Capacity, least: dict[int, Capacity]) -> list[int]:
+    """Levels of the hosts that have so much at least, for a size that asks for something."""
+    count = {
+        host: min(have // want for want, have in zip(size, free, strict=True) if want)
+        for host, free in least.items()
+    }
+    most = max(count.values(), default=0)
+    return [host_set(h for h, c in count.items() if c > m) for m in range(most)]

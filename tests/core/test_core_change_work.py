@@ -44,6 +44,7 @@ def changed(request: LeaseRequest, now: int) -> LeaseChanged:
     return LeaseChanged(request.id, replace(request, start=max(now + 1, request.start - 30)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leases", [200, 600])
 def test_a_refused_change_takes_no_more_than_its_effort(
     leases: int, monkeypatch: pytest.MonkeyPatch

@@ -236,6 +236,7 @@ _REQUEST = st.tuples(
 )
 
 
+@pytest.mark.slow
 @tries(150)
 @given(
     st.lists(

@@ -365,6 +365,7 @@ def avoidable(hosts: int, requests: list[LeaseRequest]) -> int:
     return wronged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(4,), (1, 2, 4)], ids=["whole", "parts"])
 def test_hardly_anybody_is_refused_wrongly(sizes: tuple[int, ...]) -> None:
     """See that of a hundred requests at most two are refused that could have been kept."""
@@ -377,6 +378,7 @@ def test_hardly_anybody_is_refused_wrongly(sizes: tuple[int, ...]) -> None:
     assert wronged <= 0.02 * asked_for
 
 
+@pytest.mark.slow
 @tries(100)
 @given(
     hosts=st.integers(1, 4),

@@ -66,6 +66,7 @@ def by_force(sizes: list[Capacity], rules: HostRules, site: list[Capacity]) -> b
     return False
 
 
+@pytest.mark.slow
 @tries(1500)
 @given(SITES, asked(), st.randoms(use_true_random=False))
 def test_a_place_is_found_wherever_there_is_one(

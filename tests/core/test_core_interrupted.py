@@ -397,6 +397,7 @@ def is_guaranteed(found: LeaseRecord) -> bool:
     return plan.phases[-1].purpose is not Purpose.SUSPEND and plan.end <= deadline
 
 
+@pytest.mark.slow
 @tries(60)
 @given(seed=st.integers(0, 10**9), changes=st.booleans())
 def test_at_every_moment_everyone_accepted_is_planned_to_be_done_in_time(

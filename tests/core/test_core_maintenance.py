@@ -379,6 +379,7 @@ def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, Lea
     return known | {record.id: record for record in made.leases()}
 
 
+@pytest.mark.slow
 @tries(200)
 @given(
     steps(),

@@ -53,6 +53,7 @@ def room(
     return sum(copies(size, left, 99) for left in free)
 
 
+@pytest.mark.slow
 @tries(300)
 @given(
     st.lists(st.sampled_from([(200, 200), (400, 200)]), min_size=1, max_size=5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +140,7 @@ def avoidable(hosts: int, asked: list[LeaseRequest]) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @tries(300)
 @given(hosts=st.integers(1, 6), asked=requests([4], 3))
 def test_on_equal_hosts_taken_whole_no_rejection_is_avoidable(
@@ -147,6 +149,7 @@ def test_on_equal_hosts_taken_whole_no_rejection_is_avoidable(
     assert avoidable(hosts, asked) == []
 
 
+@pytest.mark.slow
 @tries(100)
 @given(hosts=st.integers(1, 5), asked=requests([1, 2, 3, 4], 3))
 def test_where_sizes_differ_hardly_any_rejection_is_avoidable(

@@ -115,6 +115,7 @@ def test_others_go_elsewhere_for_what_has_to_make_way() -> None:
     made.check()
 
 
+@pytest.mark.slow
 @tries(150)
 @given(data=st.data(), hosts=st.integers(2, 5), whole=st.booleans())
 def test_a_lease_fails_with_its_host_only_where_the_judge_finds_no_room(

@@ -89,6 +89,7 @@ def asked(draw: st.DrawFn, hosts: int) -> list[LeaseSubmitted]:
     return found
 
 
+@pytest.mark.slow
 @tries(50)
 @given(
     data=st.data(),

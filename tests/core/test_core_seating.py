@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,6 +170,7 @@ def all_of_a_plan(chance: Random, hosts: int, seconds: int) -> list[LeaseRequest
     return found
 
 
+@pytest.mark.slow
 def test_of_all_that_one_plan_has_room_for_hardly_any_is_refused() -> None:
     asked_for = refused = 0
     for seed in range(5):
