@@ -255,8 +255,10 @@ class ResultsFile:
             self._flush()
 
     def _note_rare(self, decision: Decision) -> None:
-        """Record what is decided once per lease or less."""
+        """Record what is decided once per lease or less, or what few write down."""
         match decision:
+            case ImageStored():  # Probes alone ask for it; there is one for each host.
+                pass
             case LeaseAccepted():
                 time, request = decision
                 self._states.values += (request.id, time, "New", *NO_REASON, "")
@@ -278,8 +280,6 @@ class ResultsFile:
                 raise AssertionError("frequent decisions do not come here")
             case LeaseAltered() | ChangeRefused():
                 self._changes.note(decision, self._live)
-            case ImageStored():  # Probes alone ask for it.
-                pass
             case MaintenanceChanged():
                 self._maintenance.values += window_row(decision)
             case _:

@@ -10,7 +10,7 @@ from haizea.checker.history import History
 from haizea.checker.hosts import HostTimes
 from haizea.checker.load import ResultsFile
 from haizea.checker.others import Held, Others
-from haizea.checker.records import FINAL, FOREVER, Records, Row
+from haizea.checker.records import FINAL, FOREVER, Records, ReservationSet, Row
 from haizea.checker.scratch import Scratch, Spool
 from haizea.checker.values import hosts as hosts_in
 from haizea.checker.values import number, optional, text
@@ -80,36 +80,37 @@ class Transfers:
         for held in own:
             self._found.add((held.start, held.end, held.lease, held.number, history.lease.image))
             if held.end not in moved:
-                for row in held.rows():
-                    yield from _length(history, row)
+                yield from _length(history, held)
 
     def check(self) -> Iterator[Violation]:
         """The link carries one transfer at a time."""
         records = self._records
         busy_until = -1
         last: tuple[Row, str] | None = None
-        for row, image in self._rows():
-            if row.start >= row.end:
-                continue
-            overlaps = last is not None and row.start < busy_until
-            if last is not None and overlaps and not self._together(last, (row, image)):
-                message = (
-                    f"its image comes while the link is busy with that of lease {last[0].lease}"
-                )
-                host = row.host if row.host in records.hosts else None
-                yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
-            if row.end > busy_until:
-                busy_until, last = row.end, (row, image)
+        for rows, image in self._rows():
+            for row in rows:
+                overlaps = last is not None and row.start < busy_until
+                apart = last is not None and overlaps and not self._together(last, (row, image))
+                if last is not None and apart:
+                    message = (
+                        f"its image comes while the link is busy with that of lease {last[0].lease}"
+                    )
+                    host = row.host if row.host in records.hosts else None
+                    yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
+                if row.end > busy_until:
+                    busy_until, last = row.end, (row, image)
+                if records.options.multicast and not apart:
+                    break  # It comes to all others with this one.
 
-    def _rows(self) -> Iterator[tuple[Row, str]]:
-        """All transfers, in order of start, end, lease and host."""
+    def _rows(self) -> Iterator[tuple[Iterator[Row], str]]:
+        """Each lease's transfers of an interval, by host, in order of start, end and lease."""
         for (start, end, lease), of_lease in groupby(self._found, key=lambda row: row[:3]):
-            rows = list(of_lease)
-            numbers = ",".join([str(row_number) for *_, row_number, _ in rows])
-            on = [host for hosts, _ in self._held.sets(numbers) for host in hosts]
-            image = rows[0][4]
-            for host in sorted(on):
-                yield Row(lease, "transfer", host, start, end, ()), image
+            if start >= end:
+                continue
+            found = list(of_lease)
+            numbers = ",".join([str(row_number) for *_, row_number, _ in found])
+            on = sorted([host for hosts, _ in self._held.sets(numbers) for host in hosts])
+            yield (Row(lease, "transfer", host, start, end, ()) for host in on), found[0][4]
 
     def _together(self, a: tuple[Row, str], b: tuple[Row, str]) -> bool:
         """Tell whether both may be of one transfer; who needs it no more leaves before its end."""
@@ -124,9 +125,9 @@ class Transfers:
         return self._others.rules_change(first.lease or 0, first.end)
 
 
-def _length(history: History, row: Row) -> Iterator[Violation]:
+def _length(history: History, held: ReservationSet) -> Iterator[Violation]:
     records = history.records
-    took = row.end - row.start
+    took = held.end - held.start
     expected = formulas.image_seconds(records.options, history.lease.image_mb)
     if took == expected or records.disturbed:
         return  # it may be late, or fail
@@ -135,11 +136,12 @@ def _length(history: History, row: Row) -> Iterator[Violation]:
     if last is not None and took < expected:
         ended = last.time if last.state in ("Cancelled", "Failed") else FOREVER
         ended = records.ended if last.state not in FINAL else ended
-        if row.end >= ended:
+        if held.end >= ended:
             return
     message = f"the transfer of its image takes {took} s instead of {expected} s"
-    host = row.host if row.host in records.hosts else None
-    yield Violation(Rule.PREPARATION, row.lease, host, row.start, message)
+    for host in held.hosts:
+        known = host if host in records.hosts else None
+        yield Violation(Rule.PREPARATION, held.lease, known, held.start, message)
 
 
 def images_there(records: Records, history: History, came: Arrivals) -> Iterator[Violation]:

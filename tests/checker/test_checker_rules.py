@@ -387,6 +387,13 @@ def test_two_images_at_once(tmp_path: Path) -> None:
     assert found(r, tmp_path) == [("preparation", 2, 1, 104)]
 
 
+def test_an_image_for_two_hosts_at_once(tmp_path: Path) -> None:
+    r = sent_ahead(400)
+    r.options["deploy-imagetransfer", "transfer-mechanism"] = "unicast"
+    assert ("preparation", 2, 1, 100) in found(r, tmp_path)
+    assert not [fault for fault in found(r, tmp_path / "again") if fault[1:3] == (2, 0)]
+
+
 def test_a_transfer_takes_another_time(tmp_path: Path) -> None:
     r = with_images()
     row(r, 1, "transfer", {START: 101})

@@ -169,6 +169,18 @@ def test_without_caches_a_copy_goes_with_its_lease() -> None:
     assert (store.used_mb(0), store.used_mb(1)) == (10, 0)
 
 
+def test_a_copy_goes_with_the_last_who_shares_it() -> None:
+    store = ImageStore(0)
+    store.arrived(image(1), 0b11, {1}, 0)
+    store.share(2, 1)
+    store.done(image(1), 1, 5)
+    store.done(image(1), 2, 6, but=0b01)
+    assert (store.used_mb(0), store.used_mb(1)) == (10, 0)
+    store.done(image(1), 2, 7)
+    assert (store.used_mb(0), store.used_mb(1)) == (0, 0)
+    store.check()
+
+
 def test_nobody_waits_for_an_image_twice() -> None:
     settings = ImageSettings(cache_mb=100, force_transfer_seconds=LENGTH)
     preparation = Preparation(settings)

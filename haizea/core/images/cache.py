@@ -35,6 +35,8 @@ class ImageStore:
         self._cached_mb: dict[int, int] = {}
         self._hosts_with: dict[str, HostSet] = {}
         self._needs: dict[int, HostSet] = {}
+        #: What the copies that a lease needs are called, where each has its own.
+        self._names: dict[int, set[str]] = {}
         #: Hosts whose use of disk space changed since :meth:`changes` was asked last.
         self._changed: set[int] = set()
 
@@ -44,8 +46,8 @@ class ImageStore:
 
     def arrived(self, image: DiskImage, hosts: HostSet, lease_ids: set[int], now: int) -> None:
         """The image is on ``hosts`` now, for these leases."""
+        name = self._name(image, lease_ids)
         for host in hosts_in(hosts):
-            name = image.name if self._cache_mb else f"{image.name} of {min(lease_ids)}"
             copy = self._copies.setdefault(host, {}).get(name)
             if copy is None:
                 copy = _Copy(image, now)
@@ -55,6 +57,7 @@ class ImageStore:
             copy.needed_by |= lease_ids
         for lease_id in lease_ids:
             self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
+            self._call(name, lease_id)
 
     def need(self, image: DiskImage, hosts: HostSet, lease_id: int) -> None:
         """A lease will use the copies that are on ``hosts`` already: they must stay."""
@@ -76,20 +79,23 @@ class ImageStore:
                 if other_id in copy.needed_by:
                     copy.needed_by.add(lease_id)
         self._needs[lease_id] = self._needs.get(lease_id, 0) | hosts
+        for name in self._names.get(other_id, ()):
+            self._call(name, lease_id)
 
     def done(self, image: DiskImage, lease_id: int, now: int, but: HostSet = 0) -> None:
         """A lease needs its image no more, ``but`` on these hosts."""
         needs = self._needs.pop(lease_id, 0)
+        # With caches they are called as the image is; without, as one of those who share it.
+        names = (image.name,) if self._cache_mb else tuple(self._names.pop(lease_id, ()))
         if needs & but:
             self._needs[lease_id] = needs & but
+            for name in names:
+                self._call(name, lease_id)
         for host in hosts_in(needs & ~but):
             copies = self._copies.get(host, {})
-            # With caches it is called as the image is; without, as one of those who share it.
-            for name in (image.name,) if self._cache_mb else tuple(copies):
+            for name in names:
                 copy = copies.get(name)
-                if copy is None or copy.image.name != image.name:
-                    continue
-                if lease_id in copy.needed_by:
+                if copy is not None and lease_id in copy.needed_by:
                     copy.needed_by.discard(lease_id)
                     copy.used_at = now
                     if not copy.needed_by and not copy.cached:
@@ -125,10 +131,20 @@ class ImageStore:
         copy = _Copy(image, record.used_at)
         copy.needed_by.update(record.needed_by)
         copy.cached = record.cached
-        name = image.name if self._cache_mb else f"{image.name} of {min(record.needed_by)}"
+        name = self._name(image, copy.needed_by)
         self._put(record.host, name, copy)
         for lease_id in record.needed_by:
             self._needs[lease_id] = self._needs.get(lease_id, 0) | 1 << record.host
+            self._call(name, lease_id)
+
+    def _name(self, image: DiskImage, lease_ids: set[int]) -> str:
+        """Return what a copy is called that comes for these leases."""
+        return image.name if self._cache_mb else f"{image.name} of {min(lease_ids)}"
+
+    def _call(self, name: str, lease_id: int) -> None:
+        """Note what a copy is called that a lease needs."""
+        if not self._cache_mb:
+            self._names.setdefault(lease_id, set()).add(name)
 
     def _make_space(self, host: int, size_mb: int) -> bool:
         """Drop least recently used images so that as much fits the cache; tell if it does."""
@@ -163,8 +179,12 @@ class ImageStore:
         self._changed.add(host)
 
     def check(self) -> None:
-        """Assert that no cache is over its size, and that sums are right."""
+        """Assert that no cache is over its size, that sums are right and that nothing stays."""
         for host, copies in self._copies.items():
+            for copy in copies.values():
+                assert copy.cached or copy.needed_by, "a copy stays that nobody needs"
+                needs = [self._needs.get(lease_id, 0) >> host & 1 for lease_id in copy.needed_by]
+                assert all(needs), "a copy stays for a lease that is done with it"
             cached_mb = sum(c.image.size_mb for c in copies.values() if c.cached)
             assert cached_mb <= self._cache_mb, "a cache holds too much"
             assert cached_mb == self._cached_mb.get(host, 0), "what is in a cache is miscounted"
