@@ -12,10 +12,12 @@ from haizea.core.model.resources import FOREVER
 class Ahead:
     """The holds that start later than now, by (start, serial)."""
 
-    __slots__ = ("_longest", "_starts", "ends")
+    __slots__ = ("_holds", "_longest", "_starts", "ends")
 
     def __init__(self) -> None:
-        self._starts: list[tuple[int, int, Hold]] = []
+        self._holds: list[Hold] = []
+        #: The start and serial of each.
+        self._starts: list[tuple[int, int]] = []
         #: When they end, in order; a moment stands here as often as holds end then.
         self.ends: list[int] = []
         # No hold here is longer, so that few are looked at for a window.
@@ -25,19 +27,20 @@ class Ahead:
         return len(self._starts)
 
     def __iter__(self) -> Iterator[Hold]:
-        for _, _, hold in self._starts:
-            yield hold
+        yield from self._holds
 
     def add(self, hold: Hold) -> None:
         """Add a hold. O(log n) comparisons."""
-        insort(self._starts, (hold.start, hold.serial, hold))
+        place = bisect_left(self._starts, (hold.start, hold.serial))
+        self._starts.insert(place, (hold.start, hold.serial))
+        self._holds.insert(place, hold)
         insort(self.ends, hold.end)
         self._longest = max(self._longest, hold.end - hold.start)
 
     def remove(self, hold: Hold) -> None:
         """Take a hold out. O(log n) comparisons."""
         i = bisect_left(self._starts, (hold.start, hold.serial))
-        assert self._starts[i][2] is hold, "a hold of this table"
+        assert self._holds[i] is hold, "a hold of this table"
         self._take_out(i)
 
     def pop_started(self, now: int) -> Hold | None:
@@ -47,7 +50,8 @@ class Ahead:
         return self._take_out(0)
 
     def _take_out(self, i: int) -> Hold:
-        hold = self._starts.pop(i)[2]
+        del self._starts[i]
+        hold = self._holds.pop(i)
         del self.ends[bisect_left(self.ends, hold.end)]
         if not self._starts:
             self._longest = 0
@@ -55,25 +59,28 @@ class Ahead:
 
     def overlapping(self, start: int, end: int) -> list[Hold]:
         """Return the holds that overlap ``[start, end)``. O(those that start near it)."""
-        starts = self._starts
+        starts, holds = self._starts, self._holds
         first = bisect_right(starts, (start - self._longest, 0))
-        near = starts[first : bisect_left(starts, (end, 0))]
-        return [hold for _, _, hold in near if hold.end > start]
+        last = bisect_left(starts, (end, 0))
+        later = min(bisect_right(starts, (start, FOREVER)), last)
+        # Who starts later ends later, too.
+        return [hold for hold in holds[first:later] if hold.end > start] + holds[later:last]
 
     def firm_starts(self, after: int, before: int) -> list[int]:
         """Return when firm holds start in ``(after, before)``, in order."""
         starts: list[int] = []
         for i in range(bisect_right(self._starts, (after, FOREVER)), len(self._starts)):
-            moment, _, hold = self._starts[i]
+            moment = self._starts[i][0]
             if moment >= before:
                 break
-            if hold.firm and (not starts or starts[-1] != moment):
+            if self._holds[i].firm and (not starts or starts[-1] != moment):
                 starts.append(moment)
         return starts
 
     def fork(self) -> Ahead:
         """Return an independent copy."""
         twin = Ahead()
+        twin._holds = self._holds.copy()
         twin._starts = self._starts.copy()
         twin.ends = self.ends.copy()
         twin._longest = self._longest
