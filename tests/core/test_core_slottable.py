@@ -269,6 +269,9 @@ class SlotTables(RuleBasedStateMachine):
         if all(fits(amount, self.oracle.capacities[host]) for host, amount in use):
             expected = self.oracle.earliest_on(use, length, start, before)
             assert self.table.earliest_on(use, length, start, before) == expected
+            moments = self.table.candidate_starts(start, before)
+            free = [m for m in moments if self.oracle.fits_on(use, m, m + length)]
+            assert list(self.table.moments_on(use, length, start, before)) == free
 
     @rule(data=st.data(), size=SIZE, count=st.integers(1, 8), length=LENGTH)
     def ask_for_enough_in_all(

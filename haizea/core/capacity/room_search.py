@@ -42,6 +42,26 @@ class RoomSearch:
             if hold is not without:
                 yield hold
 
+    def next_end(self, moment: int) -> int | None:
+        """Return when some hold ends next after a moment; ``None`` if none does."""
+        started, later = self._present.ends, self._ahead.ends
+        i, j = bisect_right(started, (moment, FOREVER)), bisect_right(later, moment)
+        ends = [ends for ends, _, _ in started[i : i + 1]] + later[j : j + 1]
+        return min(ends, default=None)
+
+    def without_room(
+        self, size: Capacity, hosts: HostSet, start: int, end: int, now: int
+    ) -> tuple[HostSet, HostSet]:
+        """Some of these hosts that have no room for a size; where there are none, who may have."""
+        present, future = self._present, self._future
+        if start <= now:
+            free, reach = present.indexes.of(size).levels[0], future.until(end, hosts)
+        else:
+            free = present.releases(size).at(start)[0]
+            reach = (0, 0) if hosts & ~free else future.within(start, end, hosts)
+        full = hosts & (~free | blocked(reach, size, present.uniform))
+        return full, 0 if full else hosts & reach[0]
+
     def about(self, size: Capacity, start: int, end: int, now: int) -> tuple[Levels, Reach]:
         """Room beside what has begun by ``start``, and hosts that the future touches and closes."""
         if start <= now:

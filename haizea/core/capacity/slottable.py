@@ -230,7 +230,7 @@ class SlotTable:
         hosts, same = shape or shape_of(use)
         if same is None:
             return all(fits(amount, self.least_free(host, start, end)) for host, amount in use)
-        return not hosts & ~self._room(same, start, end)[0]
+        return not self._without_room(same, hosts, start, end)
 
     def earliest_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> int | None:
         """The first moment in ``[start, before)`` from which ``use`` is free for ``length``."""
@@ -240,7 +240,7 @@ class SlotTable:
         while moment < before:
             late = hosts
             if same is not None:
-                late &= ~self._room(same, moment, moment + length)[0]
+                late = self._without_room(same, hosts, moment, moment + length)
                 late &= -late  # one host that is in the way says enough for now
             later = max(
                 (free_from(host, amounts[host], length, moment) for host in hosts_in(late)),
@@ -250,6 +250,18 @@ class SlotTable:
                 return moment
             moment = later
         return None
+
+    def moments_on(self, use: Use, length: int, start: int, before: int = FOREVER) -> Iterator[int]:
+        """Moments in ``[start, before)`` from which ``use`` is free for ``length``, in order.
+
+        Only ``start`` and moments at which some hold ends are looked at.
+        """
+        moment: int | None = start
+        while moment is not None and moment < before:
+            moment = self.earliest_on(use, length, moment, before)
+            if moment is not None:
+                yield moment
+                moment = self._search.next_end(moment)
 
     def firm_starts(self, after: int, before: int) -> list[int]:
         """Return when firm holds start in ``(after, before)``, in order: where holes may end."""
@@ -265,11 +277,12 @@ class SlotTable:
         """True if any firm hold has not started."""
         return any(hold.firm for hold in self._ahead)
 
-    def candidate_starts(self, start: int) -> Iterator[int]:
-        """``start`` and every later moment at which something comes free, in order."""
+    def candidate_starts(self, start: int, before: int = FOREVER) -> Iterator[int]:
+        """``start`` and every moment until ``before`` when something comes free, in order."""
         ends = {*self._ahead.ends, *(end for end, _, _ in self._present.ends)}
-        yield start
-        yield from sorted(e for e in ends if start < e < FOREVER)
+        if start < before:
+            yield start
+        yield from sorted(e for e in ends if start < e < before)
 
     def holds_between(self, start: int, end: int) -> list[Hold]:
         """Every hold that overlaps ``[start, end)``: those that have started, then the others."""
@@ -363,6 +376,11 @@ class SlotTable:
         self._entering.check(self._ahead, self.uniform_capacity)
 
     # --- inside -----------------------------------------------------------------------
+
+    def _without_room(self, size: Capacity, hosts: HostSet, start: int, end: int) -> HostSet:
+        """Some of these hosts on which there is no room for a size throughout; none if all do."""
+        full, unsure = self._search.without_room(size, hosts, start, end, self.now)
+        return unsure & ~self._room(size, start, end)[0] if unsure else full
 
     def _room(self, size: Capacity, start: int, end: int) -> Levels:
         shared = size != self.uniform_capacity

@@ -207,11 +207,10 @@ class Planner:
             found = self.table.earliest_on(use, length, start, before)
             if found is not None:
                 yield found
+        elif lease.bound is not None and self.is_fixed(lease):
+            yield from self.table.moments_on(lease.demand.use(lease.bound), least, start, before)
         else:
-            for moment in self.table.candidate_starts(start):
-                if moment >= before:
-                    return
-                yield moment
+            yield from self.table.candidate_starts(start, before)
 
     # --- the whole of what remains ----------------------------------------------------
 
