@@ -102,9 +102,9 @@ def test_rows_may_be_in_any_order(make: Callable[[], Results], tmp_path: Path) -
     assert check_file(broken.write(tmp_path / "broken")).violations == found
 
 
-@pytest.mark.parametrize("late", [1, 250, 499])
+@pytest.mark.parametrize("late", [1, 100, 199])
 def test_one_fault_in_a_long_run_is_found_wherever_it_is(late: int, tmp_path: Path) -> None:
-    results = busy(500)
+    results = busy(200)
     begin, first = late * 10_000, late * 10
     overtaking = next(lease for lease in results.leases if lease.id == first + 6)
     overtaking.preemptible, overtaking.duration = False, 801
