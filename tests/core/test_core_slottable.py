@@ -343,7 +343,7 @@ def agree(table: SlotTable, oracle: Oracle) -> None:
 
 
 TestSlotTables = pytest.mark.slow(SlotTables.TestCase)
-TestSlotTables.settings = how_hard(150, stateful_step_count=40)
+TestSlotTables.settings = how_hard(100, stateful_step_count=40)
 
 
 @tries(200)
