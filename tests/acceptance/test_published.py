@@ -110,14 +110,25 @@ def figures_of(results: Results) -> Figures:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return what our runs give."""
-    place = made_once(tmp_path_factory, "published", measure)
+    base = base_end(tmp_path_factory)
+    place = made_once(tmp_path_factory, "published", lambda place: measure(place, base))
     rows = json.loads((place / "measured.json").read_text())
     return {(suspension, load): (growth, wait) for suspension, load, growth, wait in rows}
 
 
-def measure(place: Path) -> None:
-    """Make all runs, and write what they give."""
-    base = figures(folder(place, "base"), "none", None).last_end
+def base_end(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Return when the last lease ends without ARs: growth is counted from there."""
+
+    def measure_base(place: Path) -> None:
+        (place / "last-end").write_text(str(figures(place, "none", None).last_end))
+
+    return int(
+        (made_once(tmp_path_factory, "published-base", measure_base) / "last-end").read_text()
+    )
+
+
+def measure(place: Path, base: int) -> None:
+    """Make all runs, and write what they give beside a base without ARs."""
     rows = []
     for suspension, load in TABLE:
         run = figures(folder(place, f"{suspension}-{load}"), suspension, load)

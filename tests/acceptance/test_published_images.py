@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from blue import Results, blue, simulate
 from published_page import see_table
-from test_published import Figures, figures_of, folder
+from test_published import Figures, base_end, figures_of, folder
 from working_order import made_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -105,14 +105,8 @@ def see_starts(results: Results) -> None:
     assert [row for row in due if row.started != row.requested_start] == []
 
 
-def measure(place: Path) -> None:
-    """Make all runs, and write what they give."""
-    base_sections = {
-        "scheduling": {"backfilling": "aggressive", "suspension": "none"},
-        "simulation": {"stop-when": "besteffort-done"},
-        "tracefile": {"tracefile": blue("30days.swf")},
-    }
-    base = figures_of(simulate(folder(place, "base"), base_sections)).last_end
+def measure(place: Path, base: int) -> None:
+    """Make all runs, and write what they give beside a base without ARs."""
     found = {}
     for name, chosen in CONFIGURATIONS.items():
         figures = run(folder(place, name), chosen)
@@ -123,7 +117,8 @@ def measure(place: Path) -> None:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return what our runs give."""
-    place = made_once(tmp_path_factory, "published-images", measure)
+    base = base_end(tmp_path_factory)
+    place = made_once(tmp_path_factory, "published-images", lambda place: measure(place, base))
     found: Measured = json.loads((place / "measured.json").read_text())
     return found
 
