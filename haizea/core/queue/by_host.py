@@ -262,9 +262,8 @@ class Reserving:
         """
         table, spans = self._schedule.table, self._since(lease)
         before, own = min(start, spans.end), start - lease.remaining + 1
-        if earliest < min(
-            own, before
-        ):  # By then its own hold is not in the way of what others found.
+        # Until then its own hold is not in the way, as it was not for those who found no room.
+        if earliest < min(own, before):
             self._hear()
             bound = self._refusals.bound(lease.demand, lease.remaining)
             earliest = max(earliest, min(own, bound))
