@@ -256,19 +256,17 @@ async def list_leases(
     if own is not None and wanted.owner not in (None, own):
         return await here.answer(lambda: LeaseList(leases=[], next=None))
     query = wanted.query(FINAL, own if own is not None else wanted.owner)
-    return await here.answer(partial(_page, here, query))
+    return await here.answer_as_json(partial(_page, here, query))
 
 
-def _page(here: Interface, query: LeaseQuery) -> LeaseList:
+def _page(here: Interface, query: LeaseQuery) -> dict[str, Any]:
+    """The fields of a :class:`LeaseList`: to make a model of each takes a third of the time."""
     found = here.manager.leases(query)
     page = found[: query.limit - 1]
     types = here.manager.site.types
     started = here.manager.first_runs([record.id for record in page])
     leases = [lease_shown(record, started.get(record.id), types) for record in page]
-    # All at once takes half as long as a model made of each lease.
-    return LeaseList.model_validate(
-        {"leases": leases, "next": page[-1].id if len(found) > len(page) else None}
-    )
+    return {"leases": leases, "next": page[-1].id if len(found) > len(page) else None}
 
 
 @router.get(

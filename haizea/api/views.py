@@ -8,10 +8,8 @@ from typing import Any, assert_never
 
 from haizea.api.answers import (
     DecisionOut,
-    ImageOut,
     LeaseOut,
     LeaseStory,
-    NodesOut,
     Outcome,
     PlaceOut,
     QueueEntry,
@@ -101,7 +99,7 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
         "names": list(request.names),
         "preemptible": request.preemptible,
         "fixed_hosts": request.fixed_hosts,
-        "image": None if image is None else ImageOut(name=image.name, size_mb=image.size_mb),
+        "image": None if image is None else {"name": image.name, "size_mb": image.size_mb},
         "planned_start": None if run is None else written_or_none(run.start),
         "planned_end": None if run is None else written_or_none(run.end),
         "makes_room": _makes_room(record),
@@ -113,8 +111,8 @@ def _lease(record: LeaseRecord, types: ResourceTypes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _nodes(types: ResourceTypes, nodes: Iterable[NodeSet]) -> Sequence[NodesOut]:
-    return [NodesOut(count=n.count, resources=resources(types, n.capacity)) for n in nodes]
+def _nodes(types: ResourceTypes, nodes: Iterable[NodeSet]) -> Sequence[Mapping[str, Any]]:
+    return [{"count": n.count, "resources": resources(types, n.capacity)} for n in nodes]
 
 
 def _makes_room(record: LeaseRecord) -> str | None:
