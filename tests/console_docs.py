@@ -110,7 +110,7 @@ def _run_examples(text: str, directory: Path, more: Mapping[str, str]) -> list[s
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         shows_error = re.search("^Error: ", example.output, re.MULTILINE) is not None
