@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic import BaseModel, TypeAdapter
 
 from haizea.api.bells import Bells
 from haizea.api.calls import Calls, T, settled
@@ -36,6 +35,7 @@ CHANGING = (Role.USER, Role.OPERATOR)
 WATCHING = (Role.OPERATOR, Role.READER)
 OPERATING = (Role.OPERATOR,)
 _PREPARE_SECONDS = 5
+_FIELDS = TypeAdapter(Mapping[str, Any])
 _WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}
 
 
@@ -67,7 +67,7 @@ class Interface:
 
     async def answer_as_json(self, make: Callable[[], Mapping[str, Any]]) -> Response:
         """Answer with what ``make`` makes, which has the fields of a model already."""
-        body = await self.ask(lambda: to_json(make()))
+        body = await self.ask(lambda: _FIELDS.dump_json(make()))
         return Response(body, media_type="application/json")
 
     async def decided(self, future: Future[T]) -> T:
