@@ -330,13 +330,13 @@ async def show_queue(
     """Waiting leases with their places and expected starts. A user is shown own leases."""
     own = whose(token)
 
-    def show() -> QueueOut:
+    def show() -> dict[str, Any]:
         part = here.manager.queue(wanted.after, wanted.limit + 1, own)
         page = part.places[: wanted.limit]
-        return QueueOut(
-            length=part.length,
-            queue=[queue_entry(place, here.manager.site.types) for place in page],
-            next=page[-1].place if len(part.places) > len(page) else None,
-        )
+        return {
+            "length": part.length,
+            "queue": [queue_entry(place, here.manager.site.types) for place in page],
+            "next": page[-1].place if len(part.places) > len(page) else None,
+        }
 
-    return await here.answer(show)
+    return await here.answer_as_json(show)

@@ -12,7 +12,6 @@ from haizea.api.answers import (
     LeaseStory,
     Outcome,
     PlaceOut,
-    QueueEntry,
     ReservationOut,
     ScheduleEntry,
     StoryEntry,
@@ -280,14 +279,14 @@ def _present(record: LeaseRecord, site: Site) -> list[ReservationOut]:
 # --- the site -------------------------------------------------------------------------
 
 
-def queue_entry(place: QueuePlace, types: ResourceTypes) -> QueueEntry:
-    """A waiting lease."""
-    return QueueEntry(
-        place=place.place,
-        lease=lease_out(place.record, types),
-        expected=written_or_none(place.expected),
-        exact=place.exact,
-    )
+def queue_entry(place: QueuePlace, types: ResourceTypes) -> dict[str, Any]:
+    """The fields of a :class:`QueueEntry` of a waiting lease."""
+    return {
+        "place": place.place,
+        "lease": _lease(place.record, types),
+        "expected": written_or_none(place.expected),
+        "exact": place.exact,
+    }
 
 
 def host_out(use: HostUse, types: ResourceTypes, owner: str | None) -> HostOut:
