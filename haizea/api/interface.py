@@ -35,7 +35,7 @@ CHANGING = (Role.USER, Role.OPERATOR)
 WATCHING = (Role.OPERATOR, Role.READER)
 OPERATING = (Role.OPERATOR,)
 _PREPARE_SECONDS = 5
-_FIELDS = TypeAdapter(Mapping[str, Any])
+_ANSWER = TypeAdapter[Any](Any)
 _WHO = {Role.USER: "a user", Role.OPERATOR: "an operator", Role.READER: "a reader"}
 
 
@@ -60,15 +60,15 @@ class Interface:
     attempts: Attempts = field(default_factory=Attempts)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def answer(self, make: Callable[[], BaseModel], status: int = 200) -> Response:
-        """Answer with what ``make`` makes, as JSON; neither is done in the event loop's thread."""
-        body = await self.ask(lambda: make().model_dump_json().encode())
-        return Response(body, status_code=status, media_type="application/json")
+    async def answer(
+        self, make: Callable[[], BaseModel | Mapping[str, Any]], status: int = 200
+    ) -> Response:
+        """Answer with what ``make`` makes, a model or its fields, as JSON.
 
-    async def answer_as_json(self, make: Callable[[], Mapping[str, Any]]) -> Response:
-        """Answer with what ``make`` makes, which has the fields of a model already."""
-        body = await self.ask(lambda: _FIELDS.dump_json(make()))
-        return Response(body, media_type="application/json")
+        Neither is done in the event loop's thread.
+        """
+        body = await self.ask(lambda: _ANSWER.dump_json(make()))
+        return Response(body, status_code=status, media_type="application/json")
 
     async def decided(self, future: Future[T]) -> T:
         """Wait for a decision, as :func:`settled` does, but not for a store that is away."""

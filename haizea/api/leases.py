@@ -256,7 +256,7 @@ async def list_leases(
     if own is not None and wanted.owner not in (None, own):
         return await here.answer(lambda: LeaseList(leases=[], next=None))
     query = wanted.query(FINAL, own if own is not None else wanted.owner)
-    return await here.answer_as_json(partial(_page, here, query))
+    return await here.answer(partial(_page, here, query))
 
 
 def _page(here: Interface, query: LeaseQuery) -> dict[str, Any]:
@@ -339,4 +339,4 @@ async def show_queue(
             "next": page[-1].place if len(part.places) > len(page) else None,
         }
 
-    return await here.answer_as_json(show)
+    return await here.answer(show)
