@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -95,14 +96,7 @@ def room_beside(
 
 def _copies_on(host: int, levels: Levels) -> int:
     """Return how many copies fit on a host. O(log levels)."""
-    low, high = 0, len(levels)
-    while low < high:
-        middle = (low + high) // 2
-        if levels[middle] >> host & 1:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return bisect_left(levels, True, key=lambda hosts: not hosts >> host & 1)
 
 
 def _of_one_hold(

@@ -272,11 +272,12 @@ class Reserving:
         if earliest >= before:
             return
         moments = table.moments(lease.demand, lease.remaining, earliest, before, spans, lease.hold)
-        for moment, levels in moments:
+        found = next(moments, None)
+        if found is not None:
+            moment, levels = found
             self._schedule.bring_forward(lease, moment, levels)
             if moment == table.now:
                 do_what_is_due(self._schedule)
-            return
 
 
 def _holds_one(lease: Lease) -> bool:
