@@ -32,7 +32,7 @@ from haizea.runtime import Status, simulate
 
 pytestmark = pytest.mark.slow
 
-RUNS = 250
+RUNS = 500
 _SUSPENDED = (
     "SELECT count(*) FROM states JOIN leases USING (lease)"
     " WHERE states.state = 'Suspending' AND kind = 'deadline'"
