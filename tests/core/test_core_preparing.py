@@ -75,12 +75,18 @@ def test_an_ar_is_not_active_before_its_vms_run_and_ends_in_time() -> None:
     assert played.did(1) == [(Purpose.PREPARE, 140, 212), (Purpose.RUN, 212, 300)]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_an_ar_whose_vms_never_run_is_never_active(told: bool) -> None:
+def late_before_another(ready: int, start: int) -> Played:
+    """An AR from 200 to 300 whose VMs run by then at the soonest, and the start of the next AR."""
     played = Played()
     played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
-    played.tell(0, LeaseSubmitted(lease(2, start=310)))
-    played.tell(200, OperationDelayed(1, Purpose.PREPARE, 260))
+    played.tell(0, LeaseSubmitted(lease(2, start=start)))
+    played.tell(200, OperationDelayed(1, Purpose.PREPARE, ready))
+    return played
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_ar_whose_vms_never_run_is_never_active(told: bool) -> None:
+    played = late_before_another(260, start=310)
     played.tell(260, OperationDelayed(1, Purpose.PREPARE, 320))
     assert played.records[1].reason == because(Code.TIME_RUNS_OUT, end=300)
     failure = OperationFailed(1, Purpose.PREPARE, because(Code.NOT_STARTED))
@@ -94,10 +100,7 @@ def test_an_ar_whose_vms_never_run_is_never_active(told: bool) -> None:
 
 @pytest.mark.parametrize("ran", [True, False])
 def test_who_may_have_run_keeps_the_hosts_until_that_is_known(ran: bool) -> None:
-    played = Played()
-    played.tell(0, LeaseSubmitted(lease(1, start=200), prepare_seconds=60))
-    played.tell(0, LeaseSubmitted(lease(2, start=300)))
-    played.tell(200, OperationDelayed(1, Purpose.PREPARE, 400))
+    played = late_before_another(400, start=300)
     for moment in range(300, 308, 2):
         played.tell(moment, OperationDelayed(1, Purpose.PREPARE, moment + 2))
     played.tell(307)
