@@ -170,12 +170,18 @@ def lease_story(
 #: What these wait for changes all the time, and is no news of them.
 _IN_QUEUE = frozenset({State.QUEUED, State.SUSPENDED_QUEUED})
 
+#: What is news of these is their start.
+_PLANNED = {
+    State.SCHEDULED: Code.START_EXPECTED,
+    State.SUSPENDED_SCHEDULED: Code.RESUMPTION_EXPECTED,
+}
+
 
 def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
     """The states that a lease came into, and what became of it meanwhile: why it is late, too."""
     story: list[StoryEntry] = []
     state = State.NEW
-    reason: Reason | None
+    reason: Reason | None = None
     for event in events:
         match event.decision:
             case LeaseAccepted():
@@ -185,6 +191,11 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
             case HostsPlanned(hosts=hosts, reason=why):
                 where = ", ".join(host_names(site, sorted(set(hosts))))
                 reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
+            case Expected(start=int(at), reason=Reason(code=Code.WAITS)) if state in _PLANNED:
+                before, reason = reason, because(_PLANNED[state], start=at)
+                if reason == before:
+                    continue
+                code = "expected"
             case Expected(reason=why) if state not in _IN_QUEUE and why.code not in EXPECTATIONS:
                 reason, code = why, "expected"
             case HostsLimited() | Expected() | OperationStarted() | OperationEnded():

@@ -9,7 +9,7 @@ from haizea.core.model.events import ChangeRefused, Decision, LeaseAltered
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.members import RUN
-from haizea.core.model.reasons import Code, Reason, because
+from haizea.core.model.reasons import Code, Reason, because, starting
 from haizea.core.model.records import LeaseRecord, PhaseRecord
 from haizea.core.model.turn import ChangeTrial
 from haizea.service.offers import offer_until
@@ -78,7 +78,8 @@ def foreseen(
     if record.plan is not None and trial.start is not None and trial.end is not None:
         run = PhaseRecord(purpose=RUN, start=trial.start, end=trial.end)
         plan = replace(record.plan, phases=(run,), at=0, since=None)
-    expected = None if trial.start is None else record.expected
-    left = trial.remaining
-    became = replace(record, request=asked, plan=plan, remaining=left, expected=expected)
+    became = replace(record, request=asked, plan=plan, remaining=trial.remaining, expected=None)
+    if record.expected is not None and trial.start is not None:
+        reason = starting(record.reason, trial.start)
+        became = replace(became, expected=trial.start, reason=reason)
     return Altered(record=became)

@@ -95,6 +95,34 @@ def test_a_dry_run_of_what_waits_and_of_a_reservation(service: RealService) -> N
     assert start > service.json("show", later)["planned_start"]
 
 
+def test_all_that_is_told_of_a_lease_has_its_new_start(service: RealService) -> None:
+    number = asked(service, "-t", "+2h", "-d", "1h", "-n", "1")
+    foreseen = service.json("change", number, "--start", "2030-03-01 12:00 UTC", "--dry-run")
+    service.run("change", number, "--start", "2030-03-01 12:00 UTC")
+    shown = service.json("show", number)
+    for lease in (foreseen["lease"], shown):
+        moments = [lease[name] for name in ("start", "planned_start", "expected")]
+        assert moments == ["2030-03-01T12:00:00Z"] * 3
+        assert lease["reason"] == "expected to start 2030-03-01 12:00:00"
+    story = [entry["reason"] for entry in shown["story"]]
+    assert story[-2:] == ["expected to start 2030-03-01 12:00:00", "it was changed"]
+
+
+def test_what_waits_tells_the_start_that_another_lease_leaves_it(service: RealService) -> None:
+    everything = ("-n", "4", "-c", "4", "-m", "1G")
+    asked(service, "-t", "now", "-d", "1h", *everything)
+    before = asked(service, "-t", "+1h", "-d", "1h", *everything)
+    waits = asked(service, "-d", "1h", *everything)
+    changed = service.json("change", before, "--extend", "2h")
+    expected = changed["lease"]["planned_end"]
+    shown = service.json("show", waits)
+    assert (shown["state"], shown["expected"]) == ("Scheduled", expected)
+    (place,) = service.json("queue")["queue"]
+    told = f"expected to start {expected.replace('T', ' ').rstrip('Z')}"
+    assert (place["expected"], place["lease"]["reason"]) == (expected, told)
+    assert shown["story"][-1]["reason"] == told
+
+
 def test_a_reservation_gets_another_start_and_size(service: RealService) -> None:
     number = asked(service, "-t", "+2h", "-d", "1h", "-n", "1")
     old = service.json("show", number)

@@ -229,6 +229,13 @@ def waits_for(nodes: int) -> Reason:
     return because(Code.WAITS, nodes=nodes)
 
 
+def starting(reason: Reason | None, start: int) -> Reason | None:
+    """The reason for a lease whose start is ``start`` now: where one names its start, this one."""
+    if reason is None or reason.code not in (Code.START_EXPECTED, Code.RESUMPTION_EXPECTED):
+        return reason
+    return because(reason.code, start=start)
+
+
 #: Why a lease is over that was not ended by anybody.
 DURATION_OVER: Final = because(Code.DURATION_OVER)
 ENDED_EARLY: Final = because(Code.ENDED_EARLY)

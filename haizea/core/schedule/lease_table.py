@@ -35,7 +35,7 @@ from haizea.core.model.members import (
     SUSPENDED_SCHEDULED,
 )
 from haizea.core.model.policy import QueueOrderPolicy
-from haizea.core.model.reasons import Code, Reason, because, waits_for
+from haizea.core.model.reasons import Code, Reason, because, starting, waits_for
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import Settings
@@ -177,6 +177,8 @@ class Book:
         """Say when a waiting lease is expected to start, if that is news."""
         if start != lease.expected:
             lease.expected = start
+            if start is not None and lease.why is not None:
+                lease.why = lease.why._replace(reason=starting(lease.why.reason, start))
             self._say_expected(lease, reason)
 
     def _say_expected(self, lease: Lease, reason: Reason) -> None:
