@@ -15,8 +15,8 @@ from haizea.api.forms import Duration, NodesForm, Start
 from haizea.api.interface import CHANGING, ChangingToken, Here, described
 from haizea.api.leases import LeaseId
 from haizea.api.problems import Refused, later
-from haizea.api.settings import MOST_NODE_SETS
-from haizea.api.values import terms_tag, written_or_none
+from haizea.api.settings import AMOUNT_LIMIT, MOST_NODE_SETS
+from haizea.api.values import check_reach, terms_tag, written_or_none
 from haizea.api.views import lease_out, reason_fields
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, Nodes, node_sets
@@ -143,19 +143,11 @@ async def change_lease(
 
 def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> LeaseRequest:
     """The whole request that a lease is to be. Raises :class:`Refused` for what makes no sense."""
-    given = wanted.model_fields_set
-    asked = before
-    if "duration" in given:
-        asked = replace(asked, duration=wanted.duration)
-    for by, sign in ((wanted.extend, 1), (wanted.shorten, -1)):
-        if by is not None:
-            asked = replace(asked, duration=_longer(asked.duration, sign * by))
+    asked = replace(before, duration=_duration(before, wanted))
     if wanted.preemptible is not None:
         asked = replace(asked, preemptible=wanted.preemptible)
     if wanted.start is not None:
         asked = replace(asked, start=_start(before, wanted.start, now))
-    if asked.deadline is not None and asked.duration is None:
-        raise Refused(422, "invalid", "a lease with a deadline needs a duration", "duration")
     if wanted.after is not None:
         asked = replace(asked, after=_window(before, wanted.after, now, "after"))
     if wanted.deadline is not None:
@@ -170,6 +162,23 @@ def _asked(before: LeaseRequest, wanted: LeaseChange, site: Site, now: int) -> L
             raise Refused(422, "invalid", "its nodes are VMs: change these where they are", "nodes")
         asked = replace(asked, nodes=nodes)
     return asked
+
+
+def _duration(before: LeaseRequest, wanted: LeaseChange) -> int | None:
+    """The duration that a lease is to have in all."""
+    said = {"duration", "extend", "shorten"} & wanted.model_fields_set
+    if len(said) > 1:
+        raise Refused(422, "invalid", f"say one of {' and '.join(sorted(said))}", "duration")
+    duration = wanted.duration if "duration" in said else before.duration
+    if wanted.extend is not None:
+        duration = _longer(duration, wanted.extend)
+    if wanted.shorten is not None:
+        duration = _longer(duration, -wanted.shorten)
+    if duration is None and before.deadline is not None:
+        raise Refused(422, "invalid", "a lease with a deadline needs a duration", "duration")
+    if duration is not None and duration >= AMOUNT_LIMIT:
+        raise Refused(422, "invalid", f"{duration} s in all are too long", "duration")
+    return duration
 
 
 def _longer(duration: int | None, by_seconds: int) -> int:
@@ -190,13 +199,21 @@ def _start(before: LeaseRequest, text: str, now: int) -> int:
         raise Refused(422, "invalid", str(wrong), "start") from None
     if found.moment is None:
         raise Refused(422, "invalid", "an advance reservation has an exact start", "start")
-    return found.moment
+    return _in_reach(found.moment, "start")
 
 
 def _window(before: LeaseRequest, text: str, now: int, field: str) -> int:
     if before.deadline is None:
         raise Refused(422, "invalid", "only a lease with a deadline has a window", field)
     try:
-        return parse_moment(text, now, UTC)
+        moment = parse_moment(text, now, UTC)
+    except ValueError as wrong:
+        raise Refused(422, "invalid", str(wrong), field) from None
+    return _in_reach(moment, field)
+
+
+def _in_reach(moment: int, field: str) -> int:
+    try:
+        return check_reach(moment)
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong), field) from None

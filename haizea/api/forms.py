@@ -17,7 +17,7 @@ from haizea.api.settings import (
     MOST_NODES,
     PRINTABLE,
 )
-from haizea.api.values import EARLIEST, LATEST, read_duration, read_moment
+from haizea.api.values import check_reach, read_duration, read_moment
 from haizea.api.windows import check_window, parse_window
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Draft, Kind, Nodes
@@ -246,8 +246,11 @@ def check_draft(draft: Draft, site: Site) -> None:
         ("after", draft.after),
         ("deadline", draft.deadline),
     ):
-        if moment is not None and not EARLIEST <= moment < LATEST:
-            raise invalid(name, "only moments in the years 2000 to 2500 are taken")
+        if moment is not None:
+            try:
+                check_reach(moment)
+            except ValueError as wrong:
+                raise invalid(name, str(wrong)) from None
     if draft.image is not None and draft.image.size_mb >= AMOUNT_LIMIT:
         raise invalid("image", "the image is too large")
     for field, text in (("label", draft.label), ("image", draft.image and draft.image.name)):

@@ -13,8 +13,8 @@ from haizea.core.model.resources import FOREVER
 from haizea.times import parse_lease_duration, parse_time
 
 #: The first moment that can be asked for, and the first that cannot: the years 2000 to 2500.
-EARLIEST = 946_684_800
-LATEST = 16_725_225_600
+_EARLIEST = 946_684_800
+_LATEST = 16_725_225_600
 
 _LONGEST_TEXT = 64
 #: A zone whose plus sign became a space, as it does in the query of a URL.
@@ -28,8 +28,12 @@ def read_moment(text: str) -> int:
     """
     if len(text) > _LONGEST_TEXT:
         raise ValueError("this is too long for a date and time")
-    moment = parse_time(_LOST_PLUS.sub(r"\1+\2", text.strip()))
-    if not EARLIEST <= moment < LATEST:
+    return check_reach(parse_time(_LOST_PLUS.sub(r"\1+\2", text.strip())))
+
+
+def check_reach(moment: int) -> int:
+    """The moment itself. Raises :class:`ValueError` outside the years 2000 to 2500."""
+    if not _EARLIEST <= moment < _LATEST:
         raise ValueError("only moments in the years 2000 to 2500 are taken")
     return moment
 

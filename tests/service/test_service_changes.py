@@ -138,16 +138,34 @@ def test_a_reservation_gets_another_start_and_size(service: RealService) -> None
         (["--extend", "soon"], 2, "soon"),
         (["--start", "never"], 2, "never"),
         (["--shorten", "9h"], 1, "cancel it instead"),
+        (["--extend", "1h", "--duration", "3h"], 1, "say one of duration and extend"),
+        (["--extend", "9000000d"], 1, "too long"),
+        (["--start", "2600-01-01 0:00"], 1, "in the years 2000 to 2500"),
         (["--nodes", "0"], 2, "0"),
     ],
 )
 def test_wrong_input_is_told(
     service: RealService, arguments: list[str], status: int, said: str
 ) -> None:
-    number = asked(service, "-t", "+2h", "-d", "1h", "-n", "1")
+    number = asked(service, "-t", "+2h", "-d", "9000000d" if "9000000d" in arguments else "1h")
     answer = service.run("change", number, *arguments)
     assert answer.exit_code == status, answer.output
     assert said in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--duration", "unlimited"], "a lease with a deadline needs a duration"),
+        (["--deadline", "2600-01-01 0:00"], "in the years 2000 to 2500"),
+    ],
+)
+def test_a_lease_with_a_deadline_keeps_what_it_needs(
+    service: RealService, arguments: list[str], said: str
+) -> None:
+    number = asked(service, "--deadline", "+9h", "-d", "1h")
+    answer = service.run("change", number, *arguments)
+    assert (answer.exit_code, said in answer.stderr) == (1, True), answer.output
 
 
 @pytest.fixture(scope="module")
