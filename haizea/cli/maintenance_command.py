@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from haizea.cli.client import Body
+from haizea.cli.client import Body, Refusal, ServiceProblem, error_of
 from haizea.cli.help import HELP
 from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, table, terminal_width
@@ -112,15 +112,28 @@ def change(
 @maintenance.command("end", cls=ServiceCommand, context_settings=HELP)
 @click.argument("windows", metavar="NUMBER...", type=_ID, nargs=-1, required=True)
 def end_windows(session: Session, windows: tuple[int, ...]) -> None:
-    """End maintenance now: its hosts take leases again."""
-    ended = [
-        session.client.ask("DELETE", f"{_PATH}/{window}").body for window in dict.fromkeys(windows)
-    ]
+    """End maintenance now: its hosts take leases again.
+
+    '--output json' prints an object with the 'maintenance' that is over, and the 'errors' of the
+    others.
+    """
+    ended, errors = [], []
+    for window in dict.fromkeys(windows):
+        try:
+            ended.append(session.client.ask("DELETE", f"{_PATH}/{window}").body)
+        except Refusal as refusal:
+            if refusal.status != 404:
+                raise
+            errors.append({"maintenance": window, **error_of(refusal)})
+            if not session.as_json:
+                click.echo(f"Error: {refusal.message}", err=True)
+            continue
+        if not session.as_json:
+            click.echo(f"Maintenance {window} is over.")
     if session.as_json:
-        session.print_json({"maintenance": ended})
-        return
-    for window in ended:
-        click.echo(f"Maintenance {window['id']} is over.")
+        session.print_json({"maintenance": ended, "errors": errors})
+    if errors:
+        raise click.exceptions.Exit(ServiceProblem.exit_code)
 
 
 @maintenance.command("list", cls=ServiceCommand, context_settings=HELP)
@@ -176,13 +189,15 @@ def _asked(
 
 
 def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], yes: bool) -> None:
-    """List who runs into it, and ask whether to go on."""
-    if yes or session.as_json:
+    """List who runs into it, and ask whether to go on. What cannot be is told in local time."""
+    if session.as_json:
         return
     impact = session.client.ask(method, path, query={"preview": "true"}, body=Body.of(asked)).body
     if not impact["possible"]:
         reason = reason_in_words(impact, session.zone)
         raise click.ClickException(f"{reason}. Nothing has changed; see --leases.")
+    if yes:
+        return
     for leaver in impact["leases"]:
         how = reason_in_words(leaver, session.zone)
         click.echo(f"Lease {leaver['lease']} {how}.", err=True)

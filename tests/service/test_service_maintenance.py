@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from local_zone import local_zone
 from quick_service import QuickService
 from real_service import RealService, real_service
 from service_process import Client, faults_of, until
@@ -119,6 +120,29 @@ def test_it_is_changed_as_a_whole_or_not_at_all(service: RealService) -> None:
     assert "is not after its start" in wrong["error"]["message"]
     assert service.json("maintenance", "list") == before
     assert service.json("maintenance", "change", number, "--until", "never")["end"] is None
+
+
+def test_what_cannot_be_is_told_in_local_time_also_where_nothing_is_asked(
+    service: RealService,
+) -> None:
+    times = ("--from", "2030-03-01 12:00", "--until", "2030-03-01 11:00")
+    with local_zone("Europe/Madrid"):
+        answers = [service.run("maintenance", "add", "host-1", *times, *y) for y in ([], ["--yes"])]
+    assert answers[0].stderr == answers[1].stderr
+    assert "2030-03-01 11:00:00 CET, is not after its start" in answers[1].stderr
+
+
+def test_of_several_windows_those_that_are_known_are_ended_and_told(service: RealService) -> None:
+    one, two = (
+        str(service.json("maintenance", "add", host, "--from", "+1h")["id"])
+        for host in ("host-1", "host-2")
+    )
+    answer = service.run("maintenance", "end", one, "77", two)
+    assert answer.exit_code == 1
+    assert answer.stdout == f"Maintenance {one} is over.\nMaintenance {two} is over.\n"
+    assert answer.stderr == "Error: there is no maintenance 77\n"
+    told = service.json("maintenance", "end", "77", status=1)
+    assert (told["maintenance"], told["errors"][0]["code"]) == ([], "not-found")
 
 
 @pytest.mark.parametrize(
