@@ -109,6 +109,45 @@ def test_a_lease_rides_along_on_a_multicast_that_is_to_begin() -> None:
     assert [t.hosts for t in preparation.transfers] == [0b10], "it goes on for the other"
 
 
+def test_who_rides_along_keeps_the_hosts_of_another_who_leaves() -> None:
+    preparation = Preparation(
+        ImageSettings(
+            mechanism=Transfer.MULTICAST,
+            avoid_redundant=True,
+            cache_mb=100,
+            force_transfer_seconds=LENGTH,
+        )
+    )
+    for lease, hosts in ((1, 0b01), (2, 0b11)):
+        shipment = preparation.by(lease, image(1), hosts, 0, 20)
+        assert shipment is not None
+        preparation.apply(lease, image(1), shipment)
+    preparation.withdraw(1, 5)
+    assert [t.hosts for t in preparation.transfers] == [0b11]
+
+
+def test_a_multicast_is_not_moved_to_where_it_is_late_for_who_rides_along() -> None:
+    preparation = Preparation(
+        ImageSettings(
+            mechanism=Transfer.MULTICAST, avoid_redundant=True, force_transfer_seconds=LENGTH
+        )
+    )
+
+    def ask(lease: int, number: int, hosts: int, now: int, deadline: int) -> bool:
+        shipment = preparation.by(lease, image(number), hosts, now, deadline)
+        if shipment is not None:
+            preparation.apply(lease, image(number), shipment)
+        return shipment is not None
+
+    assert ask(1, 1, 0b01, 0, 20)
+    assert ask(2, 2, 0b01, 0, 20)
+    assert ask(3, 2, 0b10, 0, 18)
+    assert preparation.arrival(3) == 17
+    preparation.withdraw(1, 5)
+    assert not ask(4, 4, 0b01, 13, 16), "only where the other image comes at 19 or later"
+    assert preparation.arrival(3) == 17
+
+
 SIZES_MB = {"a": 40, "b": 60, "c": 100, "d": 10}
 CACHE_MB = 120
 

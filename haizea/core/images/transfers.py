@@ -191,15 +191,21 @@ class Preparation:
             self.transfers.append(transfer)
         for transfer, hosts in shipment.rides:
             transfer.riders[lease_id] = transfer.riders.get(lease_id, 0) | hosts
+            transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
         self.store.need(image, shipment.present, lease_id)
         # What is there already, or comes sooner, is not waited for once more.
         missing = shipment.present & ~self.store.hosts_with(image)
         for transfer in sorted(self.transfers, key=lambda t: t.end):
             coming = missing & transfer.hosts
-            if transfer.image == image and coming and lease_id not in transfer.riders:
+            if transfer.image != image or not coming:
+                continue
+            if lease_id in transfer.riders:
+                # It is on board, and nobody else's leaving may cost it a host.
+                transfer.riders[lease_id] |= coming
+            else:
                 transfer.relying[lease_id] = coming
                 transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
-                missing &= ~coming
+            missing &= ~coming
         return [*shipment.new, *(t for t, _, _ in shipment.moves)]
 
     def finish(self, transfer: ImageTransfer, now: int) -> None:
