@@ -67,10 +67,16 @@ def parse_server(text: str) -> Server:
     if not _VISIBLE.fullmatch(stripped):
         raise WrongAccess(_not_a_server(text))
     if _WITH_SCHEME.match(stripped):
-        parts = urlsplit(stripped)
+        url = stripped
     else:
         bare = f"[{stripped}]" if stripped.count(":") > 1 and "[" not in stripped else stripped
-        parts = urlsplit(f"//{bare}")
+        url = f"//{bare}"
+    try:
+        parts = urlsplit(url)
+        # Names are looked up in this form: no part of one is empty or longer than 63 characters.
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        raise WrongAccess(_not_a_server(text)) from None
     try:
         port = parts.port
     except ValueError:

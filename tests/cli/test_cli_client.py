@@ -70,6 +70,11 @@ def test_forms_of_a_server(text: str, url: str) -> None:
         "http://anna:secret@host",
         "host/\r\nX: y",
         "/a/path",
+        ":::",
+        "http://[::1",
+        "http://[127.0.0.1]",
+        "host..example",
+        f"{64 * 'a'}.example",
     ],
 )
 def test_what_is_no_server(text: str) -> None:
