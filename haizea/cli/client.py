@@ -31,6 +31,10 @@ _MOST_RETRY_SECONDS = 30.0
 Query = Mapping[str, str | int | Sequence[str] | None]
 
 
+#: The code where the service has not decided for so long that it answers that.
+_NO_DECISION_YET = "no-decision-yet"
+
+
 class ServiceProblem(click.ClickException):
     """The service does not do what was asked; in words. Exit status 1."""
 
@@ -49,7 +53,10 @@ class NotReached(ServiceProblem):
 
 
 class Refusal(ServiceProblem):
-    """The service answers that it will not: its HTTP status, and its word for why."""
+    """The service answers that it will not: its HTTP status, and its word for why.
+
+    ``sent`` says whether the request may be taken all the same: no decision was there in time.
+    """
 
     def __init__(
         self,
@@ -64,6 +71,7 @@ class Refusal(ServiceProblem):
         self.code = code
         self.retry_after = retry_after
         self.field = field
+        self.sent = code == _NO_DECISION_YET
 
 
 def error_of(wrong: click.ClickException) -> dict[str, str | None]:
@@ -173,6 +181,7 @@ class Client:
                 waits(lost.message)
                 self.sleep(pause)
             except Refusal as refusal:
+                may_have_arrived = refusal.sent = may_have_arrived or refusal.sent
                 if pause is None or refusal.status != 503:
                     raise
                 waits(refusal.message)

@@ -283,9 +283,9 @@ def _submit(session: Session, body: Body, key: str) -> Any:
     except Refusal as refusal:
         if refusal.code in ("invalid", "media-type"):
             raise WrongInput(refusal.message) from refusal
-        if refusal.code != "no-decision-yet":
+        if not refusal.sent:
             raise
-        raise ServiceProblem(f"{refusal.message}. {again}") from None
+        raise ServiceProblem(f"{refusal.message}. The lease may have been taken. {again}") from None
     if "outcome" not in answer:
         raise ServiceProblem(str(answer["error"]["message"]))
     return answer

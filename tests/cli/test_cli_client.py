@@ -341,6 +341,26 @@ def test_what_may_have_arrived_is_told_with_the_key_to_ask_again(service: RealSe
     assert len(slept) > 2
 
 
+def test_a_refusal_after_an_answer_was_lost_says_that_it_may_have_been_taken(
+    service: RealService,
+) -> None:
+    form = {"duration": 60, "nodes": [{"resources": {"CPU": 100}}]}
+    passing = service.json("token", "make", "passing", "--role", "user")["secret"]
+    with BadNetwork(service.url, [0]) as network:
+        client = Client(
+            server=parse_server(network.url),
+            token=Token(secret=passing, source="a test"),
+            timeout_seconds=10,
+            sleep=lambda seconds: service.json("token", "revoke", "passing"),
+        )
+        with pytest.raises(Refusal, match="does not take the token") as caught:
+            client.ask_until_answered(
+                "POST", "/v1/leases", body=Body.of(form), headers={"Idempotency-Key": "c-key"}
+            )
+    assert caught.value.sent
+    assert len(service.json("list", "--all", "--owner", "passing")["leases"]) == 1
+
+
 def test_who_waits_is_told_why(service: RealService) -> None:
     with BadNetwork(service.url, [0]) as network:
         result = service.run("request", "-d", "1h", "--server", network.url)
