@@ -201,17 +201,22 @@ class History:
 
     @cached_property
     def lost_its_host(self) -> bool:
-        """Tell whether one of its hosts died in the second in which it was over."""
-        final = self.final
-        changes = self.records.host_changes
-        if final is None or not changes:
+        """Tell whether one of its hosts died in the second in which it was over.
+
+        Or was taken out of use then, while the lease was being shut down there.
+        """
+        final, records = self.final, self.records
+        changes = records.host_changes
+        if final is None or not (changes or records.outages):
             return False
+        last = [held for held in self.sets if held.end == final.time]
+        shut = {host for held in last if held.purpose == "shutdown" for host in held.hosts}
         return any(
-            held.end == final.time == change.time and change.status == "down"
-            for held in self.sets
+            change.time == final.time and change.status == "down"
+            for held in last
             for host in held.hosts
             for change in changes.get(host, ())
-        )
+        ) or any(row.start == final.time and row.host in shut for row in records.outages)
 
     def goes_on(self, time: int) -> bool:
         """Tell whether the lease is active before and after that moment, without a break."""

@@ -120,9 +120,10 @@ class Transfers:
             return False
         if a[0].end == b[0].end or records.disturbed or records.host_changes:
             return True
-        # Whoever has to go elsewhere leaves too.
+        # Whoever is cancelled or has to go elsewhere leaves too.
         first = min(a[0], b[0], key=lambda row: row.end)
-        return self._others.rules_change(first.lease or 0, first.end)
+        lease, left = first.lease or 0, first.end
+        return self._others.gave_up_at(lease, left) or self._others.rules_change(lease, left)
 
 
 def _length(history: History, held: ReservationSet) -> Iterator[Violation]:

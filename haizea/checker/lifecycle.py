@@ -128,8 +128,6 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     lease = history.lease
     if lease.kind in (AR, DEADLINE) or lease.state != "Done" or lease.duration is None:
         return
-    if history.lost_its_host:
-        return  # it was being shut down
     ran = unseen = 0
     for span in history.spans:
         if span.end is None or span.after is None:
@@ -149,7 +147,9 @@ def _progress(records: Records, history: History) -> Iterator[Violation]:
     least = lease.duration
     if done.code == "shut-down":
         least -= history.shutdown_seconds(least).most
-    if late or (ran + unseen < least and done.code != "early-end"):
+    short = ran + unseen < least and done.code != "early-end"
+    # One that lost its host was being shut down.
+    if (late or short) and not history.lost_its_host:
         message = f"it is done after running for {ran} s of the {lease.duration} s it asked for"
         yield _broken(history, done.time, message)
 

@@ -42,6 +42,15 @@ def maintenance(records: Records, db: sqlite3.Connection) -> Iterator[Violation]
                 yield Violation(Rule.MAINTENANCE, None, host, time, message)
 
 
+def announced(db: sqlite3.Connection) -> Iterator[tuple[int, int, bool]]:
+    """Moment, window, and whether leases keep out of its way from then on, or no more."""
+    if not has_table(db, _TABLE):
+        return
+    query = f"SELECT time, window, status FROM {_TABLE} WHERE status != 'refused'"
+    for time, window, status in db.execute(query):
+        yield number(time, _TABLE), number(window, _TABLE), text(status, _TABLE) != "over"
+
+
 def _windows(db: sqlite3.Connection, ended: int) -> Iterator[Window]:
     """The windows that began, in order of their ends."""
     if not has_table(db, _TABLE):

@@ -58,7 +58,7 @@ def _cut_short(history: History, time: int) -> bool:
 def _shutdown(history: History) -> Iterator[Violation]:
     """The end of the lease's time on its hosts is for shutting down."""
     active = [s for s in history.in_state("Active") if s.end is not None]
-    if not active or history.lease.duration is None or history.lost_its_host:
+    if not active or history.lease.duration is None:
         return
     start, end = active[-1].start, active[-1].end
     assert end is not None, "it is done"
@@ -70,6 +70,8 @@ def _shutdown(history: History) -> Iterator[Violation]:
     final = history.final
     if expected.least <= took <= expected.most:
         return
+    if records.was_away(end - expected.most, end) or history.lost_its_host:
+        return  # It began when somebody was back, or was cut short.
     sooner = final is not None and final.code == "shut-down" and took < expected.least
     if not sooner and not (records.disturbed and took > expected.most):
         message = f"its shutdown takes {took} s instead of {expected} s"

@@ -59,6 +59,14 @@ class Others:
         query = "SELECT 1 FROM states WHERE time = ? AND state IN ('Cancelled', 'Failed', 'Queued')"
         return self._db.execute(query, (time,)).fetchone() is not None
 
+    def gave_up_at(self, lease: int, time: int) -> bool:
+        """Tell whether a lease lost at that moment what it was promised. O(states)."""
+        query = (
+            "SELECT 1 FROM states WHERE lease = ? AND time = ?"
+            " AND state IN ('Cancelled', 'Failed', 'Queued')"
+        )
+        return self._db.execute(query, (lease, time)).fetchone() is not None
+
     def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Row]:
         for row in self._db.execute(query, values):
             start, end = number(row[2], _TABLE), number(row[3], _TABLE)

@@ -65,7 +65,9 @@ class Preemptions:
                 yield self._violation(history, change.time, message)
                 return
             if change.code == "preempted":
-                if self._records.options.preemption == "no-preemption":
+                # For maintenance a lease leaves under any policy: its reason names no lease.
+                gains = not change.parameters or lease_of(change.parameters) is not None
+                if gains and self._records.options.preemption == "no-preemption":
                     message = "it is preempted, which policy-preemption: no-preemption rules out"
                     yield self._violation(history, change.time, message)
                     return

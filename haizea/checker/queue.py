@@ -3,8 +3,8 @@
 A replay of all best-effort leases. Which reservations the waiting leases held is on no
 record, but the first one's can be worked out: the soonest it fits beside those that run,
 by the durations they asked for. So much is promised to it, and whoever overtakes must
-leave it that. This holds while nothing else is promised to anybody: no AR ahead, no lease
-suspended. At other times the promise is not known, and is not tested; nor is it where
+leave it that. This holds while nothing else is promised to anybody: no AR or maintenance ahead, no
+lease suspended. At other times the promise is not known, and is not tested; nor is it where
 things fail or are late.
 """
 
@@ -19,10 +19,12 @@ from operator import itemgetter
 from haizea.checker.history import History
 from haizea.checker.hosts import HostTimes
 from haizea.checker.load import ResultsFile
+from haizea.checker.maintenance import announced
 from haizea.checker.others import Held, numbers_of
 from haizea.checker.records import BEST_EFFORT, FOREVER, Capacity, Lease, NodeSet, total_of
 from haizea.checker.replay import Event, Job, Replay
 from haizea.checker.scratch import Scratch, Spool
+from haizea.checker.values import LARGEST_NUMBER
 from haizea.checker.violation import Violation
 
 #: States in which a lease has been taken from the queue's place but is promised hosts that
@@ -49,6 +51,7 @@ class Queue:
 
     def __init__(self, file: ResultsFile, hosts: HostTimes, scratch: Scratch) -> None:
         self._records = records = file.records
+        self._db = file.db
         self._hosts = hosts
         self._held = Held(file)
         self._jobs = _Jobs(scratch)
@@ -129,6 +132,10 @@ class Queue:
             return
         for time, host, opens in self._hosts.openings():
             self._events.add(Event(time, host, "opens" if opens else "shuts"))
+        for time, window, ahead in announced(self._db):
+            # Hosts are promised to it, as to a lease; no lease has a number like this.
+            what = "unsettled" if ahead else "settled"
+            self._events.add(Event(time, LARGEST_NUMBER + 1 + window, what))
         replay = Replay(self._records, self._jobs.find, self._held.sets)
         for time, events in groupby(map(Event._make, self._events), key=itemgetter(0)):
             yield from replay.moment(time, list(events))

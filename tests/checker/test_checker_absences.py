@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from results_builder import Lease, Results
-from schedules import found
+from schedules import found, of, shutting_down
 
 
 def resumed_unseen(absences: str) -> Results:
@@ -147,3 +147,33 @@ def test_a_lease_that_was_to_run_in_a_hole_alone(
     results.work(lease, "run", 400, 450, 0)
     rules = [rule for rule, *_ in found(results, tmp_path)]
     assert rules.count("preemption") == faults
+
+
+@pytest.mark.parametrize(("absences", "faults"), [("150-200", 0), ("", 1), ("10-90", 1)])
+def test_a_shutdown_that_nobody_began_in_time(absences: str, faults: int, tmp_path: Path) -> None:
+    """Nobody was back before the time of the lease was over."""
+    results = shutting_down()
+    results.run["absences"] = absences
+    results.options["simulation", "clock"] = "real"
+    results.rows = []
+    results.work(of(results, 1), "run", 100, 200, 0)
+    assert found(results, tmp_path) == [("operations", 1, None, 200)] * faults
+
+
+@pytest.mark.parametrize(("over", "faults"), [(108, 0), (107, 1)])
+def test_who_is_cancelled_leaves_a_multicast(over: int, faults: int, tmp_path: Path) -> None:
+    """The transfer goes on for the other."""
+    results = Results()
+    results.options["general", "lease-preparation"] = "imagetransfer"
+    results.options["simulation", "imagetransfer-bandwidth"] = "100"
+    results.options["deploy-imagetransfer", "transfer-mechanism"] = "multicast"
+    for number in (1, 2):
+        lease = Lease(number, "best-effort", 100, 50, image="a.img", image_mb=200)
+        results.lease(lease).then(100, "Queued", "Scheduled", "Preparing")
+    of(results, 1).then(over, "Cancelled", code="user")
+    of(results, 2).then(116, "Ready", "Active").then(166, "Done", code="duration-over")
+    results.rows.append((1, "transfer", 0, 100, 108, 0, 0))
+    results.rows.append((2, "transfer", 1, 100, 116, 0, 0))
+    results.work(of(results, 2), "run", 116, 166, 1)
+    rules = [(rule, lease) for rule, lease, *_ in found(results, tmp_path)]
+    assert rules.count(("preparation", 2)) == faults

@@ -43,6 +43,32 @@ leases:
 """
 
 
+#: Two hosts, and a window in whose way somebody is: who waits, runs or is shut down then.
+IN_THE_WAY = """\
+site:
+  resource-types: [CPU, Memory]
+  nodes: {count: 2, CPU: 100, Memory: 1024}
+maintenance:
+"""
+WAITS = """\
+  - {hosts: "host-[12]", start: 1h, end: 2h}
+leases:
+  - {duration: 10m, nodes: {count: 2, CPU: 100, Memory: 1024}}
+  - {duration: 1h, arrival: 1m, preemptible: no, nodes: {count: 2, CPU: 100, Memory: 1024}}
+"""
+RUNS = """\
+  - {hosts: "host-[12]", start: 1h, end: 2h, arrival: 30m}
+leases:
+  - {duration: 3h, preemptible: yes, nodes: {count: 2, CPU: 100, Memory: 1024}}
+"""
+IS_SHUT_DOWN = """\
+  - {hosts: "host-[12]", start: 01:00:00, end: 2h, arrival: 30m, leases: end}
+leases:
+  - {start: 10m, duration: 00:50:05, nodes: {count: 1, CPU: 100, Memory: 1024}}
+  - {duration: 01:00:05, preemptible: no, nodes: {count: 1, CPU: 100, Memory: 1024}}
+"""
+
+
 def run(directory: Path, workload: str = WORKLOAD, backfilling: str = "aggressive") -> Path:
     trace, results = directory / "leases.yaml", directory / "run.results"
     trace.write_text(workload)
@@ -68,6 +94,28 @@ def test_outages_are_in_the_results_and_the_rules_hold(tmp_path: Path, backfilli
     assert rows[0] == (start + hour, start + 2 * hour, "[0,1]")
     assert rows[1] == (start + 4 * hour, start + 5 * hour, "[0,1,2,3]")
     assert [row[0] for row in statuses] == ["planned", "begun", "over"] * 2
+    assert check_file(results).violations == ()
+
+
+@pytest.mark.parametrize(
+    ("workload", "options"),
+    [
+        pytest.param(WAITS, "suspension: none", id="waits"),
+        pytest.param(RUNS, "suspension: all", id="suspended"),
+        pytest.param(RUNS, "suspension: none", id="requeued"),
+        pytest.param(IS_SHUT_DOWN, "shutdown-time: 30", id="shut down"),
+    ],
+)
+def test_the_checker_lets_leases_keep_out_of_the_way_of_maintenance(
+    tmp_path: Path, workload: str, options: str
+) -> None:
+    trace, results = tmp_path / "leases.yaml", tmp_path / "run.results"
+    trace.write_text(IN_THE_WAY + workload)
+    text = CONFIGURATION.format(trace=trace, results=results, backfilling="aggressive")
+    for line in ("suspension: all", "policy-preemption: ar-preempts-everything"):
+        text = text.replace(f"{line}\n", "")
+    (tmp_path / "run.conf").write_text(text.replace("[tracefile]", f"{options}\n[tracefile]"))
+    simulate(load(tmp_path / "run.conf"))
     assert check_file(results).violations == ()
 
 
