@@ -79,6 +79,8 @@ def change_lease(
       haizea change 17 --extend 8h --dry-run
       haizea change 18 --start 'friday 9:00' --nodes 4
     """
+    sizes = {"count": nodes, "CPU": cpu, "Memory": memory}
+    sets, seen = _nodes(session, lease_id, {n: v for n, v in sizes.items() if v is not None})
     asked: dict[str, Any] = {
         "extend": extend,
         "shorten": shorten,
@@ -87,14 +89,16 @@ def change_lease(
         "start": session.moment(start, "--start"),
         "deadline": session.moment(deadline, "--deadline"),
         "after": session.moment(after, "--after"),
-        "nodes": _nodes(session, lease_id, nodes, cpu, memory),
+        "nodes": sets,
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked:
         raise click.UsageError("Say what to change: --extend, --shorten, --duration, --start, ...")
     path = f"/v1/leases/{lease_id}"
     query = {"preview": "true"} if dry_run else {}
-    answer = session.client.ask("PATCH", path, query=query, body=Body.of(asked), accept=(409,))
+    answer = session.client.ask(
+        "PATCH", path, query=query, body=Body.of(asked), headers=seen, accept=(409,)
+    )
     if session.as_json:
         session.print_json(answer.body)
     else:
@@ -104,20 +108,21 @@ def change_lease(
 
 
 def _nodes(
-    session: Session, lease_id: int, nodes: int | None, cpu: int | None, memory: int | None
-) -> list[dict[str, Any]] | None:
-    """Equal nodes, as many and as large as before where nothing else is said."""
-    if nodes is None and cpu is None and memory is None:
-        return None
-    before = session.client.get(f"/v1/leases/{lease_id}")["nodes"]
+    session: Session, lease_id: int, sizes: dict[str, int]
+) -> tuple[list[dict[str, Any]] | None, dict[str, str]]:
+    """Equal nodes, as many and as large as before where ``sizes`` says nothing else.
+
+    With them comes the header that has the change refused where they were changed meanwhile.
+    """
+    if not sizes:
+        return None, {}
+    answer = session.client.ask("GET", f"/v1/leases/{lease_id}")
+    before = answer.body["nodes"]
     if len(before) > 1:
         raise click.UsageError("Its nodes differ: this command changes equal nodes only")
-    wanted = dict(before[0]["resources"])
-    if cpu is not None:
-        wanted["CPU"] = cpu
-    if memory is not None:
-        wanted["Memory"] = memory
-    return [{"count": nodes or before[0]["count"], "resources": wanted}]
+    wanted = {"count": before[0]["count"], **before[0]["resources"], **sizes}
+    count = wanted.pop("count")
+    return [{"count": count, "resources": wanted}], {"If-Match": answer.tag or "*"}
 
 
 def _tell(session: Session, answer: Any, dry_run: bool) -> None:

@@ -103,10 +103,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; its ``body`` is an object in JSON, or ``None`` where there is none."""
+    """An answer; its ``body`` is an object in JSON, or ``None`` where there is none.
+
+    ``tag`` is its ``ETag``, where it has one.
+    """
 
     status: int
     body: Any
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,8 @@ class Client:
             ):
                 content = self._read(response)
             if response.status in accept or 200 <= response.status < 300:
-                return Answer(response.status, self._json(response, content))
+                found = self._json(response, content)
+                return Answer(response.status, found, response.getheader("ETag"))
             refusal = self.refusal(response, content)
             if response.status != 429 or pause is None:
                 raise refusal

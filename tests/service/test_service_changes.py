@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,58 @@ def test_what_waits_tells_the_start_that_another_lease_leaves_it(service: RealSe
     told = f"expected to start {expected.replace('T', ' ').rstrip('Z')}"
     assert (place["expected"], place["lease"]["reason"]) == (expected, told)
     assert shown["story"][-1]["reason"] == told
+
+
+class Between(BaseHTTPRequestHandler):
+    """Passes requests on to the service, in which another shell is faster with a change."""
+
+    server: Slow
+
+    def do_GET(self) -> None:
+        self._pass_on()
+
+    def do_PATCH(self) -> None:
+        self.server.service.run("change", self.path.rpartition("/")[2], "--cpu", "2")
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        there = http.client.HTTPConnection(self.server.service.url.removeprefix("http://"))
+        with closing(there):
+            there.request(self.command, self.path, body, dict(self.headers))
+            answer = there.getresponse()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.read())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class Slow(ThreadingHTTPServer):
+    """A slow way to a service."""
+
+    def __init__(self, service: RealService) -> None:
+        super().__init__(("127.0.0.1", 0), Between)
+        self.service = service
+
+
+def test_of_two_changes_of_its_nodes_at_once_none_undoes_the_other(service: RealService) -> None:
+    number = asked(service, "-t", "+2h", "-d", "1h", "-n", "1", "-c", "1")
+    with Slow(service) as slow:
+        thread = threading.Thread(target=slow.serve_forever)
+        thread.start()
+        try:
+            port = slow.server_port
+            answer = service.run("change", number, "-n", "3", "-s", f"127.0.0.1:{port}")
+        finally:
+            slow.shutdown()
+            thread.join()
+    assert (answer.exit_code, "was changed: look at it again" in answer.stderr) == (1, True)
+    (nodes,) = service.json("show", number)["nodes"]
+    assert (nodes["count"], nodes["resources"]["CPU"]) == (1, 200)
 
 
 def test_a_reservation_gets_another_start_and_size(service: RealService) -> None:
