@@ -16,6 +16,8 @@ def places(records: Records, history: History) -> Iterator[Violation]:
     """
     lease = history.lease
     rules = history.host_rules
+    # One that started twice within a second stays where it started last.
+    stays = dict(history.node_hosts)
     resumed = {phase.end for phase in history.phases.get("resume", ())}
     for time, hosts in history.node_hosts:
         if len(hosts) != lease.nodes:
@@ -23,7 +25,8 @@ def places(records: Records, history: History) -> Iterator[Violation]:
             yield Violation(Rule.HOSTS, lease.id, None, time, message)
             continue
         run = history.phase("run", time)
-        if run is not None and run.start < run.end and set(hosts) != set(run.use):
+        takes_time = run is not None and run.start < run.end and hosts == stays[time]
+        if run is not None and takes_time and set(hosts) != set(run.use):
             message = "its nodes are recorded to be on other hosts than it holds"
             yield Violation(Rule.HOSTS, lease.id, None, time, message)
         if time in resumed or (history.goes_on(time) and not records.options.simulated):

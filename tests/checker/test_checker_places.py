@@ -27,16 +27,24 @@ def rules(
 
 
 def found(
-    results: Results, path: Path, *told: Rules, hosts: dict[tuple[int, int], list[int]]
+    results: Results,
+    path: Path,
+    *told: Rules,
+    hosts: dict[tuple[int, int], list[int]],
+    before: dict[tuple[int, int], list[int]] | None = None,
 ) -> list[tuple[str, int | None, int | None, int | None]]:
-    """Return what is wrong, with these rules (lease, time) and hosts by lease and time."""
+    """Return what is wrong, with these rules (lease, time) and hosts by lease and time.
+
+    What it had ``before`` within the same second is on record, too.
+    """
     file = results.write(path)
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("CREATE TABLE host_rules (lease INTEGER, time INTEGER, rules TEXT)")
         db.execute("CREATE TABLE node_hosts (lease INTEGER, time INTEGER, hosts TEXT)")
         texts = [(i, time, None if rule is None else json.dumps(rule)) for i, time, rule in told]
         db.executemany("INSERT INTO host_rules VALUES (?, ?, ?)", texts)
-        rows = [(*key, json.dumps(value)) for key, value in hosts.items()]
+        chosen = [*(before or {}).items(), *hosts.items()]
+        rows = [(*key, json.dumps(value)) for key, value in chosen]
         db.executemany("INSERT INTO node_hosts VALUES (?, ?, ?)", rows)
     return [(v.rule.value, v.lease, v.host, v.time) for v in check_file(file).violations]
 
@@ -70,6 +78,21 @@ def test_nodes_are_where_they_may_be(
     tmp_path: Path, rule: dict[str, Any] | None, violations: list[Any]
 ) -> None:
     assert found(pair(), tmp_path / "r", (1, 100, rule), hosts={(1, 150): [0, 1]}) == violations
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "violations"), [([0, 2], [0, 1], []), ([0, 1], [0, 2], [WRONG[:2]])]
+)
+def test_one_that_starts_twice_within_a_second_stays_where_it_is_then(
+    tmp_path: Path, first: list[int], then: list[int], violations: list[Any]
+) -> None:
+    pair_on_three, start = pair(), (1, 150)
+    pair_on_three.hosts = 3
+    everywhere = (1, 100, rules("-1"))
+    told = found(
+        pair_on_three, tmp_path / "r", everywhere, hosts={start: then}, before={start: first}
+    )
+    assert [violation[:2] for violation in told] == violations
 
 
 def test_nodes_on_a_host_each_do_not_share_one(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from haizea.core.model.events import (
     Decision,
     HostsAllowed,
     HostsLimited,
+    LeaseChanged,
     LeaseSubmitted,
     OperationStarted,
     Purpose,
@@ -71,6 +74,18 @@ def test_each_node_runs_where_it_may() -> None:
     ]
     assert made.leases()[0].allowed == allowed_record(rules)
     made.check()
+
+
+def test_rules_by_node_are_over_when_there_are_other_nodes() -> None:
+    """The hosts that they named are left, and everybody is told."""
+    made = scheduler(3)
+    made.handle(0, [asked(1, nodes=3)])
+    submitted = asked(2, HostRules(allowed=(0b011, 0b001)), nodes=2, cpu=50)
+    made.handle(0, [submitted])
+    larger = replace(submitted.request, nodes=(NodeSet(3, (50, 256)),))
+    decisions = made.handle(10, [LeaseChanged(2, larger)]).decisions
+    assert HostsLimited(10, 2, allowed_record(0b011)) in decisions
+    assert hosts(made.handle(100).decisions) == {2: (0, 0, 1)}
 
 
 def test_where_all_hosts_will_do_nothing_is_said() -> None:

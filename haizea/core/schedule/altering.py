@@ -22,7 +22,10 @@ class Altering:
         schedule = self._schedule
         lease.remaining = remaining_as(lease, request)
         if request.nodes != lease.request.nodes:
-            lease.demand = demand_as(request, lease.demand.where)
+            before = lease.demand.where
+            lease.demand = demand_as(request, before)
+            if lease.demand.where != before:
+                schedule.say_limited(lease)
             lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
             if not lease.whole:
                 schedule.book.picky.add(lease.id)

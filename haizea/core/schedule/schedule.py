@@ -117,7 +117,12 @@ class Schedule:
         instant = self.instant
         instant.freed = True
         instant.touched[lease.id] = lease
-        instant.say(HostsLimited(instant.now, lease.id, allowed_record(allowed)))
+        self.say_limited(lease)
+
+    def say_limited(self, lease: Lease) -> None:
+        """Have everybody told which hosts will do for a lease now."""
+        limits = allowed_record(lease.demand.where)
+        self.instant.say(HostsLimited(self.instant.now, lease.id, limits))
 
     def make_claim(self, lease: Lease, claim: Claim) -> None:
         """Promise the first lease that waits its earliest start, as the only one."""
