@@ -45,8 +45,12 @@ class LastingBackend(Backend, Protocol):
         """Return what happened while nobody looked; what belongs to no lease is ended."""
 
 
-def site_problem(site: Site, records: Sequence[LeaseRecord]) -> str:
-    """Why the leases that are kept cannot go on on these hosts; empty if they can."""
+def site_problem(site: Site, records: Sequence[LeaseRecord], *, configured: bool) -> str:
+    """Why the leases that are kept cannot go on on these hosts; empty if they can.
+
+    Hosts that are ``configured`` are as large as they will be, and so have to have what is only
+    promised of them, too.
+    """
     free = {host.id: host.capacity for host in site.hosts}
     width = len(site.types.names)
     for record in records:
@@ -62,6 +66,9 @@ def site_problem(site: Site, records: Sequence[LeaseRecord]) -> str:
         for host, amount in use_of(record, plan):
             if host not in free:
                 return f"lease {record.id} has host number {host + 1}, which is not there any more"
+            if configured and not fits(amount, site.hosts[host].capacity):
+                name = site.hosts[host].name
+                return f"what lease {record.id} was promised of {name} is more than it has"
             if plan.since is not None:
                 if not fits(amount, free[host]):
                     name = site.hosts[host].name

@@ -286,7 +286,8 @@ class Service:
 
 def _check_site(config: Config, site: Site, saved: Saved) -> None:
     """See that leases that are kept can go on on the hosts that there are now."""
-    problem = site_problem(site, saved.records)
+    configured = config.general.mode is Mode.SIMULATED
+    problem = site_problem(site, saved.records, configured=configured)
     if problem:
         raise RunError(
             f"{config.path}: [simulation] resources: {problem}; put the hosts back, cancel"

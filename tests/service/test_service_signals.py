@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from quick_service import QuickService
 from service_process import Client, ServiceProcess, command, until, written
 
@@ -246,7 +247,8 @@ def test_a_pid_file_of_one_that_was_killed_stops_nobody(tmp_path: Path) -> None:
         service.start()
 
 
-def test_hosts_that_leases_run_on_cannot_be_taken_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["3 CPU:100 Memory:1024", "4 CPU:50 Memory:1024"])
+def test_hosts_that_leases_run_on_cannot_be_taken_away(tmp_path: Path, left: str) -> None:
     with QuickService(tmp_path) as service:
         service.start()
         client = service.client()
@@ -256,7 +258,7 @@ def test_hosts_that_leases_run_on_cannot_be_taken_away(tmp_path: Path) -> None:
         assert client.submit(draft)[0] == 201
         client.close()
         service.kill(signal.SIGTERM)
-        service.configure({"simulation": {"resources": "3 CPU:100 Memory:1024"}})
+        service.configure({"simulation": {"resources": left}})
         service.begin()
         assert service.wait() == 2
         assert "lease 1" in service.log
