@@ -158,10 +158,12 @@ async def plan_maintenance(
 
     A `409` says which leases are in the way, and nothing has changed.
     """
+    now = here.manager.now()
     window = Maintenance(
         id=0,
         hosts=_hosts(here.manager, wanted.hosts),
-        start=here.manager.now() if wanted.start is None else wanted.start,
+        # Nothing is taken out of use in the past.
+        start=now if wanted.start is None else max(now, wanted.start),
         end=wanted.end,
         reason=wanted.reason,
         leases=Leaving(wanted.leases),

@@ -132,6 +132,12 @@ def test_what_cannot_be_is_told_in_local_time_also_where_nothing_is_asked(
     assert "2030-03-01 11:00:00 CET, is not after its start" in answers[1].stderr
 
 
+def test_a_window_from_the_past_on_begins_now(service: RealService) -> None:
+    now = service.json("status")["now"]
+    made = service.json("maintenance", "add", "host-1", "--from", "2020-01-01 0:00 UTC")
+    assert made["start"] >= now
+
+
 def test_of_several_windows_those_that_are_known_are_ended_and_told(service: RealService) -> None:
     one, two = (
         str(service.json("maintenance", "add", host, "--from", "+1h")["id"])
