@@ -8,6 +8,10 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 INK, GRID, BAR, MARK, DOT = "#24292f", "#d0d7de", "#4c78a8", "#d1495b", "#6a994e"
+#: What a number takes inside a bar, in pixels.
+_ROOM = 48
+#: Marks of lines of the same colour.
+_DASHES = ("", "6 3", "2 3", "8 3 2 3")
 LINES = ("#4c78a8", "#d1495b", "#6a994e", "#8d6cab", "#c98a1b", "#3f9c9c")
 
 
@@ -36,7 +40,9 @@ def speeds(cases: Sequence[Mapping[str, Any]], targets: Mapping[str, float]) -> 
             f'<rect x="{left}" y="{y}" width="{x(speed) - left:.1f}" height="18" fill="{BAR}">'
             f"<title>{speed:,.0f} leases per CPU second</title></rect>"
         )
-        body.append(_text(left + 6, y + 13, f"{speed:,.0f}", "start", "#ffffff"))
+        inside = x(speed) - left > _ROOM
+        at, ink = (left, "#ffffff") if inside else (x(speed), INK)
+        body.append(_text(at + 6, y + 13, f"{speed:,.0f}", "start", ink))
         if case["name"] in targets:
             at = x(targets[case["name"]])
             body.append(_line(at, y - 3, at, y + 21, MARK, 2))
@@ -74,17 +80,30 @@ def growth(axes: Iterable[Mapping[str, Any]]) -> str:
             at(p["amount"] / first["amount"], max(p["cpu_seconds"] / first["cpu_seconds"], 0.4))
             for p in axis["points"]
         ]
-        colour = LINES[i % len(LINES)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in points]
-        y = top + 20 + 22 * i
-        body.append(_line(right + 20, y - 4, right + 44, y - 4, colour, 2))
         words = f"{axis['title']} ({axis['exponent']:.2f})"
-        body.append(_text(right + 52, y, words, "start"))
+        body += _line_of_points(i, points, right + 20, top + 20 + 22 * i, words)
     body.append(_text((left + right) / 2, bottom + 38, "as much of it", "middle"))
     body.append(_text(left, top - 6, "CPU time", "start"))
-    return _svg(right + 340, bottom + 50, "Growth of CPU time", body)
+    height = max(bottom + 50, top + 20 + 22 * len(shown))
+    return _svg(right + 640, height, "Growth of CPU time", body)
+
+
+def _line_of_points(
+    number: int, points: Sequence[tuple[float, float]], x: float, y: float, words: str
+) -> list[str]:
+    """Return a line through these points, and what it is, with a piece of it, beside."""
+    colour = LINES[number % len(LINES)]
+    dashes = _DASHES[number // len(LINES) % len(_DASHES)]
+    path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    stroke = f'stroke="{colour}" stroke-width="2"' + (
+        f' stroke-dasharray="{dashes}"' if dashes else ""
+    )
+    return [
+        f'<polyline points="{path}" fill="none" {stroke}/>',
+        *[f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour}"/>' for px, py in points],
+        _line(x, y - 4, x + 24, y - 4, colour, 2, dashes),
+        _text(x + 32, y, words, "start"),
+    ]
 
 
 def _svg(width: float, height: float, title: str, body: Iterable[str]) -> str:
