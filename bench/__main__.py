@@ -107,11 +107,11 @@ def main(
             run([HAIZEA[0], "-m", "compileall", "-q", "haizea"], 600, place)
         bench = Bench(made, repeats or (1 if quick else 3), click.echo, fast)
         found = _measure(bench, cases, wants_decision=not names or "decision" in names)
-        profiles = {} if quick or names else _profiles(bench, cases, made)
+        profiles = {} if quick or (names and not renew) else _profiles(bench, cases, made)
     if renew:
         before = json.loads((output or committed).read_text(encoding="utf-8"))
         found = renewed(before, found[0]), found[1] or before["decision"]
-        profiles = before["profiles"]
+        profiles = {**before["profiles"], **profiles}
     result = report(*found, profiles, quick)
     _print_targets(result)
     whole = not quick and not names

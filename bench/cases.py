@@ -125,7 +125,7 @@ WORKLOADS = (
     *GENERATED,
     *VMS,
     Case(
-        name="ars",
+        name="ars-fifth",
         title="generated: 5,000 jobs and 2,874 ARs (a fifth of the work), 256 hosts, EASY,"
         " suspension, migration",
         make=partial(workloads.with_reservations, jobs=5000, hosts=256, how=LEASE_MANAGER),

@@ -9,14 +9,16 @@ from typing import Any
 
 from bench.cases import TARGETS
 from bench.page_service import deep_queue, large_opennebula
+from bench.page_tried import TRIED
 from bench.plot import growth, speeds
+from bench.report import FIGURES
+from bench.speed import sentence, there, times_as_long
 from bench.tables import spread, table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _RESULTS = Path(__file__).resolve().parent / "results"
 WEB, STUDY = _RESULTS / "web.json", _RESULTS / "study.json"
-RESERVATIONS, CHANGES = _RESULTS / "reservations.json", _RESULTS / "changes.json"
-REMAPPING = _RESULTS / "remapping.json"
+CHANGES, REMAPPING = _RESULTS / "changes.json", _RESULTS / "remapping.json"
 
 _ABOUT = """\
 # Performance
@@ -67,14 +69,6 @@ _TIME = """\
 Shares of a run's time, by room, under Python's profiler. It makes small calls dearer than they
 are, so this shows where to look rather than what could be saved. *Everything else* is mostly
 importing modules.
-"""
-
-_ANEW = """\
-## Advance reservations, measured anew
-
-Of a later version than the tables above, by `python -m bench --only …` into
-[`bench/results/reservations.json`](../bench/results/reservations.json); Python {python},
-{processors} processors, load average {load_average} at the end, other work on the machine included.
 """
 
 _CHANGES = """\
@@ -146,64 +140,6 @@ included. CPU time is that of the command and its worker together.
 | the same, {many:,} runs | {many_peak_mb} MB | bounded |
 """
 
-_TRIED = """\
-## What was tried
-
-What makes runs fast:
-
-* looking at the whole queue only after something came free, and then only at leases whose size and
-  length may fit ([`wait_queue.py`](../haizea/core/schedule/wait_queue.py));
-* keeping what has started apart from what is to come
-  ([present and future](decisions/0003-present-and-future.md)), and per size of node the sets of
-  hosts that have room, as bits of one number;
-* reservations of waiting leases as numbers where hosts are alike
-  ([counting](decisions/0005-counting-and-reserving.md));
-* elsewhere, looking for an earlier start before anything is changed, and at who is bound to hosts
-  only once these have room ([looks](decisions/0096-looks-that-change-nothing.md));
-* recording in large blocks: notes taken in a thousand at a time, rows two hundred to a statement,
-  those that make no whole block waiting for more, averages worked out for thousands of values in
-  one go;
-* hosts chosen for a lease known as a set and as a list at once, and sets of hosts listed eight at a
-  time from a table, which is worth most to wide leases;
-* leaving out of a row what it leaves empty, which takes Python ten times as long to hand to SQLite
-  as a number, and handing over once what all rows of a counter have in common;
-* members of enumerations by names of their own
-  ([`members.py`](../haizea/core/model/members.py)), because looking one up takes as long as ten
-  other look-ups;
-* looking for garbage less often, not at all while modules are imported and when all is over, and
-  importing parsers only where a trace needs them;
-* reading lines of whole numbers as such, and keeping what was read of a trace until the end: among
-  the requests it would leave holes in memory, and what a long run makes would be scattered over
-  them, a twentieth of the time of 200,000 jobs;
-* [compiling](decisions/0008-compiling-the-core.md), which is left to the user.
-
-What did not pay and was left out: remembering, within one look at the queue, what was refused to
-leases beside reservations to come, for all that are as wide and as long (0.91, 1.05 and 1.08 times
-as fast with 2,000, 8,000 and 16,000 reservations booked ahead); rows of results one by one, which
-take twice the time; trees that keep keys in order, where a list of some thousand does; larger pages
-and a larger cache in SQLite, which change nothing; smaller buffers, which cost more than they spare
-the processor's cache; and other switches of the C compiler (hidden symbols, calls without a table),
-because compiled code waits for Python's own objects, not for itself.
-
-What would pay, and has another price: decisions made without their class being called, 1.5 %,
-whose types nobody would check then; averages of counters worked out when they are read, 2 to 3 %,
-which would not be the same to the last digit in every version of SQLite; requests that can be
-changed, 1 to 2 %. A third of what recording takes is SQLite's own, a tenth of a microsecond a
-value.
-
-What stands between the figures and the targets that are missed is no single place, as the functions
-named above show: a lease passes through many, from its line in the trace to its rows in the
-results, and none of them takes more than a few percent. Starting up (`start-up` above) counts for
-more the shorter a run is. A wide lease costs what its hosts cost: each of them is named in its
-plan, in what is free, and in the results; the generated jobs have 86 nodes on average.
-
-A lease of `blue-60` makes 293 Python calls and 309 of C. Fewer of them will not make it twice as
-fast: from 429 to 327 gained little, 29 were 3 % of the time. By samples of runs the core has 54 %
-of it, results and probes 28 % (8 % in SQLite), reading 7 %, what the loop calls besides 11 %;
-Python's own loop takes 37 % of the samples, no function of C more than 4 %, looking for garbage
-less than 1 %. To start up takes a tenth of it besides, a third of which goes into making classes.
-"""
-
 _GROWTH = """\
 ## How it grows
 
@@ -235,23 +171,24 @@ def write_page(result: Mapping[str, Any]) -> None:
     _write(images / "performance.svg", speeds(main, limits))
     _write(images / "performance-growth.svg", growth(result["axes"]))
     repeats = max((len(c["runs_cpu_seconds"]) for c in shown), default=0)
+    times = times_as_long(shown)
     parts = [
         _ABOUT.format(
             repeats=f"{repeats} runs", **{"build": "build not noted", **result["machine"]}
         ),
         "## Targets\n",
-        _targets(result["targets"]),
+        sentence(times),
+        _targets(result["targets"], times),
         "## Workloads\n",
         "![Leases per CPU second](images/performance.svg)\n",
-        _cases(shown),
+        _cases(shown, times),
         _refusals(result["cases"]),
         _GROWTH,
         "![Growth](images/performance-growth.svg)\n",
         _axes(result["axes"]),
         _TIME,
         _profiles(result["profiles"]),
-        _TRIED,
-        _anew(RESERVATIONS),
+        TRIED,
         _remapping(REMAPPING),
         _changes(CHANGES),
         large_opennebula(_RESULTS / "opennebula.json"),
@@ -268,17 +205,6 @@ def _more(text: str, figures: Path) -> str:
     if not figures.exists():
         return ""
     return text.format(**json.loads(figures.read_text(encoding="utf-8")))
-
-
-def _anew(figures: Path) -> str:
-    """A part with cases and axes of a later version, if there are any."""
-    if not figures.exists():
-        return ""
-    result = json.loads(figures.read_text(encoding="utf-8"))
-    shown = [case for case in result["cases"] if not case.get("refused")]
-    grown = [axis for axis in result["axes"] if axis["points"]]
-    parts = [_cases(shown), _refusals(result["cases"]), _axes(grown)]
-    return "\n".join([_ANEW.format(**result["machine"]), *(part for part in parts if part)])
 
 
 def _changes(figures: Path) -> str:
@@ -323,13 +249,23 @@ def _remapping(figures: Path) -> str:
     return "\n".join([_REMAPPING.format(**result), table(head, rows)])
 
 
-def _targets(entries: Iterable[Mapping[str, Any]]) -> str:
-    names = ("subject", "what", "target", "measured", "verdict", "compiled")
-    rows = [tuple(entry.get(name, "") for name in names) for entry in entries]
-    return table(("what", "figure", "target", "measured", "", "compiled"), rows)
+def _targets(entries: Iterable[Mapping[str, Any]], times: float | None) -> str:
+    rows = []
+    for entry in entries:
+        value, figure = entry["value"], entry["figure"]
+        elsewhere = None if times is None or value is None else there(figure, value, times)
+        rows.append(
+            (
+                *[entry[name] for name in ("subject", "what", "target", "measured")],
+                "" if elsewhere is None else FIGURES[figure][1].format(elsewhere),
+                *[entry.get(name, "") for name in ("verdict", "compiled")],
+            )
+        )
+    head = ("what", "figure", "target", "measured", "there", "", "compiled")
+    return table(head, rows)
 
 
-def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
+def _cases(cases: Iterable[Mapping[str, Any]], times: float | None) -> str:
     rows = []
     for case in cases:
         yardstick, records = case["yardstick"], case.get("records_ratio")
@@ -341,6 +277,7 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
                 f"{case['leases']:,}",
                 spread(case["cpu_seconds"], case["runs_cpu_seconds"]),
                 f"{case['leases_per_second']:,.0f}",
+                "" if times is None else f"{case['leases_per_second'] * times:,.0f}",
                 "" if fast is None else f"{fast:,.0f}",
                 f"{case['yardstick_ratio']:.1f} ({case['process_ratio']:.1f})" if yardstick else "",
                 "" if records is None else f"{records:.1f}",
@@ -354,6 +291,7 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> str:
         "leases",
         "CPU s",
         "leases/s",
+        "there",
         "compiled",
         "× yardstick (× its process)",
         "× full records",

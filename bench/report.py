@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bench.case import Axis
-from bench.cases import AXES, TARGETS, Target
+from bench.cases import AXES, TARGETS, Target, every_case
 from bench.suite import Figures, Yardstick, exponent
 
 #: How figures are called and written for people.
@@ -128,10 +128,13 @@ def figures_of(case: Mapping[str, Any]) -> Figures:
 
 
 def renewed(before: Mapping[str, Any], figures: Sequence[Figures]) -> list[Figures]:
-    """The figures of a file, these in place of those of the same cases; more at the end."""
-    anew = {found.name: found for found in figures}
-    kept = [anew.pop(c["name"]) if c["name"] in anew else figures_of(c) for c in before["cases"]]
-    return [*kept, *anew.values()]
+    """The figures of a file, these in place of those of the same cases, in the cases' order.
+
+    Cases that there are no more are left out.
+    """
+    found = {c["name"]: figures_of(c) for c in before["cases"]}
+    found |= {anew.name: anew for anew in figures}
+    return [found[name] for name in every_case() if name in found]
 
 
 def machine() -> dict[str, Any]:

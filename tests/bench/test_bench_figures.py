@@ -168,10 +168,11 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "DOCS", tmp_path)
     page.write_page(_result())
     text = (tmp_path / "performance.md").read_text()
-    row = "| `blue-60`: two months | 10,000 | 1.00 (0.50–2.00) | 10,000 | 20,000 | 10.0 (5.0) |"
-    assert f"{row} 2.5 | 12% (25%) | 0 | 1.50 s, 1.5 ×, 30 MB |" in text
+    row = "| `blue-60`: two months | 10,000 | 1.00 (0.50–2.00) | 10,000 | 35,842 | 20,000 |"
+    assert f"{row} 10.0 (5.0) | 2.5 | 12% (25%) | 0 | 1.50 s, 1.5 ×, 30 MB |" in text
     assert f"({python_build()})" in text
-    assert "| leases per CPU second | ≥ 10,000 | 10,000 | met | 20,000 |" in text
+    assert "| leases per CPU second | ≥ 10,000 | 10,000 | 35,842 | met | 20,000 |" in text
+    assert "takes 3.6 times as long on this machine" in text
     assert "| `vms-100` | check-schedule finds 3 violations |" in text
     assert "missed by a factor of 1.50" in text
     for picture in ("performance", "performance-growth"):
@@ -234,12 +235,13 @@ def test_the_list_names_cases_and_axes() -> None:
 
 
 def test_rows_are_renewed_among_others(measured: Figures) -> None:
-    before = report([measured, replace(measured, name="other")], None, {}, quick=False)
+    first, other = replace(measured, name="blue-60"), replace(measured, name="blue-30")
+    gone = replace(measured, name="of-long-ago")
+    before = report([gone, first, other], None, {}, quick=False)
     read_back = json.loads(json.dumps(before))
-    slower = replace(measured, runs_cpu_seconds=(9.0,))
-    added = replace(measured, name="third")
-    found = renewed(read_back, [slower, added])
-    assert found == [slower, replace(measured, name="other"), added]
+    slower = replace(first, runs_cpu_seconds=(9.0,))
+    added = replace(measured, name="blue-15")
+    assert renewed(read_back, [added, slower]) == [slower, added, other]
 
 
 def test_renewing_takes_names() -> None:
