@@ -40,7 +40,7 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import NodeSet
 from haizea.core.model.lifecycle import FINAL, State
-from haizea.core.model.reasons import EXPECTATIONS, Code, Reason, because
+from haizea.core.model.reasons import EXPECTATIONS, Code, Reason, because, expected_at
 from haizea.core.model.records import LeaseRecord
 from haizea.core.model.resources import FOREVER, Capacity, ResourceTypes
 from haizea.core.model.vm_times import PreparationPlanned, ShutdownPlanned
@@ -192,7 +192,7 @@ def _story(events: Sequence[Event], site: Site) -> list[StoryEntry]:
                 where = ", ".join(host_names(site, sorted(set(hosts))))
                 reason, code = because(Code.RUNS_ON, hosts=where, cause=why), "moved"
             case Expected(start=int(at), reason=Reason(code=Code.WAITS)) if state in _PLANNED:
-                before, reason = reason, because(_PLANNED[state], start=at)
+                before, reason = reason, expected_at(_PLANNED[state], at)
                 if reason == before:
                     continue
                 code = "expected"

@@ -229,11 +229,16 @@ def waits_for(nodes: int) -> Reason:
     return because(Code.WAITS, nodes=nodes)
 
 
+def expected_at(code: Code, start: int) -> Reason:
+    """Make the reason of somebody who is expected to start, or to resume, then."""
+    return because(code, start=start)
+
+
 def starting(reason: Reason | None, start: int) -> Reason | None:
     """The reason for a lease whose start is ``start`` now: where one names its start, this one."""
     if reason is None or reason.code not in (Code.START_EXPECTED, Code.RESUMPTION_EXPECTED):
         return reason
-    return because(reason.code, start=start)
+    return expected_at(reason.code, start)
 
 
 #: Why a lease is over that was not ended by anybody.
