@@ -215,6 +215,7 @@ def test_oned_is_down_for_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         later = cloud.submit(cpu=8, start="+04:00:00", duration="00:30:00")
         missed = cloud.submit(cpu=8, start="+02:00:00", duration="00:30:00")
         cloud.until(lambda: all(cloud.has_lease(vm) for vm in (waits, later, missed)), seconds=9000)
+        cloud.until(lambda: cloud.lease(endless).state is State.ACTIVE, seconds=9000)
         cloud.sandbox.stop()
         pause(cloud, 2.5 * 3600)
         assert cloud.at_work
