@@ -194,26 +194,18 @@ def _start(before: LeaseRequest, text: str, now: int) -> int:
     if before.kind is not Kind.AR:
         raise Refused(422, "invalid", "only an advance reservation has a start", "start")
     try:
-        found = parse_start(text, now, UTC)
+        moment = parse_start(text, now, UTC).moment
+        if moment is None:
+            raise ValueError("an advance reservation has an exact start")
+        return check_reach(moment)
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong), "start") from None
-    if found.moment is None:
-        raise Refused(422, "invalid", "an advance reservation has an exact start", "start")
-    return _in_reach(found.moment, "start")
 
 
 def _window(before: LeaseRequest, text: str, now: int, field: str) -> int:
     if before.deadline is None:
         raise Refused(422, "invalid", "only a lease with a deadline has a window", field)
     try:
-        moment = parse_moment(text, now, UTC)
-    except ValueError as wrong:
-        raise Refused(422, "invalid", str(wrong), field) from None
-    return _in_reach(moment, field)
-
-
-def _in_reach(moment: int, field: str) -> int:
-    try:
-        return check_reach(moment)
+        return check_reach(parse_moment(text, now, UTC))
     except ValueError as wrong:
         raise Refused(422, "invalid", str(wrong), field) from None
