@@ -123,7 +123,8 @@ class Transfers:
         # Whoever is cancelled or has to go elsewhere leaves too.
         first = min(a[0], b[0], key=lambda row: row.end)
         lease, left = first.lease or 0, first.end
-        return self._others.gave_up_at(lease, left) or self._others.rules_change(lease, left)
+        others = self._others
+        return others.was_given_up_at(left, lease) or others.rules_change(lease, left)
 
 
 def _length(history: History, held: ReservationSet) -> Iterator[Violation]:

@@ -54,18 +54,12 @@ class Others:
         )
         yield from self._rows(query, (time, time))
 
-    def was_given_up_at(self, time: int) -> bool:
-        """Tell whether a lease lost at that moment what it was promised, if anything. O(states)."""
+    def was_given_up_at(self, time: int, lease: int | None = None) -> bool:
+        """Tell whether a lease, any or this one, lost then what it was promised. O(states)."""
         query = "SELECT 1 FROM states WHERE time = ? AND state IN ('Cancelled', 'Failed', 'Queued')"
-        return self._db.execute(query, (time,)).fetchone() is not None
-
-    def gave_up_at(self, lease: int, time: int) -> bool:
-        """Tell whether a lease lost at that moment what it was promised. O(states)."""
-        query = (
-            "SELECT 1 FROM states WHERE lease = ? AND time = ?"
-            " AND state IN ('Cancelled', 'Failed', 'Queued')"
-        )
-        return self._db.execute(query, (lease, time)).fetchone() is not None
+        if lease is None:
+            return self._db.execute(query, (time,)).fetchone() is not None
+        return self._db.execute(f"{query} AND lease = ?", (time, lease)).fetchone() is not None
 
     def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Row]:
         for row in self._db.execute(query, values):
