@@ -79,8 +79,8 @@ def change_lease(
       haizea change 17 --extend 8h --dry-run
       haizea change 18 --start 'friday 9:00' --nodes 4
     """
-    sizes = {"count": nodes, "CPU": cpu, "Memory": memory}
-    sets, seen = _nodes(session, lease_id, {n: v for n, v in sizes.items() if v is not None})
+    sizes = {name: v for name, v in (("CPU", cpu), ("Memory", memory)) if v is not None}
+    sets, seen = _nodes(session, lease_id, nodes, sizes)
     asked: dict[str, Any] = {
         "extend": extend,
         "shorten": shorten,
@@ -108,21 +108,23 @@ def change_lease(
 
 
 def _nodes(
-    session: Session, lease_id: int, sizes: dict[str, int]
+    session: Session, lease_id: int, count: int | None, sizes: dict[str, int]
 ) -> tuple[list[dict[str, Any]] | None, dict[str, str]]:
-    """Equal nodes, as many and as large as before where ``sizes`` says nothing else.
+    """Equal nodes, as many and as large as before where nothing else is said.
 
     With them comes the header that has the change refused where they were changed meanwhile.
     """
-    if not sizes:
+    if count is None and not sizes:
         return None, {}
     answer = session.client.ask("GET", f"/v1/leases/{lease_id}")
     before = answer.body["nodes"]
     if len(before) > 1:
         raise click.UsageError("Its nodes differ: this command changes equal nodes only")
-    wanted = {"count": before[0]["count"], **before[0]["resources"], **sizes}
-    count = wanted.pop("count")
-    return [{"count": count, "resources": wanted}], {"If-Match": answer.tag or "*"}
+    wanted = {
+        "count": before[0]["count"] if count is None else count,
+        "resources": {**before[0]["resources"], **sizes},
+    }
+    return [wanted], {"If-Match": answer.tag or "*"}
 
 
 def _tell(session: Session, answer: Any, dry_run: bool) -> None:

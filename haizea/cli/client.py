@@ -103,7 +103,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; its ``body`` is an object in JSON, or ``None`` where there is none.
+    """An answer with the JSON object that it brings, if any, as ``body``.
 
     ``tag`` is its ``ETag``, where it has one.
     """
