@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from random import Random
 
-from bench.promises import let_pass, with_deadline
+from bench.promises import DEFAULTS, let_pass, with_deadline
 from haizea.core.model.events import LeaseSubmitted
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import FOREVER, ResourceTypes
-from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
@@ -47,8 +46,7 @@ def requests(count: int, cores: tuple[int, ...], *, deadlines: bool) -> Iterator
 def seconds_for(count: int, cores: tuple[int, ...], *, deadlines: bool) -> float:
     """Return the processor time of a run of so many requests, to its end."""
     site = Site.uniform(ResourceTypes(), _HOSTS, (400, 4096))
-    settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
-    made = Scheduler(site, settings, make_policies(preemption="ar-preempts-everything"), 0)
+    made = Scheduler(site, DEFAULTS, make_policies(preemption="ar-preempts-everything"), 0)
     begun = time.process_time()
     for request in requests(count, cores, deadlines=deadlines):
         let_pass(made, request.submitted)

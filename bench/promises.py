@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from bench.judge import Node, Task, witness
 from haizea.core.model.events import LeaseSubmitted, StateChanged
@@ -25,6 +26,9 @@ from haizea.core.model.resources import Capacity, ResourceTypes
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+
+#: How whoever decides is set up: as Haizea is where nothing else is said.
+DEFAULTS: Final = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,13 +335,12 @@ def main(say: Callable[[str], None] = print) -> None:
         for line in table([Outcome(**json.loads(line)) for line in lines]):
             say(line)
         return
-    settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
     for mix in MIXES:
         if asked.names and mix.name not in asked.names:
             continue
         outcome = Outcome(name=mix.name, seeds=asked.seeds)
         for seed in asked.seeds.split(","):
-            run(mix, int(seed), outcome, settings, judge=not asked.alone)
+            run(mix, int(seed), outcome, DEFAULTS, judge=not asked.alone)
         say(json.dumps(asdict(outcome)))
 
 

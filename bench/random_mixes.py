@@ -13,8 +13,7 @@ from dataclasses import asdict, replace
 from random import Random
 
 from bench import promises, windows
-from bench.promises import Mix, Outcome
-from haizea.core.model.settings import Backfilling, Settings, Suspension
+from bench.promises import DEFAULTS, Mix, Outcome
 
 _REQUESTS = 200
 #: Cores of hosts and of nodes, which fit on some host.
@@ -24,8 +23,8 @@ _NODES = (1, 2, 3, 4, 5, 6, 8)
 _LEAST_LOAD, _MOST_LOAD = 0.8, 2.5
 
 
-def drawn(number: int, least_hosts: int, most_hosts: int, windows: int = 0) -> Mix:
-    """The mix of this number; ``windows`` of a hundred requests, jobs left out, have a deadline."""
+def drawn(number: int, least_hosts: int, most_hosts: int, *, deadlines: bool) -> Mix:
+    """The mix of this number; with ``deadlines`` some of its requests that are no jobs have one."""
     random = Random(f"mix-{number}")
     hosts = random.randint(least_hosts, most_hosts)
     alike = random.randrange(3) == 0
@@ -42,7 +41,7 @@ def drawn(number: int, least_hosts: int, most_hosts: int, windows: int = 0) -> M
         lead_seconds=random.choice((3600, 7200, 14400)),
         most_seconds=most_seconds,
         waiting=random.choice((0, 0, 30, 50)),
-        windows=windows,
+        windows=windows.WINDOWS if deadlines else 0,
     )
     work = sum(sizes) / len(sizes) * (1 + most_nodes) / 2 * (mix.least_seconds + most_seconds) / 2
     load = random.uniform(_LEAST_LOAD, _MOST_LOAD)
@@ -62,12 +61,11 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--hosts", default="5-20", help="from so many to so many: 5-20")
     asked = parser.parse_args()
     least, most = [int(part) for part in asked.hosts.split("-")]
-    settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
     measure = windows.run if asked.deadlines else promises.run
     for number in range(asked.first, asked.first + asked.count):
-        mix = drawn(number, least, most, 50 if asked.deadlines else 0)
+        mix = drawn(number, least, most, deadlines=asked.deadlines)
         outcome = Outcome(name=mix.name, seeds=str(number))
-        measure(mix, number, outcome, settings)
+        measure(mix, number, outcome, DEFAULTS)
         say(json.dumps(asdict(outcome)))
 
 

@@ -12,20 +12,30 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from bench.judge import can_be_kept
-from bench.promises import MIXES, Mix, Outcome, decided, let_pass, task_of, tasks_promised, work_of
+from bench.promises import (
+    DEFAULTS,
+    MIXES,
+    Mix,
+    Outcome,
+    decided,
+    let_pass,
+    task_of,
+    tasks_promised,
+    work_of,
+)
 from haizea.core.model.lease import Kind
-from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.model.settings import Settings
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 
 #: Half of the requests have a deadline.
-_WINDOWS = 50
+WINDOWS = 50
 
 
 def mixes() -> tuple[Mix, ...]:
     """The sites and requests that are measured: some smaller than those of ARs alone."""
     some = [mix for mix in MIXES if mix.name != "mixed 20"]
-    return tuple([replace(mix, requests=150, windows=_WINDOWS) for mix in some])
+    return tuple([replace(mix, requests=150, windows=WINDOWS) for mix in some])
 
 
 def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings) -> None:
@@ -57,11 +67,10 @@ def run(mix: Mix, seed: int, outcome: Outcome, settings: Settings) -> None:
 def main(say: Callable[[str], None] = print) -> None:
     """Measure the mixes with some seeds, from the one that is named on; a line of JSON for each."""
     first = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    settings = Settings(backfilling=Backfilling.AGGRESSIVE, suspension=Suspension.ALL)
     for mix in mixes():
         outcome = Outcome(name=mix.name)
         for seed in range(first, first + 2):
-            run(mix, seed, outcome, settings)
+            run(mix, seed, outcome, DEFAULTS)
         say(json.dumps(asdict(outcome)))
 
 
