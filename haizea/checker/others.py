@@ -61,6 +61,20 @@ class Others:
             return self._db.execute(query, (time,)).fetchone() is not None
         return self._db.execute(f"{query} AND lease = ?", (time, lease)).fetchone() is not None
 
+    def are_to_come(self, time: int, end: int, lease: int) -> bool:
+        """Tell whether leases but this one held hosts at that moment for a start before ``end``.
+
+        They were promised these, and had not begun. O(states).
+        """
+        query = (
+            "SELECT 1 FROM leases AS l JOIN (SELECT lease, sum(state = 'Scheduled') AS promised,"
+            " sum(state IN ('Active', 'Done', 'Rejected', 'Cancelled', 'Failed')) AS begun"
+            " FROM states WHERE time <= ? GROUP BY lease) AS s ON s.lease = l.lease"
+            " WHERE s.promised AND NOT s.begun AND l.kind IN ('ar', 'deadline') AND l.lease != ?"
+            " AND (l.requested_start IS NULL OR l.requested_start < ?)"
+        )
+        return self._db.execute(query, (time, lease, end)).fetchone() is not None
+
     def _rows(self, query: str, values: tuple[int, ...]) -> Iterator[Row]:
         for row in self._db.execute(query, values):
             start, end = number(row[2], _TABLE), number(row[3], _TABLE)

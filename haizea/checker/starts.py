@@ -80,13 +80,16 @@ def _kept_waiting(records: Records, history: History, others: Others, due: int, 
     """Tell whether the records say why a lease had not started when it was given up.
 
     Nobody was there to start it, its image was still on its way, or others were still on hosts
-    without which there was no room.
+    without which there was no room, or were to come to hosts before its end. These might
+    have gone to others, as far as the search for that goes.
     """
     if not records.disturbed:
         return False
     if records.was_away(due, until):
         return True
     if any(row.purpose == "transfer" and row.start < until <= row.end for row in history.rows):
+        return True
+    if others.are_to_come(until, due + history.lease.length, history.lease.id):
         return True
     free = {host.id: host.capacity for host in records.hosts.values()}
     for row in others.held_until(until):

@@ -79,3 +79,18 @@ def test_one_takes_what_another_gives_back(over: int, faults: int, tmp_path: Pat
     lease.then(END, "Done", code="duration-over")
     rules = [rule for rule, *_ in found(results, tmp_path)]
     assert rules.count("ar") == faults
+
+
+@pytest.mark.parametrize(("starts", "faults"), [(900, 0), (END, 1)])
+def test_one_is_cancelled_that_waits_for_a_later_one(
+    starts: int, faults: int, tmp_path: Path
+) -> None:
+    """Both do not fit on the host that is left, and the first to start was promised it later."""
+    results = Results(hosts=2)
+    results.run["faults"] = "hosts fail"
+    results.host_states = [(0, 300, "down")]
+    results.reserved(1, 100, starts, 100, 1)
+    lease = results.lease(Lease(9, "ar", 200, END - START, start=START))
+    lease.then(200, "Scheduled").then(600, "Cancelled", code="user")
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules.count("ar") == faults
