@@ -7,7 +7,7 @@ A plan is made first (:class:`Shipment`) and applied only if all else about it w
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.images.cache import ImageStore
@@ -16,6 +16,7 @@ from haizea.core.model.hosts import HostSet, host_set, hosts_in
 from haizea.core.model.lease import DiskImage
 from haizea.core.model.overheads import transfer_seconds
 from haizea.core.model.records import SiteRecord, TransferRecord
+from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import ImageSettings, Transfer
 
 
@@ -26,6 +27,9 @@ class ImageTransfer:
     is the first moment at which a rider wants to start. ``movable`` transfers are an AR's,
     and may be shifted until they begin.
     """
+
+    #: In the agenda, where leases have theirs: a transfer comes after all of them.
+    id: Final = FOREVER
 
     __slots__ = (
         "begun",

@@ -15,27 +15,29 @@ END, START = 0, 1
 class Agenda:
     """A queue of things that are due at some moment.
 
-    An entry is void once its subject's ``token`` has changed; that is how plans are
-    changed without searching here.
+    What is due together goes by the leases' ids, transfers last: that does not depend on when plans
+    were made, and so is the same after a restart. An entry is void once its subject's ``token`` has
+    changed; that is how plans are changed without searching here.
     """
 
     __slots__ = ("_serial", "heap")
 
     def __init__(self) -> None:
         #: With what is void; whatever is due first stands first.
-        self.heap: list[tuple[int, int, int, int, Lease | ImageTransfer]] = []
+        self.heap: list[tuple[int, int, int, int, int, Lease | ImageTransfer]] = []
         self._serial = 0
 
     def add(self, time: int, rank: int, subject: Lease | ImageTransfer) -> None:
         """Something of ``subject`` ends (``END``) or starts (``START``) at ``time``."""
         self._serial += 1
-        heapq.heappush(self.heap, (time, rank, self._serial, subject.token, subject))
+        entry = (time, rank, subject.id, self._serial, subject.token, subject)
+        heapq.heappush(self.heap, entry)
 
     def next_time(self) -> int | None:
         """Return when the next thing is due."""
         heap = self.heap
         while heap:
-            time, _, _, token, subject = heap[0]
+            time, _, _, _, token, subject = heap[0]
             if token == subject.token:
                 return time
             heapq.heappop(heap)
@@ -46,7 +48,7 @@ class Agenda:
 
         What is changed meanwhile is left out.
         """
-        for time, rank, _, token, subject in sorted(e for e in self.heap if e[0] < now):
+        for time, rank, _, _, token, subject in sorted(e for e in self.heap if e[0] < now):
             if token == subject.token:
                 yield time, rank, subject
 
@@ -54,7 +56,7 @@ class Agenda:
         """The next thing that is due by ``now``: ``END`` or ``START``, and of what."""
         heap = self.heap
         while heap and heap[0][0] <= now:
-            _, rank, _, token, subject = heapq.heappop(heap)
+            _, rank, _, _, token, subject = heapq.heappop(heap)
             if token == subject.token:
                 return rank, subject
         return None
