@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from haizea.backends.base import Backend
@@ -28,10 +29,12 @@ from haizea.core.model.events import (
     RunDelayed,
 )
 from haizea.core.model.hosts import Site
-from haizea.core.model.records import LeaseRecord, SiteRecord
+from haizea.core.model.maintenance import MaintenanceRecord
+from haizea.core.model.records import LeaseRecord, SiteRecord, TransferRecord
 from haizea.core.model.resources import fits, subtract
 from haizea.core.model.vm_times import LeavingTime, PreparationTime, ShutdownTime
 from haizea.service.use import use_of
+from haizea.store import Saved
 from haizea.wording import in_words
 
 #: Of what happened meanwhile, so much is told.
@@ -75,6 +78,41 @@ def site_problem(site: Site, records: Sequence[LeaseRecord], *, configured: bool
                     return f"what leases hold of {name} now is more than it has"
                 free[host] = subtract(free[host], amount)
     return ""
+
+
+def on_hosts(saved: Saved, count: int) -> Saved:
+    """Leave out of what was kept whatever is about hosts beyond the first ``count``.
+
+    Maintenance that is of no other hosts is over; images that were there come anew.
+    """
+    site = saved.site
+    kept = replace(
+        site,
+        hosts=tuple(h for h in site.hosts if h.host < count),
+        rates=tuple(r for r in site.rates if r.host < count),
+        copies=tuple(c for c in site.copies if c.host < count),
+        transfers=tuple(t for x in site.transfers if (t := _transfer_on(x, count)).riders),
+        maintenance=tuple(w for x in site.maintenance if (w := _window_on(x, count)).window.hosts),
+    )
+    return replace(saved, site=kept, records=[_bound_on(x, count) for x in saved.records])
+
+
+def _window_on(record: MaintenanceRecord, count: int) -> MaintenanceRecord:
+    hosts = tuple(host for host in record.window.hosts if host < count)
+    out = tuple((host, since) for host, since in record.out if host < count)
+    return replace(record, window=replace(record.window, hosts=hosts), out=out)
+
+
+def _transfer_on(record: TransferRecord, count: int) -> TransferRecord:
+    riders = tuple(rider for rider in record.riders if max(rider[1]) < count)
+    relying = tuple(other for other in record.relying if max(other[1]) < count)
+    return replace(record, riders=riders, relying=relying)
+
+
+def _bound_on(record: LeaseRecord, count: int) -> LeaseRecord:
+    if record.saved or record.bound is None or max(record.bound, default=0) < count:
+        return record
+    return replace(record, bound=None)
 
 
 def record_problem(record: LeaseRecord) -> str:

@@ -37,7 +37,7 @@ from haizea.service.inbox import Inbox
 from haizea.service.manager import About, ServiceManager
 from haizea.service.offers import notice_seconds
 from haizea.service.paths import Paths
-from haizea.service.recovery import describe, site_problem
+from haizea.service.recovery import describe, on_hosts, site_problem
 from haizea.service.steadfast import Steadfast
 from haizea.service.trials import Trials
 from haizea.service.turns import Enacting, Stopped, Turns
@@ -95,6 +95,7 @@ class Service:
             _check_nothing_runs(config, store, saved, self._behind)
         policies = self._behind.policies(policies_of(config))
         site = self._behind.site()
+        saved = on_hosts(saved, len(site.hosts))
         now = self.clock.now()
         since = now if saved.now is None else saved.now
         self._backend = self._behind.backend
@@ -153,7 +154,10 @@ class Service:
             mapper = mapper_of(config, policies)
             return Scheduler(self._board.site, settings, policies, start, mapper)
 
-        return Steadfast(make, self._store.load, saved, since, self._logger)
+        def load() -> Saved:
+            return on_hosts(self._store.load(), len(self._board.site.hosts))
+
+        return Steadfast(make, load, saved, since, self._logger)
 
     def _about(self, now: int) -> About:
         behind, clock = self._behind, self.clock
