@@ -31,9 +31,9 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.maintenance import MaintenanceRecord
 from haizea.core.model.records import LeaseRecord, SiteRecord, TransferRecord
-from haizea.core.model.resources import fits, subtract
+from haizea.core.model.resources import Capacity, add, fits, subtract
 from haizea.core.model.vm_times import LeavingTime, PreparationTime, ShutdownTime
-from haizea.service.use import use_of
+from haizea.service.use import planned, use_of
 from haizea.store import Saved
 from haizea.wording import in_words
 
@@ -52,7 +52,7 @@ def site_problem(site: Site, records: Sequence[LeaseRecord], *, configured: bool
     """Why the leases that are kept cannot go on on these hosts; empty if they can.
 
     Hosts that are ``configured`` are as large as they will be, and so have to have what is only
-    promised of them, too.
+    promised of them, too, at every moment.
     """
     free = {host.id: host.capacity for host in site.hosts}
     width = len(site.types.names)
@@ -64,6 +64,8 @@ def site_problem(site: Site, records: Sequence[LeaseRecord], *, configured: bool
                 f" site now has {width}"
             )
         plan = record.plan
+        if record.saved and (gone := max(record.bound or (0,))) not in free:
+            return f"what is saved of lease {record.id} is on host number {gone + 1}, which is gone"
         if plan is None or not plan.firm:
             continue
         for host, amount in use_of(record, plan):
@@ -77,6 +79,26 @@ def site_problem(site: Site, records: Sequence[LeaseRecord], *, configured: bool
                     name = site.hosts[host].name
                     return f"what leases hold of {name} now is more than it has"
                 free[host] = subtract(free[host], amount)
+    return _promised_twice(site, records) if configured else ""
+
+
+def _promised_twice(site: Site, records: Sequence[LeaseRecord]) -> str:
+    """Name the first lease to find too little of a host when it is to start; empty if none does."""
+    changes: list[tuple[int, bool, int, int, Capacity]] = []
+    for record in records:
+        for entry in planned(record):
+            if entry.firm and entry.start < entry.end:
+                for host, amount in entry.use:
+                    given_back = tuple(-part for part in amount)
+                    changes.append((entry.start, True, record.id, host, amount))
+                    changes.append((entry.end, False, record.id, host, given_back))
+    nothing: Capacity = (0,) * len(site.types.names)
+    used = dict.fromkeys(range(len(site.hosts)), nothing)
+    for _, starts, lease, host, amount in sorted(changes):
+        used[host] = add(used[host], amount)
+        if starts and not fits(used[host], site.hosts[host].capacity):
+            name = site.hosts[host].name
+            return f"what lease {lease} was promised of {name} is more than others leave of it then"
     return ""
 
 

@@ -5,15 +5,62 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from quick_service import QuickService
-from service_process import Client, written
+from service_process import Client, until, written
+
+
+def nodes(count: int, cpu: int = 100, memory: int = 64) -> list[dict[str, Any]]:
+    return [{"count": count, "resources": {"CPU": cpu, "Memory": memory}}]
 
 
 def end_and_shrink(service: QuickService, client: Client, resources: str) -> None:
     client.close()
     assert service.kill(signal.SIGTERM) == 0
     service.configure({"simulation": {"resources": resources}})
+
+
+def why_it_does_not_start(service: QuickService) -> str:
+    service.begin()
+    assert service.wait() == 2
+    assert "Traceback" not in service.log
+    assert "put the hosts back" in service.log
+    return service.log
+
+
+def test_what_fits_alone_and_not_together_is_told(tmp_path: Path) -> None:
+    before = {"simulation": {"resources": "1 CPU:100 Memory:1024"}}
+    with QuickService(tmp_path, before) as service:
+        service.start()
+        client = service.client()
+        start = time.time() + 3600
+        # The third one comes when the first is over.
+        for later in (0, 30, 60):
+            draft = {"start": written(start + later), "duration": 60, "nodes": nodes(1, 40, 400)}
+            assert client.submit(draft)[0] == 201
+        end_and_shrink(service, client, "1 CPU:100 Memory:600")
+        assert "lease 2 was promised of host-1" in why_it_does_not_start(service)
+        service.configure(before)
+        service.start()
+        assert client.cancel(2)[0] == 200
+        end_and_shrink(service, client, "1 CPU:100 Memory:600")
+        service.start()
+
+
+def test_what_is_saved_where_no_host_is_any_more_is_told(tmp_path: Path) -> None:
+    with QuickService(tmp_path) as service:
+        service.start()
+        client = service.client()
+        draft = {"duration": 6000, "nodes": nodes(4), "preemptible": True}
+        assert client.submit(draft)[0] == 201
+        until(lambda: client.leases()[0]["state"] == "Active", "it runs")
+        draft = {"start": written(time.time() + 15), "duration": 3600, "nodes": nodes(2)}
+        assert client.submit(draft)[0] == 201
+        until(lambda: client.leases()[1]["state"] == "Active", "the other one runs")
+        assert client.leases()[0]["state"].startswith("Suspended")
+        end_and_shrink(service, client, "3 CPU:100 Memory:1024")
+        assert "what is saved of lease 1 is on host number 4" in why_it_does_not_start(service)
 
 
 def test_maintenance_of_hosts_that_are_gone_is_over(tmp_path: Path) -> None:
@@ -31,11 +78,6 @@ def test_maintenance_of_hosts_that_are_gone_is_over(tmp_path: Path) -> None:
         client = service.client()
         windows = client.get("/v1/maintenance")["maintenance"]
         assert [w["hosts"] for w in windows] == [["host-2", "host-3"], ["host-1"]]
-        assert (
-            client.submit(
-                {"duration": 60, "nodes": [{"count": 2, "resources": {"CPU": 100, "Memory": 64}}]}
-            )[0]
-            == 201
-        )
+        assert client.submit({"duration": 60, "nodes": nodes(2)})[0] == 201
         client.close()
         assert "bug" not in service.log
