@@ -8,12 +8,13 @@ along, or until somebody needs its room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.members import RUN
 from haizea.core.model.policy import PreemptionPolicy
+from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import (
@@ -24,11 +25,14 @@ from haizea.core.placement.preemption import (
     placed,
 )
 from haizea.core.placement.remapping import Elsewhere, Remapped, sketch_moves
+from haizea.core.placement.retiming import Retimed
 
 #: It takes one of so many parts of the effort: what is left is for fewer who go.
 _PARTS = 2
 #: The owner of holds that are mere assumptions.
 _NOBODY = -1
+#: Room on a table from some moment on.
+Sometime = Callable[[SlotTable], Retimed | None]
 
 
 def vacate(
@@ -48,24 +52,31 @@ def vacate(
     """
     if not leases:
         return None
-    soonest: dict[int, int] = {}
-    for lease in leases:
-        moment = _soonest_off(planner, lease, start, now)
-        if moment is not None and clearing(planner, lease, moment, now) is not None:
-            soonest[lease.id] = moment
-    by_id = {lease.id: lease for lease in leases if lease.id in soonest}
-    candidates = [placed(lease) for lease in by_id.values()]
-    going = [by_id[p.request.id] for p in policy.victims(asked.request, candidates)]
-    trial = planner.table.fork()
-    left = _Left(trial, now)
-    for lease in going:
-        left.take(lease, soonest[lease.id])
-    room = elsewhere(trial, asked, start, end, _PARTS)
-    if room is None:
+    left = _Left(planner, policy, asked, start, leases, now)
+    room = elsewhere(left.trial, asked, start, end, _PARTS)
+    return None if room is None else left.preemption(room, start, end)
+
+
+def vacate_in_window(
+    planner: Planner,
+    policy: PreemptionPolicy,
+    asked: Lease,
+    last: int,
+    leases: Sequence[Lease],
+    sometime: Sometime,
+    now: int,
+) -> tuple[int, Preemption] | None:
+    """The same from some moment on, ``last`` at the latest, and which one that is."""
+    if not leases:
         return None
-    deadlines = left.give_back(going, room, asked, start, end)
-    clearings, stuck = clear_each(planner, deadlines, now)
-    return None if stuck is not None else Preemption(room.hosts, clearings, room.moves)
+    left = _Left(planner, policy, asked, last, leases, now)
+    found = sometime(left.trial)
+    if found is None:
+        return None
+    start, room = found
+    end = min(start + asked.remaining, FOREVER)
+    way = left.preemption(room, start, end)
+    return None if way is None else (start, way)
 
 
 def _soonest_off(planner: Planner, lease: Lease, start: int, now: int) -> int | None:
@@ -88,36 +99,60 @@ def _soonest_off(planner: Planner, lease: Lease, start: int, now: int) -> int | 
 class _Left:
     """A table that preemptible leases have left, some of them a little later than now."""
 
-    def __init__(self, trial: SlotTable, now: int) -> None:
-        self._trial = trial
+    def __init__(
+        self,
+        planner: Planner,
+        policy: PreemptionPolicy,
+        asked: Lease,
+        start: int,
+        leases: Sequence[Lease],
+        now: int,
+    ) -> None:
+        self._planner = planner
+        self._asked = asked
         self._now = now
+        self.trial = planner.table.fork()
         self._until: dict[int, Hold] = {}
+        soonest: dict[int, int] = {}
+        for lease in leases:
+            moment = _soonest_off(planner, lease, start, now)
+            if moment is not None and clearing(planner, lease, moment, now) is not None:
+                soonest[lease.id] = moment
+        by_id = {lease.id: lease for lease in leases if lease.id in soonest}
+        candidates = [placed(lease) for lease in by_id.values()]
+        self._gone = [by_id[p.request.id] for p in policy.victims(asked.request, candidates)]
+        for lease in self._gone:
+            self._take(lease, soonest[lease.id])
 
-    def take(self, lease: Lease, until: int) -> None:
+    def _take(self, lease: Lease, until: int) -> None:
         """Let the lease be gone, once it has begun from then on."""
-        self._trial.withdraw(lease.hold)
+        self.trial.withdraw(lease.hold)
         self._stay(lease, until)
 
     def _stay(self, lease: Lease, until: int) -> None:
         hold = lease.hold
         if lease.started and until > self._now:
             end = min(until, hold.end)
-            self._until[lease.id] = self._trial.reserve(hold.start, end, hold.use, _NOBODY)
+            self._until[lease.id] = self.trial.reserve(hold.start, end, hold.use, _NOBODY)
 
-    def give_back(
-        self, gone: Sequence[Lease], room: Remapped, asked: Lease, start: int, end: int
-    ) -> list[tuple[Lease, int]]:
+    def preemption(self, room: Remapped, start: int, end: int) -> Preemption | None:
+        """Let all stay that can, beside who moves; ``None`` if somebody else cannot go in time."""
+        deadlines = self._give_back(room, start, end)
+        clearings, stuck = clear_each(self._planner, deadlines, self._now)
+        return None if stuck is not None else Preemption(room.hosts, clearings, room.moves)
+
+    def _give_back(self, room: Remapped, start: int, end: int) -> list[tuple[Lease, int]]:
         """Put the others on their hosts; return who cannot stay beside them, and until when.
 
         The first of those that are ``gone`` stay the least.
         """
-        trial = self._trial
+        trial = self.trial
         sketch_moves(trial, room.moves)
-        trial.reserve(start, end, asked.demand.use(room.hosts), _NOBODY)
+        trial.reserve(start, end, self._asked.demand.use(room.hosts), _NOBODY)
         # By the start of the AR all are gone that are to go, as with any preemption.
         begins = sorted({start, *[m.start for m in room.moves if m.start < start]}, reverse=True)
         deadlines: list[tuple[Lease, int]] = []
-        for lease in reversed(gone):
+        for lease in reversed(self._gone):
             hold = lease.hold
             since, until = max(hold.start, trial.now), self._now
             if (stays := self._until.pop(lease.id, None)) is not None:

@@ -32,6 +32,8 @@ from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.interruptions import Interruptions
 from haizea.core.schedule.schedule import Schedule
 
+#: Where others may be preempted, each way before takes one of so many parts of the effort.
+_PARTS_BEFORE_THE_LAST = 4
 #: Preempting others is tried for so many starts.
 _MOST_STARTS = 6
 #: So many deadlines are tried in search of the nearest that would do, by halving.
@@ -129,13 +131,23 @@ class Deadlines:
             return Found(plan.start, Preemption(plan.hosts, [], []), None, plan)
         if self._schedule.needs_images(request):
             return self._with_images(lease, first, last, planner)
-        effort, claim = self._promises.effort(), self._schedule.claim
-        found = self._promised(lease, first, last, planner, claim, effort)
-        if found is None and claim is not None and self._rooms.yields(claim, request):
-            found = self._promised(lease, first, last, planner, None, effort)
-        if found is None:
-            found = self._preempting(lease, first, last, planner, effort)
+        found = self._with_others(lease, first, last, planner)
         return no_time_by_deadline(lease, first) if found is None else found
+
+    def _with_others(self, lease: Lease, first: int, last: int, planner: Planner) -> Found | None:
+        """Room by each way that takes no images; those together take one effort."""
+        effort, claim = self._promises.effort(), self._schedule.claim
+        until = min(last + lease.remaining, FOREVER)
+        yields = claim is not None and self._rooms.yields(claim, lease.request)
+        alone = not self._rooms.may_make_room(until)
+        with effort.share(1 if alone and not yields else _PARTS_BEFORE_THE_LAST) as share:
+            found = self._promised(lease, first, last, planner, claim, share)
+        if found is None and yields:
+            with effort.share(1 if alone else _PARTS_BEFORE_THE_LAST) as share:
+                found = self._promised(lease, first, last, planner, None, share)
+        if found is None and not alone:
+            found = self._preempting(lease, first, last, planner, effort)
+        return found
 
     def _promised(
         self,
@@ -159,17 +171,19 @@ class Deadlines:
     def _preempting(
         self, lease: Lease, first: int, last: int, planner: Planner, effort: Effort
     ) -> Found | None:
-        """Room that others make, as late as possible: who is preempted then loses least."""
-        until = min(last + lease.remaining, FOREVER)
-        if not self._rooms.preemptible(first, until) and not self._rooms.interruptible():
-            return None
+        """Room that others make, as late as possible: who is preempted then loses least.
+
+        Only where that is in vain, whenever somebody may also leave for those who move for it.
+        """
+        with effort.share(2) as half:
+            wide = self._rooms.in_window(lease, first, last, planner, half)
         elsewhere = self._promises.elsewhere(effort)
         for start in self._late_starts(lease, first, last, planner):
             end = min(start + lease.remaining, FOREVER)
             room = self._rooms.hosts(lease, start, end, planner, elsewhere)
             if room is not None:
                 return Found(start, room)
-        return None
+        return None if wide is None else Found(*wide)
 
     def _late_starts(self, lease: Lease, first: int, last: int, planner: Planner) -> Iterator[int]:
         """Starts in the window that are worth a try, the last first."""

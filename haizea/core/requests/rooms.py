@@ -6,16 +6,19 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from haizea.core.capacity.slottable import SlotTable
 from haizea.core.capacity.what_if import assuming
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.policy import PlacedLease, Policies
+from haizea.core.model.resources import FOREVER
 from haizea.core.placement.interrupting import interrupt
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
-from haizea.core.placement.remapping import MOST_HOSTS, Elsewhere, around
+from haizea.core.placement.remapping import MOST_HOSTS, Effort, Elsewhere, Remapped, around
+from haizea.core.placement.retiming import Retimed
 from haizea.core.placement.shadow import Claim
-from haizea.core.placement.vacating import vacate
+from haizea.core.placement.vacating import vacate, vacate_in_window
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.schedule import Schedule
 
@@ -89,6 +92,27 @@ class Rooms:
                 )
         return found
 
+    def in_window(
+        self, lease: Lease, first: int, last: int, planner: Planner, effort: Effort
+    ) -> tuple[int, Preemption] | None:
+        """A start in the window, and hosts that preemptible leases and others leave by then."""
+        now, until = self._schedule.now, min(last + lease.remaining, FOREVER)
+        # Others may be at another time as soon as now.
+        about = self._preemptible_about(now, until)
+        claim, policy = self._schedule.claim, self._policies.preemption
+
+        def sometime(table: SlotTable) -> Retimed | None:
+            on_table = planner.on(table, planner.channel)
+            plan = on_table.earliest_whole(lease, first, last + 1, None)
+            if plan is not None:
+                return Retimed(plan.start, Remapped(plan.hosts, []))
+            return self._promises.sometime(on_table, lease, first, last, effort)
+
+        if claim is not None and self.yields(claim, lease.request):
+            claim = None
+        with self.guarded(claim, planner):
+            return vacate_in_window(planner, policy, lease, last, about, sometime, now)
+
     def _beside(
         self, lease: Lease, start: int, end: int, claim: Claim | None, planner: Planner
     ) -> Preemption | None:
@@ -145,8 +169,10 @@ class Rooms:
             return []
         return self.preemptible(*around(table, self._promises, start, end))
 
-    def interruptible(self) -> bool:
-        """Tell whether some lease with a deadline runs that may make room, or goes on later."""
+    def may_make_room(self, until: int) -> bool:
+        """Tell whether somebody may leave hosts until then for another, or go on later."""
+        if self.preemptible(self._schedule.now, until):
+            return True
         return any(True for _ in self._going())
 
     def _in_time(self, start: int, end: int) -> list[Lease]:
