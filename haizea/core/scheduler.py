@@ -168,6 +168,7 @@ class Scheduler:
         self._late_runs.make_room()
         windows.settle()
         self._windows.end_due()
+        self._windows.keep_images_off()
         for event in news:
             if isinstance(event, LeaseEnded):
                 self._trouble.ended_early(event.lease_id)

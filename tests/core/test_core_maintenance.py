@@ -13,6 +13,7 @@ from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
 from played_leases import HOST, at, lease, on_hosts, played
+from played_windows import check_by_the_second, window
 
 from haizea.core.model.events import (
     Decision,
@@ -36,18 +37,6 @@ from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.wording import in_words
-
-
-def window(
-    start: int,
-    end: int | None,
-    hosts: tuple[int, ...] = (0,),
-    leases: Leaving = Leaving.REFUSE,
-    window_id: int = 1,
-) -> Maintenance:
-    return Maintenance(
-        id=window_id, hosts=hosts, start=start, end=end, reason="new disks", leases=leases
-    )
 
 
 def scheduler(hosts: int, rules: Settings | None = None, now: int = 0) -> Scheduler:
@@ -424,47 +413,3 @@ def test_hosts_in_maintenance_are_empty(
         made.check()
     decisions += played(made, 10_000)
     check_by_the_second(decisions)
-
-
-def check_by_the_second(decisions: list[Decision]) -> None:
-    """See that no lease is on a host that is out of use, nor on one of a window that refuses."""
-    held: dict[int, set[int]] = {}
-    out: dict[int, set[int]] = {}
-    for decision in decisions:
-        if isinstance(decision, OperationEnded):
-            marked = out if decision.purpose is Purpose.OUTAGE else held
-            for host, _ in decision.use:
-                mine = marked.setdefault(host, set())
-                seconds = set(range(decision.start, decision.end))
-                assert decision.purpose is not Purpose.OUTAGE or not mine & seconds
-                mine |= seconds
-    for host, seconds in out.items():
-        assert not seconds & held.get(host, set()), f"somebody is on host {host}"
-    for planned in windows_as_they_were(decisions):
-        for host in planned.hosts:
-            assert planned.end is not None
-            assert not set(range(planned.start, planned.end)) & held.get(host, set())
-
-
-def windows_as_they_were(decisions: list[Decision]) -> list[Maintenance]:
-    """Windows that could be had without leases that stay, from their beginning to their end."""
-    found: list[Maintenance] = []
-    known: dict[int, Maintenance] = {}
-    begun: dict[int, int] = {}
-    for decision in decisions:
-        if isinstance(decision, MaintenanceChanged):
-            known_id = decision.window.id
-            if decision.status == "planned":
-                known[known_id] = decision.window
-                begun.pop(known_id, None)
-            elif decision.status == "begun":
-                begun[known_id] = decision.time
-            elif decision.status == "over" and known_id in begun:
-                asked = known[known_id]
-                if asked.leases is not Leaving.STAY:
-                    found.append(
-                        Maintenance(
-                            id=known_id, hosts=asked.hosts, start=begun[known_id], end=decision.time
-                        )
-                    )
-    return found

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haizea.core.images.cache import ImageStore
-from haizea.core.images.transfers import ImageTransfer, Preparation
+from haizea.core.images.shipments import ImageTransfer
+from haizea.core.images.transfers import Preparation
 from haizea.core.model.lease import DiskImage
 from haizea.core.model.settings import ImageSettings, Transfer
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from haizea.core.disruption.external_load import Others
 from haizea.core.disruption.replanning import Repair
-from haizea.core.images.transfers import ImageTransfer
+from haizea.core.images.shipments import ImageTransfer
 from haizea.core.model.events import Purpose
 from haizea.core.model.lease import Kind
 from haizea.core.model.members import MIGRATE, RESUME, RUN, SUSPENDED_SCHEDULED

@@ -105,7 +105,9 @@ class Hostless:
                 preparation,
                 schedule.now,
                 first,
-                lambda t, prefer: self._from(planner, lease, max(t, first), prefer),
+                lambda t, prefer, off: self._from(
+                    planner.keeping_off(off), lease, max(t, first), prefer
+                ),
             )
             if found is not None:
                 plan, shipment = found

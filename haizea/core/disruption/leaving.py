@@ -165,7 +165,18 @@ def _moves(
     for lease in staying:
         _look_past(trial, lease.hold, mine, period)
     found = promises.elsewhere()(trial, _whole(sizes), start, end, 1)
-    return None if found is None else found.moves
+    if found is None or any(_sent_there(schedule, move, mine, period) for move in found.moves):
+        return None
+    return found.moves
+
+
+def _sent_there(schedule: Schedule, move: Move, hosts: HostSet, period: tuple[int, int]) -> bool:
+    """Tell whether images that follow a move would come to some of these hosts in that time."""
+    start, end = period
+    if schedule.preparation is None or not host_set(move.hosts) & hosts:
+        return False
+    coming = schedule.preparation.carrying(move.lease.id)
+    return any(transfer.start < end and transfer.end > start for transfer in coming)
 
 
 def _look_past(trial: SlotTable, hold: Hold, hosts: HostSet, period: tuple[int, int]) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from haizea.core.capacity.what_if import without
+from haizea.core.disruption.detours import Detours, detours
 from haizea.core.disruption.leaving import Way, ways_out
 from haizea.core.disruption.replanning import Repair
 from haizea.core.model.hosts import host_set, hosts_in
@@ -32,10 +33,17 @@ Loss = Callable[[Lease, int, Reason], None]
 
 
 class _Way(NamedTuple):
-    """A way to have a window: who leaves how, who stays, or why it cannot be."""
+    """A way to have a window: who leaves how, who stays, how images come; or why it cannot be."""
 
     way: Way | None
+    images: Detours = Detours([], [], [])
     refusal: Reason | None = None
+
+    @property
+    def stuck(self) -> list[Lease]:
+        """Leases that cannot leave, or whose images can come at no other time, by id."""
+        stuck = [] if self.way is None else [*self.way.stuck, *self.images.stuck]
+        return sorted(stuck, key=lambda lease: lease.id)
 
 
 class Windows:
@@ -57,7 +65,7 @@ class Windows:
         if found.way is None:
             self._table.say(asked, "refused", found.refusal)
             return
-        self._clear(self._table.plan(asked), found.way)
+        self._clear(self._table.plan(asked), found)
 
     def impact(self, asked: Maintenance) -> Impact:
         """Find out what such a window would mean; nothing changes."""
@@ -78,7 +86,12 @@ class Windows:
                 Leaver(lease_id=x.id, how=because(Code.RESUMPTION_EXPECTED, start=rest.starts))
                 for x, rest in way.rests
             ),
-            *(Leaver(lease_id=x.id, how=_stuck(asked.leases), stuck=True) for x in way.stuck),
+            *(
+                Leaver(lease_id=lease.id, how=_how(None))
+                for lease in found.images.again
+                if lease.id not in {victim.clearing.lease.id for victim in way.victims}
+            ),
+            *(Leaver(lease_id=x.id, how=_stuck(asked.leases), stuck=True) for x in found.stuck),
         ]
         return Impact(leases=tuple(sorted(leases, key=lambda leaver: leaver.lease_id)))
 
@@ -92,7 +105,7 @@ class Windows:
         """Find a way to have a window, in the place of what has its id."""
         problem = self._problem(asked)
         if problem is not None:
-            return _Way(None, problem)
+            return _Way(None, refusal=problem)
         old, now = self._table.windows.get(asked.id), self._schedule.now
         with ExitStack() as otherwise:
             for hold in [] if old is None else [h for h in old.holds if h.end > now]:
@@ -106,9 +119,19 @@ class Windows:
                 FOREVER if asked.end is None else asked.end,
                 disturb=asked.leases is not Leaving.STAY,
             )
-        if way.stuck and asked.leases is Leaving.REFUSE:
-            return _Way(None, self._in_the_way(way.stuck, asked))
-        return _Way(way)
+        found = _Way(way, self._images(asked, way))
+        if found.stuck and asked.leases is Leaving.REFUSE:
+            return _Way(None, refusal=self._in_the_way(found.stuck, asked))
+        return found
+
+    def _images(self, asked: Maintenance, way: Way) -> Detours:
+        """Find how images keep off a window, once leases have left."""
+        preparation = self._schedule.preparation
+        if preparation is None:
+            return Detours([], [], [])
+        leaving = [*(c.lease for c in way.clearings), *(m.lease for m in way.moves), *way.stuck]
+        closures = preparation.closures.with_window(asked)
+        return detours(self._schedule, closures, {lease.id for lease in leaving})
 
     def _problem(self, asked: Maintenance) -> Reason | None:
         schedule = self._schedule
@@ -158,9 +181,12 @@ class Windows:
 
     # --- making room --------------------------------------------------------------------
 
-    def _clear(self, window: Window, way: Way) -> None:
-        schedule, asked = self._schedule, window.asked
+    def _clear(self, window: Window, found: _Way) -> None:
+        schedule, asked, way = self._schedule, window.asked, found.way
+        assert way is not None, "it can be had"
         reason, interruptions = self._reason(window), Interruptions(schedule)
+        if schedule.shipping is not None:
+            schedule.shipping.retime(found.images.moves)
         interruptions.lift(way.rests)
         for clearing in way.clearings:
             if clearing.lease.started:
@@ -174,8 +200,10 @@ class Windows:
         schedule.holdings.move(way.moves, reason)
         self._table.take(window)
         interruptions.go_on(way.rests)
+        for lease in found.images.again:
+            self._repair.prepare_again(lease, reason)
         if asked.leases is Leaving.END:
-            for lease in way.stuck:
+            for lease in found.stuck:
                 if lease.started:
                     schedule.holdings.drop_rest(lease)
                 else:
@@ -222,6 +250,24 @@ class Windows:
         for window in [w for w in self._table.windows.values() if w.end <= self._schedule.now]:
             self._table.end(window)
 
+    def keep_images_off(self) -> None:
+        """Plan images otherwise that would come to closed hosts after what came late.
+
+        To be called once time has passed.
+        """
+        schedule = self._schedule
+        preparation, shipping = schedule.preparation, schedule.shipping
+        if preparation is None or shipping is None or not preparation.closures:
+            return
+        found = detours(schedule, preparation.closures, begun=False)
+        shipping.retime(found.moves)
+        for lease in [*found.again, *found.stuck]:
+            hosts = preparation.coming(lease.id)
+            closed = [w for w in self._table.windows.values() if w.hosts & hosts]
+            # One of those before it may have had it planned anew.
+            if closed:
+                self._repair.prepare_again(lease, self._reason(closed[0]))
+
     def begin_due(self) -> None:
         """Take hosts out of use by now; to be called once what ends has ended."""
         for window in self._table.windows.values():
@@ -233,10 +279,10 @@ class Windows:
                     self._send_away(window)
             if window.asked.leases is Leaving.STAY:
                 # Another form of it lasts until somebody may come who was to after it.
-                awaits = [host for host in window.out if self._leases_on(host, window.end)]
+                awaits = [host for host in window.out if self._is_awaited(host, window.end)]
                 self._table.take_back(window, awaits)
             hosts = [host for host in window.asked.hosts if host not in window.out]
-            empty = [host for host in hosts if not self._leases_on(host, window.end)]
+            empty = [host for host in hosts if not self._is_awaited(host, window.end)]
             self._table.take_out(window, empty)
 
     def _send_away(self, window: Window) -> None:
@@ -246,7 +292,19 @@ class Windows:
             for lease in self._leases_on(host, self._schedule.now + 1):
                 if lease.plan is not None and lease.hold.hosts >> host & 1:
                     self._lost(lease, host, reason)
+        preparation = self._schedule.preparation
+        for transfer in [] if preparation is None else list(preparation.transfers):
+            for lease_id in transfer.waiting if transfer.begun else ():
+                if transfer.riders.get(lease_id, 0) & window.hosts:
+                    self._repair.prepare_again(self._schedule.leases[lease_id], reason)
         self._table.settle()
+
+    def _is_awaited(self, host: int, end: int) -> bool:
+        """Tell whether a host has a lease, or is to have one or an image before ``end``."""
+        preparation = self._schedule.preparation
+        if preparation is not None and preparation.comes_to(host, end):
+            return True
+        return bool(self._leases_on(host, end))
 
     def _leases_on(self, host: int, end: int) -> list[Lease]:
         """The leases that are on a host now, or are to be before ``end``, by id."""

@@ -5,7 +5,8 @@ They keep their times: an image goes to another host, when it was to go to the o
 
 from __future__ import annotations
 
-from haizea.core.images.transfers import ImageTransfer, Preparation
+from haizea.core.images.shipments import ImageTransfer
+from haizea.core.images.transfers import Preparation
 from haizea.core.model.hosts import HostSet, host_set, hosts_in
 from haizea.core.model.settings import Transfer
 from haizea.core.placement.mapper import Hosts

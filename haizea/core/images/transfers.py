@@ -7,92 +7,20 @@ A plan is made first (:class:`Shipment`) and applied only if all else about it w
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.images.cache import ImageStore
+from haizea.core.images.closures import Closures, Periods, earliest
 from haizea.core.images.riders import by_hosts, by_lease, hand_on
+from haizea.core.images.shipments import ImageTransfer, Move, Shipment, Withdrawal
+from haizea.core.images.timing import Wanted, late_as_possible
 from haizea.core.model.hosts import HostSet, host_set, hosts_in
 from haizea.core.model.lease import DiskImage
 from haizea.core.model.overheads import transfer_seconds
 from haizea.core.model.records import SiteRecord, TransferRecord
 from haizea.core.model.resources import FOREVER
 from haizea.core.model.settings import ImageSettings, Transfer
-
-
-class ImageTransfer:
-    """One use of the link: an image on its way to ``riders``, each lease with its hosts.
-
-    ``relying`` are leases that will use what is on its way to others' hosts. ``deadline``
-    is the first moment at which a rider wants to start. ``movable`` transfers are an AR's,
-    and may be shifted until they begin.
-    """
-
-    #: In the agenda, where leases have theirs: a transfer comes after all of them.
-    id: Final = FOREVER
-
-    __slots__ = (
-        "begun",
-        "deadline",
-        "end",
-        "image",
-        "movable",
-        "relying",
-        "riders",
-        "start",
-        "token",
-    )
-
-    def __init__(
-        self, image: DiskImage, start: int, end: int, deadline: int, movable: bool
-    ) -> None:
-        self.image = image
-        self.start = start
-        self.end = end
-        self.deadline = deadline
-        self.movable = movable
-        self.riders: dict[int, HostSet] = {}
-        self.relying: dict[int, HostSet] = {}
-        self.begun = False
-        self.token = 0
-
-    @property
-    def hosts(self) -> HostSet:
-        """All hosts that receive the image."""
-        result = 0
-        for hosts in self.riders.values():
-            result |= hosts
-        return result
-
-    @property
-    def soon(self) -> bool:
-        """True if it comes as soon as it can, rather than as late as an AR allows."""
-        return self.begun or not self.movable
-
-    @property
-    def waiting(self) -> list[int]:
-        """The leases that wait for it, by id."""
-        return sorted(self.riders.keys() | self.relying.keys())
-
-
-class Shipment(NamedTuple):
-    """The delivery of a lease's images: by new transfers, on board of others, or not at all.
-
-    ``moves`` shifts transfers of ARs that have not begun. ``arrival`` is when all is there.
-    """
-
-    arrival: int
-    new: list[ImageTransfer]
-    rides: list[tuple[ImageTransfer, HostSet]]
-    moves: list[tuple[ImageTransfer, int, int]]
-    present: HostSet
-
-
-class Withdrawal(NamedTuple):
-    """Transfers under way that a lease left, and those in which others go on in its place."""
-
-    left: list[tuple[ImageTransfer, HostSet]]
-    joined: list[tuple[ImageTransfer, int, HostSet]]
 
 
 class Preparation:
@@ -102,6 +30,7 @@ class Preparation:
         self.settings = settings
         self.store = ImageStore(settings.cache_mb)
         self.transfers: list[ImageTransfer] = []
+        self.closures = Closures()
         self._link = Channel()
 
     def seconds(self, image: DiskImage) -> int:
@@ -123,19 +52,23 @@ class Preparation:
     def soon(
         self, lease_id: int, image: DiskImage, hosts: HostSet, now: int, start: int
     ) -> Shipment:
-        """Get the image to ``hosts`` as soon as possible, for a lease that wants ``start``."""
+        """Get the image to ``hosts`` as soon as possible, for a lease that wants ``start``.
+
+        It arrives after ``FOREVER`` if it never can, as hosts are closed.
+        """
+        seconds, closures = self.seconds(image), self.closures
         present, missing, arrival = self._present(image, hosts, now, soon=True)
         rides: list[tuple[ImageTransfer, HostSet]] = []
-        if missing and (ride := self._ride(image, now)) is not None:
-            own = self._link.earliest(self.seconds(image), now) + self.seconds(image)
+        if missing and (ride := self._ride(image, missing, now)) is not None:
+            own = earliest(self._link, seconds, now, closures.periods(missing)) + seconds
             if ride.end <= own or ride.end <= start:
                 rides.append((ride, missing))
                 arrival, missing = max(arrival, ride.end), 0
         new: list[ImageTransfer] = []
         link = self._link.fork()
         for group in self._groups(missing):
-            begin = link.earliest(self.seconds(image), now)
-            end = begin + self.seconds(image)
+            begin = earliest(link, seconds, now, closures.periods(group))
+            end = begin + seconds
             link.reserve(begin, end)
             transfer = ImageTransfer(image, begin, end, max(start, end), movable=False)
             transfer.riders[lease_id] = group
@@ -153,7 +86,7 @@ class Preparation:
             present, arrival = self.store.hosts_with(image) & hosts, now
             missing &= ~present
         rides: list[tuple[ImageTransfer, HostSet]] = []
-        if missing and (ride := self._ride(image, now)) is not None and ride.end <= deadline:
+        if missing and (ride := self._ride(image, missing, now, deadline)) is not None:
             rides.append((ride, missing))
             arrival, missing = max(arrival, ride.end), 0
         new = []
@@ -184,12 +117,7 @@ class Preparation:
 
     def apply(self, lease_id: int, image: DiskImage, shipment: Shipment) -> list[ImageTransfer]:
         """Carry a shipment's plan out; answers the transfers that are new or were moved."""
-        for transfer, start, end in shipment.moves:
-            self._link.release(transfer.start, transfer.end)
-            transfer.start, transfer.end = start, end
-            transfer.token += 1
-        for transfer, _, _ in shipment.moves:
-            self._link.reserve(transfer.start, transfer.end)
+        moved = self.move(shipment.moves)
         for transfer in shipment.new:
             self._link.reserve(transfer.start, transfer.end)
             self.transfers.append(transfer)
@@ -210,7 +138,17 @@ class Preparation:
                 transfer.relying[lease_id] = coming
                 transfer.deadline = min(transfer.deadline, max(shipment.arrival, transfer.end))
             missing &= ~coming
-        return [*shipment.new, *(t for t, _, _ in shipment.moves)]
+        return [*shipment.new, *moved]
+
+    def move(self, moves: Sequence[Move]) -> list[ImageTransfer]:
+        """Have transfers that have not begun come at other times; answers which."""
+        for transfer, start, end in moves:
+            self._link.release(transfer.start, transfer.end)
+            transfer.start, transfer.end = start, end
+            transfer.token += 1
+        for _, start, end in moves:
+            self._link.reserve(start, end)
+        return [transfer for transfer, _, _ in moves]
 
     def finish(self, transfer: ImageTransfer, now: int) -> None:
         """A transfer is over: its image is where it went."""
@@ -223,6 +161,14 @@ class Preparation:
     def pending(self, lease_id: int) -> bool:
         """Tell whether something for the lease is still to come."""
         return any(lease_id in t.riders or lease_id in t.relying for t in self.transfers)
+
+    def comes_to(self, host: int, end: int) -> bool:
+        """Tell whether something comes to a host before ``end``, or is on its way there."""
+        return any(t.start < end and t.hosts >> host & 1 for t in self.transfers)
+
+    def carrying(self, lease_id: int) -> list[ImageTransfer]:
+        """The transfers that are planned or under way to hosts of a lease."""
+        return [t for t in self.transfers if lease_id in t.riders]
 
     def coming(self, lease_id: int) -> HostSet:
         """Hosts to which something for the lease is still to come."""
@@ -364,36 +310,59 @@ class Preparation:
             return [hosts]
         return [1 << host for host in hosts_in(hosts)]
 
-    def _ride(self, image: DiskImage, now: int) -> ImageTransfer | None:
-        """The next multicast of the image that has not begun, if leases may join it."""
+    def _ride(
+        self, image: DiskImage, hosts: HostSet, now: int, deadline: int = FOREVER
+    ) -> ImageTransfer | None:
+        """The next multicast of the image that has not begun, if leases may join it to ``hosts``.
+
+        It is over by ``deadline``.
+        """
         if not self.settings.avoid_redundant or self.settings.mechanism is Transfer.UNICAST:
             return None
-        waiting = [t for t in self.transfers if t.image == image and not t.begun and t.start >= now]
+        waiting = [
+            t
+            for t in self.transfers
+            if t.image == image and not t.begun and t.start >= now and t.end <= deadline
+            if not hosts & self.closures.hosts(t.start, t.end)
+        ]
         return min(waiting, key=lambda t: (t.end, t.start), default=None)
 
     def _late_as_possible(
-        self, new: list[ImageTransfer], now: int, *, repack: bool
-    ) -> list[tuple[ImageTransfer, int, int]] | None:
-        """Times for ``new``, and with ``repack`` new times for ARs' transfers not yet begun.
+        self, new: Sequence[ImageTransfer], now: int, *, repack: bool
+    ) -> list[Move] | None:
+        """Times for ``new``, and with ``repack`` new times for ARs' transfers not yet begun."""
+        closures = self.closures
+        wanted = [self._wanted(t, closures.periods(t.hosts)) for t in new]
+        old = self.retimed([], now, closures, new=wanted, repack=repack)
+        if old is None:
+            return None
+        for transfer, start, end in old:
+            if transfer in new:
+                transfer.start, transfer.end = start, end
+        return [move for move in old if move[0] not in new]
 
-        From the latest deadline to the earliest, each as late as the link allows: whatever
-        can be done in time at all is done so by taking the earliest deadline first.
+    def retimed(
+        self,
+        again: Sequence[Wanted],
+        now: int,
+        closures: Closures,
+        *,
+        new: Sequence[Wanted] = (),
+        repack: bool,
+    ) -> list[Move] | None:
+        """Other times for transfers that are planned and are to come ``again``; or ``None``.
+
+        With ``repack``, ARs' transfers that have not begun may come at other times, too.
         """
         link = self._link.fork()
-        old = [t for t in self.transfers if t.movable and not t.begun] if repack else []
-        for transfer in old:
+        taken = [wanted.transfer for wanted in again]
+        others = [t for t in self.transfers if t.movable and not t.begun and t not in taken]
+        old = [self._wanted(t, closures.periods_for(t)) for t in others] if repack else []
+        old += again
+        for transfer, *_ in old:
             link.release(transfer.start, transfer.end)
-        moves: list[tuple[ImageTransfer, int, int]] = []
-        added = set(map(id, new))
-        order = sorted(enumerate([*old, *new]), key=lambda p: (p[1].deadline, p[0]), reverse=True)
-        for _, transfer in order:
-            length = self.seconds(transfer.image)
-            start = link.latest(length, transfer.deadline, now)
-            if start is None:
-                return None
-            link.reserve(start, start + length)
-            if id(transfer) in added:
-                transfer.start, transfer.end = start, start + length
-            elif start != transfer.start:
-                moves.append((transfer, start, start + length))
-        return moves
+        moves = late_as_possible(link, [*old, *new], now)
+        return None if moves is None else [m for m in moves if m[1:] != (m[0].start, m[0].end)]
+
+    def _wanted(self, transfer: ImageTransfer, closed: Periods) -> Wanted:
+        return Wanted(transfer, self.seconds(transfer.image), transfer.deadline, closed)

@@ -14,7 +14,7 @@ from typing import Final
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
-from haizea.core.images.transfers import Shipment
+from haizea.core.images.shipments import Shipment
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.reasons import Code, because
 from haizea.core.placement.mapper import Demand
@@ -214,7 +214,11 @@ class Reserving:
             return None if plan is None else (plan, None)
         now = self._schedule.now
         return soonest(
-            lease, preparation, now, start, lambda t, prefer: self._plan(lease, t, may_wait, prefer)
+            lease,
+            preparation,
+            now,
+            start,
+            lambda t, prefer, off: self._plan(lease, t, may_wait, prefer, off),
         )
 
     def _release_shut(self, lease: Lease) -> None:
@@ -226,10 +230,13 @@ class Reserving:
         ):
             self._schedule.unbind(lease)
 
-    def _plan(self, lease: Lease, start: int, may_wait: bool, prefer: HostSet) -> Plan | None:
+    def _plan(
+        self, lease: Lease, start: int, may_wait: bool, prefer: HostSet, keep_off: HostSet = 0
+    ) -> Plan | None:
+        planner = self._planner.keeping_off(keep_off)
         if not may_wait:
-            return self._planner.at(lease, start, prefer=prefer)
-        return self._planner.earliest(lease, start, prefer=prefer)
+            return planner.at(lease, start, prefer=prefer)
+        return planner.earliest(lease, start, prefer=prefer)
 
     def _move_earlier(self, lease: Lease, plain: bool) -> None:
         """Move a reservation that has not begun to an earlier start, if there is one."""

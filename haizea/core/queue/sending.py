@@ -42,10 +42,15 @@ class Sending:
         now, image, preparation = self._schedule.now, lease.request.image, self._preparation
         if preparation.pending(lease.id):
             return preparation.arrival(lease.id)
-        there = self._usable(lease) & ~self.missing(lease)
-        if image is None or there.bit_count() >= lease.demand.count:
+        usable, missing = self._usable(lease), self.missing(lease)
+        if image is None or (usable & ~missing).bit_count() >= lease.demand.count:
             return now
-        return preparation.soonest_arrival(image, now)
+        arrival = preparation.soonest_arrival(image, now)
+        for begin in [arrival - preparation.seconds(image), *preparation.closures.ends()]:
+            open_then = usable & ~(missing & self._closed_to(image, begin))
+            if open_then.bit_count() >= lease.demand.count:
+                return max(arrival, begin + preparation.seconds(image))
+        return arrival
 
     def look(self) -> None:
         """Send an image, if the link is free and some lease that waits has none. O(waiting)."""
@@ -66,7 +71,19 @@ class Sending:
         """Tell whether its image has to be sent to a host where the lease might run."""
         if self._preparation.pending(lease.id):
             return False
-        return bool(self.missing(lease) & self._usable(lease))
+        return bool(self._wanting(lease))
+
+    def _wanting(self, lease: Lease) -> HostSet:
+        """Hosts where the lease might run, and to which its image can be sent now."""
+        image, wanting = lease.request.image, self.missing(lease) & self._usable(lease)
+        if image is not None and wanting:
+            wanting &= ~self._closed_to(image, self._schedule.now)
+        return wanting
+
+    def _closed_to(self, image: DiskImage, begin: int) -> HostSet:
+        """Hosts to which an image cannot be sent then."""
+        preparation = self._preparation
+        return preparation.closures.hosts(begin, begin + preparation.seconds(image))
 
     def _usable(self, lease: Lease) -> HostSet:
         return self._all_hosts() & lease.demand.allowed & ~self._schedule.table.shut
@@ -123,7 +140,7 @@ class Sending:
         """Send a lease's image, if need be in the place of others that are less urgent."""
         if not self._make_room(lease, image):
             return
-        hosts = self.missing(lease) & self._usable(lease)
+        hosts = self._wanting(lease)
         riders = {lease.id: hosts}
         if self._shares():
             for other in self._schedule.waiting:

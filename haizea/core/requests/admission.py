@@ -13,7 +13,7 @@ from functools import partial
 from haizea.core.capacity.fit_index import MOST_COPIES, level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
-from haizea.core.images.transfers import Shipment
+from haizea.core.images.shipments import Shipment
 from haizea.core.model.hostrules import Allowed, HostRules
 from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.lease import LeaseRequest
@@ -120,10 +120,9 @@ class Admission:
         if self._refusal(lease) is not None:
             return False
         period = period_of(self._schedule, lease)
-        found, period = self._find(lease, period, self._schedule.planner, elsewhere)
-        if found is None:
-            return False
-        if isinstance(self._taking.with_images(lease, found, period.begin), Refusal):
+        planner = self._schedule.planner
+        found, _, shipment = self._find_with_images(lease, period, planner, elsewhere)
+        if found is None or isinstance(shipment, Refusal):
             return False
         self._promises.reroute(found.moves, back=True)
         return True
@@ -238,14 +237,31 @@ class Admission:
         if not has_time_left(self._schedule, lease, period.end):
             return Refusal("in-the-past", because(Code.END_IS_NEAR, end=period.end))
         self._schedule.book.cut(lease, period.length)
-        found, period = self._find(lease, period, planner, elsewhere)
+        found, period, shipment = self._find_with_images(lease, period, planner, elsewhere)
         if found is None:
             return self._too_little(lease, period, planner)
-        shipment = self._taking.with_images(lease, found, period.begin)
         if isinstance(shipment, Refusal):
             return shipment
         self._take(lease, found, period, shipment)
         return None
+
+    def _find_with_images(
+        self, lease: Lease, period: Period, planner: Planner, elsewhere: Elsewhere | None
+    ) -> tuple[Preemption | None, Period, Shipment | Refusal | None]:
+        """Hosts for an AR, its times there, and how its images come, or why they do not.
+
+        If they come too late, it gets hosts that are open to images all the time before it.
+        """
+        found, times = self._find(lease, period, planner, elsewhere)
+        if found is None:
+            return None, times, None
+        shipment = self._taking.with_images(lease, found, times.begin)
+        keep_off = self._taking.closed_before(lease, times.begin)
+        if isinstance(shipment, Refusal) and keep_off:
+            other, then = self._find(lease, period, planner.keeping_off(keep_off), elsewhere)
+            if other is not None:
+                return other, then, self._taking.with_images(lease, other, then.begin)
+        return found, times, shipment
 
     def _find(
         self, lease: Lease, period: Period, planner: Planner, elsewhere: Elsewhere | None = None
@@ -356,7 +372,9 @@ class Admission:
                 preparation,
                 now,
                 now,
-                lambda t, prefer: planner.whole(lease, t, schedule.claim, prefer),
+                lambda t, prefer, off: planner.keeping_off(off).whole(
+                    lease, t, schedule.claim, prefer
+                ),
             )
             if found is not None:
                 plan, shipment = found

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from haizea.core.capacity.what_if import freed, without
 from haizea.core.images.co_planning import soonest
-from haizea.core.images.transfers import Shipment
+from haizea.core.images.shipments import Shipment
 from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER, Capacity
@@ -210,20 +210,25 @@ class Deadlines:
             preparation,
             schedule.now,
             first,
-            lambda t, prefer: planner.earliest_whole(lease, max(t, first), last + 1, claim, prefer),
+            lambda t, prefer, off: planner.keeping_off(off).earliest_whole(
+                lease, max(t, first), last + 1, claim, prefer
+            ),
         )
         if found is not None:
             plan, shipment = found
             return Found(plan.start, Preemption(plan.hosts, [], []), shipment)
         end = min(last + lease.remaining, FOREVER)
-        room = self._rooms.hosts(lease, last, end, planner)
-        if room is None:
-            return no_time_by_deadline(lease, first)
-        by_then = self._taking.with_images(lease, room, last)
-        if isinstance(by_then, Refusal):
-            return by_then
-        self._promises.reroute(room.moves, back=True)
-        return Found(last, room, by_then)
+        refusal = no_time_by_deadline(lease, first)
+        for keep_off in sorted({0, self._taking.closed_before(lease, last)}):
+            room = self._rooms.hosts(lease, last, end, planner.keeping_off(keep_off))
+            if room is None:
+                break
+            by_then = self._taking.with_images(lease, room, last)
+            if not isinstance(by_then, Refusal):
+                self._promises.reroute(room.moves, back=True)
+                return Found(last, room, by_then)
+            refusal = by_then
+        return refusal
 
     # --- what would do ------------------------------------------------------------------
 

@@ -60,7 +60,12 @@ class Promises:
             return True
         if needs_as_many(preparation) and lease.hold.count < lease.demand.count:
             return False
-        return can_reroute(preparation, lease.id, lease.hold.hosts)
+        if not can_reroute(preparation, lease.id, lease.hold.hosts):
+            return False
+        closures, since = preparation.closures, lease.hold.start
+        return not closures or not any(
+            closures.bar(transfer, since) for transfer in preparation.carrying(lease.id)
+        )
 
     def keeps_apart(self, lease: Lease) -> bool:
         """Tell whether each of its nodes must have a host of its own, wherever they go."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from haizea.core.images.transfers import Shipment
+from haizea.core.images.shipments import Shipment
+from haizea.core.model.hosts import HostSet
 from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.placement.mapper import Hosts
 from haizea.core.placement.plan import Lease, Plan
@@ -87,6 +88,13 @@ class Taking:
         if isinstance(shipment, Refusal):
             self._promises.reroute(found.moves, back=True)
         return shipment
+
+    def closed_before(self, lease: Lease, start: int) -> HostSet:
+        """Hosts that take no images at some moment before a lease starts that needs some."""
+        schedule = self._schedule
+        if schedule.preparation is None or lease.request.image is None:
+            return 0
+        return schedule.preparation.closures.hosts(schedule.now, start)
 
     def _images_by(self, lease: Lease, hosts: Hosts, start: int) -> Shipment | Refusal | None:
         schedule, image = self._schedule, lease.request.image

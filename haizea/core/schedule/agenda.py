@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from haizea.core.images.transfers import ImageTransfer
+from haizea.core.images.shipments import ImageTransfer
 from haizea.core.placement.plan import Lease
 
 #: At one instant, what ends comes before what starts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.core.images.transfers import ImageTransfer
+from haizea.core.images.shipments import ImageTransfer
 from haizea.core.model.events import OperationStarted
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.lease import DiskImage

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from haizea.core.capacity.fit_index import Levels
-from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
+from haizea.core.images.shipments import ImageTransfer, Shipment
+from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import HostsLimited, HostsPlanned, OperationStarted
 from haizea.core.model.hostrules import Allowed, allowed_record
 from haizea.core.model.hosts import Host, host_set
@@ -67,7 +68,8 @@ class Schedule:
         self.leases, self.waiting = self.book.leases, self.book.waiting
         self.holdings = Holdings(planner, self.agenda, instant)
         self.host_table = HostTable(hosts, planner.table, planner.durations.rates, instant)
-        self.window_table = WindowTable(self.table, self.book, instant)
+        closures = None if preparation is None else preparation.closures
+        self.window_table = WindowTable(self.table, self.book, instant, closures)
         self.shipping: Shipping | None = None
         if preparation is not None:
             self.shipping = Shipping(preparation, self.book, self.agenda, instant, self.table)

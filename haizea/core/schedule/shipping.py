@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from haizea.core.capacity.slottable import SlotTable
-from haizea.core.images.transfers import ImageTransfer, Preparation, Shipment
+from haizea.core.images.shipments import ImageTransfer, Move, Shipment
+from haizea.core.images.transfers import Preparation
 from haizea.core.model.events import ImageStored, OperationEnded, OperationStarted, Purpose
 from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.lease import DiskImage, Kind
@@ -87,6 +90,11 @@ class Shipping:
                 self._agenda.add(transfer.end, END, transfer)
             else:
                 self._agenda.add(transfer.start, START, transfer)
+
+    def retime(self, moves: Sequence[Move]) -> None:
+        """Have transfers that have not begun come at other times."""
+        for transfer in self._preparation.move(moves):
+            self._agenda.add(transfer.start, START, transfer)
 
     # --- what is late -------------------------------------------------------------------
 

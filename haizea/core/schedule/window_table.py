@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.slottable import SlotTable
+from haizea.core.images.closures import Closures
 from haizea.core.model.events import MaintenanceChanged, OperationEnded, OperationStarted
 from haizea.core.model.hosts import HostSet, host_set
 from haizea.core.model.maintenance import Maintenance, MaintenanceRecord
@@ -47,8 +48,11 @@ class Window:
 class WindowTable:
     """Windows by their ids, as the slot table has them."""
 
-    def __init__(self, table: SlotTable, book: Book, instant: Instant) -> None:
+    def __init__(
+        self, table: SlotTable, book: Book, instant: Instant, closures: Closures | None
+    ) -> None:
         self._table = table
+        self._closures = closures
         self._book = book
         self._instant = instant
         self.windows: dict[int, Window] = {}
@@ -72,10 +76,16 @@ class WindowTable:
             window.begun = old.begun and stays
             window.out = {h: t for h, t in old.out.items() if stays and window.hosts >> h & 1}
             self._give_back({h: t for h, t in old.out.items() if h not in window.out})
-        self._book.picky.add(MAINTENANCE)
+        self._note(asked)
         self._instant.freed = True
         self.say(asked, "planned", stated(asked.reason))
         return window
+
+    def _note(self, asked: Maintenance) -> None:
+        """Have leases and images that are placed from now on mind a window."""
+        self._book.picky.add(MAINTENANCE)
+        if self._closures is not None:
+            self._closures.close(asked)
 
     def begin(self, window: Window) -> None:
         """The window's time has come."""
@@ -99,6 +109,8 @@ class WindowTable:
         self._release(window)
         self._give_back(window.out)
         del self.windows[window.asked.id]
+        if self._closures is not None:
+            self._closures.open(window.asked.id)
         if not self.windows:
             self._book.picky.discard(MAINTENANCE)
         self._instant.freed = True
@@ -180,5 +192,5 @@ class WindowTable:
         for record in records:
             window = self.windows[record.window.id] = Window(record.window)
             window.begun, window.out = record.begun, dict(record.out)
-            self._book.picky.add(MAINTENANCE)
+            self._note(record.window)
             self.take(window)
