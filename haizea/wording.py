@@ -52,6 +52,9 @@ WORDS: Final[Mapping[Code, str]] = {
     ),
     Code.WAITS: "waiting for {nodes}",
     Code.WAITS_TO_GO_ON: "waiting for {nodes} to go on",
+    Code.SITE_TOO_SMALL: (
+        "this site has room for {nodes} of this size no more: it waits until hosts come back"
+    ),
     Code.START_EXPECTED: "expected to start {start}",
     Code.RESUMPTION_EXPECTED: "expected to resume {start}",
     Code.WAITS_FOR_ENDLESS: "what is in its way has no end",

@@ -123,6 +123,7 @@ class Restoring:
         schedule.book.enqueue(lease, because(Code.PLANNED_ANEW))
         if expected is not None and lease.state in {State.QUEUED, State.SUSPENDED_QUEUED}:
             schedule.book.expect(lease, None, because(Code.PLANNED_ANEW))
+        schedule.say_whether_it_fits(lease)
 
 
 def _plan(lease: Lease, record: PlanRecord) -> Plan:

@@ -124,6 +124,8 @@ class Trouble:
         """The site grows."""
         self._schedule.host_table.add(host)
         self._schedule.host_table.note(host.id, "up")
+        for lease in self._schedule.waiting:
+            self._schedule.say_whether_it_fits(lease)
 
     def host_drained(self, host_id: int, why: Reason) -> None:
         """The host takes nothing new."""

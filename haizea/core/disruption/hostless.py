@@ -46,7 +46,7 @@ class Hostless:
         """
         schedule, told = self._schedule, in_vain(reason, refusal)
         is_over = self._last_moment(lease) <= schedule.now
-        if is_over or not self._admission.fits_empty_site(lease.demand):
+        if is_over or not schedule.empty_site.fits(lease.demand):
             schedule.finish(lease, State.FAILED, told, "failure")
             return
         schedule.forget_images(lease)

@@ -38,6 +38,7 @@ class Code(StrEnum):
     # Waiting, and going on.
     WAITS = "waits"
     WAITS_TO_GO_ON = "waits-to-go-on"
+    SITE_TOO_SMALL = "site-too-small"
     START_EXPECTED = "start-expected"
     RESUMPTION_EXPECTED = "resumption-expected"
     WAITS_FOR_ENDLESS = "waits-for-endless"

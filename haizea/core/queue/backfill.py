@@ -141,7 +141,9 @@ class Claiming:
                 glance.forget()
                 continue
             if not self._backfills:
-                break
+                if schedule.empty_site.fits(lease.demand):
+                    break
+                continue  # The site became smaller: nobody is to wait for that.
             start = schedule.now if self._sending is None else self._sending.arrival(lease)
             claim = self._search.claim(lease, start)
             if claim is not None:

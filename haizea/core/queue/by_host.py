@@ -97,7 +97,7 @@ class Reserving:
                     held += _holds_one(lease)
             elif self._place(lease, floor, limit is None or held < limit, glance):
                 held += _holds_one(lease)
-            elif limit == 0:
+            elif limit == 0 and schedule.empty_site.fits(lease.demand):
                 break
             if limit == 0 and lease.plan is not None:
                 floor = max(floor, lease.plan.start)

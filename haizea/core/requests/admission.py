@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from haizea.core.capacity.fit_index import MOST_COPIES, level_count
+from haizea.core.capacity.fit_index import level_count
 from haizea.core.capacity.what_if import without
 from haizea.core.images.co_planning import soonest
 from haizea.core.images.shipments import Shipment
@@ -20,8 +20,8 @@ from haizea.core.model.lease import LeaseRequest
 from haizea.core.model.members import AR, BEST_EFFORT, DEADLINE, REJECTED
 from haizea.core.model.policy import PlacedLease, Policies
 from haizea.core.model.reasons import Code, Reason, because, waits_for
-from haizea.core.model.resources import FOREVER, Capacity, copies
-from haizea.core.placement.mapper import Demand, Hosts, fits_site
+from haizea.core.model.resources import FOREVER
+from haizea.core.placement.mapper import Demand, Hosts
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption
@@ -46,7 +46,6 @@ class Admission:
         self._taking = Taking(schedule, self._promises)
         self.deadlines = Deadlines(schedule, self._promises, self._rooms, self._taking)
         self._altering = Altering(schedule)
-        self._most: dict[tuple[Capacity, int], int] = {}
 
     def submit(
         self, request: LeaseRequest, allowed: Allowed = EVERYWHERE, prepare_seconds: int = 0
@@ -81,7 +80,7 @@ class Admission:
         for node_set in request.nodes:
             if not any(node_set.capacity):
                 return Refusal("nothing", because(Code.ASKS_FOR_NOTHING))
-        if not self.fits_empty_site(lease.demand):
+        if not self._schedule.empty_site.fits(lease.demand):
             limited = lease.demand.rules is not None
             code = Code.TOO_LARGE_WHERE_ALLOWED if limited else Code.TOO_LARGE
             return Refusal("too-big", because(code, nodes=lease.demand.count))
@@ -95,17 +94,6 @@ class Admission:
             reason = because(Code.STARTS_TOO_SOON, start=start, seconds=least)
             return Refusal("too-soon", reason)
         return None
-
-    def fits_empty_site(self, demand: Demand) -> bool:
-        """Tell whether such a lease could run if every host were empty; remembered by size."""
-        capacities = self._schedule.table.capacities
-        if demand.size is None or demand.allowed != EVERYWHERE:
-            return fits_site(demand, capacities)
-        most = self._most.get((demand.size, len(capacities)))
-        if most is None:
-            most = sum(copies(demand.size, c, MOST_COPIES) for c in capacities)
-            self._most[demand.size, len(capacities)] = most
-        return demand.count <= most
 
     def would_accept(
         self, request: LeaseRequest, prepare_seconds: int, elsewhere: Elsewhere | None = None

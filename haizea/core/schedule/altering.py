@@ -50,6 +50,7 @@ class Altering:
         schedule.book.join(lease, lease.queued_since)
         schedule.waiting.add(lease)
         schedule.book.lose_claim(lease, because(Code.WAS_CHANGED))
+        schedule.say_whether_it_fits(lease)
         schedule.instant.arrived.append(lease)
 
     def end_as(self, lease: Lease, request: LeaseRequest) -> None:

@@ -28,6 +28,7 @@ from haizea.core.model.members import (
 )
 from haizea.core.model.policy import QueueOrderPolicy
 from haizea.core.model.reasons import Code, Reason, because, waits_for
+from haizea.core.placement.empty_site import EmptySite
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
@@ -60,6 +61,7 @@ class Schedule:
         self.planner = planner
         self.table = planner.table
         self.channel = planner.channel
+        self.empty_site = EmptySite(planner.table)
         self.preparation = preparation
         self.claim: Claim | None = None
         self.agenda = Agenda()
@@ -125,6 +127,18 @@ class Schedule:
         """Have everybody told which hosts will do for a lease now."""
         limits = allowed_record(lease.demand.where)
         self.instant.say(HostsLimited(self.instant.now, lease.id, limits))
+
+    def say_whether_it_fits(self, lease: Lease) -> None:
+        """Have everybody told of a lease that waits if the hosts there are would never do for it.
+
+        It was accepted when there were more, and may wait for these; or there are again.
+        """
+        told = lease.why is not None and lease.why.reason
+        if not self.empty_site.fits(lease.demand):
+            reason = because(Code.SITE_TOO_SMALL, nodes=lease.demand.count)
+            self.book.explain(lease, None, reason)
+        elif told and told.code is Code.SITE_TOO_SMALL:
+            self.book.explain(lease, None, waits_for(lease.demand.count))
 
     def make_claim(self, lease: Lease, claim: Claim) -> None:
         """Promise the first lease that waits its earliest start, as the only one."""
