@@ -21,6 +21,7 @@ from slot_oracle import HORIZON, Entry, Oracle
 
 from haizea.core.capacity.fit_index import Levels, SizeIndexes, level_count
 from haizea.core.capacity.hold import Hold, shape_of
+from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.allocation import Use
 from haizea.core.model.hosts import EVERYWHERE, Host, HostSet, host_set
@@ -375,6 +376,38 @@ def test_holds_change_hands_at_once(
         table.check()
         table.withdraw(hold)
     table.check()
+
+
+@tries(300)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(2, 6)), min_size=6),
+    st.lists(st.sampled_from([(4, 4, 2), (2, 2, 1), (1, 1, 0)]), min_size=16, max_size=16),
+    st.sampled_from([(1, 1, 0), (2, 1, 1), (3, 2, 1)]),
+    st.data(),
+)
+def test_a_sooner_moment_has_room_on_hosts_where_some_came_free(
+    wanted: list[tuple[int, int, int]], parts: list[Capacity], size: Capacity, data: st.DataObject
+) -> None:
+    table = SlotTable([Host(i, f"h{i}", (4, 4, 2)) for i in range(3)], 0)
+    holds: list[Hold] = []
+    for (host, start, length), part in zip(wanted, parts, strict=False):
+        if table.fits_on(use := ((host, part),), start, start + length):
+            holds.append(table.reserve(start, start + length, use, 1))
+    length = data.draw(st.integers(2, 6))
+    fit = level_count(table.room(size, 0, length), FOREVER)
+    asked = Wanted(size, fit + data.draw(st.integers(1, 2)))
+    mine = [h for h in holds if h.start > 2]
+    own = data.draw(st.one_of(st.none(), st.sampled_from(mine))) if mine else None
+    last = own.start if own else FOREVER
+    before = next((t for t, _ in table.moments(asked, length, 0, last, None, own)), last)
+    table.openings.listen()
+    table.advance(data.draw(st.integers(0, 2)))
+    for hold in data.draw(st.lists(st.sampled_from(holds), unique=True)) if holds else []:
+        if hold is not own:
+            table.release(hold)
+    spans = Spans(table.openings.since(0), EVERYWHERE)
+    found = [moment for moment, _ in table.moments(asked, length, 0, before, None, own)]
+    assert [t for t, _ in table.moments(asked, length, 0, before, spans, own)] == found
 
 
 def test_releasing_again_what_had_started_changes_nothing() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
+from operator import itemgetter, or_
 
 from haizea.core.model.hosts import HostSet
 
@@ -16,30 +18,34 @@ Opening = tuple[int, int, HostSet]
 
 
 class Spans:
-    """Times in which capacity came free, put together where they overlap or touch."""
+    """Capacity that came free: the times and hosts together."""
 
-    __slots__ = ("_ends", "_starts")
+    __slots__ = ("_begun", "_ends", "_lasting", "_starts")
 
     def __init__(self, openings: Iterable[Opening], hosts: HostSet) -> None:
-        """Take the times of those openings that concern ``hosts``. O(n log n)."""
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in sorted((s, e) for s, e, opened in openings if opened & hosts):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
+        """Take those openings that concern ``hosts``. O(n log n)."""
+        found = [(start, end, opened & hosts) for start, end, opened in openings if opened & hosts]
+        found.sort(key=itemgetter(0))
+        self._starts = [start for start, _, _ in found]
+        #: ``_begun[i]`` are the hosts of the first ``i`` to begin.
+        self._begun = list(accumulate((opened for _, _, opened in found), or_, initial=0))
+        found.sort(key=itemgetter(1), reverse=True)
+        #: The ends, latest first, as negative numbers; ``_lasting`` is to them as ``_begun`` is.
+        self._ends = [-end for _, end, _ in found]
+        self._lasting = list(accumulate((opened for _, _, opened in found), or_, initial=0))
 
     @property
     def end(self) -> int:
         """The end of the last span; 0 where there is none."""
-        return self._ends[-1] if self._ends else 0
+        return -self._ends[0] if self._ends else 0
 
-    def overlap(self, start: int, end: int) -> bool:
-        """Tell whether some span overlaps ``[start, end)``. O(log n)."""
-        i = bisect_left(self._starts, end) - 1
-        return i >= 0 and self._ends[i] > start
+    def opened(self, start: int, end: int) -> HostSet:
+        """Return the hosts of which capacity came free within ``[start, end)``, and maybe others.
+
+        Others are hosts where some came free before it and some behind it. O(log n).
+        """
+        begun = self._begun[bisect_left(self._starts, end)]
+        return begun & self._lasting[bisect_left(self._ends, -start)]
 
 
 class Openings:

@@ -13,7 +13,7 @@ from haizea.core.capacity.host_timelines import Timelines
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.running import Present
 from haizea.core.capacity.upcoming import Future, Reach
-from haizea.core.model.hosts import EVERYWHERE, HostSet
+from haizea.core.model.hosts import EVERYWHERE, HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity
 
 
@@ -124,7 +124,8 @@ class RoomSearch:
             if level_count(levels, count) < count:
                 continue
             end = moment + length
-            if spans is not None and not spans.overlap(moment, end):
+            opened = levels[0] if spans is None else levels[0] & spans.opened(moment, end)
+            if not opened:
                 continue
             if keep != EVERYWHERE:
                 levels = [hosts & keep for hosts in levels]
@@ -135,9 +136,34 @@ class RoomSearch:
                 if not may_fit(levels, taken & ~own, count):
                     continue
                 own = self._given_up(without, moment, end, size)
-            if not may_fit(levels, taken & ~own, count):
+                taken &= ~own
+            opened &= ~taken
+            if not opened or not may_fit(levels, taken, count):
                 continue
             left = None if without is None or not own else (without, own)
+            if spans and not self._any_room(opened, future, size, (moment, end), left):
+                continue
             room = self.beside(levels, size, (moment, end), future, count, left)
             if level_count(room, count) >= count:
                 yield moment, room
+
+    def _any_room(
+        self,
+        hosts: HostSet,
+        future: Reach,
+        size: Capacity,
+        span: tuple[int, int],
+        without: tuple[Hold, HostSet] | None,
+    ) -> bool:
+        """Tell whether some of these hosts, free at first, has room for a size; see ``beside``."""
+        if hosts & ~future[0]:
+            return True
+        copies, timelines = self._present.indexes.of(size).copies, self._timelines
+        for host in hosts_in(hosts):
+            if without is not None and without[1] >> host & 1:
+                free = timelines.least_free_without(without[0], host, *span)
+            else:
+                free = timelines.least_free(host, *span)
+            if copies(free):
+                return True
+        return False
