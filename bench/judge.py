@@ -163,10 +163,12 @@ def can_be_kept(
     if {*capacities} == {size for task in tasks for size in task.sizes}:
         return _counts_suffice(model, len(capacities), tasks, seconds)
     on_host: list[list[tuple[cp_model.IntervalVar, Capacity]]] = [[] for _ in capacities]
+    whole: list[tuple[cp_model.IntervalVar, Task]] = []
     for task in tasks:
         if task.first > task.last:
             return False
         start = model.new_int_var(task.first, task.last, "")
+        whole.append((model.new_fixed_size_interval_var(start, task.seconds, ""), task))
         for place, size in enumerate(task.sizes):
             hosts = range(len(capacities)) if task.hosts is None else [task.hosts[place]]
             chosen = []
@@ -177,6 +179,7 @@ def can_be_kept(
                 chosen.append(here)
             model.add_exactly_one(chosen)
     _bound_hosts(model, capacities, on_host)
+    _bound_together(model, capacities, whole)
     return _decided(model, seconds) is not None
 
 
@@ -206,6 +209,25 @@ def _bound_hosts(
             if wanted:
                 intervals, amounts = zip(*wanted, strict=True)
                 model.add_cumulative(intervals, amounts, amount)
+
+
+def _bound_together(
+    model: cp_model.CpModel,
+    capacities: Sequence[Capacity],
+    whole: Sequence[tuple[cp_model.IntervalVar, Task]],
+) -> None:
+    """All hosts together never have more on them than they have, nor more nodes as large as some.
+
+    That follows, but the solver is slow to find it out.
+    """
+    intervals = [interval for interval, _ in whole]
+    for kind, total in enumerate(map(sum, zip(*capacities, strict=True))):
+        amounts = [sum([size[kind] for size in task.sizes]) for _, task in whole]
+        model.add_cumulative(intervals, amounts, total)
+        for least in {size[kind] for _, task in whole for size in task.sizes if size[kind]}:
+            room = sum([capacity[kind] // least for capacity in capacities])
+            counts = [sum([size[kind] >= least for size in task.sizes]) for _, task in whole]
+            model.add_cumulative(intervals, counts, room)
 
 
 def _too_much(capacities: Sequence[Capacity], nodes: Sequence[Node]) -> bool:

@@ -10,7 +10,7 @@ from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.judge import Node, witness
+from bench.judge import Node, Task, can_be_kept, witness
 from haizea.core.model.hosts import EVERYWHERE
 from haizea.core.model.resources import Capacity
 
@@ -61,3 +61,34 @@ def test_nodes_of_more_than_half_need_a_host_each(hosts: int) -> None:
     found = witness([(4, 4)] * hosts, nodes)
     assert (found is not None) == (hosts == 6)
     assert found is None or found[0] == 0
+
+
+@st.composite
+def _task(draw: st.DrawFn) -> Task:
+    first = draw(st.integers(0, 3))
+    sizes = draw(st.lists(SIZES, min_size=1, max_size=2))
+    last, seconds = first + draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    return Task(first, last, seconds, tuple(sizes))
+
+
+@tries(150)
+@given(CAPACITIES, st.lists(_task(), min_size=2, max_size=3))
+def test_the_judge_finds_starts_just_where_there_are_some(
+    capacities: list[Capacity], tasks: list[Task]
+) -> None:
+    possible = False
+    for starts in product(*[range(task.first, task.last + 1) for task in tasks]):
+        nodes = [
+            Node(start, start + task.seconds, size)
+            for start, task in zip(starts, tasks, strict=True)
+            for size in task.sizes
+        ]
+        possible = possible or witness(capacities, nodes) is not None
+    assert can_be_kept(capacities, tasks) == possible
+
+
+def test_more_large_nodes_than_hosts_are_counted() -> None:
+    """Else the solver tries one after another of the orders in which they may be on hosts."""
+    asked = [Task(0, 39, 40, ((3, 3),)) for _ in range(11)]
+    beside = [Task(0, 39, 40, ((1, 1),)) for _ in range(5)]
+    assert not can_be_kept([(4, 4)] * 10, [*asked, *beside], seconds=0.05)
