@@ -61,8 +61,9 @@ def assert_kept(
     ]
     for guest, start in zip(guests, starts, strict=True):
         assert guest.first <= start <= guest.last
+    begin = {*starts, *[start for _, start, _, _ in table_held]}
     for host, cores in enumerate(hosts):
-        for t in range(60):
+        for t in begin:
             assert used([*table_held, *placed], host, t) <= cores
 
 
@@ -120,6 +121,24 @@ def test_hardly_anyone_is_left_standing_whom_the_judge_seats() -> None:
             missed += seating(hosts, [], asked)[0].find(LOOKS)[0] is None
     assert could >= 50
     assert missed <= 0.02 * could
+
+
+def test_hosts_that_are_not_the_fullest_are_tried_too() -> None:
+    """No order that is tried with ten times the looks seats these on the fullest hosts alone."""
+    held = [(3, 0, 576, 1), (0, 0, 829, 4), (1, 0, 829, 4), (2, 0, 829, 4)]
+    held += [(3, 0, 576, 1)] * 2
+    asked = [
+        *[(5515, 0, 915, 1, 1), (0, 1022, 990, 2, 4), (1616, 0, 480, 2, 1), (0, 1087, 836, 2, 1)],
+        *[(0, 896, 1668, 3, 2), (205, 2527, 1017, 3, 2), (1039, 1603, 1223, 3, 1)],
+        *[(3217, 1792, 812, 2, 1), (3415, 1081, 1536, 2, 3), (3360, 0, 1384, 1, 2)],
+        *[(2740, 0, 1663, 3, 1), (3053, 0, 1378, 1, 4), (4515, 1175, 556, 1, 1)],
+        *[(4167, 979, 509, 1, 3), (5305, 0, 747, 3, 1), (2084, 3144, 849, 3, 3)],
+        *[(2286, 2563, 1194, 1, 4), (1784, 1408, 387, 2, 1), (6796, 2416, 1783, 3, 2)],
+    ]
+    found, guests = seating([4] * 4, held, asked)
+    starts, _ = found.find(144_000)
+    assert starts is not None
+    assert_kept([4] * 4, held, guests, starts)
 
 
 def test_a_search_takes_no_more_looks_than_it_may() -> None:

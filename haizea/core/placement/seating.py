@@ -1,7 +1,7 @@
 """Starts and hosts at once, for leases in their windows on a small site.
 
 What each host has left over time is a step function. Leases are put in one by one, each as soon
-as its nodes all find room, on the fullest hosts that have some. Who finds none in its window goes
+as its nodes all find room, nearly always on the fullest hosts that have some. Who finds none goes
 before one of those that were put in last in its way, and all from there on are put in anew. The
 same is done with time reversed, by turns: where one is stuck for long, the other often is not.
 """
@@ -22,6 +22,9 @@ _MODULUS: Final = (1 << 31) - 1
 _TURNS: Final = 8
 #: Who is stuck goes before one of so many that were put in last, of those in its way.
 _LAST: Final = 7
+#: One of so many hosts that have room is taken as if it were full, whatever it has left: else some
+#: assignments come of no order at all.
+_SELDOM: Final = 20
 #: So many moments are tried for a lease of several nodes.
 _MOST_MOMENTS: Final = 12
 
@@ -236,7 +239,9 @@ class _Search:
         return True
 
     def _fullness(self, times: list[int], free: list[int], start: int, end: int) -> int:
-        """Return how much a host has left then; less is fuller."""
+        """Return how much a host has left then; less is fuller, and seldom it is drawn."""
+        if not self._draw(_SELDOM):
+            return 0
         there = free[bisect_right(times, start) - 1 : bisect_left(times, end)]
         return sum(there) // len(there) if self._evenly else min(there)
 
