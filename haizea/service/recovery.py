@@ -159,7 +159,9 @@ def describe(found: int, inputs: Sequence[Input], repeated: int) -> str:
     leases = "no lease" if not found else "1 lease" if found == 1 else f"{found} leases"
     parts = [f"{leases} of an earlier run"]
     if repeated:
-        parts.append(f"{repeated} commands that may not have been given are given again")
+        commands = "1 command" if repeated == 1 else f"{repeated} commands"
+        are = "is" if repeated == 1 else "are"
+        parts.append(f"{commands} that may not have been given {are} given again")
     parts += [f"meanwhile {_in_words(event)}" for event in inputs[:_MOST_TOLD]]
     if len(inputs) > _MOST_TOLD:
         parts.append(f"and {len(inputs) - _MOST_TOLD} more that happened")

@@ -18,6 +18,8 @@ import pytest
 from quick_service import QuickService
 from service_process import Client, ServiceProcess, command, until, written
 
+from haizea.service.recovery import describe
+
 ONE_NODE = {"duration": 60, "nodes": [{"resources": {"CPU": 100, "Memory": 64}}]}
 
 
@@ -40,6 +42,14 @@ def test_it_ends_cleanly_and_its_own_files_are_private(tmp_path: Path) -> None:
             token = service.token
             service.start()
             assert service.token == token, "a token is made once"
+
+
+@pytest.mark.parametrize(
+    ("commands", "told"), [(0, ""), (1, "1 command that may not have been given is given again")]
+)
+def test_one_command_is_told_as_one(commands: int, told: str) -> None:
+    found = describe(2, [], commands)
+    assert found.removeprefix("2 leases of an earlier run").removeprefix("; ") == told
 
 
 def test_a_secret_is_in_no_log(tmp_path: Path) -> None:
