@@ -113,8 +113,10 @@ class RealService:
 
     def cancel_all(self) -> None:
         """Cancel every lease that is not over."""
-        for lease in self.manager.leases(LeaseQuery()):
-            self.manager.cancel(lease.id, because(Code.CANCELLED_BY_OWNER)).result(20)
+        manager, reason = self.manager, because(Code.CANCELLED_BY_OWNER)
+        everybody = manager.leases(LeaseQuery(limit=100_000))
+        for answer in [manager.cancel(lease.id, reason) for lease in everybody]:
+            answer.result(20)
 
     def client(self, **options: Any) -> Client:
         """Return what the commands ask the service with."""

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from real_service import RealService, Role, real_service
 
-from haizea.cli.client import Body
 from haizea.cli.words import moment_of
+from haizea.core.model.lease import Draft, Kind, Nodes
 from haizea.times.moments import format_moment
 from haizea.times.zones import SystemZone
 
@@ -33,9 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
 def afterwards(service: RealService) -> Iterator[None]:
     """Whatever a test leaves behind is cancelled."""
     yield
-    left = [str(lease["id"]) for lease in service.json("list", "--limit", "100000")["leases"]]
-    if left:
-        service.run("cancel", *left)
+    service.cancel_all()
 
 
 def shown(text: str) -> str:
@@ -305,13 +303,12 @@ def test_lists_are_filtered(service: RealService) -> None:
 
 
 def test_long_lists_come_in_pages(service: RealService) -> None:
-    client = service.client()
+    manager = service.manager
     before = len(service.json("list", "--all", "--limit", "100000")["leases"])
-    body = (
-        b'{"start": "2400-01-01T00:00:00Z", "duration": 60, "nodes": [{"resources": {"CPU": 1}}]}'
-    )
-    for _ in range(510):
-        client.ask("POST", "/v1/leases", body=Body(content=body))
+    nodes = (Nodes(1, {"CPU": 1}),)
+    draft = Draft(kind=Kind.AR, nodes=nodes, duration=60, start=13_600_000_000)
+    for answer in [manager.submit(draft, None) for _ in range(510)]:
+        answer.result(60)
     found = service.json("list", "--all", "--limit", "100000")["leases"]
     assert len(found) == before + 510
     numbers = [lease["id"] for lease in found]
