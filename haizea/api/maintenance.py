@@ -184,12 +184,13 @@ async def change_maintenance(
     preview: Preview = False,
 ) -> Response:
     """Give a window other hosts, another time or reason: as a whole, or (`409`) nothing changes."""
-    old = _known(here, window_id).window
+    record = _known(here, window_id)
+    old = record.window
     given = wanted.model_fields_set
     window = Maintenance(
         id=window_id,
         hosts=old.hosts if wanted.hosts is None else _hosts(here.manager, wanted.hosts),
-        start=old.start if wanted.start is None else wanted.start,
+        start=old.start if wanted.start is None else _begins(here, record, wanted.start),
         end=wanted.end if "end" in given else old.end,
         reason=old.reason if wanted.reason is None else wanted.reason,
         leases=old.leases if wanted.leases is None else Leaving(wanted.leases),
@@ -209,6 +210,12 @@ async def end_maintenance(here: Here, window_id: WindowId, token: OperatorToken)
     if ended is None:
         raise not_found(f"maintenance {window_id}")
     return await here.answer(partial(_window_out, record, here.manager.site))
+
+
+def _begins(here: Interface, record: MaintenanceRecord, wanted: int) -> int:
+    """Return when a window begins that is to begin then: not in the past, unless it did."""
+    now = here.manager.now()
+    return record.window.start if record.begun and wanted <= now else max(now, wanted)
 
 
 def _known(here: Interface, window_id: int) -> MaintenanceRecord:

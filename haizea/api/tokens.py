@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Annotated
 
@@ -38,6 +39,9 @@ async def list_tokens(here: Here, token: OperatorToken) -> Response:
 )
 async def make_token(here: Here, wanted: TokenForm, token: OperatorToken) -> Response:
     """Makes a token and tells its secret, which is kept nowhere: note it."""
+    if wanted.expires is not None and wanted.expires <= time.time():
+        message = "expires: it is past: a token that ends then is never good"
+        raise Refused(422, "invalid", message, "expires")
 
     def make() -> TokenMade:
         made, secret = here.manager.make_token(

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from haizea.cli.client import Body, Refusal, ServiceProblem, error_of
+from haizea.cli.client import Body, Query, Refusal, ServiceProblem, error_of
+from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, table, terminal_width
@@ -72,7 +73,7 @@ def add(
     """
     asked: dict[str, Any] = {"hosts": list(hosts), **_asked(session, start, end, reason, leases)}
     _confirm(session, "POST", _PATH, asked, yes)
-    _tell(session, session.client.ask("POST", _PATH, body=Body.of(asked)).body, "is planned")
+    _tell(session, _ask(session, "POST", _PATH, asked), "is planned")
 
 
 @maintenance.command("change", cls=ServiceCommand, context_settings=HELP)
@@ -106,7 +107,7 @@ def change(
         raise click.UsageError("Say what to change: --host, --from, --until, --reason or --leases")
     path = f"{_PATH}/{window}"
     _confirm(session, "PATCH", path, asked, yes)
-    _tell(session, session.client.ask("PATCH", path, body=Body.of(asked)).body, "is changed")
+    _tell(session, _ask(session, "PATCH", path, asked), "is changed")
 
 
 @maintenance.command("end", cls=ServiceCommand, context_settings=HELP)
@@ -192,7 +193,7 @@ def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], ye
     """List who runs into it, and ask whether to go on. What cannot be is told in local time."""
     if session.as_json:
         return
-    impact = session.client.ask(method, path, query={"preview": "true"}, body=Body.of(asked)).body
+    impact = _ask(session, method, path, asked, {"preview": "true"})
     if not impact["possible"]:
         reason = reason_in_words(impact, session.zone)
         raise click.ClickException(f"{reason}. Nothing has changed; see --leases.")
@@ -203,6 +204,18 @@ def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], ye
         click.echo(f"Lease {leaver['lease']} {how}.", err=True)
     if impact["leases"]:
         click.confirm("Go on?", abort=True, err=True)
+
+
+def _ask(
+    session: Session, method: str, path: str, asked: dict[str, Any], query: Query | None = None
+) -> Any:
+    """Return what the service answers; what it calls invalid is wrong use."""
+    try:
+        return session.client.ask(method, path, query=query, body=Body.of(asked)).body
+    except Refusal as refusal:
+        if refusal.code != "invalid":
+            raise
+        raise WrongInput(refusal.message) from refusal
 
 
 def _tell(session: Session, window: Any, what: str) -> None:

@@ -176,6 +176,15 @@ def test_an_unknown_route_is_not_found_for_who_has_a_token(service: LiveService)
         assert client.get("/v1/openapi.json").json()["openapi"].startswith("3.")
 
 
+def test_no_token_is_made_that_is_never_good(service: LiveService) -> None:
+    with service.client("olga") as olga:
+        wanted = {"name": "stale", "role": "user", "expires": "2020-01-01T00:00:00Z"}
+        answer = olga.post("/v1/tokens", json=wanted)
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "expires")
+        assert "is past" in answer.json()["error"]["message"]
+        assert "stale" not in olga.get("/v1/tokens").text
+
+
 def test_a_token_is_good_for_nothing_once_it_is_revoked_or_expires(service: LiveService) -> None:
     soon = int(time.time()) + 2
     secret = service.make_token("short", Role.USER, soon)

@@ -138,6 +138,24 @@ def test_a_window_from_the_past_on_begins_now(service: RealService) -> None:
     assert made["start"] >= now
 
 
+def test_a_window_is_changed_to_begin_in_the_past(service: RealService) -> None:
+    now = service.json("status")["now"]
+    made = service.json("maintenance", "add", "host-1", "--from", "+1h")
+    change = ("maintenance", "change", str(made["id"]), "--from", "2020-01-01 0:00 UTC")
+    changed = service.json(*change)
+    assert changed["start"] >= now
+    until_begun(service)
+    assert service.json(*change)["start"] == changed["start"], "it has begun already"
+
+
+def test_a_change_to_hosts_that_there_are_not_is_wrong_use(service: RealService) -> None:
+    made = service.json("maintenance", "add", "host-1", "--from", "+1h")
+    change = ("maintenance", "change", str(made["id"]), "--host", "host-9")
+    assert service.run(*change, "--yes").exit_code == 2
+    assert service.json(*change, status=2)["error"]["field"] == "hosts"
+    assert service.json("maintenance", "list")["maintenance"] == [made]
+
+
 def test_of_several_windows_those_that_are_known_are_ended_and_told(service: RealService) -> None:
     one, two = (
         str(service.json("maintenance", "add", host, "--from", "+1h")["id"])
@@ -154,7 +172,7 @@ def test_of_several_windows_those_that_are_known_are_ended_and_told(service: Rea
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["add", "host-9"], 1, "'host-9' is not a host of this site"),
+        (["add", "host-9"], 2, "'host-9' is not a host of this site"),
         (["add", "host-1", "--from", "sometime"], 2, "sometime"),
         (["add", "host-1", "--until", "2001-01-01 10:00"], 1, "is over"),
         (["add", "host-1", "--leases", "kill"], 2, "kill"),
