@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from opennebula_service import Site, site
 
+from haizea.core.model.lifecycle import State
+
 #: VMs without ``HAIZEA`` are others'.
 BESIDE = {"opennebula": "default-lease: none", "listen": "127.0.0.1:0"}
 
@@ -67,3 +69,18 @@ def test_no_lease_is_expected_to_start_where_others_are(
         manager = cloud.service.manager
         cloud.until(lambda: manager.queue(0, 10, None).length == 3)
         assert [place.expected for place in manager.queue(0, 10, None).places] == [None] * 3
+
+
+def test_a_lease_without_vms_holds_hosts_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        cloud.until(lambda: " up " in cloud.haizea("hosts"))
+        told = cloud.haizea("request", "-t", "now", "-d", "2h", "-c", "8", "-m", "1G")
+        assert "Lease 1 is accepted" in told
+        vm = cloud.submit(cpu=8, start="best_effort", duration="00:10:00")
+        cloud.until(lambda: cloud.has_lease(vm, State.SCHEDULED, State.QUEUED))
+        assert [vm.id for vm in cloud.sandbox.control.vms()] == [vm]
+        assert cloud.leases()[0].state is State.ACTIVE
+        cloud.haizea("cancel", "1")
+        cloud.until_state(vm, "RUNNING")
