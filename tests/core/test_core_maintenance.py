@@ -254,6 +254,31 @@ def test_what_has_to_end_begins_again_elsewhere_or_fails() -> None:
     assert states(decisions, 1)[-1] is State.ACTIVE
 
 
+@pytest.mark.parametrize(
+    "before",
+    [window(0, 500, leases=Leaving.STAY), window(0, 500, (1,), Leaving.END)],
+    ids=["drained", "of another host"],
+)
+@pytest.mark.parametrize("hosts", [2, 3])
+def test_what_has_to_end_does_so_in_a_window_that_is_changed_while_it_lasts(
+    before: Maintenance, hosts: int
+) -> None:
+    made = scheduler(hosts)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.IMMEDIATE, duration=200))])
+    assert runs(played(made, 0)) == [(1, 0, (0,))]
+    made.handle(1, [MaintenanceAsked(before)])
+    assert states(played(made, 49), 1) == []
+    changed = made.handle(50, [MaintenanceAsked(window(0, 500, (0, 1), Leaving.END))]).decisions
+    assert [status for status, _ in told(changed)] == ["planned"]
+    if hosts == 2:
+        assert states(changed, 1)[-1] is State.FAILED
+    else:
+        assert runs(changed) == [(1, 50, (2,))]
+    out = [h for d in changed if isinstance(d, OperationStarted) for h in d.hosts]
+    assert 0 in out
+    made.check()
+
+
 def test_a_window_is_changed_and_ended() -> None:
     made = scheduler(1)
     made.handle(0, [MaintenanceAsked(window(50, 80))])

@@ -273,7 +273,7 @@ class Windows:
         for window in self._table.windows.values():
             if window.asked.start > self._schedule.now:
                 continue
-            if not window.begun:
+            if not window.in_force:
                 self._table.begin(window)
                 if window.asked.leases is Leaving.END:
                     self._send_away(window)

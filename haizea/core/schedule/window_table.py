@@ -26,14 +26,17 @@ MAINTENANCE = -3
 
 
 class Window:
-    """A window, and what it holds; ``partly``: somebody else has a part of it."""
+    """A window, and what it holds; ``partly``: somebody else has a part of it.
 
-    __slots__ = ("asked", "begun", "holds", "hosts", "out", "partly")
+    It is ``in_force`` once it has begun in the form that it has now.
+    """
+
+    __slots__ = ("asked", "begun", "holds", "hosts", "in_force", "out", "partly")
 
     def __init__(self, asked: Maintenance) -> None:
         self.asked = asked
         self.hosts: HostSet = host_set(asked.hosts)
-        self.begun = False
+        self.begun = self.in_force = False
         self.holds: list[Hold] = []
         self.partly = True
         #: Since when each host that is empty has been out of use.
@@ -88,9 +91,10 @@ class WindowTable:
             self._closures.close(asked)
 
     def begin(self, window: Window) -> None:
-        """The window's time has come."""
-        window.begun = True
-        self.say(window.asked, "begun", stated(window.asked.reason))
+        """The window's time has come; for one that had begun and was changed, once more."""
+        if not window.begun:
+            self.say(window.asked, "begun", stated(window.asked.reason))
+        window.begun = window.in_force = True
 
     def take_out(self, window: Window, hosts: list[int]) -> None:
         """These hosts of a window that has begun are empty now."""
@@ -191,6 +195,7 @@ class WindowTable:
         """Go on with windows; to be called when leases hold what they held."""
         for record in records:
             window = self.windows[record.window.id] = Window(record.window)
-            window.begun, window.out = record.begun, dict(record.out)
+            window.begun = window.in_force = record.begun
+            window.out = dict(record.out)
             self._note(record.window)
             self.take(window)
