@@ -8,7 +8,7 @@ lease that could start at once if it had it, then those of others in the order o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from haizea.core.images.transfers import Preparation
 from haizea.core.model.hosts import EVERYWHERE, HostSet
@@ -57,28 +57,33 @@ class Sending:
         preparation = self._preparation
         if any(transfer.begun for transfer in preparation.transfers):
             return
+        before: set[int] = set()
         for lease in self._by_urgency():
             image = lease.request.image
             if image is not None and self._lacks(lease):
                 now = self._schedule.now
                 if preparation.soonest_arrival(image, now) == now + preparation.seconds(image):
-                    self._send(lease, image)
+                    self._send(lease, image, before)
                 return
+            before.add(lease.id)
 
     # --- who has what ---------------------------------------------------------------------
 
     def _lacks(self, lease: Lease) -> bool:
         """Tell whether its image has to be sent to a host where the lease might run."""
-        if self._preparation.pending(lease.id):
-            return False
         return bool(self._wanting(lease))
 
     def _wanting(self, lease: Lease) -> HostSet:
         """Hosts where the lease might run, and to which its image can be sent now."""
-        image, wanting = lease.request.image, self.missing(lease) & self._usable(lease)
-        if image is not None and wanting:
-            wanting &= ~self._closed_to(image, self._schedule.now)
-        return wanting
+        image, store = lease.request.image, self._preparation.store
+        if image is None or lease.saved:
+            return 0
+        there = store.kept_for(lease.id) | store.hosts_with(image)
+        wanting = self._usable(lease) & ~there
+        # Most leases that wait have their images everywhere: what takes longer comes after that.
+        if not wanting or self._preparation.pending(lease.id):
+            return 0
+        return wanting & ~self._closed_to(image, self._schedule.now)
 
     def _closed_to(self, image: DiskImage, begin: int) -> HostSet:
         """Hosts to which an image cannot be sent then."""
@@ -104,23 +109,27 @@ class Sending:
             return False
         shared, store = False, self._preparation.store
         holders: dict[str, Lease] = {}
-        for image, lease in self._holding():
-            holders.setdefault(image.name, lease)
-        for lease in self._schedule.waiting if holders else ():
-            wanted = lease.request.image
-            if wanted is not None and wanted.name in holders and self._lacks(lease):
+        without: list[tuple[DiskImage, Lease]] = []
+        for image, lease in self._with_image():
+            there = store.kept_for(lease.id)
+            if there:
+                holders.setdefault(image.name, lease)
+            if self._usable(lease) & ~there:
+                without.append((image, lease))
+        for image, lease in without:
+            if image.name in holders and self._lacks(lease):
                 before = store.kept_for(lease.id)
-                self._schedule.share_images(lease, holders[wanted.name])
+                self._schedule.share_images(lease, holders[image.name])
                 shared |= store.kept_for(lease.id) != before
         return shared
 
-    def _holding(self) -> Iterator[tuple[DiskImage, Lease]]:
-        """Leases that wait and for which images were sent ahead, in the order of the queue."""
-        store = self._preparation.store
-        for lease in self._schedule.waiting:
-            image = lease.request.image
-            if image is not None and not lease.saved and store.kept_for(lease.id):
-                yield image, lease
+    def _with_image(self) -> list[tuple[DiskImage, Lease]]:
+        """Leases that wait and start from an image, in the order of the queue."""
+        return [
+            (lease.request.image, lease)
+            for lease in self._schedule.waiting
+            if lease.request.image is not None and not lease.saved
+        ]
 
     # --- what goes next -------------------------------------------------------------------
 
@@ -136,9 +145,12 @@ class Sending:
             yield from schedule.waiting.behind(holder.key, glance.free, glance.spare, length)
         yield from schedule.waiting
 
-    def _send(self, lease: Lease, image: DiskImage) -> None:
-        """Send a lease's image, if need be in the place of others that are less urgent."""
-        if not self._make_room(lease, image):
+    def _send(self, lease: Lease, image: DiskImage, before: Set[int]) -> None:
+        """Send a lease's image, if need be in the place of others that are less urgent.
+
+        More urgent are those that come ``before`` it.
+        """
+        if not self._make_room(image, before):
             return
         hosts = self._wanting(lease)
         riders = {lease.id: hosts}
@@ -148,27 +160,35 @@ class Sending:
                     riders[other.id] = hosts
         send_ahead(self._schedule, image, riders)
 
-    def _make_room(self, lease: Lease, image: DiskImage) -> bool:
+    def _make_room(self, image: DiskImage, before: Set[int]) -> bool:
         """Drop images that were sent for leases less urgent; tell if there is room for this one.
 
-        One more has to find room beside them: that of a lease that runs.
+        One more has to find room beside them: that of a lease that runs. The most urgent lease
+        has its image at any rate.
         """
+        store, shares = self._preparation.store, self._shares()
         held: dict[str, list[Lease]] = {}
         left_mb = self._preparation.settings.ahead_mb - 2 * image.size_mb
-        for other_image, other in self._holding():
-            name = other_image.name if self._shares() else f"{other_image.name} of {other.id}"
-            if name not in held:
-                left_mb -= other_image.size_mb
-            held.setdefault(name, []).append(other)
-        order = list(self._by_urgency())
-        rank = {other.id: i for i, other in reversed(list(enumerate(order)))}
-        while left_mb < 0 and held:
-            name = max(held, key=lambda n: min(rank[other.id] for other in held[n]))
-            dropped = held.pop(name)
-            if min(rank[other.id] for other in dropped) < rank[lease.id]:
-                break
-            for other in dropped:
-                self._schedule.forget_images(other)
-            freed = dropped[0].request.image
-            left_mb += 0 if freed is None else freed.size_mb
-        return left_mb >= 0 or rank[lease.id] == 0
+        for other_image, other in self._with_image():
+            if store.kept_for(other.id):
+                name = other_image.name if shares else f"{other_image.name} of {other.id}"
+                if name not in held:
+                    left_mb -= other_image.size_mb
+                held.setdefault(name, []).append(other)
+        if left_mb < 0:
+            for dropped in self._less_urgent(held.values(), before):
+                for other in dropped:
+                    self._schedule.forget_images(other)
+                freed = dropped[0].request.image
+                left_mb += 0 if freed is None else freed.size_mb
+                if left_mb >= 0:
+                    break
+        return left_mb >= 0 or not before
+
+    def _less_urgent(self, held: Iterable[list[Lease]], before: Set[int]) -> list[list[Lease]]:
+        """Return those who share images none of which is more urgent, the least urgent first."""
+        others = [holders for holders in held if not any(x.id in before for x in holders)]
+        if not others:
+            return []
+        rank = {x.id: i for i, x in reversed(list(enumerate(self._by_urgency())))}
+        return sorted(others, key=lambda holders: min(rank[x.id] for x in holders), reverse=True)
