@@ -12,7 +12,7 @@ from haizea.core.model.resources import FOREVER
 class Ahead:
     """The holds that start later than now, by (start, serial)."""
 
-    __slots__ = ("_holds", "_longest", "_starts", "ends")
+    __slots__ = ("_firm", "_firm_starts", "_holds", "_longest", "_starts", "ends")
 
     def __init__(self) -> None:
         self._holds: list[Hold] = []
@@ -20,6 +20,9 @@ class Ahead:
         self._starts: list[tuple[int, int]] = []
         #: When they end, in order; a moment stands here as often as holds end then.
         self.ends: list[int] = []
+        #: When firm holds start, in order, and how many do then.
+        self._firm_starts: list[int] = []
+        self._firm: dict[int, int] = {}
         # No hold here is longer, so that few are looked at for a window.
         self._longest = 0
 
@@ -35,6 +38,11 @@ class Ahead:
         self._starts.insert(place, (hold.start, hold.serial))
         self._holds.insert(place, hold)
         insort(self.ends, hold.end)
+        if hold.firm:
+            as_many = self._firm.get(hold.start, 0)
+            self._firm[hold.start] = as_many + 1
+            if not as_many:
+                insort(self._firm_starts, hold.start)
         self._longest = max(self._longest, hold.end - hold.start)
 
     def remove(self, hold: Hold) -> None:
@@ -53,6 +61,11 @@ class Ahead:
         del self._starts[i]
         hold = self._holds.pop(i)
         del self.ends[bisect_left(self.ends, hold.end)]
+        if hold.firm:
+            self._firm[hold.start] -= 1
+            if not self._firm[hold.start]:
+                del self._firm[hold.start]
+                del self._firm_starts[bisect_left(self._firm_starts, hold.start)]
         if not self._starts:
             self._longest = 0
         return hold
@@ -67,15 +80,14 @@ class Ahead:
         return [hold for hold in holds[first:later] if hold.end > start] + holds[later:last]
 
     def firm_starts(self, after: int, before: int) -> list[int]:
-        """Return when firm holds start in ``(after, before)``, in order."""
-        starts: list[int] = []
-        for i in range(bisect_right(self._starts, (after, FOREVER)), len(self._starts)):
-            moment = self._starts[i][0]
-            if moment >= before:
-                break
-            if self._holds[i].firm and (not starts or starts[-1] != moment):
-                starts.append(moment)
-        return starts
+        """Return when firm holds start in ``(after, before)``, in order. O(log n + those)."""
+        starts = self._firm_starts
+        return starts[bisect_right(starts, after) : bisect_left(starts, before)]
+
+    @property
+    def has_firm(self) -> bool:
+        """True if any hold is firm."""
+        return bool(self._firm_starts)
 
     def fork(self) -> Ahead:
         """Return an independent copy."""
@@ -83,5 +95,7 @@ class Ahead:
         twin._holds = self._holds.copy()
         twin._starts = self._starts.copy()
         twin.ends = self.ends.copy()
+        twin._firm_starts = self._firm_starts.copy()
+        twin._firm = self._firm.copy()
         twin._longest = self._longest
         return twin

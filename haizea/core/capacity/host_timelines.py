@@ -200,15 +200,15 @@ class Timelines:
                     most[i] = used[i]
         return tuple([has - part for has, part in zip(total, most, strict=True)])
 
-    def free_from(self, host: int, amount: Capacity, length: int, start: int) -> int:
-        """The first moment from ``start`` on from which ``amount`` is free for ``length``.
+    def free_from(self, host: int, amount: Capacity, length: int, start: int, before: int) -> int:
+        """The first moment in ``[start, before)`` from which ``amount`` is free for ``length``.
 
         ``FOREVER`` if there is none.
         """
         if fits(amount, self.least_free(host, start, start + length)):
             return start
-        for moment in sorted({h.end for h in self.on(host) if h.end > start}):
-            if moment < FOREVER and fits(amount, self.least_free(host, moment, moment + length)):
+        for moment in sorted({h.end for h in self.on(host) if start < h.end < before}):
+            if fits(amount, self.least_free(host, moment, moment + length)):
                 return moment
         return FOREVER
 

@@ -243,7 +243,7 @@ class SlotTable:
                 late = self._without_room(same, hosts, moment, moment + length)
                 late &= -late  # one host that is in the way says enough for now
             later = max(
-                (free_from(host, amounts[host], length, moment) for host in hosts_in(late)),
+                (free_from(host, amounts[host], length, moment, before) for host in hosts_in(late)),
                 default=moment,
             )
             if later == moment:
@@ -275,7 +275,7 @@ class SlotTable:
     @property
     def has_firm_future(self) -> bool:
         """True if any firm hold has not started."""
-        return any(hold.firm for hold in self._ahead)
+        return self._ahead.has_firm
 
     def candidate_starts(self, start: int, before: int = FOREVER) -> Iterator[int]:
         """``start`` and every moment until ``before`` when something comes free, in order."""
