@@ -18,7 +18,7 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import Host, HostSet, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.resources import ResourceTypes
-from haizea.core.model.settings import Backfilling, Settings, Suspension
+from haizea.core.model.settings import Backfilling, Exclusion, Migration, Settings, Suspension
 from haizea.core.placement.mapper import Demand, GreedyMapper, Hosts
 
 SIZES = ((100, 100), (200, 100), (100, 300), (400, 400))
@@ -133,4 +133,46 @@ def test_what_easy_refused_is_refused_to_all_that_need_as_much(seed: int) -> Non
 @pytest.mark.parametrize("seed", range(40))
 def test_a_claim_beside_reservations_is_the_same_where_it_is_searched_for_anew(seed: int) -> None:
     quick, thorough = both_ways(deep_queue(seed, Backfilling.AGGRESSIVE, reserved=0.4))
+    assert quick.decisions == thorough.decisions
+
+
+def holes(seed: int) -> Case:
+    """Leases that may be suspended into holes between reservations, which come all the time."""
+    chance = random.Random(seed)
+    hosts = 8
+    requests: list[LeaseRequest] = []
+    real: dict[int, int] = {}
+    now = 0
+    for number in range(1, 91):
+        now += chance.choice([0, 15, 40, 90])
+        is_ar = chance.random() < 0.55
+        duration = chance.choice([20, 30, 60] if is_ar else [50, 150, 400])
+        requests.append(
+            LeaseRequest(
+                id=number,
+                kind=Kind.AR if is_ar else Kind.BEST_EFFORT,
+                submitted=now,
+                start=now + chance.randint(20, 900) if is_ar else None,
+                duration=duration,
+                nodes=(NodeSet(chance.choice([1, 2, 3, 5, 7]), (100, chance.choice([32, 64]))),),
+                preemptible=not is_ar and chance.random() < 0.8,
+            )
+        )
+        real[number] = chance.choice([duration, chance.randint(1, duration)])
+    settings = Settings(
+        backfilling=Backfilling.AGGRESSIVE,
+        suspension=Suspension.ALL,
+        migration=chance.choice([Migration.NO, Migration.YES]),
+        exclusion=chance.choice([Exclusion.LOCAL, Exclusion.LOCAL, Exclusion.GLOBAL]),
+        shutdown_seconds=chance.choice([0, 3]),
+    )
+    site = Site.uniform(ResourceTypes(), hosts, (chance.choice([100, 100, 200]), 1024))
+    return Case(site, tuple(requests), real, settings)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_claim_of_who_may_fill_holes_is_the_same_where_it_is_searched_for_anew(
+    seed: int,
+) -> None:
+    quick, thorough = both_ways(holes(seed))
     assert quick.decisions == thorough.decisions

@@ -9,22 +9,22 @@ fits before the lease must have been suspended.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
 
 from haizea.core.capacity.channel import Channel
 from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.openings import Spans
 from haizea.core.capacity.slottable import SlotTable
-from haizea.core.model.hosts import HostSet
+from haizea.core.model.hosts import EVERYWHERE, HostSet
 from haizea.core.model.members import MIGRATE, PREPARE, RESUME, RUN, SHUTDOWN, SUSPEND
 from haizea.core.model.policy import declares
 from haizea.core.model.reasons import Code, because
 from haizea.core.model.resources import FOREVER
-from haizea.core.model.settings import Migration, Settings, Suspension
+from haizea.core.model.settings import Settings
 from haizea.core.placement.durations import Durations
-from haizea.core.placement.mapper import Hosts, Mapper
+from haizea.core.placement.mapper import Demand, Hosts, Mapper, Spread
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.placement.shadow import Claim
+from haizea.core.placement.starts import Starts
 
 #: A migration's or a resumption's length depends on the hosts, and the hosts that are
 #: free depend on the length: so often it is tried again with the length found.
@@ -50,9 +50,10 @@ class Planner:
         self.mapper = mapper
         self.table = table
         self.channel = channel
-        self.suspends = settings.suspension is not Suspension.NONE
-        self._suspends_wide = settings.suspension is Suspension.ALL
-        self._needs_only_room = declares(mapper, "refuses_only_without_room")
+        only_room = declares(mapper, "refuses_only_without_room")
+        #: When leases may start at best.
+        self.starts = Starts(settings, table, durations, needs_only_room=only_room)
+        self.suspends = self.starts.suspends
 
     def on(self, table: SlotTable, channel: Channel) -> Planner:
         """The same planner on a fork."""
@@ -64,16 +65,7 @@ class Planner:
 
     def suspendable(self, lease: Lease) -> bool:
         """Tell whether the lease may be suspended at all."""
-        if not self.suspends or not lease.request.preemptible:
-            return False
-        return self._suspends_wide or lease.demand.count == 1
-
-    def is_fixed(self, lease: Lease) -> bool:
-        """Tell whether the lease can run where it is bound, and nowhere else."""
-        return not self._movable(lease)
-
-    def _movable(self, lease: Lease) -> bool:
-        return lease.bound is None or (lease.saved and self.settings.migration is not Migration.NO)
+        return self.starts.suspendable(lease)
 
     # --- plans ------------------------------------------------------------------------
 
@@ -81,7 +73,7 @@ class Planner:
         self, lease: Lease, start: int, claim: Claim | None = None, prefer: HostSet = 0
     ) -> Plan | None:
         """A plan that starts exactly then and delays no ``claim``; ``None`` if there is none."""
-        if lease.bound is not None and self.is_fixed(lease):
+        if lease.bound is not None and not self.starts.movable(lease):
             own = lease.demand.spread(lease.bound)
             if not self.table.fits_on(own.use, start, start + 1, own.shape):
                 return None
@@ -102,11 +94,11 @@ class Planner:
         """The plan that starts soonest in ``[start, before)``.
 
         A lease that could move at once, but go on sooner where it is, stays. ``spans`` are
-        for leases that :meth:`is_plain` alone: what does not overlap them is passed over.
+        for leases that :meth:`Starts.is_plain` alone: what does not overlap them is passed over.
         A plan that starts later than the lease is ``ready`` waits for hosts; by default it is
         at ``start``.
         """
-        for moment in self._possible_starts(lease, start, before, spans):
+        for moment in self.starts.possible(lease, start, before, spans):
             plan = self.at(lease, moment, prefer=prefer)
             if plan is not None:
                 plan = self.or_stay(lease, plan, start) if plan.sources else plan
@@ -115,7 +107,7 @@ class Planner:
         return None
 
     def on_room(self, lease: Lease, start: int, levels: Levels) -> Plan | None:
-        """A plan for a lease that :meth:`is_plain` from then on, where it has this room."""
+        """A plan for a lease that :meth:`Starts.is_plain` from then on, where it has this room."""
         hosts = self.mapper.choose(self.table, lease.request, lease.demand, levels, start)
         plan = None if hosts is None else self._full_plan(lease, hosts, start, start)
         if plan is not None:
@@ -126,7 +118,7 @@ class Planner:
         self, lease: Lease, start: int, before: int, claim: Claim | None, prefer: HostSet = 0
     ) -> Plan | None:
         """The plan for all of the lease that starts soonest in ``[start, before)``."""
-        for moment in self._possible_starts(lease, start, before, None):
+        for moment in self.starts.possible(lease, start, before):
             plan = self.whole(lease, moment, claim, prefer)
             if plan is not None:
                 return plan
@@ -154,10 +146,10 @@ class Planner:
         """A claim on the soonest start there is; hosts are chosen only when it comes.
 
         ``before`` and ``spans`` limit it as :meth:`SlotTable.moments` does, and may be given
-        where nothing but room for all of its nodes counts (:meth:`is_plain`).
+        where nothing but room for all of its nodes counts (:meth:`Starts.is_plain`).
         """
         demand = lease.demand
-        if demand.size is not None and lease.bound is None and not self._may_use_holes(lease):
+        if demand.size is not None and lease.bound is None and not self.starts.may_use_holes(lease):
             found = next(self.table.moments(demand, lease.remaining, start, before, spans), None)
             if found is None:
                 return None
@@ -165,63 +157,30 @@ class Planner:
             end = min(moment + lease.remaining, FOREVER)
             return Claim(lease.id, demand, moment, end, levels.copy(), None)
         plan = self.earliest(lease, start)
-        if plan is None:
-            return None
-        if demand.size is not None and self._movable(lease):
+        return None if plan is None else self.claim_of(lease, plan)
+
+    def claim_of(self, lease: Lease, plan: Plan) -> Claim:
+        """A claim on what a plan would take."""
+        demand = lease.demand
+        if demand.size is not None and self.starts.movable(lease):
             room = self.table.room(demand.size, plan.start, plan.end, demand.allowed)
             levels = room.copy()
             return Claim(lease.id, demand, plan.start, plan.end, levels, None)
         return Claim(lease.id, demand, plan.start, plan.end, None, plan.use)
 
-    def _may_use_holes(self, lease: Lease) -> bool:
-        return self.table.has_future and self.suspendable(lease)
-
-    def is_plain(self, lease: Lease, *, holes: bool) -> bool:
-        """Tell whether room for all of its nodes at once is all that the lease waits for.
-
-        So that it can start wherever there is room for it, and nowhere else. ``holes`` says
-        that there may be some that a lease could fill until it is suspended.
-        """
-        return (
-            self._needs_only_room
-            and lease.bound is None
-            and not lease.saved
-            and lease.demand.size is not None
-            and not (holes and self.suspendable(lease))
-        )
-
-    def _possible_starts(
-        self, lease: Lease, start: int, before: int, spans: Spans | None
-    ) -> Iterator[int]:
-        """Moments that are worth a closer look, in order; every start possible is among them."""
-        least = lease.remaining
-        if self._may_use_holes(lease):
-            least = min(least, self._least_stay(lease))
-        size = lease.demand.size
-        if size is not None and self._movable(lease):
-            for moment, _ in self.table.moments(lease.demand, least, start, before, spans):
-                yield moment
-        elif lease.bound is not None and least == lease.remaining:
-            use = lease.demand.use(lease.bound)
-            length = self.durations.resume_seconds(lease, lease.bound) + lease.remaining
-            found = self.table.earliest_on(use, length, start, before)
-            if found is not None:
-                yield found
-        elif lease.bound is not None and self.is_fixed(lease):
-            yield from self.table.moments_on(lease.demand.use(lease.bound), least, start, before)
-        else:
-            yield from self.table.candidate_starts(start, before)
-
     # --- the whole of what remains ----------------------------------------------------
 
     def whole(self, lease: Lease, start: int, claim: Claim | None, prefer: HostSet) -> Plan | None:
         """A plan for all that remains of the lease, without a break, from exactly then on."""
+        length = lease.remaining
         if lease.bound is not None:
+            levels = self._room(lease, start, start + length)
+            if levels is not None and level_count(levels, lease.demand.count) < lease.demand.count:
+                return None
             plan = self._whole_on_own(lease, lease.bound, start, claim)
-            if plan is not None or not self._movable(lease):
+            if plan is not None or not self.starts.movable(lease):
                 return plan
             prefer |= lease.demand.spread(lease.bound).hosts
-        length = lease.remaining
         for _ in range(_TRIES):
             end = min(start + length, FOREVER)
             hosts = self.free_hosts(lease, start, end, claim, prefer)
@@ -257,21 +216,41 @@ class Planner:
         demand, table = lease.demand, self.table
         if demand.size is None:
             hosts = self.mapper.pack(table, lease.request, demand, start, end, prefer)
+            to_ask = claim
         else:
             levels = table.room(demand.size, start, end, demand.allowed)
-            if level_count(levels, demand.count) < demand.count:
+            room = self._beside(demand, levels, start, end, claim)
+            if room is None:
                 return None
-            if claim is None or end <= claim.start or start >= claim.end:
-                return self.mapper.choose(table, lease.request, demand, levels, start, prefer)
-            spare = claim.spare(levels)
-            if level_count(spare, demand.count) >= demand.count:
-                return self.mapper.choose(table, lease.request, demand, spare, start, prefer)
-            if not claim.shares_hosts(levels):
-                return None
-            hosts = self.mapper.choose(table, lease.request, demand, levels, start, prefer)
-        if hosts is None or claim is None:
+            hosts = self.mapper.choose(table, lease.request, demand, room[0], start, prefer)
+            to_ask = room[1]
+        if hosts is None or to_ask is None:
             return hosts
-        return hosts if claim.allows(table, demand.use(hosts), start, end) else None
+        return hosts if to_ask.allows(table, demand.use(hosts), start, end) else None
+
+    def _beside(
+        self, demand: Demand, levels: Levels, start: int, end: int, claim: Claim | None
+    ) -> tuple[Levels, Claim | None] | None:
+        """The part of this room that may be taken; ``None`` if too little for equal nodes.
+
+        With the claim, if only particular hosts leave it its room, so that it must be asked.
+        """
+        count = demand.count
+        if level_count(levels, count) < count:
+            return None
+        if claim is None or end <= claim.start or start >= claim.end:
+            return levels, None
+        spare = claim.spare(levels)
+        if level_count(spare, count) >= count:
+            return spare, None
+        return (levels, claim) if claim.shares_hosts(levels) else None
+
+    def _room(self, lease: Lease, start: int, end: int) -> Levels | None:
+        """Room for equal nodes that may go anywhere, their own hosts included; else ``None``."""
+        demand = lease.demand
+        if demand.size is None or demand.allowed != EVERYWHERE or not self.starts.movable(lease):
+            return None
+        return self.table.room(demand.size, start, end)
 
     def _resume_start(self, lease: Lease, hosts: Hosts, start: int) -> int:
         """Return when resuming begins in a plan that starts at ``start``: migration comes first."""
@@ -325,23 +304,25 @@ class Planner:
     ) -> Plan | None:
         """Run until a reservation that does not move, suspended in time; worth the threshold."""
         most = min(start + lease.remaining, FOREVER)
-        soonest = start + self._least_stay(lease)
+        soonest = start + self.starts.least_stay(lease)
         ends = self.table.firm_starts(soonest - 1, most)
         if claim is not None and soonest <= claim.start < most and claim.start not in ends:
             insort(ends, claim.start)
         low, high, step = 0, len(ends), 1
-        best: tuple[Hosts, int] | None = None
+        best: tuple[Hosts | Levels, int] | None = None
         while low < high:
             # Most holes are too short, or end soon.
             middle = min(low + step - 1, (low + high) // 2)
-            hosts = self._hole_hosts(lease, start, ends[middle], claim, prefer)
-            if hosts is None:
+            found = self._hole_hosts(lease, start, ends[middle], claim, prefer)
+            if found is None:
                 high = middle
             else:
-                best, low, step = (hosts, ends[middle]), middle + 1, 2 * step
+                best, low, step = (found, ends[middle]), middle + 1, 2 * step
         if best is None:
             return None
-        hosts, end = best
+        hosts, end = self._chosen(lease, start, best[0], prefer), best[1]
+        if hosts is None:
+            return None
         resume = self._resume_start(lease, hosts, start)
         begin = resume + self.durations.resume_seconds(lease, hosts)
         least = max(1, self.durations.threshold_seconds(lease, hosts))
@@ -355,34 +336,50 @@ class Planner:
         plan.code = "hole"
         return plan
 
-    def _least_stay(self, lease: Lease) -> int:
-        """The shortest stay in a hole that is worth while, in seconds; on the best hosts there are.
-
-        That is where each node has a host of its own.
-        """
-        hosts, elsewhere = lease.bound, self._movable(lease)
-        if hosts is None or (elsewhere and not lease.demand.spread(hosts).apart):
-            hosts = self.durations.apart(lease.demand.count)
-        return self.durations.least_stay_seconds(lease, hosts, elsewhere=elsewhere)
-
     def _hole_hosts(
         self, lease: Lease, start: int, end: int, claim: Claim | None, prefer: HostSet
-    ) -> Hosts | None:
+    ) -> Hosts | Levels | None:
+        """Hosts until a hole ends; or room to choose any of, once it is known to be used."""
+        demand, levels = lease.demand, self._room(lease, start, end)
+        if levels is not None and level_count(levels, demand.count) < demand.count:
+            return None
         if lease.bound is not None:
-            own = lease.demand.spread(lease.bound)
-            if (
-                not self.table.shut & own.hosts
-                and self.table.fits_on(own.use, start, end, own.shape)
-                and (claim is None or claim.allows(self.table, own.use, start, end))
+            own = demand.spread(lease.bound)
+            if self._is_free(own, levels, start, end) and (
+                claim is None or claim.allows(self.table, own.use, start, end)
             ):
                 return lease.bound
-            if not self._movable(lease):
+            if not self.starts.movable(lease):
                 return None
             prefer |= own.hosts
+        if levels is not None and self.starts.needs_only_room:
+            room = self._beside(demand, levels, start, end, claim)
+            if room is None or room[1] is None:
+                return None if room is None else room[0]
         hosts = self.free_hosts(lease, start, end, claim, prefer)
         if hosts is None or lease.bound is None:
             return hosts
-        return lease.demand.keep(lease.bound, hosts)
+        return demand.keep(lease.bound, hosts)
+
+    def _is_free(self, own: Spread, levels: Levels | None, start: int, end: int) -> bool:
+        """Tell whether own hosts are open and free; ``levels`` is the room there is, if known."""
+        if levels is not None and own.apart:
+            return not own.hosts & ~levels[0]
+        return not self.table.shut & own.hosts and self.table.fits_on(
+            own.use, start, end, own.shape
+        )
+
+    def _chosen(
+        self, lease: Lease, start: int, found: Hosts | Levels, prefer: HostSet
+    ) -> Hosts | None:
+        """Hosts, chosen of room if none were."""
+        if isinstance(found, tuple):
+            return found
+        demand, bound = lease.demand, lease.bound
+        if bound is not None:
+            prefer |= demand.spread(bound).hosts
+        hosts = self.mapper.choose(self.table, lease.request, demand, found, start, prefer)
+        return hosts if hosts is None or bound is None else demand.keep(bound, hosts)
 
     def suspend_start(self, lease: Lease, hosts: Hosts, end: int, not_before: int) -> int | None:
         """Return when to begin suspending, as late as possible, so that it is over by ``end``."""

@@ -134,8 +134,8 @@ class Claiming:
         old = schedule.drop_claim()
         glance = Glance(schedule.table)
         for lease in schedule.waiting:
-            may_fit = lease.bound is not None or glance.may_fit(
-                lease.demand.size, lease.demand.count
+            may_fit = not self._search.is_later(lease, schedule.now) and (
+                lease.bound is not None or glance.may_fit(lease.demand.size, lease.demand.count)
             )
             if may_fit and self._start(lease, None):
                 glance.forget()
@@ -170,7 +170,7 @@ class Claiming:
         def may_return(lease: Lease) -> bool:
             """Tell whether a lease that can go nowhere else has room where it is bound."""
             size, bound = lease.demand.size, lease.bound
-            if size is None or bound is None or not self._planner.is_fixed(lease):
+            if size is None or bound is None or self._planner.starts.movable(lease):
                 return True
             return not lease.demand.spread(bound).hosts & ~glance.hosts(size)
 

@@ -90,7 +90,7 @@ class Reserving:
         floor, glance = schedule.now, Glance(schedule.table)
         known = self._listen()
         for lease in candidates:
-            plain = self._planner.is_plain(lease, holes=self._holes)
+            plain = self._planner.starts.is_plain(lease, holes=self._holes)
             if lease.plan is not None:
                 if arrived is None:
                     self._move_earlier(lease, plain)

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from haizea.core.capacity.openings import Spans
 from haizea.core.model.resources import FOREVER
-from haizea.core.placement.mapper import Demand
-from haizea.core.placement.plan import Lease
+from haizea.core.placement.mapper import Demand, Hosts
+from haizea.core.placement.plan import Lease, Plan
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.shadow import Claim
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A search for one lease from ``looked_from`` on: the first start there was then."""
+class _Sought(NamedTuple):
+    """Room for a lease as it is: on its hosts or anywhere, for so many seconds at least."""
 
     lease_id: int
     demand: Demand
+    bound: Hosts | None
     remaining: int
+    least_seconds: int
+
+
+class _Found(NamedTuple):
+    """A search from ``looked_from`` on, and the first moment at which there was room then.
+
+    With the plan from then on that stands until something comes free for it, if its hosts stay
+    free, and nothing else that is to come begins until ``alone_until``.
+    """
+
+    sought: _Sought
     looked_from: int
-    start: int
+    moment: int
+    plan: Plan | None = None
+    alone_until: int = 0
 
 
 class ClaimSearch:
     """Searches for the soonest start of the lease that is to get the claim.
 
     Free capacity over time changes by what is decided alone, not by time. So where the same
-    lease was searched for before, moments before its start are looked at again only if
-    capacity was given back since that they could use.
+    lease was searched for before, moments before the first one with room are looked at again
+    only if capacity was given back since that they could use.
     """
 
     __slots__ = ("_last", "_planner")
@@ -37,30 +50,35 @@ class ClaimSearch:
         self._planner = planner
         self._last: _Found | None = None
 
+    def is_later(self, lease: Lease, start: int) -> bool:
+        """Tell whether it is known that the lease starts later than at ``start``, at best."""
+        known = self._known(lease, start)
+        return known is not None and known > start
+
     def claim(self, lease: Lease, start: int) -> Claim | None:
         """A claim of the lease on its soonest start from ``start`` on."""
-        planner, openings = self._planner, self._planner.table.openings
-        if not planner.table.has_future or not planner.is_plain(lease, holes=True):
+        planner, starts = self._planner, self._planner.starts
+        if not planner.table.has_future or not starts.follow_room(lease):
             self.forget()
             return planner.claim(lease, start)
-        last = self._last
-        begins = openings.listen()
-        claim = None
-        if begins or last is None or not _is_same(last, lease, start):
+        known, openings = self._known(lease, start), planner.table.openings
+        if known is None:
+            openings.listen()
             openings.forget(len(openings))
-            claim = planner.claim(lease, start)
-        else:
-            allowed = lease.demand.allowed & ~planner.table.shut
-            spans = Spans(openings.since(0), allowed)
-            openings.forget(len(openings))
-            before = min(last.start, spans.end)
-            if start < before:
-                claim = planner.claim(lease, start, before, spans)
-            if claim is None and last.start < FOREVER:
-                claim = planner.claim(lease, max(start, last.start))
-        first = FOREVER if claim is None else claim.start
-        self._last = _Found(lease.id, lease.demand, lease.remaining, start, first)
-        return claim
+        moment, last = start if known is None else known, self._last
+        if starts.is_plain(lease, holes=True):
+            claim = planner.claim(lease, moment)
+            moment = FOREVER if claim is None else claim.start
+            self._last = _Found(self._sought(lease), start, moment)
+            return claim
+        plan = None if known is None or last is None else last.plan
+        if plan is None or last is None or not self._stands(lease, plan, last.alone_until):
+            moment = next(starts.possible(lease, moment), FOREVER)
+            plan = planner.at(lease, moment) if moment < FOREVER else None
+            self._last = self._found(lease, start, moment, plan)
+        if plan is None or plan.sources:
+            return planner.claim(lease, start)
+        return planner.claim_of(lease, plan)
 
     def forget(self) -> None:
         """No lease was searched for: what comes free now is of no interest."""
@@ -68,11 +86,55 @@ class ClaimSearch:
             self._last = None
             self._planner.table.openings.rest()
 
+    def _found(self, lease: Lease, start: int, moment: int, plan: Plan | None) -> _Found:
+        """The first moment with room, and the plan from then on if others would be the same."""
+        planner, durations, alone_until = self._planner, self._planner.durations, 0
+        if plan is not None and (
+            plan.sources
+            or durations.shares_files
+            or durations.rates
+            or (plan.suspends and plan.hosts != lease.bound)
+        ):
+            plan = None
+        if plan is not None and plan.suspends:
+            most = min(plan.start + lease.remaining, FOREVER)
+            later = planner.table.firm_starts(plan.end, most)
+            alone_until = later[0] if later else most
+        return _Found(self._sought(lease), start, moment, plan, alone_until)
 
-def _is_same(last: _Found, lease: Lease, start: int) -> bool:
-    return (
-        last.lease_id == lease.id
-        and last.demand is lease.demand
-        and last.remaining == lease.remaining
-        and last.looked_from <= start
-    )
+    def _stands(self, lease: Lease, plan: Plan, alone_until: int) -> bool:
+        """Tell whether a plan would be made again, as nothing came free for it."""
+        table, own = self._planner.table, lease.demand.spread(plan.hosts)
+        if plan.suspends and table.firm_starts(plan.end - 1, alone_until) != [plan.end]:
+            return False
+        return not table.shut & own.hosts and table.fits_on(
+            own.use, plan.start, plan.end, own.shape
+        )
+
+    def _sought(self, lease: Lease) -> _Sought:
+        least = self._planner.starts.least_seconds(lease)
+        return _Sought(lease.id, lease.demand, lease.bound, lease.remaining, least)
+
+    def _known(self, lease: Lease, start: int) -> int | None:
+        """Return a moment before which none from ``start`` on has room for the lease.
+
+        What was given back is looked at for that, and is of no interest any more. ``None`` if the
+        last search was for something else.
+        """
+        last, starts = self._last, self._planner.starts
+        if last is None or last.looked_from > start or last.sought != self._sought(lease):
+            return None
+        openings, moment = self._planner.table.openings, max(start, last.moment)
+        plan = last.plan
+        if len(openings):
+            spans = Spans(openings.since(0), starts.where(lease))
+            openings.forget(len(openings))
+            if moment < spans.end:
+                plan = None
+            before = min(moment, spans.end)
+            if start < before:
+                moment = next(starts.possible(lease, start, before, spans), moment)
+        if moment != last.moment:
+            plan = None
+        self._last = _Found(last.sought, start, moment, plan, last.alone_until)
+        return moment
