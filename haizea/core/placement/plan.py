@@ -66,6 +66,7 @@ class Plan:
         exclusive: list[tuple[int, int]] | None = None,
         because: Reason | None = None,
         code: str = "",
+        waits: bool = False,
         rest: Plan | None = None,
     ) -> None:
         self.hosts = hosts
@@ -76,7 +77,7 @@ class Plan:
         self.hold: Hold | None = None
         self.because = because
         self.code = code
-        self.waits = False
+        self.waits = waits
         self.rest = rest
 
     @property
