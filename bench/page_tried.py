@@ -70,5 +70,6 @@ most leases would have to be passed over without being asked, which counting ove
 justify where nodes take parts of them.
 
 *Images* (`images`) go to all hosts ahead of the leases that need them, so that these start sooner.
-More than a third of that run is copies that come and go on each host.
+Copies that are alike on many hosts are [kept once](decisions/0098-copies-that-are-alike.md). Most
+of what is left is looking, whenever the link is free, at who waits for which image.
 """

@@ -204,7 +204,7 @@ def test_without_caches_a_copy_goes_with_its_lease() -> None:
     store.arrived(image(1), 0b01, {2}, 0)
     assert (store.used_mb(0), store.used_mb(1)) == (20, 10)
     assert store.hosts_with(image(1)) == 0
-    assert store.changes() == [0, 1]
+    assert store.changes() == [(0, 20), (1, 10)]
     store.done(image(1), 1, 5)
     assert (store.used_mb(0), store.used_mb(1)) == (10, 0)
 

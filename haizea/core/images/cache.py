@@ -109,10 +109,14 @@ class ImageStore:
         """The disk space that images take on a host."""
         return self._used_mb.get(host, 0)
 
-    def changes(self) -> list[int]:
-        """The hosts whose used disk space changed since this was asked last, in order."""
+    def changes(self) -> list[tuple[int, int]]:
+        """The hosts whose used disk space changed since this was asked last, and to how much, MB.
+
+        In the order of hosts.
+        """
         changed, self._changed = self._changed, 0
-        return list(hosts_in(changed)) if changed else []
+        used_mb = self._used_mb
+        return [(host, used_mb.get(host, 0)) for host in hosts_in(changed)] if changed else []
 
     def records(self) -> tuple[CopyRecord, ...]:
         """Every copy on every host."""

@@ -110,11 +110,12 @@ class Sending:
         shared, store = False, self._preparation.store
         holders: dict[str, Lease] = {}
         without: list[tuple[DiskImage, Lease]] = []
+        open_hosts = self._all_hosts() & ~self._schedule.table.shut
         for image, lease in self._with_image():
             there = store.kept_for(lease.id)
             if there:
                 holders.setdefault(image.name, lease)
-            if self._usable(lease) & ~there:
+            if open_hosts & lease.demand.allowed & ~there:
                 without.append((image, lease))
         for image, lease in without:
             if image.name in holders and self._lacks(lease):
@@ -127,7 +128,7 @@ class Sending:
         """Leases that wait and start from an image, in the order of the queue."""
         return [
             (lease.request.image, lease)
-            for lease in self._schedule.waiting
+            for lease in self._schedule.waiting.everyone()
             if lease.request.image is not None and not lease.saved
         ]
 

@@ -158,6 +158,6 @@ class Shipping:
         self._instant.say(OperationEnded(lease_id, Purpose.TRANSFER, start, now, use))
 
     def _say_stored(self) -> None:
-        store = self._preparation.store
-        for host in store.changes():
-            self._instant.say(ImageStored(self._instant.now, host, store.used_mb(host)))
+        now, say = self._instant.now, self._instant.say
+        for host, used_mb in self._preparation.store.changes():
+            say(ImageStored(now, host, used_mb))

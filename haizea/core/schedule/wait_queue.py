@@ -48,6 +48,10 @@ class Line:
             else:
                 i = bisect_left(everyone, entry)
 
+    def everyone(self) -> list[Lease]:
+        """All leases in order, as they stand here now; quicker than one by one."""
+        return [entry[1] for entry in self._all]
+
     def __contains__(self, lease: Lease) -> bool:
         return _find(self._all, lease) is not None
 
