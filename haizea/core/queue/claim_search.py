@@ -52,6 +52,8 @@ class ClaimSearch:
 
     def is_later(self, lease: Lease, start: int) -> bool:
         """Tell whether it is known that the lease starts later than at ``start``, at best."""
+        if self._last is None or self._last.moment <= start:
+            return False
         known = self._known(lease, start)
         return known is not None and known > start
 
@@ -65,17 +67,19 @@ class ClaimSearch:
         if known is None:
             openings.listen()
             openings.forget(len(openings))
-        moment, last = start if known is None else known, self._last
+        last = None if known is None else self._last
+        moment = start if known is None else known
+        sought = self._sought(lease) if last is None else last.sought
         if starts.is_plain(lease, holes=True):
             claim = planner.claim(lease, moment)
             moment = FOREVER if claim is None else claim.start
-            self._last = _Found(self._sought(lease), start, moment)
+            self._last = _Found(sought, start, moment)
             return claim
-        plan = None if known is None or last is None else last.plan
+        plan = None if last is None else last.plan
         if plan is None or last is None or not self._stands(lease, plan, last.alone_until):
             moment = next(starts.possible(lease, moment), FOREVER)
             plan = planner.at(lease, moment) if moment < FOREVER else None
-            self._last = self._found(lease, start, moment, plan)
+            self._last = _Found(sought, start, moment, *self._kept(lease, plan))
         if plan is None or plan.sources:
             return planner.claim(lease, start)
         return planner.claim_of(lease, plan)
@@ -86,21 +90,22 @@ class ClaimSearch:
             self._last = None
             self._planner.table.openings.rest()
 
-    def _found(self, lease: Lease, start: int, moment: int, plan: Plan | None) -> _Found:
-        """The first moment with room, and the plan from then on if others would be the same."""
-        planner, durations, alone_until = self._planner, self._planner.durations, 0
-        if plan is not None and (
-            plan.sources
+    def _kept(self, lease: Lease, plan: Plan | None) -> tuple[Plan | None, int]:
+        """The plan if another one would be the same, and until when nothing else begins then."""
+        planner, durations = self._planner, self._planner.durations
+        if (
+            plan is None
+            or plan.sources
             or durations.shares_files
             or durations.rates
             or (plan.suspends and plan.hosts != lease.bound)
         ):
-            plan = None
-        if plan is not None and plan.suspends:
-            most = min(plan.start + lease.remaining, FOREVER)
-            later = planner.table.firm_starts(plan.end, most)
-            alone_until = later[0] if later else most
-        return _Found(self._sought(lease), start, moment, plan, alone_until)
+            return None, 0
+        if not plan.suspends:
+            return plan, 0
+        most = min(plan.start + lease.remaining, FOREVER)
+        later = planner.table.firm_starts(plan.end, most)
+        return plan, later[0] if later else most
 
     def _stands(self, lease: Lease, plan: Plan, alone_until: int) -> bool:
         """Tell whether a plan would be made again, as nothing came free for it."""
@@ -122,9 +127,13 @@ class ClaimSearch:
         last search was for something else.
         """
         last, starts = self._last, self._planner.starts
-        if last is None or last.looked_from > start or last.sought != self._sought(lease):
+        if last is None or last.sought.lease_id != lease.id or last.looked_from > start:
+            return None
+        if last.sought != self._sought(lease):
             return None
         openings, moment = self._planner.table.openings, max(start, last.moment)
+        if not len(openings) and moment == last.moment:
+            return moment
         plan = last.plan
         if len(openings):
             spans = Spans(openings.since(0), starts.where(lease))
