@@ -292,7 +292,10 @@ def let_pass(scheduler: Scheduler, until: int) -> None:
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Lines of a page's table of outcomes, and one for all of them together."""
+    """Lines of a page's table of outcomes, and one for all of them together.
+
+    With dashes where the judge did not decide by itself.
+    """
     yield (
         "| mix | seeds | asked | accepted | by the judge | rejected | avoidable | not decided"
         " | work, of the judge's | slowest decision |"
@@ -300,10 +303,12 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for o in [*outcomes, _together(outcomes)]:
         share = 100 * o.avoidable / o.rejected if o.rejected else 0.0
+        alone = f"{o.exact_accepted:,}" if o.exact_work else "–"
+        of_work = f"{100 * o.work / o.exact_work:.1f} %" if o.exact_work else "–"
         yield (
-            f"| {o.name} | {o.seeds} | {o.asked:,} | {o.accepted:,} | {o.exact_accepted:,} |"
+            f"| {o.name} | {o.seeds} | {o.asked:,} | {o.accepted:,} | {alone} |"
             f" {o.rejected:,} | {o.avoidable} ({share:.1f} %) | {o.undecided} |"
-            f" {100 * o.work / max(1, o.exact_work):.1f} % | {o.slowest_ms:.0f} ms |"
+            f" {of_work} | {o.slowest_ms:.0f} ms |"
         )
 
 
