@@ -137,7 +137,7 @@ class _Check:
     def by_time(self) -> Iterator[Violation]:
         """Find what needs all leases, in order of time; ask it after :meth:`by_lease`."""
         yield from capacity(self._records, reservations_in_time(self._file))
-        yield from maintenance(self._records, self._file.db)
+        yield from maintenance(self._records, self._file.db, self._others)
         yield from self._exclusion.check()
         yield from self._transfers.check()
         yield from self._ahead.check()

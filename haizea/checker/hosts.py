@@ -63,9 +63,9 @@ class HostTimes:
         for stay in history.stretches:
             planned = self._planned(history, stay)
             for host in sorted(stay.use):
-                if stay.start < stay.end and _within(
-                    self.closed.get(host, []), planned, stay.start
-                ):
+                # In the second in which a host closes, it may have been promised before that.
+                periods = [(since + 1, until) for since, until in self.closed.get(host, [])]
+                if stay.start < stay.end and _within(periods, planned, stay.start):
                     message = "it starts there, though the host takes nothing new"
                     yield Violation(Rule.HOSTS, history.lease.id, host, stay.start, message)
 

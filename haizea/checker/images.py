@@ -77,6 +77,7 @@ class Transfers:
             for held in own
             if any(self._hosts.absent(host, held.end) for host in held.hosts)
         }
+        yield from _twice(self._records, own)
         for held in own:
             self._found.add((held.start, held.end, held.lease, held.number, history.lease.image))
             if held.end not in moved:
@@ -125,6 +126,18 @@ class Transfers:
         lease, left = first.lease or 0, first.end
         others = self._others
         return others.was_given_up_at(left, lease) or others.rules_change(lease, left)
+
+
+def _twice(records: Records, own: list[ReservationSet]) -> Iterator[Violation]:
+    """Find hosts to which a lease's image comes while it comes there already."""
+    until: dict[int, int] = {}
+    for held in own:
+        for host in held.hosts if held.start < held.end else ():
+            if held.start < until.get(host, held.start):
+                known = host if host in records.hosts else None
+                message = "its image comes there while it is on its way there already"
+                yield Violation(Rule.PREPARATION, held.lease, known, held.start, message)
+            until[host] = max(held.end, until.get(host, held.end))
 
 
 def _length(history: History, held: ReservationSet) -> Iterator[Violation]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from haizea.checker.history import PURPOSES, History, Phase, Span
-from haizea.checker.records import AR, DEADLINE, FINAL, Records
+from haizea.checker.records import AR, BEST_EFFORT, DEADLINE, FINAL, Records
 from haizea.checker.violation import Rule, Violation
 
 #: The life cycle, told a second time. Besides, what is not final may be cancelled or fail.
@@ -32,6 +32,9 @@ _NEXT = {
     "Failed": set(),
 }
 
+#: What is not promised when it is asked for stands in the queue after these.
+_QUEUED_AFTER = frozenset({"Pending", "Suspended-Pending"})
+
 
 def life_cycle(records: Records, history: History) -> Iterator[Violation]:
     """The order of states and their times; what is held in each."""
@@ -40,10 +43,12 @@ def life_cycle(records: Records, history: History) -> Iterator[Violation]:
         yield _broken(history, lease.submitted, "it has no story")
         return
     first = story[0]
-    if first.state not in ("New", "Pending"):
+    if first.state != "New":
         yield _broken(history, first.time, f"its story begins with {first.state}")
     for before, after in pairwise(story):
         allowed = _NEXT.get(before.state, set())
+        if lease.kind == BEST_EFFORT and before.state in _QUEUED_AFTER:
+            allowed = allowed - {"Scheduled", "Suspended-Scheduled"}
         ends = before.state not in FINAL and after.state in ("Cancelled", "Failed")
         if after.state not in allowed and not ends:
             message = f"it goes from {before.state} to {after.state}"
@@ -58,6 +63,7 @@ def life_cycle(records: Records, history: History) -> Iterator[Violation]:
     elif lease.state == "Done" and lease.ended != story[-1].time:
         yield _broken(history, story[-1].time, f"by its data it ended at {lease.ended}")
     yield from _resumed_at_once(records, history)
+    yield from _told_of_preparing(history)
     final = history.final
     # What is not in step, or not over, is told by the rules of gangs and early ends.
     odd = any(phase.odd for phases in history.phases.values() for phase in phases)
@@ -76,6 +82,22 @@ def _resumed_at_once(records: Records, history: History) -> Iterator[Violation]:
     for span in history.in_state("Resumed-Ready"):
         if span.end is not None and span.end > span.start:
             yield _broken(history, span.start, "it is resumed, yet does not go on at once")
+
+
+def _told_of_preparing(history: History) -> Iterator[Violation]:
+    """Find leases that were promised hosts and did not say so while their images came.
+
+    What stands in the queue may have its image sent ahead, while it has no hosts yet.
+    """
+    if history.lease.kind == BEST_EFFORT:
+        return
+    for span in history.in_state("Scheduled"):
+        if span.after is None or span.after.state != "Ready":
+            continue
+        for held in history.sets:
+            came = held.purpose == "transfer" and held.start < held.end
+            if came and span.start <= held.start and held.end <= span.after.time:
+                yield _broken(history, held.start, "its image comes, yet it is not Preparing")
 
 
 def _held(records: Records, history: History) -> Iterator[Violation]:
