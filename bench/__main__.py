@@ -24,7 +24,20 @@ from bench.workloads import SharedDataAbsent
 RESULTS = Path(__file__).resolve().parent / "results"
 
 #: Where time goes is shown for these.
-PROFILED = ("blue-60", "generated-10k", "blue-30-conservative", "blue-30-ars", "vms-1000")
+PROFILED = (
+    "blue-60",
+    "generated-10k",
+    "blue-30-conservative",
+    "blue-30-ars",
+    "vms-1000",
+    "images",
+    "ars-8683",
+    "ars-ahead-16000",
+    "types-deep-256-250",
+    "types-bursts-125",
+    "vms-conservative-1000",
+    "vms-easy-1250",
+)
 
 
 @click.command(context_settings={"max_content_width": 100})

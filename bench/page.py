@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import TARGETS
+from bench.page_missed import missed
 from bench.page_service import deep_queue, large_opennebula
 from bench.page_tried import TRIED
 from bench.plot import growth, speeds
@@ -186,6 +187,7 @@ def write_page(result: Mapping[str, Any]) -> None:
         _GROWTH,
         "![Growth](images/performance-growth.svg)\n",
         _axes(result["axes"]),
+        missed(shown, result["axes"], times),
         _TIME,
         _profiles(result["profiles"]),
         TRIED,

@@ -23,7 +23,6 @@ from haizea.runtime import Simulation
 TOP = 12
 
 _ROOMS = {
-    "core": "scheduling (core)",
     "accounting": "recording (accounting, probes)",
     "workloads": "reading the trace",
     "backends": "simulated backend",
@@ -70,7 +69,10 @@ def _short(path: str) -> str:
 def _room(path: str) -> str:
     if "/haizea/" not in path:
         return "everything else"
-    return _ROOMS.get(_short(path).split("/")[0], "everything else")
+    room, *inner = _short(path).split("/")
+    if room == "core":
+        return f"core: {inner[0]}" if len(inner) > 1 else "core: the scheduler itself"
+    return _ROOMS.get(room, "everything else")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bench import page, shapes, workloads
+from bench import page, page_missed, shapes, workloads
 from bench.__main__ import RESULTS, main
 from bench.case import EASY, Axis, Case
 from bench.cases import AXES, TARGETS, Target, every_case
@@ -177,6 +177,31 @@ def test_the_page_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Mo
     assert "missed by a factor of 1.50" in text
     for picture in ("performance", "performance-growth"):
         assert (tmp_path / "images" / f"{picture}.svg").read_text().startswith("<svg")
+
+
+def test_the_page_lists_what_is_beyond_the_limits_for_all() -> None:
+    counted = {"simulation_seconds": 0.0279, "process_seconds": 0.1}
+    cases = [
+        {"name": "start-up", "leases": 1, "cpu_seconds": 0.5},
+        {"name": "blue-60", "leases": 10, "cpu_seconds": 9.0, "leases_per_second": 1500.0},
+        {"name": "ars-8683", "leases": 10, "cpu_seconds": 9.0, "leases_per_second": 1000.0},
+        {"name": "types-deep-240", "leases": 10, "cpu_seconds": 1.058},
+    ]
+    cases = [{**case, "yardstick": counted} for case in cases]
+    axes = [
+        {"name": "ars", "title": "more ARs", "exponent": 1.5},
+        {"name": "types-deep", "title": "deeper", "exponent": 3.0},
+        {"name": "trace-length", "title": "longer", "exponent": 1.2},
+    ]
+    lines = page_missed.missed(cases, axes, 1.0).splitlines()
+    assert [line.split(" | ")[0] for line in lines[-3:]] == [
+        "| `types-deep-240`",
+        "| `ars-8683`",
+        "| more ARs",
+    ]
+    assert lines[-3].endswith("| ≤ 3 | 20.0 | 6.67 |")
+    assert lines[-2].endswith("| ≥ 1,500 | 1,000 | 1.50 |")
+    assert "2 of 5 figures keep them" in "\n".join(lines)
 
 
 def test_the_committed_page_is_of_the_committed_figures(
