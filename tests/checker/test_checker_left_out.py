@@ -1,4 +1,4 @@
-"""What is left out of a file, or in it twice, is seen by what remains."""
+"""States, transfers and outages that are left out of a file, or in it twice."""
 
 from __future__ import annotations
 
