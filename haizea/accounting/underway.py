@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from haizea.accounting.leases import LeaseRecord
 from haizea.core.model.allocation import Use
@@ -33,6 +33,9 @@ class UnderWay:
         same = self._operations.get(key)
         if same is None:
             return
+        if operation.purpose is Purpose.OUTAGE:
+            self._back_in_use(key, [host for host, _ in operation.use])
+            return
         if len(same) == 1:
             del self._operations[key]
             return
@@ -44,6 +47,16 @@ class UnderWay:
                 break
         else:
             del same[0]
+
+    def _back_in_use(self, key: tuple[int, Purpose, int], hosts: Container[int]) -> None:
+        """Note that these hosts are in use again, however many went out of it at once."""
+        left = [
+            outage._replace(hosts=rest)
+            for outage in self._operations.pop(key)
+            if (rest := tuple([host for host in outage.hosts if host not in hosts]))
+        ]
+        if left:
+            self._operations[key] = left
 
     def cut(
         self,

@@ -195,6 +195,21 @@ def test_a_waiting_lease_says_what_it_waits_for(tmp_path: Path) -> None:
     assert query(file, "SELECT state, reason FROM leases") == [("Queued", "waiting for 2 nodes")]
 
 
+def test_hosts_go_out_of_use_and_come_back_in_parts(tmp_path: Path) -> None:
+    outage = Purpose.OUTAGE
+    out: list[Decision] = [
+        OperationStarted(T, 0, outage, T + 90, (0,)),
+        OperationStarted(T, 0, outage, T + 90, (1, 2)),
+    ]
+    back = OperationEnded(0, outage, T, T + 10, tuple((host, NODE) for host in (0, 1)))
+    file = write(tmp_path / "r.db", [(T, out), (T + 10, [back])], T + 20, "interrupted")
+    assert query(file, 'SELECT host, start, "end" FROM reservations ORDER BY host') == [
+        (0, T, T + 10),
+        (1, T, T + 10),
+        (2, T, T + 20),
+    ]
+
+
 def test_operations_cut_short_hold_what_they_held(tmp_path: Path) -> None:
     transfer, outage = Purpose.TRANSFER, Purpose.OUTAGE
     decisions: list[Decision] = [
