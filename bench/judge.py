@@ -160,7 +160,7 @@ def can_be_kept(
     Raises :class:`TimeoutError` where that is not found out in ``seconds``.
     """
     model, tasks = cp_model.CpModel(), list(tasks)
-    if {*capacities} == {size for task in tasks for size in task.sizes}:
+    if len({*capacities, *(size for task in tasks for size in task.sizes)}) == 1:
         return _counts_suffice(model, len(capacities), tasks, seconds)
     on_host: list[list[tuple[cp_model.IntervalVar, Capacity]]] = [[] for _ in capacities]
     whole: list[tuple[cp_model.IntervalVar, Task]] = []

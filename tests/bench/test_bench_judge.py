@@ -92,3 +92,10 @@ def test_more_large_nodes_than_hosts_are_counted() -> None:
     asked = [Task(0, 39, 40, ((3, 3),)) for _ in range(11)]
     beside = [Task(0, 39, 40, ((1, 1),)) for _ in range(5)]
     assert not can_be_kept([(4, 4)] * 10, [*asked, *beside], seconds=0.05)
+
+
+def test_nodes_as_large_as_several_kinds_of_hosts_need_hosts_as_large() -> None:
+    """Nodes are counted only where all hosts and nodes are alike."""
+    large, small = Task(0, 0, 9, ((4, 4),)), Task(0, 0, 9, ((2, 2),))
+    assert can_be_kept([(4, 4), (2, 2), (2, 2)], [large, small])
+    assert not can_be_kept([(4, 4), (2, 2), (2, 2)], [large, large, small])
