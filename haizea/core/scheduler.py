@@ -251,14 +251,13 @@ class Scheduler:
     def restore(self, records: Iterable[LeaseRecord], site: SiteRecord) -> None:
         """Go on, from the moment of making, with leases and hosts as an earlier scheduler had them.
 
-        To be called once, before all else. The next :meth:`handle` decides what follows from it.
+        To be called once, before anything else. What follows from it is decided by the next
+        :meth:`handle`.
         """
         Restoring(self._schedule).restore(records, site)
         self._schedule.window_table.restore(site.maintenance)
         self._repair.remember()
         self._deadlines.remember()
-        self._resumptions.remember()
-        self._queue.recall()
 
     def offer(
         self,

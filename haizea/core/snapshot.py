@@ -1,13 +1,12 @@
 """From a scheduler's leases to records of them, and from records to a scheduler again.
 
-All goes on as it was, so that nothing is decided that would not have been without this. What
-waiting leases have reserved provisionally they lose only where there is no room for it any more.
+What waiting leases have reserved provisionally is not kept: it is planned anew. All else
+goes on as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from haizea.core.model.hostrules import allowed_record
 from haizea.core.model.hosts import EVERYWHERE
@@ -25,11 +24,6 @@ from haizea.core.model.records import (
 from haizea.core.placement.durations import Rates
 from haizea.core.placement.plan import Lease, Phase, Plan
 from haizea.core.schedule.schedule import Schedule
-
-#: The states of leases that wait and need not have anything reserved.
-_WITHOUT_PLAN: Final = frozenset(
-    {State.QUEUED, State.SUSPENDED_QUEUED, State.PREPARING, State.READY}
-)
 
 
 def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
@@ -54,7 +48,6 @@ def lease_record(lease: Lease, waits: bool) -> LeaseRecord:
         allowed=allowed_record(lease.demand.where),
         prepare_seconds=lease.prepare_seconds,
         shutdown_seconds=lease.shutdown_seconds,
-        leaving_seconds=lease.leaving_seconds,
     )
 
 
@@ -65,7 +58,6 @@ def _plan_record(plan: Plan, at: int, since: int | None, firm: bool) -> PlanReco
         at=at,
         since=since,
         firm=firm,
-        waits=plan.waits,
         sources=plan.sources,
         exclusive=tuple(plan.exclusive),
         because=plan.because,
@@ -107,53 +99,31 @@ class Restoring:
         schedule.host_table.restore(site)
         if schedule.shipping is not None:
             schedule.shipping.restore(site)
-        waiting: list[tuple[Lease, PlanRecord | None]] = []
         for record in sorted(records, key=lambda record: record.id):
-            if record.state in FINAL:
-                continue
-            lease, plan = self._enter(record), record.plan
-            if plan is not None and plan.firm:
-                schedule.take_up(lease, _plan(lease, plan), plan.at, plan.since)
-            elif record.request.kind is AR:
-                schedule.book.wait_for_hosts(lease, record.reason or because(Code.PLANNED_ANEW))
-            else:
-                waiting.append((lease, plan))
-        for lease, plan in waiting:
-            self._wait(lease, plan)
+            if record.state not in FINAL:
+                self._restore(record)
 
-    def _enter(self, record: LeaseRecord) -> Lease:
+    def _restore(self, record: LeaseRecord) -> None:
         schedule = self._schedule
         allowed = EVERYWHERE if record.allowed is None else record.allowed.allowed()
         lease = schedule.enter(record.request, allowed)
         schedule.book.recall(lease, record)
-        return lease
+        plan = record.plan
+        if plan is not None and plan.firm:
+            schedule.take_up(lease, _plan(lease, plan), plan.at, plan.since)
+        elif record.request.kind is AR:
+            schedule.book.wait_for_hosts(lease, record.reason or because(Code.PLANNED_ANEW))
+        else:
+            self._wait(lease)
 
-    def _wait(self, lease: Lease, record: PlanRecord | None) -> None:
-        """Let a lease that held no firm reservation stand in the queue as before.
-
-        What it had reserved it has again, if there is still room for that.
-        """
+    def _wait(self, lease: Lease) -> None:
+        """Let a lease that held no firm reservation stand in the queue as before."""
         schedule = self._schedule
-        keeps = lease.expected is not None or lease.state in _WITHOUT_PLAN
-        if record is not None:
-            keeps = self._has_room(lease, record)
-            if keeps:
-                plan = _plan(lease, record)
-                schedule.take_up(lease, plan, record.at, record.since, firm=False)
-        schedule.book.stand_in_line(lease)
-        if not keeps:
-            schedule.plan_anew(lease)
-        elif lease.expected is None and lease.demand.where == EVERYWHERE:
-            schedule.say_whether_it_fits(lease)
-
-    def _has_room(self, lease: Lease, record: PlanRecord) -> bool:
-        """Tell whether a lease can have what it had reserved."""
-        table = self._schedule.table
-        if max(record.hosts) >= len(table.capacities):
-            return False
-        start = max(record.phases[0].start, table.now)
-        use = lease.demand.use(record.hosts)
-        return start < record.end and table.fits_on(use, start, record.end)
+        expected = lease.expected
+        schedule.book.enqueue(lease, because(Code.PLANNED_ANEW))
+        if expected is not None and lease.state in {State.QUEUED, State.SUSPENDED_QUEUED}:
+            schedule.book.expect(lease, None, because(Code.PLANNED_ANEW))
+        schedule.say_whether_it_fits(lease)
 
 
 def _plan(lease: Lease, record: PlanRecord) -> Plan:
@@ -165,7 +135,6 @@ def _plan(lease: Lease, record: PlanRecord) -> Plan:
         exclusive=list(record.exclusive),
         because=record.because,
         code=record.code,
-        waits=record.waits,
         rest=None if record.rest is None else _rest(lease, record.rest),
     )
 

@@ -42,8 +42,7 @@ class PlanRecord:
     ``hosts[i]`` is the host of lease node *i* + 1, ``sources[i]`` where it moves from if
     the plan begins with a migration. ``at`` is the index of the phase that is under way
     since ``since``, or of the one that comes next if ``since`` is ``None``. ``firm`` is
-    false for a provisional reservation, which may move; ``waits`` says of one that its start waits
-    for hosts.
+    false for a provisional reservation, which may move and is made anew after a restart.
     ``exclusive`` are the intervals it takes of a file system that all suspensions share.
     ``because`` and ``code`` say why it ends before the lease is done, if it does: with a
     suspension, or (``drops``) with nothing saved. ``rest`` is how a lease with a deadline goes
@@ -55,7 +54,6 @@ class PlanRecord:
     at: int = 0
     since: int | None = None
     firm: bool = True
-    waits: bool = False
     sources: tuple[int, ...] = ()
     exclusive: tuple[tuple[int, int], ...] = ()
     because: Reason | None = None
@@ -90,7 +88,7 @@ class LeaseRecord:
     often its VMs failed. ``late`` says why an AR starts after its time, if it does. ``allowed``
     are the hosts that will do, ``None`` where all will. ``prepare_seconds`` is how long its VMs
     are expected to take to start, before its start if it is an AR, ``shutdown_seconds`` to shut
-    down and ``leaving_seconds`` to be off their hosts, where that was learned.
+    down, where that was learned.
     """
 
     request: LeaseRequest
@@ -110,7 +108,6 @@ class LeaseRecord:
     allowed: AllowedRecord | None = None
     prepare_seconds: int = 0
     shutdown_seconds: int | None = None
-    leaving_seconds: int | None = None
 
     @property
     def id(self) -> int:

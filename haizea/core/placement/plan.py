@@ -66,7 +66,6 @@ class Plan:
         exclusive: list[tuple[int, int]] | None = None,
         because: Reason | None = None,
         code: str = "",
-        waits: bool = False,
         rest: Plan | None = None,
     ) -> None:
         self.hosts = hosts
@@ -77,7 +76,7 @@ class Plan:
         self.hold: Hold | None = None
         self.because = because
         self.code = code
-        self.waits = waits
+        self.waits = False
         self.rest = rest
 
     @property

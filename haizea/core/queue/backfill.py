@@ -68,19 +68,6 @@ class Queue:
             self._reserving.look(None if full else arrived)
         self._counts = counts
 
-    def recall(self) -> None:
-        """Go on with the starts that an earlier scheduler promised leases, without hosts."""
-        promised = [
-            (lease, lease.expected)
-            for lease in self._schedule.waiting
-            if lease.plan is None and lease.expected is not None
-        ]
-        if self._claiming is not None:
-            self._claiming.recall(promised)
-        elif promised:
-            self._counting.recall(promised)
-            self._counts = True
-
     def pin(self) -> None:
         """Put reservations that are mere numbers on hosts, before others are given hosts."""
         if self._counts:
@@ -114,17 +101,6 @@ class Claiming:
         preparation = schedule.preparation
         self._sending = None if preparation is None else Sending(schedule, preparation)
         self._search = ClaimSearch(schedule.planner)
-
-    def recall(self, promised: list[tuple[Lease, int]]) -> None:
-        """Go on with the first of the leases that were promised a start; the others lose it."""
-        for lease, start in promised:
-            claim = None
-            if self._backfills and self._schedule.claim is None:
-                claim = self._planner.claim(lease, start)
-            if claim is None:
-                self._schedule.plan_anew(lease)
-            else:
-                self._schedule.make_claim(lease, claim)
 
     def look(self, full: bool, arrived: list[Lease]) -> None:
         """Look at the whole queue, or at new leases alone where that is enough."""

@@ -8,7 +8,7 @@ ends, :mod:`haizea.core.queue.by_host` takes over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from haizea.core.capacity.availability import Profile
 from haizea.core.model.reasons import Code, because
@@ -49,31 +49,16 @@ class Counting:
         pinned = [(lease, lease.plan.start) for lease in schedule.waiting if lease.plan is not None]
         for lease, _ in pinned:
             schedule.holdings.unpin(lease)
-        self._promise(pinned, self._lost_to_another)
+        self._profile = profile = self._fresh()
         self._anew = True
-
-    def recall(self, promised: Iterable[tuple[Lease, int]]) -> None:
-        """Go on with starts that leases were promised in an earlier scheduler."""
-        self._promise(promised, self._schedule.plan_anew)
-
-    def _promise(
-        self, promised: Iterable[tuple[Lease, int]], lose: Callable[[Lease], None]
-    ) -> None:
-        """Let leases start then; those for which there is no room ``lose`` their starts."""
-        schedule, self._profile = self._schedule, self._fresh()
-        profile = self._profile
-        for lease, start in promised:
+        for lease, start in pinned:
             count, length = lease.demand.count, lease.remaining
             if profile.earliest(count, length, start) == start:
                 profile.take(start, min(start + length, FOREVER), count)
                 self._starts[lease.id] = start
                 schedule.promise(lease, start)
             else:
-                lose(lease)
-                self._anew = True
-
-    def _lost_to_another(self, lease: Lease) -> None:
-        self._schedule.book.lose_claim(lease, because(Code.ANOTHER_RUNS_LONGER))
+                schedule.book.lose_claim(lease, because(Code.ANOTHER_RUNS_LONGER))
 
     @property
     def starts(self) -> Mapping[int, int]:

@@ -35,13 +35,6 @@ class Resumptions:
             elif self._deadlines.place(lease, self._schedule.planner) is not None:
                 self._what_is_left(lease)
 
-    def remember(self) -> None:
-        """Go on with those that found no time in an earlier scheduler."""
-        for lease in self._schedule.book.deadlines.values():
-            deadline = lease.request.deadline
-            if lease.plan is None and deadline is not None:
-                self._interruptions.look_again_at(lease, self._last_moment(lease, deadline))
-
     def _plan_rest(self, lease: Lease) -> None:
         """Plan what is left of a lease that is to be suspended, if there is time for that."""
         schedule, plan = self._schedule, lease.plan

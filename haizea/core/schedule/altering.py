@@ -27,7 +27,8 @@ class Altering:
             if lease.demand.where != before:
                 schedule.say_limited(lease)
             lease.whole = takes_whole(lease.demand, schedule.table.uniform_capacity)
-            schedule.book.note_needs(lease)
+            if not lease.whole:
+                schedule.book.picky.add(lease.id)
         lease.request = request
         schedule.book.note_standing(lease)
         lease.flexible = schedule.planner.suspendable(lease)

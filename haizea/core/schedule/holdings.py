@@ -187,7 +187,7 @@ class Holdings:
             plan.phases = shifted(plan.phases, 0, late_seconds)
             if late_seconds < 0:
                 self._instant.given_back.append((lease.hold.end, len(plan.use)))
-            self._instant.freed = True  # leases that wait did not reckon with it
+                self._instant.freed = True
             self._table.change_end(lease.hold, plan.end)
         else:
             # Nothing may be left of a run to be saved, or of an AR's; of any other, a second.
@@ -302,7 +302,6 @@ class Holdings:
         if plan.rest is not None and plan.rest.start < plan.end:
             self.drop_rest(lease)
         self.again(lease)
-        self._instant.freed = True  # leases that wait did not reckon with it
 
     def cut_short(self, lease: Lease, lacking_seconds: int) -> None:
         """A lease that runs is done so much sooner, although that is less than it asked for."""

@@ -76,10 +76,14 @@ class HostTable:
         self._instant.say(RatesChanged(self._instant.now, host_id, *rates))
 
     def restore(self, site: SiteRecord) -> None:
-        """Go on with the hosts that are not simply up, and the rates that were learned."""
+        """Go on with the hosts that are not simply up, and the rates that were learned.
+
+        Whoever waits for hosts is to be looked at.
+        """
+        self._instant.freed = True
         for record in site.hosts:
             self.statuses[record.host] = record
-            self._table.close(1 << record.host)
+            self.shut(record.host)
         for learned in site.rates:
             self._rates[learned.host] = Rates(learned.suspend_mb_s, learned.resume_mb_s)
 

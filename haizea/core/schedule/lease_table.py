@@ -103,10 +103,10 @@ class Book:
         lease.late = record.late
         lease.prepare_seconds = record.prepare_seconds
         lease.shutdown_seconds = record.shutdown_seconds
-        lease.leaving_seconds = record.leaving_seconds
         lease.added_seconds = record.prepare_seconds if self._adds_preparation(lease) else 0
         lease.expected = record.expected
-        self.note_needs(lease)
+        if lease.saved:
+            self.picky.add(lease.id)
 
     def enter(self, lease: Lease) -> None:
         """List a lease that is not over."""
@@ -121,13 +121,6 @@ class Book:
             self.preemptible.add(lease.id)
         else:
             self.preemptible.discard(lease.id)
-
-    def note_needs(self, lease: Lease) -> None:
-        """Note whether a lease needs particular hosts, or parts of hosts, as it is now."""
-        if lease.saved or not lease.whole:
-            self.picky.add(lease.id)
-        else:
-            self.picky.discard(lease.id)
 
     def leave(self, lease: Lease) -> None:
         """List a lease that is over no more."""
@@ -161,17 +154,6 @@ class Book:
             return
         self.waiting.add(lease)
         self._instant.arrived.append(lease)
-
-    def stand_in_line(self, lease: Lease) -> None:
-        """A lease that waited in an earlier scheduler waits as it did.
-
-        It is looked at, in case there is more room than there was.
-        """
-        if lease.request.kind is DEADLINE:
-            return
-        self.waiting.add(lease)
-        if lease.plan is None and lease.expected is None:
-            self._instant.arrived.append(lease)
 
     def wait_for_hosts(self, lease: Lease, reason: Reason) -> None:
         """An AR that has no plan waits for hosts, outside the queue."""
@@ -252,9 +234,8 @@ class Book:
         self._instant.touched[lease.id] = lease
 
     def know_leaving(self, lease: Lease, seconds: int) -> None:
-        """The VMs of a lease take so long to be off their hosts."""
+        """The VMs of a lease take so long to be off their hosts. It is known until a restart."""
         lease.leaving_seconds = seconds
-        self._instant.touched[lease.id] = lease
 
     def _adds_preparation(self, lease: Lease) -> bool:
         """Tell whether a lease's time counts from when its VMs run; that of an AR does not."""

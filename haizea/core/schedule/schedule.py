@@ -101,7 +101,8 @@ class Schedule:
         assert request.id not in self.leases, f"lease id {request.id} is taken"
         lease = Lease(request, Demand(request, allowed))
         lease.whole = takes_whole(lease.demand, self.table.uniform_capacity)
-        self.book.note_needs(lease)
+        if not lease.whole:
+            self.book.picky.add(lease.id)
         lease.flexible = self.planner.suspendable(lease)
         self.book.join(lease, request.submitted)
         self.book.enter(lease)
@@ -115,8 +116,8 @@ class Schedule:
         lease.demand = Demand(lease.request, allowed)
         if waits:
             self.waiting.add(lease)
-        lease.whole = takes_whole(lease.demand, self.table.uniform_capacity)
-        self.book.note_needs(lease)
+        lease.whole = False
+        self.book.picky.add(lease.id)
         instant = self.instant
         instant.freed = True
         instant.touched[lease.id] = lease
@@ -190,20 +191,12 @@ class Schedule:
         if plan.start > self.instant.now:
             self.book.expect(lease, plan.start, waits_for(lease.demand.count))
 
-    def take_up(
-        self, lease: Lease, plan: Plan, at: int, since: int | None, *, firm: bool = True
-    ) -> None:
+    def take_up(self, lease: Lease, plan: Plan, at: int, since: int | None) -> None:
         """Go on with a plan that an earlier scheduler made: phase ``at``, begun at ``since``."""
-        self.holdings.take(lease, plan, firm=firm)
+        self.holdings.take(lease, plan, firm=True)
         lease.at = at
         lease.since = since
         self.holdings.again(lease)
-
-    def plan_anew(self, lease: Lease) -> None:
-        """A lease waits that cannot have what it had reserved in an earlier scheduler."""
-        self.book.lose_claim(lease, because(Code.PLANNED_ANEW))
-        self.say_whether_it_fits(lease)
-        self.instant.freed = True
 
     def promise(self, lease: Lease, start: int) -> None:
         """A waiting lease is to start then, on hosts that are chosen when the time comes."""
