@@ -107,8 +107,8 @@ class Claiming:
         if full or not self._only_new(arrived):
             self._start_or_claim()
         if self._sending is not None:
-            if self._sending.share() and not self._backfills:
-                # No claim will come due for who has its image since.
+            if self._sending.share():
+                # A claim that waited for an image alone does not come due by itself.
                 self._start_or_claim()
             self._sending.look()
 
