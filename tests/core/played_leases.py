@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from haizea.core.model.events import Decision
+from collections.abc import Iterable
+
+from haizea.core.model.events import Decision, StateChanged
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
+from haizea.core.model.lifecycle import State
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings
 from haizea.core.scheduler import Scheduler
@@ -56,4 +59,18 @@ def played(made: Scheduler, until: int) -> list[Decision]:
     while (due := made.next_wakeup()) is not None and due <= until:
         found += made.handle(due).decisions
         made.check()
+    return found
+
+
+def states(decisions: Iterable[Decision]) -> dict[int, State]:
+    """The last state that each lease was given."""
+    return {d.lease_id: d.new for d in decisions if isinstance(d, StateChanged)}
+
+
+def active_from(made: Scheduler, until: int) -> dict[int, int]:
+    """Play on to a moment; return when leases became active first."""
+    found: dict[int, int] = {}
+    for decision in played(made, until):
+        if isinstance(decision, StateChanged) and decision.new is State.ACTIVE:
+            found.setdefault(decision.lease_id, decision.time)
     return found

@@ -6,9 +6,10 @@ One host's image of 100 MB takes ten seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
+from drawn_windows import Step, asked_for, requests, steps
 from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +18,9 @@ from played_windows import check_by_the_second, window
 
 from haizea.core.model.events import (
     Decision,
-    Input,
-    LeaseCancelled,
     LeaseSubmitted,
     MaintenanceAsked,
     MaintenanceChanged,
-    MaintenanceEnded,
     OperationDelayed,
     OperationStarted,
     Purpose,
@@ -30,7 +28,7 @@ from haizea.core.model.events import (
 )
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest
-from haizea.core.model.maintenance import Leaving, Maintenance
+from haizea.core.model.maintenance import Leaving
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Backfilling, ImageSettings, Settings, Suspension, Transfer
 from haizea.core.scheduler import Scheduler
@@ -192,59 +190,9 @@ def test_an_image_that_comes_late_is_kept_out_of_a_window() -> None:
 # --- whole lives ----------------------------------------------------------------------------------
 
 
-@dataclass
-class Step:
-    """Something that happens so many seconds after what came before, and perhaps a restart."""
-
-    after: int
-    event: Input
-    restarts: bool
-
-
 @st.composite
-def steps(draw: st.DrawFn) -> list[Step]:
-    found, now = [], 0
-    for number in range(1, draw(st.integers(3, 14)) + 1):
-        after = draw(st.integers(0, 40))
-        now += after
-        what = draw(st.sampled_from(["lease", "lease", "lease", "window", "window", "end", "gone"]))
-        event: Input
-        if what == "window":
-            event = MaintenanceAsked(draw(windows(now)))
-        elif what == "end":
-            event = MaintenanceEnded(draw(st.integers(1, 3)))
-        elif what == "gone":
-            event = LeaseCancelled(draw(st.integers(1, number)))
-        else:
-            event = LeaseSubmitted(draw(requests(number, now)))
-        found.append(Step(after, event, draw(st.sampled_from([False, False, True]))))
-    return found
-
-
-@st.composite
-def windows(draw: st.DrawFn, now: int) -> Maintenance:
-    start = now + draw(st.integers(0, 80))
-    length = draw(st.sampled_from([None, 3, 20, 60]))
-    hosts = tuple(sorted(draw(st.sets(st.integers(0, 3), min_size=1, max_size=3))))
-    leases = draw(st.sampled_from(Leaving))
-    end = None if length is None else start + length
-    return window(start, end, hosts, leases, draw(st.integers(1, 3)))
-
-
-@st.composite
-def requests(draw: st.DrawFn, number: int, now: int) -> LeaseRequest:
-    kind, duration = draw(st.sampled_from(Kind)), draw(st.integers(3, 90))
-    request = lease(
-        number,
-        kind,
-        now + draw(st.integers(0, 120)) if kind is Kind.AR else None,
-        submitted=now,
-        duration=duration,
-        deadline=now + duration + draw(st.integers(0, 200)) if kind is Kind.DEADLINE else None,
-        nodes=draw(st.integers(1, 4)),
-        cpu=draw(st.sampled_from([200, 400])),
-        preemptible=draw(st.booleans()),
-    )
+def with_images(draw: st.DrawFn, number: int, now: int) -> LeaseRequest:
+    request = draw(requests(number, now, shortest=3, sizes=(200, 400)))
     return replace(request, image=draw(st.sampled_from([None, *map(image, "aab")])))
 
 
@@ -273,7 +221,11 @@ RULES = st.builds(
 
 @pytest.mark.slow
 @tries(200)
-@given(steps(), RULES, st.sampled_from(["no-preemption", "ar-preempts-everything"]))
+@given(
+    steps(with_images, restarts=(False, False, True)),
+    RULES,
+    st.sampled_from(["no-preemption", "ar-preempts-everything"]),
+)
 def test_no_image_comes_to_a_host_in_maintenance(
     script: list[Step], rules: Settings, preemption: str
 ) -> None:
@@ -297,17 +249,3 @@ def test_no_image_comes_to_a_host_in_maintenance(
             made.check()
     decisions += played(made, 10_000)
     check_by_the_second(decisions)
-
-
-def asked_for(made: Scheduler, now: int, event: MaintenanceAsked) -> Iterable[Decision]:
-    """Ask for a window: the answer is what it was said to be, and no refusal changes a thing."""
-    before, impact = made.site_record(), made.impact(event.window)
-    made.check()
-    assert made.site_record() == before
-    turn = made.handle(now, [event])
-    refused = "refused" in statuses(turn.decisions)
-    assert refused == bool(impact.refusal)
-    if refused:
-        assert not turn.records
-        assert made.site_record() == before
-    return turn.decisions

@@ -6,9 +6,9 @@ The judge is naive: it adds up, second by second, who is on which host by the de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
+from drawn_windows import Step, asked_for, requests, steps
 from effort import LOOKS, tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +18,6 @@ from played_windows import check_by_the_second, window
 from haizea.core.model.events import (
     Decision,
     HostUsed,
-    Input,
-    LeaseCancelled,
     LeaseSubmitted,
     MaintenanceAsked,
     MaintenanceChanged,
@@ -30,10 +28,9 @@ from haizea.core.model.events import (
     Purpose,
     StateChanged,
 )
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.maintenance import Leaving, Maintenance
-from haizea.core.model.records import LeaseRecord
 from haizea.core.model.settings import Backfilling, Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.wording import in_words
@@ -340,63 +337,17 @@ def test_a_restart_goes_on_with_it() -> None:
 # --- in general ---------------------------------------------------------------------------
 
 
-@dataclass
-class Step:
-    """Something that happens so many seconds after what came before."""
-
-    after: int
-    event: Input
+def any_request(number: int, now: int) -> st.SearchStrategy[LeaseRequest]:
+    return requests(number, now, shortest=10, sizes=(100, 200, 400))
 
 
-@st.composite
-def steps(draw: st.DrawFn) -> list[Step]:
-    found, now = [], 0
-    for number in range(1, draw(st.integers(3, 14)) + 1):
-        after = draw(st.integers(0, 40))
-        now += after
-        what = draw(st.sampled_from(["lease", "lease", "lease", "window", "end", "cancel", "used"]))
-        event: Input
-        if what == "window":
-            start = now + draw(st.integers(0, 120))
-            length = draw(st.one_of(st.none(), st.integers(1, 100)))
-            end = None if length is None else start + length
-            hosts = tuple(sorted(draw(st.sets(st.integers(0, 3), min_size=1, max_size=3))))
-            leases = draw(st.sampled_from(list(Leaving)))
-            event = MaintenanceAsked(window(start, end, hosts, leases, draw(st.integers(1, 3))))
-        elif what == "end":
-            event = MaintenanceEnded(draw(st.integers(1, 3)))
-        elif what == "cancel":
-            event = LeaseCancelled(draw(st.integers(1, number)))
-        elif what == "used":
-            event = HostUsed(draw(st.integers(0, 3)), (draw(st.sampled_from([0, 100, 400])), 0))
-        else:
-            kind, duration = draw(st.sampled_from(list(Kind))), draw(st.integers(10, 150))
-            spare = draw(st.integers(0, 150))
-            event = LeaseSubmitted(
-                lease(
-                    number,
-                    kind,
-                    now + draw(st.integers(0, 100)) if kind is Kind.AR else None,
-                    submitted=now,
-                    duration=duration,
-                    deadline=now + duration + spare if kind is Kind.DEADLINE else None,
-                    nodes=draw(st.integers(1, 4)),
-                    cpu=draw(st.sampled_from([100, 200, 400])),
-                    preemptible=draw(st.booleans()),
-                )
-            )
-        found.append(Step(after, event))
-    return found
-
-
-def all_records(known: dict[int, LeaseRecord], made: Scheduler) -> dict[int, LeaseRecord]:
-    return known | {record.id: record for record in made.leases()}
+USES = st.builds(HostUsed, st.integers(0, 3), st.sampled_from([(0, 0), (100, 0), (400, 0)]))
 
 
 @pytest.mark.slow
 @tries(200)
 @given(
-    steps(),
+    steps(any_request, others=(USES,)),
     st.sampled_from(list(Backfilling)),
     st.sampled_from(list(Suspension)),
     st.sampled_from(["no-preemption", "ar-preempts-everything"]),
@@ -421,18 +372,7 @@ def test_hosts_in_maintenance_are_empty(
         decisions += played(made, now - 1)
         if isinstance(step.event, MaintenanceAsked):
             decisions += made.handle(now).decisions
-            before = made.site_record()
-            impact = made.impact(step.event.window)
-            made.check()
-            assert made.site_record() == before
-            turn = made.handle(now, [step.event])
-            found = turn.decisions
-            status = next(d.status for d in found if isinstance(d, MaintenanceChanged))
-            assert (status == "refused") == bool(impact.refusal)
-            if status == "refused":
-                assert not turn.records
-                assert made.site_record() == before
-            decisions += found
+            decisions += asked_for(made, now, step.event)
         else:
             decisions += made.handle(now, [step.event]).decisions
         made.check()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from haizea.core.model.events import Decision, LeaseSubmitted, StateChanged
+from played_leases import active_from, states
+
+from haizea.core.model.events import LeaseSubmitted
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
@@ -22,10 +24,6 @@ def asked(lease_id: int, cores: int, seconds: int, start: int | None = None) -> 
         start=start,
         preemptible=start is None,
     )
-
-
-def states(decisions: list[Decision]) -> dict[int, State]:
-    return {d.lease_id: d.new for d in decisions if isinstance(d, StateChanged)}
 
 
 def played(suspension: Suspension, first: int) -> tuple[Scheduler, dict[int, State]]:
@@ -54,36 +52,25 @@ def played(suspension: Suspension, first: int) -> tuple[Scheduler, dict[int, Sta
     return scheduler, found
 
 
-def started_in_time(scheduler: Scheduler, until: int) -> dict[int, int]:
-    """Let time pass; return when leases became active."""
-    active: dict[int, int] = {}
-    while (due := scheduler.next_wakeup()) is not None and due <= until:
-        for lease_id, state in states(scheduler.handle(due).decisions).items():
-            if state is State.ACTIVE:
-                active.setdefault(lease_id, due)
-        scheduler.check()
-    return active
-
-
 def test_a_job_leaves_as_soon_as_somebody_who_moved_comes() -> None:
     scheduler, found = played(Suspension.ALL, 2000)
     assert found[6] is State.SCHEDULED
-    assert started_in_time(scheduler, 2000) == {3: 2000, 4: 2000}
+    assert active_from(scheduler, 2000) == {3: 2000, 4: 2000}
     states_then = {lease.request.id: lease.state for lease in scheduler.leases()}
     assert states_then[1] is State.SUSPENDED_QUEUED
     assert states_then[2] is State.ACTIVE, "it is in nobody's way"
-    active = started_in_time(scheduler, 3000)
+    active = active_from(scheduler, 3000)
     assert (active[6], active[5]) == (2500, 3000)
 
 
 def test_a_job_that_cannot_be_saved_is_dropped_for_it() -> None:
     scheduler, found = played(Suspension.NONE, 2000)
     assert found[6] is State.SCHEDULED
-    active = started_in_time(scheduler, 3000)
+    active = active_from(scheduler, 3000)
     assert (active[3], active[4], active[6], active[5]) == (2000, 2000, 2500, 3000)
 
 
 def test_nobody_comes_before_a_job_can_be_saved() -> None:
     scheduler, found = played(Suspension.ALL, 10)
     assert found[6] is State.REJECTED
-    assert started_in_time(scheduler, 10) == {3: 10, 4: 10}
+    assert active_from(scheduler, 10) == {3: 10, 4: 10}

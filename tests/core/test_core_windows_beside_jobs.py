@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from played_leases import lease
+from played_leases import active_from, lease, states
 
-from haizea.core.model.events import Decision, LeaseSubmitted, StateChanged
+from haizea.core.model.events import LeaseSubmitted
 from haizea.core.model.hosts import Host, Site
 from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
@@ -31,10 +31,6 @@ def job(lease_id: int) -> LeaseRequest:
     return lease(lease_id, Kind.BEST_EFFORT, duration=1000, cpu=400, preemptible=True)
 
 
-def states(decisions: list[Decision]) -> dict[int, State]:
-    return {d.lease_id: d.new for d in decisions if isinstance(d, StateChanged)}
-
-
 def asked(scheduler: Scheduler, *requests: LeaseRequest) -> dict[int, State]:
     """Ask for all of them now, one by one."""
     found: dict[int, State] = {}
@@ -44,22 +40,11 @@ def asked(scheduler: Scheduler, *requests: LeaseRequest) -> dict[int, State]:
     return found
 
 
-def active_from(scheduler: Scheduler) -> dict[int, int]:
-    """Let time pass; return when leases became active first."""
-    found: dict[int, int] = {}
-    while (due := scheduler.next_wakeup()) is not None and due <= LATER:
-        for lease_id, state in states(scheduler.handle(due).decisions).items():
-            if state is State.ACTIVE:
-                found.setdefault(lease_id, due)
-        scheduler.check()
-    return found
-
-
 def test_a_job_leaves_before_the_window_for_one_that_moves_ahead_of_it() -> None:
     scheduler = one_large_host()
     found = asked(scheduler, job(1), window(2, 0, 1700, 500), window(3, 1100, 1550, 400))
     assert found[3] is State.SCHEDULED
-    began = active_from(scheduler)
+    began = active_from(scheduler, LATER)
     assert 0 < began[2] <= began[3] - 500, "once the job is saved"
     assert 1100 <= began[3] <= 1150
     assert not list(scheduler.leases()), "the job was done, too"
@@ -75,6 +60,6 @@ def test_what_a_waiting_job_is_kept_leaves_effort_for_doing_without() -> None:
         window(4, 1900, 2500, 400),
     )
     assert found[4] is State.SCHEDULED, "where the job waits, the other has no other time"
-    began = active_from(scheduler)
+    began = active_from(scheduler, LATER)
     assert 1000 <= began[3] <= 2300
     assert 1900 <= began[4] <= 2100

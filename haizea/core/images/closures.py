@@ -103,7 +103,7 @@ class Closures:
 def earliest(link: Channel, length: int, start: int, closed: Periods) -> int:
     """The first moment from ``start`` on from which the link is free for ``length``.
 
-    Nothing of that is in a ``closed`` period; ``FOREVER`` or more if there is no such moment.
+    No ``closed`` period overlaps that time; ``FOREVER`` or more if there is no such moment.
     """
     moment = link.earliest(length, start)
     while later := [end for since, end in closed if since < moment + length and end > moment]:
@@ -114,7 +114,8 @@ def earliest(link: Channel, length: int, start: int, closed: Periods) -> int:
 def latest(link: Channel, length: int, end: int, not_before: int, closed: Periods) -> int | None:
     """The last moment from which the link is free for ``length``, over by ``end``.
 
-    Nothing of that is in a ``closed`` period. ``None`` if there is none from ``not_before`` on.
+    No ``closed`` period overlaps that time. ``None`` if there is no such moment from
+    ``not_before`` on.
     """
     moment = link.latest(length, end, not_before)
     while moment is not None:

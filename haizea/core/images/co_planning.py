@@ -15,7 +15,7 @@ from haizea.core.model.lease import Kind
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
 
-#: A plan from a moment on that prefers some hosts, and keeps off others; ``None`` if there is none.
+#: Finds a plan from a moment on that prefers the first hosts and keeps off the second, if any.
 PlanFrom = Callable[[int, HostSet, HostSet], Plan | None]
 
 _TRIES = 8
