@@ -186,6 +186,38 @@ def test_nothing_goes_to_other_hosts_of_what_may_stay() -> None:
     assert (2, 50, (2,)) in runs(played(made, 300))
 
 
+@pytest.mark.parametrize("kind", [Kind.AR, Kind.DEADLINE])
+def test_where_leases_stay_nothing_that_runs_leaves_for_them(kind: Kind) -> None:
+    made = on_hosts(3, "ar-preempts-everything", Settings(suspension=Suspension.ALL))
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, duration=500, preemptible=True))])
+    asked = lease(2, kind, 100) if kind is Kind.AR else lease(2, kind, after=100, deadline=250)
+    made.handle(0, [LeaseSubmitted(asked)])
+    made.handle(0, [LeaseSubmitted(lease(3, Kind.IMMEDIATE, duration=1000))])
+    played(made, 0)
+    planned = window(150, None, (1, 2), Leaving.STAY)
+    expected = [(leaver.lease_id, leaver.stuck) for leaver in made.impact(planned).leases]
+    assert expected == [(2, True), (3, True)]
+    decisions = made.handle(0, [MaintenanceAsked(planned)]).decisions
+    made.check()
+    assert states(decisions, 1) == []
+    later = played(made, 300)
+    assert states(later, 1) == []
+    assert (2, 100, (1,)) in runs(later)
+
+
+def test_where_leases_stay_those_go_elsewhere_for_whom_hosts_are_free() -> None:
+    made = scheduler(3)
+    made.handle(0, [LeaseSubmitted(lease(1, Kind.AR, 100))])
+    made.handle(0, [LeaseSubmitted(lease(2, Kind.AR, 120))])
+    (first, second) = [x.plan.hosts for x in made.leases() if x.plan is not None]
+    planned = window(50, None, (*first, *second), Leaving.STAY)
+    expected = [(leaver.lease_id, leaver.stuck) for leaver in made.impact(planned).leases]
+    assert expected == [(1, False), (2, True)]
+    made.handle(0, [MaintenanceAsked(planned)])
+    (free,) = {0, 1, 2} - {*first, *second}
+    assert [(i, hosts) for i, _, hosts in runs(played(made, 300))] == [(1, (free,)), (2, second)]
+
+
 def test_nothing_goes_to_other_hosts_of_what_is_ended_before_it_is() -> None:
     made = scheduler(3)
     made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, nodes=2))])

@@ -73,7 +73,7 @@ def ways_out(
     What waits is planned anew, what is promised and has not begun gets other hosts, together,
     and what runs is suspended or starts over, where it may be ``disturb``-ed; the rest is stuck.
     Where moving plans is not enough, what is promised may preempt on other hosts as a new
-    reservation does.
+    reservation does, but nothing that runs unless it may be ``disturb``-ed.
     """
     on_them = _leases_on(schedule, [host for host, _ in sizes], start, end)
     mine = host_set(host for host, _ in sizes)
@@ -91,12 +91,10 @@ def ways_out(
         moves = _moves(schedule, promises, sizes, (start, end), leaving, stuck)
         if moves is not None:
             away = Away(moves, [], [])
-        elif disturb:
-            apart = _Apart(schedule, [host for host, _ in sizes], start)
+        else:
+            apart = _Apart(schedule, [host for host, _ in sizes], start, disturb=disturb)
             apart.leave(leaving, clearings)
             away = apart.place(promises, rooms, promised)
-        else:
-            away = Away([], [], promised)
     stuck += away.stuck
     later = _Later(schedule, sizes, (start, end), going)
     later.leave([*waiting, *left], clearings, stuck, away.moves)
@@ -277,9 +275,12 @@ def _whole(sizes: Sequence[tuple[int, Capacity]]) -> Lease:
 class _Apart:
     """A schedule as it would be without some hosts, to place promised leases in one by one."""
 
-    def __init__(self, schedule: Schedule, hosts: Sequence[int], start: int) -> None:
+    def __init__(
+        self, schedule: Schedule, hosts: Sequence[int], start: int, *, disturb: bool
+    ) -> None:
         self._schedule = schedule
         self._start = start
+        self._disturb = disturb
         self._trial = schedule.table.fork()
         self._trial.close(host_set(hosts))
         self._channel = schedule.planner.channel
@@ -316,7 +317,7 @@ class _Apart:
         found = rooms.hosts(
             lease, hold.start, hold.end, planner, _nowhere, self._gone, interrupts=False
         )
-        if found is None:
+        if found is None or not (self._disturb or found.disturbs_nobody):
             return None
         without = Without(self._trial, hold.start)
         for victim in [leaves.lease for leaves in found.clearings]:

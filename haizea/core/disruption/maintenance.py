@@ -233,7 +233,7 @@ class Windows:
             for owner in sorted({hold.owner for hold in holds}):
                 lease = schedule.leases[owner]
                 if lease.plan is not None:
-                    self._repair.leave(lease, reason)
+                    self._repair.leave(lease, reason, disturb=False)
             self._table.settle()
 
     # --- as time goes on ----------------------------------------------------------------

@@ -194,17 +194,18 @@ class Repair:
             if lease.request.kind is Kind.BEST_EFFORT:
                 self.displace(lease, reason, 1 << host)
 
-    def leave(self, lease: Lease, reason: Reason) -> None:
+    def leave(self, lease: Lease, reason: Reason, *, disturb: bool = True) -> None:
         """A lease that has not started should not go to its hosts: others are better for it.
 
-        A best-effort lease is planned anew. An AR stays where it is until there are others.
+        A best-effort lease is planned anew. An AR stays where it is until there are others, which
+        nothing that runs has to leave unless it may be ``disturb``-ed.
         """
         if self._schedule.needs_images(lease.request):
             return
         if lease.request.kind is Kind.BEST_EFFORT:
             self._schedule.back_to_queue(lease, reason, "")
         elif lease.request.kind in FIRM:
-            found = self._improve(lease, reason)
+            found = self._improve(lease, reason, disturb=disturb)
             code = Code.LEFT_DRAINED_HOST if found else Code.STAYS_ON_DRAINED_HOST
             assert lease.plan is not None, "it is promised hosts"
             start = lease.plan.runs_from
@@ -290,12 +291,12 @@ class Repair:
             elif self._improve(lease, because(Code.STARTS_SOONER)):
                 self._schedule.book.reword(lease, because(Code.STARTS_SOONER))
 
-    def _improve(self, lease: Lease, reason: Reason) -> bool:
+    def _improve(self, lease: Lease, reason: Reason, *, disturb: bool = True) -> bool:
         """Give an AR hosts that are open, from its start on or from now on, if there are any."""
         if self._schedule.needs_images(lease.request):
             return self._sooner_on_its_hosts(lease)
         before = () if lease.plan is None else lease.plan.hosts
-        if not self._admission.place_better(lease):
+        if not self._admission.place_better(lease, disturb=disturb):
             return False
         self._schedule.holdings.tell_hosts(lease, before, reason)
         self._put_off.pop(lease.id, None)

@@ -52,6 +52,11 @@ class Preemption(NamedTuple):
     moves: list[Move]
     rests: Sequence[Rest] = ()
 
+    @property
+    def disturbs_nobody(self) -> bool:
+        """True if nothing that runs, or was suspended to go on in time, is affected."""
+        return not self.rests and not any(leaves.lease.started for leaves in self.clearings)
+
 
 def fixed_until(lease: Lease) -> int | None:
     """Return when what is under way for a lease can be stopped; ``None`` if it ends as it is.

@@ -271,19 +271,20 @@ class Admission:
                 return gently, late
         return found, period
 
-    def place_better(self, lease: Lease) -> bool:
+    def place_better(self, lease: Lease, *, disturb: bool = True) -> bool:
         """Give a promise that has not begun hosts that are open, for its time; tell if it worked.
 
-        Nothing changes if not. No images are on their way for it.
+        Nothing changes if not, and nothing that runs has to leave unless it may be ``disturb``-ed.
+        No images are on their way for it.
         """
         if lease.request.kind is DEADLINE:
-            return self.deadlines.place_better(lease)
+            return self.deadlines.place_better(lease, disturb=disturb)
         schedule, period = self._schedule, period_of(self._schedule, lease)
         if not has_time_left(schedule, lease, period.end):
             return False
         with without(schedule.table, lease.hold):
             found, period = self._find(lease, period, schedule.planner)
-        if found is None:
+        if found is None or not (disturb or found.disturbs_nobody):
             return False
         schedule.drop_plan(lease)
         self._promises.reroute(found.moves)

@@ -88,12 +88,15 @@ class Deadlines:
             schedule.book.cut(lease, whole)
         return refusal
 
-    def place_better(self, lease: Lease) -> bool:
-        """Give a lease that has not begun hosts that are open; whether there are any."""
+    def place_better(self, lease: Lease, *, disturb: bool = True) -> bool:
+        """Give a lease that has not begun hosts that are open; whether there are any.
+
+        Nothing that runs has to leave for it unless it may be ``disturb``-ed.
+        """
         schedule = self._schedule
         with without(schedule.table, lease.hold):
             found = self.find(lease, schedule.planner)
-        if isinstance(found, Refusal):
+        if isinstance(found, Refusal) or not (disturb or found.room.disturbs_nobody):
             return False
         schedule.drop_plan(lease)
         self.take(lease, found)
