@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commands_at_once import COMMANDS
 from working_order import made_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -100,19 +101,6 @@ class Ends:
                 self.counters[0].add(now, self.count, record and record.request.id)
     def figures(self, now):
         return {"operations-ended": self.count}
-"""
-
-#: Runs several commands in one process, and marks where the output of each one ends.
-COMMANDS = """\
-import sys
-from haizea.cli.main import main
-for command in sys.argv[1:]:
-    sys.argv = ["haizea", *command.split()]
-    try:
-        main()
-    except SystemExit as ended:
-        assert not ended.code, command
-    sys.stdout.write("\\0")
 """
 
 TABLES = ("per-lease", "per-run", "reservations", "counter")

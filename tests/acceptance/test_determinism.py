@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from commands_at_once import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,11 +56,11 @@ TABLES = ("per-lease", "per-run", "reservations", "counter")
 
 
 def haizea(
-    python: str, place: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> bytes:
-    """Return what the command prints, run by an interpreter, with this checkout's Haizea."""
+    python: str, place: Path, *commands: str, environment: Mapping[str, str] | None = None
+) -> list[bytes]:
+    """Return what each command prints, run by an interpreter, with this checkout's Haizea."""
     done = subprocess.run(
-        [python, "-c", "from haizea.cli.main import main; main()", *arguments],
+        [python, "-c", COMMANDS, *commands],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         capture_output=True,
@@ -67,7 +68,9 @@ def haizea(
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+    *printed, end = done.stdout.split(b"\0")
+    assert not end
+    return printed
 
 
 def everything(
@@ -84,12 +87,11 @@ def everything(
         injection=ROOT / "traces" / "reservations.txt",
     )
     (place / "run.conf").write_text(text)
-    found = {"summary": haizea(python, place, "run", "run.conf", environment=environment)}
+    commands = ["run run.conf", *(f"convert-data -t {table} run.results" for table in TABLES)]
+    printed = haizea(python, place, *commands, environment=environment)
+    found = dict(zip(("summary", *TABLES), printed, strict=True))
     found["log"] = (place / "run.log").read_bytes()
     found["results"] = (place / "run.results").read_bytes()
-    for table in TABLES:
-        command = ("convert-data", "-t", table, "run.results")
-        found[table] = haizea(python, place, *command, environment=environment)
     return found
 
 
@@ -119,8 +121,7 @@ def test_a_generated_workload_is_the_same_whenever_it_is_generated(
         haizea(
             sys.executable,
             tmp_path,
-            *("generate-workload", "--jobs", "100", "--hosts", "16", "--seed", seed),
-            *("--ar-share", "0.2", name),
+            f"generate-workload --jobs 100 --hosts 16 --seed {seed} --ar-share 0.2 {name}",
             environment={"PYTHONHASHSEED": hashes},
         )
         made.append((tmp_path / name).read_bytes().replace(name.encode(), b"NAME"))
