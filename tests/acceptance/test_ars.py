@@ -1,9 +1,9 @@
-"""Advance reservations beside a month of real batch jobs.
+"""A month of advance reservations beside real batch jobs.
 
 By default a sample that has each share of load, duration and size of the injected
-reservations at least once, with images beside half a month of jobs; with
-``HAIZEA_LONG_TESTS=1`` every file there is, beside the month. Images for a whole month have
-:mod:`test_published_images`.
+reservations at least once, beside half a month of jobs; with ``HAIZEA_LONG_TESTS=1`` every file
+there is, beside the month. Whole months of both have :mod:`test_published`, and
+:mod:`test_published_images` with images.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def jobs(self) -> str:
-        return "15days.swf" if self.images and not LONG else "30days.swf"
+        return "30days.swf" if LONG else "15days.swf"
 
     @property
     def file(self) -> str:
