@@ -24,7 +24,7 @@ DEFAULT_LOOKS = Settings().remapping_effort
 #: What it is in a run that is drawn, most often a small part of the default: searches that take all
 #: of that look at much the same again, and took most of the time of such runs. Short ones end
 #: early, and so in more places.
-LOOKS = (300,) * 6 + (1000,) * 3 + (DEFAULT_LOOKS,)
+LOOKS = (300,) * 13 + (1000,) * 6 + (DEFAULT_LOOKS,)
 
 _Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 _Test = TypeVar("_Test", bound=Callable[..., Any])
