@@ -40,14 +40,26 @@ KILLS = Trouble(longest_delay_seconds=0.5, kills=4, oned_kills=8, broken_drivers
 EVERYTHING = replace(BUSY, oned_kills=4, broken_drivers=3)
 
 
+_LONG = bool(os.environ.get("HAIZEA_LONG_TESTS"))
 #: As many hours as are asked for, each from the seed that is its number.
-_HOURS = 500 if os.environ.get("HAIZEA_LONG_TESTS") else 4 * max(EFFORT, 1)
+_HOURS = 500 if _LONG else 4 * max(EFFORT, 1)
 #: Haizea was killed in the moment in which a lease lost its host and failed; a host was drained
 #: while what a waiting lease had claimed was late; a VM that its owner had undeployed was ended.
 _ONCE_WRONG = (281, 214, 157)
 #: What could not be booted stayed on its host, and counted as another's after a restart.
 _KILLED_WRONG = (2013,)
 _VERSIONS = ("6.10.5", "7.4.0", "1.4.0")
+
+
+def _seeds(once_wrong: tuple[int, ...]) -> list[int]:
+    """The seeds whose hours were wrong once, and as many others as are asked for.
+
+    By default these are those of versions that none of these has.
+    """
+    if _LONG or EFFORT:
+        return sorted({*range(_HOURS), *once_wrong})
+    seen = {seed % len(_VERSIONS) for seed in once_wrong}
+    return sorted({*once_wrong, *(seed for seed in range(len(_VERSIONS)) if seed not in seen)})
 
 
 def hour(
@@ -75,7 +87,7 @@ def test_an_hour_without_trouble(
     hour(tmp_path, monkeypatch, seed, QUIET, interference=0, deaths=0)
 
 
-@pytest.mark.parametrize("seed", sorted({*range(_HOURS), *_KILLED_WRONG}))
+@pytest.mark.parametrize("seed", _seeds(_KILLED_WRONG))
 def test_an_hour_in_which_haizea_and_oned_are_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -87,7 +99,7 @@ def test_an_hour_of_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     hour(tmp_path, monkeypatch, seed, EVERYTHING)
 
 
-@pytest.mark.parametrize("seed", sorted({*range(_HOURS), *_ONCE_WRONG}))
+@pytest.mark.parametrize("seed", _seeds(_ONCE_WRONG))
 def test_an_hour_full_of_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
