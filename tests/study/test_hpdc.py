@@ -27,8 +27,8 @@ from haizea.workloads.requested import RequestedTimes
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "studies/hpdc2008"
 
-#: A twelfth of the study: few jobs, two loads of reservations, all six configurations.
-FEW_JOBS = 250
+#: A small part of the study: few jobs, two loads of reservations, all six configurations.
+FEW_JOBS = 125
 
 
 @pytest.fixture(scope="module")
