@@ -123,10 +123,17 @@ class Visit:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
-    def check_access(self) -> None:
-        """Raise where axe-core finds something that keeps people out."""
+    def check_access(self, *within: str) -> None:
+        """Raise where axe-core finds something that keeps people out.
+
+        It looks at the whole page, or at what these selectors find, each of them something: on a
+        long page whose rest it has seen, that is far less.
+        """
+        for selector in within:
+            assert self.page.locator(selector).count(), f"nothing is {selector}"
+        context = {"include": [[selector] for selector in within]} if within else None
         # Details of all that is in order would take half of the time.
-        found = Axe().run(self.page, options={"resultTypes": ["violations"]})
+        found = Axe().run(self.page, context, options={"resultTypes": ["violations"]})
         told = [
             f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:3]]}"
             for v in found.response["violations"]
