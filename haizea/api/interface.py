@@ -147,7 +147,7 @@ _MEANINGS = {
     404: "There is no such thing, or it belongs to somebody else.",
     408: "The body did not come in time.",
     409: "This cannot be done as things are.",
-    412: "It is another by now than `If-Match` says: nothing has changed.",
+    412: "It was changed by somebody else: nothing of this has changed.",
     413: "The body is too large.",
     415: "The body has a media type that is not taken.",
     422: "Something in the request is wrong; the message says what.",

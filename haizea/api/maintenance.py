@@ -28,6 +28,7 @@ from haizea.api.values import written, written_or_none
 from haizea.api.views import host_names, reason_fields
 from haizea.core.model.hosts import Site
 from haizea.core.model.maintenance import Leaving, Maintenance, MaintenanceRecord
+from haizea.core.model.reasons import Code
 from haizea.host_names import hosts_called
 from haizea.wording import in_words
 
@@ -174,7 +175,7 @@ async def plan_maintenance(
 @router.patch(
     "/maintenance/{window_id}",
     response_model=MaintenanceOut,
-    **described("Change maintenance", "site", OPERATING, 404, 408, 409, 413),
+    **described("Change maintenance", "site", OPERATING, 404, 408, 409, 412, 413),
 )
 async def change_maintenance(
     here: Here,
@@ -183,7 +184,10 @@ async def change_maintenance(
     token: OperatorToken,
     preview: Preview = False,
 ) -> Response:
-    """Give a window other hosts, another time or reason: as a whole, or (`409`) nothing changes."""
+    """Give a window other hosts, another time or reason: as a whole, or (`409`) nothing changes.
+
+    Nor does it where somebody else changes the window at the same moment (`412`).
+    """
     record = _known(here, window_id)
     old = record.window
     given = wanted.model_fields_set
@@ -195,7 +199,7 @@ async def change_maintenance(
         reason=old.reason if wanted.reason is None else wanted.reason,
         leases=old.leases if wanted.leases is None else Leaving(wanted.leases),
     )
-    return await _ask(here, window, token.owner, preview, 200)
+    return await _ask(here, window, token.owner, preview, 200, instead_of=old)
 
 
 @router.delete(
@@ -233,13 +237,24 @@ def _hosts(manager: Manager, words: list[str]) -> tuple[int, ...]:
 
 
 async def _ask(
-    here: Interface, window: Maintenance, owner: str, preview: bool, status: int
+    here: Interface,
+    window: Maintenance,
+    owner: str,
+    preview: bool,
+    status: int,
+    instead_of: Maintenance | None = None,
 ) -> Response:
-    found = await _decided(here, here.manager.maintain(window, owner, preview=preview))
+    asked = here.manager.maintain(window, owner, preview=preview, instead_of=instead_of)
+    found = await _decided(here, asked)
     if preview:
         return await here.answer(partial(_impact_out, found, here.manager.site))
-    if found.impact.refusal is not None:
-        raise Refused(409, "in-the-way", in_words(found.impact.refusal))
+    refusal = found.impact.refusal
+    if refusal is not None and refusal.code is Code.CHANGED_MEANWHILE:
+        _known(here, window.id)
+        text = f"maintenance {window.id} was changed meanwhile: look at it again"
+        raise Refused(412, "changed", text)
+    if refusal is not None:
+        raise Refused(409, "in-the-way", in_words(refusal))
     return await here.answer(
         lambda: _window_out(_as_kept(here, found.window), here.manager.site), status
     )

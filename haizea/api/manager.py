@@ -197,10 +197,13 @@ class Manager(Protocol):
         :class:`Busy`.
         """
 
-    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+    def maintain(
+        self, window: Maintenance, owner: str, *, preview: bool, instead_of: Maintenance | None
+    ) -> Future[Upkept]:
         """Ask for a maintenance window, or (``preview``) find out what it would mean.
 
-        One with the id 0 is new, else it takes the place of the one with its id.
+        One with the id 0 is new, else it takes the place of the one with its id: only where that
+        still is ``instead_of``, if that is given.
         """
 
     def end_maintenance(self, window_id: int, owner: str) -> Future[Maintenance | None]:

@@ -348,8 +348,8 @@ class Scheduler:
         match event:
             case LeaseChanged():
                 self._change(event)
-            case MaintenanceAsked(window):
-                self._windows.ask(window)
+            case MaintenanceAsked(window, instead_of):
+                self._windows.ask(window, instead_of)
             case MaintenanceEnded(window_id):
                 self._windows.end(window_id)
             case LeaseCancelled(lease_id, reason):

@@ -171,10 +171,12 @@ class ServiceManager:
         self._inbox.put(asked)
         return asked.answer
 
-    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+    def maintain(
+        self, window: Maintenance, owner: str, *, preview: bool, instead_of: Maintenance | None
+    ) -> Future[Upkept]:
         """Ask for a maintenance window, or find out what it would mean."""
         self._refuse_if_nothing_is_kept()
-        wish = Wish(window=window, owner=owner, preview=preview)
+        wish = Wish(window=window, owner=owner, preview=preview, instead_of=instead_of)
         self._inbox.put(wish)
         return wish.answer
 

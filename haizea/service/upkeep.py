@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -23,12 +24,13 @@ from haizea.core.model.members import OUTAGE
 class Wish:
     """An operator wants a window, or (``preview``) to know what it would mean.
 
-    A window with the id 0 is new.
+    A window with the id 0 is new; another one takes the place of ``instead_of``.
     """
 
     window: Maintenance
     owner: str
     preview: bool = False
+    instead_of: Maintenance | None = None
     weight: int = 1
     answer: Future[Upkept] = field(default_factory=Future)
 
@@ -80,20 +82,25 @@ class UpkeepDesk:
             window = replace(window, id=self._next)
             self._next += 1
         self.taken.append(replace(wish, window=window))
-        return [MaintenanceAsked(window)]
+        return [MaintenanceAsked(window, wish.instead_of)]
 
     def answer(self, decisions: Sequence[Decision]) -> None:
         """Answer the requests of a turn, by what was decided in it."""
         if not self.taken:
             return
-        told = {d.window.id: d for d in decisions if isinstance(d, MaintenanceChanged)}
-        refused = {i: d.reason for i, d in told.items() if d.status == "refused"}
-        over = {i: d.window for i, d in told.items() if d.status == "over"}
+        told = [d for d in decisions if isinstance(d, MaintenanceChanged)]
+        over = {d.window.id: d.window for d in told if d.status == "over"}
+        # One for each wish: a turn may have several of one window, and its beginning or end.
+        decided: dict[int, deque[MaintenanceChanged]] = {}
+        for decision in told:
+            if decision.status in ("planned", "refused"):
+                decided.setdefault(decision.window.id, deque()).append(decision)
         for request in self.taken:
             if isinstance(request, Ending):
                 request.answer.set_result(over.get(request.window_id))
                 continue
-            impact = Impact(refusal=refused.get(request.window.id))
+            mine = decided[request.window.id].popleft()
+            impact = Impact(refusal=mine.reason if mine.status == "refused" else None)
             request.answer.set_result(Upkept(window=request.window, impact=impact))
         self.taken = []
 

@@ -145,14 +145,16 @@ class SmallManager:
 
     # --- maintenance, which is only counted -------------------------------------------
 
-    def maintain(self, window: Maintenance, owner: str, *, preview: bool) -> Future[Upkept]:
+    def maintain(
+        self, window: Maintenance, owner: str, *, preview: bool, instead_of: Maintenance | None
+    ) -> Future[Upkept]:
         answer: Future[Upkept] = Future()
         with self._lock:
             impact = self._scheduler.impact(window)
         if not impact.refusal and not preview:
             window = replace(window, id=window.id or len(self.windows) + 1)
             self.windows[window.id] = MaintenanceRecord(window=window)
-            self.tell(MaintenanceAsked(window))
+            self.tell(MaintenanceAsked(window, instead_of))
         answer.set_result(Upkept(window=window, impact=impact))
         return answer
 

@@ -322,6 +322,20 @@ def test_a_window_is_changed_and_ended() -> None:
     assert runs(decisions) == [(1, 110, (0,))]
 
 
+def test_a_change_of_another_form_than_there_is_changes_nothing() -> None:
+    made = scheduler(1)
+    seen, longer, sooner = window(50, 80), window(50, 120), window(40, 80)
+    asked = [MaintenanceAsked(seen), MaintenanceAsked(longer, seen), MaintenanceAsked(sooner, seen)]
+    statuses = [status for status, _ in told(made.handle(0, asked).decisions)]
+    assert statuses == ["planned", "planned", "refused"]
+    assert [record.window for record in made.site_record().maintenance] == [longer]
+    # Nor does one that is over come back.
+    ended = [MaintenanceEnded(1), MaintenanceAsked(sooner, longer)]
+    statuses = [status for status, _ in told(made.handle(1, ended).decisions)]
+    assert statuses == ["over", "refused"]
+    assert made.site_record().maintenance == ()
+
+
 def test_a_lease_that_leaves_late_is_waited_for() -> None:
     made = scheduler(1, Settings(suspension=Suspension.ALL))
     made.handle(0, [LeaseSubmitted(lease(1, Kind.BEST_EFFORT, duration=300, preemptible=True))])

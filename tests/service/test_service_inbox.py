@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from haizea.api.manager import Unavailable
-from haizea.core.model.events import Input, LeaseCancelled, LeaseSubmitted
+from haizea.core.model.events import (
+    Input,
+    LeaseCancelled,
+    LeaseSubmitted,
+    MaintenanceChanged,
+)
 from haizea.core.model.lease import Draft, Kind, Nodes
-from haizea.core.model.maintenance import Impact
+from haizea.core.model.maintenance import Impact, Maintenance
 from haizea.core.model.reasons import Code, Reason
 from haizea.core.model.resources import ResourceTypes
 from haizea.service.inbox import (
@@ -14,7 +21,7 @@ from haizea.service.inbox import (
     Cancellation,
     Inbox,
 )
-from haizea.service.upkeep import UpkeepDesk
+from haizea.service.upkeep import Ending, UpkeepDesk, Wish
 from haizea.service_types import Submission
 
 
@@ -87,3 +94,26 @@ def test_what_waits_in_a_line_is_answered_when_the_service_ends() -> None:
     line.close("the service ends")
     for request in requests:
         assert isinstance(request.answer.exception(0), Unavailable)
+
+
+def test_each_wish_in_a_turn_is_told_what_became_of_it() -> None:
+    """All of one window were told the last of its news once: refused, or that it begins."""
+    desk = UpkeepDesk(lambda window: Impact())
+    form = Maintenance(id=3, hosts=(0,), start=10)
+    wishes = [
+        Wish(window=replace(form, end=end), owner="olga", instead_of=form) for end in (20, 30)
+    ]
+    ending = Ending(window_id=3, owner="olga")
+    for wish in wishes:
+        desk.take(wish)
+    desk.taken.append(ending)
+    refused = Reason(Code.CHANGED_MEANWHILE)
+    desk.answer(
+        [
+            MaintenanceChanged(10, wishes[0].window, "planned"),
+            MaintenanceChanged(10, wishes[1].window, "refused", refused),
+            MaintenanceChanged(10, wishes[0].window, "begun"),
+        ]
+    )
+    assert [wish.answer.result(0).impact.refusal for wish in wishes] == [None, refused]
+    assert ending.answer.result(0) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from quick_service import QuickService
 from real_service import RealService, real_service
 from service_process import Client, faults_of, until
 
+from haizea.cli.client import Body, Refusal
 from haizea.service_types import Role
 
 
@@ -189,6 +191,26 @@ def test_wrong_input_is_told(
     answer = service.run("maintenance", *arguments)
     assert answer.exit_code == status, answer.output
     assert said in answer.stderr
+
+
+def test_of_two_changes_at_once_none_undoes_the_other(service: RealService) -> None:
+    """Changes of one operator were lost once, where another changed something else."""
+    made = service.json("maintenance", "add", "host-1", "--from", "+1h")
+    path = f"/v1/maintenance/{made['id']}"
+
+    def change(asked: dict[str, str]) -> int:
+        try:
+            return service.client().ask("PATCH", path, body=Body.of(asked)).status
+        except Refusal as refused:
+            return refused.status
+
+    with ThreadPoolExecutor(2) as both:
+        for number in range(10):
+            end, reason = f"2100-01-01T00:00:{number:02}Z", f"reason {number}"
+            granted = list(both.map(change, [{"end": end}, {"reason": reason}]))
+            assert sorted(granted) in ([200, 200], [200, 412])
+            (now,) = service.json("maintenance", "list")["maintenance"]
+            assert [now["end"] == end, now["reason"] == reason] == [x == 200 for x in granted]
 
 
 def test_it_is_for_operators_and_everybody_sees_it(service: RealService) -> None:

@@ -59,8 +59,12 @@ class Windows:
 
     # --- what is asked ------------------------------------------------------------------
 
-    def ask(self, asked: Maintenance) -> None:
+    def ask(self, asked: Maintenance, instead_of: Maintenance | None = None) -> None:
         """Have a window, or another form of one that there is; or say why not."""
+        present = self._table.windows.get(asked.id)
+        if instead_of is not None and (present is None or present.asked != instead_of):
+            self._table.say(asked, "refused", because(Code.CHANGED_MEANWHILE))
+            return
         found = self._weighed(asked)
         if found.way is None:
             self._table.say(asked, "refused", found.refusal)

@@ -179,9 +179,13 @@ class LeaseChanged(NamedTuple):
 
 
 class MaintenanceAsked(NamedTuple):
-    """An operator wants hosts out of use: a new window, or another form of one with its id."""
+    """An operator wants hosts out of use: a new window, or another form of one with its id.
+
+    Where ``instead_of`` is given, only if that is its form now.
+    """
 
     window: Maintenance
+    instead_of: Maintenance | None = None
 
 
 class MaintenanceEnded(NamedTuple):
