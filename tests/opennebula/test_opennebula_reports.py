@@ -327,6 +327,24 @@ def test_what_only_changes_in_time_is_written_now_and_then(sandbox: Sandbox) -> 
         assert client.vm(vm_id).user_template.text("SCHED_MESSAGE") == "runs"
 
 
+def test_other_times_of_a_lease_that_was_changed_are_written_at_once(sandbox: Sandbox) -> None:
+    """The owner read the end that was before the change once, for up to half a minute."""
+    with reporting(sandbox, Pace(per_second=1000.0, calm_seconds=3600.0)) as (reports, client):
+        vm_id = submitted(client)
+        for minutes in (60, 70, 80):
+            record = make_record(State.ACTIVE, plan=plan((Purpose.RUN, NOON, NOON + 60 * minutes)))
+            request = replace(record.request, duration=60 * minutes)
+            told = reports_of(replace(record, request=request), host_name)
+            reports.tell(vm_id, told[4])
+            assert reports.flush(20)
+            assert client.vm(vm_id).user_template.text("SCHED_MESSAGE") == told[4].message
+        # That it takes longer is no change.
+        late = replace(record, plan=plan((Purpose.RUN, NOON, NOON + 90 * 60)), request=request)
+        reports.tell(vm_id, reports_of(late, host_name)[4])
+        assert reports.flush(20)
+        assert (updates(sandbox), reports.waiting()) == (3, 1)
+
+
 def test_vms_that_are_gone_are_passed_over(sandbox: Sandbox) -> None:
     with reporting(sandbox) as (reports, client):
         gone, here, known = (submitted(client) for _ in range(3))

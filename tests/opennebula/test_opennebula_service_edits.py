@@ -193,3 +193,19 @@ def test_what_others_change_stays_if_haizea_ends_in_the_same_moment(
         cloud.edit(vm, start="best_effort", duration="00:05:00")
         cloud.until_told(vm, "granted")
         assert cloud.lease(vm).request.duration == 300
+
+
+def test_a_lease_that_was_changed_and_is_cancelled_is_not_asked_for_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its VM was taken for one that asks for something else, and started before it was deleted."""
+    with site(tmp_path, monkeypatch, hosts=1, listen="127.0.0.1:0") as cloud:
+        cloud.running()
+        vms = waiting(cloud), cloud.booked(start="+05:00:00", duration="00:30:00")
+        for vm, start in zip(vms, ("best_effort", "+05:00:00"), strict=True):
+            cloud.edit(vm, start=start, duration="00:40:00")
+            cloud.until_told(vm, "granted")
+        cloud.haizea("cancel", *(str(cloud.lease(vm).id) for vm in vms))
+        for vm in vms:
+            cloud.until_state(vm, "DONE")
+        assert [number_of_leases(cloud, vm) for vm in vms] == [1, 1]

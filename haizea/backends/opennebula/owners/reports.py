@@ -40,9 +40,9 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 class Pace:
     """The pace of writing, so that ``oned`` is not burdened too much.
 
-    At most so many VMs ``per_second``. Where only times changed, not the state, the host nor
-    the reason for it, a VM is written once in ``calm_seconds``. A report that is refused is
-    tried so often.
+    At most so many VMs ``per_second``. Where only times changed, not the state, the host, the
+    reason for it nor what is asked for, a VM is written once in ``calm_seconds``. A report that
+    is refused is tried so often.
     """
 
     per_second: float = 20.0
@@ -93,7 +93,7 @@ class Reports:
         What is empty is left out. The thread starts with the first report.
         """
         shown = {name: quotable(text) for name, text in report.status.items() if text}
-        report = Report(shown, quotable(report.message))
+        report = Report(shown, quotable(report.message), report.asked)
         with self._changed:
             known = self._known.get(vm_id)
             if self._dry_run:
@@ -197,6 +197,8 @@ class Reports:
         known = self._known.get(vm_id)
         if known is None or _gist(known.report) != _gist(report):
             return not_before
+        if known.report.asked != report.asked:
+            return not_before  # Its owner had the lease changed, and waits for these times.
         return max(not_before, known.at + self._pace.calm_seconds if known.at else 0.0)
 
     def _due(self, now: float) -> list[int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from haizea.core.model.events import Purpose
-from haizea.core.model.lease import Kind
+from haizea.core.model.lease import Kind, LeaseRequest
 from haizea.core.model.lifecycle import State
 from haizea.core.model.reasons import EXPECTATIONS, Code, Reason
 from haizea.core.model.records import LeaseRecord, PlanRecord
@@ -25,10 +25,11 @@ _NOT_BEGUN = frozenset({State.SCHEDULED, State.PREPARING, State.READY})
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The text for one VM."""
+    """The text for one VM. ``asked`` is what its lease asks for, where it is about one."""
 
     status: Mapping[str, str]
     message: str
+    asked: LeaseRequest | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,9 @@ def _report(record: LeaseRecord, here: Actual) -> Report:
     message = _message(record, start, end, here, reason)
     if here.change:
         message += f"; its change is {here.change}"
-    return Report(shown, f"{message}; {here.remark}" if here.remark else message)
+    if here.remark:
+        message += f"; {here.remark}"
+    return Report(shown, message, record.request)
 
 
 def refused_in_words(before: LeaseRecord, reason: Reason, offer: int | None) -> str:

@@ -19,6 +19,7 @@ from haizea.backends.opennebula.requests.drafts import (
 from haizea.backends.opennebula.requests.readiness import Readiness
 from haizea.backends.opennebula.state.ledger import Ledger, ended_outside
 from haizea.backends.opennebula.state.seen import SeenVms
+from haizea.backends.opennebula.state.steps import Goal
 from haizea.core.model.lease import Draft
 from haizea.core.model.lifecycle import FINAL
 from haizea.service_types import Decided, Submission
@@ -103,7 +104,7 @@ class Requests:
         if not self._waiting or not self.placing.ready:
             return []
         drafts = draft_leases(
-            [*self._waiting.values(), *self._grouped.values()],
+            [*filter(self._stays, self._waiting.values()), *self._grouped.values()],
             now=now,
             leased=self.ledger.lease_of.keys(),
             rules=self.rules,
@@ -140,6 +141,11 @@ class Requests:
                 if decided.repeated and self._is_open(vm):
                     self.tell(vm, record.state.value, in_words(record.reason))
                 self._had[vm] = fingerprint(self._waiting[vm])
+
+    def _stays(self, vm: VirtualMachine) -> bool:
+        """Tell whether a VM is to wait on: not if it is being ended, with its lease."""
+        errand = self.ledger.errands.get(vm.id)
+        return errand is None or errand.goal is not Goal.ENDED
 
     def _say(self, drafts: Drafts) -> None:
         for refusal in drafts.refusals:
