@@ -44,11 +44,18 @@ def hosts_called(
         if not mine and _COMPARES.search(word):
             mine = {host for host in hosts_in(meeting(word)) if host < len(site.hosts)}
         if not mine:
-            raise ValueError(f"{shown(word)} is not a host of this site: see 'haizea hosts'")
+            raise ValueError(_none_is(word))
         found |= mine
     if not found:
         raise ValueError("no host is named")
     return tuple(sorted(found))
+
+
+def _none_is(word: str) -> str:
+    """Say that a word means no host, as what it is: a condition or a pattern, or else a name."""
+    if _COMPARES.search(word) or _PATTERN.search(word):
+        return f"no host of this site matches {shown(word)}: see 'haizea hosts'"
+    return f"{shown(word)} is not a host of this site: see 'haizea hosts'"
 
 
 def _is_meant(host: Host, word: str, site: Site) -> bool:

@@ -43,7 +43,7 @@ WORDS: Final[Mapping[Code, str]] = {
     Code.TOO_FEW_FREE_NOW: "{nodes} asked for now, {free} free for as long as it would run",
     Code.TOO_LITTLE_ROOM_NOW: "{nodes} asked for now, not enough room",
     Code.TOO_LITTLE_ROOM_WHERE_ALLOWED_NOW: "{nodes} asked for now, no room where each may run",
-    Code.WOULD_DELAY_ANOTHER: "{nodes} asked for now; they would delay a lease that waits",
+    Code.WOULD_DELAY_ANOTHER: "{nodes} asked for now, which would delay a lease that waits",
     Code.DEADLINE_TOO_NEAR: (
         "it takes {seconds} s from {start} on, and is to be done by {end}: too soon"
     ),

@@ -19,6 +19,7 @@ import click
 
 from haizea import __version__
 from haizea.cli.access import Server, Token
+from haizea.cli.errors import WRONG_USE
 
 #: An answer that is larger is not one of Haizea's.
 MOST_ANSWER_BYTES = 64 << 20
@@ -29,7 +30,6 @@ _MOST_RETRY_SECONDS = 30.0
 
 #: What stands after the question mark; what is ``None`` is left out, a sequence is repeated.
 Query = Mapping[str, str | int | Sequence[str] | None]
-
 
 #: The code where the service has not decided for so long that it answers that.
 _NO_DECISION_YET = "no-decision-yet"
@@ -59,12 +59,7 @@ class Refusal(ServiceProblem):
     """
 
     def __init__(
-        self,
-        message: str,
-        status: int,
-        code: str,
-        retry_after: float | None,
-        field: str | None = None,
+        self, message: str, status: int, code: str, retry_after: float | None, field: str | None
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -72,6 +67,12 @@ class Refusal(ServiceProblem):
         self.retry_after = retry_after
         self.field = field
         self.sent = code == _NO_DECISION_YET
+
+
+class WrongRequest(Refusal):
+    """The service answers that what was asked makes no sense. Exit status 2."""
+
+    exit_code = WRONG_USE
 
 
 def error_of(wrong: click.ClickException) -> dict[str, str | None]:
@@ -309,7 +310,8 @@ class Client:
             message = self._unknown_token()
         elif response.status == 403:
             message += f" (the token is from {self.token.source}; another: --token-file FILE)"
-        return Refusal(message, response.status, code, _retry_after(response), field)
+        kind = WrongRequest if code in ("invalid", "media-type") else Refusal
+        return kind(message, response.status, code, _retry_after(response), field)
 
     def _unknown_token(self) -> str:
         if self.token.secret is None:

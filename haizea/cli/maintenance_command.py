@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from haizea.cli.client import Body, Query, Refusal, ServiceProblem, error_of
-from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
+from haizea.cli.options import ParsedOption
 from haizea.cli.session import ServiceCommand, Session
 from haizea.cli.tables import Column, table, terminal_width
 from haizea.cli.words import local, reason_in_words
+from haizea.core.model.reasons import Code
+from haizea.times.durations import shown
 
 _PATH = "/v1/maintenance"
-_ID = click.IntRange(1)
 _LEASES = click.Choice(["refuse", "stay", "end"])
 #: The word for a window without end.
 _OPEN = "never"
+#: What ``--leases`` can do something about.
+_LEASES_IN_THE_WAY = frozenset([Code.IN_THE_WAY.value, Code.ALSO_IN_THE_WAY.value])
 
 
 @click.group("maintenance", context_settings=HELP)
@@ -25,26 +29,42 @@ def maintenance() -> None:
     """Take hosts out of use from, until, and say why; or drain them."""
 
 
-_from = click.option("--from", "start", metavar="TIME", help="From when on (now, if left out).")
-_until = click.option(
-    "--until", "end", metavar="TIME", help="Until when; 'never' or left out: until it is ended."
-)
 _reason = click.option("--reason", metavar="TEXT", help="Why; everybody can read it.")
-_leases = click.option(
-    "--leases",
-    type=_LEASES,
-    help="Fate of leases that cannot leave in time: 'refuse' plans nothing then, 'stay'"
-    " lets them stay until they are over, 'end' has them begin again elsewhere, or fail.",
-)
+
+
+def _window_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16 and int(text)):
+        raise ValueError(
+            f"{shown(text)} is not the number of maintenance: 'haizea maintenance list' shows them"
+        )
+    return int(text)
+
+
+_ID = ParsedOption("NUMBER", _window_id)
+
+
+def _leases(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--leases``, which tells its default, if it has one."""
+    return click.option(
+        "--leases",
+        type=_LEASES,
+        help="Fate of leases that cannot leave in time: 'refuse' plans nothing then, 'stay'"
+        " lets them stay until they are over, 'end' has them begin again elsewhere, or fail."
+        f"{default}",
+    )
+
+
 _yes = click.option("--yes", is_flag=True, help="Do not ask before it is done.")
 
 
 @maintenance.command("add", cls=ServiceCommand, context_settings=HELP)
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
-@_from
-@_until
+@click.option("--from", "start", metavar="TIME", help="From when on (now, if left out).")
+@click.option(
+    "--until", "end", metavar="TIME", help="Until when; 'never' or left out: until it is ended."
+)
 @_reason
-@_leases
+@_leases(" [default: refuse]")
 @_yes
 def add(
     session: Session,
@@ -78,11 +98,13 @@ def add(
 
 @maintenance.command("change", cls=ServiceCommand, context_settings=HELP)
 @click.argument("window", metavar="NUMBER", type=_ID)
-@click.option("--host", "hosts", metavar="HOST", multiple=True, help="Other hosts than before.")
-@_from
-@_until
+@click.option(
+    "--host", "hosts", metavar="HOST", multiple=True, help="Other hosts; may be repeated."
+)
+@click.option("--from", "start", metavar="TIME", help="From when on.")
+@click.option("--until", "end", metavar="TIME", help="Until when; 'never': until it is ended.")
 @_reason
-@_leases
+@_leases("")
 @_yes
 def change(
     session: Session,
@@ -95,6 +117,8 @@ def change(
     yes: bool,
 ) -> None:
     """Change the maintenance with this NUMBER, as a whole or not at all.
+
+    What is not said stays as it is. The leases that run into it are listed before it is done.
 
     \b
     Example:
@@ -181,7 +205,8 @@ def _asked(
     if start is not None:
         asked["start"] = session.moment(start, "--from")
     if end is not None:
-        asked["end"] = None if end == _OPEN else session.moment(end, "--until")
+        never = end.strip().lower() == _OPEN
+        asked["end"] = None if never else session.moment(end, "--until")
     if reason is not None:
         asked["reason"] = reason
     if leases is not None:
@@ -196,26 +221,33 @@ def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], ye
     impact = _ask(session, method, path, asked, {"preview": "true"})
     if not impact["possible"]:
         reason = reason_in_words(impact, session.zone)
-        raise click.ClickException(f"{reason}. Nothing has changed; see --leases.")
+        advice = "; see --leases" if impact["reason_code"] in _LEASES_IN_THE_WAY else ""
+        raise click.ClickException(f"{reason}. Nothing has changed{advice}.")
     if yes:
         return
     for leaver in impact["leases"]:
         how = reason_in_words(leaver, session.zone)
         click.echo(f"Lease {leaver['lease']} {how}.", err=True)
-    if impact["leases"]:
-        click.confirm("Go on?", abort=True, err=True)
+    if impact["leases"] and not _goes_on():
+        raise click.ClickException("Nothing has changed.")
+
+
+def _goes_on() -> bool:
+    """Ask whether to go on; where nobody is there to answer, say how not to be asked."""
+    try:
+        return click.confirm("Go on?", err=True)
+    except click.Abort as ended:
+        if not isinstance(ended.__context__, EOFError):
+            raise
+        click.echo(err=True)
+        text = "Nobody answered, and nothing has changed: with --yes nobody is asked."
+        raise click.ClickException(text) from None
 
 
 def _ask(
     session: Session, method: str, path: str, asked: dict[str, Any], query: Query | None = None
 ) -> Any:
-    """Return what the service answers; what it calls invalid is wrong use."""
-    try:
-        return session.client.ask(method, path, query=query, body=Body.of(asked)).body
-    except Refusal as refusal:
-        if refusal.code != "invalid":
-            raise
-        raise WrongInput(refusal.message) from refusal
+    return session.client.ask(method, path, query=query, body=Body.of(asked)).body
 
 
 def _tell(session: Session, window: Any, what: str) -> None:

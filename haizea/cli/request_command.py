@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem
+from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem, WrongRequest
 from haizea.cli.errors import WrongInput
 from haizea.cli.help import HELP
 from haizea.cli.interrupts import INTERRUPTED
@@ -281,9 +281,7 @@ def _submit(session: Session, body: Body, key: str) -> Any:
             raise
         raise ServiceProblem(f"{lost.message} The lease may have been taken. {again}") from None
     except Refusal as refusal:
-        if refusal.code in ("invalid", "media-type"):
-            raise WrongInput(refusal.message) from refusal
-        if not refusal.sent:
+        if not refusal.sent or isinstance(refusal, WrongRequest):
             raise
         raise ServiceProblem(f"{refusal.message}. The lease may have been taken. {again}") from None
     if "outcome" not in answer:

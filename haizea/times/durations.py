@@ -16,6 +16,8 @@ _NOT_WHOLE = "{} is not a whole number of seconds: leave out the fraction"
 
 _NUMBER = r"\d{1,12}(?:\.\d{0,6})?"
 _SECONDS = re.compile(_NUMBER, re.ASCII)
+#: More digits than any number has here.
+_TOO_LONG = re.compile(r"(?<![.\d])\d{13}", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d{1,7}):)?(\d{1,9}):(\d{1,2}):(\d{1,2}(?:\.\d{0,6})?)", re.ASCII)
 _HOURS_AND_MINUTES = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
 _PART = re.compile(rf"({_NUMBER}) ?([a-z]+) ?", re.ASCII)
@@ -100,6 +102,8 @@ def _seconds(words: str) -> Fraction:
         return Fraction(words)
     if words.startswith("-") and len(words) > 1:
         raise ValueError("it is negative; ")
+    if _TOO_LONG.search(words):
+        raise ValueError("it is too long; ")
     if ":" in words:
         return _of_clock(words)
     if words.startswith("p"):

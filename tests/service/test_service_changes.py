@@ -63,6 +63,9 @@ def test_a_change_that_is_refused_tells_what_would_do_and_changes_nothing(
     assert "The latest end that would do:" in answer.stderr
     assert service.json("show", number) == before
     assert service.run("change", number, "-n", "2").exit_code == 1
+    # What makes no sense at any time is wrong input.
+    assert service.run("change", number, "-n", "99999").exit_code == 2
+    assert service.run("change", number, "--extend", "1h", "--shorten", "1h").exit_code == 2
 
 
 def test_a_dry_run_tells_what_a_change_leads_to_and_changes_nothing(service: RealService) -> None:
@@ -192,10 +195,10 @@ def test_a_reservation_gets_another_start_and_size(service: RealService) -> None
         ([], 2, "Say what to change"),
         (["--extend", "soon"], 2, "soon"),
         (["--start", "never"], 2, "never"),
-        (["--shorten", "9h"], 1, "cancel it instead"),
-        (["--extend", "1h", "--duration", "3h"], 1, "say one of duration and extend"),
-        (["--extend", "9000000d"], 1, "too long"),
-        (["--start", "2600-01-01 0:00"], 1, "in the years 2000 to 2500"),
+        (["--shorten", "9h"], 2, "cancel it instead"),
+        (["--extend", "1h", "--duration", "3h"], 2, "say one of duration and extend"),
+        (["--extend", "9000000d"], 2, "too long"),
+        (["--start", "2600-01-01 0:00"], 2, "in the years 2000 to 2500"),
         (["--nodes", "0"], 2, "0"),
     ],
 )
@@ -220,7 +223,7 @@ def test_a_lease_with_a_deadline_keeps_what_it_needs(
 ) -> None:
     number = asked(service, "--deadline", "+9h", "-d", "1h")
     answer = service.run("change", number, *arguments)
-    assert (answer.exit_code, said in answer.stderr) == (1, True), answer.output
+    assert (answer.exit_code, said in answer.stderr) == (2, True), answer.output
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +265,8 @@ def test_what_is_refused_leaves_the_store_as_it_was(
 ) -> None:
     before, told_before = kept(busy)
     answer = busy.run(*arguments, *(["--yes"] if arguments[0] == "maintenance" else []))
-    assert (answer.exit_code, said in answer.stderr) == (1, True), answer.output
+    status = 2 if said == "cancel it instead" else 1  # That is wrong input, whenever it comes.
+    assert (answer.exit_code, said in answer.stderr) == (status, True), answer.output
     after, told = kept(busy)
     assert after == before
     assert told[: len(told_before)] == told_before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 from local_zone import local_zone
 from quick_service import QuickService
 from real_service import RealService, real_service
-from service_process import Client, faults_of, until
+from service_process import HAIZEA, Client, faults_of, until
 
 from haizea.cli.client import Body, Refusal
 from haizea.service_types import Role
@@ -67,6 +68,28 @@ def test_who_runs_into_it_is_listed_before_it_is_done(service: RealService) -> N
     assert "is planned, from" in answer.stdout
 
 
+def test_who_says_no_or_nothing_is_told_that_nothing_has_changed(service: RealService) -> None:
+    """Both were told that they had interrupted it once, with the status of Ctrl-C."""
+    service.json("request", "-t", "+90m", "-d", "10m", "-n", "3")
+    words = "maintenance", "add", "host-1", "--from", "+1h"
+    said = {"n\n": "Error: Nothing has changed.", "": "with --yes nobody is asked"}
+    for given, told in said.items():
+        done = subprocess.run(
+            [HAIZEA, *words],
+            input=given, capture_output=True, text=True, env=service.environment(), check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert "interrupted" not in done.stderr
+    assert service.json("maintenance", "list")["maintenance"] == []
+
+
+def test_leases_are_named_only_where_they_are_in_the_way(service: RealService) -> None:
+    service.json("maintenance", "add", "host-1", "--from", "+1h", "--until", "Never")
+    answer = service.run("maintenance", "add", "host-1", "--from", "+2h", "--leases", "end")
+    assert answer.stderr.endswith("change that one. Nothing has changed.\n")
+
+
 def test_what_is_in_the_way_is_told_and_nothing_has_changed(service: RealService) -> None:
     running = service.json("request", "-t", "now", "-d", "10h", "-n", "1")["lease"]
     number = str(running["id"])
@@ -75,7 +98,7 @@ def test_what_is_in_the_way_is_told_and_nothing_has_changed(service: RealService
     answer = service.run("maintenance", "add", "host-1", "--from", "+1h")
     assert answer.exit_code == 1
     assert f"lease {running['id']} has host-1 until" in answer.stderr
-    assert "Nothing has changed" in answer.stderr
+    assert answer.stderr.endswith("Nothing has changed; see --leases.\n")
     assert "in the way" not in service.run("maintenance", "add", "host-1", "--yes").stdout
     assert service.json("show", number) == before
     drained = service.json("maintenance", "add", "host-1", "--leases", "stay")
@@ -175,6 +198,8 @@ def test_of_several_windows_those_that_are_known_are_ended_and_told(service: Rea
     ("arguments", "status", "said"),
     [
         (["add", "host-9"], 2, "'host-9' is not a host of this site"),
+        (["add", "rack-*"], 2, "no host of this site matches 'rack-*'"),
+        (["add", "GPU>=1"], 2, "no host of this site matches 'GPU>=1'"),
         (["add", "host-1", "--from", "sometime"], 2, "sometime"),
         (["add", "host-1", "--until", "2001-01-01 10:00"], 1, "is over"),
         (["add", "host-1", "--leases", "kill"], 2, "kill"),
@@ -182,7 +207,8 @@ def test_of_several_windows_those_that_are_known_are_ended_and_told(service: Rea
         (["change", "77", "--reason", "x"], 1, "there is no maintenance 77"),
         (["change", "77"], 2, "Say what to change"),
         (["end", "77"], 1, "there is no maintenance 77"),
-        (["end", "zero"], 2, "zero"),
+        (["end", "zero"], 2, "'zero' is not the number of maintenance"),
+        (["end", "99999999999999999999"], 2, "is not the number of maintenance"),
     ],
 )
 def test_wrong_input_is_told(

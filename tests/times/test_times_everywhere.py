@@ -94,6 +94,7 @@ def test_a_duration(place: Callable[[str, Path], int | None], text: str, tmp_pat
         ("1x", "'1x' is not a duration: 'x' is not a unit of time; write 90m, 1h30m"),
         ("00:75:00", "'00:75:00' is not a duration: minutes and seconds go up to 59; write 90m"),
         ("P1M", "'P1M' is not a duration: years and months are not always as long"),
+        ("1000000000000000", "'1000000000000000' is not a duration: it is too long; write 90m"),
         ("-5", "'-5' is not a duration: it is negative; write 90m"),
     ],
 )
