@@ -20,7 +20,7 @@ _Item = TypeVar("_Item")
 
 #: So many workers at most begin with tests that wait. Together those wait for as long however
 #: many processors there are, and take little of each.
-WAITING_WORKERS = 6
+WAITING_WORKERS = 8
 
 
 def waiting_workers(workers: int) -> int:
