@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
+from xml.parsers.expat import ExpatError, ParserCreate
 from xml.sax.saxutils import escape
 
 from haizea.backends.opennebula.model.errors import BadAnswer
 
 _ROOT = re.compile(r"\s*<([A-Za-z_][\w.-]*)\s*/?>")
 _TAG = re.compile(r"<(/?)([A-Z_][A-Z0-9_]*)(/?)>")
+#: Much faster where only their number is asked for.
+_ANY_TAG = re.compile(r"</?[A-Z_][A-Z0-9_]*/?>")
 _STEP = 1 << 16
 
 #: One object by itself, in characters: a VM with a thousand moves has half of it.
@@ -104,6 +107,8 @@ def repaired(text: str) -> str:
     OpenNebula 1.4 writes what users wrote as it is, ``<X>a<b & c</X>``. Its own tags are
     in upper case and come in pairs. Linear in the length of ``text``.
     """
+    if _is_right(text):
+        return text
     pieces: list[str] = []
     #: Where in ``pieces`` each element began that is still open, with its name.
     opened: list[tuple[str, int]] = []
@@ -126,6 +131,20 @@ def repaired(text: str) -> str:
     for _, index in opened:
         pieces[index] = escape(pieces[index])
     return "".join(pieces)
+
+
+def _is_right(text: str) -> bool:
+    """Tell whether all that looks like a tag is one of a pair, and nothing has to be escaped.
+
+    Most objects are: a parser that makes nothing of it sees that in a fraction of the time.
+    """
+    if "&" in text or text.count("<") != len(_ANY_TAG.findall(text)):
+        return False
+    try:
+        ParserCreate().Parse(text, True)
+    except (ExpatError, ValueError):
+        return False
+    return True
 
 
 def _close(
