@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,10 @@ _MOST_VMS = 1000
 @click.option(
     "--start", metavar="START", help="best_effort, now, +1h, 'tomorrow 9:00', '2027-01-04 08:00'."
 )
+@click.option(
+    "--deadline", metavar="TIME", help="Instead of a start: done by then, at some time before."
+)
+@click.option("--after", metavar="TIME", help="With --deadline: not to begin before then.")
 @click.option("--duration", metavar="DURATION", help="1h30m, HH:MM:SS, seconds or unlimited.")
 @click.option(
     "--preemptible/--non-preemptible",
@@ -63,6 +68,8 @@ def submit(
     cpu: float | None,
     memory: int | None,
     start: str | None,
+    deadline: str | None,
+    after: str | None,
     duration: str | None,
     preemptible: bool | None,
     hosts: str | None,
@@ -81,9 +88,12 @@ def submit(
     Examples:
       haizea opennebula submit --start +01:00:00 --duration 02:00:00
       haizea opennebula submit --duration 08:00:00 --preemptible --start best_effort
+      haizea opennebula submit --deadline 'tomorrow 8:00' --duration 4h
       haizea opennebula submit web.template --group shop -n 3 --start '2027-01-04 08:00:00'
     """
-    words = _words(start, duration, preemptible, hosts, group, count)
+    given = {"START": start, "DEADLINE": deadline, "AFTER": after, "DURATION": duration}
+    given |= {"HOSTS": hosts, "GROUP": group}
+    words = _words(given, preemptible, count)
     text = _read(template)
     if template is None or cpu is not None:
         text += _line("CPU", f"{1.0 if cpu is None else cpu:g}")
@@ -119,24 +129,16 @@ def _line(name: str, value: str) -> str:
     return write_template({name: value}) + "\n"
 
 
-def _words(
-    start: str | None,
-    duration: str | None,
-    preemptible: bool | None,
-    hosts: str | None,
-    group: str | None,
-    count: int,
-) -> str:
+def _words(given: Mapping[str, str | None], preemptible: bool | None, count: int) -> str:
     """The ``HAIZEA`` attribute, empty where nothing is asked for. What is wrong is wrong use."""
     from haizea.backends.opennebula.model.template import write_template
     from haizea.backends.opennebula.requests.haizea_attribute import Start, parse_words
     from haizea.core.model.lease import Kind
 
-    given = {"START": start, "DURATION": duration, "HOSTS": hosts, "GROUP": group}
     words = {name: text for name, text in given.items() if text is not None}
     if preemptible is not None:
         words["PREEMPTIBLE"] = "yes" if preemptible else "no"
-    if group is not None:
+    if "GROUP" in words:
         words["GROUP_SIZE"] = str(count)
     if not words:
         return ""

@@ -153,6 +153,8 @@ def test_a_cloud_that_is_kept_goes_on(tmp_path: Path) -> None:
             "HAIZEA start 'tomorrow': at what time? Write",
         ),
         (["submit", "--duration", "00:00:00"], "is too short"),
+        (["submit", "--deadline", "+5h"], "HAIZEA deadline is without a duration"),
+        (["submit", "--after", "+1h", "--duration", "1h"], "deadline"),
         (["submit", "nowhere.template"], "nowhere.template"),
         (["vms"], "ONE_AUTH"),
         (["sandboxx"], "Did you mean 'sandbox'?"),

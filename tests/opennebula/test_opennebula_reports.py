@@ -156,6 +156,14 @@ def test_messages(record: LeaseRecord, message: str) -> None:
     assert said(record) == message
 
 
+def test_a_deadline_is_told_in_the_form_of_other_times() -> None:
+    record = make_record(State.SCHEDULED, plan=plan(RUN))
+    request = replace(record.request, kind=Kind.DEADLINE, deadline=NOON + 7200)
+    assert said(replace(record, request=request)).endswith(
+        " until 2026-11-21 13:01:00 CET, to be done by 2026-11-21 14:00:00 CET"
+    )
+
+
 def test_how_vms_really_are_goes_before_what_is_planned() -> None:
     record = make_record(State.ACTIVE, plan=plan((Purpose.RUN, NOON, FOREVER)))
     seen = {4: Actual(host="node07", remark="SCHED_RANK is wrong"), 9: Actual(doing="booting")}

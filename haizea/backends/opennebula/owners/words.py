@@ -181,7 +181,7 @@ def _message(
             return text
     deadline = record.request.deadline
     if deadline is not None and not record.over:
-        text += f", to be done by {_iso(deadline)}"
+        text += f", to be done by {moment_in_words(deadline)}"
     return f"{text}: {reason}" if reason else text
 
 
