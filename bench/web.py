@@ -118,6 +118,7 @@ def main() -> None:
         count = fill(service, RESERVATIONS)
         with sync_playwright() as playwright:
             path = os.environ.get("HAIZEA_CHROMIUM") or shutil.which("chromium")
+            path = path or shutil.which("chromium-headless-shell")
             options = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=path, args=options)
             context = browser.new_context(viewport={"width": 1600, "height": 1000})
