@@ -6,7 +6,7 @@ capacity was given back since: everything else was looked at, and can only have 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from operator import itemgetter, or_
@@ -20,19 +20,38 @@ Opening = tuple[int, int, HostSet]
 class Spans:
     """Capacity that came free: the times and hosts together."""
 
-    __slots__ = ("_begun", "_ends", "_lasting", "_starts")
+    __slots__ = ("_begun", "_by_end", "_by_start", "_ends", "_hosts", "_lasting", "_starts")
 
     def __init__(self, openings: Iterable[Opening], hosts: HostSet) -> None:
         """Take those openings that concern ``hosts``. O(n log n)."""
+        self._hosts = hosts
         found = [(start, end, opened & hosts) for start, end, opened in openings if opened & hosts]
         found.sort(key=itemgetter(0))
         self._starts = [start for start, _, _ in found]
+        self._by_start = [opened for _, _, opened in found]
         #: ``_begun[i]`` are the hosts of the first ``i`` to begin.
-        self._begun = list(accumulate((opened for _, _, opened in found), or_, initial=0))
+        self._begun = list(accumulate(self._by_start, or_, initial=0))
         found.sort(key=itemgetter(1), reverse=True)
         #: The ends, latest first, as negative numbers; ``_lasting`` is to them as ``_begun`` is.
         self._ends = [-end for _, end, _ in found]
-        self._lasting = list(accumulate((opened for _, _, opened in found), or_, initial=0))
+        self._by_end = [opened for _, _, opened in found]
+        self._lasting = list(accumulate(self._by_end, or_, initial=0))
+
+    def add(self, opening: Opening) -> None:
+        """Take one opening more. O(n)."""
+        start, end, opened = opening
+        opened &= self._hosts
+        if opened:
+            _put_in(self._starts, self._by_start, self._begun, start, opened)
+            _put_in(self._ends, self._by_end, self._lasting, -end, opened)
+
+    def drop(self, opening: Opening) -> None:
+        """Leave out one of the openings. O(n)."""
+        start, end, opened = opening
+        opened &= self._hosts
+        if opened:
+            _take_out(self._starts, self._by_start, self._begun, start, opened)
+            _take_out(self._ends, self._by_end, self._lasting, -end, opened)
 
     @property
     def end(self) -> int:
@@ -46,6 +65,25 @@ class Spans:
         """
         begun = self._begun[bisect_left(self._starts, end)]
         return begun & self._lasting[bisect_left(self._ends, -start)]
+
+
+def _put_in(
+    moments: list[int], each: list[HostSet], together: list[HostSet], moment: int, hosts: HostSet
+) -> None:
+    """Put hosts in at a moment; ``together`` has those of the first ones."""
+    place = bisect_right(moments, moment)
+    moments.insert(place, moment)
+    each.insert(place, hosts)
+    together[place:] = accumulate(each[place:], or_, initial=together[place])
+
+
+def _take_out(
+    moments: list[int], each: list[HostSet], together: list[HostSet], moment: int, hosts: HostSet
+) -> None:
+    """Take out what was put in."""
+    place = each.index(hosts, bisect_left(moments, moment))
+    del moments[place], each[place]
+    together[place:] = accumulate(each[place:], or_, initial=together[place])
 
 
 class Openings:
@@ -80,6 +118,11 @@ class Openings:
         """Return what came after the first ``known``."""
         assert self.heard is not None, "somebody listens"
         return self.heard[known:]
+
+    def between(self, first: int, last: int) -> list[Opening]:
+        """Return what came after the first ``first``, up to the first ``last``."""
+        assert self.heard is not None, "somebody listens"
+        return self.heard[first:last]
 
     def forget(self, known: int) -> None:
         """Forget the first ``known``."""

@@ -58,8 +58,10 @@ class Totals:
         need = self._needs[key]
         if need is None:
             return None
-        self._profile.advance(now)
-        return self._profile.earliest(need, length, start, before)
+        profile = self._profile
+        if profile.begin < now:
+            profile.advance(now)
+        return profile.earliest(need, length, start, before)
 
     def _change(self, hold: Hold, amount: int) -> None:
         start = max(hold.start, self._profile.begin)

@@ -25,7 +25,7 @@ from haizea.core.queue.refusals import Refusals
 from haizea.core.schedule.due import do_what_is_due
 from haizea.core.schedule.schedule import Schedule
 
-_NO_SPANS: Final = (-1, -1, 0), Spans((), 0)
+_NO_SPANS: Final = (1, 0, 0), Spans((), 0)
 
 
 class Reserving:
@@ -94,7 +94,7 @@ class Reserving:
             if lease.plan is not None:
                 if arrived is None:
                     self._move_earlier(lease, plain)
-                    held += _holds_one(lease)
+                    held += limit is not None and _holds_one(lease)
             elif self._place(lease, floor, limit is None or held < limit, glance):
                 held += _holds_one(lease)
             elif limit == 0 and schedule.empty_site.fits(lease.demand):
@@ -148,20 +148,29 @@ class Reserving:
 
     def _since(self, lease: Lease) -> Spans:
         """Return when capacity came free since the lease was looked at, where it may run."""
-        table = self._schedule.table
+        table, (before, spans) = self._schedule.table, self._spans
         openings, known = table.openings, self._seen[lease.id][0]
         key = (known, len(openings), lease.demand.allowed & ~table.shut)
-        if key != self._spans[0]:
-            self._spans = key, Spans(openings.since(known), key[2])
-        return self._spans[1]
+        if key == before:
+            return spans
+        if key[2] != before[2] or not before[0] <= known <= before[1]:
+            spans = Spans(openings.since(known), key[2])
+        else:
+            for opening in openings.between(before[0], known):
+                spans.drop(opening)
+            for opening in openings.since(before[1]):
+                spans.add(opening)
+        self._spans = key, spans
+        return spans
 
     def _hear(self) -> None:
         """Rule out no more what reaches into capacity that came free meanwhile."""
         openings = self._schedule.table.openings
-        if self._told < len(openings):
+        told = len(openings)
+        if self._told < told:
             for opened, _, _ in openings.since(self._told):
                 self._refusals.opened(opened)
-            self._told = len(openings)
+            self._told = told
 
     def _enough_in_all(self, lease: Lease, earliest: int, start: int) -> int:
         """The first moment from which hosts have enough together, up to the ``start`` it has.
