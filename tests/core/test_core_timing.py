@@ -7,23 +7,31 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
-from played_leases import lease
+from played_leases import lease, states
 
+from bench.judge import Task, can_be_kept
 from haizea.core.capacity.slottable import SlotTable
-from haizea.core.model.hosts import Host
-from haizea.core.model.lease import Kind
+from haizea.core.model.events import LeaseSubmitted
+from haizea.core.model.hosts import Host, Site
+from haizea.core.model.lease import Kind, LeaseRequest
+from haizea.core.model.lifecycle import State
+from haizea.core.model.resources import ResourceTypes
+from haizea.core.model.settings import Settings
 from haizea.core.placement.mapper import Demand
+from haizea.core.placement.places import places_of
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.timing import Timing, Window
+from haizea.core.scheduler import Scheduler
+from haizea.policies.registry import make_policies
 
 HOSTS = 3
 HORIZON = 40
 Spec = tuple[int, int, int, int]
 
 
-def window(place: int, spec: Spec) -> Window:
+def window(place: int, spec: Spec, cpu: int = 400) -> Window:
     first, slack, seconds, nodes = spec
-    asked = lease(place + 1, Kind.BEST_EFFORT, duration=seconds, nodes=nodes, cpu=400)
+    asked = lease(place + 1, Kind.BEST_EFFORT, duration=seconds, nodes=nodes, cpu=cpu)
     return Window(Lease(asked, Demand(asked)), first, first + slack, seconds)
 
 
@@ -38,9 +46,9 @@ def free_hosts(held: list[tuple[int, int]]) -> list[int]:
     return [HOSTS - sum(s <= t < s + n for s, n in held) for t in range(HORIZON)]
 
 
-def fits_in_some_order(held: list[tuple[int, int]], windows: list[Window]) -> bool:
+def fits_in_some_order(room: list[int], windows: list[Window]) -> bool:
     for order in permutations(windows):
-        free = free_hosts(held)
+        free = room.copy()
         if all(put_in(free, asked) is not None for asked in order):
             return True
     return False
@@ -67,10 +75,50 @@ def test_starts_are_found_where_some_order_finds_them(
 ) -> None:
     windows = [window(place, spec) for place, spec in enumerate(asked)]
     starts, left = Timing(table_with(held), windows).starts(3000)
-    assert (starts is not None) == fits_in_some_order(held, windows)
+    assert (starts is not None) == fits_in_some_order(free_hosts(held), windows)
     if starts is not None:
         assert left > 0
         assert_kept(free_hosts(held), windows, starts)
+
+
+@given(
+    cores=st.lists(st.integers(0, 7), min_size=1, max_size=3),
+    size=st.integers(1, 4),
+    held=st.lists(st.tuples(st.integers(0, 10), st.integers(1, 6), st.integers(1, 2)), max_size=3),
+    asked=st.lists(specs, min_size=1, max_size=5),
+)
+def test_nodes_of_one_size_find_starts_where_some_order_of_their_places_finds_them(
+    cores: list[int], size: int, held: list[tuple[int, int, int]], asked: list[Spec]
+) -> None:
+    hosts = [Host(i, f"host-{i + 1}", (100 * n, 99_999)) for i, n in enumerate(cores)]
+    table, windows = SlotTable(hosts, 0), list[Window]()
+    free = [sum(n // size for n in cores)] * HORIZON
+    for host, (start, seconds, nodes) in zip(range(len(hosts)), held, strict=False):
+        use = ((host, (100 * size * nodes, 1024 * nodes)),)
+        if table.fits_on(use, start, start + seconds):
+            table.reserve(start, start + seconds, use, 100 + host)
+            for t in range(start, start + seconds):
+                free[t] -= nodes
+    windows = [window(place, spec, 100 * size) for place, spec in enumerate(asked)]
+    places = places_of(table, [window.lease.demand for window in windows], 0, HORIZON)
+    assert places is not None
+    starts, _ = Timing(table, windows, places).starts(3000)
+    assert (starts is not None) == fits_in_some_order(free, windows)
+    if starts is not None:
+        assert_kept(free, windows, starts)
+
+
+def test_places_are_not_counted_where_they_would_not_say_everything() -> None:
+    table = table_with([])
+    small, large = window(0, (0, 5, 5, 1), 100), window(1, (0, 5, 5, 1), 200)
+    alike = [small.lease.demand] * 2
+    assert places_of(table, alike, 0, HORIZON) is not None
+    assert places_of(table, [small.lease.demand, large.lease.demand], 0, HORIZON) is None
+    table.reserve(10, 20, ((0, (200, 2048)),), 7)
+    assert places_of(table, alike, 0, HORIZON) is not None, "two nodes of the same size"
+    table.reserve(10, 20, ((1, (150, 1024)),), 8)
+    assert places_of(table, alike, 0, HORIZON) is None
+    assert places_of(table, alike, 20, HORIZON) is not None, "and nobody else later"
 
 
 def assert_kept(free: list[int], windows: list[Window], starts: list[int]) -> None:
@@ -109,3 +157,70 @@ def test_starts_are_found_for_most_that_fill_all_hosts() -> None:
             found += 1
             assert_kept(free_hosts([]), windows, starts)
     assert found >= 36
+
+
+def site(cores: tuple[int, ...]) -> Scheduler:
+    hosts = [Host(i, f"h{i + 1}", (100 * n, 99_999)) for i, n in enumerate(cores)]
+    return Scheduler(Site(ResourceTypes(), tuple(hosts)), Settings(), make_policies(), 0)
+
+
+def drawn(random: Random, lease_id: int) -> tuple[LeaseRequest, Task]:
+    """A reservation or a lease with a deadline, of nodes of six cores, and its task."""
+    seconds, nodes = random.randint(300, 1800), random.randint(1, 4)
+    after = random.randint(60, 12_000)
+    slack = random.choice((0, random.randint(1, 3600), random.randint(1, 7200)))
+    task = Task(after, after + slack, seconds, ((600, 1024),) * nodes)
+    if slack:
+        times = {"after": after, "deadline": after + slack + seconds}
+        kind = Kind.DEADLINE
+    else:
+        times, kind = {"start": after}, Kind.AR
+    return lease(lease_id, kind, duration=seconds, nodes=nodes, cpu=600, **times), task
+
+
+def test_who_is_refused_beside_nodes_of_the_same_size_has_no_room_by_the_judge() -> None:
+    random, scheduler = Random(0), site((16, 8, 16, 16))
+    promised, refused = list[Task](), list[tuple[list[Task], Task]]()
+    for lease_id in range(1, 60):
+        request, task = drawn(random, lease_id)
+        found = states(scheduler.handle(0, [LeaseSubmitted(request)]).decisions)
+        if found[lease_id] is State.SCHEDULED:
+            promised.append(task)
+        else:
+            refused.append(([*promised], task))
+    scheduler.check()
+    assert len(refused) >= 10
+    capacities = [(100 * cores, 99_999) for cores in (16, 8, 16, 16)]
+    # Those before had more room, and were harder to refuse.
+    for before, task in refused[-8:]:
+        assert not can_be_kept(capacities, [*before, task])
+
+
+def test_who_has_no_freedom_is_refused_only_where_places_of_its_size_are_too_few() -> None:
+    random, scheduler, places = Random(1), site((8,) * 6), 12
+    promised = list[tuple[int, int, int]]()
+    for lease_id in range(1, 46):
+        seconds, nodes, start = (
+            random.randint(300, 1800),
+            random.randint(1, 2),
+            random.randint(60, 7200),
+        )
+        end = start + seconds
+        if random.random() < 0.3:
+            request = lease(
+                lease_id,
+                Kind.DEADLINE,
+                after=start,
+                deadline=end,
+                duration=seconds,
+                nodes=nodes,
+                cpu=300,
+            )
+        else:
+            request = lease(lease_id, Kind.AR, start, duration=seconds, nodes=nodes, cpu=300)
+        found = states(scheduler.handle(0, [LeaseSubmitted(request)]).decisions)
+        moments = [start, *[since for since, _, _ in promised if start < since < end]]
+        most = max(sum(n for s, e, n in promised if s <= t < e) for t in moments)
+        assert (found[lease_id] is State.SCHEDULED) == (most + nodes <= places), request
+        if most + nodes <= places:
+            promised.append((start, end, nodes))

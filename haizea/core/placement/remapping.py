@@ -11,7 +11,6 @@ on the hosts looked at.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -24,9 +23,10 @@ from haizea.core.placement.counting import cannot_be_packed
 from haizea.core.placement.giving_way import GivingWay
 from haizea.core.placement.mapper import Demand, Hosts, takes_whole
 from haizea.core.placement.overview import Overview
+from haizea.core.placement.places import all_taken_whole, places_of, seated_in_order
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.repacking import FASTER, Repacking
-from haizea.core.placement.sums import Sums
+from haizea.core.placement.sums import enough_at_all
 from haizea.core.placement.swapping import Swapping
 
 #: On larger sites, so many hosts are looked at for each unit.
@@ -166,7 +166,8 @@ def _by_search(
         for unit in asked:
             if unit.host >= 0:
                 canvas.take(unit)
-        found = _repacked(canvas, up, asked, effort)
+        alike = places_of(table, [demand], *window) is not None
+        found = _repacked(canvas, up, asked, effort, alike=alike)
     return Remapped(hosts_of(asked, demand.count), _moves(canvas)) if found else None
 
 
@@ -226,11 +227,23 @@ def around(table: SlotTable, planned: Planned, start: int, end: int) -> tuple[in
     return first, last
 
 
-def _repacked(canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort) -> bool:
-    """Put all units that may move somewhere; tell if they are."""
+def _may_move(canvas: Canvas, hosts: list[int]) -> list[Unit]:
+    there = {unit for host in hosts for unit in canvas.row(host) if unit.nodes}
+    return sorted(there, key=lambda unit: (unit.start, unit.lease_id, unit.place))
+
+
+def _repacked(
+    canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effort, *, alike: bool
+) -> bool:
+    """Put all units that may move somewhere, where they may be ``alike``; tell if they are."""
     there = {unit for host in hosts for unit in canvas.row(host) if unit.nodes}
     units = sorted(there, key=lambda unit: (unit.start, unit.lease_id, unit.place))
-    repacking = Repacking(canvas, hosts, [*units, *asked], effort.left * FASTER)
+    units += asked
+    if alike:
+        effort.left -= len(units) * len(hosts) // FASTER
+        if seated_in_order(canvas, hosts, units):
+            return True
+    repacking = Repacking(canvas, hosts, units, effort.left * FASTER)
     tries = max(1, min(_REPACKINGS, repacking.left // (_LOOKS_EACH * len(repacking.units))))
     placed = any(repacking.place(parts) for parts in range(tries, 0, -1))
     effort.left = max(0, repacking.left) // FASTER
@@ -239,43 +252,6 @@ def _repacked(canvas: Canvas, hosts: list[int], asked: list[Unit], effort: Effor
 
 def _moves(canvas: Canvas) -> list[Move]:
     return [Move(lease, hosts, lease.hold.start) for lease, hosts in canvas.moved()]
-
-
-def all_taken_whole(table: SlotTable, start: int, end: int) -> bool:
-    """Tell whether whoever holds something of equal hosts then holds them whole."""
-    whole = table.uniform_capacity
-    return whole is not None and all(
-        hold.same is not None and hold.same[0] == whole[0]
-        for hold in table.holds_between(start, end)
-    )
-
-
-def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
-    """Tell whether all hosts together have as much as is held and asked for, at every moment.
-
-    What takes more than half of a host needs one for itself: such halves are counted, too.
-    """
-    sums = Sums(table, ())
-    spare = sums.spare
-    free = sums.total() + spare - sum([sums.of(size) for size in demand.capacities])
-    if free & spare != spare:
-        return False
-    changes, held = defaultdict[int, int](int), sums.held
-    for hold in table.holds_between(start, end):
-        amount, begin, until = held(hold), hold.start, hold.end
-        if begin > start:
-            changes[begin] += amount
-        else:
-            free -= amount
-        if until < end:
-            changes[until] -= amount
-    if free & spare != spare:
-        return False
-    for moment in sorted(changes):
-        free -= changes[moment]
-        if free & spare != spare:
-            return False
-    return True
 
 
 class _Search:

@@ -1,7 +1,8 @@
 """Other times for leases that have a deadline and have not begun, so that there is room for more.
 
-Where equal hosts are taken whole, numbers of them say everything: starts are found first, by what
-all hosts together have (:mod:`haizea.core.placement.timing`), then hosts for them: on a fork of the
+Where equal hosts are taken whole, numbers of them say everything, and where all nodes have one
+size, numbers of places (:mod:`haizea.core.placement.places`): starts are found first, by what all
+hosts together have (:mod:`haizea.core.placement.timing`), then hosts for them: on a fork of the
 slot table, those that may be at another time are taken away, and put back at these starts, on hosts
 that are free or that others leave (:mod:`haizea.core.placement.remapping`). On other small sites,
 starts and hosts are found at once (:mod:`haizea.core.placement.seating`). On large ones, where no
@@ -14,30 +15,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import hosts_in
-from haizea.core.model.members import RUN
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.canvas import Canvas, Planned, hosts_of
-from haizea.core.placement.mapper import Hosts, takes_whole
-from haizea.core.placement.plan import Lease, Phase, Plan
+from haizea.core.placement.mapper import takes_whole
+from haizea.core.placement.places import Places, all_taken_whole, places_of
+from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.remapping import (
     MOST_HOSTS,
     Effort,
     Move,
     Remapped,
-    all_taken_whole,
     around,
     remap,
 )
 from haizea.core.placement.seating import Guest, Seating
+from haizea.core.placement.sketch import ASKED, Retimed, Sketch
 from haizea.core.placement.timing import Timing, Window
 
-#: The owner of what is asked for, on a sketch.
-_ASKED: Final = -5
 #: So many leases are put back anew at most.
 _MOST_LEASES: Final = 48
 #: Hosts are looked for at the starts that were found so many times at most.
@@ -46,12 +45,6 @@ _MOST_TIMINGS: Final = 6
 _FASTER: Final = 6
 #: In so many orders at most.
 _MOST_TRIES: Final = 60
-#: So many moments are looked at for hosts that others leave, before the first with free ones.
-_MOST_MOMENTS: Final = 8
-#: At each, so many hosts at most.
-_MOST_LOOKS: Final = 100
-#: To take so many holds along on a fork takes as long as to look at a host.
-_HOLDS_A_LOOK: Final = 16
 #: To take in so many units takes as long as to look at a host.
 _UNITS_A_LOOK: Final = 2
 #: A host is looked at so many times as fast as on a canvas.
@@ -69,13 +62,6 @@ class Windowed(Planned, Protocol):
         """The leases that may be at another time than planned."""
 
 
-class Retimed(NamedTuple):
-    """A start and hosts for a lease, and who else is to be where and when."""
-
-    start: int
-    room: Remapped
-
-
 def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -> Retimed | None:
     """Find room for what is asked, on the planner's table, with others at other times.
 
@@ -87,8 +73,11 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
     in_time = [lease for lease in planned.in_time() if lease.last_start >= now]
     everyone = [lease for lease in in_time if _is_on(table, lease)]
     near = [x for x in everyone if x.hold.start < end and x.hold.end > asked.first]
-    if effort.left <= 0 or (asked.first == asked.last and not near):
+    if effort.left <= 0:
         return None
+    if asked.first == asked.last and not near:
+        room = remap(table, planned, asked.lease.demand, asked.first, end, effort)
+        return room and Retimed(asked.first, room)
     until = max([x.request.deadline or FOREVER for x in near], default=end)
     wide = [x for x in everyone if x.hold.start < max(until, end) and x.last_start >= asked.first]
     groups = [(near, 8)] if len(near) < len(everyone) else []
@@ -105,47 +94,68 @@ def retime(planner: Planner, planned: Windowed, asked: Window, effort: Effort) -
             Window(x, max(now, x.request.after or now), x.last_start, x.remaining) for x in group
         ]
         with effort.share(parts) as share:
-            if _is_counted(table, asked, windows):
-                found = _timed(planner, planned, asked, windows, share)
-            elif len(table.capacities) <= MOST_HOSTS:
-                found = _seated(table, planned, asked, windows, share)
-            else:
-                with share.share(2) as half:
-                    found = _timed(planner, planned, asked, windows, half)
-                if found is None:
-                    found = _in_some_order(planner, planned, asked, windows, share)
+            found = _with_all(planner, planned, asked, windows, share)
         if found is not None:
             return found
     return None
 
 
-def _is_counted(table: SlotTable, asked: Window, windows: Sequence[Window]) -> bool:
+def _with_all(
+    planner: Planner, planned: Windowed, asked: Window, windows: Sequence[Window], effort: Effort
+) -> Retimed | None:
+    """Find room for what is asked where all in these windows may be at another time."""
+    table, everyone = planner.table, [asked, *windows]
+    if _is_counted(table, everyone):
+        return _timed(planner, planned, everyone, effort)
+    places = _places(table, planned, everyone)
+    if len(table.capacities) > MOST_HOSTS:
+        if places is not None:
+            return _timed(planner, planned, everyone, effort, places)
+        with effort.share(2) as half:
+            found = _timed(planner, planned, everyone, half)
+        return found or _in_some_order(planner, planned, everyone, effort)
+    if places is not None:
+        at_starts = _at_starts(table, everyone, places, effort)
+        if at_starts is None:
+            return None
+        found = _seated(table, planned, everyone, at_starts, effort)
+        if found is not None:
+            return found
+    return _seated(table, planned, everyone, everyone, effort)
+
+
+def _is_counted(table: SlotTable, everyone: Sequence[Window]) -> bool:
     """Tell whether hosts are equal and taken whole, so that numbers of them say everything."""
-    last = max([window.last + window.seconds for window in (asked, *windows)])
-    whole = takes_whole(asked.lease.demand, table.uniform_capacity)
+    last = max([window.last + window.seconds for window in everyone])
+    whole = takes_whole(everyone[0].lease.demand, table.uniform_capacity)
     return whole and all_taken_whole(table, table.now, min(last, FOREVER))
+
+
+def _places(table: SlotTable, planned: Planned, everyone: Sequence[Window]) -> Places | None:
+    """Return places for their nodes, where numbers of these say everything."""
+    if any(planned.keeps_apart(window.lease) for window in everyone):
+        return None
+    last = max([window.last + window.seconds for window in everyone])
+    demands = [window.lease.demand for window in everyone]
+    return places_of(table, demands, table.now, min(last, FOREVER))
 
 
 def _timed(
     planner: Planner,
     planned: Windowed,
-    asked: Window,
-    windows: Sequence[Window],
+    everyone: Sequence[Window],
     effort: Effort,
+    places: Places | None = None,
 ) -> Retimed | None:
-    """Find starts by what all hosts together have, then hosts for them."""
-    everyone, away = [_stand_in(asked), *windows], [window.lease for window in windows]
-    bare = planner.table.fork()
-    for lease in away:
-        bare.withdraw(lease.hold)
-    timing = Timing(bare, everyone)
+    """Find starts by what all hosts together have, then hosts for them one by one."""
+    everyone = [_stand_in(everyone[0]), *everyone[1:]]
+    away = [window.lease for window in everyone[1:]]
+    timing = Timing(_without(planner.table, away), everyone, places)
     for _ in range(_MOST_TIMINGS):
-        looks = max(0, effort.left * 7 // 8) * _FASTER
-        starts, left = timing.starts(looks)
-        effort.left -= (looks - left) // _FASTER
-        if starts is None or effort.left <= 0:
+        starts = _starts(timing, effort)
+        if starts is None:
             return None
-        sketch = _Sketch(planner, planned, away, effort)
+        sketch = Sketch(planner, planned, away, effort)
         order = sorted(range(len(everyone)), key=lambda i: (starts[i], i))
         stuck = next((i for i in order if not sketch.place_at(everyone[i], starts[i])), None)
         if stuck is None:
@@ -154,11 +164,45 @@ def _timed(
     return None
 
 
+def _without(table: SlotTable, leases: Sequence[Lease]) -> SlotTable:
+    """Return a copy of the slot table that has none of these."""
+    bare = table.fork()
+    for lease in leases:
+        bare.withdraw(lease.hold)
+    return bare
+
+
+def _starts(timing: Timing, effort: Effort) -> list[int] | None:
+    """Find a start for each window, with most of the effort that is left."""
+    looks = max(0, effort.left * 7 // 8) * _FASTER
+    starts, left = timing.starts(looks)
+    effort.left -= (looks - left) // _FASTER
+    return None if effort.left <= 0 else starts
+
+
+def _at_starts(
+    table: SlotTable, everyone: Sequence[Window], places: Places, effort: Effort
+) -> list[Window] | None:
+    """Return the windows, each with one start that is found by numbers of places."""
+    bare = _without(table, [window.lease for window in everyone[1:]])
+    starts = _starts(Timing(bare, everyone, places), effort)
+    if starts is None:
+        return None
+    return [x._replace(first=at, last=at) for x, at in zip(everyone, starts, strict=True)]
+
+
 def _seated(
-    table: SlotTable, planned: Planned, asked: Window, windows: Sequence[Window], effort: Effort
+    table: SlotTable,
+    planned: Planned,
+    everyone: Sequence[Window],
+    narrowed: Sequence[Window],
+    effort: Effort,
 ) -> Retimed | None:
-    """Find starts and hosts at once, for all whose hosts may change about then."""
-    everyone = (asked, *windows)
+    """Find starts and hosts at once, for all whose hosts may change about then.
+
+    Each starts in its window as ``narrowed``. Where all have one start there, they are seated in
+    the order of these first, which finds places for all where numbers of them say everything.
+    """
     first = min([x.first for x in everyone])
     last = min(max([x.last + x.seconds for x in everyone]), FOREVER)
     up = hosts_in(table.up)
@@ -167,7 +211,9 @@ def _seated(
     canvas = Canvas(table, planned, around(table, planned, first, last))
     for host in up:
         canvas.row(host)
-    new = canvas.units(-1, asked.lease.demand, (), asked.first, asked.first + asked.seconds)
+    asked, *windows = narrowed
+    demand = asked.lease.demand
+    new = canvas.units(-1, demand, (), asked.first, asked.first + asked.seconds)
     guests = [Guest(asked.first, asked.last, asked.seconds, new)]
     window_of = {x.lease.id: x for x in windows}
     leases = list(canvas.movable())
@@ -188,12 +234,12 @@ def _seated(
         hosts = lease.demand.keep(lease.plan.hosts, hosts)
         if (hosts, start) != (lease.plan.hosts, lease.hold.start):
             moves.append(Move(lease, hosts, start))
-    return Retimed(starts[0], Remapped(hosts_of(new, asked.lease.demand.count), moves))
+    return Retimed(starts[0], Remapped(hosts_of(new, demand.count), moves))
 
 
 def _stand_in(asked: Window) -> Window:
     """Return what is asked for under a name of its own, for a sketch."""
-    lease = Lease(replace(asked.lease.request, id=_ASKED), asked.lease.demand)
+    lease = Lease(replace(asked.lease.request, id=ASKED), asked.lease.demand)
     lease.remaining = asked.seconds
     return asked._replace(lease=lease)
 
@@ -201,18 +247,17 @@ def _stand_in(asked: Window) -> Window:
 def _in_some_order(
     planner: Planner,
     planned: Windowed,
-    asked: Window,
-    windows: Sequence[Window],
+    everyone: Sequence[Window],
     effort: Effort,
 ) -> Retimed | None:
     """Try orders in which all of them are put back."""
-    order = [_stand_in(asked), *windows]
+    order, away = [_stand_in(everyone[0]), *everyone[1:]], [x.lease for x in everyone[1:]]
     order.sort(key=lambda w: (w.last, -w.seconds * w.lease.demand.count, w.lease.id))
     seen: set[tuple[int, ...]] = set()
     for attempt in range(_MOST_TRIES):
         if effort.left <= 0:
             return None
-        sketch = _Sketch(planner, planned, [w.lease for w in windows], effort)
+        sketch = Sketch(planner, planned, away, effort)
         stuck = next((i for i, window in enumerate(order) if not sketch.place(window)), None)
         if stuck is None:
             return sketch.found()
@@ -234,111 +279,3 @@ def _is_on(table: SlotTable, lease: Lease) -> bool:
     """Tell whether a table has what a lease holds: on a fork, it may have been taken away."""
     assert lease.plan is not None, "it has a plan"
     return lease.hold in table.holds_on(lease.plan.hosts[0])
-
-
-class _Sketch:
-    """A fork of the slot table on which leases are at other times and on other hosts."""
-
-    def __init__(
-        self, planner: Planner, planned: Windowed, away: Sequence[Lease], effort: Effort
-    ) -> None:
-        self._trial = trial = planner.table.fork()
-        self._planner = planner.on(trial, planner.channel)
-        self._planned = planned
-        self._effort = effort
-        #: Leases as they are here, by id, and those that they stand for.
-        self._twins: dict[int, Lease] = {}
-        self._originals: dict[int, Lease] = {}
-        holds = sum(1 for _ in trial.holds_between(trial.now, FOREVER))
-        effort.left -= 1 + (holds + len(trial.capacities)) // _HOLDS_A_LOOK
-        for lease in away:
-            trial.withdraw(lease.hold)
-
-    # --- the leases as they are here, for remapping ---------------------------------------
-
-    def movable(self, owner: int) -> Lease | None:
-        """The lease that holds something here, if it may be given other hosts."""
-        return self._twins.get(owner) or self._planned.movable(owner)
-
-    def keeps_apart(self, lease: Lease) -> bool:
-        """Tell whether each of its nodes needs a host of its own."""
-        return self._planned.keeps_apart(lease)
-
-    # --- placing --------------------------------------------------------------------------
-
-    def place(self, window: Window) -> bool:
-        """Put a lease where and when there is room for it in its window; whether there is."""
-        lease, first, last, _ = window
-        if first > last:
-            return False
-        direct = self._planner.earliest_whole(lease, first, last + 1, None)
-        self._effort.left -= 1
-        before = last + 1 if direct is None else direct.start
-        for moment in self._moments(first, before):
-            if self._place_elsewhere(lease, moment):
-                return True
-        if direct is None:
-            return False
-        self._put(lease, direct.hosts, direct.start)
-        return True
-
-    def place_at(self, window: Window, start: int) -> bool:
-        """Put a lease there at this moment, if hosts are free or others leave them."""
-        self._effort.left -= 1
-        direct = self._planner.earliest_whole(window.lease, start, start + 1, None)
-        if direct is None:
-            return self._place_elsewhere(window.lease, start)
-        self._put(window.lease, direct.hosts, direct.start)
-        return True
-
-    def _moments(self, first: int, before: int) -> list[int]:
-        """Some starts that are worth a try, in order."""
-        moments = []
-        for moment in self._trial.candidate_starts(first):
-            if moment >= before:
-                break
-            moments.append(moment)
-        if len(moments) > _MOST_MOMENTS:
-            moments = moments[: _MOST_MOMENTS // 2] + moments[-(_MOST_MOMENTS // 2) :]
-        return moments
-
-    def _place_elsewhere(self, lease: Lease, start: int) -> bool:
-        """Put a lease where others leave it room from ``start`` on, if they can."""
-        end = min(start + lease.remaining, FOREVER)
-        share = Effort(min(self._effort.left, _MOST_LOOKS))
-        before = share.left
-        found = remap(self._trial, self, lease.demand, start, end, share)
-        self._effort.left -= before - share.left
-        if found is None:
-            return False
-        for moved, _, _ in found.moves:
-            self._trial.withdraw(moved.hold)
-        for moved, hosts, at in found.moves:
-            self._put(moved, hosts, at)
-        self._put(lease, found.hosts, start)
-        return True
-
-    def _put(self, lease: Lease, hosts: Hosts, start: int) -> None:
-        end = min(start + lease.remaining, FOREVER)
-        twin = Lease(lease.request, lease.demand)
-        twin.remaining = lease.remaining
-        twin.plan = Plan(hosts, lease.demand.use(hosts), [Phase(RUN, start, end)])
-        shape = lease.demand.spread(hosts).shape
-        twin.plan.hold = self._trial.reserve(start, end, twin.plan.use, lease.id, shape=shape)
-        self._originals.setdefault(lease.id, lease)
-        self._twins[lease.id] = twin
-
-    # --- what came of it ------------------------------------------------------------------
-
-    def found(self) -> Retimed:
-        """Return where and when what was asked for is, and who else is not as it was."""
-        asked = self._twins.pop(_ASKED)
-        moves: list[Move] = []
-        for lease_id, twin in sorted(self._twins.items()):
-            lease = self._originals[lease_id]
-            assert lease.plan is not None, "it has a plan"
-            assert twin.plan is not None, "it has a plan here"
-            if (lease.plan.hosts, lease.hold.start) != (twin.plan.hosts, twin.hold.start):
-                moves.append(Move(lease, twin.plan.hosts, twin.hold.start))
-        assert asked.plan is not None, "it was placed"
-        return Retimed(asked.hold.start, Remapped(asked.plan.hosts, moves))

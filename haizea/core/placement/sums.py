@@ -8,6 +8,7 @@ for: a host has so many whole steps, and its nodes together take no more.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Final
 
@@ -16,6 +17,7 @@ from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.allocation import Apart
 from haizea.core.model.resources import Capacity
 from haizea.core.placement.canvas import pack, spare_bits
+from haizea.core.placement.mapper import Demand
 
 #: Nodes are counted in steps of so many sizes at most, the largest ones.
 _MOST_STEPS: Final = 4
@@ -70,3 +72,31 @@ class Sums:
             return (self.of(same) if single else pack((*same, *self._none))) * count
         none = self._none
         return sum([pack((*amount, *none)) for host, amount in hold.use if not shut >> host & 1])
+
+
+def enough_at_all(table: SlotTable, demand: Demand, start: int, end: int) -> bool:
+    """Tell whether all hosts together have as much as is held and asked for, at every moment.
+
+    What takes more than half of a host needs one for itself: such halves are counted, too.
+    """
+    sums = Sums(table, ())
+    spare = sums.spare
+    free = sums.total() + spare - sum([sums.of(size) for size in demand.capacities])
+    if free & spare != spare:
+        return False
+    changes, held = defaultdict[int, int](int), sums.held
+    for hold in table.holds_between(start, end):
+        amount, begin, until = held(hold), hold.start, hold.end
+        if begin > start:
+            changes[begin] += amount
+        else:
+            free -= amount
+        if until < end:
+            changes[until] -= amount
+    if free & spare != spare:
+        return False
+    for moment in sorted(changes):
+        free -= changes[moment]
+        if free & spare != spare:
+            return False
+    return True

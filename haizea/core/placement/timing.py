@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.placement.left_over_time import soonest, summed, take, turned
+from haizea.core.placement.places import Places
 from haizea.core.placement.plan import Lease
 from haizea.core.placement.sums import Sums
 
@@ -39,13 +40,16 @@ class Timing:
     """Finds starts for windows, known by their places, on a table that has none of them.
 
     One search puts leases in as soon as possible, another as late as possible, by turns: where
-    one is stuck for long, the other often is not.
+    one is stuck for long, the other often is not. What they take is counted in ``places``, where
+    these are given, otherwise in sums of each type of resources.
     """
 
-    def __init__(self, table: SlotTable, windows: Sequence[Window]) -> None:
+    def __init__(
+        self, table: SlotTable, windows: Sequence[Window], places: Places | None = None
+    ) -> None:
         self._windows = windows
         sizes = [window.lease.demand.capacities for window in windows]
-        self._sums = sums = Sums(table, {size for of_lease in sizes for size in of_lease})
+        self._sums = sums = places or Sums(table, {size for nodes in sizes for size in nodes})
         self._needs = [sum([sums.of(size) for size in of_lease]) for of_lease in sizes]
         self._spare = sums.spare
         self._times, self._free = self._beside(table)

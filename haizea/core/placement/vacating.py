@@ -25,7 +25,7 @@ from haizea.core.placement.preemption import (
     placed,
 )
 from haizea.core.placement.remapping import Elsewhere, Remapped, sketch_moves
-from haizea.core.placement.retiming import Retimed
+from haizea.core.placement.sketch import Retimed
 
 #: It takes one of so many parts of the effort: what is left is for fewer who go.
 _PARTS = 2

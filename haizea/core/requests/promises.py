@@ -25,7 +25,8 @@ from haizea.core.placement.remapping import (
     overlook,
     remap,
 )
-from haizea.core.placement.retiming import Retimed, retime
+from haizea.core.placement.retiming import retime
+from haizea.core.placement.sketch import Retimed
 from haizea.core.placement.timing import Window
 from haizea.core.schedule.schedule import Schedule
 

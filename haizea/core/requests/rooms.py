@@ -16,8 +16,8 @@ from haizea.core.placement.plan import Lease
 from haizea.core.placement.planner import Planner
 from haizea.core.placement.preemption import Preemption, make_room
 from haizea.core.placement.remapping import MOST_HOSTS, Effort, Elsewhere, Remapped, around
-from haizea.core.placement.retiming import Retimed
 from haizea.core.placement.shadow import Claim
+from haizea.core.placement.sketch import Retimed
 from haizea.core.placement.vacating import vacate, vacate_in_window
 from haizea.core.requests.promises import Promises
 from haizea.core.schedule.schedule import Schedule
