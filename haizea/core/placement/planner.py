@@ -289,7 +289,9 @@ class Planner:
             assert lease.bound is not None, "what is saved is somewhere"
             if hosts != lease.bound:
                 plan.sources = lease.bound
-                moved = start + self.durations.migration_seconds(lease, hosts)
+                moved = resume
+                if self.durations.shares_files:  # and resuming waits for their file system
+                    moved = start + self.durations.migration_seconds(lease, hosts)
                 plan.phases.append(Phase(MIGRATE, start, moved))
             end = resume + self.durations.resume_seconds(lease, hosts)
             plan.phases.append(Phase(RESUME, resume, end))

@@ -13,13 +13,20 @@ from haizea.core.placement.shadow import Claim
 
 
 class _Sought(NamedTuple):
-    """Room for a lease as it is: on its hosts or anywhere, for so many seconds at least."""
+    """A lease as it is, and whether it may fill holes: that tells the room that it waits for.
+
+    What it waits for changes with learned rates, too: only then are there ``learned_seconds``, the
+    shortest time that is worth while.
+    """
 
     lease_id: int
     demand: Demand
     bound: Hosts | None
+    saved: bool
     remaining: int
-    least_seconds: int
+    start_seconds: int
+    fills_holes: bool
+    learned_seconds: int | None
 
 
 class _Found(NamedTuple):
@@ -117,8 +124,17 @@ class ClaimSearch:
         )
 
     def _sought(self, lease: Lease) -> _Sought:
-        least = self._planner.starts.least_seconds(lease)
-        return _Sought(lease.id, lease.demand, lease.bound, lease.remaining, least)
+        starts, rates = self._planner.starts, self._planner.durations.rates
+        return _Sought(
+            lease.id,
+            lease.demand,
+            lease.bound,
+            lease.saved,
+            lease.remaining,
+            lease.start_seconds,
+            starts.may_use_holes(lease),
+            starts.least_seconds(lease) if rates else None,
+        )
 
     def _known(self, lease: Lease, start: int) -> int | None:
         """Return a moment before which none from ``start`` on has room for the lease.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haizea.core.capacity.fit_index import level_count
+from haizea.core.capacity.fit_index import Levels, level_count
 from haizea.core.capacity.slottable import SlotTable
 from haizea.core.model.hosts import HostSet
 from haizea.core.model.resources import FOREVER, Capacity
@@ -12,19 +12,19 @@ from haizea.core.placement.shadow import Claim
 class Glance:
     """Numbers of nodes of each size that would fit at this very moment, remembered until told."""
 
-    __slots__ = ("_claim", "_free", "_hosts", "_spare", "_table")
+    __slots__ = ("_claim", "_free", "_room", "_spare", "_table")
 
     def __init__(self, table: SlotTable, claim: Claim | None = None) -> None:
         self._table = table
         self._claim = claim
         self._free: dict[Capacity, int] = {}
-        self._hosts: dict[Capacity, HostSet] = {}
+        self._room: dict[Capacity, Levels] = {}
         self._spare: dict[Capacity, int] = {}
 
     def forget(self) -> None:
         """Something was placed: what is remembered is not true any more."""
         self._free.clear()
-        self._hosts.clear()
+        self._room.clear()
         self._spare.clear()
 
     def may_fit(self, size: Capacity | None, count: int) -> bool:
@@ -38,29 +38,29 @@ class Glance:
         """Return the number of nodes of this size that fit at present."""
         count = self._free.get(size)
         if count is None:
-            now = self._table.now
-            count = level_count(self._table.room(size, now, now + 1), FOREVER)
-            self._free[size] = count
+            count = self._free[size] = level_count(self._levels(size), FOREVER)
         return count
 
     def hosts(self, size: Capacity) -> HostSet:
         """Return the hosts that have room for a node of this size at present."""
-        hosts = self._hosts.get(size)
-        if hosts is None:
-            now = self._table.now
-            hosts = self._hosts[size] = self._table.room(size, now, now + 1)[0]
-        return hosts
+        return self._levels(size)[0]
 
     def spare(self, size: Capacity) -> int:
         """Return how many of them could stay beyond the start of the claim, at most."""
         count = self._spare.get(size)
         if count is None:
             assert self._claim is not None, "there is a claim"
-            now = self._table.now
-            levels = self._table.room(size, now, now + 1)
+            levels = self._levels(size)
             if self._claim.shares_hosts(levels):
                 count = FOREVER
             else:
                 count = level_count(self._claim.spare(levels), FOREVER)
             self._spare[size] = count
         return count
+
+    def _levels(self, size: Capacity) -> Levels:
+        levels = self._room.get(size)
+        if levels is None:
+            now = self._table.now
+            levels = self._room[size] = self._table.room(size, now, now + 1)
+        return levels
