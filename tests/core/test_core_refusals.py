@@ -1,4 +1,4 @@
-"""What is kept of leases that were asked in vain, and of what came free, beside a plain list."""
+"""Refusals that are remembered, beside a list of all of them."""
 
 from __future__ import annotations
 
