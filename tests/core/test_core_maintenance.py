@@ -330,8 +330,8 @@ def test_a_change_of_another_form_than_there_is_changes_nothing() -> None:
     assert statuses == ["planned", "planned", "refused"]
     assert [record.window for record in made.site_record().maintenance] == [longer]
     # Nor does one that is over come back.
-    ended = [MaintenanceEnded(1), MaintenanceAsked(sooner, longer)]
-    statuses = [status for status, _ in told(made.handle(1, ended).decisions)]
+    after = made.handle(1, [MaintenanceEnded(1), MaintenanceAsked(sooner, longer)]).decisions
+    statuses = [status for status, _ in told(after)]
     assert statuses == ["over", "refused"]
     assert made.site_record().maintenance == ()
 

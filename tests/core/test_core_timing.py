@@ -170,20 +170,33 @@ def drawn(random: Random, lease_id: int) -> tuple[LeaseRequest, Task]:
     after = random.randint(60, 12_000)
     slack = random.choice((0, random.randint(1, 3600), random.randint(1, 7200)))
     task = Task(after, after + slack, seconds, ((600, 1024),) * nodes)
-    if slack:
-        times = {"after": after, "deadline": after + slack + seconds}
-        kind = Kind.DEADLINE
-    else:
-        times, kind = {"start": after}, Kind.AR
-    return lease(lease_id, kind, duration=seconds, nodes=nodes, cpu=600, **times), task
+    return request(lease_id, after, slack or None, seconds, nodes, 600), task
+
+
+def request(
+    lease_id: int, first: int, slack: int | None, seconds: int, nodes: int, cpu: int
+) -> LeaseRequest:
+    """A lease with a deadline, which may begin later by ``slack``, or else a reservation."""
+    if slack is None:
+        return lease(lease_id, Kind.AR, first, duration=seconds, nodes=nodes, cpu=cpu)
+    deadline = first + slack + seconds
+    return lease(
+        lease_id,
+        Kind.DEADLINE,
+        after=first,
+        deadline=deadline,
+        duration=seconds,
+        nodes=nodes,
+        cpu=cpu,
+    )
 
 
 def test_who_is_refused_beside_nodes_of_the_same_size_has_no_room_by_the_judge() -> None:
     random, scheduler = Random(0), site((16, 8, 16, 16))
     promised, refused = list[Task](), list[tuple[list[Task], Task]]()
     for lease_id in range(1, 60):
-        request, task = drawn(random, lease_id)
-        found = states(scheduler.handle(0, [LeaseSubmitted(request)]).decisions)
+        asked, task = drawn(random, lease_id)
+        found = states(scheduler.handle(0, [LeaseSubmitted(asked)]).decisions)
         if found[lease_id] is State.SCHEDULED:
             promised.append(task)
         else:
@@ -205,22 +218,11 @@ def test_who_has_no_freedom_is_refused_only_where_places_of_its_size_are_too_few
             random.randint(1, 2),
             random.randint(60, 7200),
         )
-        end = start + seconds
-        if random.random() < 0.3:
-            request = lease(
-                lease_id,
-                Kind.DEADLINE,
-                after=start,
-                deadline=end,
-                duration=seconds,
-                nodes=nodes,
-                cpu=300,
-            )
-        else:
-            request = lease(lease_id, Kind.AR, start, duration=seconds, nodes=nodes, cpu=300)
-        found = states(scheduler.handle(0, [LeaseSubmitted(request)]).decisions)
+        end, slack = start + seconds, 0 if random.random() < 0.3 else None
+        asked = request(lease_id, start, slack, seconds, nodes, 300)
+        found = states(scheduler.handle(0, [LeaseSubmitted(asked)]).decisions)
         moments = [start, *[since for since, _, _ in promised if start < since < end]]
         most = max(sum(n for s, e, n in promised if s <= t < e) for t in moments)
-        assert (found[lease_id] is State.SCHEDULED) == (most + nodes <= places), request
+        assert (found[lease_id] is State.SCHEDULED) == (most + nodes <= places), asked
         if most + nodes <= places:
             promised.append((start, end, nodes))

@@ -86,5 +86,5 @@ def test_hosts_are_found_by_their_attributes(
             return answer
 
         cloud.until(lambda: said('RACK="b"').get("hosts") == [cloud.sandbox.cloud.hosts[1].name])
-        for word, message in (('RACK="c"', "not a host"), ("RACK=", "condition")):
+        for word, message in (('RACK="c"', "no host"), ("RACK=", "condition")):
             assert message in said(word)["error"]["message"]
