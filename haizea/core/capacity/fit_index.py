@@ -21,9 +21,6 @@ _MOST_STEPS: Final = 65536
 #: ``levels[m]`` is the set of hosts with room for at least ``m + 1`` copies.
 Levels = list[HostSet]
 
-#: Hosts that go from one free amount to another; from nothing in particular where that is ``None``.
-Change = tuple[HostSet, Capacity | None, Capacity]
-
 
 class EqualNodes(Protocol):
     """A number of nodes of one size (``None``: they differ), on hosts that are allowed."""
@@ -75,17 +72,6 @@ class SizeIndex:
         if count is None:
             count = self._copies[free] = copies(self.size, free, MOST_COPIES)
         return count
-
-    def change_levels(self, levels: Levels, changes: Iterable[Change]) -> None:
-        """Note in ``levels`` of this size how hosts change."""
-        known, copies = self._copies, self.copies
-        for hosts, old, new in changes:
-            before = 0
-            if old is not None:
-                before = known[old] if old in known else copies(old)
-            after = known[new] if new in known else copies(new)
-            if before != after:
-                raise_level(levels, hosts, before, after)
 
     def fork(self) -> SizeIndex:
         """An independent copy."""

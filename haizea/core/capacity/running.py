@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from haizea.core.capacity.fit_index import MOST_SIZES, Change, Levels, SizeIndexes
+from haizea.core.capacity.fit_index import MOST_SIZES, Levels, SizeIndexes, raise_level
 from haizea.core.capacity.hold import Hold
 from haizea.core.capacity.host_free import Free
 from haizea.core.capacity.host_timelines import Timelines
@@ -17,7 +17,7 @@ from haizea.core.capacity.sorted_map import Ordered
 from haizea.core.model.hosts import HostSet, hosts_in
 from haizea.core.model.resources import FOREVER, Capacity, add, subtract
 
-_Shift = Callable[[Capacity, Capacity], Capacity]
+_Change = Callable[[Capacity, Capacity], Capacity]
 
 
 class Releases:
@@ -26,28 +26,29 @@ class Releases:
     Not to be used after the present changed.
     """
 
-    __slots__ = ("_index", "_levels", "_present", "_times")
+    __slots__ = ("_freed", "_levels", "_next", "_present", "_size", "_times")
 
     def __init__(self, present: Present, size: Capacity) -> None:
         self._present = present
-        self._index = present.indexes.of(size)
+        self._size = size
         self._times = [-FOREVER]
-        self._levels = [self._index.levels.copy()]
+        self._levels = [present.indexes.of(size).levels.copy()]
+        self._freed: dict[int, Capacity] = {}
+        self._next = 0
 
     def at(self, moment: int) -> Levels:
         """The levels as ends leave them at ``moment``; do not change them.
 
         O(log ends) where a moment as late was asked for before.
         """
-        times, all_levels = self._times, self._levels
-        step = self._present.release(len(times) - 1, moment)
-        while step is not None:
-            levels = all_levels[-1].copy()
-            self._index.change_levels(levels, step[1])
-            times.append(step[0])
-            all_levels.append(levels)
-            step = self._present.release(len(times) - 1, moment)
-        return all_levels[bisect_right(times, moment) - 1]
+        ends = self._present.ends
+        while self._next < len(ends) and ends[self._next][0] <= moment:
+            time = ends[self._next][0]
+            levels = self._levels[-1].copy()
+            self._next = self._present.let_end(self._size, levels, self._freed, self._next, time)
+            self._times.append(time)
+            self._levels.append(levels)
+        return self._levels[bisect_right(self._times, moment) - 1]
 
 
 class Present:
@@ -55,11 +56,8 @@ class Present:
 
     __slots__ = (
         "_ending",
-        "_freed",
         "_lefts",
         "_releases",
-        "_stepped",
-        "_steps",
         "_taken",
         "_timelines",
         "ends",
@@ -84,11 +82,6 @@ class Present:
         self.uniform = uniform
         self._timelines = timelines
         self._releases: dict[Capacity, Releases] = {}
-        #: What changes as holds end, as far as anybody asked: at each moment, for so many ends.
-        self._steps: list[tuple[int, list[Change]]] = []
-        self._stepped = 0
-        #: What is free then on hosts that several holds share, where that differs from now.
-        self._freed: dict[int, Capacity] = {}
         # What an amount leaves of a host where all are alike.
         self._lefts: dict[Capacity, Capacity] = {}
 
@@ -206,46 +199,29 @@ class Present:
             found = self._releases[size] = Releases(self, size)
         return found
 
-    def release(self, number: int, moment: int) -> tuple[int, list[Change]] | None:
-        """The moment, of those at which holds end, with this number, and how hosts change then.
+    def let_end(
+        self, size: Capacity, levels: Levels, freed: dict[int, Capacity], first: int, moment: int
+    ) -> int:
+        """Add what ends by ``moment`` to ``levels``; answers how many ends that makes.
 
-        ``None`` if it is later than ``moment``. O(1) where it was asked for before.
+        ``first`` ends are counted already. ``freed`` has what is free on the hosts, shared
+        by several holds, that differ from the present. O(ends), times hosts where shared.
         """
-        steps = self._steps
-        if number == len(steps):
-            if self._stepped == len(self.ends) or self.ends[self._stepped][0] > moment:
-                return None
-            steps.append(self._next_release())
-        return steps[number] if steps[number][0] <= moment else None
-
-    def _next_release(self) -> tuple[int, list[Change]]:
-        """Let the next holds end, from when on their hosts have more free. O(their hosts)."""
-        ends, freed, free = self.ends, self._freed, self.free.amounts()
-        time, changes = ends[self._stepped][0], list[Change]()
-        while self._stepped < len(ends) and ends[self._stepped][0] == time:
-            hold = ends[self._stepped][2]
-            self._stepped += 1
+        index, ends, i, free = self.indexes.of(size), self.ends, first, self.free.amounts()
+        whole = 0 if self.uniform is None else index.copies(self.uniform)
+        while i < len(ends) and ends[i][0] <= moment:
+            hold = ends[i][2]
+            i += 1
             if self.uniform is not None and not hold.hosts & self.held[1]:
-                changes.append((hold.hosts, None, self.uniform))
+                raise_level(levels, hold.hosts, 0, whole)
                 continue
-            alike: dict[tuple[Capacity, Capacity], HostSet] = {}
             for host, amount in hold.use:
-                key = freed.get(host) or free[host], amount
-                alike[key] = alike.get(key, 0) | 1 << host
-            for (old, amount), hosts in alike.items():
-                new = add(old, amount)
-                changes.append((hosts, old, new))
-                for host in hosts_in(hosts):
-                    freed[host] = new
-        return time, changes
-
-    def _forget_releases(self) -> None:
-        """Forget what follows from the present, which changes."""
-        self._releases.clear()
-        if self._steps:
-            self._steps = []
-            self._stepped = 0
-            self._freed = {}
+                old = freed.get(host) or free[host]
+                new = freed[host] = add(old, amount)
+                before, after = index.copies(old), index.copies(new)
+                if before != after:
+                    raise_level(levels, 1 << host, before, after)
+        return i
 
     def takes_one(self, size: Capacity) -> bool:
         """Tell whether every host, once its present holds end, has room for one of ``size``.
@@ -285,7 +261,7 @@ class Present:
         self.free.amounts().append(capacity)
         self.uniform = uniform
         self.indexes.clear()
-        self._forget_releases()
+        self._releases.clear()
         self._lefts.clear()
 
     def fork(self, timelines: Timelines) -> Present:
@@ -322,9 +298,9 @@ class Present:
         """All hosts of the hold go from ``old`` to ``new`` free."""
         self.free.change(hold.hosts, old, new)
         self.indexes.change(hold.hosts, old, new)
-        self._forget_releases()
+        self._releases.clear()
 
-    def _shift(self, hold: Hold, change: _Shift) -> None:
+    def _shift(self, hold: Hold, change: _Change) -> None:
         """Change what is free on the hold's hosts; hosts that change alike go together."""
         free = self.free.amounts()
         alike: dict[tuple[Capacity, Capacity], HostSet] = {}
@@ -336,4 +312,4 @@ class Present:
             for host in hosts_in(hosts):
                 free[host] = new
             self.indexes.change(hosts, old, new)
-        self._forget_releases()
+        self._releases.clear()
