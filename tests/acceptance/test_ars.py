@@ -2,8 +2,8 @@
 
 By default a sample that has each share of load, duration and size of the injected
 reservations at least once, beside half a month of jobs; with ``HAIZEA_LONG_TESTS=1`` every file
-there is, beside the month. Whole months of both have :mod:`test_published`, and
-:mod:`test_published_images` with images.
+there is, beside the month. Whole months of both are in :mod:`test_published`, and with images in
+:mod:`test_published_images`.
 """
 
 from __future__ import annotations

@@ -15,10 +15,8 @@ from haizea.core.model.hosts import EVERYWHERE, hosts_in
 from haizea.core.model.resources import Capacity, copies
 from haizea.core.placement.canvas import Canvas, Unit
 from haizea.core.placement.mapper import Demand
-from haizea.core.placement.seating import Guest, Seating
+from haizea.core.placement.seating import TURNS, Guest, Seating
 
-#: Turns of a search, each of which has to come through all units.
-_TURNS: Final = 8
 #: No site has as many places as that.
 _SPARE: Final = 1 << 40
 
@@ -94,5 +92,6 @@ def seated_in_order(canvas: Canvas, hosts: list[int], units: Sequence[Unit]) -> 
     if any(unit.foes for unit in units):
         return False
     guests = [Guest(unit.start, unit.start, unit.end - unit.start, [unit]) for unit in units]
-    starts, _ = Seating(canvas, hosts, guests).find(_TURNS * len(units) * len(hosts))
+    # Each turn of the search has enough looks to come through all units.
+    starts, _ = Seating(canvas, hosts, guests).find(TURNS * len(units) * len(hosts))
     return starts is not None

@@ -19,7 +19,7 @@ from haizea.core.placement.left_over_time import soonest, summed, take, turned
 _FACTOR: Final = 48271
 _MODULUS: Final = (1 << 31) - 1
 #: The searches from the beginning and from the end take turns, so many in all.
-_TURNS: Final = 8
+TURNS: Final = 8
 #: Who is stuck goes before one of so many that were put in last, of those in its way.
 _LAST: Final = 7
 #: One of so many hosts that have room is taken as if it were full, whatever it has left: else some
@@ -65,8 +65,8 @@ class Seating:
 
         A look is one at a host for a node. ``None`` if no starts are found.
         """
-        share = looks // _TURNS
-        for turn in range(_TURNS):
+        share = looks // TURNS
+        for turn in range(TURNS):
             search = self._later if turn % 2 else self._sooner
             left = search.go_on(share, evenly=turn % 4 < 2)
             looks -= share - left
