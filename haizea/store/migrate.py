@@ -25,9 +25,11 @@ def revision(database: Database) -> str | None:
     Raises :class:`StoreError` where it is another program's, or of a newer Haizea.
     """
     with database.trouble("opened"), database.read.connect() as connection:
+        # Before the tables: another process may just now be making both in one transaction.
+        mark = _mark(database, connection)
         tables = set(sa.inspect(connection).get_table_names())
         if _VERSION_TABLE not in tables:
-            _refuse_foreign(database, connection, tables)
+            _refuse_foreign(database, mark, tables)
             return None
         found = connection.execute(sa.text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar()
     if found is None:
@@ -77,13 +79,16 @@ def _upgrade(connection: sa.Connection, to: str) -> None:
     command.upgrade(config, to)
 
 
-def _refuse_foreign(database: Database, connection: sa.Connection, tables: set[str]) -> None:
+def _mark(database: Database, connection: sa.Connection) -> int:
+    """Read what a SQLite file says of the program that made it; 0 if nothing."""
     if database.path is None:
-        foreign = tables & set(schema.metadata.tables)
-    else:
-        mark = connection.exec_driver_sql("PRAGMA application_id").scalar()
-        foreign = tables or ({"?"} if mark else set())
-    if foreign:
+        return 0
+    return int(connection.exec_driver_sql("PRAGMA application_id").scalar() or 0)
+
+
+def _refuse_foreign(database: Database, mark: int, tables: set[str]) -> None:
+    ours = set(schema.metadata.tables)
+    if mark or (tables if database.path is not None else tables & ours):
         raise StoreError(
             f"{database.shown} is not a store of Haizea, it is something else's database:"
             " name another file or database"

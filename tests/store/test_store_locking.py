@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import shared_server
+from sqlalchemy import Engine, event
 from store_places import PLACES, place
 from store_stories import opened, record, save_in_the_end, submission
 
@@ -171,5 +172,27 @@ def test_many_processes_may_open_a_new_store_at_once(url: str) -> None:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     store = opened(url)
+    assert store.save(submission(1)) == 5
+    store.close()
+
+
+@pytest.mark.parametrize("text", ["application_id", "sqlite_master"])
+def test_another_may_make_the_store_while_it_is_looked_at(tmp_path: Path, text: str) -> None:
+    """Whichever of the statements that look at it comes just after."""
+    url = place("sqlite", tmp_path)
+    left = [text]
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def make_it_in_between(_connection: object, _cursor: object, said: str, *_: object) -> None:
+        if left and left[0] in said:
+            left.clear()
+            Store.open(url).close()
+
+    try:
+        store = Store.open(url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", make_it_in_between)
+    assert not left, "nobody made it"
+    assert store.lock(wait=False)
     assert store.save(submission(1)) == 5
     store.close()
