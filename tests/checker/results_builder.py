@@ -19,7 +19,8 @@ TABLES = (
     " nodes INTEGER, submitted INTEGER, requested_start INTEGER, duration INTEGER,"
     " started INTEGER, ended INTEGER, waiting_time INTEGER, slowdown REAL,"
     " suspensions INTEGER, migrations INTEGER, restarts INTEGER, reason TEXT,"
-    " preemptible INTEGER, owner TEXT, image TEXT, image_mb INTEGER, code TEXT)",
+    " preemptible INTEGER, owner TEXT, image TEXT, image_mb INTEGER, code TEXT,"
+    " after INTEGER, deadline INTEGER)",
     "CREATE TABLE node_sets (lease INTEGER, position INTEGER, count INTEGER,"
     " CPU INTEGER, Memory INTEGER)",
     "CREATE TABLE reservation_sets (lease INTEGER, purpose TEXT, start INTEGER,"
@@ -45,6 +46,8 @@ class Lease:
     node: tuple[int, int] = CAPACITY
     image: str | None = None
     image_mb: int | None = None
+    after: int | None = None
+    deadline: int | None = None
     story: list[Change] = field(default_factory=list)
     sets: list[tuple[int, int, int]] = field(default_factory=list)
 
@@ -176,7 +179,7 @@ class Results:
 def _write_lease(db: sqlite3.Connection, lease: Lease) -> None:
     last = lease.story[-1]
     db.execute(
-        f"INSERT INTO leases VALUES ({', '.join('?' * 21)})",
+        f"INSERT INTO leases VALUES ({', '.join('?' * 23)})",
         (
             lease.id,
             "",
@@ -199,6 +202,8 @@ def _write_lease(db: sqlite3.Connection, lease: Lease) -> None:
             lease.image,
             lease.image_mb,
             last[3],
+            lease.after,
+            lease.deadline,
         ),
     )
     for i, (count, *node) in enumerate(lease.sets or [(lease.nodes, *lease.node)]):

@@ -1,4 +1,4 @@
-"""ARs that lost their hosts: given up too soon, or begun when nothing came free."""
+"""Promised leases that lost their hosts: given up too soon, or begun when nothing came free."""
 
 from __future__ import annotations
 
@@ -30,6 +30,25 @@ def test_one_is_given_up(failed: int, shutdown: int, faults: int, tmp_path: Path
     lease.then(failed, "Failed", code="failure", reason="no hosts came free")
     rules = [rule for rule, *_ in found(results, tmp_path)]
     assert rules == ["ar"] * faults
+
+
+@pytest.mark.parametrize(
+    ("states", "failed", "faults"),
+    [(("Queued",), 300, 1), (("Queued",), 1599, 1), (("Queued",), 1600, 0), ((), 300, 1)],
+)
+def test_one_with_a_deadline_is_given_up(
+    states: tuple[str, ...], failed: int, faults: int, tmp_path: Path
+) -> None:
+    results = Results(hosts=1)
+    results.run["faults"] = "hosts fail"
+    results.host_states = [(0, 300, "down")]
+    lease = results.lease(Lease(9, "deadline", 200, END - START, after=START, deadline=1600))
+    lease.then(200, "Scheduled")
+    if states:
+        lease.then(300, *states, code="failure", reason="its host failed")
+    lease.then(failed, "Failed", code="failure", reason="no time is left for it")
+    rules = [rule for rule, *_ in found(results, tmp_path)]
+    assert rules == ["deadline"] * faults
 
 
 @pytest.mark.parametrize(("stops", "faults"), [(2, 1), (3, 0)])

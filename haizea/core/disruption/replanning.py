@@ -3,7 +3,8 @@
 A best-effort lease goes back to waiting. An AR gets other hosts for the same time, also if
 it runs already; where there are none it starts late, as soon as some come free, and ends when it
 was to end; and in time after all, if that becomes possible.
-A lease with a deadline gets another time, or what is left until its deadline. What cannot be
+A lease with a deadline gets another time, or what is left until its deadline; where there are no
+hosts for that either, it waits for some (:mod:`haizea.core.requests.resumptions`). What cannot be
 repaired fails, with the reason.
 """
 
@@ -52,7 +53,7 @@ class Repair:
     def move(self, lease: Lease, reason: Reason, keep_off: HostSet = 0) -> None:
         """Give a lease that has not started other hosts for the same time.
 
-        An AR for which there are none waits for some; any other lease fails.
+        One that was promised its time waits for some where there are none; any other fails.
         """
         if lease.saved:
             # It goes on when there is time for that, and says why it does not.
@@ -71,12 +72,24 @@ class Repair:
     def _found_none(
         self, lease: Lease, reason: Reason, refusal: Refusal | None, keep_off: HostSet = 0
     ) -> None:
-        """There are no hosts for a lease at its time: an AR waits for some, any other fails."""
-        if lease.request.kind is not Kind.AR:
+        """There are no hosts for a lease at its time: it waits for some, or it fails."""
+        if lease.request.kind is Kind.AR:
+            self._hostless.wait(lease, reason, refusal, keep_off)
+            self._put_off_if_late(lease)
+        elif lease.request.kind is Kind.DEADLINE and self._has_time(lease):
+            self._schedule.book.note_late(lease, reason)
+            told = because(Code.WAITS_FOR_HOSTS, cause=in_vain(reason, refusal))
+            self._schedule.book.wait_for_hosts(lease, told)
+        else:
             self.give_up(lease, in_vain(reason, refusal))
-            return
-        self._hostless.wait(lease, reason, refusal, keep_off)
-        self._put_off_if_late(lease)
+
+    def _has_time(self, lease: Lease) -> bool:
+        """Tell whether some of a lease could run before its deadline if hosts came free."""
+        schedule, deadline = self._schedule, lease.request.deadline
+        assert deadline is not None, "it has a deadline"
+        left = deadline - schedule.now
+        enough = left > schedule.planner.durations.shutdown_seconds(lease)
+        return enough and schedule.empty_site.fits(lease.demand)
 
     def _put_off_if_late(self, lease: Lease) -> None:
         """Note an AR that is planned for later than it should start, and may be in time yet."""

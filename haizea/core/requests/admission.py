@@ -176,7 +176,7 @@ class Admission:
 
     def _find_window(self, lease: Lease, changed: Lease) -> Granted | Refusal:
         schedule = self._schedule
-        with without(schedule.table, lease.hold):
+        with self._without(lease):
             found = self.deadlines.find(changed, schedule.planner)
         if isinstance(found, Refusal):
             return found
@@ -188,9 +188,11 @@ class Admission:
         )
 
     def _place_window(self, lease: Lease, asked: LeaseRequest, found: Found) -> None:
-        self._schedule.drop_plan(lease)
+        if lease.plan is not None:
+            self._schedule.drop_plan(lease)
         self._altering.stand_as(lease, asked)
         self.deadlines.take(lease, found)
+        self._schedule.book.note_in_time(lease)
 
     def place_again(
         self, lease: Lease, keep_off: HostSet = 0, elsewhere: Elsewhere | None = None

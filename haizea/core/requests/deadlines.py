@@ -8,6 +8,7 @@ later where that makes room for another that could not be promised otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -66,6 +67,10 @@ class Deadlines:
         self.afters: list[tuple[int, int]] = []
 
     # --- admission ----------------------------------------------------------------------
+
+    def shared_by(self, count: int) -> AbstractContextManager[None]:
+        """Have the search for so many leases together take as long as for one."""
+        return self._promises.shared_by(count)
 
     def place(self, lease: Lease, planner: Planner) -> Refusal | None:
         """Give a lease room in its window; or say why not."""

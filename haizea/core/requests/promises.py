@@ -42,6 +42,8 @@ class Promises:
         self._schedule = schedule
         #: What was read of the slot table, while several questions are asked about it.
         self.overview: Overview | None = None
+        #: The effort of a decision is shared by so many, which are decided at once.
+        self._shared_by = 1
 
     def movable(self, owner: int) -> Lease | None:
         """The lease that holds something, if its hosts are a plan and may be others."""
@@ -140,9 +142,18 @@ class Promises:
         while True:
             yield self.elsewhere(Effort(0))
 
+    @contextmanager
+    def shared_by(self, count: int) -> Iterator[None]:
+        """Have so many decisions together take the effort of one."""
+        self._shared_by = max(1, count)
+        try:
+            yield
+        finally:
+            self._shared_by = 1
+
     def effort(self) -> Effort:
         """The effort that one decision may take."""
-        return Effort(self._schedule.planner.settings.remapping_effort)
+        return Effort(self._schedule.planner.settings.remapping_effort // self._shared_by)
 
     def sometime(
         self, planner: Planner, lease: Lease, first: int, last: int, effort: Effort

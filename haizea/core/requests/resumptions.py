@@ -1,8 +1,9 @@
-"""Leases with deadlines that lost the time at which they were to go on, or to begin again.
+"""Leases with deadlines that lost the time at which they were to go on, or to begin.
 
-Hosts failed, an operation took longer, or others need more of the hosts than was known. Another
-time is looked for whenever something comes free. If no time is long enough for all that is left of
-a lease, it runs for as long as it can before its deadline; once it cannot run at all, it fails.
+Hosts failed or go into maintenance, an operation took longer, or others need more of the hosts than
+was known. Another time is looked for whenever something comes free. If no time is long enough for
+all that is left of a lease, it runs for as long as it can before its deadline; once it cannot run
+at all, it fails.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ class Resumptions:
     def look(self) -> None:
         """Give those that have none a time to go on at, who has the least time to spare first."""
         lost = [x for x in self._schedule.book.deadlines.values() if _has_no_time(x)]
-        for lease in sorted(lost, key=lambda lease: (lease.last_start, lease.id)):
-            if lease.plan is not None:
-                self._plan_rest(lease)
-            elif self._deadlines.place(lease, self._schedule.planner) is not None:
-                self._what_is_left(lease)
+        with self._deadlines.shared_by(len(lost)):
+            for lease in sorted(lost, key=lambda lease: (lease.last_start, lease.id)):
+                if lease.plan is not None:
+                    self._plan_rest(lease)
+                elif self._deadlines.place(lease, self._schedule.planner) is not None:
+                    self._what_is_left(lease)
 
     def _plan_rest(self, lease: Lease) -> None:
         """Plan what is left of a lease that is to be suspended, if there is time for that."""

@@ -156,8 +156,11 @@ class Book:
         self._instant.arrived.append(lease)
 
     def wait_for_hosts(self, lease: Lease, reason: Reason) -> None:
-        """An AR that has no plan waits for hosts, outside the queue."""
-        self.hostless[lease.id] = lease
+        """A lease that was promised hosts and has no plan waits for some, outside the queue."""
+        if lease.request.kind is DEADLINE:
+            self._instant.freed = True
+        else:
+            self.hostless[lease.id] = lease
         if lease.state is not QUEUED:
             self.change(lease, QUEUED, reason, "failure")
             self.expect(lease, None, reason)
