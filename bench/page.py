@@ -145,7 +145,9 @@ _GROWTH = """\
 ## How it grows
 
 The exponent is the slope of CPU time over size, both logarithmic, with the time to start up
-taken off: 1 is in proportion, 0 is no growth.
+taken off: 1 is in proportion, 0 is no growth. More happens to a lease the more there are beside it,
+which may be suspended for each of them; *over states* is the slope over all the states that
+leases came into.
 """
 
 _WORKLOADS = """\
@@ -321,9 +323,11 @@ def _axes(axes: Iterable[Mapping[str, Any]]) -> str:
     rows = []
     for axis in axes:
         points = ", ".join(f"{p['amount']:,}: {p['cpu_seconds']:.2f} s" for p in axis["points"])
-        slope = axis["exponent"]
-        rows.append((axis["title"], points, "–" if slope is None else f"{slope:.2f}"))
-    return table(("what grows", "CPU seconds", "exponent"), rows)
+        slopes = (axis["exponent"], axis.get("exponent_over_states"))
+        rows.append(
+            (axis["title"], points, *["–" if slope is None else f"{slope:.2f}" for slope in slopes])
+        )
+    return table(("what grows", "CPU seconds", "exponent", "over states"), rows)
 
 
 def _profiles(profiles: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:

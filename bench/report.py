@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.case import Axis
 from bench.cases import AXES, TARGETS, Target, every_case
-from bench.suite import Figures, Yardstick, exponent
+from bench.suite import Figures, Yardstick, exponent, exponent_over_states
 
 #: How figures are called and written for people.
 FIGURES = {
@@ -185,6 +185,7 @@ def _axis(axis: Axis, by_name: Mapping[str, Figures], start_up_seconds: float) -
         "name": axis.name,
         "title": axis.title,
         "exponent": exponent(axis, dict(by_name), start_up_seconds),
+        "exponent_over_states": exponent_over_states(axis, dict(by_name), start_up_seconds),
         "points": [
             {"case": case.name, "amount": amount, "cpu_seconds": found[case.name].cpu_seconds}
             for case, amount in axis.cases

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +45,7 @@ class Yardstick:
 class Figures:
     """The figures of one case; medians of the runs. ``refused`` says why there are none.
 
+    ``states`` is how often all leases came into a state.
     ``cpu_seconds`` is user and system time of the whole ``haizea`` process, with results
     saved. ``recording_share`` is the part of it that goes where no results are saved;
     ``plain_recording_share`` is that part where no probes are on. ``records_cpu_seconds`` is what
@@ -54,6 +57,7 @@ class Figures:
     name: str
     title: str
     leases: int = 0
+    states: int = 0
     hosts: int = 0
     runs_cpu_seconds: tuple[float, ...] = ()
     compiled_runs_cpu_seconds: tuple[float, ...] = ()
@@ -72,6 +76,10 @@ class Figures:
     def cpu_seconds(self) -> float:
         """The median of the runs."""
         return median(self.runs_cpu_seconds)
+
+    def seconds_beyond(self, start_up_seconds: float) -> float:
+        """Return the median without the time to start up, at least a millisecond."""
+        return max(self.cpu_seconds - start_up_seconds, 0.001)
 
     @property
     def check_ratio(self) -> float | None:
@@ -192,6 +200,7 @@ class Bench:
             name=case.name,
             title=case.title,
             leases=prepared.leases,
+            states=_states(datafile),
             hosts=prepared.hosts,
             runs_cpu_seconds=tuple(usage.cpu_seconds for usage in usages),
             compiled_runs_cpu_seconds=tuple(compiled),
@@ -288,18 +297,42 @@ def decision_times() -> dict[str, float]:
     return {name: float(found[name]) for name in ("median_ms", "worst_ms")}
 
 
+def _states(datafile: Path) -> int:
+    """Count the states that leases came into, by a results file."""
+    with closing(sqlite3.connect(datafile)) as results:
+        return int(results.execute("SELECT count(*) FROM states").fetchone()[0])
+
+
 def exponent(axis: Axis, figures: dict[str, Figures], start_up_seconds: float) -> float | None:
     """Return how CPU time grows along an axis: the slope of a line through the logarithms.
 
     The time to start up is taken off first: it would make growth look slower. ``None``
     where fewer than two cases have figures.
     """
-    points = [
-        (amount, max(found.cpu_seconds - start_up_seconds, 0.001))
+    return slope([(n, x.seconds_beyond(start_up_seconds)) for n, x in _along(axis, figures)])
+
+
+def exponent_over_states(
+    axis: Axis, figures: dict[str, Figures], start_up_seconds: float
+) -> float | None:
+    """Return how CPU time grows with all that happens to leases along an axis.
+
+    ``None`` where fewer than two cases have figures, or all have as many states: with queues of
+    other depths, the same happens.
+    """
+    found = [x for _, x in _along(axis, figures) if x.states]
+    if len(found) < 2 or max(x.states for x in found) < 2 * min(x.states for x in found):
+        return None
+    return slope([(x.states, x.seconds_beyond(start_up_seconds)) for x in found])
+
+
+def _along(axis: Axis, figures: dict[str, Figures]) -> list[tuple[int, Figures]]:
+    """Return amounts and figures of the cases that have some."""
+    return [
+        (amount, found)
         for case, amount in axis.cases
         if (found := figures.get(case.name)) is not None and not found.refused
     ]
-    return slope(points)
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float | None:

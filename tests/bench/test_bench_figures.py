@@ -20,7 +20,7 @@ from bench.cases import AXES, TARGETS, Target, every_case
 from bench.measure import ChildFailed, run
 from bench.page_service import deep_queue, large_opennebula
 from bench.report import Verdict, python_build, renewed, report
-from bench.suite import Bench, Figures, Yardstick, exponent
+from bench.suite import Bench, Figures, Yardstick, exponent, exponent_over_states
 from haizea.core.model.lease import Kind
 from haizea.workloads import read
 
@@ -109,6 +109,21 @@ def test_growth_is_the_slope_of_logarithms() -> None:
     square = {str(i): _figures(str(i), 0.5 + 10 ** (2 * i)) for i in range(3)}
     assert exponent(axis, square, 0.5) == pytest.approx(2)
     assert exponent(axis, {"0": square["0"]}, 0.5) is None
+
+
+def test_growth_over_states_is_told_where_more_happens_to_each_lease() -> None:
+    cases = [Case(name=str(i), title="", make=workloads.one_lease) for i in range(3)]
+    axis = Axis("a", "a", tuple(zip(cases, (10, 100, 1000), strict=True)))
+    square = {
+        str(i): replace(_figures(str(i), 0.5 + 10 ** (2 * i)), states=10 ** (2 * i))
+        for i in range(3)
+    }
+    assert exponent(axis, square, 0.5) == pytest.approx(2)
+    assert exponent_over_states(axis, square, 0.5) == pytest.approx(1)
+    as_many = {name: replace(found, states=100) for name, found in square.items()}
+    assert exponent_over_states(axis, as_many, 0.5) is None
+    unknown = {name: replace(found, states=0) for name, found in square.items()}
+    assert exponent_over_states(axis, unknown, 0.5) is None
 
 
 @pytest.mark.parametrize(
