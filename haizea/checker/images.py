@@ -77,7 +77,7 @@ class Transfers:
             for held in own
             if any(self._hosts.absent(host, held.end) for host in held.hosts)
         }
-        yield from _twice(self._records, own)
+        yield from _twice(self._records, history, own)
         for held in own:
             self._found.add((held.start, held.end, held.lease, held.number, history.lease.image))
             if held.end not in moved:
@@ -128,16 +128,24 @@ class Transfers:
         return others.was_given_up_at(left, lease) or others.rules_change(lease, left)
 
 
-def _twice(records: Records, own: list[ReservationSet]) -> Iterator[Violation]:
-    """Find hosts to which a lease's image comes while it comes there already."""
+def _twice(records: Records, history: History, own: list[ReservationSet]) -> Iterator[Violation]:
+    """Find hosts to which a lease's image comes while it comes there already.
+
+    One that is given other hosts meanwhile leaves a transfer, and may join it again at once.
+    """
+    given = {plan.time for plan in history.planned_hosts}
     until: dict[int, int] = {}
+    since: dict[int, int] = {}
     for held in own:
         for host in held.hosts if held.start < held.end else ():
-            if held.start < until.get(host, held.start):
+            before = until.get(host, held.start)
+            joined = since.get(host) == held.start and min(before, held.end) in given
+            if held.start < before and not joined:
                 known = host if host in records.hosts else None
                 message = "its image comes there while it is on its way there already"
                 yield Violation(Rule.PREPARATION, held.lease, known, held.start, message)
-            until[host] = max(held.end, until.get(host, held.end))
+            until[host] = max(held.end, before)
+            since[host] = held.start
 
 
 def _length(history: History, held: ReservationSet) -> Iterator[Violation]:

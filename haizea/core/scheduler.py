@@ -146,7 +146,7 @@ class Scheduler:
                     self._admission.submit(event.request, event.allowed, event.prepare_seconds)
         while instant.freed or instant.arrived or (deadlines.afters and deadlines.come_due()):
             if schedule.book.deadlines:
-                self._resumptions.look()
+                self._resumptions.look(self._queue.pin)
             self._queue.look()
             do_what_is_due(schedule)
             if schedule.book.deadlines:
@@ -181,7 +181,7 @@ class Scheduler:
         self._windows.begin_due()
         self._bring_forward()
         if schedule.instant.freed and schedule.book.deadlines:
-            self._resumptions.look()
+            self._resumptions.look(self._queue.pin)
         for arrival in inputs:
             if isinstance(arrival, LeaseSubmitted):
                 self._admission.submit(arrival.request, arrival.allowed, arrival.prepare_seconds)

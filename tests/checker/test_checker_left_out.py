@@ -43,6 +43,22 @@ def test_a_transfer_is_there_twice(tmp_path: Path) -> None:
     assert found(results, tmp_path) == [("preparation", 1, 0, 100)]
 
 
+@pytest.mark.parametrize(("planned", "faults"), [(0, 0), (-1, 1)])
+def test_one_leaves_a_transfer_and_joins_it_again(
+    planned: int, faults: int, tmp_path: Path
+) -> None:
+    results = with_images()
+    first = next(row for row in results.rows if row[1] == "transfer")
+    lease, _, _, start, end, *_ = first
+    results.rows.append((*first[:4], end + 30, *first[5:]))
+    path = results.write(tmp_path / "results.db")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE planned_hosts (lease INTEGER, time INTEGER, hosts TEXT)")
+        db.execute("INSERT INTO planned_hosts VALUES (?, ?, '[0]')", (lease, end + planned))
+    told = [v for v in check_file(path).violations if "on its way there already" in v.message]
+    assert [(v.lease, v.time) for v in told] == [(lease, start)] * faults
+
+
 @pytest.mark.parametrize(("closed", "faults"), [(200, 0), (199, 1)])
 def test_a_host_is_drained_in_the_second_of_a_start(
     closed: int, faults: int, tmp_path: Path

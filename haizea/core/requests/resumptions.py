@@ -8,6 +8,8 @@ at all, it fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from haizea.core.model.lifecycle import State
 from haizea.core.model.members import INTERRUPTED
 from haizea.core.model.reasons import Code, Reason, because
@@ -27,9 +29,15 @@ class Resumptions:
         self._deadlines = deadlines
         self._interruptions = Interruptions(schedule)
 
-    def look(self) -> None:
-        """Give those that have none a time to go on at, who has the least time to spare first."""
+    def look(self, pin: Callable[[], None]) -> None:
+        """Give those that have none a time to go on at, who has the least time to spare first.
+
+        Where there are any, ``pin`` is called first, to have what is reserved on hosts.
+        """
         lost = [x for x in self._schedule.book.deadlines.values() if _has_no_time(x)]
+        if not lost:
+            return
+        pin()
         with self._deadlines.shared_by(len(lost)):
             for lease in sorted(lost, key=lambda lease: (lease.last_start, lease.id)):
                 if lease.plan is not None:
