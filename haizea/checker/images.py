@@ -131,7 +131,8 @@ class Transfers:
 def _twice(records: Records, history: History, own: list[ReservationSet]) -> Iterator[Violation]:
     """Find hosts to which a lease's image comes while it comes there already.
 
-    One that is given other hosts meanwhile leaves a transfer, and may join it again at once.
+    One that is given other hosts meanwhile, or whose image takes longer, leaves a transfer, and may
+    join it again at once.
     """
     given = {plan.time for plan in history.planned_hosts}
     until: dict[int, int] = {}
@@ -139,8 +140,9 @@ def _twice(records: Records, history: History, own: list[ReservationSet]) -> Ite
     for held in own:
         for host in held.hosts if held.start < held.end else ():
             before = until.get(host, held.start)
-            joined = since.get(host) == held.start and min(before, held.end) in given
-            if held.start < before and not joined:
+            joined = since.get(host) == held.start and before != held.end
+            left = joined and (records.disturbed or min(before, held.end) in given)
+            if held.start < before and not left:
                 known = host if host in records.hosts else None
                 message = "its image comes there while it is on its way there already"
                 yield Violation(Rule.PREPARATION, held.lease, known, held.start, message)
