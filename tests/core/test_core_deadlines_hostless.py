@@ -25,7 +25,7 @@ from haizea.core.model.lease import DiskImage, Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.maintenance import Leaving, Maintenance
 from haizea.core.model.reasons import Code, because
-from haizea.core.model.settings import ImageSettings, Settings
+from haizea.core.model.settings import Backfilling, ImageSettings, Settings
 from haizea.wording import in_words
 
 GONE, BACK = HostFailed(0, because(Code.STATED, text="no power")), HostRestored(0)
@@ -162,16 +162,31 @@ def test_it_waits_for_the_end_of_a_window(until: int, runs: tuple[int, int]) -> 
 times = st.integers(1, 60).map(lambda x: 10 * x)
 
 
-@given(st.lists(st.tuples(times, times, times, times), max_size=5), st.lists(times, max_size=4))
-def test_none_is_given_up_while_a_host_that_is_free_would_do(
-    asked: list[tuple[int, int, int, int]], turns: list[int]
+jobs = st.lists(st.tuples(times, times, times, st.integers(1, 2)), max_size=5)
+
+
+@pytest.mark.parametrize("backfilling", Backfilling)
+@given(
+    st.lists(st.tuples(times, times, times, times), max_size=5), st.lists(times, max_size=4), jobs
+)
+def test_none_is_given_up_before_nothing_of_it_can_be_done(
+    backfilling: Backfilling,
+    asked: list[tuple[int, int, int, int]],
+    turns: list[int],
+    beside: list[tuple[int, int, int, int]],
 ) -> None:
-    """A host that goes and comes back by turns."""
-    played, told = Played(settings=Settings()), list[tuple[int, Input]]()
+    """A host goes and comes back by turns, and jobs wait, too, until they are cancelled."""
+    played = Played(hosts=2, settings=Settings(backfilling=backfilling))
+    told = list[tuple[int, Input]]()
     for number, (submitted, later, duration, spare) in enumerate(asked, 1):
         first = submitted + later
-        request = by(number, first + duration + spare, after=first, duration=duration)
+        deadline = first + duration + spare
+        request = by(number, deadline, after=first, duration=duration, nodes=1 + number % 2)
         told.append((submitted, LeaseSubmitted(replace(request, submitted=submitted))))
+    for number, (submitted, duration, sooner, nodes) in enumerate(beside, 11):
+        request = replace(lease(number, duration=duration, nodes=nodes), submitted=submitted)
+        told.append((submitted, LeaseSubmitted(request)))
+        told.append((submitted + sooner, LeaseCancelled(number)))
     told += [(x, BACK if i % 2 else GONE) for i, x in enumerate(sorted(set(turns)))]
     for moment, news in sorted(told, key=lambda pair: pair[0]):
         played.tell(moment, news)
@@ -180,6 +195,6 @@ def test_none_is_given_up_while_a_host_that_is_free_would_do(
         end = last(played, number)
         assert end.new in FINAL
         if end.new is State.FAILED:
-            deadline = played.records[number].request.deadline
-            assert deadline is not None
-            assert end.time >= deadline - 1, "something could have come free"
+            deadline_of = played.records[number].request.deadline
+            assert deadline_of is not None
+            assert end.time >= deadline_of - 1, "something could have come free"
