@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
@@ -24,6 +24,7 @@ from haizea.api.guard import Guard
 from haizea.api.identities import CheckPassword, Identities
 from haizea.api.interface import Here, Interface
 from haizea.api.manager import Busy, Manager, Unavailable
+from haizea.api.parameters import known_alone
 from haizea.api.problems import Problem, Refused, invalid_form, later
 from haizea.api.sessions import Sessions
 from haizea.api.settings import ApiSettings, ParseLease
@@ -47,7 +48,8 @@ number; nothing else of it is told.
 Durations are whole seconds.
 
 **Errors** have one shape, `{"error": {"code": …, "message": …, "field": …}}`: the code for
-programs, the message for people.
+programs, the message for people. What an address does not know, in its parameters or its body, is
+refused (`422`), and nothing is done.
 
 **Lists** come in pages: pass `next` of one as `after` of the next one, until it is `null`.
 """
@@ -179,7 +181,7 @@ def _operation_id(route: APIRoute) -> str:
 def _include_routes(app: FastAPI) -> None:
     app.include_router(sites.plain_router)
     for module in (leases, changes, sites, maintenance, events, tokens, signing_in):
-        app.include_router(module.router, prefix=PREFIX)
+        app.include_router(module.router, prefix=PREFIX, dependencies=[Depends(known_alone)])
     app.include_router(pages.router)
 
 

@@ -249,6 +249,8 @@ async def _ask(
     if preview:
         return await here.answer(partial(_impact_out, found, here.manager.site))
     refusal = found.impact.refusal
+    if refusal is not None and refusal.code is Code.ENDS_BEFORE_IT_STARTS:
+        raise Refused(422, "invalid", in_words(refusal), "end")
     if refusal is not None and refusal.code is Code.CHANGED_MEANWHILE:
         _known(here, window.id)
         text = f"maintenance {window.id} was changed meanwhile: look at it again"

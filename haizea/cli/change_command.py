@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from haizea.cli.client import Body, ServiceProblem
+from haizea.cli.errors import unanswered
 from haizea.cli.help import HELP
 from haizea.cli.lease_commands import LEASE_ID
 from haizea.cli.options import ParsedOption
@@ -96,9 +98,11 @@ def change_lease(
         raise click.UsageError("Say what to change: --extend, --shorten, --duration, --start, ...")
     path = f"/v1/leases/{lease_id}"
     query = {"preview": "true"} if dry_run else {}
-    answer = session.client.ask(
-        "PATCH", path, query=query, body=Body.of(asked), headers=seen, accept=(409,)
-    )
+    maybe = f"it may have been changed; see 'haizea show {lease_id}'"
+    with nullcontext() if dry_run else unanswered(maybe):
+        answer = session.client.ask(
+            "PATCH", path, query=query, body=Body.of(asked), headers=seen, accept=(409,)
+        )
     if session.as_json:
         session.print_json(answer.body)
     else:

@@ -55,6 +55,16 @@ def explained() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def unanswered(told: str) -> Iterator[None]:
+    """Say what may have been done where an interrupt comes while an answer is waited for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: {told}", err=True)
+        raise _interrupted() from None
+
+
 def missing_extra(
     error: ModuleNotFoundError, what: str = "this command", extras: Collection[str] = ()
 ) -> WrongInput | None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from haizea.cli.client import Body, Query, Refusal, ServiceProblem, error_of
+from haizea.cli.errors import WrongInput, unanswered
 from haizea.cli.help import HELP
 from haizea.cli.options import ParsedOption
 from haizea.cli.session import ServiceCommand, Session
@@ -17,6 +18,7 @@ from haizea.core.model.reasons import Code
 from haizea.times.durations import shown
 
 _PATH = "/v1/maintenance"
+_SEE = "see 'haizea maintenance list'"
 _LEASES = click.Choice(["refuse", "stay", "end"])
 #: The word for a window without end.
 _OPEN = "never"
@@ -93,7 +95,9 @@ def add(
     """
     asked: dict[str, Any] = {"hosts": list(hosts), **_asked(session, start, end, reason, leases)}
     _confirm(session, "POST", _PATH, asked, yes)
-    _tell(session, _ask(session, "POST", _PATH, asked), "is planned")
+    with unanswered(f"it may have been planned; {_SEE}"):
+        window = _ask(session, "POST", _PATH, asked)
+    _tell(session, window, "is planned")
 
 
 @maintenance.command("change", cls=ServiceCommand, context_settings=HELP)
@@ -131,7 +135,9 @@ def change(
         raise click.UsageError("Say what to change: --host, --from, --until, --reason or --leases")
     path = f"{_PATH}/{window}"
     _confirm(session, "PATCH", path, asked, yes)
-    _tell(session, _ask(session, "PATCH", path, asked), "is changed")
+    with unanswered(f"it may have been changed; {_SEE}"):
+        changed = _ask(session, "PATCH", path, asked)
+    _tell(session, changed, "is changed")
 
 
 @maintenance.command("end", cls=ServiceCommand, context_settings=HELP)
@@ -145,7 +151,8 @@ def end_windows(session: Session, windows: tuple[int, ...]) -> None:
     ended, errors = [], []
     for window in dict.fromkeys(windows):
         try:
-            ended.append(session.client.ask("DELETE", f"{_PATH}/{window}").body)
+            with unanswered(f"maintenance {window} may be over; {_SEE}"):
+                ended.append(session.client.ask("DELETE", f"{_PATH}/{window}").body)
         except Refusal as refusal:
             if refusal.status != 404:
                 raise
@@ -222,7 +229,9 @@ def _confirm(session: Session, method: str, path: str, asked: dict[str, Any], ye
     if not impact["possible"]:
         reason = reason_in_words(impact, session.zone)
         advice = "; see --leases" if impact["reason_code"] in _LEASES_IN_THE_WAY else ""
-        raise click.ClickException(f"{reason}. Nothing has changed{advice}.")
+        impossible = impact["reason_code"] == Code.ENDS_BEFORE_IT_STARTS
+        kind = WrongInput if impossible else click.ClickException
+        raise kind(f"{reason}. Nothing has changed{advice}.")
     if yes:
         return
     for leaver in impact["leases"]:

@@ -13,9 +13,8 @@ from typing import Any
 import click
 
 from haizea.cli.client import Body, NotReached, Refusal, ServiceProblem, WrongRequest
-from haizea.cli.errors import WrongInput
+from haizea.cli.errors import WrongInput, unanswered
 from haizea.cli.help import HELP
-from haizea.cli.interrupts import INTERRUPTED
 from haizea.cli.options import ParsedOption
 from haizea.cli.session import MOMENT, ServiceCommand, Session, TimelyOption
 from haizea.cli.wait import WAITS, follow_lease
@@ -265,17 +264,15 @@ def _submit(session: Session, body: Body, key: str) -> Any:
     """The decision. What was sent and not answered is sent again, with the same key."""
     again = f"To ask again without getting two, add --key {key}"
     try:
-        answer = session.client.ask_until_answered(
-            "POST",
-            "/v1/leases",
-            body=body,
-            headers={"Idempotency-Key": key},
-            accept=(409,),
-            waits=_tell_of_pause,
-        ).body
-    except KeyboardInterrupt:
-        click.echo(f"interrupted: the lease may have been taken. {again}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        with unanswered(f"the lease may have been taken. {again}"):
+            answer = session.client.ask_until_answered(
+                "POST",
+                "/v1/leases",
+                body=body,
+                headers={"Idempotency-Key": key},
+                accept=(409,),
+                waits=_tell_of_pause,
+            ).body
     except NotReached as lost:
         if not lost.sent:
             raise

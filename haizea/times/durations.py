@@ -14,10 +14,10 @@ FORMS = "write 90m, 1h30m, 2d, PT1H, HH:MM:SS or seconds"
 UNLIMITED = "unlimited"
 _NOT_WHOLE = "{} is not a whole number of seconds: leave out the fraction"
 
-_NUMBER = r"\d{1,12}(?:\.\d{0,6})?"
+_NUMBER = r"\d{1,13}(?:\.\d{0,6})?"
 _SECONDS = re.compile(_NUMBER, re.ASCII)
 #: More digits than any number has here.
-_TOO_LONG = re.compile(r"(?<![.\d])\d{13}", re.ASCII)
+_TOO_LONG = re.compile(r"(?<![.\d])\d{14}", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d{1,7}):)?(\d{1,9}):(\d{1,2}):(\d{1,2}(?:\.\d{0,6})?)", re.ASCII)
 _HOURS_AND_MINUTES = re.compile(r"(\d{1,8}):(\d{2})", re.ASCII)
 _PART = re.compile(rf"({_NUMBER}) ?([a-z]+) ?", re.ASCII)

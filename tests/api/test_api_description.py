@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from api_service import Service, described
+from api_service import Service, described, wanted
 
 
 def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -46,3 +46,24 @@ def test_a_document_can_be_sent_by_an_operation_of_its_own(media: str) -> None:
             assert again.json()["lease"] == answer.json()["lease"]
         wrong = anna.post(path, content="{", headers={"Content-Type": media})
         assert wrong.status_code == 422
+
+
+def test_a_parameter_that_an_address_does_not_know_is_refused() -> None:
+    """Nothing is done then: whoever wrote it meant something by it."""
+    with Service() as service, service.client("olga") as olga:
+        for method, path, route in operations().values():
+            if not path.startswith("/v1/"):
+                continue
+            at = re.sub(r"\{[^}]*\}", "1", path)
+            known = {p["name"]: "1" for p in route.get("parameters", ()) if p["in"] == "query"}
+            answer = olga.request(method, at, params={"nosuch": "1"})
+            assert answer.status_code == 422, (method, path, answer.text)
+            assert "nosuch" in answer.text, (method, path, answer.text)
+            if path.startswith("/v1/maintenance") and known:
+                told = answer.json()["error"]
+                assert told["field"] == "nosuch"
+                assert told["message"].endswith("it takes preview alone")
+        made = olga.post("/v1/leases", json=wanted())
+        lease = made.json()["lease"]["id"]
+        assert olga.delete(f"/v1/leases/{lease}", params={"preview": "true"}).status_code == 422
+        assert olga.get(f"/v1/leases/{lease}").json()["state"] != "Cancelled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -131,3 +132,36 @@ def test_an_interrupt_early_on_shows_no_traceback_of_haizea(words: Arguments, fo
             process.send_signal(signal.SIGINT)
             _, told = process.communicate(timeout=120)
         assert GUARDED.search(told) is None, told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("request", "-d", "1h", "-n", "1"), "the lease may have been taken. To ask again"),
+        (("change", "17", "--extend", "1h"), "it may have been changed; see 'haizea show 17'"),
+        (("maintenance", "add", "host-1"), "it may have been planned; see"),
+        (("maintenance", "change", "3", "--until", "never"), "it may have been changed; see"),
+        (("maintenance", "end", "3"), "maintenance 3 may be over; see 'haizea maintenance list'"),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_an_interrupt_before_the_answer_says_what_may_be_done(
+    words: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("hz_any\n")
+    token.chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        access = ["--server", url, "--token-file", str(token), "--output", "json"]
+        command = [str(SCRIPTS / "haizea"), *words, *access]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(30)
+                assert b"HTTP/1.1" in connection.recv(65536)
+                process.send_signal(signal.SIGINT)
+                assert process.stderr is not None, "it is a pipe"
+                assert f"interrupted: {told}" in process.stderr.read()
+            assert process.wait(60) == 130

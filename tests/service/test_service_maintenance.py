@@ -141,7 +141,7 @@ def test_it_is_changed_as_a_whole_or_not_at_all(service: RealService) -> None:
         made["end"],
     )
     before = service.json("maintenance", "list")
-    wrong = service.json("maintenance", "change", number, "--until", "+30m", status=1)
+    wrong = service.json("maintenance", "change", number, "--until", "+30m", status=2)
     assert "is not after its start" in wrong["error"]["message"]
     assert service.json("maintenance", "list") == before
     assert service.json("maintenance", "change", number, "--until", "never")["end"] is None
@@ -237,6 +237,17 @@ def test_of_two_changes_at_once_none_undoes_the_other(service: RealService) -> N
             assert sorted(granted) in ([200, 200], [200, 412])
             (now,) = service.json("maintenance", "list")["maintenance"]
             assert [now["end"] == end, now["reason"] == reason] == [x == 200 for x in granted]
+
+
+def test_a_window_that_ends_before_it_starts_is_invalid(service: RealService) -> None:
+    times = ["--from", "2100-01-01 10:00", "--until", "2100-01-01 09:00"]
+    wrong = service.run("maintenance", "add", "host-1", *times, "--yes")
+    assert (wrong.exit_code, "is not after its start" in wrong.stderr) == (2, True)
+    made = service.json("maintenance", "add", "host-1", "--from", "2100-01-01 10:00")
+    body = Body.of({"end": "2100-01-01T00:00:00Z"})
+    with pytest.raises(Refusal) as refused:
+        service.client().ask("PATCH", f"/v1/maintenance/{made['id']}", body=body)
+    assert refused.value.status == 422
 
 
 def test_it_is_for_operators_and_everybody_sees_it(service: RealService) -> None:

@@ -15,6 +15,7 @@ from haizea.cli.commands import cli
 from haizea.config import load
 from haizea.core.model.lease import Kind
 from haizea.service.drafts import parse_lease
+from haizea.times.durations import parse_lease_duration
 from haizea.times.moments import format_moment
 from haizea.times.zones import SystemZone
 from haizea.workloads import read
@@ -220,3 +221,11 @@ def test_words_for_a_start(start: str, kind: Kind, tmp_path: Path) -> None:
     in_csv.write_text(f"start,duration\n{start},1h\n")
     assert read(in_yaml).leases[0].kind is kind
     assert read_csv(Source(in_csv)).leases[0].kind is kind
+
+
+@pytest.mark.parametrize("text", ["1099511627775", "1099511627775s", "PT1099511627775S"])
+def test_the_longest_duration_can_be_written_in_seconds(text: str) -> None:
+    longest = (1 << 40) - 1
+    assert parse_lease_duration(text, longest) == longest
+    with pytest.raises(ValueError, match="is the most"):
+        parse_lease_duration(text.replace("7775", "7776"), longest)
