@@ -69,6 +69,16 @@ by slice of time cost little to keep, but rule out only one search in thirteen. 
 most leases would have to be passed over without being asked, which counting over all hosts cannot
 justify where nodes take parts of them.
 
+*Reservations beside jobs* (`ars-…`): with more of them each lease is suspended and resumed more
+often, and that is what grows: *over states*, the time of those with suspension and migration is in
+proportion. No function takes more than a few percent of it; a third goes into finding out what
+hosts have room for and until when, for leases that begin in the gaps between what was promised.
+
+*VMs of many sizes* (`vms-easy-1250`): hosts are looked for six times for each lease that begins,
+and five times those that are found would delay the first in the queue. Such a refusal holds for as
+many nodes or more of the same size until something begins; for larger nodes other hosts might be
+chosen, so it says nothing of them.
+
 *Images* (`images`) go to all hosts ahead of the leases that need them, so that these start sooner.
 Copies that are alike on many hosts are [kept once](decisions/0098-copies-that-are-alike.md). Most
 of what is left is looking, whenever the link is free, at who waits for which image.
