@@ -265,7 +265,8 @@ def test_what_is_refused_leaves_the_store_as_it_was(
 ) -> None:
     before, told_before = kept(busy)
     answer = busy.run(*arguments, *(["--yes"] if arguments[0] == "maintenance" else []))
-    status = 2 if said == "cancel it instead" else 1  # That is wrong input, whenever it comes.
+    # These are wrong input, whenever they come.
+    status = 2 if said in {"cancel it instead", "not after its start"} else 1
     assert (answer.exit_code, said in answer.stderr) == (status, True), answer.output
     after, told = kept(busy)
     assert after == before
