@@ -55,7 +55,7 @@ def test_a_parameter_that_an_address_does_not_know_is_refused() -> None:
             if not path.startswith("/v1/"):
                 continue
             at = re.sub(r"\{[^}]*\}", "1", path)
-            known = {p["name"]: "1" for p in route.get("parameters", ()) if p["in"] == "query"}
+            known = [p["name"] for p in route.get("parameters", ()) if p["in"] == "query"]
             answer = olga.request(method, at, params={"nosuch": "1"})
             assert answer.status_code == 422, (method, path, answer.text)
             assert "nosuch" in answer.text, (method, path, answer.text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from haizea.core.model.events import (
     Decision,
+    HostFailed,
+    HostRestored,
     Input,
     OperationEnded,
     OperationStarted,
@@ -13,11 +15,16 @@ from haizea.core.model.events import (
 from haizea.core.model.hosts import Site
 from haizea.core.model.lease import Kind, LeaseRequest, NodeSet
 from haizea.core.model.lifecycle import State
+from haizea.core.model.reasons import Code, because
 from haizea.core.model.records import LeaseRecord, SiteRecord
 from haizea.core.model.resources import ResourceTypes
 from haizea.core.model.settings import Settings, Suspension
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
+
+#: What happens to the first host, and what others use of it: all and nothing.
+GONE, BACK = HostFailed(0, because(Code.STATED, text="no power")), HostRestored(0)
+ALL, NONE = (100, 1024), (0, 0)
 
 SAVES = Settings(suspension=Suspension.ALL, override_suspend_seconds=5, override_resume_seconds=5)
 

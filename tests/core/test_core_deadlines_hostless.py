@@ -7,11 +7,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from played_starts import Played, lease
+from played_starts import ALL, BACK, GONE, NONE, Played, lease
 
 from haizea.core.model.events import (
-    HostFailed,
-    HostRestored,
     HostUsed,
     Input,
     LeaseCancelled,
@@ -24,12 +22,9 @@ from haizea.core.model.events import (
 from haizea.core.model.lease import DiskImage, Kind, LeaseRequest
 from haizea.core.model.lifecycle import FINAL, State
 from haizea.core.model.maintenance import Leaving, Maintenance
-from haizea.core.model.reasons import Code, because
+from haizea.core.model.reasons import Code
 from haizea.core.model.settings import Backfilling, ImageSettings, Settings
 from haizea.wording import in_words
-
-GONE, BACK = HostFailed(0, because(Code.STATED, text="no power")), HostRestored(0)
-ALL, NONE = (100, 1024), (0, 0)
 
 
 def by(
@@ -109,7 +104,7 @@ def test_one_that_ran_waits_and_begins_again() -> None:
     assert played.did(1)[-1] == (Purpose.RUN, 280, 380)
 
 
-def test_of_two_that_wait_the_one_with_less_time_to_spare_comes_first() -> None:
+def test_of_those_that_wait_the_one_with_less_time_to_spare_comes_first() -> None:
     played = Played()
     played.tell(0, LeaseSubmitted(by(1, 500)), LeaseSubmitted(by(2, 450, duration=50)))
     played.tell(0, LeaseSubmitted(by(3, 320, after=200, duration=50)))

@@ -9,7 +9,7 @@ import pytest
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
-from played_starts import Played, lease, site
+from played_starts import ALL, BACK, GONE, NONE, Played, lease, site
 
 from haizea.core.model.events import (
     Decision,
@@ -36,9 +36,6 @@ from haizea.core.model.vm_times import PreparationTime
 from haizea.core.scheduler import Scheduler
 from haizea.policies.registry import make_policies
 from haizea.wording import in_words
-
-GONE, BACK = HostFailed(0, because(Code.STATED, text="no power")), HostRestored(0)
-ALL, NONE = (100, 1024), (0, 0)
 
 
 def changes(played: Played, lease_id: int) -> list[StateChanged]:

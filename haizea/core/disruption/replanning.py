@@ -21,7 +21,7 @@ from haizea.core.model.reasons import Code, Reason, because
 from haizea.core.model.resources import FOREVER
 from haizea.core.placement.plan import Lease, Plan
 from haizea.core.requests.admission import Admission
-from haizea.core.requests.periods import lead_seconds, period_of
+from haizea.core.requests.periods import last_moment, lead_seconds, period_of
 from haizea.core.requests.taking import Refusal
 from haizea.core.schedule.schedule import Schedule
 
@@ -87,9 +87,8 @@ class Repair:
         """Tell whether some of a lease could run before its deadline if hosts came free."""
         schedule, deadline = self._schedule, lease.request.deadline
         assert deadline is not None, "it has a deadline"
-        left = deadline - schedule.now
-        enough = left > schedule.planner.durations.shutdown_seconds(lease)
-        return enough and schedule.empty_site.fits(lease.demand)
+        in_time = last_moment(schedule, lease, deadline) > schedule.now
+        return in_time and schedule.empty_site.fits(lease.demand)
 
     def _put_off_if_late(self, lease: Lease) -> None:
         """Note an AR that is planned for later than it should start, and may be in time yet."""

@@ -52,7 +52,7 @@ def has_time_left(schedule: Schedule, lease: Lease, end: int) -> bool:
 
 
 def last_moment(schedule: Schedule, lease: Lease, end: int) -> int:
-    """Return the moment from which on there is nothing left of an AR that is to end then."""
+    """Return the moment from which on there is nothing left of a lease that is to end then."""
     if end >= FOREVER:
         return FOREVER
     return end - schedule.planner.durations.shutdown_seconds(lease)
